@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Writes testdata/ops.safetensors: what PyTorch computes, forward and backward, for single operators.
+
+usage: python reference/ops.py
+
+Tensors are named <op>.<case>.<part>. `dy` is the gradient that comes in from above; `dx`, `dw`, ... are what
+backward() makes of it. Losses are sums over the targets, so their incoming gradient is 1. Everything is float32
+but ids, labels and row offsets, which are int64. Scalars have shape [1].
+"""
+import pathlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+SEED = 20261123
+OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "ops.safetensors"
+
+torch.set_num_threads(1)
+gen = torch.Generator().manual_seed(SEED)
+tensors = {}
+
+
+def normal(*shape, std=1.0, mean=0.0):
+    return torch.randn(*shape, generator=gen) * std + mean
+
+
+def put(op, case, **parts):
+    for part, value in parts.items():
+        if not torch.is_tensor(value):
+            value = torch.tensor([value], dtype=torch.float32)
+        tensors[f"{op}.{case}.{part}"] = value.detach().clone().reshape(value.shape or (1,)).contiguous()
+
+
+def backward(y, dy, *inputs):
+    return torch.autograd.grad(y, inputs, dy)
+
+
+def linear(case, n, n_in, n_out, bias=True):
+    """y = x·wᵀ + b, w is out×in."""
+    x, w = normal(n, n_in).requires_grad_(), normal(n_out, n_in, std=1.2 / n_in**0.5).requires_grad_()
+    dy = normal(n, n_out)
+    if bias:
+        b = normal(n_out, std=0.3).requires_grad_()
+        y = F.linear(x, w, b)
+        dx, dw, db = backward(y, dy, x, w, b)
+        put("linear", case, x=x, w=w, b=b, y=y, dy=dy, dx=dx, dw=dw, db=db)
+    else:
+        y = F.linear(x, w)
+        dx, dw = backward(y, dy, x, w)
+        put("linear", case, x=x, w=w, y=y, dy=dy, dx=dx, dw=dw)
+
+
+def lora(case, n, n_in, n_out, r, scale):
+    """y = x·wᵀ + bias + scale·(x·aᵀ)·bᵀ with w and bias frozen; a is r×in, b is out×r, as PEFT stores them."""
+    x, w = normal(n, n_in).requires_grad_(), normal(n_out, n_in, std=1.2 / n_in**0.5)
+    bias = normal(n_out, std=0.3)
+    a, b = normal(r, n_in, std=1 / n_in**0.5).requires_grad_(), normal(n_out, r, std=0.5).requires_grad_()
+    dy = normal(n, n_out)
+    y = F.linear(x, w, bias) + F.linear(F.linear(x, a), b) * scale
+    dx, da, db = backward(y, dy, x, a, b)
+    put("lora", case, x=x, w=w, bias=bias, a=a, b=b, scale=scale, y=y, dy=dy, dx=dx, da=da, db=db)
+
+
+def embedding(case, rows, width, ids):
+    """y[i] = w[ids[i]]; ids repeat, so rows of dw add up."""
+    w, ids = normal(rows, width).requires_grad_(), torch.tensor(ids)
+    y = F.embedding(ids, w)
+    dy = normal(*y.shape)
+    put("embedding", case, ids=ids, w=w, y=y, dy=dy, dw=backward(y, dy, w)[0])
+
+
+def layernorm(case, n, width, eps, std=1.0, mean=0.5):
+    """A small std makes eps visible, a large mean makes a one-pass variance visible."""
+    x = normal(n, width, std=std, mean=mean).requires_grad_()
+    gamma, beta = normal(width, std=0.3, mean=1.0).requires_grad_(), normal(width, std=0.3).requires_grad_()
+    y = F.layer_norm(x, (width,), gamma, beta, eps)
+    dy = normal(n, width)
+    dx, dgamma, dbeta = backward(y, dy, x, gamma, beta)
+    put("layernorm", case, x=x, gamma=gamma, beta=beta, eps=eps, y=y, dy=dy, dx=dx, dgamma=dgamma, dbeta=dbeta)
+
+
+def residual(case, n, width, eps):
+    """y = layernorm(x + h)."""
+    x, h = normal(n, width).requires_grad_(), normal(n, width, std=1.5).requires_grad_()
+    gamma, beta = normal(width, std=0.3, mean=1.0).requires_grad_(), normal(width, std=0.3).requires_grad_()
+    y = F.layer_norm(x + h, (width,), gamma, beta, eps)
+    dy = normal(n, width)
+    dx, dh, dgamma, dbeta = backward(y, dy, x, h, gamma, beta)
+    put("residual", case, x=x, h=h, gamma=gamma, beta=beta, eps=eps, y=y, dy=dy, dx=dx, dh=dh, dgamma=dgamma, dbeta=dbeta)
+
+
+def activation(name, function):
+    edge = torch.tensor([0.0, -0.0, 1e-20, -1e-20, 1e-4, -1e-4, 0.5, -0.5, 1, -1, 3, -3, 5, -5, 9, -9, 20, -20, 60, -60])
+    for case, x in (("normal", normal(7, 19, std=1.5)), ("edge", edge)):
+        x = x.clone().requires_grad_()
+        y = function(x)
+        dy = normal(*x.shape)
+        put(name, case, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
+
+
+def softmax():
+    for case, x in (("normal", normal(6, 11, std=2)), ("large", normal(3, 40, std=30))):
+        x = x.clone().requires_grad_()
+        y = F.softmax(x, -1)
+        dy = normal(*x.shape)
+        put("softmax", case, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
+
+
+def cross_entropy(case, n, classes, std=2.0, ignore=(), smoothing=0.0, weighted=False):
+    """sum = F.cross_entropy(reduction="sum"), rows = the same with "none" (0 where ignored), mean = sum / denominator:
+    the number of targets, or with class weights the sum of the targets' weights. dx is the gradient of sum."""
+    x = normal(n, classes, std=std).requires_grad_()
+    labels = torch.randint(0, classes, (n,), generator=gen)
+    labels[list(ignore)] = -100
+    weight = torch.rand(classes, generator=gen) * 2 + 0.1 if weighted else None
+    options = dict(weight=weight, label_smoothing=smoothing, ignore_index=-100)
+    total = F.cross_entropy(x, labels, reduction="sum", **options)
+    mean = F.cross_entropy(x, labels, reduction="mean", **options)
+    kept = labels[labels >= 0]
+    denominator = weight[kept].sum() if weighted else torch.tensor(float(len(kept)))
+    torch.testing.assert_close(total / denominator, mean)
+    put("cross_entropy", case, x=x, labels=labels, smoothing=smoothing, rows=F.cross_entropy(x, labels, reduction="none", **options),
+        sum=total, mean=mean, denominator=denominator, dx=backward(total, None, x)[0])
+    if weighted:
+        put("cross_entropy", case, weight=weight)
+
+
+def bce(case, n, classes, std=2.0, weighted=False, soft=False):
+    """sum over all n×classes values; mean = sum / (n·classes), also with class weights, as PyTorch has it."""
+    x = normal(n, classes, std=std).requires_grad_()
+    target = torch.rand(n, classes, generator=gen)
+    target = target if soft else (target > 0.6).float()
+    weight = torch.rand(classes, generator=gen) * 2 + 0.1 if weighted else None
+    total = F.binary_cross_entropy_with_logits(x, target, weight=weight, reduction="sum")
+    mean = F.binary_cross_entropy_with_logits(x, target, weight=weight)
+    put("bce", case, x=x, target=target, sum=total, mean=mean, dx=backward(total, None, x)[0])
+    if weighted:
+        put("bce", case, weight=weight)
+
+
+def mse(case, n, width):
+    x, target = normal(n, width).requires_grad_(), normal(n, width, std=2)
+    total = F.mse_loss(x, target, reduction="sum")
+    put("mse", case, x=x, target=target, sum=total, mean=F.mse_loss(x, target), dx=backward(total, None, x)[0])
+
+
+def attention(case, heads, kv_heads, dim, lengths, causal=False, key_lengths=None, std=1.0):
+    """Attention sequence by sequence. Rows are tokens, head h is columns h·dim up to (h+1)·dim; query head h reads
+    key/value head h·kv_heads//heads. starts (and kstarts for other key lengths) are the row offsets of the sequences."""
+    key_lengths = key_lengths or lengths
+    starts = torch.tensor([0, *lengths]).cumsum(0)
+    kstarts = torch.tensor([0, *key_lengths]).cumsum(0)
+    q = normal(sum(lengths), heads * dim, std=std).requires_grad_()
+    k = normal(sum(key_lengths), kv_heads * dim, std=std).requires_grad_()
+    v = normal(sum(key_lengths), kv_heads * dim).requires_grad_()
+
+    def split(t, count):
+        return t.view(1, t.shape[0], count, dim).transpose(1, 2)
+
+    rows = []
+    for s, e, ks, ke in zip(starts, starts[1:], kstarts, kstarts[1:]):
+        y = F.scaled_dot_product_attention(split(q[s:e], heads), split(k[ks:ke], kv_heads), split(v[ks:ke], kv_heads),
+                                           is_causal=causal, enable_gqa=heads != kv_heads)
+        rows.append(y.transpose(1, 2).reshape(e - s, heads * dim))
+    y = torch.cat(rows)
+    dy = normal(*y.shape)
+    dq, dk, dv = backward(y, dy, q, k, v)
+    put("attention", case, q=q, k=k, v=v, y=y, dy=dy, dq=dq, dk=dk, dv=dv, starts=starts, kstarts=kstarts,
+        heads=heads, kv_heads=kv_heads, causal=float(causal))
+
+
+linear("tiny", 1, 1, 1)
+linear("small", 5, 7, 3)
+linear("wide", 17, 33, 20)
+linear("nobias", 6, 16, 48, bias=False)
+lora("r1", 4, 9, 5, 1, 2.0)
+lora("r4", 13, 24, 16, 4, 0.5)
+embedding("repeat", 11, 6, [3, 0, 3, 10, 3, 7, 0])
+embedding("single", 2, 5, [1])
+layernorm("eps12", 7, 24, 1e-12)
+layernorm("eps5", 5, 17, 1e-5)
+layernorm("smallvar", 4, 16, 1e-5, std=3e-3)
+layernorm("bigmean", 4, 32, 1e-12, mean=50.0)
+residual("eps12", 6, 20, 1e-12)
+activation("gelu", F.gelu)
+activation("gelu_tanh", lambda x: F.gelu(x, approximate="tanh"))
+activation("tanh", torch.tanh)
+activation("relu", torch.relu)
+softmax()
+cross_entropy("plain", 9, 5)
+cross_entropy("ignore", 9, 5, ignore=(0, 4, 8))
+cross_entropy("smoothing", 8, 7, smoothing=0.1)
+cross_entropy("weights", 12, 4, weighted=True)
+cross_entropy("all", 12, 6, ignore=(2, 3), smoothing=0.1, weighted=True)
+cross_entropy("large", 5, 77, std=40)
+cross_entropy("two", 4, 2)
+bce("plain", 6, 5)
+bce("soft", 4, 3, soft=True)
+bce("weights", 6, 4, weighted=True)
+bce("large", 4, 4, std=40)
+mse("scalar", 9, 1)
+mse("wide", 4, 3)
+attention("ragged", 3, 3, 8, [5, 1, 9])
+attention("odd", 2, 2, 5, [3, 7, 2, 1])
+attention("sharp", 2, 2, 16, [17, 4], std=3.0)
+attention("long", 1, 1, 32, [70])
+attention("causal", 3, 3, 8, [5, 1, 9], causal=True)
+attention("grouped", 6, 2, 8, [5, 1, 9])
+attention("grouped_causal", 4, 1, 8, [6, 3], causal=True)
+attention("cross", 2, 2, 8, [4, 1, 6], key_lengths=[7, 3, 2])
+
+OUT.parent.mkdir(exist_ok=True)
+# One metadata entry: safetensors writes several in random order, and the file should come out the same each time.
+save_file(tensors, OUT, metadata={"source": f"reference/ops.py, torch {torch.__version__.split('+')[0]}, seed {SEED}"})
+print(f"{OUT.name}: {len(tensors)} tensors, {OUT.stat().st_size} bytes")
