@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""LoRA training for sequence classification with transformers and PEFT, the way `finetune seq-cls` does it.
+
+usage: python reference/train_peft.py --model DIR --train-file F [--test-file F] --output-dir D [options]
+
+Flags have the meaning of the Go command's flags of the same name. Written to the output directory: the adapter as PEFT
+saves it, labels.json, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (label, logits for
+each row of the test file) and results.json.
+"""
+import argparse
+import json
+import math
+import pathlib
+import random
+import resource
+import time
+
+import torch
+import torch.nn.functional as F
+import transformers
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from transformers import AutoTokenizer
+
+import seqcls
+
+
+def parse():
+    p = argparse.ArgumentParser()
+    p.add_argument("--model", required=True)
+    p.add_argument("--train-file", required=True)
+    p.add_argument("--test-file")
+    p.add_argument("--output-dir", required=True, type=pathlib.Path)
+    p.add_argument("--adapter", help="start from this adapter and its config")
+    p.add_argument("--text-column", default="text")
+    p.add_argument("--text-pair-column", default="text_pair")
+    p.add_argument("--label-column", default="label")
+    p.add_argument("--batch-size", type=int, default=16)
+    p.add_argument("--gradient-accumulation-steps", type=int, default=1)
+    p.add_argument("--num-train-epochs", type=float, default=1)
+    p.add_argument("--max-steps", type=int, default=0)
+    p.add_argument("--learning-rate", type=float, default=3e-3)
+    p.add_argument("--weight-decay", type=float, default=0.0)
+    p.add_argument("--lr-scheduler-type", choices=["linear", "constant", "cosine"], default="linear")
+    p.add_argument("--warmup-steps", type=int, default=0)
+    p.add_argument("--warmup-ratio", type=float, default=0.0)
+    p.add_argument("--max-grad-norm", type=float, default=1.0)
+    p.add_argument("--max-length", type=int, default=512)
+    p.add_argument("--seed", type=int, default=42)
+    p.add_argument("--no-shuffle", action="store_true", help="batches are the file's rows in order")
+    p.add_argument("--group-by-length", action="store_true", help="sort shuffled rows by length within 50 batches (faster here)")
+    p.add_argument("--lora-r", type=int, default=8)
+    p.add_argument("--lora-alpha", type=float, default=16)
+    p.add_argument("--lora-dropout", type=float)
+    p.add_argument("--target-modules", default="query,value")
+    p.add_argument("--modules-to-save", help="modules that train in full besides the head, such as pooler")
+    p.add_argument("--dropout", type=float, help="overrides the checkpoint's dropout probabilities")
+    p.add_argument("--label-smoothing", type=float, default=0.0)
+    p.add_argument("--max-train-samples", type=int)
+    p.add_argument("--eval-epochs", action="store_true", help="evaluate on the test file after every epoch")
+    p.add_argument("--threads", type=int, default=1)
+    return p.parse_args()
+
+
+def build(a, num_labels):
+    torch.manual_seed(a.seed)
+    base = seqcls.load_base(a.model, num_labels, a.dropout)
+    if a.adapter:
+        model = PeftModel.from_pretrained(base, a.adapter, is_trainable=True)
+        if a.lora_dropout is not None:
+            for module in model.modules():
+                for layer in getattr(module, "lora_dropout", {}).values() if hasattr(module, "lora_dropout") else ():
+                    if isinstance(layer, torch.nn.Dropout):
+                        layer.p = a.lora_dropout
+        return model
+    targets = a.target_modules if a.target_modules == "all-linear" else a.target_modules.split(",")
+    alpha = int(a.lora_alpha) if a.lora_alpha == int(a.lora_alpha) else a.lora_alpha
+    return get_peft_model(base, LoraConfig(
+        r=a.lora_r, lora_alpha=alpha, lora_dropout=a.lora_dropout or 0.0, target_modules=targets, task_type=TaskType.SEQ_CLS,
+        modules_to_save=a.modules_to_save.split(",") if a.modules_to_save else None))
+
+
+def schedule(a, optimizer, total):
+    warmup = a.warmup_steps or math.ceil(total * a.warmup_ratio)
+    if a.lr_scheduler_type == "constant":
+        return transformers.get_constant_schedule_with_warmup(optimizer, warmup)
+    if a.lr_scheduler_type == "cosine":
+        return transformers.get_cosine_schedule_with_warmup(optimizer, warmup, total)
+    return transformers.get_linear_schedule_with_warmup(optimizer, warmup, total)
+
+
+def epoch_batches(a, ids, rng):
+    """Row numbers of one epoch's batches; the last batch may be short."""
+    order = list(range(len(ids)))
+    if not a.no_shuffle:
+        rng.shuffle(order)
+    size = a.batch_size
+    if a.group_by_length:
+        mega = 50 * size
+        order = [i for s in range(0, len(order), mega) for i in sorted(order[s:s + mega], key=lambda i: -len(ids[i]))]
+    batches = [order[s:s + size] for s in range(0, len(order), size)]
+    if a.group_by_length:
+        rng.shuffle(batches)
+    return batches
+
+
+def train(a, model, ids, types, labels, evaluate):
+    params = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(params, lr=a.learning_rate, weight_decay=a.weight_decay)
+    per_epoch = math.ceil(math.ceil(len(ids) / a.batch_size) / a.gradient_accumulation_steps)
+    total = a.max_steps or math.ceil(per_epoch * a.num_train_epochs)
+    scheduler = schedule(a, optimizer, total)
+    rng, step, seconds, tokens = random.Random(a.seed), 0, 0.0, 0
+    with open(a.output_dir / "metrics.jsonl", "w") as log:
+        while step < total:
+            batches = epoch_batches(a, ids, rng)
+            for start in range(0, len(batches), a.gradient_accumulation_steps):
+                group = batches[start:start + a.gradient_accumulation_steps]
+                began, targets, loss_sum = time.perf_counter(), sum(map(len, group)), 0.0
+                model.train()
+                for batch in group:
+                    logits = model(**seqcls.pad([ids[i] for i in batch], [types[i] for i in batch])).logits
+                    loss = F.cross_entropy(logits, labels[batch], reduction="sum", label_smoothing=a.label_smoothing) / targets
+                    loss.backward()
+                    loss_sum += loss.item()
+                norm = torch.nn.utils.clip_grad_norm_(params, a.max_grad_norm or math.inf)
+                rate = scheduler.get_last_lr()[0]
+                optimizer.step()
+                scheduler.step()
+                optimizer.zero_grad()
+                step += 1
+                seconds += time.perf_counter() - began
+                tokens += sum(len(ids[i]) for batch in group for i in batch)
+                log.write(json.dumps({"step": step, "epoch": step / per_epoch, "loss": loss_sum, "grad_norm": norm.item(),
+                                      "learning_rate": rate, "tokens_per_second": round(tokens / seconds, 1)}) + "\n")
+                log.flush()
+                if step == total:
+                    break
+            if a.eval_epochs and step < total:
+                accuracy = evaluate()["accuracy"]
+                log.write(json.dumps({"step": step, "eval_accuracy": accuracy}) + "\n")
+    return {"steps": step, "train_seconds": round(seconds, 1), "tokens_per_second": round(tokens / seconds, 1)}
+
+
+def main():
+    a = parse()
+    torch.set_num_threads(a.threads)
+    transformers.logging.set_verbosity_error()
+    a.output_dir.mkdir(parents=True, exist_ok=True)
+    columns = (a.text_column, a.label_column, a.text_pair_column)
+    rows = seqcls.read_rows(a.train_file, *columns)[:a.max_train_samples]
+    adapter_labels = pathlib.Path(a.adapter or "") / "labels.json"
+    names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else sorted({r[2] for r in rows})
+    (a.output_dir / "labels.json").write_text(json.dumps(names, indent=2) + "\n")
+    tokenizer = AutoTokenizer.from_pretrained(a.model)
+    ids, types = seqcls.encode(tokenizer, rows, a.max_length)
+    labels = torch.tensor([names.index(r[2]) for r in rows])
+    test = seqcls.read_rows(a.test_file, *columns) if a.test_file else []
+    test_ids, test_types = seqcls.encode(tokenizer, test, a.max_length) if test else ([], [])
+    model = build(a, len(names))
+    model.print_trainable_parameters()
+
+    def evaluate():
+        logits = seqcls.predict(model, test_ids, test_types)
+        gold = torch.tensor([names.index(r[2]) for r in test])
+        return {"accuracy": (logits.argmax(1) == gold).float().mean().item(), "loss": F.cross_entropy(logits, gold).item(), "logits": logits}
+
+    results = train(a, model, ids, types, labels, evaluate)
+    model.save_pretrained(a.output_dir)
+    if test:
+        scores = evaluate()
+        logits = scores.pop("logits")
+        results.update({f"test_{k}": v for k, v in scores.items()})
+        with open(a.output_dir / "predictions.jsonl", "w") as file:
+            for row in logits:
+                file.write(json.dumps({"label": names[int(row.argmax())], "logits": row.tolist()}) + "\n")
+    results["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    settings = {k: str(v) if isinstance(v, pathlib.Path) else v for k, v in vars(a).items()}
+    (a.output_dir / "results.json").write_text(json.dumps(results | {"settings": settings}, indent=2) + "\n")
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
