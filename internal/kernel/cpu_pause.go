@@ -1,0 +1,6 @@
+package kernel
+
+import "runtime"
+
+// pause spends a moment between two looks at an atomic variable.
+func pause() { runtime.Gosched() }

@@ -1,0 +1,4 @@
+package kernel
+
+// archTiles is empty: this build has plain Go only.
+var archTiles []alternative[tileKernels]

@@ -1,0 +1,92 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// packGo is tileKernels.pack in plain Go.
+func packGo(dst []float32, b *Mat, k0, k, j0, n int) {
+	if b.Trans {
+		packColumns(dst, b, k0, k, j0, n)
+		return
+	}
+	for i := range k {
+		row := dst[i*panelCols : (i+1)*panelCols]
+		from := (k0+i)*b.Stride + j0
+		if b.Type == F32 {
+			copy(row[:n], b.F32[from:])
+		} else {
+			Widen(row[:n], b.U16[from:][:n], b.Type)
+		}
+		clear(row[n:])
+	}
+}
+
+// packColumns packs a B whose columns are stored as rows: stored row j becomes column j of the panel.
+func packColumns(dst []float32, b *Mat, k0, k, j0, n int) {
+	for j := range panelCols {
+		if j >= n {
+			for i := range k {
+				dst[i*panelCols+j] = 0
+			}
+			continue
+		}
+		from := (j0+j)*b.Stride + k0
+		switch b.Type {
+		case F32:
+			for i, v := range b.F32[from:][:k] {
+				dst[i*panelCols+j] = v
+			}
+		case F16:
+			for i, h := range b.U16[from:][:k] {
+				dst[i*panelCols+j] = widenF16(h)
+			}
+		default:
+			for i, h := range b.U16[from:][:k] {
+				dst[i*panelCols+j] = widenBF16(h)
+			}
+		}
+	}
+}
+
+// Widen converts halves of type F16 or BF16 to float32, exactly: dst[i] = src[i]; NaN stays NaN. It panics if the lengths
+// differ or t is F32.
+func Widen(dst []float32, src []uint16, t Type) {
+	if len(dst) != len(src) {
+		panic(fmt.Sprintf("kernel: Widen: %d values into %d", len(src), len(dst)))
+	}
+	switch t {
+	case F16:
+		for i, h := range src {
+			dst[i] = widenF16(h)
+		}
+	case BF16:
+		for i, h := range src {
+			dst[i] = widenBF16(h)
+		}
+	default:
+		panic(fmt.Sprintf("kernel: Widen: %v is not a half", t))
+	}
+}
+
+func widenBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// widenF16 moves sign, exponent and fraction to their places. An exponent of zero means no hidden one: such a number is its fraction
+// times 2^-24, which float32 holds exactly. The largest exponent is infinity or NaN.
+func widenF16(h uint16) float32 {
+	sign := uint32(h&0x8000) << 16
+	exponent := uint32(h>>10) & 0x1f
+	fraction := uint32(h & 0x3ff)
+	switch exponent {
+	case 0:
+		v := float32(fraction) * 0x1p-24
+		return math.Float32frombits(math.Float32bits(v) | sign)
+	case 0x1f:
+		if fraction != 0 {
+			fraction |= 0x200 // quiet, as the processor's conversion does
+		}
+		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}

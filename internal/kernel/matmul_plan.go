@@ -1,0 +1,96 @@
+package kernel
+
+import "sync"
+
+// Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with the running sums in
+// registers. A panel of blockK rows (16 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
+const (
+	panelCols = 16  // columns of a packed panel: two vectors of 8
+	blockK    = 256 // summed dimension of a packed block
+	blockM    = 240 // rows of A per pass over a packed block; a multiple of the rows of a tile
+	blockN    = 512 // columns of a packed block
+	smallWork = 1 << 18
+)
+
+// scratch is the working memory of one worker. It grows to what the products ask for and is then reused.
+type scratch struct {
+	b    []float32 // packed block of B: panels of blockK×panelCols
+	a    []float32 // widened block of A
+	tile tile
+}
+
+// product is one call of MatMul, divided into tasks that each compute a rectangle of dst.
+type product struct {
+	kernel *tileKernels
+	dst    []float32
+	ldd    int
+	m, n   int
+	terms  []Term
+	e      Epilogue
+
+	rows, cols int // of a task's rectangle
+	across     int // rectangles beside each other
+	pool       *Pool
+	body       func(task, worker int) // run, bound once: binding allocates
+}
+
+// products and scratches keep what calls leave behind for the next. Scratch from here serves calls that have no pool to themselves.
+var (
+	products = sync.Pool{New: func() any {
+		p := new(product)
+		p.body = p.run
+		return p
+	}}
+	scratches = sync.Pool{New: func() any { return new(scratch) }}
+)
+
+// matMul is MatMul with the version to use.
+func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms []Term, e Epilogue) {
+	check(dst, ldd, m, n, terms, e)
+	if m == 0 || n == 0 {
+		return
+	}
+	c := products.Get().(*product)
+	c.kernel, c.dst, c.ldd, c.m, c.n, c.terms, c.e, c.pool = kernel, dst, ldd, m, n, terms, e, p
+	work := 0
+	for i := range terms {
+		work += m * n * terms[i].K
+	}
+	if work > smallWork && p.acquire() {
+		defer p.release()
+		p.forAcquired(c.divide(p.workers), c.body)
+	} else {
+		s := scratches.Get().(*scratch)
+		for task := range c.divide(1) {
+			c.rectangle(task, s)
+		}
+		scratches.Put(s)
+	}
+	c.dst, c.terms, c.e, c.pool = nil, nil, Epilogue{}, nil
+	products.Put(c)
+}
+
+// divide chooses the rectangles and returns their number. Division does not change bits, so it may follow the number of workers.
+func (c *product) divide(workers int) int {
+	c.rows, c.cols = c.m, min(roundUp(c.n, panelCols), blockN)
+	if workers > 1 {
+		for tasks := 4 * workers; c.tasks() < tasks && c.cols > 4*panelCols; {
+			c.cols = roundUp(c.cols/2, panelCols)
+		}
+		for tasks := 4 * workers; c.tasks() < tasks && c.rows > 48; {
+			c.rows = roundUp(c.rows/2, 6)
+		}
+	}
+	return c.tasks()
+}
+
+func (c *product) tasks() int {
+	c.across = ceilDiv(c.n, c.cols)
+	return c.across * ceilDiv(c.m, c.rows)
+}
+
+func (c *product) run(task, worker int) { c.rectangle(task, &c.pool.scratch[worker]) }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+func roundUp(a, b int) int { return ceilDiv(a, b) * b }
