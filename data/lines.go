@@ -1,0 +1,179 @@
+package data
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+// maxRecord bounds the bytes of one row. A longer one is taken for a file
+// without line ends or with a quote that is never closed: it is refused before
+// it fills the memory.
+const maxRecord = 64 << 20
+
+// lineReader cuts a UTF-8 stream into physical lines that end with LF, CRLF, a
+// lone CR, or the end of the stream. A byte order mark at the start is dropped.
+// Other encodings, NUL bytes and lines above max bytes are errors.
+type lineReader struct {
+	r       *bufio.Reader
+	name    string
+	max     int
+	replace bool // replace invalid UTF-8 by U+FFFD instead of failing
+
+	line     int   // number of the line that next returned last, 1-based
+	offset   int64 // bytes consumed
+	replaced int   // lines in which bytes were replaced
+	buf      []byte
+}
+
+func newLineReader(r io.Reader, name string, replace bool) (*lineReader, error) {
+	l := &lineReader{r: bufio.NewReaderSize(r, 64<<10), name: name, max: maxRecord, replace: replace}
+	head, err := l.r.Peek(512)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		return nil, &Error{File: name, Msg: "cannot read", Err: err}
+	}
+	if what := foreign(head); what != "" {
+		return nil, errorAt(name, 0, "%s", what)
+	}
+	if bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")) {
+		n, _ := l.r.Discard(3)
+		l.offset = int64(n)
+	}
+	return l, nil
+}
+
+// next returns the next line and its ending ("\n", "\r\n", "\r", or "" at the
+// end of the stream). Both are valid until the next call. It returns io.EOF
+// when no byte is left.
+func (l *lineReader) next() (text, end []byte, err error) {
+	l.buf = l.buf[:0]
+	start := l.offset
+	for {
+		if _, err := l.r.Peek(1); err != nil {
+			if !errors.Is(err, io.EOF) {
+				return nil, nil, &Error{File: l.name, Line: l.line + 1, Msg: "cannot read", Err: err}
+			}
+			if len(l.buf) == 0 {
+				return nil, nil, io.EOF
+			}
+			break
+		}
+		window, _ := l.r.Peek(l.r.Buffered())
+		n := lineEnd(window)
+		if len(l.buf)+max(n, 0) > l.max || n < 0 && len(l.buf)+len(window) > l.max {
+			return nil, nil, errorAt(l.name, l.line+1,
+				"the line is longer than %d MiB: is this a text file with one row per line?", l.max>>20)
+		}
+		if n < 0 {
+			l.buf = append(l.buf, window...)
+			l.discard(len(window))
+			continue
+		}
+		l.buf = append(l.buf, window[:n]...)
+		end = l.takeEnd(n, window[n])
+		break
+	}
+	l.line++
+	text, err = l.check(l.buf, start)
+	return text, end, err
+}
+
+// takeEnd consumes n bytes of text and the line ending that begins with c.
+func (l *lineReader) takeEnd(n int, c byte) []byte {
+	l.discard(n + 1)
+	if c == '\n' {
+		return []byte("\n")
+	}
+	if b, err := l.r.Peek(1); err == nil && b[0] == '\n' {
+		l.discard(1)
+		return []byte("\r\n")
+	}
+	return []byte("\r")
+}
+
+func (l *lineReader) discard(n int) {
+	d, _ := l.r.Discard(n) // n bytes are buffered
+	l.offset += int64(d)
+}
+
+// check returns the line if it is text.
+func (l *lineReader) check(line []byte, start int64) ([]byte, error) {
+	if i := bytes.IndexByte(line, 0); i >= 0 {
+		return nil, errorAt(l.name, l.line,
+			"byte %d of the line (offset %d of the file) is NUL: this is not a text file in UTF-8", i+1, start+int64(i))
+	}
+	if utf8.Valid(line) {
+		return line, nil
+	}
+	if l.replace {
+		l.replaced++
+		return bytes.ToValidUTF8(line, []byte("\uFFFD")), nil
+	}
+	i := invalidAt(line)
+	return nil, errorAt(l.name, l.line,
+		"byte %d of the line (offset %d of the file) is 0x%02X, which is not UTF-8: convert the file to UTF-8 (it may be Latin-1 or Windows-1252) or replace such bytes with --replace-invalid",
+		i+1, start+int64(i), line[i])
+}
+
+// lineEnd returns the index of the first CR or LF, -1 if there is none.
+func lineEnd(b []byte) int {
+	n := bytes.IndexByte(b, '\n')
+	head := b
+	if n >= 0 {
+		head = b[:n]
+	}
+	if c := bytes.IndexByte(head, '\r'); c >= 0 {
+		return c
+	}
+	return n
+}
+
+// invalidAt returns the index of the first byte that is not UTF-8.
+func invalidAt(b []byte) int {
+	i := 0
+	for i < len(b) {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// foreign names what a file is by its first bytes if that is not UTF-8 text.
+func foreign(head []byte) string {
+	const unpack = "; unpack it first"
+	switch {
+	case bytes.HasPrefix(head, []byte("\xFF\xFE")), bytes.HasPrefix(head, []byte("\xFE\xFF")):
+		return "the file is UTF-16 (byte order mark); convert it to UTF-8, for example with iconv -f UTF-16 -t UTF-8"
+	case bytes.HasPrefix(head, []byte("\x1F\x8B")):
+		return "the file is compressed with gzip" + unpack
+	case bytes.HasPrefix(head, []byte("BZh")) && len(head) > 3 && head[3] >= '1' && head[3] <= '9':
+		return "the file is compressed with bzip2" + unpack
+	case bytes.HasPrefix(head, []byte("\xFD7zXZ\x00")):
+		return "the file is compressed with xz" + unpack
+	case bytes.HasPrefix(head, []byte("\x28\xB5\x2F\xFD")):
+		return "the file is compressed with zstd" + unpack
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return "the file is a zip archive or a spreadsheet (.xlsx); unpack it or export it as CSV"
+	case bytes.HasPrefix(head, []byte("PAR1")):
+		return "the file is Parquet; export it as CSV or JSON Lines, for example with pandas"
+	case bytes.HasPrefix(head, []byte("ARROW1")):
+		return "the file is Arrow; export it as CSV or JSON Lines, for example with pandas"
+	}
+	even, odd := 0, 0
+	for i, c := range head {
+		if c == 0 && i%2 == 0 {
+			even++
+		} else if c == 0 {
+			odd++
+		}
+	}
+	if n := len(head) / 2; n >= 2 && (even > n/2 && odd == 0 || odd > n/2 && even == 0) {
+		return "the file looks like UTF-16 without a byte order mark; convert it to UTF-8, for example with iconv"
+	}
+	return ""
+}

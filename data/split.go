@@ -1,0 +1,119 @@
+package data
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// SplitOff divides the rows of t into two tables: held gets about fraction of
+// them, rest keeps the others, both in the order of t. The choice depends on
+// seed and the rows' order only, the same on every machine.
+//
+// Rows whose label is one class are split class by class: each class gives
+// fraction of its rows, rounded so that round(fraction × rows) are held in all
+// (largest remainders first), and keeps at least one. Other labels (lists,
+// fractions) are split as one class. It is an error if fraction is not between
+// 0 and 1 or a part would be empty.
+func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err error) {
+	if !(fraction > 0 && fraction < 1) {
+		return nil, nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
+	}
+	classes, err := t.strata()
+	if err != nil {
+		return nil, nil, err
+	}
+	counts := shares(classes, fraction, len(t.Examples))
+	take := make([]bool, len(t.Examples))
+	n := 0
+	for i, rows := range classes {
+		order := slices.Clone(rows)
+		slices.SortFunc(order, func(a, b int) int {
+			return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b))
+		})
+		for _, r := range order[:counts[i]] {
+			take[r] = true
+			n++
+		}
+	}
+	if n == 0 || n == len(t.Examples) {
+		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v that leave each class a row to train on", t.Name, plural(len(t.Examples), "row"), fraction)
+	}
+	r, h := *t, *t
+	r.Examples = make([]Example, 0, len(t.Examples)-n)
+	h.Examples = make([]Example, 0, n)
+	for i, e := range t.Examples {
+		if take[i] {
+			h.Examples = append(h.Examples, e)
+		} else {
+			r.Examples = append(r.Examples, e)
+		}
+	}
+	return &r, &h, nil
+}
+
+// strata returns the row numbers of each class, classes in the order of their
+// first row; one stratum if the labels are not single classes.
+func (t *Table) strata() ([][]int, error) {
+	p := SingleLabel
+	if t.Labelled() > 0 {
+		var err error
+		if p, _, err = GuessProblem(t); err != nil {
+			return nil, err
+		}
+	}
+	var out [][]int
+	index := map[string]int{}
+	for i := range t.Examples {
+		key := ""
+		if p == SingleLabel {
+			key = t.Examples[i].Label.String()
+		}
+		c, ok := index[key]
+		if !ok {
+			c = len(out)
+			index[key] = c
+			out = append(out, nil)
+		}
+		out[c] = append(out[c], i)
+	}
+	return out, nil
+}
+
+// shares returns how many rows each class gives: floor(fraction × rows), then
+// one more for the largest remainders until round(fraction × total) is reached,
+// never all rows of a class. Equal remainders go by class order.
+func shares(classes [][]int, fraction float64, total int) []int {
+	counts := make([]int, len(classes))
+	remainders := make([]float64, len(classes))
+	order := make([]int, len(classes))
+	left := int(math.Round(float64(fraction * float64(total))))
+	for i, rows := range classes {
+		exact := float64(fraction * float64(len(rows)))
+		counts[i] = min(int(exact), len(rows)-1)
+		remainders[i] = exact - float64(counts[i])
+		order[i] = i
+		left -= counts[i]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainders[b], remainders[a]) })
+	for given := true; left > 0 && given; {
+		given = false
+		for _, c := range order {
+			if left > 0 && counts[c] < len(classes[c])-1 {
+				counts[c]++
+				left--
+				given = true
+			}
+		}
+	}
+	return counts
+}
+
+// mix is the finaliser of SplitMix64 over seed and row: a random order that
+// every machine and Go version agrees on.
+func mix(seed uint64, row int) uint64 {
+	z := seed + uint64(row+1)*0x9E3779B97F4A7C15
+	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+	z = (z ^ z>>27) * 0x94D049BB133111EB
+	return z ^ z>>31
+}
