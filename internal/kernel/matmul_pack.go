@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // packGo is tileKernels.pack in plain Go.
 func packGo(dst []float32, b *Mat, k0, k, j0, n int) {
@@ -17,7 +14,7 @@ func packGo(dst []float32, b *Mat, k0, k, j0, n int) {
 		if b.Type == F32 {
 			copy(row[:n], b.F32[from:])
 		} else {
-			Widen(row[:n], b.U16[from:][:n], b.Type)
+			widenRow(row[:n], b.U16[from:][:n], b.Type)
 		}
 		clear(row[n:])
 	}
@@ -40,41 +37,34 @@ func packColumns(dst []float32, b *Mat, k0, k, j0, n int) {
 			}
 		case F16:
 			for i, h := range b.U16[from:][:k] {
-				dst[i*panelCols+j] = widenF16(h)
+				dst[i*panelCols+j] = valueF16(h)
 			}
 		default:
 			for i, h := range b.U16[from:][:k] {
-				dst[i*panelCols+j] = widenBF16(h)
+				dst[i*panelCols+j] = valueBF16(h)
 			}
 		}
 	}
 }
 
-// Widen converts halves of type F16 or BF16 to float32, exactly: dst[i] = src[i]; NaN stays NaN. It panics if the lengths
-// differ or t is F32.
-func Widen(dst []float32, src []uint16, t Type) {
-	if len(dst) != len(src) {
-		panic(fmt.Sprintf("kernel: Widen: %d values into %d", len(src), len(dst)))
+// widenRow converts halves of type F16 or BF16; the slices have equal lengths.
+func widenRow(dst []float32, src []uint16, t Type) {
+	if t == F16 {
+		for i, h := range src {
+			dst[i] = valueF16(h)
+		}
+		return
 	}
-	switch t {
-	case F16:
-		for i, h := range src {
-			dst[i] = widenF16(h)
-		}
-	case BF16:
-		for i, h := range src {
-			dst[i] = widenBF16(h)
-		}
-	default:
-		panic(fmt.Sprintf("kernel: Widen: %v is not a half", t))
+	for i, h := range src {
+		dst[i] = valueBF16(h)
 	}
 }
 
-func widenBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+func valueBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// widenF16 moves sign, exponent and fraction to their places. An exponent of zero means no hidden one: such a number is its fraction
+// valueF16 moves sign, exponent and fraction to their places. An exponent of zero means no hidden one: such a number is its fraction
 // times 2^-24, which float32 holds exactly. The largest exponent is infinity or NaN.
-func widenF16(h uint16) float32 {
+func valueF16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent := uint32(h>>10) & 0x1f
 	fraction := uint32(h & 0x3ff)

@@ -51,10 +51,10 @@ func randomMat(rng *rand.Rand, rows, cols, gap int, kind Type, trans bool) (Mat,
 				m.F32[at] = v
 			case F16: // a random exponent and fraction, so that few bits are zero
 				m.U16[at] = uint16(bits>>16)&0x8000 | uint16(10+rng.IntN(5))<<10 | uint16(rng.IntN(1024))
-				v = widenF16(m.U16[at])
+				v = valueF16(m.U16[at])
 			case BF16:
 				m.U16[at] = uint16(bits >> 16)
-				v = widenBF16(m.U16[at])
+				v = valueBF16(m.U16[at])
 			}
 			values[i*cols+j] = v
 		}

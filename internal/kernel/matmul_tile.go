@@ -27,7 +27,7 @@ type tileKernels struct {
 }
 
 // tileAlternatives are the versions, the fastest first.
-var tileAlternatives = append(archTiles, alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, Widen}})
+var tileAlternatives = append(archTiles, alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, widenRow}})
 
 // tiles is the version in use.
 var tiles = choose(tileAlternatives)
