@@ -1,0 +1,16 @@
+// Package metrics scores predictions against targets.
+//
+// The values equal those of scikit-learn and SciPy on the same numbers:
+// [Classes] has accuracy, macro-F1 and Matthews' correlation of one class for
+// each row, [MultiLabel] has subset accuracy, micro- and macro-F1 of a yes or no
+// for each class, [Regression] has the mean squared error and the correlations
+// of Pearson and Spearman.
+//
+// No function returns NaN or an infinity. Where a formula divides by zero, the
+// [Score] has the value that is the convention and the reason why; where there
+// is nothing to score, or a prediction is not a number, an error says so.
+// Targets that are marked as missing (data.Ignore, or NaN) do not count.
+//
+// All functions are pure, keep nothing of their arguments and are safe for
+// concurrent use.
+package metrics
