@@ -1,0 +1,92 @@
+package kernel
+
+// Exp is the exponential of each element; dst may be x:
+//
+//	dst[i] = e^x[i]
+//
+// At most 2 ULP from the exact value over all float32 numbers, results below the normal range included. Exp(-Inf) = 0,
+// Exp(+Inf) = +Inf, NaN stays NaN, overflow gives +Inf.
+func Exp(dst, x []float32) {
+	mustMatch("Exp", len(dst), len(x))
+	exp(dst, x)
+}
+
+// Erf is the error function of each element, at most 4 ULP from the exact value; dst may be x:
+//
+//	dst[i] = 2/√π · ∫ e^-t² dt from 0 to x[i]
+func Erf(dst, x []float32) {
+	mustMatch("Erf", len(dst), len(x))
+	erf(dst, x)
+}
+
+// GELU is the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016); dst may be x:
+//
+//	dst[i] = x[i]·Φ(x[i]),  Φ(x) = (1 + erf(x/√2))/2
+//
+// It is computed as max(x, 0) - |x|·Φ(-|x|), where Φ(-t) = e^(-t²/2)·p(t)/q(t), which keeps the *relative* error small for
+// negative x too: at most 8 ULP wherever |x·Φ(x)| is in the normal range, and below it at most 2^-126 absolute.
+// (1 + erf loses all digits near x = -5.) NaN stays NaN, GELU(-Inf) = 0.
+func GELU(dst, x []float32) {
+	mustMatch("GELU", len(dst), len(x))
+	gelu(dst, x)
+}
+
+// GELUBackward is the gradient of GELU, given the gradient dy of its result and its input x; dx may be dy or x:
+//
+//	dx[i] = dy[i]·(Φ(x[i]) + x[i]·φ(x[i])),  φ(x) = e^(-x²/2)/√2π
+//
+// The factor is within 2^-22 of the exact one, relative to the larger of Φ(x) and |x|·φ(x).
+func GELUBackward(dx, dy, x []float32) {
+	mustMatch3("GELUBackward", len(dx), len(dy), len(x))
+	geluBackward(dx, dy, x)
+}
+
+// GELUTanh is the tanh approximation of GELU that GPT-2 and Gemma use; dst may be x:
+//
+//	dst[i] = x/2·(1 + tanh u) = x/(1 + e^-2u),  u = √(2/π)·(x + 0.044715·x³)
+//
+// The relative error is at most 8 + 2·|u| ULP in the normal range; below it the result is at most 2^-120 in size.
+// NaN stays NaN, GELUTanh(-Inf) = 0.
+func GELUTanh(dst, x []float32) {
+	mustMatch("GELUTanh", len(dst), len(x))
+	geluTanh(dst, x)
+}
+
+// GELUTanhBackward is the gradient of GELUTanh, given the gradient dy of its result and its input x; dx may be dy or x:
+//
+//	dx[i] = dy[i]·σ·(1 + x·(1-σ)·z'),  σ = 1/(1 + e^-z),  z = 2u,  z' = 2·√(2/π)·(1 + 3·0.044715·x²)
+func GELUTanhBackward(dx, dy, x []float32) {
+	mustMatch3("GELUTanhBackward", len(dx), len(dy), len(x))
+	geluTanhBackward(dx, dy, x)
+}
+
+// Tanh is the hyperbolic tangent of each element, at most 4 ULP from the exact value; dst may be x.
+func Tanh(dst, x []float32) {
+	mustMatch("Tanh", len(dst), len(x))
+	tanh(dst, x)
+}
+
+// TanhBackward is the gradient of Tanh, given the gradient dy of its result and its *result* y; dx may be dy or y:
+//
+//	dx[i] = dy[i]·(1 - y[i]²)
+func TanhBackward(dx, dy, y []float32) {
+	mustMatch3("TanhBackward", len(dx), len(dy), len(y))
+	tanhBackward(dx, dy, y)
+}
+
+// ReLU is the positive part of each element; dst may be x. NaN stays NaN:
+//
+//	dst[i] = max(x[i], 0)
+func ReLU(dst, x []float32) {
+	mustMatch("ReLU", len(dst), len(x))
+	relu(dst, x)
+}
+
+// ReLUBackward is the gradient of ReLU, given the gradient dy of its result and its input or its result y (both have the
+// same sign); dx may be dy or y. At 0 it is 0, as in PyTorch:
+//
+//	dx[i] = dy[i] if y[i] > 0, else 0
+func ReLUBackward(dx, dy, y []float32) {
+	mustMatch3("ReLUBackward", len(dx), len(dy), len(y))
+	reluBackward(dx, dy, y)
+}

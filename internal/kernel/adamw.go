@@ -1,0 +1,51 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// AdamWConfig holds the hyperparameters of AdamW, named as in torch.optim.AdamW. There are no defaults here.
+type AdamWConfig struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+}
+
+// AdamW does one step of Adam with decoupled weight decay (Loshchilov and Hutter 2019) on a parameter p with gradient g and
+// moments m and v, all of one length, as torch.optim.AdamW does on float32 tensors. step counts from 1:
+//
+//	p = p·(1 - lr·decay)
+//	m = m + (g - m)·(1 - beta1)
+//	v = v·beta2 + (1 - beta2)·g·g
+//	p = p - lr/(1 - beta1^step) · m / (√v/√(1 - beta2^step) + eps)
+//
+// The factors are computed in float64 and rounded to float32 once. p, m and v are updated in place; g is not written.
+// It panics if the lengths differ or step < 1.
+func AdamW(p, g, m, v []float32, c AdamWConfig, step int) {
+	mustMatch3("AdamW", len(p), len(g), len(m))
+	mustMatch("AdamW", len(p), len(v))
+	if step < 1 {
+		panic(fmt.Sprintf("kernel: AdamW: step %d, want a count from 1", step))
+	}
+	correction1 := 1 - math.Pow(c.Beta1, float64(step))
+	correction2 := 1 - math.Pow(c.Beta2, float64(step))
+	adamW(p, g, m, v, &adamWFactors{
+		decay:      float32(1 - c.LR*c.WeightDecay),
+		oneBeta1:   float32(1 - c.Beta1),
+		beta2:      float32(c.Beta2),
+		oneBeta2:   float32(1 - c.Beta2),
+		correction: float32(math.Sqrt(correction2)),
+		eps:        float32(c.Eps),
+		size:       float32(-c.LR / correction1),
+	})
+}
+
+// adamWFactors are the numbers that are the same for all elements. The assembly reads them by their order.
+type adamWFactors struct {
+	decay      float32 // 1 - lr·weight decay
+	oneBeta1   float32 // 1 - beta1
+	beta2      float32
+	oneBeta2   float32 // 1 - beta2
+	correction float32 // √(1 - beta2^step)
+	eps        float32
+	size       float32 // -lr/(1 - beta1^step)
+}

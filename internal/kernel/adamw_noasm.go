@@ -1,0 +1,5 @@
+package kernel
+
+func adamW(p, g, m, v []float32, f *adamWFactors) {
+	adamWGeneric(p, g, m, v, f)
+}

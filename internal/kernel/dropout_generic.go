@@ -1,0 +1,31 @@
+package kernel
+
+func dropoutGeneric(dst, x []float32, m mask, first int) {
+	x = x[:len(dst)]
+	var words [4]uint32
+	for i := range dst {
+		c := first + i
+		if i == 0 || c&3 == 0 {
+			words = m.words(c >> 2)
+		}
+		if words[c&3] >= m.threshold {
+			dst[i] = x[i] * m.scale
+		} else {
+			dst[i] = 0
+		}
+	}
+}
+
+func dropoutAddGeneric(dst, x []float32, m mask, first int) {
+	x = x[:len(dst)]
+	var words [4]uint32
+	for i := range dst {
+		c := first + i
+		if i == 0 || c&3 == 0 {
+			words = m.words(c >> 2)
+		}
+		if words[c&3] >= m.threshold {
+			dst[i] += float32(x[i] * m.scale) // rounded twice, as Dropout followed by AddTo
+		}
+	}
+}

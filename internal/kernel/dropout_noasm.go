@@ -1,0 +1,9 @@
+package kernel
+
+func dropout(dst, x []float32, m mask, first int) {
+	dropoutGeneric(dst, x, m, first)
+}
+
+func dropoutAdd(dst, x []float32, m mask, first int) {
+	dropoutAddGeneric(dst, x, m, first)
+}

@@ -1,0 +1,35 @@
+package kernel
+
+import "math"
+
+// Softmax replaces row by softmax(scale·row) and returns the logarithm of the normaliser:
+//
+//	row[i] = e^(scale·row[i] - lse),  lse = log Σ e^(scale·row[j])
+//
+// The largest element is subtracted before exponentiating, so nothing overflows; elements of -Inf (masked) become exactly 0, and so do
+// those more than 87 below the largest. An empty row, or one with nothing but -Inf, becomes zeros and gives -Inf. NaN or +Inf
+// in the row makes NaN.
+func Softmax(row []float32, scale float32) (lse float32) {
+	top := float32(math.Inf(-1))
+	for block := row; len(block) > 0; block = block[min(len(block), maxCall):] {
+		top = max(top, maxScaled(block[:min(len(block), maxCall)], scale))
+	}
+	if math.IsInf(float64(top), -1) {
+		clear(row)
+		return top
+	}
+	var total float64
+	for block := row; len(block) > 0; block = block[min(len(block), maxCall):] {
+		total += float64(expSum(block[:min(len(block), maxCall)], scale, top))
+	}
+	Scale(row, row, float32(1/total))
+	return float32(float64(top) + math.Log(total))
+}
+
+// SoftmaxBackward is the gradient of Softmax with respect to its row, given the gradient dp of its result p; dx may be dp or p:
+//
+//	dx[i] = scale · p[i]·(dp[i] - Σ p[j]·dp[j])
+func SoftmaxBackward(dx, dp, p []float32, scale float32) {
+	mustMatch3("SoftmaxBackward", len(dx), len(dp), len(p))
+	softmaxBackward(dx, dp, p, scale, Dot(p, dp))
+}
