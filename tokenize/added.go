@@ -1,0 +1,121 @@
+package tokenize
+
+import "unicode/utf8"
+
+// addedToken is a token that is found in the text before the model sees it.
+type addedToken struct {
+	content    string
+	id         int32
+	singleWord bool // not inside a word
+	lstrip     bool // takes white space before it
+	rstrip     bool // takes white space after it
+	normalized bool // found in the normalized text, else in the source
+	special    bool // left out by Decode when asked
+}
+
+// matcher finds added tokens.
+type matcher struct {
+	trie   *trie // contents; the value is an index in tokens
+	tokens []addedToken
+}
+
+// newMatcher returns a matcher of tokens by their patterns, which must differ and
+// not be empty, or nil if there are none.
+func newMatcher(tokens []addedToken, patterns []string) *matcher {
+	if len(tokens) == 0 {
+		return nil
+	}
+	values := make([]int32, len(tokens))
+	for i := range values {
+		values[i] = int32(i)
+	}
+	return &matcher{trie: newTrie(patterns, values), tokens: tokens}
+}
+
+// segment is a part of a text: an added token, or what stands between.
+type segment struct {
+	span
+	token *addedToken // nil between tokens
+}
+
+// split cuts text at the added tokens, the leftmost first and of those the
+// longest. A match that is refused for being part of a word is not tried again
+// with a shorter token.
+func split[T string | []byte](m *matcher, text T, out []segment) []segment {
+	if m == nil {
+		if len(text) > 0 {
+			out = append(out, segment{span: span{0, len(text)}})
+		}
+		return out
+	}
+	done := 0
+	for at := 0; at < len(text); {
+		n, i := longest(m.trie, text[at:])
+		if n == 0 {
+			at++
+			continue
+		}
+		t, from, to := &m.tokens[i], at, at+n
+		at = to
+		if t.singleWord && (endsInWord(text[:from]) || startsInWord(text[to:])) {
+			continue
+		}
+		if t.lstrip {
+			from = trimSpaceRight(text, done, from)
+		}
+		if t.rstrip {
+			to = trimSpaceLeft(text, to)
+		}
+		if done < from {
+			out = append(out, segment{span: span{done, from}})
+		}
+		out = append(out, segment{span{from, to}, t})
+		done = to
+	}
+	if done < len(text) {
+		out = append(out, segment{span: span{done, len(text)}})
+	}
+	return out
+}
+
+func endsInWord[T string | []byte](text T) bool {
+	r, n := lastRune(text)
+	return n > 0 && classOf(r)&isWord != 0
+}
+
+func startsInWord[T string | []byte](text T) bool {
+	r, n := firstRune(text)
+	return n > 0 && classOf(r)&isWord != 0
+}
+
+// trimSpaceRight returns where the white space of text[from:to] at its end begins.
+func trimSpaceRight[T string | []byte](text T, from, to int) int {
+	for to > from {
+		r, n := lastRune(text[from:to])
+		if classOf(r)&isSpace == 0 {
+			break
+		}
+		to -= n
+	}
+	return max(to, from)
+}
+
+// trimSpaceLeft returns where the white space at the start of text[from:] ends.
+func trimSpaceLeft[T string | []byte](text T, from int) int {
+	for from < len(text) {
+		r, n := firstRune(text[from:])
+		if classOf(r)&isSpace == 0 {
+			break
+		}
+		from += n
+	}
+	return from
+}
+
+func firstRune[T string | []byte](text T) (rune, int) {
+	return utf8.DecodeRuneInString(string(text[:min(len(text), utf8.UTFMax)]))
+}
+
+func lastRune[T string | []byte](text T) (rune, int) {
+	return utf8.DecodeLastRuneInString(string(text[max(len(text)-utf8.UTFMax, 0):]))
+}

@@ -1,0 +1,58 @@
+package tokenize
+
+import (
+	"iter"
+	"unicode/utf8"
+)
+
+// aligned is a text on its way from the source to the model, with the origin of
+// each of its bytes: text[i] was made from code point pos[i] of the source.
+// pos never falls.
+type aligned struct {
+	text []byte
+	pos  []int32
+}
+
+// reset empties a and keeps its memory.
+func (a *aligned) reset() {
+	a.text, a.pos = a.text[:0], a.pos[:0]
+}
+
+// add appends r, made from code point pos of the source.
+func (a *aligned) add(r rune, pos int32) {
+	if r < utf8.RuneSelf {
+		a.text = append(a.text, byte(r))
+		a.pos = append(a.pos, pos)
+		return
+	}
+	n := len(a.text)
+	a.text = utf8.AppendRune(a.text, r)
+	for range a.text[n:] {
+		a.pos = append(a.pos, pos)
+	}
+}
+
+// load sets a to s, whose first code point is number first of the source. A byte
+// that is not UTF-8 counts as one code point, U+FFFD. It returns the number of
+// the code point after s.
+func (a *aligned) load(s string, first int32) int32 {
+	a.reset()
+	for _, r := range s {
+		a.add(r, first)
+		first++
+	}
+	return first
+}
+
+// runes yields the code points of a with their byte offsets.
+func (a *aligned) runes() iter.Seq2[int, rune] {
+	return func(yield func(int, rune) bool) {
+		for i := 0; i < len(a.text); {
+			r, size := utf8.DecodeRune(a.text[i:])
+			if !yield(i, r) {
+				return
+			}
+			i += size
+		}
+	}
+}

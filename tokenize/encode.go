@@ -1,0 +1,137 @@
+package tokenize
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// token is a token of a text before truncation.
+type token struct {
+	id       int32
+	from, to int32 // code points of the source
+	word     int32
+	added    bool // found by a matcher, not by the model
+}
+
+// Encode encodes one text. It errors when the text is too long for
+// o.MaxLength and may not be truncated.
+func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
+	return t.encode(Input{Text: text}, o)
+}
+
+// EncodePair encodes a text and its pair.
+func (t *Tokenizer) EncodePair(text, pair string, o Options) (Encoding, error) {
+	return t.encode(Input{Text: text, Pair: pair, HasPair: true}, o)
+}
+
+// EncodeBatch encodes inputs with the given number of goroutines and returns the
+// encodings in the order of the inputs. The error is that of the first input
+// that fails, with its index, or ctx's.
+func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, workers int) ([]Encoding, error) {
+	out := make([]Encoding, len(inputs))
+	errs := make([]error, len(inputs))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range min(max(workers, 1), len(inputs)) {
+		wg.Go(func() {
+			for ctx.Err() == nil && !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= len(inputs) {
+					return
+				}
+				if out[i], errs[i] = t.encode(inputs[i], o); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// Inputs are taken in order, so all before the first failure were tried.
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("input %d: %w", i, err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
+	if len(in.Text) > math.MaxInt32 || len(in.Pair) > math.MaxInt32 {
+		return Encoding{}, fmt.Errorf("tokenize: text of more than %d bytes", math.MaxInt32)
+	}
+	buf := t.scratch.Get().(*buffers)
+	defer t.scratch.Put(buf)
+	texts := [2][]token{t.read(buf.tokens[0][:0], in.Text, buf)}
+	buf.tokens[0] = texts[0]
+	parts := t.template.single
+	if in.HasPair {
+		texts[1] = t.read(buf.tokens[1][:0], in.Pair, buf)
+		buf.tokens[1] = texts[1]
+		parts = t.template.pair
+	}
+	dropped, err := truncate(&texts, in.HasPair, added(parts), o)
+	if err != nil {
+		return Encoding{}, err
+	}
+	e := assemble(parts, texts, o)
+	e.Truncated = dropped
+	return e, nil
+}
+
+// read appends the tokens of text to dst.
+func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
+	if !utf8.ValidString(text) {
+		text = string([]rune(text)) // U+FFFD for every bad byte
+	}
+	var first, word int32
+	buf.source = split(t.source, text, buf.source[:0])
+	for _, s := range buf.source {
+		part := text[s.from:s.to]
+		if s.token != nil {
+			n := int32(utf8.RuneCountInString(part))
+			dst = append(dst, token{s.token.id, first, first + n, word, true})
+			first += n
+			word++
+			continue
+		}
+		in := &buf.a
+		next := in.load(part, first)
+		dst, word = t.readNormal(dst, word, t.normalizer.normalize(in, buf), buf)
+		first = next
+	}
+	return dst
+}
+
+// readNormal appends the tokens of a normalized text to dst. word is the number
+// of its first word; the number after its last is returned.
+func (t *Tokenizer) readNormal(dst []token, word int32, in *aligned, buf *buffers) ([]token, int32) {
+	buf.normal = split(t.normal, in.text, buf.normal[:0])
+	for _, s := range buf.normal {
+		if s.token != nil {
+			dst = append(dst, token{s.token.id, in.pos[s.from], in.pos[s.to-1] + 1, word, true})
+			word++
+			continue
+		}
+		buf.words = append(buf.words[:0], s.span)
+		buf.split = t.preTokenizer.split(in.text, buf.words, buf.split[:0])
+		for _, w := range buf.split {
+			buf.pieces = t.model.encode(buf.pieces[:0], in.text[w.from:w.to])
+			from := w.from
+			for _, p := range buf.pieces {
+				to := w.from + p.to
+				dst = append(dst, token{p.id, in.pos[from], in.pos[to-1] + 1, word, false})
+				from = to
+			}
+			word++
+		}
+	}
+	return dst, word
+}

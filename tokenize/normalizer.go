@@ -1,0 +1,103 @@
+package tokenize
+
+// normalizer rewrites a text before it is split into words.
+type normalizer interface {
+	// normalize returns the normal form of in. The result is in or one of the
+	// two buffers; in is spent.
+	normalize(in *aligned, buf *buffers) *aligned
+}
+
+// buffers are the scratch memory of one goroutine.
+type buffers struct {
+	a, b   aligned   // text before and after a pass
+	marks  []change  // pending code points of a canonical ordering
+	plain  []change  // output of a canonical ordering
+	source []segment // of the text as given
+	normal []segment // of a normalized part of it
+	words  []span
+	split  []span
+	pieces []piece
+	tokens [2][]token
+}
+
+// other returns the text buffer that is not a, emptied.
+func (b *buffers) other(a *aligned) *aligned {
+	if a == &b.a {
+		b.b.reset()
+		return &b.b
+	}
+	b.a.reset()
+	return &b.a
+}
+
+// sequence applies normalizers one after another.
+type sequence []normalizer
+
+func (s sequence) normalize(in *aligned, buf *buffers) *aligned {
+	for _, n := range s {
+		in = n.normalize(in, buf)
+	}
+	return in
+}
+
+// lowercase maps every code point to its lower case.
+type lowercase struct{}
+
+func (lowercase) normalize(in *aligned, buf *buffers) *aligned {
+	out := buf.other(in)
+	for i, r := range in.runes() {
+		first, second := lower(r)
+		out.add(first, in.pos[i])
+		if second != 0 {
+			out.add(second, in.pos[i])
+		}
+	}
+	return out
+}
+
+// dropClass removes the code points of a class.
+type dropClass class
+
+func (d dropClass) normalize(in *aligned, buf *buffers) *aligned {
+	out := buf.other(in)
+	for i, r := range in.runes() {
+		if classOf(r)&class(d) == 0 {
+			out.add(r, in.pos[i])
+		}
+	}
+	return out
+}
+
+// cleanText removes control characters and makes every white space a blank.
+type cleanText struct{}
+
+func (cleanText) normalize(in *aligned, buf *buffers) *aligned {
+	out := buf.other(in)
+	for i, r := range in.runes() {
+		switch c := classOf(r); {
+		case c&isDropped != 0:
+		case c&isSpace != 0:
+			out.add(' ', in.pos[i])
+		default:
+			out.add(r, in.pos[i])
+		}
+	}
+	return out
+}
+
+// spaceCJK puts blanks around every Chinese character.
+type spaceCJK struct{}
+
+func (spaceCJK) normalize(in *aligned, buf *buffers) *aligned {
+	out := buf.other(in)
+	for i, r := range in.runes() {
+		if classOf(r)&isCJK == 0 {
+			out.add(r, in.pos[i])
+			continue
+		}
+		out.add(' ', in.pos[i])
+		out.add(r, in.pos[i])
+		out.add(' ', in.pos[i])
+	}
+	return out
+}

@@ -1,0 +1,75 @@
+package tokenize
+
+// parseTemplate reads a post-processor.
+func parseTemplate(f field) template {
+	if !f.is() || f.object() == nil {
+		return plain
+	}
+	switch t := f.get("type"); t.text() {
+	case "BertProcessing":
+		f.only("type", "sep", "cls")
+		return bertTemplate(parsePairOf(f.get("cls")), parsePairOf(f.get("sep")))
+	case "TemplateProcessing":
+		f.only("type", "single", "pair", "special_tokens")
+		special := map[string][]int32{}
+		tokens := f.get("special_tokens")
+		for name := range tokens.object() {
+			s := tokens.get(name)
+			s.only("id", "ids", "tokens")
+			for _, id := range s.get("ids").list() {
+				special[name] = append(special[name], id.id())
+			}
+		}
+		return template{
+			single: parseParts(f.get("single"), special, 1),
+			pair:   parseParts(f.get("pair"), special, 2),
+		}
+	default:
+		t.fail("post-processor %q is not supported", t.value)
+		return plain
+	}
+}
+
+// parsePairOf reads ["[SEP]", 102].
+func parsePairOf(f field) int32 {
+	pair := f.list()
+	if len(pair) != 2 {
+		f.fail("want a token and its id, have %d values", len(pair))
+		return 0
+	}
+	pair[0].text()
+	return pair[1].id()
+}
+
+// parseParts reads a template in which each of n texts must stand once.
+func parseParts(f field, special map[string][]int32, n int) []part {
+	var parts []part
+	var uses [2]int
+	for _, p := range f.list() {
+		p.only("SpecialToken", "Sequence")
+		s, isText := p.get("SpecialToken"), false
+		if !s.is() {
+			s, isText = p.get("Sequence"), true
+		}
+		s.only("id", "type_id")
+		name, typ := s.get("id"), s.get("type_id").id()
+		if !isText {
+			ids, ok := special[name.text()]
+			if !ok {
+				name.fail("%q is not among the special_tokens", name.text())
+			}
+			parts = append(parts, part{-1, ids, typ})
+			continue
+		}
+		i := 0
+		if name.oneOf("A", "B"); name.value == "B" {
+			i = 1
+		}
+		uses[i]++
+		parts = append(parts, part{text: i, typ: typ})
+	}
+	if want := [3][2]int{1: {1, 0}, 2: {1, 1}}[n]; uses != want {
+		f.fail("sequence A stands %d times and B %d times, want %d and %d", uses[0], uses[1], want[0], want[1])
+	}
+	return parts
+}

@@ -1,0 +1,60 @@
+package tokenize
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// piece is a part of a word that has an id of its own.
+type piece struct {
+	id int32
+	to int // end of the part, in bytes of the word
+}
+
+// model turns words into ids.
+type model interface {
+	// encode appends the pieces of word to dst. They cover the word in order.
+	encode(dst []piece, word []byte) []piece
+}
+
+// wordPiece splits a word greedily into the longest pieces of its vocabulary.
+type wordPiece struct {
+	start    *trie // pieces that may begin a word
+	inner    *trie // pieces that may follow, without their prefix
+	unk      int32 // id of a word that cannot be split
+	maxChars int   // longer words are unknown
+}
+
+// newWordPiece makes the model of a vocabulary (index = id) whose pieces inside
+// words bear prefix.
+func newWordPiece(vocab []string, unk int32, prefix string, maxChars int) *wordPiece {
+	ids := make([]int32, len(vocab))
+	var rest []string
+	var restIDs []int32
+	for i, token := range vocab {
+		ids[i] = int32(i)
+		if tail, ok := strings.CutPrefix(token, prefix); ok && tail != "" {
+			rest = append(rest, tail)
+			restIDs = append(restIDs, int32(i))
+		}
+	}
+	return &wordPiece{start: newTrie(vocab, ids), inner: newTrie(rest, restIDs), unk: unk, maxChars: maxChars}
+}
+
+func (m *wordPiece) encode(dst []piece, word []byte) []piece {
+	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
+		return append(dst, piece{m.unk, len(word)})
+	}
+	mark := len(dst)
+	t := m.start
+	for at := 0; at < len(word); {
+		n, id := longest(t, word[at:])
+		if n == 0 {
+			return append(dst[:mark], piece{m.unk, len(word)})
+		}
+		at += n
+		dst = append(dst, piece{id, at})
+		t = m.inner
+	}
+	return dst
+}
