@@ -16,27 +16,22 @@ import random
 import shutil
 import sys
 
-if os.environ.get("PYTHONHASHSEED") != "0":  # PEFT writes target names in the order of a set
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
-
 import torch
-import torch.nn.functional as F
 import transformers
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 import seqcls
+from fixture import deviation, flat, hyperparameters, observe, save_adapter, starts, trainable_line, train, versions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "bert"
-STEPS = 12
 WORDS = ("the a is was not very good bad great poor film book card bank time day new old fast slow we they it you "
          "can will lost find send pay money late never always again un ##s ##ed ##ing ##ly ##er ##able . , ! ? ' -").split()
 
 # Defaults of a case; each case overrides some.
 DEFAULT = dict(
-    hidden=32, layers=2, heads=4, intermediate=64, act="gelu", eps=1e-12, vocab=96, positions=40, types=2, labels=3, label_names=None,
+    steps=12, hidden=32, layers=2, heads=4, intermediate=64, act="gelu", eps=1e-12, vocab=96, positions=40, types=2, labels=3, label_names=None,
     problem="single_label_classification", prefix=True, dtype=torch.float32, legacy_names=False, other_heads=False, shard=None,
     targets=["query", "value"], r=4, alpha=8, modules_to_save=None, random_adapter=True, pairs=False, raw_ids=False,
     batch=6, accumulate=1, lr=3e-3, decay=0.0, schedule="linear", warmup=3, max_norm=1.0, smoothing=0.0, note="")
@@ -130,7 +125,7 @@ def write_base(c, directory, gen):
 def rows_of(c, rng):
     """Texts (or raw ids) with labels, in the order in which they are trained on."""
     rows = []
-    for i in range(c["batch"] * c["accumulate"] * STEPS):
+    for i in range(c["batch"] * c["accumulate"] * c["steps"]):
         words = lambda n: " ".join(rng.choice(WORDS[:42]) for _ in range(n))
         row = {"text": words(rng.randint(1, 14))}
         if c["pairs"]:
@@ -164,69 +159,6 @@ def targets_of(c, rows):
     if c["problem"] == "multi_label_classification":
         return torch.tensor([[float(f"LABEL_{k}" in r["label"]) for k in range(c["labels"])] for r in rows])
     return torch.tensor([c["label_names"].index(r["label"]) if c["label_names"] else r["label"] for r in rows])
-
-
-def loss_sum(c, logits, labels):
-    """The sum over the targets and their number."""
-    if c["problem"] == "regression":
-        return F.mse_loss(logits, labels.to(logits.dtype), reduction="sum"), labels.numel()
-    if c["problem"] == "multi_label_classification":
-        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum"), labels.numel()
-    return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=c["smoothing"]), len(labels)
-
-
-def train(c, model, ids, types, labels):
-    """Twelve steps; returns the log and the gradients of the first step before clipping, by their names in an adapter file."""
-    params = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
-    scheduler = transformers.get_scheduler(
-        {"constant": "constant_with_warmup"}.get(c["schedule"], c["schedule"]), optimizer, num_warmup_steps=c["warmup"], num_training_steps=STEPS)
-    log, grads, size = [], {}, c["batch"]
-    for step in range(STEPS):
-        starts = [(step * c["accumulate"] + k) * size for k in range(c["accumulate"])]
-        count = sum(loss_sum(c, torch.zeros(size, c["labels"]), labels[s:s + size])[1] for s in starts)
-        total = 0.0
-        model.train()
-        for s in starts:
-            loss = loss_sum(c, model(**seqcls.pad(ids[s:s + size], types[s:s + size])).logits, labels[s:s + size])[0] / count
-            loss.backward()
-            total += loss.item()
-        if step == 0:
-            named = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
-            grads = get_peft_model_state_dict(model, state_dict=named)
-        norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])
-        log.append({"step": step + 1, "loss": total, "grad_norm": norm.item(), "learning_rate": scheduler.get_last_lr()[0]})
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad()
-    return log, grads
-
-
-def observe(model, ids, types, prefix):
-    """Hidden states (0 is the embeddings' output), pooled output and logits of a batch; rows of padding dropped."""
-    batch = seqcls.pad(ids, types)
-    bert = [m for m in model.modules() if isinstance(m, BertModel)][0]
-    keep = batch["attention_mask"].bool()
-    model.eval()
-    with torch.no_grad():
-        out = bert(**batch, output_hidden_states=True)
-        logits = model(**batch).logits
-    parts = {f"{prefix}hidden.{i}": h[keep] for i, h in enumerate(out.hidden_states)}
-    return parts | {f"{prefix}pooled": out.pooler_output, f"{prefix}logits": logits}
-
-
-def save_adapter(model, name):
-    model.save_pretrained(name)
-    (pathlib.Path(name) / "README.md").unlink(missing_ok=True)
-
-
-def deviation(model, other, log, log64):
-    """How far the float32 run is from the float64 run: losses and norms (largest relative), adapter (worst tensor, Frobenius)."""
-    a, b = get_peft_model_state_dict(model), get_peft_model_state_dict(other)
-    tensors = {k: ((a[k].double() - b[k]).norm() / b[k].norm()).item() for k in a}
-    worst = max(tensors, key=tensors.get)
-    rel = lambda key: max(abs(x[key] / y[key] - 1) for x, y in zip(log, log64))
-    return {"loss": rel("loss"), "grad_norm": rel("grad_norm"), "adapter": tensors[worst], "worst_tensor": worst}
 
 
 def make(name, seed):
@@ -264,32 +196,24 @@ def make(name, seed):
     log64, _ = train(c, double, ids, types, labels)
     save_adapter(model, "adapter_final")
     expected |= {f"grad.{k}": v for k, v in grads.items()}
-    expected |= {f"final.{k.split('.', 1)[1]}": v for k, v in observe(model, *first, "x.").items() if k == "x.logits"}
+    expected["final.logits"] = observe(model, *first, "")["logits"]
     again = PeftModel.from_pretrained(seqcls.load_base("base", c["labels"]), "adapter_final")
     torch.testing.assert_close(observe(again, *first, "")["logits"], expected["final.logits"])
     expected["merged.logits"] = observe(again.merge_and_unload(), *first, "")["logits"]
     expected = {k: v.contiguous().clone() for k, v in expected.items()}
     save_file(expected, "expected.safetensors", metadata={"source": "reference/bert_fixtures.py"})
-    flat = lambda lists: torch.tensor([x for row in lists for x in row], dtype=torch.int32)
-    save_file({"ids": flat(ids), "types": flat(types), "starts": torch.tensor([0] + [len(s) for s in ids]).cumsum(0), "labels": labels},
+    save_file({"ids": flat(ids), "types": flat(types), "starts": starts(ids), "labels": labels},
               "batches.safetensors", metadata={"source": "reference/bert_fixtures.py"})
-    trainable, everything = model.get_nb_trainable_parameters()
     drift = deviation(model, double, log, log64)
     case = {
         "name": name, "note": c["note"], "seed": seed, "num_labels": c["labels"], "problem_type": c["problem"], "head_in_base": c["prefix"],
-        "base_dtype": str(c["dtype"]).split(".")[1], "batch_size": size, "gradient_accumulation_steps": c["accumulate"], "max_steps": STEPS,
-        "learning_rate": c["lr"], "weight_decay": c["decay"], "lr_scheduler_type": c["schedule"], "warmup_steps": c["warmup"],
-        "max_grad_norm": c["max_norm"], "label_smoothing_factor": c["smoothing"], "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
-        "lora_r": c["r"], "lora_alpha": c["alpha"], "target_modules": c["targets"], "modules_to_save": c["modules_to_save"],
+        "base_dtype": str(c["dtype"]).split(".")[1], **hyperparameters(c),
         "targeted": sorted(n.removeprefix("base_model.model.") for n, m in model.named_modules() if hasattr(m, "lora_A")),
-        "trainable_params": trainable, "all_params": everything,
-        "trainable_line": f"trainable params: {trainable:,d} || all params: {everything:,d} || trainable%: {100 * trainable / everything:.4f}",
-        "float64_deviation": drift, "log": log,
-        "versions": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "peft": __import__("peft").__version__}}
+        "trainable_line": trainable_line(model), "float64_deviation": drift, "log": log, "versions": versions()}
     pathlib.Path("case.json").write_text(json.dumps(case, indent=1) + "\n")
     total = sum(f.stat().st_size for f in directory.rglob("*") if f.is_file())
     clipped = sum(x["grad_norm"] > c["max_norm"] for x in log)
-    print(f"{name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, clipped {clipped}/{STEPS}, norm {log[0]['grad_norm']:.3f}, "
+    print(f"{name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, clipped {clipped}/{c['steps']}, norm {log[0]['grad_norm']:.3f}, "
           f"float64: loss {drift['loss']:.1e} norm {drift['grad_norm']:.1e} adapter {drift['adapter']:.1e} ({drift['worst_tensor']})")
 
 

@@ -1,0 +1,106 @@
+"""A recorded PEFT training run: what bert_fixtures.py and minilm_fixtures.py share."""
+import os
+import pathlib
+import sys
+
+if os.environ.get("PYTHONHASHSEED") != "0":  # PEFT writes target names in the order of a set
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+
+import peft
+import torch
+import torch.nn.functional as F
+import transformers
+from peft.utils import get_peft_model_state_dict
+from transformers import BertModel
+
+import seqcls
+
+
+def loss_sum(c, logits, labels):
+    """The sum over the targets and their number."""
+    if c["problem"] == "regression":
+        return F.mse_loss(logits, labels.to(logits.dtype), reduction="sum"), labels.numel()
+    if c["problem"] == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum"), labels.numel()
+    return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=c["smoothing"]), len(labels)
+
+
+def train(c, model, ids, types, labels):
+    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names in an adapter file."""
+    params = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
+    scheduler = transformers.get_scheduler(
+        {"constant": "constant_with_warmup"}.get(c["schedule"], c["schedule"]), optimizer, num_warmup_steps=c["warmup"], num_training_steps=c["steps"])
+    log, grads, size = [], {}, c["batch"]
+    for step in range(c["steps"]):
+        firsts = [(step * c["accumulate"] + k) * size for k in range(c["accumulate"])]
+        count = sum(loss_sum(c, torch.zeros(size, c["labels"]), labels[s:s + size])[1] for s in firsts)
+        total = 0.0
+        model.train()
+        for s in firsts:
+            loss = loss_sum(c, model(**seqcls.pad(ids[s:s + size], types[s:s + size])).logits, labels[s:s + size])[0] / count
+            loss.backward()
+            total += loss.item()
+        if step == 0:
+            named = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+            grads = get_peft_model_state_dict(model, state_dict=named)
+        norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])
+        log.append({"step": step + 1, "loss": total, "grad_norm": norm.item(), "learning_rate": scheduler.get_last_lr()[0]})
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+    return log, grads
+
+
+def observe(model, ids, types, prefix):
+    """Hidden states (0 is the embeddings' output), pooled output and logits of a batch; rows of padding dropped."""
+    batch = seqcls.pad(ids, types)
+    bert = [m for m in model.modules() if isinstance(m, BertModel)][0]
+    keep = batch["attention_mask"].bool()
+    model.eval()
+    with torch.no_grad():
+        out = bert(**batch, output_hidden_states=True)
+        logits = model(**batch).logits
+    parts = {f"{prefix}hidden.{i}": h[keep] for i, h in enumerate(out.hidden_states)}
+    return parts | {f"{prefix}pooled": out.pooler_output, f"{prefix}logits": logits}
+
+
+def save_adapter(model, name):
+    model.save_pretrained(name)
+    (pathlib.Path(name) / "README.md").unlink(missing_ok=True)
+
+
+def deviation(model, other, log, log64):
+    """How far the float32 run is from the float64 run: losses and norms (largest relative), adapter (worst tensor, Frobenius)."""
+    a, b = get_peft_model_state_dict(model), get_peft_model_state_dict(other)
+    tensors = {k: ((a[k].double() - b[k]).norm() / b[k].norm()).item() for k in a}
+    worst = max(tensors, key=tensors.get)
+    rel = lambda key: max(abs(x[key] / y[key] - 1) for x, y in zip(log, log64))
+    return {"loss": rel("loss"), "grad_norm": rel("grad_norm"), "adapter": tensors[worst], "worst_tensor": worst}
+
+
+def versions():
+    return {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "peft": peft.__version__}
+
+
+def trainable_line(model):
+    trainable, everything = model.get_nb_trainable_parameters()
+    return f"trainable params: {trainable:,d} || all params: {everything:,d} || trainable%: {100 * trainable / everything:.4f}"
+
+
+def hyperparameters(c):
+    """The run's settings under the names of the Go command's flags."""
+    return {
+        "batch_size": c["batch"], "gradient_accumulation_steps": c["accumulate"], "max_steps": c["steps"],
+        "learning_rate": c["lr"], "weight_decay": c["decay"], "lr_scheduler_type": c["schedule"], "warmup_steps": c["warmup"],
+        "max_grad_norm": c["max_norm"], "label_smoothing_factor": c["smoothing"], "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
+        "lora_r": c["r"], "lora_alpha": c["alpha"], "target_modules": c["targets"], "modules_to_save": c["modules_to_save"]}
+
+
+def flat(lists):
+    """Rows of ids one after another."""
+    return torch.tensor([x for row in lists for x in row], dtype=torch.int32)
+
+
+def starts(lists):
+    return torch.tensor([0] + [len(row) for row in lists]).cumsum(0)
