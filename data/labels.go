@@ -244,4 +244,3 @@ func nameList(names []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
-
