@@ -1,0 +1,37 @@
+package nn
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/spalora/spalora/nn/op"
+)
+
+// NewRand returns the generator that fresh weights are drawn from: PCG, which Go promises to keep, seeded by a seed and
+// the name of what is drawn, so that one weight's values do not depend on which others are drawn.
+func NewRand(seed uint64, name string) *rand.Rand {
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(seed, h))
+}
+
+// Normal fills w with fresh values from a normal distribution; a vector (bias) with zeros.
+func Normal(w *op.Weight, std float64, r *rand.Rand) error {
+	v := make([]float32, w.Len())
+	if !w.Vector {
+		for i := range v {
+			v[i] = float32(r.NormFloat64() * std)
+		}
+	}
+	return w.SetValues(v)
+}
+
+// KaimingUniform draws from U(−b, b) with b = √(6 / ((1 + a²)·fanIn)), He et al. 2015, as torch.nn.init.kaiming_uniform_.
+func KaimingUniform(v []float32, fanIn int, a float64, r *rand.Rand) {
+	b := math.Sqrt(6 / ((1 + a*a) * float64(max(fanIn, 1))))
+	for i := range v {
+		v[i] = float32((2*r.Float64() - 1) * b)
+	}
+}

@@ -1,0 +1,131 @@
+package op
+
+import (
+	"fmt"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// Activation is a function applied to every element.
+type Activation int
+
+// The activations; names as in config.json's hidden_act are read by [ParseActivation].
+const (
+	GELU     Activation = iota // x·Φ(x) with the error function
+	GELUTanh                   // the tanh approximation of GELU
+	ReLU
+	Tanh
+)
+
+// ParseActivation reads the name that Hugging Face configs use. Unknown names are an error.
+func ParseActivation(name string) (Activation, error) {
+	switch name {
+	case "gelu", "gelu_python":
+		return GELU, nil
+	case "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate":
+		return GELUTanh, nil
+	case "relu":
+		return ReLU, nil
+	case "tanh":
+		return Tanh, nil
+	}
+	return 0, fmt.Errorf("activation %q is not supported; want gelu, gelu_new, relu or tanh", name)
+}
+
+func (a Activation) String() string {
+	return [...]string{"GELU", "GELUTanh", "ReLU", "Tanh"}[a]
+}
+
+// Activate applies a to every element of x (N×C). GELU keeps x, and its result is computed anew when somebody's backward
+// reads it; ReLU and Tanh keep the result.
+func Activate(t *Tape, x mat.Tensor, a Activation) mat.Tensor {
+	f := &activate{x: x, a: a}
+	f.inputs = []mat.Tensor{x}
+	return t.run(f)
+}
+
+type activate struct {
+	node
+	x mat.Tensor
+	a Activation
+	y *Tensor
+}
+
+func (f *activate) compute(dst []float32) {
+	x := Values(f.x)
+	f.t.eachElements(len(x), func(lo, hi int) {
+		switch f.a {
+		case GELU:
+			kernel.GELU(dst[lo:hi], x[lo:hi])
+		case GELUTanh:
+			kernel.GELUTanh(dst[lo:hi], x[lo:hi])
+		case ReLU:
+			kernel.ReLU(dst[lo:hi], x[lo:hi])
+		case Tanh:
+			kernel.Tanh(dst[lo:hi], x[lo:hi])
+		}
+	})
+}
+
+// Forward computes y.
+func (f *activate) Forward() (mat.Tensor, error) {
+	rows, cols := Size(f.x)
+	f.y = f.t.tensor(rows, cols)
+	f.compute(f.y.data)
+	switch {
+	case f.a == ReLU || f.a == Tanh:
+		if f.keep && f.t.arena != nil {
+			f.y.refs++
+			f.held = append(f.held, f.y)
+		}
+	default:
+		f.hold(f.x)
+		if f.keep && f.t.arena != nil {
+			f.y.again = f.compute
+		}
+	}
+	return f.y, nil
+}
+
+// Backward: dX = dY∘a'(x), from x or from y.
+func (f *activate) Backward(gy mat.Tensor) error {
+	dy := Values(gy)
+	if dst, ok := f.take(f.x, gy, f.y); ok {
+		f.derivative(dst, dy)
+		return nil
+	}
+	f.into(f.x, func(dst []float32, add bool) {
+		if !add {
+			f.derivative(dst, dy)
+			return
+		}
+		d := f.t.alloc(len(dst))
+		f.derivative(d, dy)
+		f.t.accumulate(dst, d, true)
+		f.t.free(d)
+	})
+	return nil
+}
+
+func (f *activate) derivative(dst, dy []float32) {
+	var from []float32
+	if f.a == ReLU || f.a == Tanh {
+		from = f.y.values()
+	} else {
+		from = Values(f.x)
+	}
+	f.t.eachElements(len(dst), func(lo, hi int) {
+		switch f.a {
+		case GELU:
+			kernel.GELUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
+		case GELUTanh:
+			kernel.GELUTanhBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
+		case ReLU:
+			kernel.ReLUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
+		case Tanh:
+			kernel.TanhBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package op
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// Add returns the sum of tensors of one size N×C.
+func Add(t *Tape, xs ...mat.Tensor) mat.Tensor {
+	rows, cols := Size(xs[0])
+	for _, x := range xs[1:] {
+		r, c := Size(x)
+		mustBe(r == rows && c == cols, "Add of %d×%d and %d×%d", rows, cols, r, c)
+	}
+	return t.run(&add{node: node{inputs: xs}, rows: rows, cols: cols})
+}
+
+type add struct {
+	node
+	rows, cols int
+}
+
+// Forward computes the sum, in the order given.
+func (f *add) Forward() (mat.Tensor, error) {
+	y := f.t.tensor(f.rows, f.cols)
+	f.t.eachElements(len(y.data), func(lo, hi int) {
+		copy(y.data[lo:hi], Values(f.inputs[0])[lo:hi])
+		for _, x := range f.inputs[1:] {
+			kernel.AddTo(y.data[lo:hi], Values(x)[lo:hi])
+		}
+	})
+	return y, nil
+}
+
+// Backward: every operand gets dY.
+func (f *add) Backward(gy mat.Tensor) error {
+	dy := Values(gy)
+	for _, x := range f.inputs {
+		f.into(x, func(dst []float32, add bool) { f.t.accumulate(dst, dy, add) })
+	}
+	return nil
+}
+
+// Dropout sets elements of x (N×C) to zero with probability d.P and divides the others by 1 − d.P. Which ones depends on
+// the key, the site, each row's example and position, and the column: the same in every batch composition. The mask is
+// not stored. With nothing to drop it returns x.
+func Dropout(t *Tape, x mat.Tensor, d Drop) mat.Tensor {
+	if !d.on() {
+		return x
+	}
+	rows, cols := Size(x)
+	mustBe(d.Seqs.Rows() == rows, "Dropout of %d rows with sequences of %d rows", rows, d.Seqs.Rows())
+	return t.run(&dropout{node: node{inputs: []mat.Tensor{x}}, x: x, d: d, rows: rows, cols: cols})
+}
+
+type dropout struct {
+	node
+	x          mat.Tensor
+	d          Drop
+	rows, cols int
+}
+
+// Forward computes y.
+func (f *dropout) Forward() (mat.Tensor, error) {
+	y, x := f.t.tensor(f.rows, f.cols), Values(f.x)
+	f.t.eachRows(f.rows, f.cols, func(lo, hi int) { f.d.rows(y.data, x, f.cols, lo, hi, false) })
+	return y, nil
+}
+
+// Backward: the same mask on dY.
+func (f *dropout) Backward(gy mat.Tensor) error {
+	dy := Values(gy)
+	f.into(f.x, func(dst []float32, add bool) {
+		f.t.eachRows(f.rows, f.cols, func(lo, hi int) { f.d.rows(dst, dy, f.cols, lo, hi, add) })
+	})
+	return nil
+}
+
+// Rows returns the rows of x (N×C) that are listed, in that order. A row may be listed more than once.
+func Rows(t *Tape, x mat.Tensor, list []int) mat.Tensor {
+	n, cols := Size(x)
+	for _, r := range list {
+		mustBe(uint(r) < uint(n), "Rows: row %d of %d×%d", r, n, cols)
+	}
+	return t.run(&rows{node: node{inputs: []mat.Tensor{x}}, x: x, list: list, cols: cols})
+}
+
+type rows struct {
+	node
+	x    mat.Tensor
+	list []int
+	cols int
+}
+
+// Forward copies the rows.
+func (f *rows) Forward() (mat.Tensor, error) {
+	y, x := f.t.tensor(len(f.list), f.cols), Values(f.x)
+	for i, r := range f.list {
+		copy(y.data[i*f.cols:(i+1)*f.cols], x[r*f.cols:(r+1)*f.cols])
+	}
+	return y, nil
+}
+
+// Backward adds each row's gradient where the row came from.
+func (f *rows) Backward(gy mat.Tensor) error {
+	dy := Values(gy)
+	f.into(f.x, func(dst []float32, add bool) {
+		if !add {
+			clear(dst)
+		}
+		for i, r := range f.list {
+			kernel.AddTo(dst[r*f.cols:(r+1)*f.cols], dy[i*f.cols:(i+1)*f.cols])
+		}
+	})
+	return nil
+}

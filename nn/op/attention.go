@@ -1,0 +1,279 @@
+package op
+
+import (
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// Columns is a range of columns of a tensor: queries, keys and values may stand side by side in one N×3C tensor.
+type Columns struct {
+	X    mat.Tensor
+	From int
+}
+
+// Heads says how columns are cut into heads.
+type Heads struct {
+	Q      int     // query heads
+	KV     int     // key and value heads; a divisor of Q, equal to Q without grouping
+	Dim    int     // columns of one head
+	Causal bool    // a query sees keys at its own and earlier positions only
+	Scale  float32 // of the products; 0: 1/√Dim
+}
+
+// Attention computes scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762) of every sequence by itself:
+//
+//	P = softmax(scale·Q·Kᵀ)    y = drop(P)·V    for each head
+//
+// Segment i of the queries looks at segment i of the keys. q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. The
+// T×T tensors exist for a block of queries of one head at a time, in scratch memory; the backward computes them again, and
+// dropout masks are never stored.
+func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Tensor {
+	f := &attention{q: q, k: k, v: v, qs: qs, ks: ks, h: h, drop: drop}
+	nq, cq := Size(q.X)
+	nk, ck := Size(k.X)
+	nv, cv := Size(v.X)
+	mustBe(h.KV > 0 && h.Q%h.KV == 0 && q.From+h.Q*h.Dim <= cq && k.From+h.KV*h.Dim <= ck && v.From+h.KV*h.Dim <= cv,
+		"Attention with %d query and %d key heads of %d columns over %d, %d and %d columns", h.Q, h.KV, h.Dim, cq, ck, cv)
+	mustBe(qs.Len() == ks.Len() && qs.Rows() == nq && ks.Rows() == nk && nk == nv,
+		"Attention over %d and %d segments of %d and %d rows with %d queries, %d keys, %d values", qs.Len(), ks.Len(), qs.Rows(), ks.Rows(), nq, nk, nv)
+	for _, c := range []Columns{q, k, v} {
+		if !contains(f.inputs, c.X) {
+			f.inputs = append(f.inputs, c.X)
+		}
+	}
+	if h.Scale == 0 {
+		f.h.Scale = float32(1 / math.Sqrt(float64(h.Dim)))
+	}
+	return t.run(f)
+}
+
+func contains(xs []mat.Tensor, x mat.Tensor) bool {
+	for _, y := range xs {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+type attention struct {
+	node
+	q, k, v Columns
+	qs, ks  Seqs
+	h       Heads
+	drop    Drop
+}
+
+// view is the columns of one head of one segment.
+type view struct {
+	data   []float32
+	stride int
+}
+
+func (c Columns) view(data []float32, row, head, dim int) view {
+	_, stride := Size(c.X)
+	return view{data[min(len(data), row*stride+c.From+head*dim):], stride}
+}
+
+func (v view) row(i int) view         { return view{v.data[min(len(v.data), i*v.stride):], v.stride} }
+func (v view) mat() kernel.Mat        { return matrix(v.data, v.stride) }
+func (v view) transposed() kernel.Mat { return transposed(v.data, v.stride) }
+
+// blockRows is how many queries are handled at once against keys keys.
+func blockRows(keys int) int { return min(128, max(16, 32768/max(keys, 1))) }
+
+// scratch is what one worker uses; buffers have blockRows×keys elements.
+type scratch struct {
+	p, pd, dp []float32
+	term      [1]kernel.Term
+}
+
+// product computes dst = a·b with the worker's own term, on the caller.
+func (s *scratch) product(dst []float32, ldd, m, n int, a, b kernel.Mat, k int, add bool) {
+	s.term[0] = kernel.Term{A: a, B: b, K: k}
+	var alone *kernel.Pool
+	alone.MatMul(dst, ldd, m, n, s.term[:], kernel.Epilogue{Accumulate: add})
+}
+
+// eachHead runs f for every segment and key head; buffers is how many scratch buffers it needs.
+func (f *attention) eachHead(buffers int, body func(s *scratch, segment, kv int)) {
+	size := 0
+	for i := range f.ks.Len() {
+		n := f.ks.Starts[i+1] - f.ks.Starts[i]
+		size = max(size, min(blockRows(n), f.qs.Starts[i+1]-f.qs.Starts[i])*n)
+	}
+	workers := f.t.pool.Workers()
+	mem := f.t.alloc(workers * buffers * size)
+	ss := make([]scratch, workers)
+	for w := range ss {
+		m := mem[w*buffers*size:]
+		ss[w].p = m[:size]
+		if buffers > 1 {
+			ss[w].pd, ss[w].dp = m[size:2*size], m[2*size:3*size]
+		}
+	}
+	f.t.pool.For(f.ks.Len()*f.h.KV, func(task, worker int) {
+		body(&ss[worker], task/f.h.KV, task%f.h.KV)
+	})
+	f.t.free(mem)
+}
+
+// eachBlock runs f for every query head of a key head and every block of queries: rows lo to hi of the segment, which see
+// the first keys keys.
+func (f *attention) eachBlock(segment, kv int, body func(head, lo, hi, keys int)) {
+	group := f.h.Q / f.h.KV
+	nq, nk := f.qs.Starts[segment+1]-f.qs.Starts[segment], f.ks.Starts[segment+1]-f.ks.Starts[segment]
+	step := blockRows(nk)
+	for head := kv * group; head < (kv+1)*group; head++ {
+		for lo := 0; lo < nq; lo += step {
+			hi, keys := min(nq, lo+step), nk
+			if f.h.Causal {
+				keys = max(0, min(nk, f.qs.first(segment)+hi-f.ks.first(segment)))
+			}
+			body(head, lo, hi, keys)
+		}
+	}
+}
+
+// probabilities computes P for the queries lo to hi of a segment.
+func (f *attention) probabilities(s *scratch, segment, lo, hi, keys int, q, k view) {
+	s.product(s.p, keys, hi-lo, keys, q.row(lo).mat(), k.transposed(), f.h.Dim, false)
+	for i := lo; i < hi; i++ {
+		row := s.p[(i-lo)*keys : (i-lo+1)*keys]
+		if f.h.Causal {
+			seen := max(0, f.qs.first(segment)+i+1-f.ks.first(segment))
+			for j := seen; j < keys; j++ {
+				row[j] = float32(math.Inf(-1))
+			}
+		}
+		kernel.Softmax(row, f.h.Scale)
+	}
+}
+
+// mask applies the dropout of P to the rows lo to hi.
+func (f *attention) mask(dst, src []float32, segment, head, lo, hi, keys int) {
+	site := kernel.Site{Op: f.drop.Site, Example: uint32(f.qs.index(segment))}
+	for i := lo; i < hi; i++ {
+		site.Row = uint32(head)<<20 | uint32(f.qs.first(segment)+i)
+		a, b := (i-lo)*keys, (i-lo+1)*keys
+		kernel.Dropout(dst[a:b], src[a:b], f.drop.Key, site, f.ks.first(segment), f.drop.P)
+	}
+}
+
+// Forward computes y.
+func (f *attention) Forward() (mat.Tensor, error) {
+	t, d := f.t, f.h.Dim
+	y := t.tensor(f.qs.Rows(), f.h.Q*d)
+	out := Columns{X: y}
+	qx, kx, vx := Values(f.q.X), Values(f.k.X), Values(f.v.X)
+	f.eachHead(1, func(s *scratch, segment, kv int) {
+		q0, k0 := f.qs.Starts[segment], f.ks.Starts[segment]
+		k, v := f.k.view(kx, k0, kv, d), f.v.view(vx, k0, kv, d)
+		f.eachBlock(segment, kv, func(head, lo, hi, keys int) {
+			f.probabilities(s, segment, lo, hi, keys, f.q.view(qx, q0, head, d), k)
+			if f.drop.on() {
+				f.mask(s.p, s.p, segment, head, lo, hi, keys)
+			}
+			o := out.view(y.data, q0+lo, head, d)
+			s.product(o.data, o.stride, hi-lo, d, matrix(s.p, keys), v.mat(), keys, false)
+		})
+	})
+	for _, x := range f.inputs {
+		f.hold(x)
+	}
+	return y, nil
+}
+
+// gradient is where the gradient of one operand goes.
+type gradient struct {
+	data []float32 // nil: not wanted
+	add  bool
+}
+
+// Backward, with Pd = drop(P):
+//
+//	dV = Pdᵀ·dY    dP = drop(dY·Vᵀ)    dS = scale·P∘(dP − Σ P∘dP)    dQ = dS·K    dK = dSᵀ·Q
+func (f *attention) Backward(gy mat.Tensor) error {
+	d, dy := f.h.Dim, Columns{X: gy}
+	gv := Values(gy)
+	qx, kx, vx := Values(f.q.X), Values(f.k.X), Values(f.v.X)
+	grads := f.openGradients()
+	gq, gk, gvv := grads[f.q.X], grads[f.k.X], grads[f.v.X]
+	f.eachHead(3, func(s *scratch, segment, kv int) {
+		q0, k0 := f.qs.Starts[segment], f.ks.Starts[segment]
+		nk := f.ks.Starts[segment+1] - k0
+		k, v := f.k.view(kx, k0, kv, d), f.v.view(vx, k0, kv, d)
+		dk, dv := f.k.view(gk.data, k0, kv, d), f.v.view(gvv.data, k0, kv, d)
+		if f.h.Causal || f.qs.Starts[segment+1] == q0 { // some keys may get nothing
+			zeroRows(dk, gk, nk, d)
+			zeroRows(dv, gvv, nk, d)
+		}
+		addK, addV := gk.add || f.h.Causal, gvv.add || f.h.Causal
+		f.eachBlock(segment, kv, func(head, lo, hi, keys int) {
+			n := hi - lo
+			q, o := f.q.view(qx, q0, head, d), dy.view(gv, q0+lo, head, d)
+			f.probabilities(s, segment, lo, hi, keys, q, k)
+			pd := s.p
+			if f.drop.on() {
+				pd = s.pd
+				f.mask(pd, s.p, segment, head, lo, hi, keys)
+			}
+			if gvv.data != nil {
+				s.product(dv.data, dv.stride, keys, d, transposed(pd, keys), o.mat(), n, addV)
+				addV = true
+			}
+			s.product(s.dp, keys, n, keys, o.mat(), v.transposed(), d, false)
+			if f.drop.on() {
+				f.mask(s.dp, s.dp, segment, head, lo, hi, keys)
+			}
+			for i := range n {
+				row := s.dp[i*keys : (i+1)*keys]
+				kernel.SoftmaxBackward(row, row, s.p[i*keys:(i+1)*keys], f.h.Scale)
+			}
+			if gq.data != nil {
+				dq := f.q.view(gq.data, q0+lo, head, d)
+				s.product(dq.data, dq.stride, n, d, matrix(s.dp, keys), k.mat(), keys, gq.add)
+			}
+			if gk.data != nil {
+				s.product(dk.data, dk.stride, keys, d, transposed(s.dp, keys), q.row(lo).mat(), n, addK)
+				addK = true
+			}
+		})
+	})
+	for _, x := range f.inputs {
+		f.shut(x, grads[x].data)
+	}
+	return nil
+}
+
+// openGradients opens each operand's gradient once. Where nothing is there yet and the heads do not cover all columns,
+// the rest is zero.
+func (f *attention) openGradients() map[mat.Tensor]gradient {
+	grads := make(map[mat.Tensor]gradient, len(f.inputs))
+	for _, x := range f.inputs {
+		dst, add := f.open(x)
+		covered := 0
+		for i, c := range []Columns{f.q, f.k, f.v} {
+			if c.X == x {
+				covered += []int{f.h.Q, f.h.KV, f.h.KV}[i] * f.h.Dim
+			}
+		}
+		if _, cols := Size(x); !add && covered < cols {
+			clear(dst)
+		}
+		grads[x] = gradient{dst, add}
+	}
+	return grads
+}
+
+func zeroRows(v view, g gradient, rows, cols int) {
+	if g.data == nil || g.add {
+		return
+	}
+	for i := range rows {
+		clear(v.row(i).data[:cols])
+	}
+}

@@ -1,0 +1,73 @@
+package op
+
+import (
+	"sort"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// Seqs says which rows of a ragged batch belong together: segment i is rows Starts[i] to Starts[i+1].
+type Seqs struct {
+	Starts []int // S+1 row offsets
+	First  []int // position of each segment's first row within its sequence; nil: 0
+	Index  []int // global number of each segment's example, which dropout depends on; nil: 0, 1, …
+}
+
+// Len returns the number of segments.
+func (s Seqs) Len() int { return max(0, len(s.Starts)-1) }
+
+// Rows returns N, the number of rows.
+func (s Seqs) Rows() int {
+	if len(s.Starts) == 0 {
+		return 0
+	}
+	return s.Starts[len(s.Starts)-1]
+}
+
+func (s Seqs) first(i int) int {
+	if s.First == nil {
+		return 0
+	}
+	return s.First[i]
+}
+
+func (s Seqs) index(i int) int {
+	if s.Index == nil {
+		return i
+	}
+	return s.Index[i]
+}
+
+// each calls f for the rows from lo to hi with the example that each belongs to and its position there.
+func (s Seqs) each(lo, hi int, f func(row, example, position int)) {
+	i := sort.SearchInts(s.Starts, lo+1) - 1
+	for row := lo; row < hi; row++ {
+		for row >= s.Starts[i+1] {
+			i++
+		}
+		f(row, s.index(i), s.first(i)+row-s.Starts[i])
+	}
+}
+
+// Drop is one place where dropout acts in one call. The zero value drops nothing.
+type Drop struct {
+	P    float32    // probability
+	Site uint32     // which place in the model
+	Key  kernel.Key // seed and step
+	Seqs Seqs       // the rows' examples: they and the positions decide, not the place in the batch
+}
+
+func (d Drop) on() bool { return d.P > 0 }
+
+// rows applies dropout to the rows lo to hi of x, cols wide, writing (or, with add, adding) to dst.
+func (d Drop) rows(dst, x []float32, cols, lo, hi int, add bool) {
+	d.Seqs.each(lo, hi, func(row, example, position int) {
+		from, to := x[row*cols:(row+1)*cols], dst[row*cols:(row+1)*cols]
+		site := kernel.Site{Op: d.Site, Example: uint32(example), Row: uint32(position)}
+		if add {
+			kernel.DropoutAdd(to, from, d.Key, site, 0, d.P)
+		} else {
+			kernel.Dropout(to, from, d.Key, site, 0, d.P)
+		}
+	})
+}

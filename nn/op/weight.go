@@ -1,0 +1,208 @@
+package op
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// DType says how the values of a weight are stored.
+type DType = kernel.Type
+
+// The types a frozen weight may be stored in.
+const (
+	F32  = kernel.F32
+	F16  = kernel.F16
+	BF16 = kernel.BF16
+)
+
+// Weight is a matrix as stored: a frozen view of checkpoint bytes in their own type, which the kernels widen while they
+// pack it, or a trainable parameter. Rows×Cols is out×in as used. A vector (a bias, a norm's gain) has one row.
+//
+// A weight is made by its layer with sizes only and filled by loading. Filled, it is safe for concurrent use as long as
+// nobody trains it.
+type Weight struct {
+	spago.Module
+	Type       DType
+	Rows, Cols int
+	Vector     bool         // one-dimensional in the checkpoint
+	InOut      bool         // stored in×out, as GPT-2's Conv1D
+	Param      *spago.Param // set while the weight trains; it then holds the values
+
+	f32 []float32 // stored values; exactly one of f32 and u16 is set once filled
+	u16 []uint16
+}
+
+// NewMatrix returns an empty weight of out×in values.
+func NewMatrix(out, in int) *Weight { return &Weight{Rows: out, Cols: in} }
+
+// NewVector returns an empty weight of n values.
+func NewVector(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true} }
+
+// Len returns the number of values.
+func (w *Weight) Len() int { return w.Rows * w.Cols }
+
+// Shape returns the shape as checkpoints have it: (n) for a vector, (in, out) for InOut, (out, in) otherwise.
+func (w *Weight) Shape() []int {
+	switch {
+	case w.Vector:
+		return []int{w.Cols}
+	case w.InOut:
+		return []int{w.Cols, w.Rows}
+	}
+	return []int{w.Rows, w.Cols}
+}
+
+// Filled reports whether the weight has values.
+func (w *Weight) Filled() bool { return w.Param != nil || w.f32 != nil || w.u16 != nil }
+
+// SetValues makes v the stored values, float32, and takes them over. It ends training of the weight.
+func (w *Weight) SetValues(v []float32) error {
+	if len(v) != w.Len() {
+		return fmt.Errorf("op: %d values for a weight of %d×%d", len(v), w.Rows, w.Cols)
+	}
+	w.Type, w.f32, w.u16, w.Param = F32, v, nil, nil
+	return nil
+}
+
+// SetBytes makes b, little-endian values of the given type, the stored values. Well-aligned bytes are used where they
+// stand and must stay valid and unchanged; others are copied. Vectors are widened to float32.
+func (w *Weight) SetBytes(t DType, b []byte) error {
+	if len(b) != w.Len()*t.Size() {
+		return fmt.Errorf("op: %d bytes of %v for a weight of %d×%d", len(b), t, w.Rows, w.Cols)
+	}
+	if t == F32 {
+		return w.SetValues(floats(b))
+	}
+	h := halves(b)
+	if w.Vector {
+		v := make([]float32, len(h))
+		kernel.Widen(v, h, t)
+		return w.SetValues(v)
+	}
+	w.Type, w.u16, w.f32, w.Param = t, h, nil, nil
+	return nil
+}
+
+func floats(b []byte) []float32 {
+	n := len(b) / 4
+	if n == 0 {
+		return []float32{}
+	}
+	if uintptr(unsafe.Pointer(&b[0]))%4 == 0 {
+		return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), n)
+	}
+	v := make([]float32, n)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(b)), b)
+	return v
+}
+
+func halves(b []byte) []uint16 {
+	n := len(b) / 2
+	if n == 0 {
+		return []uint16{}
+	}
+	if uintptr(unsafe.Pointer(&b[0]))%2 == 0 {
+		return unsafe.Slice((*uint16)(unsafe.Pointer(&b[0])), n)
+	}
+	v := make([]uint16, n)
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), len(b)), b)
+	return v
+}
+
+// Train turns the weight into a parameter that starts at the stored values (copied, widened) and returns it.
+func (w *Weight) Train() *spago.Param {
+	if w.Param == nil {
+		w.Param = NewParam(w.Rows, w.Cols, w.Float32())
+		w.f32, w.u16 = nil, nil
+	}
+	return w.Param
+}
+
+// Float32 returns a copy of the values, widened, in stored order.
+func (w *Weight) Float32() []float32 {
+	v := make([]float32, w.Len())
+	switch {
+	case w.Param != nil:
+		copy(v, Values(w.Param))
+	case w.Type == F32:
+		copy(v, w.f32)
+	default:
+		kernel.Widen(v, w.u16, w.Type)
+	}
+	return v
+}
+
+// Copy returns a frozen float32 weight with the same values and sizes.
+func (w *Weight) Copy() *Weight {
+	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
+}
+
+// View returns the values without copying: float32s for a parameter or F32, otherwise halves of the weight's Type.
+func (w *Weight) View() (f32 []float32, u16 []uint16) {
+	if w.Param != nil {
+		return Values(w.Param), nil
+	}
+	return w.f32, w.u16
+}
+
+// mat is the out×in view for the kernels.
+func (w *Weight) mat() kernel.Mat {
+	f, h := w.View()
+	m := kernel.Mat{F32: f, U16: h, Type: w.Type, Stride: w.Cols}
+	if w.Param != nil {
+		m.Type = F32
+	}
+	if w.InOut {
+		m.Stride, m.Trans = w.Rows, true
+	}
+	return m
+}
+
+// transposed is the in×out view for the kernels.
+func (w *Weight) transposed() kernel.Mat {
+	m := w.mat()
+	m.Trans = !m.Trans
+	return m
+}
+
+// vector returns the values of a one-row weight.
+func (w *Weight) vector() []float32 {
+	f, _ := w.View()
+	return f
+}
+
+// row widens row i (of the stored order) into dst.
+func (w *Weight) row(dst []float32, i int) {
+	f, h := w.View()
+	if f != nil {
+		copy(dst, f[i*w.Cols:(i+1)*w.Cols])
+		return
+	}
+	kernel.Widen(dst, h[i*w.Cols:(i+1)*w.Cols], w.Type)
+}
+
+// trained appends the parameter of w, if it trains.
+func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {
+	for _, w := range ws {
+		if w != nil && w.Param != nil {
+			xs = append(xs, w.Param)
+		}
+	}
+	return xs
+}
+
+// Correction is what an adapter adds to one weight: scale·B·A. It is data; the functions of this package apply it.
+type Correction struct {
+	A, B    *spago.Param // linear: r×in and out×r; embedding: r×V and C×r
+	Scale   float32      // α/r, or α/√r for rsLoRA
+	Dropout float32      // probability, on the input of A; not used by embeddings
+	Site    uint32       // place of the dropout in the random stream
+}
+
+// Rank returns r.
+func (c *Correction) Rank() int { r, _ := Size(c.A); return r }
