@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora import LoraLayer
 from transformers import AutoTokenizer
 
 import seqcls
@@ -68,9 +69,8 @@ def build(a, num_labels):
         model = PeftModel.from_pretrained(base, a.adapter, is_trainable=True)
         if a.lora_dropout is not None:
             for module in model.modules():
-                for layer in getattr(module, "lora_dropout", {}).values() if hasattr(module, "lora_dropout") else ():
-                    if isinstance(layer, torch.nn.Dropout):
-                        layer.p = a.lora_dropout
+                if isinstance(module, LoraLayer) and module.lora_dropout:
+                    module.lora_dropout["default"] = torch.nn.Dropout(a.lora_dropout)
         return model
     targets = a.target_modules if a.target_modules == "all-linear" else a.target_modules.split(",")
     alpha = int(a.lora_alpha) if a.lora_alpha == int(a.lora_alpha) else a.lora_alpha
