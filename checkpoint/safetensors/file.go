@@ -1,0 +1,166 @@
+package safetensors
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"unsafe"
+
+	"github.com/edsrzf/mmap-go"
+
+	"github.com/spalora/spalora/checkpoint/internal/magic"
+)
+
+// Tensor is one tensor of a file.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int  // outermost dimension first; empty for a scalar
+	Data  []byte // elements in row-major order, little-endian; a view that belongs to the file and must not be changed
+}
+
+// Len returns the number of elements, the product of the shape: 1 for a scalar.
+func (t Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// File is an opened safetensors file. It is safe for concurrent use, except that Close must come last.
+type File struct {
+	tensors  []Tensor       // in the order of their data
+	index    map[string]int // by name
+	metadata map[string]string
+	mapping  mmap.MMap // nil for a file parsed from memory
+}
+
+// Open maps the file at path into memory and checks its header. The error names the file and, where there is one, the tensor.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	defer f.Close()
+	return FromFile(f)
+}
+
+// FromFile does what [Open] does with a file that is already open. The caller may close f as soon as FromFile has returned.
+func FromFile(f *os.File) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("safetensors: %s: not a regular file", f.Name())
+	}
+	if info.Size() < headerLen {
+		head, err := io.ReadAll(io.LimitReader(f, headerLen))
+		if err != nil {
+			return nil, fmt.Errorf("safetensors: %w", err)
+		}
+		return nil, fmt.Errorf("safetensors: %s: %w", f.Name(), explain(head, tooShort(len(head))))
+	}
+	if int64(int(info.Size())) != info.Size() {
+		return nil, fmt.Errorf("safetensors: %s: %d bytes are more than this 32-bit program can map", f.Name(), info.Size())
+	}
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: mapping %s: %w", f.Name(), err)
+	}
+	file, err := parse(m)
+	if err != nil {
+		_ = m.Unmap() // the parse error is what the caller needs
+		return nil, fmt.Errorf("safetensors: %s: %w", f.Name(), err)
+	}
+	file.mapping = m
+	return file, nil
+}
+
+// Parse checks the header of a file that is in memory. The tensors are views of data, which must not be changed afterwards.
+func Parse(data []byte) (*File, error) {
+	f, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	return f, nil
+}
+
+func parse(data []byte) (*File, error) {
+	f, err := parseHeader(data)
+	if err != nil {
+		return nil, explain(data, err)
+	}
+	return f, nil
+}
+
+// explain puts what the file really is before the error of parsing it.
+func explain(data []byte, err error) error {
+	if what := magic.Explain(data); what != "" {
+		return fmt.Errorf("%s (%w)", what, err)
+	}
+	return err
+}
+
+// Names returns the names of all tensors in the order in which their data stand in the file.
+func (f *File) Names() []string {
+	names := make([]string, len(f.tensors))
+	for i, t := range f.tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Tensor returns the tensor of that name. Its Data are valid until Close.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return f.tensors[i], true
+}
+
+// All returns every tensor in the order of the file.
+func (f *File) All() []Tensor { return slices.Clone(f.tensors) }
+
+// Metadata returns the file's `__metadata__`, nil if there is none. The caller must not change it.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Release tells the system that the mapped pages which lie wholly within data are not needed for now: they no longer count as
+// memory of this process and are read again from the file at the next access. Data that are not a view of this file's mapping are
+// left alone. On systems other than Linux it does nothing.
+func (f *File) Release(data []byte) {
+	if len(f.mapping) == 0 || len(data) == 0 {
+		return
+	}
+	base := uintptr(unsafe.Pointer(&f.mapping[0]))
+	first := uintptr(unsafe.Pointer(&data[0]))
+	if first < base || first-base > uintptr(len(f.mapping)) || uintptr(len(data)) > uintptr(len(f.mapping))-(first-base) {
+		return
+	}
+	page := os.Getpagesize()
+	from := int(first - base)
+	to := from + len(data)
+	if to != len(f.mapping) { // the last page of the mapping is whole although the file is not
+		to = to / page * page
+	}
+	from = (from + page - 1) / page * page
+	if from < to {
+		release(f.mapping[from:to])
+	}
+}
+
+// Close ends the mapping; Data of the file's tensors must not be used afterwards. A second Close does nothing.
+func (f *File) Close() error {
+	if f.mapping == nil {
+		return nil
+	}
+	err := f.mapping.Unmap()
+	f.mapping, f.tensors, f.index = nil, nil, nil
+	if err != nil {
+		return fmt.Errorf("safetensors: ending a mapping: %w", err)
+	}
+	return nil
+}

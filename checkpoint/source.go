@@ -1,0 +1,142 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/spalora/spalora/checkpoint/internal/magic"
+	"github.com/spalora/spalora/checkpoint/safetensors"
+)
+
+const configName = "config.json"
+
+// Source is an opened checkpoint. It is safe for concurrent use, except that Close must come last.
+type Source struct {
+	name   string
+	store  store
+	config []byte
+	shards []*safetensors.File
+	order  []string       // tensor names, shard by shard in the order of the files
+	shard  map[string]int // by tensor name
+	notes  []string       // what is odd about the checkpoint without being an error
+}
+
+// Open opens the checkpoint in directory dir. It errs, in one line that names the file and the remedy, if config.json or the weights
+// are missing or damaged, or the weights come only in a format that is not read (pickle).
+func Open(dir string) (*Source, error) {
+	d, err := openDirectory(dir)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the path is named once, below
+		}
+		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
+	}
+	return open(dir, d)
+}
+
+// FromBytes opens a checkpoint whose files are in memory, by their names in a directory: "config.json", "model.safetensors",
+// "tokenizer.json" and so on. The slices must not be changed while the source is in use.
+func FromBytes(files map[string][]byte) (*Source, error) {
+	return open("(in memory)", memory(files))
+}
+
+func open(name string, st store) (*Source, error) {
+	s := &Source{name: name, store: st, shard: map[string]int{}}
+	if err := s.load(); err != nil {
+		_ = s.Close() // the error of opening is what the caller needs
+		return nil, fmt.Errorf("checkpoint: %s: %w", name, err)
+	}
+	return s, nil
+}
+
+func (s *Source) load() error {
+	files, err := s.store.list()
+	if err != nil {
+		return err
+	}
+	s.config, err = s.store.read(configName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noConfig(files)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", configName, err)
+	}
+	if err := checkJSON(s.config); err != nil {
+		return fmt.Errorf("%s: %w", configName, err)
+	}
+	return s.openWeights(files)
+}
+
+// noConfig explains a directory without config.json.
+func noConfig(files []string) error {
+	if slices.Contains(files, "adapter_config.json") {
+		return errors.New("no config.json: this is an adapter; give the directory of its base model here")
+	}
+	return errors.New("no config.json: this is not the directory of a Hugging Face model")
+}
+
+// Name returns the directory as it was given to Open.
+func (s *Source) Name() string { return s.name }
+
+// Config returns the text of config.json. The caller must not change it.
+func (s *Source) Config() []byte { return s.config }
+
+// DecodeConfig decodes config.json into the struct that v points to, as [DecodeJSON] does.
+func (s *Source) DecodeConfig(v any) error {
+	if err := decode(s.config, v); err != nil {
+		return fmt.Errorf("checkpoint: %s: %s: %w", s.name, configName, err)
+	}
+	return nil
+}
+
+// File returns the content of another file of the checkpoint, such as "tokenizer.json". The error is fs.ErrNotExist if there is no
+// such file.
+func (s *Source) File(name string) ([]byte, error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
+	}
+	data, err := s.store.read(name)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %s: %w", s.name, name, err)
+	}
+	if what := magic.Explain(data); what != "" {
+		return nil, fmt.Errorf("checkpoint: %s: %s: %s", s.name, name, what)
+	}
+	return data, nil
+}
+
+// Names returns the names of all tensors, file by file in the order of their data.
+func (s *Source) Names() []string { return slices.Clone(s.order) }
+
+// Tensor returns the tensor of that name. Its Data are valid until Close.
+func (s *Source) Tensor(name string) (safetensors.Tensor, bool) {
+	i, ok := s.shard[name]
+	if !ok {
+		return safetensors.Tensor{}, false
+	}
+	return s.shards[i].Tensor(name)
+}
+
+// Release tells the system that the mapped pages within data are not needed for now; see [safetensors.File.Release]. Data that are
+// not mapped from this checkpoint are left alone.
+func (s *Source) Release(data []byte) {
+	for _, f := range s.shards {
+		f.Release(data)
+	}
+}
+
+// Close ends all mappings; tensors of the source must not be used afterwards. A second Close does nothing.
+func (s *Source) Close() error {
+	var errs []error
+	for _, f := range s.shards {
+		errs = append(errs, f.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.close())
+	}
+	s.shards, s.store, s.shard, s.order = nil, memory(nil), nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,70 @@
+package files
+
+import (
+	"io"
+	"io/fs"
+	"os"
+)
+
+// FS is every operation by which this package changes the disk. The functions of this package use the system's unless [Using]
+// gives another. Implementations must be safe for concurrent use.
+type FS interface {
+	// Create opens a new file for writing; it errs if there is anything at path.
+	Create(path string, perm fs.FileMode) (File, error)
+	// Mkdir makes a directory whose parent exists.
+	Mkdir(path string, perm fs.FileMode) error
+	// Rename moves a file or directory and replaces a file, or an empty directory where the system can, at the new path.
+	Rename(from, to string) error
+	// Exchange swaps two directories in one step. The error is errors.ErrUnsupported where there is no such step.
+	Exchange(a, b string) error
+	// Remove removes path and, if it is a directory, everything in it; nothing there is no error.
+	Remove(path string) error
+	// SyncDir forces the entries of a directory to disk.
+	SyncDir(path string) error
+}
+
+// File is a file being written.
+type File interface {
+	io.Writer
+	Sync() error // forces the content to disk
+	Close() error
+}
+
+// Option changes how a file or directory is written.
+type Option func(*settings)
+
+type settings struct{ fs FS }
+
+// Using makes the function work on another file system than the system's, for tests.
+func Using(fsys FS) Option { return func(s *settings) { s.fs = fsys } }
+
+func apply(opts []Option) settings {
+	s := settings{fs: System{}}
+	for _, o := range opts {
+		o(&s)
+	}
+	return s
+}
+
+// System is the FS of the operating system. The zero value is ready for use.
+type System struct{}
+
+// Create implements [FS].
+func (System) Create(path string, perm fs.FileMode) (File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+}
+
+// Mkdir implements [FS].
+func (System) Mkdir(path string, perm fs.FileMode) error { return os.Mkdir(path, perm) }
+
+// Rename implements [FS].
+func (System) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Exchange implements [FS].
+func (System) Exchange(a, b string) error { return exchange(a, b) }
+
+// Remove implements [FS].
+func (System) Remove(path string) error { return os.RemoveAll(path) }
+
+// SyncDir implements [FS].
+func (System) SyncDir(path string) error { return syncDir(path) }

@@ -1,0 +1,97 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Permissions before the umask.
+const (
+	filePerm fs.FileMode = 0o666
+	dirPerm  fs.FileMode = 0o777
+)
+
+const tempPrefix, tempSuffix = ".spalora-", ".tmp"
+
+// WriteFile makes the file at path hold what write writes. The content goes to a temporary file in the same directory first; only
+// after write has returned without error and the content is on disk does it take the place of an older file, in one step. After an
+// error the older file is as it was, or, if only the last step of forcing the directory to disk failed, the new one is there.
+//
+// The directory must exist. A path at which there is something other than a regular file (a directory, a symbolic link, a device)
+// is refused. Readers that have the older file open or mapped keep it.
+func WriteFile(path string, write func(w io.Writer) error, opts ...Option) error {
+	s := apply(opts)
+	if err := checkRegular(path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	dir := filepath.Dir(path)
+	temp := filepath.Join(dir, tempName())
+	err := s.fill(temp, write)
+	if err == nil {
+		err = s.fs.Rename(temp, path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, s.discard(temp, err))
+	}
+	if err := s.fs.SyncDir(dir); err != nil {
+		return fmt.Errorf("writing %s: forcing its directory to disk: %w", path, err)
+	}
+	return nil
+}
+
+// checkRegular errs if there is something at path that a rename would wrongly replace.
+func checkRegular(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errors.New("there is a directory of this name")
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errors.New("it is a symbolic link; give the path of the file itself")
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a regular file")
+	}
+	return nil
+}
+
+// fill creates the file at path and leaves it closed and on disk with what write writes.
+func (s settings) fill(path string, write func(w io.Writer) error) error {
+	f, err := s.fs.Create(path, filePerm)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil { // the first error is the cause
+		err = closeErr
+	}
+	return err
+}
+
+// discard removes what was not finished and returns the error that was the reason, together with that of removing, if any.
+func (s settings) discard(temp string, reason error) error {
+	if err := s.fs.Remove(temp); err != nil {
+		return fmt.Errorf("%w (and removing the temporary %s: %w)", reason, temp, err)
+	}
+	return reason
+}
+
+// tempName returns a name that no other writer uses. It does not contain the target's name, which may have the greatest length
+// that the file system allows.
+func tempName() string { return fmt.Sprintf("%s%016x%s", tempPrefix, rand.Uint64(), tempSuffix) }
+
+// isTemp tells whether name was made by tempName.
+func isTemp(name string) bool {
+	return len(name) == len(tempPrefix)+16+len(tempSuffix) && strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
