@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 // archTiles is empty: this build has plain Go only.

@@ -5,30 +5,23 @@ import "math"
 // packGo is tileKernels.pack in plain Go.
 func packGo(dst []float32, b *Mat, k0, k, j0, n int) {
 	if b.Trans {
-		packColumns(dst, b, k0, k, j0, n)
+		packColumns(dst, b, k0, k, j0, 0, n)
 		return
 	}
 	for i := range k {
-		row := dst[i*panelCols : (i+1)*panelCols]
+		row := dst[i*panelCols:][:n]
 		from := (k0+i)*b.Stride + j0
 		if b.Type == F32 {
-			copy(row[:n], b.F32[from:])
+			copy(row, b.F32[from:])
 		} else {
-			widenRow(row[:n], b.U16[from:][:n], b.Type)
+			widenRow(row, b.U16[from:][:n], b.Type)
 		}
-		clear(row[n:])
 	}
 }
 
-// packColumns packs a B whose columns are stored as rows: stored row j becomes column j of the panel.
-func packColumns(dst []float32, b *Mat, k0, k, j0, n int) {
-	for j := range panelCols {
-		if j >= n {
-			for i := range k {
-				dst[i*panelCols+j] = 0
-			}
-			continue
-		}
+// packColumns packs columns [first, last) of a panel whose columns are stored as rows: stored row j0+j becomes column j.
+func packColumns(dst []float32, b *Mat, k0, k, j0, first, last int) {
+	for j := first; j < last; j++ {
 		from := (j0+j)*b.Stride + k0
 		switch b.Type {
 		case F32:
@@ -39,7 +32,7 @@ func packColumns(dst []float32, b *Mat, k0, k, j0, n int) {
 			for i, h := range b.U16[from:][:k] {
 				dst[i*panelCols+j] = valueF16(h)
 			}
-		default:
+		case BF16:
 			for i, h := range b.U16[from:][:k] {
 				dst[i*panelCols+j] = valueBF16(h)
 			}

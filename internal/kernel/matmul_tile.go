@@ -20,7 +20,7 @@ type tile struct {
 // tileKernels is one version of what a product is made of.
 type tileKernels struct {
 	multiply func(t *tile)
-	// pack copies k×n values of B from (k0, j0) on to rows of panelCols, widened, and fills the columns past n with zeros.
+	// pack copies k×n values of B from (k0, j0) on to rows of panelCols, widened. What lies past column n stays as it is.
 	pack func(dst []float32, b *Mat, k0, k, j0, n int)
 	// widen converts halves; the slices have equal lengths.
 	widen func(dst []float32, src []uint16, t Type)

@@ -1,0 +1,18 @@
+// Command matmul writes the AVX2 assembly of matrix products: tiles, packing, and the pause of waiting workers.
+//
+// Run it by go generate in internal/kernel.
+package main
+
+import . "github.com/mmcloughlin/avo/build"
+
+func main() {
+	ConstraintExpr("!purego")
+	table := maskTable()
+	tile16()
+	tile15(table)
+	tile8(table)
+	packRows()
+	packColumns()
+	pause()
+	Generate()
+}

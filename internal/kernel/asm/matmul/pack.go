@@ -1,0 +1,142 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+const panelBytes = 64 // a row of a packed panel: 16 float32
+
+// element is a stored type: its size, and how 4+4 or 8 of them become 8 float32.
+type element struct {
+	name, goType string
+	size         int
+}
+
+var elements = []element{{"F32", "float32", 4}, {"F16", "uint16", 2}, {"BF16", "uint16", 2}}
+
+// load reads 8 consecutive elements.
+func (e element) load(from Mem, to VecPhysical) {
+	switch e.name {
+	case "F32":
+		VMOVUPS(from, to)
+	case "F16":
+		VCVTPH2PS(from, to)
+	case "BF16":
+		VPMOVZXWD(from, to)
+		VPSLLD(U8(16), to, to)
+	}
+}
+
+// loadHalves reads 4 elements into the lower half of a register and 4 into the upper.
+func (e element) loadHalves(low, high Mem, to VecPhysical) {
+	x := to.AsX()
+	if e.name == "F32" {
+		VMOVUPS(low, x)
+		VINSERTF128(U8(1), high, to, to)
+		return
+	}
+	VMOVQ(low, x)
+	VPINSRQ(U8(1), high, x, x)
+	if e.name == "F16" {
+		VCVTPH2PS(x, to)
+		return
+	}
+	VPMOVZXWD(x, to)
+	VPSLLD(U8(16), to, to)
+}
+
+// packRows writes, for each type, the packing of a B whose rows are stored as rows.
+func packRows() {
+	for _, e := range elements {
+		TEXT("packRows"+e.name+"AVX2", NOSPLIT, "func(dst *float32, panel int, src *"+e.goType+", stride, rows, panels int)")
+		Doc("packRows" + e.name + "AVX2 copies 16 columns into each of some panels that lie panel bytes apart. stride is in bytes.")
+		dst, panel, src := RDI, R8, RSI
+		stride, rows, panels := RDX, RCX, RBX
+		to, at, left := R9, R10, R11
+		Load(Param("dst"), dst)
+		Load(Param("panel"), panel)
+		Load(Param("src"), src)
+		Load(Param("stride"), stride)
+		Load(Param("rows"), rows)
+		Load(Param("panels"), panels)
+		Label("row")
+		MOVQ(dst, to)
+		MOVQ(src, at)
+		MOVQ(panels, left)
+		Label("panel")
+		e.load(Mem{Base: at}, Y0)
+		e.load(Mem{Base: at, Disp: 8 * e.size}, Y1)
+		VMOVUPS(Y0, Mem{Base: to})
+		VMOVUPS(Y1, Mem{Base: to, Disp: 32})
+		ADDQ(U8(16*e.size), at)
+		ADDQ(panel, to)
+		DECQ(left)
+		JNE(LabelRef("panel"))
+		ADDQ(stride, src)
+		ADDQ(U8(panelBytes), dst)
+		DECQ(rows)
+		JNE(LabelRef("row"))
+		finish()
+	}
+}
+
+// packColumns writes, for each type, the packing of a B whose columns are stored as rows: transposed 8 by 4, with
+// both halves of a register working on four rows each.
+func packColumns() {
+	for _, e := range elements {
+		TEXT("packColumns"+e.name+"AVX2", NOSPLIT, "func(dst *float32, src *"+e.goType+", stride, quads int)")
+		Doc("packColumns" + e.name + "AVX2 makes 8 stored rows of 4·quads elements columns of a panel. stride is in bytes.")
+		dst, src, stride, quads := RDI, RSI, RDX, RCX
+		stride3, stride5, stride7 := R8, R9, R10
+		Load(Param("dst"), dst)
+		Load(Param("src"), src)
+		Load(Param("stride"), stride)
+		Load(Param("quads"), quads)
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, stride5)
+		LEAQ(Mem{Base: stride3, Index: stride, Scale: 4}, stride7)
+		rows := []Mem{
+			{Base: src},
+			{Base: src, Index: stride, Scale: 1},
+			{Base: src, Index: stride, Scale: 2},
+			{Base: src, Index: stride3, Scale: 1},
+			{Base: src, Index: stride, Scale: 4},
+			{Base: src, Index: stride5, Scale: 1},
+			{Base: src, Index: stride3, Scale: 2},
+			{Base: src, Index: stride7, Scale: 1},
+		}
+		align(32)
+		Label("quad")
+		for i := range 4 { // register i: row i in the lower half, row i+4 in the upper
+			e.loadHalves(rows[i], rows[i+4], ymm(i))
+		}
+		VUNPCKLPS(Y1, Y0, Y4)
+		VUNPCKHPS(Y1, Y0, Y5)
+		VUNPCKLPS(Y3, Y2, Y6)
+		VUNPCKHPS(Y3, Y2, Y7)
+		VUNPCKLPD(Y6, Y4, Y8)
+		VUNPCKHPD(Y6, Y4, Y9)
+		VUNPCKLPD(Y7, Y5, Y10)
+		VUNPCKHPD(Y7, Y5, Y11)
+		for i := range 4 {
+			VMOVUPS(ymm(8+i), Mem{Base: dst, Disp: i * panelBytes})
+		}
+		ADDQ(U8(4*e.size), src)
+		ADDQ(I32(4*panelBytes), dst)
+		DECQ(quads)
+		JNE(LabelRef("quad"))
+		finish()
+	}
+}
+
+// pause writes the wait between two looks at an atomic variable.
+func pause() {
+	TEXT("pause", NOSPLIT, "func()")
+	Doc("pause spends 200 to 600 cycles without work, as a hint to a processor that shares its core between threads.")
+	for range 4 {
+		PAUSE()
+	}
+	RET()
+}

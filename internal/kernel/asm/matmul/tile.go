@@ -1,0 +1,287 @@
+package main
+
+import (
+	"strconv"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of the fields of kernel.tile. A slice begins with its pointer.
+const (
+	offA       = 0
+	offB       = 24
+	offFrom    = 48
+	offTo      = 72
+	offARow    = 96
+	offACol    = 104
+	offBRow    = 112
+	offFromRow = 120
+	offToRow   = 128
+	offM       = 136
+	offN       = 144
+	offK       = 152
+)
+
+// Registers of a tile. Pointers walk; strides are in bytes.
+var (
+	args  = RDI // *tile
+	a     = RSI // first row of A that is not done
+	aAt   = RAX // column of A in its rows 0 to 5
+	aLow  = R14 // the same in its rows 6 to 11
+	bAt   = RDX // row of B
+	from  = R8  // first row that is not done
+	to    = R9
+	row   = R10 // between rows of A, and 3 and 5 times that
+	row3  = R11
+	row5  = R12
+	col   = R13 // between columns of A
+	bRow  = RBX // between rows of B
+	rows  = RCX // of A that are left
+	steps = R15 // of the summed dimension that are left
+	step  = RDX // between rows of from or to: bAt is free then
+	mask  = Y15 // of the last vector
+)
+
+// shape is one kind of tile: up to height×(8·vectors) sums in the registers from Y0 on, then vectors of B, then one that A broadcasts.
+type shape struct {
+	height  int
+	vectors int
+	masked  bool // the last vector is read and written through the mask
+}
+
+func (s shape) sum(i, v int) VecPhysical { return ymm(i*s.vectors + v) }
+
+func (s shape) b(v int) VecPhysical { return ymm(s.height*s.vectors + v) }
+
+// broadcast alternates between registers if there are two left.
+func (s shape) broadcast(i int) VecPhysical {
+	first := s.height*s.vectors + s.vectors
+	last := 15
+	if s.masked {
+		last = 14
+	}
+	return ymm(first + i%(last-first+1))
+}
+
+func (s shape) load(from Mem, v int, to VecPhysical) {
+	if s.masked && v == s.vectors-1 {
+		VMASKMOVPS(from.Offset(32*v), mask, to)
+		return
+	}
+	VMOVUPS(from.Offset(32*v), to)
+}
+
+func (s shape) store(from VecPhysical, v int, to Mem) {
+	if s.masked && v == s.vectors-1 {
+		VMASKMOVPS(from, mask, to.Offset(32*v))
+		return
+	}
+	VMOVUPS(from, to.Offset(32*v))
+}
+
+// tile16 writes the tile for panels of exactly 16 columns.
+func tile16() {
+	begin("multiply16AVX2", "multiply16AVX2 computes a tile of 16 columns.")
+	shape{height: 6, vectors: 2}.columns16()
+	finish()
+}
+
+// tile15 writes the tile for 9 to 15 columns.
+func tile15(table Mem) {
+	begin("multiply15AVX2", "multiply15AVX2 computes a tile of 9 to 15 columns.")
+	loadMask(table, 8)
+	shape{height: 6, vectors: 2, masked: true}.columns16()
+	finish()
+}
+
+// tile8 writes the tile for 1 to 8 columns. Twelve rows keep as many sums in flight as six rows of two vectors.
+func tile8(table Mem) {
+	begin("multiply8AVX2", "multiply8AVX2 computes a tile of 1 to 8 columns.")
+	loadMask(table, 0)
+	s := shape{height: 12, vectors: 1, masked: true}
+	Label("next")
+	for _, height := range []int{12, 8, 4, 2, 1} {
+		CMPQ(rows, I32(height))
+		JLT(LabelRef("below" + strconv.Itoa(height)))
+		s.tile(height)
+		JMP(LabelRef("next"))
+		Label("below" + strconv.Itoa(height))
+	}
+	finish()
+}
+
+// columns16 takes six rows at a time, but 7 and 8 as four and the rest: less than three rows leave the multipliers idle.
+func (s shape) columns16() {
+	Label("next")
+	CMPQ(rows, I32(8))
+	JGT(LabelRef("six"))
+	CMPQ(rows, I32(6))
+	JGT(LabelRef("four"))
+	for height, name := range []string{"none", "one", "two", "three", "four", "five"} {
+		CMPQ(rows, I32(height))
+		JEQ(LabelRef(name))
+	}
+	for height, name := range []string{"six", "five", "four", "three", "two", "one"} {
+		Label(name)
+		s.tile(6 - height)
+		JMP(LabelRef("next"))
+	}
+	Label("none")
+}
+
+// begin starts a function and loads what stays the same for all rows.
+func begin(name, doc string) {
+	TEXT(name, NOSPLIT, "func(t *[20]int)") // a *tile, by a name that the generator knows
+	Doc(doc)
+	Load(Param("t"), args)
+	for _, field := range []struct {
+		offset int
+		to     Register
+	}{{offA, a}, {offFrom, from}, {offTo, to}, {offM, rows}} {
+		MOVQ(Mem{Base: args, Disp: field.offset}, field.to)
+	}
+	for _, field := range []struct {
+		offset int
+		to     Register
+	}{{offARow, row}, {offACol, col}, {offBRow, bRow}} {
+		MOVQ(Mem{Base: args, Disp: field.offset}, field.to)
+		SHLQ(U8(2), field.to)
+	}
+	LEAQ(Mem{Base: row, Index: row, Scale: 2}, row3)
+	LEAQ(Mem{Base: row, Index: row, Scale: 4}, row5)
+}
+
+func finish() {
+	VZEROUPPER()
+	RET()
+}
+
+// maskTable writes 8 set and 8 clear masks: a window of 8 that begins at 8−n has n set ones.
+func maskTable() Mem {
+	table := GLOBL("tileMask", RODATA|NOPTR)
+	for i := range 16 {
+		value := uint32(0)
+		if i < 8 {
+			value = 0xffffffff
+		}
+		DATA(4*i, U32(value))
+	}
+	return table
+}
+
+// loadMask makes the mask for a last vector that begins at that column.
+func loadMask(table Mem, column int) {
+	MOVQ(Mem{Base: args, Disp: offN}, aAt)
+	NEGQ(aAt)
+	LEAQ(table.Offset(4*(8+column)), bAt)
+	VMOVUPS(Mem{Base: bAt, Index: aAt, Scale: 4}, mask)
+}
+
+// tile writes the sums of that many rows over the whole summed dimension.
+func (s shape) tile(height int) {
+	name := func(part string) string { return part + strconv.Itoa(height) }
+	MOVQ(Mem{Base: args, Disp: offFromRow}, step)
+	SHLQ(U8(2), step)
+	for i := range height {
+		for v := range s.vectors {
+			s.load(Mem{Base: from}, v, s.sum(i, v))
+		}
+		ADDQ(step, from)
+	}
+	MOVQ(a, aAt)
+	if height > 6 {
+		LEAQ(Mem{Base: a, Index: row3, Scale: 2}, aLow)
+	}
+	MOVQ(Mem{Base: args, Disp: offB}, bAt)
+	MOVQ(Mem{Base: args, Disp: offK}, steps)
+	const unroll = 4
+	SUBQ(U8(unroll), steps)
+	JLT(LabelRef(name("few")))
+	align(32)
+	Label(name("steps"))
+	for range unroll {
+		s.step(height)
+	}
+	SUBQ(U8(unroll), steps)
+	JGE(LabelRef(name("steps")))
+	Label(name("few"))
+	ADDQ(U8(unroll), steps)
+	JEQ(LabelRef(name("done")))
+	Label(name("single"))
+	s.step(height)
+	DECQ(steps)
+	JNE(LabelRef(name("single")))
+	Label(name("done"))
+	MOVQ(Mem{Base: args, Disp: offToRow}, step)
+	SHLQ(U8(2), step)
+	for i := range height {
+		for v := range s.vectors {
+			s.store(s.sum(i, v), v, Mem{Base: to})
+		}
+		ADDQ(step, to)
+	}
+	advance(height)
+	SUBQ(U8(height), rows)
+}
+
+// step adds the products of one column of A and one row of B.
+func (s shape) step(height int) {
+	for v := range s.vectors {
+		s.load(Mem{Base: bAt}, v, s.b(v))
+	}
+	for i := range height {
+		VBROADCASTSS(aElement(i), s.broadcast(i))
+		for v := range s.vectors {
+			VFMADD231PS(s.b(v), s.broadcast(i), s.sum(i, v))
+		}
+	}
+	ADDQ(col, aAt)
+	if height > 6 {
+		ADDQ(col, aLow)
+	}
+	ADDQ(bRow, bAt)
+}
+
+func aElement(i int) Mem {
+	base := aAt
+	if i >= 6 {
+		base, i = aLow, i-6
+	}
+	switch i {
+	case 3:
+		return Mem{Base: base, Index: row3, Scale: 1}
+	case 5:
+		return Mem{Base: base, Index: row5, Scale: 1}
+	case 0:
+		return Mem{Base: base}
+	}
+	return Mem{Base: base, Index: row, Scale: uint8(i)}
+}
+
+// advance moves to the next rows of A.
+func advance(height int) {
+	switch height {
+	case 12:
+		LEAQ(Mem{Base: a, Index: row3, Scale: 4}, a)
+	case 6:
+		LEAQ(Mem{Base: a, Index: row3, Scale: 2}, a)
+	case 5:
+		ADDQ(row5, a)
+	case 3:
+		ADDQ(row3, a)
+	default: // 1, 2, 4, 8
+		LEAQ(Mem{Base: a, Index: row, Scale: uint8(height)}, a)
+	}
+}
+
+func ymm(i int) VecPhysical {
+	return [...]VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}[i]
+}
+
+// align puts the next instruction at a multiple of that many bytes.
+func align(bytes int) {
+	Instruction(&ir.Instruction{Opcode: "PCALIGN", Operands: []Op{U8(bytes)}})
+}
