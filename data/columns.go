@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,7 +60,7 @@ func (h *header) resolve(o ReadOptions) (columns, error) {
 			return c, err
 		}
 	}
-	if c.label < 0 {
+	if c.label < 0 && !o.NoLabels {
 		if err := h.findLabel(&c, o.OptionalLabels); err != nil {
 			return c, err
 		}
@@ -97,24 +98,25 @@ func (h *header) given(name, flag string) (int, error) {
 		return -1, errorAt(h.file, h.line, "%s %s: without a header the columns go by number, 0 to %d: %s",
 			flag, name, len(h.names)-1, h.list())
 	}
-	if i := h.index(name, false); i >= 0 {
+	if i := slices.Index(h.names, name); i >= 0 {
 		return i, nil
 	}
 	hint := ""
-	if i := h.index(strings.TrimSpace(name), true); i >= 0 {
+	if i := h.index(name); i >= 0 {
 		hint = fmt.Sprintf(" (did you mean %q?)", h.names[i])
+	} else if _, err := strconv.Atoi(name); err == nil && h.what == "column" {
+		hint = " (columns go by number only with --no-header)"
 	}
 	return -1, errorAt(h.file, h.line, "%s: there is no %s %q%s; there is %s%s", flag, h.what, name, hint, h.list(), h.hint())
 }
 
-// index returns the first column of this name, -1 if there is none.
-func (h *header) index(name string, loose bool) int {
-	for i, n := range h.names {
-		if n == name || loose && strings.EqualFold(strings.TrimSpace(n), name) {
-			return i
-		}
+// index returns the column of this name, or the first one that differs in case
+// and outer spaces only, -1 if there is none.
+func (h *header) index(name string) int {
+	if i := slices.Index(h.names, name); i >= 0 {
+		return i
 	}
-	return -1
+	return slices.IndexFunc(h.names, func(n string) bool { return fold(n) == fold(name) })
 }
 
 // findText looks for the well-known text column and, unless it is given, its pair.
@@ -128,12 +130,12 @@ func (h *header) findText(c *columns) error {
 	}
 	var found []columns
 	for _, k := range known {
-		m := columns{h.index(k.text, true), -1, -1}
+		m := columns{h.index(k.text), -1, -1}
 		if m.text < 0 || m.text == c.label || m.text == c.pair {
 			continue
 		}
 		if k.pair != "" && c.pair < 0 {
-			m.pair = h.index(k.pair, true)
+			m.pair = h.index(k.pair)
 			if m.pair == c.label {
 				m.pair = -1
 			}
@@ -177,7 +179,7 @@ func (h *header) findLabel(c *columns, optional bool) error {
 	var found []int
 	if !h.numbers {
 		for _, name := range knownLabels {
-			i := h.index(name, true)
+			i := h.index(name)
 			if i < 0 || i == c.text || i == c.pair {
 				continue
 			}
@@ -190,6 +192,7 @@ func (h *header) findLabel(c *columns, optional bool) error {
 	switch {
 	case len(found) == 1:
 		c.label = found[0]
+	case len(found) > 1 && optional: // several unused columns are no reason to refuse
 	case len(found) > 1:
 		return errorAt(h.file, h.line, "the label may be %q or %q; say which with --label-column", h.names[found[0]], h.names[found[1]])
 	case optional:

@@ -39,17 +39,22 @@ func (t *Table) readDelimited(lines *lineReader, o ReadOptions) error {
 		return err
 	}
 	t.setColumns(h, c)
-	row := first
-	if !o.NoHeader {
-		row, err = records.next()
-	}
-	for ; err == nil && !t.full(o); row, err = records.next() {
-		if err := t.addRecord(h, c, row, records, o); err != nil {
+	if o.NoHeader {
+		if err := t.addRecord(h, c, first, records, o); err != nil {
 			return err
 		}
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	for !t.full(o) {
+		row, err := records.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.addRecord(h, c, row, records, o); err != nil {
+			return err
+		}
 	}
 	return nil
 }

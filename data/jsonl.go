@@ -184,7 +184,7 @@ func (t *Table) example(row map[string]json.RawMessage, o ReadOptions) (Example,
 	case t.Columns.Text == "text" && o.TextColumn == "" && row["text_pair"] != nil:
 		return e, errors.New(`the row has "text_pair", the first row has none: either every row is a pair or none is`)
 	}
-	if t.Columns.Label == "" && row["label"] != nil {
+	if t.Columns.Label == "" && !o.NoLabels && row["label"] != nil {
 		t.Columns.Label = "label" // optional, and the rows before had none
 	}
 	key := t.Columns.Label

@@ -16,6 +16,7 @@ type Labels struct {
 	Problem Problem
 	Names   []string
 	index   map[string]int32
+	from    string   // where the names come from, for messages
 	rows    listForm // how lists of integers in the data are read
 }
 
@@ -31,7 +32,7 @@ const (
 // NewLabels returns the classes of these names, in this order. It is an error
 // if a name is empty or there twice, or if there is none (for regression: any).
 func NewLabels(p Problem, names []string) (*Labels, error) {
-	l := &Labels{Problem: p, Names: slices.Clone(names), index: make(map[string]int32, len(names))}
+	l := &Labels{Problem: p, Names: slices.Clone(names), index: make(map[string]int32, len(names)), from: "given"}
 	if p == Regression {
 		if len(names) > 0 {
 			return nil, fmt.Errorf("data: regression has no classes, but %d labels are given (%s)", len(names), nameList(names))
@@ -87,7 +88,9 @@ func FindLabels(p Problem, src LabelSource, tables ...*Table) (*Labels, error) {
 			err = fmt.Errorf("%w: %w", err, ErrOption)
 		}
 	case len(src.Saved) > 0:
-		l, err = NewLabels(p, src.Saved)
+		if l, err = NewLabels(p, src.Saved); err == nil {
+			l.from = "of the adapter"
+		}
 	default:
 		l, err = collect(p, src.Config, tables)
 	}
@@ -107,7 +110,12 @@ func FindLabels(p Problem, src LabelSource, tables ...*Table) (*Labels, error) {
 func collect(p Problem, config []string, tables []*Table) (*Labels, error) {
 	generic := isGeneric(config)
 	if len(config) > 0 && !generic {
-		return NewLabels(p, config)
+		l, err := NewLabels(p, config)
+		if err != nil {
+			return nil, fmt.Errorf("%w (id2label of config.json)", err)
+		}
+		l.from = "of config.json"
+		return l, nil
 	}
 	if len(tables) == 0 {
 		return nil, optionError("there are neither labels nor data to find them in")
@@ -120,18 +128,31 @@ func collect(p Problem, config []string, tables []*Table) (*Labels, error) {
 		top = k - 1
 	}
 	if len(names) == 0 && top < 0 {
-		return nil, errorAt(tables[0].Name, 0, "no row has a label")
+		return nil, noClass(tables[0])
 	}
-	if len(names) > 0 && !subset(names, config) {
-		return NewLabels(p, names)
+	if len(names) == 0 || subset(names, config) {
+		// Only class indices, or the generic names themselves: the head decides,
+		// unless the data has more classes.
+		names = make([]string, max(top+1, len(config)))
+		for i := range names {
+			names[i] = fmt.Sprintf("LABEL_%d", i)
+		}
 	}
-	// Only class indices, or the generic names themselves: the head decides,
-	// unless the data has more classes.
-	all := make([]string, max(top+1, len(config)))
-	for i := range all {
-		all[i] = fmt.Sprintf("LABEL_%d", i)
+	l, err := NewLabels(p, names)
+	if err == nil {
+		l.from = "found in " + tables[0].Name
 	}
-	return NewLabels(p, all)
+	return l, err
+}
+
+// noClass says why a table speaks of no class.
+func noClass(t *Table) error {
+	for i := range t.Examples {
+		if e := &t.Examples[i]; e.Label.Kind != NoLabel && e.Label.Kind != ListLabel || len(e.Label.List) > 0 {
+			return errorAt(t.Name, e.Line, "the label %s is neither the name nor the index of a class", e.Label)
+		}
+	}
+	return errorAt(t.Name, 0, "no row has a label")
 }
 
 // found returns the class names of a table sorted by code point (bytes of

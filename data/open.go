@@ -61,31 +61,55 @@ func checkDelimiter(r rune) error {
 	return nil
 }
 
-// check refuses options that contradict each other or the format, which it
-// returns ("" if nothing tells it).
-func (o ReadOptions) check(name string) (Format, error) {
-	f := o.Format
-	switch f {
-	case "":
-		if f = formatOf(name); f == "" && o.Delimiter != 0 {
-			f = CSV
-		}
-	case CSV, TSV, JSONLines, PlainText:
+// check refuses options that contradict each other.
+func (o ReadOptions) check() error {
+	switch o.Format {
+	case "", CSV, TSV, JSONLines, PlainText:
 	default:
-		return "", optionError("format %q is none of csv, tsv, jsonl, txt", string(f))
+		return optionError("format %q is none of csv, tsv, jsonl, txt", string(o.Format))
 	}
 	if o.MaxSamples < 0 {
-		return "", optionError("the largest number of samples is negative: %d", o.MaxSamples)
+		return optionError("the largest number of samples is negative: %d", o.MaxSamples)
 	}
 	if o.TextColumn != "" && (o.TextColumn == o.PairColumn || o.TextColumn == o.LabelColumn) ||
 		o.PairColumn != "" && o.PairColumn == o.LabelColumn {
-		return "", optionError("two of the text, text pair and label columns are the same (%q, %q, %q)", o.TextColumn, o.PairColumn, o.LabelColumn)
+		return optionError("two of the text, text pair and label columns are the same (%q, %q, %q)", o.TextColumn, o.PairColumn, o.LabelColumn)
 	}
-	if f == "" || f.delimited() {
-		if o.Delimiter != 0 {
-			return f, checkDelimiter(o.Delimiter)
-		}
+	if o.NoLabels && (o.LabelColumn != "" || o.LabelSeparator != "") {
+		return optionError("a label column is given where no labels are read")
+	}
+	if o.Delimiter != 0 {
+		return checkDelimiter(o.Delimiter)
+	}
+	return nil
+}
+
+// format returns the format to read, from the options, the name, or for
+// standard input the first byte.
+func (o ReadOptions) format(lines *lineReader) (Format, error) {
+	if o.Format != "" {
+		return o.Format, nil
+	}
+	if f := formatOf(lines.name); f != "" {
 		return f, nil
+	}
+	if o.Delimiter != 0 {
+		return CSV, nil
+	}
+	if lines.name != "-" {
+		return "", unknownFormat(lines)
+	}
+	head, _ := lines.r.Peek(512)
+	if bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")) {
+		return JSONLines, nil
+	}
+	return PlainText, nil
+}
+
+// fits refuses options that have no meaning for the format.
+func (o ReadOptions) fits(f Format, name string) error {
+	if f.delimited() {
+		return nil
 	}
 	for _, option := range []struct {
 		flag string
@@ -95,18 +119,19 @@ func (o ReadOptions) check(name string) (Format, error) {
 		{"--label-separator", o.LabelSeparator != ""},
 	} {
 		if option.set {
-			return "", optionError("%s is for CSV and TSV files; %s is read as %s", option.flag, name, string(f))
+			return optionError("%s is for CSV and TSV files; %s is read as %s", option.flag, name, string(f))
 		}
 	}
-	if f == PlainText {
-		if o.TextColumn != "" || o.PairColumn != "" || o.LabelColumn != "" {
-			return "", optionError("%s is read as plain text, which has no columns (say --format csv, tsv or jsonl if it has)", name)
-		}
-		if !o.OptionalLabels {
-			return "", optionError("%s is read as plain text, which has no labels (say --format csv, tsv or jsonl if it has)", name)
-		}
+	if f == JSONLines {
+		return nil
 	}
-	return f, nil
+	if o.TextColumn != "" || o.PairColumn != "" || o.LabelColumn != "" {
+		return optionError("%s is read as plain text, which has no columns (say --format csv, tsv or jsonl if it has)", name)
+	}
+	if !o.OptionalLabels && !o.NoLabels {
+		return optionError("%s is read as plain text, which has no labels (say --format csv, tsv or jsonl if it has)", name)
+	}
+	return nil
 }
 
 // open opens a regular file for reading. Pipes and devices are refused: a file

@@ -43,7 +43,8 @@ type Columns struct{ Text, Pair, Label string }
 type ReadOptions struct {
 	// Format is "csv", "tsv", "jsonl" or "txt" (one text per line, no labels);
 	// "" takes it from the file name: .csv, .tsv, .tab, .jsonl, .ndjson, .json
-	// (one object per line), .txt.
+	// (one object per line), .txt. With a Delimiter other names mean CSV. A
+	// stream named - (standard input) is jsonl if it begins with {, else txt.
 	Format Format
 	// Delimiter separates the fields of CSV (0 = comma) and TSV (0 = tab).
 	Delimiter rune
@@ -66,6 +67,8 @@ type ReadOptions struct {
 	LabelSeparator string
 	// OptionalLabels accepts files and rows without labels, for prediction.
 	OptionalLabels bool
+	// NoLabels reads texts only, whatever other columns there are.
+	NoLabels bool
 	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the
 	// lines, instead of failing.
 	ReplaceInvalid bool
@@ -87,18 +90,21 @@ func ReadText(path string, o ReadOptions) (*Table, error) {
 // ReadTextFrom reads as [ReadText] does, from a stream. The name stands in
 // messages, and its ending tells the format unless o does.
 func ReadTextFrom(r io.Reader, name string, o ReadOptions) (*Table, error) {
-	format, err := o.check(name)
-	if err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	lines, err := newLineReader(r, name, o.ReplaceInvalid)
 	if err != nil {
 		return nil, err
 	}
-	if format == "" {
-		return nil, unknownFormat(lines)
+	format, err := o.format(lines)
+	if err != nil {
+		return nil, err
 	}
-	t := &Table{Name: name, Format: format, optional: o.OptionalLabels}
+	if err := o.fits(format, name); err != nil {
+		return nil, err
+	}
+	t := &Table{Name: name, Format: format, optional: o.OptionalLabels || o.NoLabels}
 	switch format {
 	case JSONLines:
 		err = t.readJSON(lines, o)

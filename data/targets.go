@@ -71,9 +71,9 @@ func (l *Labels) unknown(name string) error {
 		}
 	}
 	if v, ok := parseNumber(name); hint == "" && ok && v == math.Trunc(v) {
-		hint = " (text is taken as a class name; only an integer in JSON Lines is a class index; --labels gives other names)"
+		hint = " (text is the name of a class; only an integer in JSON Lines is its index)"
 	}
-	return fmt.Errorf("the label %q is none of the classes%s: %s", name, hint, nameList(l.Names))
+	return fmt.Errorf("the label %q is none of the %d classes %s%s: %s; --labels gives others", name, len(l.Names), l.from, hint, nameList(l.Names))
 }
 
 // Rows returns 0 and 1 for each row of t and each class, B×k (multi-label). A
@@ -150,13 +150,13 @@ func (l *Labels) Targets(t *Table) ([]float32, error) {
 }
 
 // WithTargets returns a table of those rows that have something to learn from:
-// a label that is not NaN. Dropped counts the others.
-func (t *Table) WithTargets() *Table {
+// a label, and for regression one that is not NaN. Dropped counts the others.
+func (t *Table) WithTargets(p Problem) *Table {
 	c := *t
 	c.Examples = nil
 	for _, e := range t.Examples {
 		v, err := e.Label.number()
-		if e.Label.Kind == NoLabel || err == nil && math.IsNaN(v) {
+		if e.Label.Kind == NoLabel || p == Regression && err == nil && math.IsNaN(v) {
 			c.Dropped++
 			continue
 		}

@@ -1,6 +1,9 @@
 package data
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Warning is something odd in the data that does not stop a run. It is counted
 // and reported, never acted upon.
@@ -50,6 +53,8 @@ func Warnings(l *Labels, train, eval, test *Table) []Warning {
 	return out
 }
 
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
 // texts identifies what a model sees of an example.
 type texts struct {
 	text, pair string
@@ -80,7 +85,7 @@ func (t *Table) rowWarnings() []Warning {
 	first := make(map[texts]string, len(t.Examples))
 	for i := range t.Examples {
 		e := &t.Examples[i]
-		if e.Text == "" || e.HasPair && e.Pair == "" {
+		if blank(e.Text) || e.HasPair && blank(e.Pair) {
 			empty.add(e.Line)
 		}
 		if e.Label.Kind == NoLabel && t.Columns.Label != "" {
