@@ -4,11 +4,6 @@ import "fmt"
 
 // truncate shortens the tokens of one or two texts so that, with added further
 // tokens, they number at most o.MaxLength. It returns how many it dropped.
-//
-// The reference stops reading a text at the end of the word in which it has
-// o.MaxLength tokens, and divides the room by the lengths it has then. Which of
-// two long texts gets the odd token depends on that, so the lengths seen here
-// are those.
 func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error) {
 	if o.MaxLength == 0 {
 		return 0, nil
@@ -51,13 +46,12 @@ func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, er
 	case o.Truncation == LongestFirst && !isPair:
 		return [2]int{room, 0}, nil
 	case o.Truncation == LongestFirst:
-		n, m := seen(texts[0], o), seen(texts[1], o)
-		if n <= m {
-			n, m = halve(n, m, room)
+		if a <= b {
+			a, b = halve(a, b, room)
 		} else {
-			m, n = halve(m, n, room)
+			b, a = halve(b, a, room)
 		}
-		return [2]int{n, m}, nil
+		return [2]int{a, b}, nil
 	case o.Truncation == OnlyFirst && room > b:
 		return [2]int{room - b, b}, nil
 	case o.Truncation == OnlySecond && !isPair:
@@ -71,35 +65,12 @@ func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, er
 	return keep, fmt.Errorf("tokenize: unknown truncation strategy %d", o.Truncation)
 }
 
-// halve gives two texts of n <= m tokens their parts of the room.
+// halve gives two texts of n <= m tokens their parts of the room: the shorter
+// stays whole if that leaves the longer as much, else both get half and the
+// longer the odd token.
 func halve(n, m, room int) (int, int) {
-	if n > room {
-		m = n
-	} else {
-		m = max(n, room-n)
+	if 2*n <= room {
+		return n, room - n
 	}
-	if n+m > room {
-		n = room / 2
-		m = n + room%2
-	}
-	return n, m
-}
-
-// seen returns how many tokens of t the reference reads.
-func seen(t []token, o Options) int {
-	n := len(t)
-	if n <= o.MaxLength {
-		return n
-	}
-	at := func(i int) token { return t[i] }
-	if o.Side == Left {
-		at = func(i int) token { return t[n-1-i] }
-	}
-	// Words are read whole, and an added token never ends the reading.
-	for i := o.MaxLength; i < n; i++ {
-		if last := at(i - 1); last.word != at(i).word && !last.added {
-			return i
-		}
-	}
-	return n
+	return room / 2, room - room/2
 }

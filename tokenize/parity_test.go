@@ -1,0 +1,275 @@
+package tokenize
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"testing"
+	"unicode/utf8"
+)
+
+// The fixtures of this file are written by reference/tokenizer_fixtures.py, which
+// says what the kinds of text are and prints what the reference makes of one.
+
+const (
+	lastPoint   = 0x30000
+	pointBlock  = 256
+	stringBlock = 32
+)
+
+type fixtures struct {
+	Version   string
+	Pipelines []struct {
+		Name            string
+		Normalizer      any
+		PreTokenizer    any `json:"pre_tokenizer"`
+		Points, Strings string
+	}
+	Cases []struct {
+		Name, File                            string
+		Patch                                 map[string]any
+		IDs                                   [][]int32
+		Points, Strings, Pairs, Decode, Noise string
+	}
+}
+
+func loadFixtures(t *testing.T) (f fixtures, texts []string) {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/cases.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&f); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open("testdata/strings.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewDecoder(z).Decode(&texts); err != nil {
+		t.Fatal(err)
+	}
+	if len(texts) < 10000 {
+		t.Fatalf("only %d texts", len(texts))
+	}
+	return f, texts
+}
+
+// byRune is a model that shows what reaches it: the id of every code point is its
+// number.
+type byRune struct{}
+
+func (byRune) encode(dst []piece, word []byte) []piece {
+	for i := 0; i < len(word); {
+		r, n := utf8.DecodeRune(word[i:])
+		i += n
+		dst = append(dst, piece{r, i})
+	}
+	return dst
+}
+
+// TestPipelines checks normalizers and pre-tokenizers: the code points, offsets
+// and words that a model would see.
+func TestPipelines(t *testing.T) {
+	f, texts := loadFixtures(t)
+	for _, c := range f.Pipelines {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			var errs []error
+			tok := &Tokenizer{
+				normalizer:   parseNormalizer(field{"normalizer", c.Normalizer, &errs}),
+				preTokenizer: parsePreTokenizer(field{"pre_tokenizer", c.PreTokenizer, &errs}),
+				model:        byRune{}, template: plain, decoder: blanks{},
+			}
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			tok.scratch.New = func() any { return new(buffers) }
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			check{t, c.Name, "strings", c.Strings, stringBlock, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+		})
+	}
+}
+
+// TestParity checks whole tokenizers: encoding, truncated pairs, decoding.
+func TestParity(t *testing.T) {
+	f, texts := loadFixtures(t)
+	for _, c := range f.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			tok := loadPatched(t, c.File, c.Patch)
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			check{t, c.Name, "strings", c.Strings, 8, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+			check{t, c.Name, "pairs", c.Pairs, 8, len(texts)}.run(func(i int) any { return encodePair(tok, texts, i) })
+			check{t, c.Name, "decode", c.Decode, 32, len(texts)}.run(func(i int) any {
+				return tok.Decode(encodeAll(t, tok, texts[i]).IDs, i%2 == 0)
+			})
+			check{t, c.Name, "noise", c.Noise, 32, len(c.IDs)}.run(func(i int) any { return tok.Decode(c.IDs[i], i%2 == 0) })
+		})
+	}
+}
+
+// pointText is the text that tries code point p: at the start, inside a word,
+// doubled and at the end.
+func pointText(p int) string {
+	if 0xD800 <= p && p <= 0xDFFF {
+		return ""
+	}
+	c := string(rune(p))
+	return c + " a" + c + "b " + c + c
+}
+
+func encodeAll(t *testing.T, tok *Tokenizer, text string) Encoding {
+	e, err := tok.Encode(text, Options{Offsets: true, Words: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// encodePair encodes the i-th truncated pair; nil is an error.
+func encodePair(tok *Tokenizer, texts []string, i int) any {
+	o := Options{
+		Truncation: []Strategy{LongestFirst, OnlyFirst, OnlySecond}[i%3],
+		Side:       []Side{Right, Left}[i/3%2],
+		MaxLength:  []int{3, 4, 5, 8, 13, 16, 32, 64}[i/6%8],
+		NoSpecial:  i/48%4 == 0,
+		Offsets:    true,
+	}
+	in := Input{Text: texts[i]}
+	if i%7 != 0 {
+		in.Pair, in.HasPair = texts[len(texts)-1-i], true
+	}
+	e, err := tok.encode(in, o)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
+// check compares the hashes of n results, in blocks, with those of the reference.
+type check struct {
+	t        *testing.T
+	name     string
+	kind     string
+	want     string
+	block, n int
+}
+
+func (c check) run(result func(i int) any) {
+	c.t.Helper()
+	want, err := base64.StdEncoding.DecodeString(c.want)
+	if err != nil || len(want) != 4*((c.n+c.block-1)/c.block) {
+		c.t.Fatalf("%s: %d bytes of hashes, %v", c.kind, len(want), err)
+	}
+	bad := 0
+	var packed []byte
+	for from := 0; from < c.n; from += c.block {
+		packed = packed[:0]
+		to := min(from+c.block, c.n)
+		for i := from; i < to; i++ {
+			packed = pack(packed, result(i))
+		}
+		sum := sha256.Sum256(packed)
+		if bytes.Equal(sum[:4], want[:4]) {
+			want = want[4:]
+			continue
+		}
+		want = want[4:]
+		if bad++; bad == 1 {
+			c.t.Errorf("%s %d … %d differ; for the reference's results run tokenizer_fixtures.py --show %q %s N",
+				c.kind, from, to-1, c.name, c.kind)
+			for i := from; i < min(to, from+32); i++ {
+				c.t.Logf("%s %d (%#x): have %v", c.kind, i, i, result(i))
+			}
+		}
+	}
+	if bad > 0 {
+		c.t.Errorf("%s: %d blocks of %d differ", c.kind, bad, c.block)
+	}
+}
+
+// pack appends the bytes of a result that are hashed.
+func pack(b []byte, result any) []byte {
+	switch r := result.(type) {
+	case nil:
+		return append(b, "error"...)
+	case string:
+		return append(append(b, r...), 0)
+	case Encoding:
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(r.IDs)))
+		for _, list := range [][]int32{r.IDs, r.Types} {
+			for _, v := range list {
+				b = binary.LittleEndian.AppendUint32(b, uint32(v))
+			}
+		}
+		for _, o := range r.Offsets {
+			b = binary.LittleEndian.AppendUint32(b, uint32(o[0]))
+			b = binary.LittleEndian.AppendUint32(b, uint32(o[1]))
+		}
+		for _, v := range r.Words {
+			b = binary.LittleEndian.AppendUint32(b, uint32(v))
+		}
+		return b
+	}
+	panic(fmt.Sprintf("pack: %T", result))
+}
+
+// loadPatched loads a tokenizer.json with some fields replaced.
+func loadPatched(t *testing.T, file string, patch map[string]any) *Tokenizer {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	model := doc["model"].(map[string]any)
+	for key, value := range patch {
+		switch key {
+		case "model":
+			for k, v := range value.(map[string]any) {
+				model[k] = v
+			}
+		case "added_tokens+":
+			doc["added_tokens"] = append(doc["added_tokens"].([]any), value.([]any)...)
+		default:
+			doc[key] = value
+		}
+	}
+	if raw, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := Load(files{tokenizerFile: string(raw)}.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// files is a checkpoint in memory.
+type files map[string]string
+
+func (f files) open(name string) ([]byte, error) {
+	if s, ok := f[name]; ok {
+		return []byte(s), nil
+	}
+	return nil, fs.ErrNotExist
+}
