@@ -74,7 +74,7 @@ func parseObject(line []byte) (map[string]json.RawMessage, []string, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	first, err := d.Token()
 	if err != nil {
-		return nil, nil, syntax(d, err)
+		return nil, nil, syntax(line, err)
 	}
 	if first != json.Delim('{') {
 		return nil, nil, fmt.Errorf("the row is %s, not an object like {\"text\": …, \"label\": …}", tokenType(first))
@@ -84,7 +84,7 @@ func parseObject(line []byte) (map[string]json.RawMessage, []string, error) {
 	for d.More() {
 		token, err := d.Token()
 		if err != nil {
-			return nil, nil, syntax(d, err)
+			return nil, nil, syntax(line, err)
 		}
 		key := token.(string) // the decoder takes nothing else for a key
 		if _, twice := row[key]; twice {
@@ -92,13 +92,13 @@ func parseObject(line []byte) (map[string]json.RawMessage, []string, error) {
 		}
 		var v json.RawMessage
 		if err := d.Decode(&v); err != nil {
-			return nil, nil, syntax(d, err)
+			return nil, nil, syntax(line, err)
 		}
 		row[key] = v
 		keys = append(keys, key)
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, nil, syntax(d, err)
+		return nil, nil, syntax(line, err)
 	}
 	if rest := bytes.TrimLeft(line[d.InputOffset():], " \t"); len(rest) > 0 {
 		return nil, nil, fmt.Errorf("byte %d: %s follows the object: one object in every line", len(line)-len(rest)+1, excerpt(string(rest)))
@@ -106,18 +106,18 @@ func parseObject(line []byte) (map[string]json.RawMessage, []string, error) {
 	return row, keys, nil
 }
 
-func syntax(d *json.Decoder, err error) error {
+// syntax says where a line stops being JSON. The decoder's own errors count
+// bytes in two ways, so the line is checked again as a whole.
+func syntax(line []byte, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errTruncated
 	}
+	var whole json.RawMessage
 	var s *json.SyntaxError
-	if errors.As(err, &s) {
-		if s.Error() == "unexpected end of JSON input" {
-			return errTruncated
-		}
-		return fmt.Errorf("byte %d: not JSON: %w", s.Offset, err)
+	if !errors.As(json.Unmarshal(line, &whole), &s) {
+		return fmt.Errorf("not JSON: %w", err)
 	}
-	return fmt.Errorf("byte %d: not JSON: %w", d.InputOffset()+1, err)
+	return fmt.Errorf("byte %d: not JSON: %w", s.Offset, s)
 }
 
 func tokenType(t json.Token) string {

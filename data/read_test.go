@@ -1,0 +1,214 @@
+package data
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+func name(s string) Label   { return Label{Kind: NameLabel, Name: s} }
+func index(i int64) Label   { return Label{Kind: IndexLabel, Index: i, Number: float64(i)} }
+func num(v float64) Label   { return Label{Kind: NumberLabel, Number: v} }
+func list(l ...Label) Label { return Label{Kind: ListLabel, List: l} }
+func read(t *testing.T, file, content string, o ReadOptions) *Table {
+	t.Helper()
+	table, err := ReadTextBytes([]byte(content), file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func checkExamples(t *testing.T, got *Table, want []Example) {
+	t.Helper()
+	if len(got.Examples) != len(want) {
+		t.Fatalf("got %d rows, want %d: %+v", len(got.Examples), len(want), got.Examples)
+	}
+	for i, w := range want {
+		if !reflect.DeepEqual(got.Examples[i], w) {
+			t.Errorf("row %d:\n got %+v\nwant %+v", i, got.Examples[i], w)
+		}
+	}
+}
+
+// The files are written in the styles of well-known data sets.
+func TestReadFiles(t *testing.T) {
+	numbered := func(text, label string) ReadOptions {
+		return ReadOptions{NoHeader: true, TextColumn: text, LabelColumn: label}
+	}
+	quotesAsText := numbered("1", "0")
+	quotesAsText.NoQuotes = true
+	pairs := numbered("0", "2")
+	pairs.PairColumn = "1"
+	tests := []struct {
+		file    string
+		options ReadOptions
+		columns Columns
+		want    []Example
+	}{
+		{"reviews.tsv", numbered("0", "1"), Columns{"0", "", "1"}, []Example{
+			{Text: "a warm , clever and often moving film about two sisters", Label: name("1"), Line: 1},
+			{Text: "it runs out of jokes long before it runs out of film", Label: name("0"), Line: 2},
+			{Text: "the cast does n't save it", Label: name("0"), Line: 3},
+		}},
+		{"intents.csv", ReadOptions{}, Columns{"text", "", "category"}, []Example{
+			{Text: "Where is my new card?", Label: name("card_arrival"), Line: 2},
+			{Text: "My card was declined, why?", Label: name("declined_payment"), Line: 3},
+			{Text: "I paid twice:\r\nonce today, once \"by mistake\"", Label: name("double_charge"), Line: 4},
+		}},
+		{"messages.tsv", quotesAsText, Columns{"1", "", "0"}, []Example{
+			{Text: "ok lar, see you at 5", Label: name("ham"), Line: 1},
+			{Text: `"WIN a prize now! Text WIN to 80000`, Label: name("spam"), Line: 2},
+			{Text: `she said "maybe" and left`, Label: name("ham"), Line: 3},
+		}},
+		{"grammar.tsv", numbered("3", "1"), Columns{"3", "", "1"}, []Example{
+			{Text: "The book was read by nobody.", Label: name("1"), Line: 1},
+			{Text: "The book was read by did nobody.", Label: name("0"), Line: 2},
+		}},
+		{"similarity.csv", pairs, Columns{"0", "1", "2"}, []Example{
+			{Text: "A man plays a flute.", Pair: "A man is playing the flute.", HasPair: true, Label: name("4.6"), Line: 1},
+			{Text: "Two dogs run, one sleeps.", Pair: "A dog is running.", HasPair: true, Label: name("2.0"), Line: 2},
+			{Text: "A child eats.", Pair: `The "plane" is landing.`, HasPair: true, Label: name("0.0"), Line: 3},
+		}},
+		{"indices.jsonl", ReadOptions{}, Columns{"text", "", "label"}, []Example{
+			{Text: "Wo ist meine Karte? 😀", Label: index(0), Line: 1},
+			{Text: "Ich habe doppelt gezahlt", Label: index(2), Line: 3},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.file, func(t *testing.T) {
+			got, err := ReadText(filepath.Join("testdata", tt.file), tt.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Columns != tt.columns {
+				t.Errorf("columns %+v, want %+v", got.Columns, tt.columns)
+			}
+			checkExamples(t, got, tt.want)
+		})
+	}
+}
+
+func TestReadContent(t *testing.T) {
+	ab := []Example{{Text: "a", Label: name("x"), Line: 2}, {Text: "b", Label: name("y"), Line: 3}}
+	wide := ReadOptions{OptionalLabels: true}
+	tests := []struct {
+		name, file, content string
+		options             ReadOptions
+		want                []Example
+	}{
+		{"LF", "f.csv", "text,label\na,x\nb,y\n", ReadOptions{}, ab},
+		{"no final newline", "f.csv", "text,label\na,x\nb,y", ReadOptions{}, ab},
+		{"CRLF", "f.csv", "text,label\r\na,x\r\nb,y\r\n", ReadOptions{}, ab},
+		{"CR only", "f.csv", "text,label\ra,x\rb,y\r", ReadOptions{}, ab},
+		{"CR only, no final end", "f.csv", "text,label\ra,x\rb,y", ReadOptions{}, ab},
+		{"mixed endings", "f.csv", "text,label\r\na,x\rb,y\n", ReadOptions{}, ab},
+		{"byte order mark", "f.csv", "\xEF\xBB\xBFtext,label\na,x\nb,y\n", ReadOptions{}, ab},
+		{"mark and quoted header", "f.csv", "\xEF\xBB\xBF\"text\",\"label\"\na,x\nb,y\n", ReadOptions{}, ab},
+		{"columns in another order", "f.csv", "id,label,text\n1,x,a\n2,y,b\n", ReadOptions{}, ab},
+		{"header in another case", "f.csv", "Text, LABEL\na,x\nb,y\n", ReadOptions{}, ab},
+		{"exact name before another case", "f.csv", "Text,text,label\n-,a,x\n-,b,y\n", ReadOptions{}, ab},
+		{"unused name twice", "f.csv", "text,,label,\na,,x,\nb,,y,\n", ReadOptions{}, ab},
+		{"semicolons", "f.csv", "text;label\na;x\nb;y\n", ReadOptions{Delimiter: ';'}, ab},
+		{"delimiter of two bytes", "f.csv", "text§label\na§x\nb§y\n", ReadOptions{Delimiter: '§'}, ab},
+		{"unknown ending with a delimiter", "f.data", "text|label\na|x\nb|y\n", ReadOptions{Delimiter: '|'}, ab},
+		{"format given", "f.data", "text\tlabel\na\tx\nb\ty\n", ReadOptions{Format: TSV}, ab},
+		{"TSV with quotes", "f.tsv", "text\tlabel\n\"a\"\tx\nb\t\"y\"\n", ReadOptions{}, ab},
+		{"limit", "f.csv", "text,label\na,x\nb,y\n\"broken", ReadOptions{MaxSamples: 2}, ab},
+		{"JSON Lines", "f.jsonl", "\n{\"text\":\"a\",\"label\":\"x\"}\r\n{\"label\" : \"y\", \"text\" : \"b\"}", ReadOptions{}, ab},
+		{"JSON limit", "f.ndjson", "\n{\"text\":\"a\",\"label\":\"x\"}\n{\"label\":\"y\",\"text\":\"b\"}\n{", ReadOptions{MaxSamples: 2}, ab},
+		{"blank lines", "f.csv", "text,label\n\na,x\r\n\r\n\n", ReadOptions{}, []Example{{Text: "a", Label: name("x"), Line: 3}}},
+		{"quoted newlines", "f.csv", "text,label\n\"a\n\nb\",x\nc,y\n", ReadOptions{}, []Example{
+			{Text: "a\n\nb", Label: name("x"), Line: 2}, {Text: "c", Label: name("y"), Line: 5}}},
+		{"quoted delimiters and quotes", "f.csv", "text,label\n\"a,\"\"b\"\"\",\"x\"\n\"\",y\n\"\"\"\",y\n", ReadOptions{}, []Example{
+			{Text: `a,"b"`, Label: name("x"), Line: 2}, {Text: "", Label: name("y"), Line: 3}, {Text: `"`, Label: name("y"), Line: 4}}},
+		{"spaces are kept", "f.csv", "text,label\n a , x \n", ReadOptions{}, []Example{{Text: " a ", Label: name(" x "), Line: 2}}},
+		{"other line separators are text", "f.csv", "text,label\na\u2028b\u0085c\vd,x\n", ReadOptions{}, []Example{{Text: "a\u2028b\u0085c\vd", Label: name("x"), Line: 2}}},
+		{"pair", "f.csv", "sentence1,sentence2,label\na,b,x\n", ReadOptions{}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("x"), Line: 2}}},
+		{"question and sentence", "f.csv", "question,sentence,label\na,b,x\n", ReadOptions{}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("x"), Line: 2}}},
+		{"text given, so no pair", "f.csv", "text,text_pair,label\na,b,x\n", ReadOptions{TextColumn: "text"}, []Example{{Text: "a", Label: name("x"), Line: 2}}},
+		{"pair given", "f.csv", "text,title,label\na,b,x\n", ReadOptions{PairColumn: "title"}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("x"), Line: 2}}},
+		{"given label is no text", "f.csv", "text,sentence,x\na,b,c\n", ReadOptions{LabelColumn: "text", TextColumn: "sentence"}, []Example{{Text: "b", Label: name("a"), Line: 2}}},
+		{"separated labels", "f.csv", "text,label\na,x|y z\nb,\nc,x\n", ReadOptions{LabelSeparator: "|"}, []Example{
+			{Text: "a", Label: list(name("x"), name("y z")), Line: 2}, {Text: "b", Label: list(), Line: 3}, {Text: "c", Label: list(name("x")), Line: 4}}},
+		{"JSON labels", "f.jsonl", `{"text":"a","label":1}
+{"text":"a","label":-1}
+{"text":"a","label":1.0}
+{"text":"a","label":1e0}
+{"text":"a","label":true}
+{"text":"a","label":["x","y"]}
+{"text":"a","label":[0,1]}
+{"text":"a","label":[0.0,1]}
+{"text":"a","label":[]}`, ReadOptions{}, []Example{
+			{Text: "a", Label: index(1), Line: 1}, {Text: "a", Label: index(-1), Line: 2}, {Text: "a", Label: num(1), Line: 3},
+			{Text: "a", Label: num(1), Line: 4}, {Text: "a", Label: name("true"), Line: 5},
+			{Text: "a", Label: list(name("x"), name("y")), Line: 6}, {Text: "a", Label: list(index(0), index(1)), Line: 7},
+			{Text: "a", Label: list(num(0), index(1)), Line: 8}, {Text: "a", Label: list(), Line: 9}}},
+		{"JSON pair", "f.jsonl", `{"text":"a","text_pair":"b","label":1,"more":{"label":[1,{}]}}`, ReadOptions{}, []Example{
+			{Text: "a", Pair: "b", HasPair: true, Label: index(1), Line: 1}}},
+		{"JSON escapes", "f.jsonl", `{"text":"\"\\ud800 \u0041\t","label":"x"}`, ReadOptions{}, []Example{{Text: "\"\\ud800 A\t", Label: name("x"), Line: 1}}},
+		{"no labels", "f.csv", "text\na\n", wide, []Example{{Text: "a", Line: 2}}},
+		{"some labels", "f.csv", "text,label\na,\nb,y\n", wide, []Example{{Text: "a", Line: 2}, {Text: "b", Label: name("y"), Line: 3}}},
+		{"some JSON labels", "f.jsonl", `{"text":"a"}
+{"text":"b","label":null}
+{"text":"c","label":3}`, wide, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}, {Text: "c", Label: index(3), Line: 3}}},
+		{"unclear labels where none are needed", "f.csv", "text,class,score\na,x,3\n", wide, []Example{{Text: "a", Line: 2}}},
+		{"labels not wanted", "f.jsonl", `{"text":"a","label":{}}`, ReadOptions{NoLabels: true}, []Example{{Text: "a", Line: 1}}},
+		{"one column without a header", "f.csv", "a\nb\n", ReadOptions{NoHeader: true, NoLabels: true}, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}}},
+		{"plain text", "f.txt", "a, \"b\n\n c", wide, []Example{{Text: "a, \"b", Line: 1}, {Text: "", Line: 2}, {Text: " c", Line: 3}}},
+		{"standard input, text", "-", "a,b\n", wide, []Example{{Text: "a,b", Line: 1}}},
+		{"standard input, JSON", "-", "\n {\"text\":\"a\"}", wide, []Example{{Text: "a", Line: 2}}},
+		{"replaced bytes", "f.csv", "text,label\ncaf\xE9!,x\n", ReadOptions{ReplaceInvalid: true}, []Example{{Text: "caf\uFFFD!", Label: name("x"), Line: 2}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			checkExamples(t, read(t, tt.file, tt.content, tt.options), tt.want)
+		})
+	}
+}
+
+func TestCounts(t *testing.T) {
+	got := read(t, "f.csv", "text,label\n\na\xff,x\n\nb\xff\xff,y\nc,\n", ReadOptions{ReplaceInvalid: true, OptionalLabels: true})
+	if got.Blank != 2 || got.Replaced != 2 || got.Labelled() != 2 {
+		t.Errorf("blank %d, replaced %d, labelled %d; want 2, 2, 2", got.Blank, got.Replaced, got.Labelled())
+	}
+	if n := len(got.Limit(2).Examples); n != 2 {
+		t.Errorf("Limit(2) has %d rows", n)
+	}
+	if n := len(got.Limit(0).Examples) + len(got.Limit(9).Examples); n != 6 {
+		t.Errorf("Limit(0) and Limit(9) have %d rows in all, want 6", n)
+	}
+}
+
+func TestHash(t *testing.T) {
+	a := read(t, "a.csv", "text,label\na,x\nb,y\n", ReadOptions{})
+	same := read(t, "b.jsonl", `{"text":"a","label":"x"}`+"\n\n"+`{"text":"b","label":"y"}`, ReadOptions{})
+	if a.Hash() != same.Hash() {
+		t.Error("the same rows in another format have another hash")
+	}
+	if len(a.Hash()) != 64 {
+		t.Errorf("hash %q is not 64 digits", a.Hash())
+	}
+	seen := map[string]string{a.Hash(): "a,x b,y"}
+	for _, content := range []string{
+		`{"text":"a","label":"x"}`,
+		`{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"z"}`,
+		`{"text":"b","label":"y"}` + "\n" + `{"text":"a","label":"x"}`,
+		`{"text":"a","label":1}`,
+		`{"text":"a","label":2}`,
+		`{"text":"a","label":1.0}`,
+		`{"text":"a","label":1.5}`,
+		`{"text":"a","label":["x"]}`,
+		`{"text":"a","label":["x","y"]}`,
+		`{"text":"a","text_pair":"","label":"x"}`,
+		`{"text":"","text_pair":"a","label":"x"}`,
+		`{"text":"ax","label":"x"}`,
+		`{"text":"a","label":"xx"}`,
+	} {
+		h := read(t, "c.jsonl", content, ReadOptions{}).Hash()
+		if other, ok := seen[h]; ok {
+			t.Errorf("%s and %s have the same hash", content, other)
+		}
+		seen[h] = content
+	}
+}
