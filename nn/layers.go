@@ -101,7 +101,7 @@ func (l *LayerNorm) Residual(p *Pass, x, h mat.Tensor, d Dropout) mat.Tensor {
 
 // Describe prints the layer as PyTorch does.
 func (l *LayerNorm) Describe() string {
-	return fmt.Sprintf("LayerNorm((%d,), eps=%g, elementwise_affine=True)", l.Weight.Cols, l.Eps)
+	return fmt.Sprintf("LayerNorm((%d,), eps=%s, elementwise_affine=True, bias=True)", l.Weight.Cols, PythonFloat(l.Eps))
 }
 
 // Dropout is a place where training sets elements to zero. Site tells places apart; [Number] assigns it.
@@ -115,7 +115,9 @@ type Dropout struct {
 func (d *Dropout) Forward(p *Pass, x mat.Tensor) mat.Tensor { return op.Dropout(p.Tape, x, p.drop(*d)) }
 
 // Describe prints the layer as PyTorch does.
-func (d *Dropout) Describe() string { return fmt.Sprintf("Dropout(p=%g, inplace=False)", d.P) }
+func (d *Dropout) Describe() string {
+	return fmt.Sprintf("Dropout(p=%s, inplace=False)", PythonFloat(d.P))
+}
 
 // Activation is an element-wise function with a place in the printed tree.
 type Activation struct {

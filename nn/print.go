@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	spago "github.com/nlpodyssey/spago/nn"
@@ -18,8 +19,8 @@ type Classed interface {
 }
 
 // Tree prints m in the style of PyTorch's print(model), so that a user sees the names that adapters may target. Runs of
-// equal elements of a list are printed once. decorate may be nil; for each layer it may return other text to print in
-// place of its one-line description (several lines, relative to the layer).
+// equal elements of a list are printed once. decorate may be nil; for each module and group of modules it may return other
+// text to print in place of its own (several lines, relative to the module). module is nil unless it is a layer.
 func Tree(m spago.Model, decorate func(path string, module any, text string) string) string {
 	root := &branch{}
 	groups := map[string]string{}
@@ -34,67 +35,87 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 		if !ok {
 			return
 		}
-		text := d.Describe()
-		if decorate != nil {
-			text = decorate(path, module, text)
-		}
-		root.add(strings.Split(path, "."), text)
+		root.add(strings.Split(path, "."), module, d.Describe())
 	})
-	return root.render("", groups)
+	if decorate == nil {
+		decorate = func(_ string, _ any, text string) string { return text }
+	}
+	return (&printer{groups, decorate}).render(root, "")
+}
+
+// printer knows the classes of groups by path.
+type printer struct {
+	groups   map[string]string
+	decorate func(path string, module any, text string) string
 }
 
 // branch is a module of the printed tree.
 type branch struct {
 	name     string
 	text     string // of a layer
+	module   any    // the layer
 	children []*branch
 }
 
-func (b *branch) add(path []string, text string) {
+func (b *branch) add(path []string, module any, text string) {
 	if len(path) == 0 {
-		b.text = text
+		b.text, b.module = text, module
 		return
 	}
 	for _, c := range b.children {
 		if c.name == path[0] {
-			c.add(path[1:], text)
+			c.add(path[1:], module, text)
 			return
 		}
 	}
 	c := &branch{name: path[0]}
 	b.children = append(b.children, c)
-	c.add(path[1:], text)
+	c.add(path[1:], module, text)
 }
 
 func (b *branch) isList() bool { return len(b.children) > 0 && b.children[0].name == "0" }
 
-func (b *branch) render(path string, groups map[string]string) string {
+func (p *printer) render(b *branch, path string) string {
 	if len(b.children) == 0 {
-		return b.text
+		return p.decorate(path, b.module, b.text)
 	}
-	class := groups[path]
+	class := p.groups[path]
 	if class == "" {
 		class = "Module"
 		if b.isList() {
 			class = "ModuleList"
 		}
 	}
+	texts := make([]string, len(b.children))
+	for i, c := range b.children {
+		texts[i] = p.render(c, join(path, c.name))
+	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s(\n", class)
-	for i := 0; i < len(b.children); {
-		c := b.children[i]
-		text, n := c.render(join(path, c.name), groups), 1
-		for b.isList() && i+n < len(b.children) && b.children[i+n].render(join(path, b.children[i+n].name), groups) == text {
+	for i := 0; i < len(texts); {
+		name, text, n := b.children[i].name, texts[i], 1
+		for b.isList() && i+n < len(texts) && texts[i+n] == text {
 			n++
 		}
-		name := "(" + c.name + ")"
 		if n > 1 {
-			name = fmt.Sprintf("(%s-%s)", c.name, b.children[i+n-1].name)
+			name = fmt.Sprintf("%s-%s", name, b.children[i+n-1].name)
 			text = fmt.Sprintf("%d x %s", n, text)
 		}
-		fmt.Fprintf(&s, "  %s: %s\n", name, strings.ReplaceAll(text, "\n", "\n  "))
+		fmt.Fprintf(&s, "  (%s): %s\n", name, Indent(text))
 		i += n
 	}
 	s.WriteString(")")
-	return s.String()
+	return p.decorate(path, nil, s.String())
+}
+
+// Indent moves every line but the first two columns to the right, as the printed tree nests.
+func Indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
+
+// PythonFloat writes a number as Python's repr does, with at least one decimal: 0.0, 0.1, 1e-12.
+func PythonFloat(x float32) string {
+	s := strconv.FormatFloat(float64(x), 'g', -1, 32)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
 }

@@ -1,0 +1,192 @@
+package lora
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// The files of an adapter, as PEFT names them.
+const (
+	configName  = "adapter_config.json"
+	weightsName = "adapter_model.safetensors"
+)
+
+// keyPrefix stands before every path in an adapter file.
+const keyPrefix = "base_model.model."
+
+// keys returns the names of the pair's tensors in an adapter file. Saving and loading both use it.
+func (p pair) keys() (a, b string) {
+	if p.table {
+		return keyPrefix + p.path + ".lora_embedding_A", keyPrefix + p.path + ".lora_embedding_B"
+	}
+	return keyPrefix + p.path + ".lora_A.weight", keyPrefix + p.path + ".lora_B.weight"
+}
+
+// stored is a tensor of the adapter file and where its values live.
+type stored struct {
+	key    string
+	shape  []int
+	values []float32
+}
+
+func (s *Set) stored() []stored {
+	var list []stored
+	for _, p := range s.pairs {
+		a, b := p.keys()
+		r, in := op.Size(p.c.A)
+		out, _ := op.Size(p.c.B)
+		list = append(list, stored{a, []int{r, in}, op.Values(p.c.A)}, stored{b, []int{out, r}, op.Values(p.c.B)})
+	}
+	for _, c := range s.copies {
+		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), op.Values(c.own.Param)})
+	}
+	return list
+}
+
+// Save writes adapter_config.json and adapter_model.safetensors (float32) into dir, which must exist. Each file appears
+// whole or not at all.
+func (s *Set) Save(dir string) error {
+	if err := s.finite(); err != nil {
+		return err
+	}
+	var tensors []safetensors.Tensor
+	for _, t := range s.stored() {
+		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: safetensors.Bytes(t.values)})
+	}
+	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, map[string]string{"format": "pt"}); err != nil {
+		return fmt.Errorf("lora: save: %w", err)
+	}
+	text, err := json.MarshalIndent(s.config, "", "  ")
+	if err != nil {
+		return fmt.Errorf("lora: save: %w", err)
+	}
+	err = files.WriteFile(filepath.Join(dir, configName), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("lora: save: %w", err)
+	}
+	return nil
+}
+
+// finite reports the first tensor with a NaN or an infinity: such an adapter is never saved.
+func (s *Set) finite() error {
+	for _, t := range s.stored() {
+		for i, v := range t.values {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				return fmt.Errorf("lora: %s holds %g at element %d; the adapter is not saved", t.key, v, i)
+			}
+		}
+	}
+	return nil
+}
+
+// ReadConfig reads the configuration of the adapter in dir, with warnings about what it ignores.
+func ReadConfig(dir string) (Config, []string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, configName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, nil, fmt.Errorf("lora: %s has no %s; is it the directory of an adapter?", dir, configName)
+	}
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("lora: %w", err)
+	}
+	c, warnings, err := DecodeConfig(text)
+	if err != nil {
+		return c, warnings, fmt.Errorf("%s: %w", dir, err)
+	}
+	return c, warnings, nil
+}
+
+// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores. Every tensor must
+// fit: what is missing, left over or of another shape is listed in one error. m must have its weights and is not changed.
+func Load(dir string, m spago.Model) (*Set, []string, error) {
+	c, warnings, err := ReadConfig(dir)
+	if err != nil {
+		return nil, warnings, err
+	}
+	path := filepath.Join(dir, weightsName)
+	f, err := safetensors.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, warnings, missingWeights(dir)
+	}
+	if err != nil {
+		return nil, warnings, fmt.Errorf("lora: %w", err)
+	}
+	defer f.Close()
+	s, err := attach(m, c)
+	if err != nil {
+		return nil, warnings, fmt.Errorf("%s: %w", dir, err)
+	}
+	if err := s.fill(f); err != nil {
+		return nil, warnings, fmt.Errorf("lora: %s: %w", path, err)
+	}
+	return s, warnings, nil
+}
+
+func missingWeights(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
+		return fmt.Errorf("lora: %s has only adapter_model.bin, a pickle, which is never read; load it with PEFT and save it again with save_pretrained", dir)
+	}
+	return fmt.Errorf("lora: %s has no %s", dir, weightsName)
+}
+
+// fill copies the tensors of f into the set.
+func (s *Set) fill(f *safetensors.File) error {
+	var missing, misfit []string
+	left := map[string]bool{}
+	for _, name := range f.Names() {
+		left[name] = true
+	}
+	for _, want := range s.stored() {
+		t, ok := f.Tensor(want.key)
+		delete(left, want.key)
+		if !ok {
+			missing = append(missing, want.key)
+			continue
+		}
+		if !slices.Equal(t.Shape, want.shape) {
+			misfit = append(misfit, fmt.Sprintf("%s is %v, want %v", want.key, t.Shape, want.shape))
+			continue
+		}
+		v, err := safetensors.AsFloat32(t)
+		if err != nil {
+			return err
+		}
+		copy(want.values, v)
+	}
+	var extra []string
+	for _, name := range f.Names() {
+		if left[name] {
+			extra = append(extra, name)
+		}
+	}
+	return errors.Join(tensorError("missing", missing), tensorError("of another shape", misfit),
+		tensorError("not expected by this model and adapter_config.json", extra))
+}
+
+func tensorError(what string, names []string) error {
+	const most = 8
+	switch n := len(names); {
+	case n == 0:
+		return nil
+	case n > most:
+		return fmt.Errorf("%d tensors are %s: %s, …", n, what, strings.Join(names[:most], ", "))
+	default:
+		return fmt.Errorf("%d tensors are %s: %s", n, what, strings.Join(names, ", "))
+	}
+}

@@ -1,0 +1,170 @@
+package bert
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// Model is the encoder with its pooler (transformers' BertModel, models/bert/modeling_bert.py).
+type Model struct {
+	spago.Module
+	Config     Config      `hf:"-"`
+	Embeddings *Embeddings `hf:"embeddings"`
+	Layers     []*Layer    `hf:"encoder.layer"`
+	Pooler     *Pooler     `hf:"pooler"`
+}
+
+// New returns the encoder with empty weights. The configuration must have passed Check.
+func New(c Config) *Model {
+	m := &Model{Config: c, Embeddings: newEmbeddings(c), Pooler: newPooler(c)}
+	for range c.NumHiddenLayers {
+		m.Layers = append(m.Layers, newLayer(c))
+	}
+	return m
+}
+
+// Forward returns the hidden states after the last layer: N×C, or p.Keep's rows of it. The rows of b are the sequences.
+func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Layers)
+}
+
+// Embeddings turns ids into vectors: words + positions + types, normalised.
+type Embeddings struct {
+	spago.Module
+	Words     *nn.Embedding `hf:"word_embeddings"`       // V×C
+	Positions *nn.Embedding `hf:"position_embeddings"`   // max_position_embeddings×C
+	Types     *nn.Embedding `hf:"token_type_embeddings"` // type_vocab_size×C
+	Norm      *nn.LayerNorm `hf:"LayerNorm"`
+	Drop      *nn.Dropout   `hf:"dropout"`
+}
+
+func newEmbeddings(c Config) *Embeddings {
+	pad := op.NoPadding
+	if c.PadTokenID != nil {
+		pad = *c.PadTokenID
+	}
+	return &Embeddings{
+		Words:     nn.NewEmbedding(c.VocabSize, c.HiddenSize, pad),
+		Positions: nn.NewEmbedding(c.MaxPositions, c.HiddenSize, op.NoPadding),
+		Types:     nn.NewEmbedding(c.TypeVocabSize, c.HiddenSize, op.NoPadding),
+		Norm:      nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
+		Drop:      &nn.Dropout{P: c.HiddenDropout},
+	}
+}
+
+// Forward returns N×C for the N ids of b. Without types all are 0.
+func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+	scope := p.Tape.Scope()
+	positions := p.Tape.Ints(len(b.IDs))
+	for i := range p.Seqs.Len() {
+		lo, hi := p.Seqs.Starts[i], p.Seqs.Starts[i+1]
+		for n := lo; n < hi; n++ {
+			positions[n] = int32(n - lo)
+		}
+	}
+	types := b.Types
+	if types == nil {
+		types = p.Tape.Ints(len(b.IDs))
+		clear(types)
+	}
+	// The order of the sum is transformers': words + types, then positions.
+	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), e.Types.Forward(p, types), e.Positions.Forward(p, positions))
+	y := e.Drop.Forward(p, e.Norm.Forward(p, x))
+	p.Tape.Leave(scope, y)
+	return y
+}
+
+// Layer is one encoder block, post-norm. Rows are tokens, N = ΣT:
+//
+//	a = attnNorm(x + drop(attnOut(attention(query(x), key(x), value(x)))))
+//	y = outNorm(a + drop(down(gelu(up(a)))))
+type Layer struct {
+	spago.Module
+	Query    *nn.Linear     `hf:"attention.self.query"` // C→C
+	Key      *nn.Linear     `hf:"attention.self.key"`   // C→C
+	Value    *nn.Linear     `hf:"attention.self.value"` // C→C
+	AttnDrop *nn.Dropout    `hf:"attention.self.dropout"`
+	AttnOut  *nn.Linear     `hf:"attention.output.dense"` // C→C
+	AttnNorm *nn.LayerNorm  `hf:"attention.output.LayerNorm"`
+	HidDrop  *nn.Dropout    `hf:"attention.output.dropout"`
+	Up       *nn.Linear     `hf:"intermediate.dense"` // C→F
+	Act      *nn.Activation `hf:"intermediate.intermediate_act_fn"`
+	Down     *nn.Linear     `hf:"output.dense"` // F→C
+	OutNorm  *nn.LayerNorm  `hf:"output.LayerNorm"`
+	OutDrop  *nn.Dropout    `hf:"output.dropout"`
+	Attn     nn.Attention   `hf:"-"` // heads; no weights
+}
+
+func newLayer(c Config) *Layer {
+	w, f := c.HiddenSize, c.IntermediateSize
+	act, err := op.ParseActivation(c.HiddenAct)
+	if err != nil {
+		panic(err) // Check refuses it
+	}
+	return &Layer{
+		Query: nn.NewLinear(w, w, true), Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true),
+		AttnDrop: &nn.Dropout{P: c.AttentionDropout},
+		AttnOut:  nn.NewLinear(w, w, true), AttnNorm: nn.NewLayerNorm(w, c.LayerNormEps), HidDrop: &nn.Dropout{P: c.HiddenDropout},
+		Up: nn.NewLinear(w, f, true), Act: &nn.Activation{Func: act},
+		Down: nn.NewLinear(f, w, true), OutNorm: nn.NewLayerNorm(w, c.LayerNormEps), OutDrop: &nn.Dropout{P: c.HiddenDropout},
+		Attn: nn.Attention{Heads: c.NumAttentionHeads, KV: c.NumAttentionHeads, Dim: w / c.NumAttentionHeads},
+	}
+}
+
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys
+// and values.
+func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
+	x, p = nn.Residual(p, x)
+	a := l.AttnNorm.Residual(p, x, l.AttnOut.Forward(p, h), *l.HidDrop)
+	return l.OutNorm.Residual(p, a, nn.FeedForward(p, a, l.Up, *l.Act, l.Down), *l.OutDrop)
+}
+
+// Pooler turns the first row of a sequence into what a sentence head reads: tanh(dense(x)).
+type Pooler struct {
+	spago.Module
+	Dense *nn.Linear     `hf:"dense"` // C→C
+	Act   *nn.Activation `hf:"activation"`
+}
+
+func newPooler(c Config) *Pooler {
+	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: &nn.Activation{Func: op.Tanh}}
+}
+
+// Forward takes and returns B×C.
+func (l *Pooler) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	return l.Act.Forward(p, l.Dense.Forward(p, x))
+}
+
+// Class and Groups name what the printed tree shows, as transformers does.
+func (m *Model) Class() string { return "BertModel" }
+
+// Groups names the modules that dotted tags stand for.
+func (m *Model) Groups() map[string]string { return map[string]string{"encoder": "BertEncoder"} }
+
+// Class names the block in the printed tree.
+func (l *Layer) Class() string { return "BertLayer" }
+
+// Groups names the modules that dotted tags stand for.
+func (l *Layer) Groups() map[string]string {
+	return map[string]string{
+		"attention": "BertAttention", "attention.self": "BertSelfAttention", "attention.output": "BertSelfOutput",
+		"intermediate": "BertIntermediate", "output": "BertOutput",
+	}
+}
+
+// Class names the embeddings in the printed tree.
+func (e *Embeddings) Class() string { return "BertEmbeddings" }
+
+// Groups is empty: no tag is dotted.
+func (e *Embeddings) Groups() map[string]string { return nil }
+
+// Class names the pooler in the printed tree.
+func (l *Pooler) Class() string { return "BertPooler" }
+
+// Groups is empty: no tag is dotted.
+func (l *Pooler) Groups() map[string]string { return nil }

@@ -1,0 +1,197 @@
+// Package models opens checkpoints: it picks the architecture that config.json names, builds the model with the head that
+// a task needs, and fills it. Adding an architecture adds one case here.
+package models
+
+import (
+	"fmt"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/models/bert"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// SequenceClassifier is a model with a head that gives one row of logits for each sequence.
+type SequenceClassifier interface {
+	spago.Model
+	// Logits returns B×labels for the B sequences of b.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	// MaxLength is how many tokens a sequence may have.
+	MaxLength() int
+	// Labels is the number of columns of the logits.
+	Labels() int
+	// String prints the module tree.
+	String() string
+}
+
+// Info is what config.json says beside the architecture.
+type Info struct {
+	ModelType string         // model_type
+	Labels    map[int]string // id2label, nil if it is not there
+	Problem   string         // problem_type, "" if it is not there
+}
+
+// ReadInfo reads the parts of config.json that are the same for all architectures.
+func ReadInfo(src *checkpoint.Source) (Info, error) {
+	var c struct {
+		ModelType string            `json:"model_type"`
+		ID2Label  map[string]string `json:"id2label"`
+		Problem   *string           `json:"problem_type"`
+	}
+	if err := src.DecodeConfig(&c); err != nil {
+		return Info{}, err
+	}
+	i := Info{ModelType: c.ModelType}
+	if c.Problem != nil {
+		i.Problem = *c.Problem
+	}
+	for k, v := range c.ID2Label {
+		n, err := strconv.Atoi(k)
+		if err != nil || n < 0 {
+			return Info{}, fmt.Errorf("models: %s: config.json: id2label has the key %q; want 0, 1, …", src.Name(), k)
+		}
+		if i.Labels == nil {
+			i.Labels = map[int]string{}
+		}
+		i.Labels[n] = v
+	}
+	return i, nil
+}
+
+// LabelNames returns id2label as a list, or nil if the checkpoint has none. Keys that are not 0..n−1 are an error.
+func (i Info) LabelNames() ([]string, error) {
+	if i.Labels == nil {
+		return nil, nil
+	}
+	keys := make([]int, 0, len(i.Labels))
+	for k := range i.Labels {
+		keys = append(keys, k)
+	}
+	sort.Ints(keys)
+	names := make([]string, len(keys))
+	for n, k := range keys {
+		if n != k {
+			return nil, fmt.Errorf("models: config.json: id2label lacks the key %d", n)
+		}
+		names[n] = i.Labels[k]
+	}
+	return names, nil
+}
+
+// OpenSequenceClassifier builds the model of src with a sequence-classification head of so many labels and fills it. A
+// head that the checkpoint lacks, or has for another number of labels, is made fresh from seed (normal with
+// initializer_range, bias zero) and reported. The weights are views of src, which must stay open.
+func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (SequenceClassifier, checkpoint.Report, error) {
+	info, err := ReadInfo(src)
+	if err != nil {
+		return nil, checkpoint.Report{}, err
+	}
+	switch info.ModelType {
+	case "bert":
+		c := bert.DefaultConfig()
+		if err := src.DecodeConfig(&c); err != nil {
+			return nil, checkpoint.Report{}, err
+		}
+		if err := c.Check(); err != nil {
+			return nil, checkpoint.Report{}, fmt.Errorf("models: %s: %w", src.Name(), err)
+		}
+		if err := checkRows(src, c); err != nil {
+			return nil, checkpoint.Report{}, err
+		}
+		m := bert.NewForSequenceClassification(c, labels)
+		r, err := load(src, m, loading{prefix: "bert.", head: "classifier.", std: c.InitializerRange, seed: seed})
+		return m, r, err
+	case "":
+		return nil, checkpoint.Report{}, fmt.Errorf("models: %s: config.json has no model_type", src.Name())
+	}
+	return nil, checkpoint.Report{}, fmt.Errorf("models: %s: model_type %q is not supported; want bert", src.Name(), info.ModelType)
+}
+
+// checkRows compares the sizes in config.json with the tables before anything of those sizes is allocated.
+func checkRows(src *checkpoint.Source, c bert.Config) error {
+	for _, n := range []string{"bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"} {
+		if t, ok := src.Tensor(n); ok && len(t.Shape) == 2 && (t.Shape[0] != c.VocabSize || t.Shape[1] != c.HiddenSize) {
+			return fmt.Errorf("models: %s: config.json says vocab_size %d and hidden_size %d, but %s is %d×%d",
+				src.Name(), c.VocabSize, c.HiddenSize, n, t.Shape[0], t.Shape[1])
+		}
+	}
+	return nil
+}
+
+// loading says how a model is filled.
+type loading struct {
+	prefix string  // of the encoder's names; files with and without it are read
+	head   string  // prefix of what may be missing
+	std    float64 // of fresh weights
+	seed   uint64
+}
+
+// otherParts are tensors of checkpoints that a classifier does not use: heads of other tasks and buffers.
+var otherParts = []*regexp.Regexp{
+	regexp.MustCompile(`^cls\.`), regexp.MustCompile(`^qa_outputs\.`), regexp.MustCompile(`(^|\.)position_ids$`),
+	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`^lm_head\.`),
+}
+
+func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
+	weights := nn.Weights(m)
+	skip := otherParts
+	if headMisfits(src, weights, l) {
+		skip = append(skip[:len(skip):len(skip)], regexp.MustCompile(`^`+regexp.QuoteMeta(l.head)))
+		skip = append(skip, regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix+l.head)))
+	}
+	wants := make([]checkpoint.Want, 0, len(weights))
+	for _, w := range weights {
+		head := strings.HasPrefix(w.Name, l.head)
+		if head && len(skip) > len(otherParts) {
+			continue
+		}
+		wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
+	}
+	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip})
+	if err != nil {
+		return report, err
+	}
+	listed := map[string]bool{}
+	for _, n := range report.Fresh {
+		listed[n] = true
+	}
+	for _, w := range weights {
+		t, ok := found[w.Name]
+		if !ok {
+			if err := nn.Normal(w.Weight, l.std, nn.NewRand(l.seed, w.Name)); err != nil {
+				return report, err
+			}
+			if !listed[w.Name] {
+				report.Fresh = append(report.Fresh, w.Name)
+			}
+			continue
+		}
+		types := map[string]op.DType{"F32": op.F32, "F16": op.F16, "BF16": op.BF16}
+		if err := w.Weight.SetBytes(types[string(t.DType)], t.Data); err != nil {
+			return report, fmt.Errorf("models: %s: %w", w.Name, err)
+		}
+	}
+	return report, nil
+}
+
+// headMisfits reports whether the checkpoint has a head of another size than wanted.
+func headMisfits(src *checkpoint.Source, weights []nn.NamedWeight, l loading) bool {
+	for _, w := range weights {
+		if !strings.HasPrefix(w.Name, l.head) {
+			continue
+		}
+		t, ok := src.Tensor(w.Name)
+		if ok && fmt.Sprint(t.Shape) != fmt.Sprint(w.Weight.Shape()) {
+			return true
+		}
+	}
+	return false
+}

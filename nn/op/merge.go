@@ -1,0 +1,29 @@
+package op
+
+import "github.com/spalora/spalora/internal/kernel"
+
+// Merged returns the values of w plus those of the correction, float32, in stored order: W + s·B·A for a linear weight
+// (out×in, or in×out for InOut), W + s·(B·A)ᵀ for an embedding table (V×C, whose A is r×V and B is C×r). w is not
+// changed. c may be nil.
+func Merged(pool *Pool, w *Weight, c *Correction, table bool) []float32 {
+	v := w.Float32()
+	if c == nil {
+		return v
+	}
+	r := c.Rank()
+	a, b := Values(c.A), Values(c.B)
+	left := make([]float32, len(b))
+	kernel.Scale(left, b, c.Scale)
+	out, in := w.Rows, w.Cols
+	e := kernel.Epilogue{Accumulate: true}
+	if table || w.InOut {
+		rows, cols := in, out // in×out = Aᵀ·Bᵀ
+		if table {
+			rows, cols = out, in // V×C, where the weight's rows are A's columns
+		}
+		pool.MatMul(v, cols, rows, cols, []kernel.Term{{A: transposed(a, rows), B: transposed(left, r), K: r}}, e)
+		return v
+	}
+	pool.MatMul(v, in, out, in, []kernel.Term{{A: matrix(left, r), B: matrix(a, in), K: r}}, e)
+	return v
+}
