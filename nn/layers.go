@@ -47,8 +47,8 @@ func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor {
 }
 
 // FeedForward computes down(a(up(x))): N×C to N×F to N×C.
-func FeedForward(p *Pass, x mat.Tensor, up *Linear, a Activation, down *Linear) mat.Tensor {
-	return down.Forward(p, op.Activate(p.Tape, up.Forward(p, x), a.Func))
+func FeedForward(p *Pass, x mat.Tensor, up *Linear, a *Activation, down *Linear) mat.Tensor {
+	return down.Forward(p, a.Forward(p, up.Forward(p, x)))
 }
 
 // Embedding is a table of V rows: ids to N×C (torch.nn.Embedding).
@@ -122,7 +122,22 @@ func (d *Dropout) Describe() string {
 // Activation is an element-wise function with a place in the printed tree.
 type Activation struct {
 	spago.Module
-	Func op.Activation
+	Func  op.Activation
+	class string
+}
+
+// NewActivation returns the function that config.json names, such as gelu, gelu_new or relu; unknown names are an error.
+func NewActivation(name string) (*Activation, error) {
+	f, err := op.ParseActivation(name)
+	if err != nil {
+		return nil, err
+	}
+	class, ok := map[string]string{"gelu_new": "NewGELUActivation", "gelu_pytorch_tanh": "GELUTanh", "gelu_fast": "FastGELUActivation",
+		"gelu_accurate": "AccurateGELUActivation", "relu": "ReLU", "tanh": "Tanh"}[name]
+	if !ok {
+		class = "GELUActivation"
+	}
+	return &Activation{Func: f, class: class}, nil
 }
 
 // Forward applies the function to every element of x.
@@ -131,9 +146,7 @@ func (a *Activation) Forward(p *Pass, x mat.Tensor) mat.Tensor {
 }
 
 // Describe prints the function as PyTorch and transformers name its module.
-func (a *Activation) Describe() string {
-	return map[op.Activation]string{op.GELU: "GELUActivation()", op.GELUTanh: "NewGELUActivation()", op.ReLU: "ReLU()", op.Tanh: "Tanh()"}[a.Func]
-}
+func (a *Activation) Describe() string { return a.class + "()" }
 
 // Attention is multi-head attention over the sequences of the pass; it has no weights.
 type Attention struct {

@@ -101,15 +101,11 @@ type Layer struct {
 
 func newLayer(c Config) *Layer {
 	w, f := c.HiddenSize, c.IntermediateSize
-	act, err := op.ParseActivation(c.HiddenAct)
-	if err != nil {
-		panic(err) // Check refuses it
-	}
 	return &Layer{
 		Query: nn.NewLinear(w, w, true), Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true),
 		AttnDrop: &nn.Dropout{P: c.AttentionDropout},
 		AttnOut:  nn.NewLinear(w, w, true), AttnNorm: nn.NewLayerNorm(w, c.LayerNormEps), HidDrop: &nn.Dropout{P: c.HiddenDropout},
-		Up: nn.NewLinear(w, f, true), Act: &nn.Activation{Func: act},
+		Up: nn.NewLinear(w, f, true), Act: activation(c.HiddenAct),
 		Down: nn.NewLinear(f, w, true), OutNorm: nn.NewLayerNorm(w, c.LayerNormEps), OutDrop: &nn.Dropout{P: c.HiddenDropout},
 		Attn: nn.Attention{Heads: c.NumAttentionHeads, KV: c.NumAttentionHeads, Dim: w / c.NumAttentionHeads},
 	}
@@ -121,7 +117,16 @@ func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
 	x, p = nn.Residual(p, x)
 	a := l.AttnNorm.Residual(p, x, l.AttnOut.Forward(p, h), *l.HidDrop)
-	return l.OutNorm.Residual(p, a, nn.FeedForward(p, a, l.Up, *l.Act, l.Down), *l.OutDrop)
+	return l.OutNorm.Residual(p, a, nn.FeedForward(p, a, l.Up, l.Act, l.Down), *l.OutDrop)
+}
+
+// activation returns a function whose name Check has accepted.
+func activation(name string) *nn.Activation {
+	a, err := nn.NewActivation(name)
+	if err != nil {
+		panic(err)
+	}
+	return a
 }
 
 // Pooler turns the first row of a sequence into what a sentence head reads: tanh(dense(x)).
@@ -132,7 +137,7 @@ type Pooler struct {
 }
 
 func newPooler(c Config) *Pooler {
-	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: &nn.Activation{Func: op.Tanh}}
+	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("tanh")}
 }
 
 // Forward takes and returns B×C.
