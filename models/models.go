@@ -26,6 +26,8 @@ type SequenceClassifier interface {
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 	// MaxLength is how many tokens a sequence may have.
 	MaxLength() int
+	// Vocabulary is how many token ids the model knows.
+	Vocabulary() int
 	// Labels is the number of columns of the logits.
 	Labels() int
 	// String prints the module tree.

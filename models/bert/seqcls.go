@@ -42,6 +42,9 @@ func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 // MaxLength returns how many tokens a sequence may have.
 func (m *ForSequenceClassification) MaxLength() int { return m.Bert.Config.MaxPositions }
 
+// Vocabulary returns how many token ids the model knows.
+func (m *ForSequenceClassification) Vocabulary() int { return m.Bert.Config.VocabSize }
+
 // Labels returns the number of outputs.
 func (m *ForSequenceClassification) Labels() int { return m.Classifier.Weight.Rows }
 
