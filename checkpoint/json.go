@@ -62,6 +62,9 @@ func decode(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return fmt.Errorf("found %s, want %s", wrong.Value, kind(wrong.Type))
+		}
 		return fmt.Errorf("field %s: found %s, want %s", wrong.Field, wrong.Value, kind(wrong.Type))
 	}
 	return err

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,7 +98,8 @@ type loading struct {
 	wants    []Want
 	wanted   map[string]bool
 	found    map[string]safetensors.Tensor // by wanted name; Name is the checkpoint's
-	repeats  map[string]safetensors.Tensor // by name in opts.Tied
+	tied     map[string]bool               // keys of opts.Tied
+	repeats  map[string]safetensors.Tensor // by key of opts.Tied
 	report   Report
 	problems []string
 
@@ -109,6 +111,7 @@ func newLoading(s *Source, wants []Want, opts LoadOptions) *loading {
 		source: s, opts: opts, wants: wants,
 		wanted:  make(map[string]bool, len(wants)),
 		found:   make(map[string]safetensors.Tensor, len(wants)),
+		tied:    make(map[string]bool, len(opts.Tied)),
 		repeats: map[string]safetensors.Tensor{},
 		report:  Report{Notes: slices.Clone(s.notes)},
 	}
@@ -117,6 +120,9 @@ func newLoading(s *Source, wants []Want, opts LoadOptions) *loading {
 			panic(fmt.Sprintf("checkpoint: tensor %s is wanted twice", w.Name))
 		}
 		l.wanted[w.Name] = true
+	}
+	for repeat := range opts.Tied {
+		l.tied[repeat] = true
 	}
 	return l
 }
@@ -136,8 +142,14 @@ func (l *loading) refuseAdapter() error {
 // assign puts a tensor of the checkpoint where it belongs.
 func (l *loading) assign(name string) {
 	t, _ := l.source.Tensor(name)
-	modern, renamed := modernName(name)
-	if target, ok := l.target(modern, l.wanted); ok {
+	modern := modernName(name)
+	target, ok := l.target(name, l.wanted) // first as it is: a model may have a parameter of its own that is called gamma
+	renamed := false
+	if !ok {
+		target, ok = l.target(modern, l.wanted)
+		renamed = ok
+	}
+	if ok {
 		first, twice := l.found[target]
 		switch {
 		case !twice:
@@ -152,7 +164,7 @@ func (l *loading) assign(name string) {
 		}
 		return
 	}
-	if repeat, ok := l.tied(modern); ok {
+	if repeat, ok := l.target(modern, l.tied); ok {
 		l.repeats[repeat] = t
 		return
 	}
@@ -180,18 +192,10 @@ func (l *loading) target(name string, names map[string]bool) (string, bool) {
 	return l.opts.Prefix + name, names[l.opts.Prefix+name]
 }
 
-// tied returns the key of opts.Tied that name stands for.
-func (l *loading) tied(name string) (string, bool) {
-	names := make(map[string]bool, len(l.opts.Tied))
-	for repeat := range l.opts.Tied {
-		names[repeat] = true
-	}
-	return l.target(name, names)
-}
-
 // tie drops repetitions that are equal to their originals and uses those whose originals are not stored.
 func (l *loading) tie() {
-	for repeat, t := range l.repeats {
+	for _, repeat := range slices.Sorted(maps.Keys(l.repeats)) {
+		t := l.repeats[repeat]
 		original := l.opts.Tied[repeat]
 		first, ok := l.found[original]
 		switch {
@@ -246,13 +250,14 @@ func (l *loading) complete() {
 }
 
 // modernName replaces the names that TensorFlow's LayerNorm gave its parameters.
-func modernName(name string) (modern string, renamed bool) {
-	for _, alias := range [][2]string{{".gamma", ".weight"}, {".beta", ".bias"}} {
-		if stem, ok := strings.CutSuffix(name, alias[0]); ok {
-			return stem + alias[1], true
-		}
+func modernName(name string) string {
+	if stem, ok := strings.CutSuffix(name, ".gamma"); ok {
+		return stem + ".weight"
 	}
-	return name, false
+	if stem, ok := strings.CutSuffix(name, ".beta"); ok {
+		return stem + ".bias"
+	}
+	return name
 }
 
 func same(a, b safetensors.Tensor) bool {

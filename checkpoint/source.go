@@ -16,6 +16,7 @@ const configName = "config.json"
 type Source struct {
 	name   string
 	store  store
+	files  []string // names of all files, sorted
 	config []byte
 	shards []*safetensors.File
 	order  []string       // tensor names, shard by shard in the order of the files
@@ -53,13 +54,13 @@ func open(name string, st store) (*Source, error) {
 }
 
 func (s *Source) load() error {
-	files, err := s.store.list()
-	if err != nil {
+	var err error
+	if s.files, err = s.store.list(); err != nil {
 		return err
 	}
-	s.config, err = s.store.read(configName)
+	s.config, err = s.read(configName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return noConfig(files)
+		return noConfig(s.files)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", configName, err)
@@ -67,7 +68,7 @@ func (s *Source) load() error {
 	if err := checkJSON(s.config); err != nil {
 		return fmt.Errorf("%s: %w", configName, err)
 	}
-	return s.openWeights(files)
+	return s.openWeights()
 }
 
 // noConfig explains a directory without config.json.
@@ -98,14 +99,24 @@ func (s *Source) File(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
 	}
-	data, err := s.store.read(name)
+	data, err := s.read(name)
+	if err == nil {
+		if what := magic.Explain(data); what != "" {
+			err = errors.New(what)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %s: %w", s.name, name, err)
 	}
-	if what := magic.Explain(data); what != "" {
-		return nil, fmt.Errorf("checkpoint: %s: %s: %s", s.name, name, what)
-	}
 	return data, nil
+}
+
+// read reads a file if the directory lists it under exactly this name; some file systems would find it in another case too.
+func (s *Source) read(name string) ([]byte, error) {
+	if _, ok := slices.BinarySearch(s.files, name); !ok {
+		return nil, fs.ErrNotExist
+	}
+	return s.store.read(name)
 }
 
 // Names returns the names of all tensors, file by file in the order of their data.

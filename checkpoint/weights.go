@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -27,7 +26,8 @@ var shardName = regexp.MustCompile(`^(.+)-(\d{5})-of-(\d{5})\.safetensors$`)
 var deviceName = regexp.MustCompile(`^(CON|PRN|AUX|NUL|(COM|LPT)[0-9])$`)
 
 // openWeights opens the weights in the order in which transformers looks for them: the single file, the index, other safetensors.
-func (s *Source) openWeights(files []string) error {
+func (s *Source) openWeights() error {
+	files := s.files
 	if slices.Contains(files, singleName) {
 		return s.openShards([]string{singleName})
 	}
@@ -89,10 +89,10 @@ func checkParts(names []string) error {
 // openShards opens the files and takes in their tensors, each of which must have its own name.
 func (s *Source) openShards(names []string) error {
 	for i, name := range names {
-		f, err := s.store.weights(name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, ok := slices.BinarySearch(s.files, name); !ok {
 			return fmt.Errorf("%s is missing; the download is not complete", name)
 		}
+		f, err := s.store.weights(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -120,7 +120,7 @@ type index struct {
 }
 
 func (s *Source) openIndex() error {
-	data, err := s.store.read(indexName)
+	data, err := s.read(indexName)
 	if err == nil {
 		err = s.openIndexed(data)
 	}

@@ -14,11 +14,12 @@
 // [Write] and [WriteFile] produce the same bytes as the reference implementation (Python package safetensors 0.8).
 //
 // The reader accepts what the reference accepts, with these exceptions: a tensor name must not occur twice (the format's
-// description forbids it, the reference takes the last), a tensor has at most 64 dimensions, and `"__metadata__": null` is
-// refused.
+// description forbids it, the reference takes the last), a tensor has at most 64 dimensions, and it is described by an object
+// (the reference takes an array of its fields' values too).
 //
 // Limits: a file that another program shrinks while it is mapped ends the process, as with any mapping; files are replaced
-// safely by [WriteFile], which never changes one in place. Tensor data stay valid until [File.Close].
+// safely by [WriteFile], which never changes one in place (Windows refuses to replace a mapped
+// file; close it first). Tensor data stay valid until [File.Close].
 //
 // Format: https://github.com/huggingface/safetensors#format
 package safetensors

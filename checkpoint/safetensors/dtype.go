@@ -3,7 +3,7 @@ package safetensors
 // DType is the name of an element type as the header spells it.
 type DType string
 
-// The element types of the format, in the order in which the reference writer sorts them (by growing alignment).
+// The element types of the format, in the order in which the reference writer sorts them, last first.
 const (
 	Bool       DType = "BOOL"
 	F4         DType = "F4" // two values in a byte
@@ -29,59 +29,32 @@ const (
 	U64        DType = "U64"
 )
 
-// rank returns the place of d in the writer's order, from 1, and the size of an element in bits; 0, 0 for an unknown type.
-func (d DType) rank() (place, bits int) {
-	switch d {
-	case Bool:
-		return 1, 8
-	case F4:
-		return 2, 4
-	case F6E2M3:
-		return 3, 6
-	case F6E3M2:
-		return 4, 6
-	case U8:
-		return 5, 8
-	case I8:
-		return 6, 8
-	case F8E5M2:
-		return 7, 8
-	case F8E4M3:
-		return 8, 8
-	case F8E8M0:
-		return 9, 8
-	case F8E4M3FNUZ:
-		return 10, 8
-	case F8E5M2FNUZ:
-		return 11, 8
-	case I16:
-		return 12, 16
-	case U16:
-		return 13, 16
-	case F16:
-		return 14, 16
-	case BF16:
-		return 15, 16
-	case I32:
-		return 16, 32
-	case U32:
-		return 17, 32
-	case F32:
-		return 18, 32
-	case C64:
-		return 19, 64
-	case F64:
-		return 20, 64
-	case I64:
-		return 21, 64
-	case U64:
-		return 22, 64
+// types lists the element types in the writer's order with their sizes in bits.
+var types = [...]struct {
+	dtype DType
+	bits  int
+}{
+	{Bool, 8}, {F4, 4}, {F6E2M3, 6}, {F6E3M2, 6}, {U8, 8}, {I8, 8},
+	{F8E5M2, 8}, {F8E4M3, 8}, {F8E8M0, 8}, {F8E4M3FNUZ, 8}, {F8E5M2FNUZ, 8},
+	{I16, 16}, {U16, 16}, {F16, 16}, {BF16, 16},
+	{I32, 32}, {U32, 32}, {F32, 32},
+	{C64, 64}, {F64, 64}, {I64, 64}, {U64, 64},
+}
+
+// place returns the index of d in types, -1 if d is not a type of the format.
+func (d DType) place() int {
+	for i, t := range types {
+		if t.dtype == d {
+			return i
+		}
 	}
-	return 0, 0
+	return -1
 }
 
 // Bits returns the size of one element in bits, 0 if d is not a type of the format.
 func (d DType) Bits() int {
-	_, bits := d.rank()
-	return bits
+	if i := d.place(); i >= 0 {
+		return types[i].bits
+	}
+	return 0
 }

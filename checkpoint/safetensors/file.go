@@ -1,10 +1,10 @@
 package safetensors
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
@@ -31,7 +31,7 @@ func (t Tensor) Len() int {
 
 // File is an opened safetensors file. It is safe for concurrent use, except that Close must come last.
 type File struct {
-	tensors  []Tensor       // in the order of their data
+	tensors  []entry        // in the order of their data
 	index    map[string]int // by name
 	metadata map[string]string
 	mapping  mmap.MMap // nil for a file parsed from memory
@@ -44,36 +44,41 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	defer f.Close()
-	return FromFile(f)
+	file, err := FromFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	return file, nil
 }
 
-// FromFile does what [Open] does with a file that is already open. The caller may close f as soon as FromFile has returned.
+// FromFile does what [Open] does with a file that is already open; its error leaves naming the file to the caller, who may close f
+// as soon as FromFile has returned.
 func FromFile(f *os.File) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
+		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("safetensors: %s: not a regular file", f.Name())
+		return nil, errors.New("not a regular file")
 	}
 	if info.Size() < headerLen {
 		head, err := io.ReadAll(io.LimitReader(f, headerLen))
 		if err != nil {
-			return nil, fmt.Errorf("safetensors: %w", err)
+			return nil, err
 		}
-		return nil, fmt.Errorf("safetensors: %s: %w", f.Name(), explain(head, tooShort(len(head))))
+		return nil, explain(head, tooShort(len(head)))
 	}
 	if int64(int(info.Size())) != info.Size() {
-		return nil, fmt.Errorf("safetensors: %s: %d bytes are more than this 32-bit program can map", f.Name(), info.Size())
+		return nil, fmt.Errorf("%d bytes are more than this 32-bit program can map", info.Size())
 	}
 	m, err := mmap.Map(f, mmap.RDONLY, 0)
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: mapping %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("mapping it into memory: %w", err)
 	}
 	file, err := parse(m)
 	if err != nil {
 		_ = m.Unmap() // the parse error is what the caller needs
-		return nil, fmt.Errorf("safetensors: %s: %w", f.Name(), err)
+		return nil, err
 	}
 	file.mapping = m
 	return file, nil
@@ -119,11 +124,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	if !ok {
 		return Tensor{}, false
 	}
-	return f.tensors[i], true
+	return f.tensors[i].Tensor, true
 }
-
-// All returns every tensor in the order of the file.
-func (f *File) All() []Tensor { return slices.Clone(f.tensors) }
 
 // Metadata returns the file's `__metadata__`, nil if there is none. The caller must not change it.
 func (f *File) Metadata() map[string]string { return f.metadata }

@@ -15,32 +15,37 @@ func NonFinite(t Tensor) int {
 	return 0
 }
 
-// countNonFinite counts the little-endian words of size bytes in which all bits of the exponent's mask are set. It looks at eight
-// bytes at once, word by word only where one of them is not finite.
+// countNonFinite counts the little-endian words of size bytes in which all bits of the exponent are set. It looks at 32 bytes at
+// once, and word by word only where one of them is not finite.
 func countNonFinite(data []byte, exponent uint64, size int) int {
-	width := 8 * size
 	var mask, low uint64 // the exponent and the lowest bit of each word
-	for shift := 0; shift < 64; shift += width {
+	for shift := 0; shift < 64; shift += 8 * size {
 		mask |= exponent << shift
 		low |= 1 << shift
 	}
-	high := low << (width - 1)
+	high := low << (8*size - 1)
+	// suspect returns a value other than 0 if a word of b is not finite: its exponent, inverted, is 0, and only a subtraction from 0
+	// (or a borrow from such a word) sets the highest bit.
+	suspect := func(b []byte) uint64 {
+		inverted := binary.LittleEndian.Uint64(b)&mask ^ mask
+		return (inverted - low) &^ inverted & high
+	}
 	count := 0
-	i := 0
-	for ; i+8 <= len(data); i += 8 {
-		finite := binary.LittleEndian.Uint64(data[i:])&mask ^ mask // a word is 0 here if it is not finite
-		if (finite-low)&^finite&high != 0 {
-			for shift := 0; shift < 64; shift += width {
-				if finite>>shift&(1<<width-1) == 0 {
-					count++
-				}
-			}
+	for ; len(data) >= 32; data = data[32:] {
+		b := data[:32]
+		if suspect(b)|suspect(b[8:])|suspect(b[16:])|suspect(b[24:]) != 0 {
+			count += countWords(b, exponent, size)
 		}
 	}
-	for ; i+size <= len(data); i += size {
-		word := uint64(binary.LittleEndian.Uint16(data[i:]))
+	return count + countWords(data, exponent, size)
+}
+
+func countWords(data []byte, exponent uint64, size int) int {
+	count := 0
+	for ; len(data) >= size; data = data[size:] {
+		word := uint64(binary.LittleEndian.Uint16(data))
 		if size == 4 {
-			word = uint64(binary.LittleEndian.Uint32(data[i:]))
+			word = uint64(binary.LittleEndian.Uint32(data))
 		}
 		if word&exponent == exponent {
 			count++

@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func tooShort(n int) error {
 	return fmt.Errorf("%d bytes are shorter than the 8-byte header length with which the format begins", n)
 }
 
-// entry is one tensor of the header while it is being read.
+// entry is one tensor of the header.
 type entry struct {
 	Tensor
 	begin, end uint64 // data_offsets
@@ -41,20 +42,21 @@ func parseHeader(data []byte) (*File, error) {
 		return nil, fmt.Errorf("header length %d is more than the %d bytes that follow it; the file is cut off or not safetensors", n, rest)
 	}
 	f := &File{}
-	entries, err := f.readHeader(data[headerLen : headerLen+n])
-	if err != nil {
-		return nil, err
-	}
-	return f, f.place(entries, data[headerLen+n:])
-}
-
-// readHeader reads the JSON: metadata go to f, the tensors are returned in the order of the text.
-func (f *File) readHeader(text []byte) ([]entry, error) {
-	s, err := strictjson.New(text)
-	if err != nil {
+	if err := f.readHeader(data[headerLen : headerLen+n]); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	var entries []entry
+	if err := f.place(data[headerLen+n:]); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// readHeader reads the JSON into f; the tensors are in the order of the text then.
+func (f *File) readHeader(text []byte) error {
+	s, err := strictjson.New(text)
+	if err != nil {
+		return err
+	}
 	hasMetadata := false
 	err = s.Object(func(name string) error {
 		if name == metadataKey {
@@ -68,19 +70,19 @@ func (f *File) readHeader(text []byte) ([]entry, error) {
 		if err != nil {
 			return err
 		}
-		entries = append(entries, e)
+		f.tensors = append(f.tensors, e)
 		return nil
 	})
-	if err == nil {
-		err = s.End()
-	}
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return err
 	}
-	return entries, nil
+	return s.End()
 }
 
 func (f *File) readMetadata(s *strictjson.Scanner) error {
+	if s.Kind() == 'n' {
+		return s.Skip()
+	}
 	f.metadata = map[string]string{}
 	err := s.Object(func(key string) error {
 		value, err := s.Text()
@@ -141,9 +143,11 @@ func (e *entry) readDType(s *strictjson.Scanner) error {
 	if err != nil {
 		return err
 	}
-	if e.DType = DType(text); e.DType.Bits() == 0 {
+	i := DType(text).place()
+	if i < 0 {
 		return fmt.Errorf("%s is not a type of the format", quote(text))
 	}
+	e.DType = types[i].dtype // the constant, so that text is not kept
 	return nil
 }
 
@@ -187,24 +191,23 @@ func (e *entry) readOffsets(s *strictjson.Scanner) error {
 	return err
 }
 
-// place checks that the entries tile the buffer in some order and makes them the file's tensors.
-func (f *File) place(entries []entry, buffer []byte) error {
-	slices.SortStableFunc(entries, func(a, b entry) int {
+// place sorts the tensors by their data, checks that these tile the buffer and makes the views.
+func (f *File) place(buffer []byte) error {
+	slices.SortStableFunc(f.tensors, func(a, b entry) int {
 		if a.begin != b.begin {
-			return compare(a.begin, b.begin)
+			return cmp.Compare(a.begin, b.begin)
 		}
-		return compare(a.end, b.end)
+		return cmp.Compare(a.end, b.end)
 	})
-	f.tensors = make([]Tensor, len(entries))
-	f.index = make(map[string]int, len(entries))
-	for i, e := range entries {
+	f.index = make(map[string]int, len(f.tensors))
+	for i, e := range f.tensors {
 		if _, twice := f.index[e.Name]; twice {
 			return fmt.Errorf("tensor %s: the name occurs twice in the header", quote(e.Name))
 		}
 		f.index[e.Name] = i
 	}
 	var at uint64
-	for i, e := range entries {
+	for i, e := range f.tensors {
 		size, err := byteSize(e.DType, e.Shape)
 		switch {
 		case err != nil:
@@ -222,23 +225,13 @@ func (f *File) place(entries []entry, buffer []byte) error {
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", quote(e.Name), err)
 		}
-		e.Data = buffer[e.begin:e.end:e.end]
-		f.tensors[i], at = e.Tensor, e.end
+		f.tensors[i].Data = buffer[e.begin:e.end:e.end]
+		at = e.end
 	}
 	if rest := uint64(len(buffer)) - at; rest > 0 {
 		return fmt.Errorf("%d bytes after the last tensor's data, which end at %d of %d", rest, at, len(buffer))
 	}
 	return nil
-}
-
-func compare(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // byteSize returns ⌈elements·bits/8⌉ and errs if that overflows or is not a whole number of bytes.

@@ -16,7 +16,7 @@ import (
 )
 
 // Write writes the tensors as one safetensors file, byte for byte as the reference writer does: sorted by type (wide ones first),
-// then by name, the header padded with spaces to a multiple of 8 bytes, the keys of the metadata sorted.
+// then by name, the header padded with spaces to a multiple of 8 bytes. Keys of the metadata are sorted; the reference has no fixed order there.
 //
 // Metadata nil stands for {"format": "pt"}, without which transformers refuses a checkpoint; an empty map writes none. The
 // tensors may be in any order and are not changed. It errs if a name occurs twice or is "__metadata__" or not UTF-8, or if a
@@ -55,9 +55,7 @@ func arrange(tensors []Tensor) ([]Tensor, error) {
 	sorted := slices.Clone(tensors)
 	slices.SortFunc(sorted, func(a, b Tensor) int {
 		if a.DType != b.DType {
-			pa, _ := a.DType.rank()
-			pb, _ := b.DType.rank()
-			return pb - pa
+			return b.DType.place() - a.DType.place()
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
