@@ -1,0 +1,173 @@
+package data
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// seed adds the fixtures and the broken contents of the tables to a corpus.
+func seed(f *testing.F, pattern string, more ...string) {
+	f.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds %s: %v", pattern, err)
+	}
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	for _, s := range more {
+		f.Add([]byte(s))
+	}
+}
+
+// checkTable holds what every table that was read must fulfil.
+func checkTable(t *testing.T, content []byte, table *Table, err error) {
+	t.Helper()
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) && !errors.Is(err, ErrOption) {
+			t.Fatalf("the error %v is of no known kind", err)
+		}
+		return
+	}
+	last := 0
+	for _, e := range table.Examples {
+		if !utf8.ValidString(e.Text) || e.Line <= last || e.Line > len(content)+1 {
+			t.Fatalf("row %+v after line %d", e, last)
+		}
+		last = e.Line
+	}
+	p, _, err := GuessProblem(table)
+	if err != nil {
+		return
+	}
+	l, err := FindLabels(p, LabelSource{}, table)
+	if err != nil {
+		return
+	}
+	back, err := DecodeLabels(l.Encode(), "labels.json")
+	if err != nil || !slices.Equal(back.Names, l.Names) {
+		t.Fatalf("labels %q come back as %v, %v", l.Names, back, err)
+	}
+	Warnings(l, table, nil, table)
+	if rest, held, err := table.SplitOff(0.3, 1); err == nil && len(rest.Examples)+len(held.Examples) != len(table.Examples) {
+		t.Fatal("a split lost rows")
+	}
+}
+
+// FuzzCSV holds the reader to encoding/csv: the same records, or an error from
+// both. Where the two differ on purpose (a lone CR ends a line; CRLF inside
+// quotes is kept) only the laws of checkTable apply.
+func FuzzCSV(f *testing.F) {
+	seed(f, "*.csv", "text,label\n\"a\nb\"\"\",x\n", "a,b\"c\n", "\"a\"b,\n", "\"", "a,\n\n,b\n", "\xEF\xBB\xBFa,b", "a\rb\r\nc", "a\x00", "\"a\",\"\",\"")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		table, err := ReadTextBytes(content, "f.csv", ReadOptions{NoHeader: true, TextColumn: "0", LabelColumn: "1"})
+		checkTable(t, content, table, err)
+		if strings.ContainsAny(string(content), "\r\x00") || !utf8.Valid(content) || foreign(content[:min(512, len(content))]) != "" {
+			return
+		}
+		lines, err := newLineReader(strings.NewReader(string(content)), "f.csv", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &recordReader{lines: lines, delimiter: []byte(","), quotes: true}
+		want := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(content), "\uFEFF")))
+		want.FieldsPerRecord = -1
+		for {
+			a, errA := got.next()
+			b, errB := want.Read()
+			if (errA == nil) != (errB == nil) || errors.Is(errA, io.EOF) != errors.Is(errB, io.EOF) {
+				t.Fatalf("got %q, %v; encoding/csv has %q, %v", a, errA, b, errB)
+			}
+			if errA != nil {
+				return
+			}
+			if !slices.EqualFunc(a, b, func(x []byte, y string) bool { return string(x) == y }) {
+				t.Fatalf("got %q; encoding/csv has %q", a, b)
+			}
+			if line, _ := want.FieldPos(0); line != got.start {
+				t.Fatalf("line %d; encoding/csv has %d", got.start, line)
+			}
+		}
+	})
+}
+
+// FuzzUnquotedTSV holds the reader without quotes to splitting strings.
+func FuzzUnquotedTSV(f *testing.F) {
+	seed(f, "*.tsv", "a\t\"b\n\n\tc", "a\rb\r\nc\n\r", "\"\t\"\n")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		o := ReadOptions{NoHeader: true, NoQuotes: true, TextColumn: "1", LabelColumn: "0", OptionalLabels: true}
+		table, err := ReadTextBytes(content, "f.tsv", o)
+		checkTable(t, content, table, err)
+		if err != nil {
+			return
+		}
+		var want []string
+		text := strings.TrimPrefix(string(content), "\uFEFF")
+		for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			want = append(want, strings.Split(line, "\t")[1])
+		}
+		if len(want) != len(table.Examples) {
+			t.Fatalf("%d rows, want %d", len(table.Examples), len(want))
+		}
+		for i, e := range table.Examples {
+			if e.Text != want[i] {
+				t.Fatalf("row %d is %q, want %q", i, e.Text, want[i])
+			}
+		}
+	})
+}
+
+// FuzzJSONLines holds the rows that are read to encoding/json, and the values
+// of an accepted row to those of a lenient reader.
+func FuzzJSONLines(f *testing.F) {
+	seed(f, "*.jsonl", `{"text":"a","label":["x","y"]}`, `{"text":"a","label":[0,1]}`+"\n"+`{"text":"b","label":[1,1]}`, `{"text":"\ud83d\ude00","text_pair":"","label":1.5}`,
+		`{"text":"a","label":1,}`, `{"text":"a","text":"b"}`, `{"te`, `[1]`, `{"text":"\ud800"}`, "{}\n{}", `{"text":"a","label":null}`, `{"a":{"b":[{}]}} `)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		for _, o := range []ReadOptions{{}, {OptionalLabels: true}, {NoLabels: true}} {
+			table, err := ReadTextBytes(content, "f.jsonl", o)
+			checkTable(t, content, table, err)
+		}
+		row, keys, err := parseObject(content)
+		if err != nil || !utf8.Valid(content) {
+			return
+		}
+		var want map[string]json.RawMessage
+		if err := json.Unmarshal(content, &want); err != nil {
+			t.Fatalf("%q is taken, but %v", content, err)
+		}
+		if !reflect.DeepEqual(row, want) || len(keys) != len(want) {
+			t.Fatalf("%q: got %q, want %q", content, row, want)
+		}
+	})
+}
+
+// FuzzLabelsFile: what is accepted must come back from its own encoding.
+func FuzzLabelsFile(f *testing.F) {
+	f.Add([]byte(`{"problem_type":"single_label_classification","labels":["a","b"]}`))
+	f.Add([]byte(`{"problem_type":"regression","labels":[]}`))
+	f.Add([]byte(`{"problem_type":"multi_label_classification","labels":["\u00e9",null]}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		l, err := DecodeLabels(content, "labels.json")
+		if err != nil {
+			return
+		}
+		back, err := DecodeLabels(l.Encode(), "labels.json")
+		if err != nil || back.Problem != l.Problem || !slices.Equal(back.Names, l.Names) {
+			t.Fatalf("%+v comes back as %+v, %v", l, back, err)
+		}
+	})
+}
