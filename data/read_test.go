@@ -3,6 +3,7 @@ package data
 import (
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -210,5 +211,28 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s and %s have the same hash", content, other)
 		}
 		seen[h] = content
+	}
+}
+
+func TestCheckPairs(t *testing.T) {
+	single := read(t, "one.csv", "text,label\na,x\n", ReadOptions{})
+	pair := read(t, "two.csv", "text,text_pair,label\na,b,x\n", ReadOptions{})
+	if err := CheckPairs(nil, single, nil, single); err != nil {
+		t.Error(err)
+	}
+	if err := CheckPairs(pair, pair); err != nil {
+		t.Error(err)
+	}
+	want := "data: two.csv:2: the rows are pairs of texts, but those of one.csv are single texts"
+	if err := CheckPairs(single, single, pair); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestSplitNames(t *testing.T) {
+	for s, want := range map[Split]string{Train: "train", Eval: "eval", Test: "test", 7: "Split(7)"} {
+		if got := s.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

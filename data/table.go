@@ -225,3 +225,23 @@ func hashLabel(h hash.Hash, l Label) {
 		}
 	}
 }
+
+// CheckPairs returns an error if some of the tables of a run hold pairs of
+// texts and others single texts. nil tables are skipped.
+func CheckPairs(tables ...*Table) error {
+	var first *Table
+	what := map[bool]string{true: "pairs of texts", false: "single texts"}
+	for _, t := range tables {
+		if t == nil || len(t.Examples) == 0 {
+			continue
+		}
+		if first == nil {
+			first = t
+		}
+		if pair := t.Examples[0].HasPair; pair != first.Examples[0].HasPair {
+			return errorAt(t.Name, t.Examples[0].Line, "the rows are %s, but those of %s are %s: name the columns alike, or see --text-column and --text-pair-column",
+				what[pair], first.Name, what[!pair])
+		}
+	}
+	return nil
+}
