@@ -1,0 +1,134 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spalora/spalora/internal/files"
+)
+
+const metricsName = "metrics.jsonl"
+
+// metricsLog writes metrics.jsonl, a line at a time. A nil log writes nothing.
+type metricsLog struct {
+	file files.File
+	mark logMark
+	sum  hash.Hash
+}
+
+// logMark is how much of metrics.jsonl belongs to a state: its length and the SHA-256 sum of that much.
+type logMark struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// openLog opens the log in dir to go on behind its first keep bytes; what follows them is cut off.
+func openLog(dir string, keep int64) (*metricsLog, error) {
+	path := filepath.Join(dir, metricsName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	l := &metricsLog{file: f, sum: sha256.New()}
+	err = f.Truncate(keep)
+	if err == nil {
+		l.mark.Bytes, err = io.Copy(l.sum, f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, errors.Join(err, f.Close()))
+	}
+	return l, nil
+}
+
+// fits reports whether the log in dir begins with what the mark describes.
+func (m logMark) fits(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, metricsName))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyN(h, f, m.Bytes)
+	return err == nil && n == m.Bytes && hex.EncodeToString(h.Sum(nil)) == m.SHA256
+}
+
+// copyLog makes the log in dir the first bytes of the one in from.
+func copyLog(dir, from string, m logMark, opts ...files.Option) error {
+	b, err := os.ReadFile(filepath.Join(from, metricsName))
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return files.WriteFile(filepath.Join(dir, metricsName), func(w io.Writer) error {
+		_, err := w.Write(b[:m.Bytes])
+		return err
+	}, opts...)
+}
+
+// stepLine is a line of a step. Numbers are written with all their digits.
+type stepLine struct {
+	Step            int     `json:"step"`
+	Epoch           float64 `json:"epoch"`
+	Loss            float64 `json:"loss"`
+	GradNorm        float64 `json:"grad_norm"`
+	LearningRate    float64 `json:"learning_rate"`
+	TokensPerSecond float64 `json:"tokens_per_second"`
+}
+
+func (l *metricsLog) step(i StepInfo) error {
+	return l.write(stepLine{i.Step, i.Epoch, i.Loss, i.GradNorm, i.LearningRate, i.TokensPerSecond})
+}
+
+// evaluation writes step, epoch and every metric with "eval_" before its name.
+func (l *metricsLog) evaluation(e Evaluation) error {
+	line := Metrics{Values: []Metric{{Name: "step", Value: float64(e.Step)}, {Name: "epoch", Value: e.Epoch}}}
+	for _, m := range e.Metrics.Values {
+		line.Values = append(line.Values, Metric{Name: "eval_" + m.Name, Value: m.Value})
+	}
+	return l.write(line)
+}
+
+// write adds a line in one write, so that a reader never sees half a number.
+func (l *metricsLog) write(line any) error {
+	if l == nil {
+		return nil
+	}
+	b, err := json.Marshal(line)
+	if err != nil {
+		return fmt.Errorf("train: %s: %w", metricsName, err)
+	}
+	b = append(b, '\n')
+	if _, err := l.file.Write(b); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	l.mark.Bytes += int64(len(b))
+	_, _ = l.sum.Write(b) // a hash never errs
+	return nil
+}
+
+// sync forces the log to disk and returns the mark of what it holds.
+func (l *metricsLog) sync() (logMark, error) {
+	if l == nil {
+		return logMark{}, nil
+	}
+	if err := l.file.Sync(); err != nil {
+		return logMark{}, fmt.Errorf("train: %w", err)
+	}
+	return logMark{l.mark.Bytes, hex.EncodeToString(l.sum.Sum(nil))}, nil
+}
+
+func (l *metricsLog) close() error {
+	if l == nil {
+		return nil
+	}
+	if err := l.file.Close(); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spalora/spalora/internal/kernel"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// optimizer is AdamW over a list of parameters, with the gradients that stand in them.
+type optimizer struct {
+	pool    *op.Pool
+	cfg     Config
+	params  []nn.NamedParam
+	moments []moments // one for each parameter
+	parts   []part
+	squares []float64 // one for each part
+}
+
+// moments is the state of one parameter: what torch.optim.AdamW calls exp_avg, exp_avg_sq and step.
+type moments struct {
+	m, v  []float32
+	steps int
+}
+
+// part is a range of one parameter's values: what one task works on.
+type part struct{ param, from, to int }
+
+// partSize is the largest number of values of a part. It is fixed, so that sums over parts do not depend on the number of workers.
+const partSize = 1 << 15
+
+func newOptimizer(params []nn.NamedParam, cfg Config) *optimizer {
+	o := &optimizer{pool: cfg.Pool, cfg: cfg, params: params, moments: make([]moments, len(params))}
+	for i, p := range params {
+		n := len(op.Values(p.Param))
+		o.moments[i] = moments{m: make([]float32, n), v: make([]float32, n)}
+		for from := 0; from < n; from += partSize {
+			o.parts = append(o.parts, part{i, from, min(n, from+partSize)})
+		}
+	}
+	o.squares = make([]float64, len(o.parts))
+	return o
+}
+
+// each runs f over the parts of all parameters that have a gradient.
+func (o *optimizer) each(f func(number int, p part, grad []float32)) {
+	o.pool.For(len(o.parts), func(task, _ int) {
+		p := o.parts[task]
+		if g := op.Grad(o.params[p.param].Param); g != nil {
+			f(task, p, g[p.from:p.to])
+		}
+	})
+}
+
+// norm returns the global norm of the gradients, √Σg², summed in float64 in the order of the parameters. It is finite exactly if
+// every gradient is.
+func (o *optimizer) norm() float64 {
+	clear(o.squares)
+	o.each(func(number int, _ part, g []float32) { o.squares[number] = kernel.SumSquares(g) })
+	sum := 0.0
+	for _, s := range o.squares {
+		sum += s
+	}
+	return math.Sqrt(sum)
+}
+
+// scale multiplies all gradients by s.
+func (o *optimizer) scale(s float32) {
+	if s == 1 {
+		return
+	}
+	o.each(func(_ int, _ part, g []float32) { kernel.Scale(g, g, s) })
+}
+
+// clipFactor is what torch.nn.utils.clip_grad_norm_ multiplies gradients of that norm by: limit/(norm + 1e-6), at most 1. A limit
+// of 0 clips nothing.
+func clipFactor(norm, limit float64) float64 {
+	if limit == 0 {
+		return 1
+	}
+	return min(1, limit/(norm+1e-6))
+}
+
+// update does one step of AdamW with that learning rate. As in PyTorch, a parameter without a gradient keeps its values and
+// moments, and its bias correction counts only the steps that it took part in.
+func (o *optimizer) update(rate float64) {
+	for i, p := range o.params {
+		if op.Grad(p.Param) != nil {
+			o.moments[i].steps++
+		}
+	}
+	o.each(func(_ int, p part, g []float32) {
+		c := kernel.AdamWConfig{LR: rate, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps, WeightDecay: o.cfg.WeightDecay}
+		if o.cfg.NoDecayNormBias && o.params[p.param].NoDecay {
+			c.WeightDecay = 0
+		}
+		m := o.moments[p.param]
+		values := op.Values(o.params[p.param].Param)
+		kernel.AdamW(values[p.from:p.to], g, m.m[p.from:p.to], m.v[p.from:p.to], c, m.steps)
+	})
+}
+
+// clearGradients forgets the gradients and keeps their buffers.
+func (o *optimizer) clearGradients() {
+	for _, p := range o.params {
+		op.ZeroGrad(p.Param)
+	}
+}
+
+// withoutGradient returns the names of the parameters that no gradient has reached. A gradient of exact zeros has.
+func (o *optimizer) withoutGradient() []string {
+	var names []string
+	for _, p := range o.params {
+		if op.Grad(p.Param) == nil {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// badValue describes the first parameter that holds a NaN or an infinity; it is empty if none does.
+func (o *optimizer) badValue() string {
+	for _, p := range o.params {
+		if s := describeBad("parameter", p.Name, op.Values(p.Param)); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// badGradient describes the first parameter whose gradient holds a NaN or an infinity; it is empty if none does.
+func (o *optimizer) badGradient() string {
+	for _, p := range o.params {
+		if s := describeBad("gradient of", p.Name, op.Grad(p.Param)); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func describeBad(what, name string, values []float32) string {
+	i := kernel.FirstNonFinite(values)
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %s is %v at element %d", what, name, values[i], i)
+}
+
+// values returns a copy of all parameters.
+func (o *optimizer) values() [][]float32 {
+	all := make([][]float32, len(o.params))
+	for i, p := range o.params {
+		all[i] = append([]float32(nil), op.Values(p.Param)...)
+	}
+	return all
+}
+
+// setValues copies values into the parameters.
+func (o *optimizer) setValues(all [][]float32) {
+	for i, p := range o.params {
+		copy(op.Values(p.Param), all[i])
+	}
+}

@@ -1,0 +1,147 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spalora/spalora/internal/files"
+)
+
+// prepareOutput makes the output directory ready: nothing unfinished is left in it, nothing of an earlier run that this one does
+// not continue, and the log is open behind the lines of the steps done.
+func (r *run) prepareOutput() error {
+	dir := r.cfg.OutputDir
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("train: output directory: %w", err)
+	}
+	unfinished, earlier, err := leftovers(dir)
+	if err != nil {
+		return fmt.Errorf("train: output directory: %w", err)
+	}
+	remove := unfinished
+	if !r.continues() {
+		if len(earlier) > 0 && !r.cfg.Overwrite {
+			return fmt.Errorf("train: %w: output directory %s holds %s of an earlier run; give another, or allow overwriting", ErrConfig, dir, strings.Join(earlier, ", "))
+		}
+		remove = append(remove, earlier...)
+	}
+	for _, name := range remove {
+		if name == metricsName && r.resumed != "" {
+			continue // openMetrics decides
+		}
+		if err := r.cfg.fs().Remove(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("train: removing what an earlier run left: %w", err)
+		}
+	}
+	if err := r.openMetrics(); err != nil {
+		return err
+	}
+	return r.restoreBest()
+}
+
+// continues reports whether the run goes on in the directory of the checkpoint that it was resumed from.
+func (r *run) continues() bool {
+	if r.resumed == "" {
+		return false
+	}
+	a, errA := os.Stat(filepath.Dir(r.resumed))
+	b, errB := os.Stat(r.cfg.OutputDir)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// leftovers lists what stands in dir: directories that a killed process did not finish, and results of an earlier run.
+func leftovers(dir string) (unfinished, earlier []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		base, isUnfinished := strings.CutSuffix(name, unfinishedSuffix)
+		switch {
+		case isUnfinished && checkpointPattern.MatchString(strings.TrimSuffix(base, ".old")):
+			unfinished = append(unfinished, name)
+		case checkpointPattern.MatchString(name), name == lastName, name == metricsName:
+			earlier = append(earlier, name)
+		}
+	}
+	return unfinished, earlier, nil
+}
+
+// openMetrics opens metrics.jsonl behind the lines of the steps done. They are looked for in the output directory and beside the
+// checkpoint; if neither has them, the log begins anew and a warning says so.
+func (r *run) openMetrics() error {
+	dir, mark := r.cfg.OutputDir, r.state.Metrics
+	switch beside := filepath.Dir(r.resumed); {
+	case mark.Bytes == 0 || mark.fits(dir):
+	case mark.fits(beside):
+		if err := copyLog(dir, beside, mark, files.Using(r.cfg.fs())); err != nil {
+			return err
+		}
+	default:
+		r.cfg.Logger.Warn().Int("step", r.state.Step).Msg(metricsName + " does not hold the steps before the checkpoint; it begins anew")
+		mark.Bytes = 0
+	}
+	var err error
+	r.log, err = openLog(dir, mark.Bytes)
+	return err
+}
+
+// restoreBest writes the best adapter of the checkpoint to the output directory, which may hold that of a step that is to be
+// done again, or none.
+func (r *run) restoreBest() error {
+	if r.resumed == "" || r.state.Best == nil {
+		return nil
+	}
+	return r.withBest(func() error { return r.save(r.cfg.OutputDir) })
+}
+
+// withBest runs f while the parameters hold the best values.
+func (r *run) withBest(f func() error) error {
+	now := r.opt.values()
+	r.opt.setValues(r.best)
+	defer r.opt.setValues(now)
+	return f()
+}
+
+// saveAdapters leaves the adapter of the present state in the output directory: in last/ if the directory itself holds a better
+// one, otherwise there.
+func (r *run) saveAdapters() error {
+	dir := r.cfg.OutputDir
+	if dir == "" || r.spoilt {
+		return nil
+	}
+	if bad := r.opt.badValue(); bad != "" {
+		return fmt.Errorf("train: the adapter of step %d is not saved: %s", r.state.Step, bad)
+	}
+	last := filepath.Join(dir, lastName)
+	if r.bestIsOther() {
+		if err := r.cfg.fs().Mkdir(last, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("train: %w", err)
+		}
+		return prefixed(r.save(last))
+	}
+	if r.state.Best == nil {
+		if err := r.save(dir); err != nil {
+			return prefixed(err)
+		}
+	}
+	if err := r.cfg.fs().Remove(last); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
+}
+
+func prefixed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("train: %w", err)
+}

@@ -1,0 +1,135 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// ErrStopped is what the error of a run wraps that was stopped by its context, with the adapter saved and, if there is an output
+// directory, a checkpoint to resume from.
+var ErrStopped = errors.New("stopped")
+
+// errInterrupted ends the loop when the context is done.
+var errInterrupted = errors.New("interrupted")
+
+// run is one call of Run.
+type run struct {
+	task      Task
+	params    []nn.NamedParam
+	cfg       Config
+	set       data.Set // training examples
+	evaluates bool
+	plan      Plan
+	sampler   *sampler
+	opt       *optimizer
+	tape      *op.Tape
+	log       *metricsLog // nil without an output directory
+
+	state   state
+	best    [][]float32 // values of the best state; nil without one
+	spoilt  bool        // the parameters are in the middle of an update
+	checked bool        // every parameter is known to take part in the loss
+	resumed string      // checkpoint that the run goes on from
+	before  float64     // seconds of the run before it was resumed
+	started time.Time   // of this call
+	saved   time.Time   // of the last checkpoint
+}
+
+// Run trains params on the task's training split and returns what came of it.
+//
+// Everything is checked before the first step. Gradients that stand in the parameters are forgotten. When Run returns without
+// error, the parameters hold the best state; without evaluation, and after an error, those of the last finished step.
+//
+// When ctx is done, the running step is given up at the next micro-batch, adapter and checkpoint are saved, and the error wraps
+// [ErrStopped] and the cause. A loss or gradient that is not finite ends the run with an error that names step, rows and the
+// first bad parameter; so do an error or a panic of the task or a callback. The adapter of the last finished step is saved then
+// too. The report is filled as far as the run went. Other errors wrap [ErrConfig] or [ErrCheckpoint].
+func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Report, error) {
+	r, err := newRun(t, params, cfg)
+	if err != nil {
+		return Report{}, err
+	}
+	return r.finish(ctx, r.loop(ctx))
+}
+
+// loop does all steps that are left.
+func (r *run) loop(ctx context.Context) (err error) {
+	defer recovered(r.cfg.Logger, &err)
+	f := r.sampler.feed(r.state.At)
+	defer f.close()
+	if r.cfg.OnStart != nil {
+		r.cfg.OnStart(r.plan)
+	}
+	for {
+		if r.state.Due {
+			if err := r.evaluate(ctx); err != nil {
+				return err
+			}
+		}
+		if r.saveIsDue() {
+			if err := r.saveCheckpoint(); err != nil {
+				return err
+			}
+		}
+		if r.state.Step >= r.plan.Steps || r.endedEarly() {
+			return nil
+		}
+		if err := r.step(ctx, f); err != nil {
+			return err
+		}
+	}
+}
+
+// saveIsDue reports whether it is time for a checkpoint: of a step that is not the one resumed from.
+func (r *run) saveIsDue() bool {
+	c, step := r.cfg, r.state.Step
+	if c.OutputDir == "" || step == r.plan.Done {
+		return false
+	}
+	return c.SaveSteps > 0 && step%c.SaveSteps == 0 || c.SaveEvery > 0 && time.Since(r.saved) >= c.SaveEvery
+}
+
+// finish leaves adapters and checkpoint as the end of the loop demands.
+func (r *run) finish(ctx context.Context, cause error) (Report, error) {
+	reason := Finished
+	var err error
+	switch {
+	case cause == nil:
+		if r.endedEarly() {
+			reason = EarlyStopped
+		}
+		err = r.saveAdapters()
+		if err == nil && r.best != nil {
+			defer r.opt.setValues(r.best)
+		}
+	case errors.Is(cause, errInterrupted):
+		reason = Interrupted
+		err = r.saveAdapters()
+		if err == nil && r.cfg.OutputDir != "" {
+			err = r.saveCheckpoint()
+		}
+		if err == nil {
+			err = fmt.Errorf("train: %w after step %d: %w", ErrStopped, r.state.Step, context.Cause(ctx))
+		}
+	default:
+		reason, err = Failed, cause
+		if r.state.Step > 0 {
+			err = errors.Join(cause, r.saveAdapters())
+		}
+	}
+	r.opt.clearGradients()
+	report := r.report(reason)
+	return report, errors.Join(err, r.close())
+}
+
+func (r *run) close() error { return errors.Join(r.log.close(), r.tape.Close()) }
+
+func (r *run) elapsed() time.Duration {
+	return time.Duration(r.before*float64(time.Second)) + time.Since(r.started)
+}

@@ -1,0 +1,89 @@
+package train
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// newRun checks everything that can be checked before the first step, takes over the state of a checkpoint and then, and only
+// then, touches the output directory.
+func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &run{task: t, params: params, cfg: cfg, set: t.Set(data.Train), started: time.Now(), saved: time.Now()}
+	if r.set == nil || r.set.Len() == 0 {
+		return nil, errors.New("train: there are no training rows")
+	}
+	var p problems
+	r.checkEvaluation(&p)
+	checkParams(params, &p)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	r.sampler = newSampler(r.set, cfg)
+	r.opt = newOptimizer(params, cfg)
+	r.opt.clearGradients()
+	if err := r.makePlan(); err != nil {
+		return nil, err
+	}
+	r.state = state{Version: stateVersion, Settings: r.settings(), Identity: cfg.Identity}
+	if cfg.ResumeFrom != "" {
+		if err := r.resume(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.prepareOutput(); err != nil {
+		return nil, errors.Join(err, r.log.close())
+	}
+	r.tape = op.NewTape(cfg.Pool)
+	return r, nil
+}
+
+// mostSteps bounds the number of steps of a run: beyond it a setting must be wrong.
+const mostSteps = math.MaxInt32
+
+// makePlan counts steps, rows and values.
+func (r *run) makePlan() error {
+	c := r.cfg
+	r.plan = Plan{Steps: c.MaxSteps, StepsPerEpoch: r.sampler.stepsOf(0), Rows: r.set.Len(), Tokens: int64(r.sampler.allTokens())}
+	if c.MaxSteps == 0 {
+		r.plan.Steps = r.sampler.totalSteps(c.NumTrainEpochs, mostSteps)
+	}
+	var p problems
+	p.check(r.plan.Steps < mostSteps, "%v epochs or %d steps are more than any run can do", c.NumTrainEpochs, c.MaxSteps)
+	r.plan.WarmupSteps = c.warmupSteps(r.plan.Steps)
+	for _, q := range r.params {
+		r.plan.Params += int64(len(op.Values(q.Param)))
+	}
+	if r.plan.WarmupSteps > r.plan.Steps {
+		c.Logger.Warn().Int("warmup_steps", r.plan.WarmupSteps).Int("steps", r.plan.Steps).Msg("the warm-up is longer than the run: the learning rate does not reach its peak")
+	}
+	if batches := len(r.sampler.epoch(0).ends); c.GradientAccumulationSteps > batches {
+		c.Logger.Warn().Int("gradient_accumulation_steps", c.GradientAccumulationSteps).Int("batches", batches).Msg("an epoch has fewer batches than a step accumulates")
+	}
+	return p.err()
+}
+
+// checkParams adds what is wrong with the list of parameters.
+func checkParams(params []nn.NamedParam, p *problems) {
+	p.check(len(params) > 0, "no parameter trains")
+	names, seen := map[string]bool{}, map[any]string{}
+	for i, q := range params {
+		if q.Name == "" || q.Param == nil {
+			p.add("parameter number %d has no name or no values", i)
+			continue
+		}
+		p.check(!names[q.Name], "parameter %s is listed twice", q.Name)
+		if other, twice := seen[q.Param]; twice && !names[q.Name] {
+			p.add("parameters %s and %s are the same", other, q.Name)
+		}
+		p.check(q.Param.RequiresGrad(), "parameter %s is frozen", q.Name)
+		names[q.Name], seen[q.Param] = true, q.Name
+	}
+}

@@ -1,0 +1,197 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// window is what the micro-batches of one step add up to.
+type window struct {
+	last    microBatch
+	loss    float64 // summed
+	targets float64
+	tokens  int
+	rows    []int
+	bad     []int // rows of the first micro-batch whose loss is not finite
+}
+
+// step does one optimiser step. Parameters and state are unchanged after an error, unless it is one of the log or the callback:
+// then the step is done.
+func (r *run) step(ctx context.Context, f *feed) error {
+	started := time.Now()
+	number := r.state.Step + 1
+	w, err := r.accumulate(ctx, f, number)
+	if err != nil {
+		return err
+	}
+	info := StepInfo{Step: number, Steps: r.plan.Steps, Epoch: w.last.epoch, Tokens: w.tokens}
+	share := 1.0 // of one target; a step without targets has no loss and no gradient
+	if w.targets > 0 {
+		share = 1 / w.targets
+	}
+	info.Loss = w.loss * share
+	info.GradNorm = r.opt.norm() * share
+	if err := r.checkStep(w, info); err != nil {
+		return err
+	}
+	info.LearningRate = r.cfg.LearningRate * r.cfg.Schedule.Factor(number-1, r.plan.WarmupSteps, r.plan.Steps)
+	r.spoilt = true
+	r.opt.scale(float32(share * clipFactor(info.GradNorm, r.cfg.MaxGradNorm)))
+	r.opt.update(info.LearningRate)
+	r.opt.clearGradients()
+	r.spoilt = false
+	took := max(time.Since(started), time.Nanosecond).Seconds()
+	info.TokensPerSecond = float64(w.tokens) / took
+	info.Elapsed = r.elapsed()
+	r.advance(w, info, took)
+	if err := r.log.step(info); err != nil {
+		return err
+	}
+	if r.cfg.OnStep != nil {
+		r.cfg.OnStep(info)
+	}
+	return nil
+}
+
+// advance enters a finished step in the state.
+func (r *run) advance(w window, info StepInfo, took float64) {
+	s := &r.state
+	s.Step, s.At, s.Epochs = info.Step, w.last.next, info.Epoch
+	s.LossSum += info.Loss
+	s.Tokens += int64(w.tokens)
+	s.Seconds += took
+	end := s.Step == r.plan.Steps
+	if r.cfg.EvalSteps > 0 {
+		end = end || s.Step%r.cfg.EvalSteps == 0
+	} else {
+		end = end || w.last.closing
+	}
+	s.Due = r.evaluates && end
+}
+
+// accumulate sums the gradients of the micro-batches of a step.
+func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, error) {
+	var w window
+	for {
+		if ctx.Err() != nil {
+			return w, errInterrupted
+		}
+		b, err := f.receive()
+		if err != nil {
+			return w, fmt.Errorf("train: step %d: %w", number, err)
+		}
+		loss, targets, err := r.microBatch(b.Batch, number)
+		if err != nil {
+			return w, fmt.Errorf("train: step %d, rows %s: %w", number, rowList(b.Rows), err)
+		}
+		w.loss += loss
+		w.targets += targets
+		w.tokens += tokens(b.Batch)
+		w.rows = append(w.rows, b.Rows...)
+		if w.bad == nil && !finite(loss) {
+			w.bad = b.Rows
+		}
+		if b.ends {
+			w.last = b
+			return w, nil
+		}
+	}
+}
+
+// microBatch runs one batch forward and backward.
+func (r *run) microBatch(b *data.Batch, number int) (loss, targets float64, err error) {
+	defer r.tape.Reset()
+	p := &nn.Pass{Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true, Adapter: r.cfg.Adapter}
+	sum, targets, err := r.task.Loss(p, b)
+	if err != nil {
+		return 0, 0, err
+	}
+	if !(targets >= 0) || !finite(targets) {
+		return 0, 0, fmt.Errorf("the task counts %v targets", targets)
+	}
+	values := op.Values(sum)
+	if len(values) != 1 {
+		return 0, 0, fmt.Errorf("the task's loss has %d values, want one", len(values))
+	}
+	loss = float64(values[0])
+	if !sum.RequiresGrad() {
+		return 0, 0, errors.New("the loss does not depend on any parameter that trains")
+	}
+	return loss, targets, r.tape.Backward(sum)
+}
+
+// checkStep errs if loss or gradient is not finite, or if, in the first step that has targets, a parameter takes no part.
+func (r *run) checkStep(w window, info StepInfo) error {
+	if !finite(info.Loss) || !finite(info.GradNorm) {
+		rows, bad := w.rows, r.opt.badValue()
+		if w.bad != nil {
+			rows = w.bad
+		}
+		if bad == "" {
+			bad = r.opt.badGradient()
+		}
+		if bad == "" {
+			bad = "every parameter and gradient is finite"
+		}
+		return fmt.Errorf("train: step %d, rows %s: loss %v, gradient norm %v: %s; lower the learning rate or look at these rows",
+			info.Step, rowList(rows), info.Loss, info.GradNorm, bad)
+	}
+	if r.checked || w.targets == 0 {
+		return nil
+	}
+	r.checked = true
+	if names := r.opt.withoutGradient(); len(names) > 0 {
+		return fmt.Errorf("train: step %d: %d of %d parameters got no gradient, so each does not take part in the loss: %s",
+			info.Step, len(names), len(r.params), strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// tokens returns the number of rows that a model computes for a batch, with those of a decoder.
+func tokens(b *data.Batch) int {
+	n := len(b.IDs)
+	if n == 0 && len(b.Starts) > 0 {
+		n = b.Starts[len(b.Starts)-1]
+	}
+	if b.Target != nil {
+		n += tokens(b.Target)
+	}
+	return n
+}
+
+// rowList writes row numbers for a message, the first few of many.
+func rowList(rows []int) string {
+	const most = 16
+	if len(rows) <= most {
+		return fmt.Sprint(rows)
+	}
+	return fmt.Sprintf("%v and %d more", rows[:most], len(rows)-most)
+}
+
+// panicError is a panic that was caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Error tells the value of the panic in one line.
+func (e panicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.value) }
+
+// recovered, deferred, turns a panic into an error and logs where it came from.
+func recovered(log zerolog.Logger, err *error) {
+	if v := recover(); v != nil {
+		p := panicError{v, debug.Stack()}
+		log.Error().Bytes("stack", p.stack).Msg(p.Error())
+		*err = fmt.Errorf("train: %w", p)
+	}
+}
