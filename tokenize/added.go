@@ -40,7 +40,8 @@ type segment struct {
 
 // split cuts text at the added tokens, the leftmost first and of those the
 // longest. A match that is refused for being part of a word is not tried again
-// with a shorter token.
+// with a shorter token. White space that a token took is not searched again; the
+// reference would, and count it twice, if an added token began with white space.
 func split[T string | []byte](m *matcher, text T, out []segment) []segment {
 	if m == nil {
 		if len(text) > 0 {
@@ -65,6 +66,7 @@ func split[T string | []byte](m *matcher, text T, out []segment) []segment {
 		}
 		if t.rstrip {
 			to = trimSpaceLeft(text, to)
+			at = to
 		}
 		if done < from {
 			out = append(out, segment{span: span{done, from}})
@@ -97,7 +99,7 @@ func trimSpaceRight[T string | []byte](text T, from, to int) int {
 		}
 		to -= n
 	}
-	return max(to, from)
+	return to
 }
 
 // trimSpaceLeft returns where the white space at the start of text[from:] ends.

@@ -44,6 +44,16 @@ func (a *aligned) load(s string, first int32) int32 {
 	return first
 }
 
+// isASCII reports whether all code points of a are below 0x80.
+func (a *aligned) isASCII() bool {
+	for _, b := range a.text {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // runes yields the code points of a with their byte offsets.
 func (a *aligned) runes() iter.Seq2[int, rune] {
 	return func(yield func(int, rune) bool) {

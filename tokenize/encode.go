@@ -20,12 +20,19 @@ type token struct {
 // Encode encodes one text. It errors when the text is too long for
 // o.MaxLength and may not be truncated.
 func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
-	return t.encode(Input{Text: text}, o)
+	return prefixed(t.encode(Input{Text: text}, o))
 }
 
 // EncodePair encodes a text and its pair.
 func (t *Tokenizer) EncodePair(text, pair string, o Options) (Encoding, error) {
-	return t.encode(Input{Text: text, Pair: pair, HasPair: true}, o)
+	return prefixed(t.encode(Input{Text: text, Pair: pair, HasPair: true}, o))
+}
+
+func prefixed(e Encoding, err error) (Encoding, error) {
+	if err != nil {
+		return Encoding{}, fmt.Errorf("tokenize: %w", err)
+	}
+	return e, nil
 }
 
 // EncodeBatch encodes inputs with the given number of goroutines and returns the
@@ -54,7 +61,7 @@ func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, 
 	// Inputs are taken in order, so all before the first failure were tried.
 	for i, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", i, err)
+			return nil, fmt.Errorf("tokenize: input %d: %w", i, err)
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -63,12 +70,17 @@ func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, 
 	return out, nil
 }
 
+// maxScratch is the length of the longest text whose buffers are kept for the next.
+const maxScratch = 1 << 20
+
 func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	if len(in.Text) > math.MaxInt32 || len(in.Pair) > math.MaxInt32 {
-		return Encoding{}, fmt.Errorf("tokenize: text of more than %d bytes", math.MaxInt32)
+		return Encoding{}, fmt.Errorf("text of more than %d bytes", math.MaxInt32)
 	}
 	buf := t.scratch.Get().(*buffers)
-	defer t.scratch.Put(buf)
+	if len(in.Text) <= maxScratch && len(in.Pair) <= maxScratch {
+		defer t.scratch.Put(buf)
+	}
 	texts := [2][]token{t.read(buf.tokens[0][:0], in.Text, buf)}
 	buf.tokens[0] = texts[0]
 	parts := t.template.single

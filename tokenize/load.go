@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // Names of the files that Load reads.
@@ -12,6 +13,7 @@ const (
 	vocabFile     = "vocab.txt"
 	configFile    = "tokenizer_config.json"
 	specialFile   = "special_tokens_map.json"
+	addedFile     = "added_tokens.json" // of old versions; refused
 )
 
 // Load reads a checkpoint's tokenizer: tokenizer.json if there is one, else
@@ -33,6 +35,10 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		parse, file = set.parseVocab, vocabFile
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("tokenize: neither %s nor %s found: %w", tokenizerFile, vocabFile, fs.ErrNotExist)
+		}
+		if _, err := open(addedFile); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("tokenize: %s beside %s is not read: save the tokenizer with transformers to get a %s",
+				addedFile, vocabFile, tokenizerFile)
 		}
 	}
 	if err != nil {
@@ -148,14 +154,14 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	return errors.Join(errs...)
 }
 
-// checkTemplate refuses a template with ids outside the vocabulary.
+// checkTemplate refuses a template whose tokens have other ids in the vocabulary.
 func (t *Tokenizer) checkTemplate() error {
-	for _, parts := range [][]part{t.template.single, t.template.pair} {
-		for _, p := range parts {
-			for _, id := range p.ids {
-				if int(id) >= len(t.tokens) {
-					return fmt.Errorf("post_processor: id %d, but the vocabulary has %d tokens", id, len(t.tokens))
-				}
+	for _, p := range slices.Concat(t.template.single, t.template.pair) {
+		for i, token := range p.tokens {
+			if id, ok := t.ids[token]; !ok {
+				return fmt.Errorf("post_processor: %q is not in the vocabulary", token)
+			} else if id != p.ids[i] {
+				return fmt.Errorf("post_processor: %q has id %d, but the vocabulary gives it %d", token, p.ids[i], id)
 			}
 		}
 	}

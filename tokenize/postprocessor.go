@@ -8,17 +8,13 @@ func parseTemplate(f field) template {
 	switch t := f.get("type"); t.text() {
 	case "BertProcessing":
 		f.only("type", "sep", "cls")
-		return bertTemplate(parsePairOf(f.get("cls")), parsePairOf(f.get("sep")))
+		return bertTemplate(parseOneToken(f.get("cls")), parseOneToken(f.get("sep")))
 	case "TemplateProcessing":
 		f.only("type", "single", "pair", "special_tokens")
-		special := map[string][]int32{}
+		special := map[string]part{}
 		tokens := f.get("special_tokens")
 		for name := range tokens.object() {
-			s := tokens.get(name)
-			s.only("id", "ids", "tokens")
-			for _, id := range s.get("ids").list() {
-				special[name] = append(special[name], id.id())
-			}
+			special[name] = parseSpecial(tokens.get(name))
 		}
 		return template{
 			single: parseParts(f.get("single"), special, 1),
@@ -30,19 +26,34 @@ func parseTemplate(f field) template {
 	}
 }
 
-// parsePairOf reads ["[SEP]", 102].
-func parsePairOf(f field) int32 {
+// parseSpecial reads an entry of special_tokens.
+func parseSpecial(f field) part {
+	f.only("id", "ids", "tokens")
+	p := part{text: -1}
+	for _, id := range f.get("ids").list() {
+		p.ids = append(p.ids, id.id())
+	}
+	for _, token := range f.get("tokens").list() {
+		p.tokens = append(p.tokens, token.text())
+	}
+	if len(p.ids) != len(p.tokens) {
+		f.fail("%d ids for %d tokens", len(p.ids), len(p.tokens))
+	}
+	return p
+}
+
+// parseOneToken reads ["[SEP]", 102].
+func parseOneToken(f field) part {
 	pair := f.list()
 	if len(pair) != 2 {
 		f.fail("want a token and its id, have %d values", len(pair))
-		return 0
+		return part{text: -1}
 	}
-	pair[0].text()
-	return pair[1].id()
+	return oneToken(pair[0].text(), pair[1].id())
 }
 
 // parseParts reads a template in which each of n texts must stand once.
-func parseParts(f field, special map[string][]int32, n int) []part {
+func parseParts(f field, special map[string]part, n int) []part {
 	var parts []part
 	var uses [2]int
 	for _, p := range f.list() {
@@ -54,11 +65,12 @@ func parseParts(f field, special map[string][]int32, n int) []part {
 		s.only("id", "type_id")
 		name, typ := s.get("id"), s.get("type_id").id()
 		if !isText {
-			ids, ok := special[name.text()]
+			place, ok := special[name.text()]
 			if !ok {
 				name.fail("%q is not among the special_tokens", name.text())
 			}
-			parts = append(parts, part{-1, ids, typ})
+			place.typ = typ
+			parts = append(parts, place)
 			continue
 		}
 		i := 0

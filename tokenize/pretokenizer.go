@@ -33,11 +33,10 @@ func (p splitter) split(text []byte, in, out []span) []span {
 		from := w.from
 		for i := w.from; i < w.to; {
 			r, size := rune(text[i]), 1
-			c := asciiClass[text[i]&0x7f]
 			if r >= utf8.RuneSelf {
 				r, size = utf8.DecodeRune(text[i:w.to])
-				c = classOf(r)
 			}
+			c := classOf(r)
 			if c&(p.remove|p.isolate) != 0 {
 				if from < i {
 					out = append(out, span{from, i})

@@ -7,9 +7,10 @@ type template struct {
 
 // part is one place of a template: a text (0 or 1) or, if text is -1, tokens.
 type part struct {
-	text int
-	ids  []int32
-	typ  int32
+	text   int
+	ids    []int32
+	tokens []string // of ids
+	typ    int32
 }
 
 // plain is the template of a tokenizer without post-processor.
@@ -19,12 +20,18 @@ var plain = template{
 }
 
 // bertTemplate is [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
-func bertTemplate(cls, sep int32) template {
-	c, s := []int32{cls}, []int32{sep}
+func bertTemplate(cls, sep part) template {
+	end := sep
+	end.typ = 1
 	return template{
-		single: []part{{-1, c, 0}, {text: 0}, {-1, s, 0}},
-		pair:   []part{{-1, c, 0}, {text: 0}, {-1, s, 0}, {text: 1, typ: 1}, {-1, s, 1}},
+		single: []part{cls, {text: 0}, sep},
+		pair:   []part{cls, {text: 0}, sep, {text: 1, typ: 1}, end},
 	}
+}
+
+// oneToken is a place for a token.
+func oneToken(token string, id int32) part {
+	return part{text: -1, ids: []int32{id}, tokens: []string{token}}
 }
 
 // added is the number of tokens that parts adds to the texts.

@@ -1,8 +1,12 @@
 package tokenize
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 )
 
 // parseTokenizer reads a tokenizer.json.
@@ -75,31 +79,57 @@ func parseModel(f field, s *spec) {
 	s.unk = f.get("unk_token").text()
 	s.prefix = f.get("continuing_subword_prefix").text()
 	s.maxChars = int(f.get("max_input_chars_per_word").id())
-	vocab := f.get("vocab")
-	m := vocab.object()
-	s.vocab = make([]string, len(m))
-	taken := make([]bool, len(m))
-	for token, v := range m {
-		at := field{vocab.path + "[" + fmt.Sprintf("%q", token) + "]", v, f.errs}
-		before := len(*f.errs)
-		id := at.id()
-		switch {
-		case len(*f.errs) > before:
-		case int(id) >= len(m):
-			at.fail("id %d, but the vocabulary has %d tokens: ids must be 0 … %d without gaps", id, len(m), len(m)-1)
-		case taken[id]:
-			at.fail("id %d is also that of %q", id, s.vocab[id])
-		default:
-			s.vocab[id], taken[id] = token, true
-		}
-		if len(*f.errs) > maxErrors {
-			break
-		}
-	}
+	s.vocab = parseVocabulary(f.get("vocab"))
 }
 
-// maxErrors bounds how many mistakes of a vocabulary are listed.
-const maxErrors = 10
+// parseVocabulary returns the tokens of an object of ids by their id. The ids
+// must be 0 … n-1.
+func parseVocabulary(f field) []string {
+	m := f.object()
+	vocab := make([]string, len(m))
+	taken := make([]bool, len(m))
+	free := len(m)
+	for token, v := range m {
+		n, _ := v.(json.Number)
+		id, err := strconv.Atoi(n.String())
+		if err == nil && id >= 0 && id < len(m) && !taken[id] {
+			vocab[id], taken[id] = token, true
+			free--
+		}
+	}
+	if free > 0 {
+		explainVocabulary(f, m)
+	}
+	return vocab
+}
+
+// explainVocabulary notes what is wrong with the ids of m.
+func explainVocabulary(f field, m map[string]any) {
+	var bad []string
+	first := map[int64]string{}
+	for _, token := range slices.Sorted(maps.Keys(m)) {
+		n, _ := m[token].(json.Number)
+		id, err := strconv.ParseInt(n.String(), 10, 64)
+		other, twice := first[id]
+		switch {
+		case err != nil:
+			bad = append(bad, fmt.Sprintf("token %q: want an integer, have %v", token, m[token]))
+		case id < 0 || id >= int64(len(m)):
+			bad = append(bad, fmt.Sprintf("token %q: id %d, but the ids of %d tokens are 0 … %d without gaps", token, id, len(m), len(m)-1))
+		case twice:
+			bad = append(bad, fmt.Sprintf("token %q: id %d is also that of %q", token, id, other))
+		default:
+			first[id] = token
+		}
+	}
+	for i, what := range bad {
+		if i == maxErrors {
+			f.fail("and %d more", len(bad)-i)
+			break
+		}
+		f.fail("%s", what)
+	}
+}
 
 func parseAdded(f field) []addedToken {
 	if !f.is() {
@@ -111,13 +141,18 @@ func parseAdded(f field) []addedToken {
 			continue
 		}
 		a.only("id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
-		out = append(out, addedToken{
-			id: a.get("id").id(), content: a.get("content").text(),
-			singleWord: a.get("single_word").truth(), lstrip: a.get("lstrip").truth(), rstrip: a.get("rstrip").truth(),
-			normalized: a.get("normalized").truth(), special: a.get("special").truth(),
-		})
+		out = append(out, parseAddedToken(a, a.get("id").id()))
 	}
 	return out
+}
+
+// parseAddedToken reads the properties of an added token.
+func parseAddedToken(f field, id int32) addedToken {
+	return addedToken{
+		id: id, content: f.get("content").text(),
+		singleWord: f.get("single_word").truth(), lstrip: f.get("lstrip").truth(), rstrip: f.get("rstrip").truth(),
+		normalized: f.get("normalized").truth(), special: f.get("special").truth(),
+	}
 }
 
 func parseNormalizer(f field) normalizer {

@@ -1,6 +1,9 @@
 package tokenize
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // trie finds the longest of a set of keys that a text begins with, in time linear
 // in that key's length. Nodes are numbered level by level, so the children of a
@@ -19,12 +22,7 @@ func newTrie(keys []string, values []int32) *trie {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		if keys[a] < keys[b] {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(keys[a], keys[b]) })
 	t := &trie{label: []byte{0}, value: []int32{-1}}
 	queue := []group{{0, len(keys), 0}}
 	for n := 0; n < len(queue); n++ {

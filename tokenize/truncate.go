@@ -5,6 +5,9 @@ import "fmt"
 // truncate shortens the tokens of one or two texts so that, with added further
 // tokens, they number at most o.MaxLength. It returns how many it dropped.
 func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error) {
+	if o.Truncation < LongestFirst || o.Truncation > DoNotTruncate {
+		return 0, fmt.Errorf("unknown truncation strategy %d", o.Truncation)
+	}
 	if o.MaxLength == 0 {
 		return 0, nil
 	}
@@ -13,14 +16,14 @@ func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error)
 	}
 	room := o.MaxLength - added
 	if room < 0 || o.MaxLength < 0 {
-		return 0, fmt.Errorf("tokenize: max length %d has no room for the %d special tokens", o.MaxLength, added)
+		return 0, fmt.Errorf("max length %d has no room for the %d special tokens", o.MaxLength, added)
 	}
 	total := len(texts[0]) + len(texts[1])
 	if total <= room {
 		return 0, nil
 	}
 	if o.Truncation == DoNotTruncate {
-		return 0, fmt.Errorf("tokenize: input has %d tokens, max length is %d", total+added, o.MaxLength)
+		return 0, fmt.Errorf("input has %d tokens, max length is %d", total+added, o.MaxLength)
 	}
 	keep, err := share(texts, isPair, room, o)
 	if err != nil {
@@ -55,14 +58,12 @@ func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, er
 	case o.Truncation == OnlyFirst && room > b:
 		return [2]int{room - b, b}, nil
 	case o.Truncation == OnlySecond && !isPair:
-		return keep, fmt.Errorf("tokenize: %d tokens exceed max length %d, and only_second cannot shorten an input without a pair", a, o.MaxLength)
+		return keep, fmt.Errorf("%d tokens exceed max length %d, and only_second cannot shorten an input without a pair", a, o.MaxLength)
 	case o.Truncation == OnlySecond && room > a:
 		return [2]int{a, room - a}, nil
-	case o.Truncation == OnlyFirst || o.Truncation == OnlySecond:
-		return keep, fmt.Errorf("tokenize: %s cannot shorten texts of %d and %d tokens to max length %d: the other text alone fills it",
-			o.Truncation, a, b, o.MaxLength)
 	}
-	return keep, fmt.Errorf("tokenize: unknown truncation strategy %d", o.Truncation)
+	return keep, fmt.Errorf("%s cannot shorten texts of %d and %d tokens to max length %d: the other text alone fills it",
+		o.Truncation, a, b, o.MaxLength)
 }
 
 // halve gives two texts of n <= m tokens their parts of the room: the shorter

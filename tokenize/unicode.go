@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"sort"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,17 +23,49 @@ type lowerRange struct {
 
 // classOf returns the classes of r.
 func classOf(r rune) class {
-	i := sort.Search(len(classRanges), func(i int) bool { return classRanges[i].hi >= r })
-	if i < len(classRanges) && classRanges[i].lo <= r {
-		return classRanges[i].class
+	if r < utf8.RuneSelf {
+		return asciiClass[r]
+	}
+	return searchClass(r)
+}
+
+// searchClass is classOf by search in classRanges.
+func searchClass(r rune) class {
+	if r > unicode.MaxRune {
+		return 0
+	}
+	lo, hi := int(pageStart[r>>pageBits]), int(pageStart[r>>pageBits+1])
+	for ; lo <= hi && lo < len(classRanges); lo++ {
+		if c := &classRanges[lo]; r <= c.hi {
+			if r >= c.lo {
+				return c.class
+			}
+			break
+		}
 	}
 	return 0
 }
 
+// pageBits is the logarithm of the number of code points of a page.
+const pageBits = 6
+
+// pageStart holds for each page the first of the classRanges that reach into or
+// beyond it.
+var pageStart = func() (t [unicode.MaxRune>>pageBits + 2]uint16) {
+	i := 0
+	for page := range t {
+		for i < len(classRanges) && classRanges[i].hi < rune(page<<pageBits) {
+			i++
+		}
+		t[page] = uint16(i)
+	}
+	return t
+}()
+
 // lower returns the lower case of r. Only U+0130 has a second code point; for
 // all others it is 0. Context, such as a final sigma, plays no part.
 func lower(r rune) (first, second rune) {
-	if r < 0x80 {
+	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
 			r += 'a' - 'A'
 		}
@@ -53,7 +86,7 @@ func lower(r rune) (first, second rune) {
 // asciiClass holds the classes of the ASCII characters.
 var asciiClass = func() (t [utf8.RuneSelf]class) {
 	for r := range t {
-		t[r] = classOf(rune(r))
+		t[r] = searchClass(rune(r))
 	}
 	return t
 }()

@@ -1,9 +1,11 @@
 package tokenize
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,22 +13,9 @@ import (
 // parseVocab reads a vocabulary of one token a line, the line number from 0 being
 // the id, and completes it to BERT's tokenizer by the settings.
 func (s *settings) parseVocab(raw []byte) (*spec, error) {
-	if !utf8.Valid(raw) {
-		return nil, fmt.Errorf("tokenize: %s: not UTF-8", vocabFile)
-	}
-	text := strings.TrimSuffix(string(raw), "\n")
-	if text == "" {
-		return nil, fmt.Errorf("tokenize: %s: empty", vocabFile)
-	}
-	lines := strings.Split(text, "\n")
-	seen := make(map[string]int, len(lines))
-	var errs []error
-	for i, line := range lines {
-		lines[i] = strings.TrimSuffix(line, "\r")
-		if first, twice := seen[lines[i]]; twice {
-			errs = append(errs, fmt.Errorf("tokenize: %s: line %d: %q is also on line %d", vocabFile, i+1, lines[i], first+1))
-		}
-		seen[lines[i]] = i
+	lines, ids, err := readLines(raw)
+	if err != nil {
+		return nil, fmt.Errorf("tokenize: %s: %w", vocabFile, err)
 	}
 	normalizer := s.bert(bertNormalizer{clean: true, chinese: true, strip: true, lower: true})
 	t := &spec{
@@ -34,23 +23,118 @@ func (s *settings) parseVocab(raw []byte) (*spec, error) {
 		normalizer: &normalizer, preTokenizer: bertPreTokenizer,
 		decoder: wordPieceDecoder{"##", true},
 	}
-	var ids [roleCount]int32
+	t.added = s.parseDecoderTokens()
+	for _, a := range t.added {
+		ids[a.content] = a.id
+	}
+	special := s.parseExtraSpecial()
+	var errs []error
+	var roles [roleCount]string
 	for r, name := range roleNames {
-		token, _ := s.role(name.key, name.usual)
-		id, ok := seen[token]
-		if !ok {
+		token, named := s.role(name.key, name.usual)
+		roles[r] = token
+		if _, ok := ids[token]; ok {
+			special = append(special, token)
+		} else if named || r == int(roleUnk) || r == int(roleCls) || r == int(roleSep) {
 			errs = append(errs, fmt.Errorf("tokenize: %s: %s %q is missing", vocabFile, name.key, token))
-			continue
-		}
-		ids[r] = int32(id)
-		if !slices.ContainsFunc(t.added, func(a addedToken) bool { return a.id == int32(id) }) {
-			t.added = append(t.added, addedToken{content: token, id: int32(id), special: true})
 		}
 	}
-	if err := errors.Join(append(errs, s.errs...)...); err != nil {
+	t.addSpecial(special, ids)
+	if err := errors.Join(append(errs, s.err())...); err != nil {
 		return nil, err
 	}
-	t.unk = lines[ids[roleUnk]]
-	t.template = bertTemplate(ids[roleCls], ids[roleSep])
+	t.unk = roles[roleUnk]
+	t.template = bertTemplate(oneToken(roles[roleCls], ids[roles[roleCls]]), oneToken(roles[roleSep], ids[roles[roleSep]]))
 	return t, nil
+}
+
+// maxErrors bounds how many mistakes of a vocabulary are listed.
+const maxErrors = 10
+
+// readLines returns the lines of a vocabulary and their numbers from 0.
+func readLines(raw []byte) (lines []string, ids map[string]int32, err error) {
+	text := strings.TrimSuffix(string(raw), "\n")
+	switch {
+	case text == "":
+		return nil, nil, errors.New("empty")
+	case !utf8.ValidString(text):
+		return nil, nil, errors.New("not UTF-8")
+	case strings.HasPrefix(text, "\ufeff"):
+		return nil, nil, errors.New("begins with a byte order mark")
+	}
+	lines = strings.Split(text, "\n")
+	ids = make(map[string]int32, len(lines))
+	var errs []error
+	for i, line := range lines {
+		lines[i] = strings.TrimSuffix(line, "\r")
+		first, twice := ids[lines[i]]
+		if ids[lines[i]] = int32(i); twice && len(errs) < maxErrors {
+			errs = append(errs, fmt.Errorf("line %d: %q is also on line %d", i+1, lines[i], first+1))
+		}
+	}
+	return lines, ids, errors.Join(errs...)
+}
+
+// addSpecial makes tokens special. Those without an id get the next.
+func (t *spec) addSpecial(tokens []string, ids map[string]int32) {
+	for _, token := range tokens {
+		if slices.ContainsFunc(t.added, func(a addedToken) bool { return a.content == token }) {
+			continue
+		}
+		id, ok := ids[token]
+		if !ok {
+			id = max(int32(len(t.vocab)), nextID(t.added))
+		}
+		t.added = append(t.added, addedToken{content: token, id: id, special: true})
+	}
+}
+
+// nextID returns the id after the last of added.
+func nextID(added []addedToken) int32 {
+	var next int32
+	for _, a := range added {
+		next = max(next, a.id+1)
+	}
+	return next
+}
+
+// parseDecoderTokens reads added_tokens_decoder of tokenizer_config.json, in the
+// order of the ids.
+func (s *settings) parseDecoderTokens() []addedToken {
+	f := s.config.get("added_tokens_decoder")
+	if !f.is() {
+		return nil
+	}
+	var out []addedToken
+	for key := range f.object() {
+		a := f.get(key)
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil || id < 0 {
+			a.fail("want an id as the key")
+			continue
+		}
+		if a.object() != nil {
+			out = append(out, parseAddedToken(a, int32(id)))
+		}
+	}
+	slices.SortFunc(out, func(a, b addedToken) int { return cmp.Compare(a.id, b.id) })
+	return out
+}
+
+// parseExtraSpecial reads the special tokens without a role.
+func (s *settings) parseExtraSpecial() []string {
+	var out []string
+	for _, key := range []string{"additional_special_tokens", "extra_special_tokens"} {
+		f := s.config.get(key)
+		if !f.is() {
+			continue
+		}
+		for _, token := range f.list() {
+			if _, ok := token.value.(map[string]any); ok {
+				token = token.get("content")
+			}
+			out = append(out, token.text())
+		}
+	}
+	return out
 }

@@ -1,0 +1,51 @@
+package tokenize
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// BenchmarkEncode measures one thread on lines of English prose and on a text
+// that leaves ASCII in every word.
+func BenchmarkEncode(b *testing.B) {
+	tok := loadDir(b, minilm)
+	raw, err := os.ReadFile("../LICENSE")
+	if err != nil {
+		b.Fatal(err)
+	}
+	english := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	for _, c := range []struct {
+		name  string
+		lines []string
+		o     Options
+	}{
+		{"english", english, Options{}},
+		{"english offsets", english, Options{Offsets: true, Words: true}},
+		{"accents", []string{strings.Repeat("Übergrößenträger aßen früh déjà-vu à São João. ", 20)}, Options{}},
+		{"chinese", []string{strings.Repeat("一二三四五六七八九十中国人大学生", 20)}, Options{}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			size := 0
+			for _, s := range c.lines {
+				size += len(s) + 1
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, s := range c.lines {
+					if _, err := tok.Encode(s, c.o); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLoad measures the reading of a tokenizer.json.
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		loadDir(b, minilm)
+	}
+}

@@ -1,0 +1,257 @@
+package tokenize
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// tiny is a tokenizer.json with a part to fill in at each %name%.
+const tiny = `{"version": "1.0", "truncation": %truncation%, "padding": %padding%,
+"added_tokens": [%added%],
+"normalizer": %normalizer%, "pre_tokenizer": %pre_tokenizer%,
+"post_processor": %post_processor%, "decoder": %decoder%,
+"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": %vocab%}}`
+
+// tinyParts are the parts of tiny that a test does not replace.
+var tinyParts = map[string]string{
+	"truncation": "null", "padding": "null", "added": "",
+	"normalizer":     `{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}`,
+	"pre_tokenizer":  `{"type": "BertPreTokenizer"}`,
+	"post_processor": `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}`,
+	"decoder":        `{"type": "WordPiece", "prefix": "##", "cleanup": true}`,
+	"vocab":          `{"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "##b": 4}`,
+}
+
+// tinyWith fills in tiny: parts come as name, value pairs.
+func tinyWith(parts ...string) string {
+	s := tiny
+	for i := 0; i < len(parts); i += 2 {
+		s = strings.ReplaceAll(s, "%"+parts[i]+"%", parts[i+1])
+	}
+	for name, value := range tinyParts {
+		s = strings.ReplaceAll(s, "%"+name+"%", value)
+	}
+	return s
+}
+
+// token is an entry of added_tokens.
+func addedJSON(id, content, more string) string {
+	e := `{"id": ` + id + `, "content": "` + content + `", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}`
+	if more != "" {
+		e = strings.Replace(e, `"normalized": false`, more, 1)
+	}
+	return e
+}
+
+func TestLoadErrors(t *testing.T) {
+	doc := func(parts ...string) files { return files{tokenizerFile: tinyWith(parts...)} }
+	for _, c := range []struct {
+		name  string
+		files files
+		want  string // part of the message
+	}{
+		{"nothing", files{}, "neither tokenizer.json nor vocab.txt found"},
+		{"empty file", files{tokenizerFile: ""}, "tokenizer.json: byte 0: unexpected EOF"},
+		{"cut off", files{tokenizerFile: tinyWith()[:300]}, "unexpected EOF"},
+		{"text after", files{tokenizerFile: tinyWith() + "x"}, "tokenizer.json: byte"},
+		{"two values", files{tokenizerFile: tinyWith() + "{}"}, "text after the JSON value"},
+		{"byte order mark", files{tokenizerFile: "\ufeff" + tinyWith()}, "invalid character"},
+		{"not UTF-8", files{tokenizerFile: "{\"\xff\": 1}"}, "not UTF-8"},
+		{"lone surrogate", doc("vocab", `{"[UNK]": 0, "\ud800": 1}`), `lone surrogate \ud800`},
+		{"array", files{tokenizerFile: "[]"}, "want an object, have an array"},
+		{"deep", files{tokenizerFile: strings.Repeat("[", 1000)}, "nested deeper than 64 levels"},
+		{"key twice", doc("vocab", `{"[UNK]": 0, "a": 1, "a": 1}`), `model.vocab: key "a" twice`},
+		{"unknown field", files{tokenizerFile: `{"x": 1,` + tinyWith()[1:]}, "unknown field x"},
+		{"version", files{tokenizerFile: strings.Replace(tinyWith(), `"1.0"`, `"2.0"`, 1)}, `version: want 1.0, have "2.0"`},
+		{"no model", files{tokenizerFile: `{"version": "1.0"}`}, "model: want an object, have nothing"},
+		{"model type", files{tokenizerFile: strings.Replace(tinyWith(), `"WordPiece", "unk`, `"Unigram", "unk`, 1)}, `model.type: "Unigram" is not supported`},
+		{"id twice", doc("vocab", `{"[UNK]": 0, "a": 1, "b": 1}`), `token "b": id 1 is also that of "a"`},
+		{"gap", doc("vocab", `{"[UNK]": 0, "a": 2}`), `token "a": id 2, but the ids of 2 tokens are 0 … 1 without gaps`},
+		{"negative id", doc("vocab", `{"[UNK]": -1}`), `token "[UNK]": id -1`},
+		{"fraction", doc("vocab", `{"[UNK]": 0.5}`), `token "[UNK]": want an integer, have 0.5`},
+		{"string id", doc("vocab", `{"[UNK]": "0"}`), `token "[UNK]": want an integer, have 0`},
+		{"no vocabulary", doc("vocab", "null"), "model.vocab: want an object, have nothing"},
+		{"unk missing", doc("vocab", `{"a": 0}`), `unknown token "[UNK]" is not in the vocabulary`},
+		{"added id", doc("added", addedJSON("7", "[SEP]", "")), `added_tokens[0] "[SEP]": id 7, but the vocabulary gives it 2`},
+		{"added gap", doc("added", addedJSON("9", "<x>", "")), `added_tokens[0] "<x>": id 9, but the next free id is 5`},
+		{"added twice", doc("added", addedJSON("5", "<x>", "")+","+addedJSON("5", "<x>", "")), "listed twice"},
+		{"added empty", doc("added", addedJSON("5", "", "")), "empty"},
+		{"added vanishes", doc("added", addedJSON("5", "\u0301", `"normalized": true`)), "nothing is left of it after normalization"},
+		{"added alike", doc("added", addedJSON("5", "Q", `"normalized": true`)+","+addedJSON("6", "q", `"normalized": true`)), `is "q" after normalization, as "Q" is`},
+		{"added fields", doc("added", `{"id": 5, "content": "x"}`), "added_tokens[0].special: want true or false, have nothing"},
+		{"normalizer", doc("normalizer", `{"type": "Nmt"}`), `normalizer "Nmt" is not supported`},
+		{"inner normalizer", doc("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]}`), `normalizer.normalizers[1].type: normalizer "Strip" is not supported`},
+		{"normalizer field", doc("normalizer", `{"type": "NFC", "form": 1}`), "normalizer: unknown field form"},
+		{"normalizer type", doc("normalizer", `{}`), "normalizer.type: want a string, have nothing"},
+		{"pre-tokenizer", doc("pre_tokenizer", `{"type": "ByteLevel"}`), `pre-tokenizer "ByteLevel" is not supported`},
+		{"behavior", doc("pre_tokenizer", `{"type": "Punctuation", "behavior": "Contiguous"}`), `"Contiguous" is not supported`},
+		{"post-processor", doc("post_processor", `{"type": "RobertaProcessing"}`), `post-processor "RobertaProcessing" is not supported`},
+		{"post-processor id", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 1]}`), `post_processor: "[SEP]" has id 99, but the vocabulary gives it 2`},
+		{"template text", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`), "post_processor.single: sequence A stands 0 times and B 0 times, want 1 and 0"},
+		{"template token", doc("post_processor", `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": [], "special_tokens": {}}`), `"x" is not among the special_tokens`},
+		{"template lengths", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {"x": {"id": "x", "ids": [1, 2], "tokens": ["[CLS]"]}}}`), "2 ids for 1 tokens"},
+		{"decoder", doc("decoder", `{"type": "BPEDecoder"}`), `decoder "BPEDecoder" is not supported`},
+		{"stored truncation", doc("truncation", `{"max_length": -1, "strategy": "x", "stride": 0}`), `truncation.strategy: want LongestFirst or OnlyFirst or OnlySecond, have "x"`},
+		{"stored padding", doc("padding", `{"strategy": "BatchLongest"}`), "padding.pad_id: want an integer, have nothing"},
+		{"settings", files{tokenizerFile: tinyWith(), configFile: "{"}, "tokenizer_config.json: byte 1: unexpected EOF"},
+		{"settings array", files{tokenizerFile: tinyWith(), configFile: "[]"}, "tokenizer_config.json: want an object, have an array"},
+		{"max length", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": 0}`}, "model_max_length: want a whole number above 0, have 0"},
+		{"max length text", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": "512"}`}, "model_max_length: want a number, have a string"},
+		{"role", files{tokenizerFile: tinyWith(), configFile: `{"pad_token": "<pad>"}`}, `pad_token "<pad>" is not in the vocabulary`},
+		{"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`}, "special_tokens_map.json.pad_token: want a string, have a number"},
+		{"vocab empty", files{vocabFile: "\n"}, "vocab.txt: empty"},
+		{"vocab bytes", files{vocabFile: "[UNK]\n\xff\n"}, "vocab.txt: not UTF-8"},
+		{"vocab mark", files{vocabFile: "\ufeff[UNK]\n"}, "byte order mark"},
+		{"vocab twice", files{vocabFile: "[UNK]\na\na\n"}, `vocab.txt: line 3: "a" is also on line 2`},
+		{"vocab special", files{vocabFile: "[UNK]\na\n"}, `cls_token "[CLS]" is missing`},
+		{"vocab setting", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"do_lower_case": "yes"}`}, "do_lower_case: want true or false, have a string"},
+		{"vocab and added", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", addedFile: `{}`}, "added_tokens.json beside vocab.txt is not read"},
+		{"vocab decoder key", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"added_tokens_decoder": {"x": {}}}`}, "want an id as the key"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(c.files.open)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			if !strings.HasPrefix(err.Error(), "tokenize: ") {
+				t.Errorf("error %q lacks the package", err)
+			}
+		})
+	}
+}
+
+func TestLoadReportsAll(t *testing.T) {
+	_, err := Load(files{tokenizerFile: tinyWith("normalizer", `{"type": "Nmt"}`, "decoder", `{"type": "CTC"}`, "vocab", `{"a": 1}`)}.open)
+	for _, want := range []string{`"Nmt"`, `"CTC"`, `token "a": id 1`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v lacks %q", err, want)
+		}
+	}
+}
+
+func TestLoadPassesOnErrors(t *testing.T) {
+	broken := errors.New("disk on fire")
+	for _, file := range []string{tokenizerFile, vocabFile, configFile, specialFile} {
+		_, err := Load(func(name string) ([]byte, error) {
+			if name == file {
+				return nil, broken
+			}
+			return nil, fs.ErrNotExist
+		})
+		if !errors.Is(err, broken) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: error %v", file, err)
+		}
+	}
+}
+
+// TestVocabText holds a tokenizer of vocab.txt and its settings to the one of the
+// tokenizer.json that transformers makes of them.
+func TestVocabText(t *testing.T) {
+	f, texts := loadFixtures(t)
+	var doc struct {
+		Model struct{ Vocab map[string]int }
+	}
+	raw, err := os.ReadFile(minilm + "/" + tokenizerFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	lines := make([]string, len(doc.Model.Vocab))
+	for token, id := range doc.Model.Vocab {
+		lines[id] = token
+	}
+	want := loadPatched(t, f.Cases[0].File, nil)
+	for _, ending := range []string{"\n", "\r\n"} {
+		have, err := Load(files{vocabFile: strings.Join(lines, ending) + ending}.open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts[:2000] {
+			a, b := encodeAll(t, have, text), encodeAll(t, want, text)
+			if !reflect.DeepEqual(a, b) {
+				t.Fatalf("%q: have %v, want %v", text, a, b)
+			}
+			if x, y := have.Decode(a.IDs, true), want.Decode(a.IDs, true); x != y {
+				t.Fatalf("%q: decoded %q, want %q", text, x, y)
+			}
+		}
+	}
+}
+
+// TestVocabTextSettings checks what tokenizer_config.json says beside vocab.txt.
+// The ids are those of transformers 5.23.0.
+func TestVocabTextSettings(t *testing.T) {
+	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nA\na\n##b\nÀ\n[X]\n漢字\n"
+	tok, err := Load(files{vocabFile: vocab, configFile: `{
+		"do_lower_case": false, "tokenize_chinese_chars": false, "model_max_length": 77,
+		"added_tokens_decoder": {"11": {"content": "<new>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}},
+		"additional_special_tokens": ["[X]", "<zz>"]}`}.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := tok.Encode("A a ab À 漢字 [X]<new><zz>", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int32{2, 5, 6, 6, 7, 8, 10, 9, 11, 12, 3}; !reflect.DeepEqual(e.IDs, want) {
+		t.Errorf("ids %v, want %v", e.IDs, want)
+	}
+	if tok.VocabSize() != 13 || tok.MaxLength() != 77 {
+		t.Errorf("%d tokens, max length %d", tok.VocabSize(), tok.MaxLength())
+	}
+}
+
+func TestRolesAndWarnings(t *testing.T) {
+	tok, err := Load(files{
+		tokenizerFile: tinyWith("vocab", `{"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "<p>": 3, "a": 4}`),
+		configFile:    `{"pad_token": {"content": "<p>"}, "do_lower_case": false, "model_max_length": 1000000000000000019884624838656}`,
+	}.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := []int32{tok.UnkID(), tok.ClsID(), tok.SepID(), tok.PadID(), tok.MaskID()}
+	if want := []int32{0, 1, 2, 3, -1}; !reflect.DeepEqual(have, want) {
+		t.Errorf("roles %v, want %v", have, want)
+	}
+	if tok.MaxLength() != 0 {
+		t.Errorf("max length %d, want none", tok.MaxLength())
+	}
+	if w := tok.Warnings(); len(w) != 2 || !strings.Contains(w[0], "lower case") || !strings.Contains(w[1], "strip_accents") {
+		t.Errorf("warnings %q", w)
+	}
+	if id, ok := tok.ID("<p>"); id != 3 || !ok {
+		t.Errorf("id of <p>: %d %t", id, ok)
+	}
+	if _, ok := tok.ID("nothing"); ok {
+		t.Error("id of a token that is not there")
+	}
+	if s, ok := tok.Token(4); s != "a" || !ok {
+		t.Errorf("token 4: %q %t", s, ok)
+	}
+	for _, id := range []int32{-1, 5} {
+		if s, ok := tok.Token(id); ok {
+			t.Errorf("token %d: %q", id, s)
+		}
+	}
+}
+
+// TestStoredTruncation checks that what tokenizer.json says about truncation and
+// padding is not applied by itself: MiniLM's says 128.
+func TestStoredTruncation(t *testing.T) {
+	tok := loadDir(t, minilm)
+	for text, want := range map[string]int{"a": 3, strings.Repeat("a ", 500): 502} {
+		if e := encodeAll(t, tok, text); len(e.IDs) != want {
+			t.Errorf("%d tokens, want %d", len(e.IDs), want)
+		}
+	}
+	if tok.MaxLength() != 512 {
+		t.Errorf("max length %d, want 512", tok.MaxLength())
+	}
+}
