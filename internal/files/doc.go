@@ -10,7 +10,8 @@
 // Several files that belong together go into one directory that is replaced by WriteDir. Where that cannot be, because other
 // files live beside them, each is replaced by itself and the one that makes the set valid is written last.
 //
-// Temporary names begin with ".spalora-"; what a killed process leaves behind is removed by the next PrepareOutput.
+// Temporary names begin with ".spalora-"; what a killed process leaves in an output directory is removed by the next PrepareOutput
+// of it.
 //
 // Every change goes through an [FS]; tests hand in one that fails at a chosen operation, with [Using].
 //

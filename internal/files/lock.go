@@ -1,7 +1,6 @@
 package files
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,7 +28,7 @@ func LockDir(dir string) (*Lock, error) {
 		file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(filePerm))
 		got, err := file.TryLock()
 		if err != nil {
-			return nil, fmt.Errorf("locking %s: %w", dir, errors.Join(err, file.Close()))
+			return nil, fmt.Errorf("locking %s: %w", dir, both(err, file.Close()))
 		}
 		if !got {
 			return nil, fmt.Errorf("%s is in use by %s; wait for it, or give another directory", dir, holder(path))
@@ -37,7 +36,7 @@ func LockDir(dir string) (*Lock, error) {
 		if current(file, path) {
 			l := &Lock{dir: dir, file: file}
 			if err := l.sign(path); err != nil {
-				return nil, fmt.Errorf("locking %s: %w", dir, errors.Join(err, l.Release()))
+				return nil, fmt.Errorf("locking %s: %w", dir, both(err, l.Release()))
 			}
 			return l, nil
 		}
@@ -65,10 +64,10 @@ func (l *Lock) sign(path string) error {
 		return err
 	}
 	if err := f.Truncate(1); err != nil {
-		return errors.Join(err, f.Close())
+		return both(err, f.Close())
 	}
 	_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 1)
-	return errors.Join(err, f.Close())
+	return both(err, f.Close())
 }
 
 // holder describes the process that has signed the lock file.

@@ -13,6 +13,10 @@ import (
 // empty while overwrite is not set. The directory need not exist. Nothing is changed. A lock and the temporary files of a killed
 // process do not count as content.
 func CheckOutput(dir string, overwrite bool) error {
+	if dir == "" {
+		return errors.New("output directory: its name is empty")
+	}
+	dir = filepath.Clean(dir) // with a final slash, a symbolic link would be followed
 	info, err := os.Lstat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -33,7 +37,7 @@ func CheckOutput(dir string, overwrite bool) error {
 	}
 	for _, e := range entries {
 		if e.Name() != lockName && !isTemp(e.Name()) {
-			return fmt.Errorf("output directory %s: it exists and is not empty (%s); give another, or --overwrite", dir, e.Name())
+			return fmt.Errorf("output directory %s: it exists and is not empty (%s); choose another or allow overwriting (--overwrite)", dir, e.Name())
 		}
 	}
 	return nil
@@ -74,7 +78,7 @@ func (l *Lock) settle(overwrite bool, opts []Option) error {
 		err = tryWrite(l.dir, apply(opts))
 	}
 	if err != nil {
-		return errors.Join(err, l.Release())
+		return both(err, l.Release())
 	}
 	return nil
 }

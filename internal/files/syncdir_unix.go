@@ -17,5 +17,5 @@ func syncDir(path string) error {
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		err = nil // some network and user-space file systems cannot sync directories
 	}
-	return errors.Join(err, d.Close())
+	return both(err, d.Close())
 }

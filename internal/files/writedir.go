@@ -94,16 +94,16 @@ func (s settings) install(temp, path string) error {
 	if err != nil {
 		return s.discard(temp, err)
 	}
-	if err := s.fs.SyncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("it is complete, but forcing its parent to disk failed: %w", err)
+	err = s.fs.SyncDir(filepath.Dir(path))
+	if err != nil {
+		err = fmt.Errorf("it is complete, but forcing its parent to disk failed: %w", err)
 	}
-	if old == "" {
-		return nil
+	if old != "" {
+		if gone := s.fs.Remove(old); gone != nil {
+			err = both(err, fmt.Errorf("it is complete, but removing the one before, now %s, failed: %w", old, gone))
+		}
 	}
-	if err := s.fs.Remove(old); err != nil {
-		return fmt.Errorf("it is complete, but removing the one before, now %s, failed: %w", old, err)
-	}
-	return nil
+	return err
 }
 
 // swap puts temp at path and returns where the older directory is then. After an error path is as it was.

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,9 @@ const (
 	dirPerm  fs.FileMode = 0o777
 )
 
+// bufferSize is large enough that the number of system calls does not matter.
+const bufferSize = 1 << 16
+
 const tempPrefix, tempSuffix = ".spalora-", ".tmp"
 
 // WriteFile makes the file at path hold what write writes. The content goes to a temporary file in the same directory first; only
@@ -24,7 +28,7 @@ const tempPrefix, tempSuffix = ".spalora-", ".tmp"
 // error the older file is as it was, or, if only the last step of forcing the directory to disk failed, the new one is there.
 //
 // The directory must exist. A path at which there is something other than a regular file (a directory, a symbolic link, a device)
-// is refused. Readers that have the older file open or mapped keep it.
+// is refused. What write writes is buffered. Readers that have the older file open or mapped keep it.
 func WriteFile(path string, write func(w io.Writer) error, opts ...Option) error {
 	s := apply(opts)
 	if err := checkRegular(path); err != nil {
@@ -69,7 +73,11 @@ func (s settings) fill(path string, write func(w io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	err = write(f)
+	buffered := bufio.NewWriterSize(f, bufferSize)
+	err = write(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -81,10 +89,18 @@ func (s settings) fill(path string, write func(w io.Writer) error) error {
 
 // discard removes what was not finished and returns the error that was the reason, together with that of removing, if any.
 func (s settings) discard(temp string, reason error) error {
-	if err := s.fs.Remove(temp); err != nil {
-		return fmt.Errorf("%w (and removing the temporary %s: %w)", reason, temp, err)
+	return both(reason, s.fs.Remove(temp))
+}
+
+// both joins two errors, each of which may be nil, in one line.
+func both(first, second error) error {
+	switch {
+	case second == nil:
+		return first
+	case first == nil:
+		return second
 	}
-	return reason
+	return fmt.Errorf("%w (and %w)", first, second)
 }
 
 // tempName returns a name that no other writer uses. It does not contain the target's name, which may have the greatest length
