@@ -24,18 +24,15 @@ const (
 	millsQ4 = 0.10024136016843
 	millsQ5 = 0.01007823388422
 
-	// erf(x)/x = p(x²)/q(x²) on |x| <= 3.93, relative error 2^-25.6. Beyond, erf rounds to 1.
-	erfP0 = 1.1283791454548
-	erfP1 = 0.19077841811087
-	erfP2 = 0.052789418749036
-	erfP3 = 0.0037793330396989
-	erfP4 = 0.00028479495963821
-	erfP5 = 2.0419164609299e-6
-	erfQ1 = 0.50240569273742
-	erfQ2 = 0.11425514650978
-	erfQ3 = 0.014996893814997
-	erfQ4 = 0.0011651316721218
-	erfQ5 = 3.8002795796568e-5
+	// erf(x)/x in powers of x² on |x| <= erfSmall, relative error 2^-30.
+	erfC0    = 1.1283791662928
+	erfC1    = -0.37612627507812
+	erfC2    = 0.11283527373922
+	erfC3    = -0.02684358181552
+	erfC4    = 0.0051358058444556
+	erfC5    = -0.00069277899973256
+	erfSmall = 0.7071
+	erfCut   = 4 // beyond, erf rounds to 1
 
 	// geluCut is where e^(-t²/2) leaves the normal range of float32.
 	geluCut = 13.27
@@ -79,18 +76,20 @@ func expGeneric(dst, x []float32) {
 	}
 }
 
+// erfGeneric is a polynomial near 0 and 1 - 2·Φ(-√2·|x|) elsewhere.
 func erfGeneric(dst, x []float32) {
 	x = x[:len(dst)]
 	for i := range dst {
 		v := float64(x[i])
-		s := v * v
-		if s > 3.93*3.93 {
+		s, t := v*v, math.Abs(v)
+		switch {
+		case t > erfCut:
 			dst[i] = float32(math.Copysign(1, v))
-			continue
+		case t > erfSmall:
+			dst[i] = float32(math.Copysign(1-2*expSmall(-s)*mills(t*math.Sqrt2), v))
+		default: // NaN too
+			dst[i] = float32(v * (erfC0 + s*(erfC1+s*(erfC2+s*(erfC3+s*(erfC4+s*erfC5))))))
 		}
-		p := erfP0 + s*(erfP1+s*(erfP2+s*(erfP3+s*(erfP4+s*erfP5))))
-		q := 1 + s*(erfQ1+s*(erfQ2+s*(erfQ3+s*(erfQ4+s*erfQ5))))
-		dst[i] = float32(v * p / q)
 	}
 }
 

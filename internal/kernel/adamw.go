@@ -14,11 +14,12 @@ type AdamWConfig struct {
 // moments m and v, all of one length, as torch.optim.AdamW does on float32 tensors. step counts from 1:
 //
 //	p = p·(1 - lr·decay)
-//	m = m + (g - m)·(1 - beta1)
+//	m = m + (g - m)·(1 - beta1), or g - (g - m)·beta1 if beta1 <= 1/2
 //	v = v·beta2 + (1 - beta2)·g·g
 //	p = p - lr/(1 - beta1^step) · m / (√v/√(1 - beta2^step) + eps)
 //
-// The factors are computed in float64 and rounded to float32 once. p, m and v are updated in place; g is not written.
+// The factors are computed in float64 and rounded to float32 once; the additions to m and v are fused with the product before them.
+// So the bits are those of PyTorch's vectorised loops on x86-64. p, m and v are updated in place; g is not written.
 // It panics if the lengths differ or step < 1.
 func AdamW(p, g, m, v []float32, c AdamWConfig, step int) {
 	mustMatch3("AdamW", len(p), len(g), len(m))
@@ -26,23 +27,35 @@ func AdamW(p, g, m, v []float32, c AdamWConfig, step int) {
 	if step < 1 {
 		panic(fmt.Sprintf("kernel: AdamW: step %d, want a count from 1", step))
 	}
+	f := c.factors(step)
+	adamW(p, g, m, v, &f)
+}
+
+// factors returns the numbers of one step.
+func (c AdamWConfig) factors(step int) adamWFactors {
 	correction1 := 1 - math.Pow(c.Beta1, float64(step))
 	correction2 := 1 - math.Pow(c.Beta2, float64(step))
-	adamW(p, g, m, v, &adamWFactors{
+	weight, from := float32(1-c.Beta1), float32(1)
+	if weight >= 0.5 {
+		weight, from = weight-1, -1
+	}
+	return adamWFactors{
 		decay:      float32(1 - c.LR*c.WeightDecay),
-		oneBeta1:   float32(1 - c.Beta1),
+		weight:     weight,
+		from:       from,
 		beta2:      float32(c.Beta2),
 		oneBeta2:   float32(1 - c.Beta2),
 		correction: float32(math.Sqrt(correction2)),
 		eps:        float32(c.Eps),
 		size:       float32(-c.LR / correction1),
-	})
+	}
 }
 
-// adamWFactors are the numbers that are the same for all elements. The assembly reads them by their order.
+// adamWFactors are the numbers that are the same for all elements.
 type adamWFactors struct {
 	decay      float32 // 1 - lr·weight decay
-	oneBeta1   float32 // 1 - beta1
+	weight     float32 // of g - m in the new m, counted from m or from g
+	from       float32 // 1 if from m, -1 if from g
 	beta2      float32
 	oneBeta2   float32 // 1 - beta2
 	correction float32 // √(1 - beta2^step)

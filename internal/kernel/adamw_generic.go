@@ -2,13 +2,18 @@ package kernel
 
 import "math"
 
+// adamWGeneric has fused multiply-adds in float64, where the product of two float32 is exact. (The sum is rounded twice, which
+// differs from a fused operation in one of 2^29 cases.)
 func adamWGeneric(p, g, m, v []float32, f *adamWFactors) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
 	for i := range p {
-		mi := m[i] + float32(f.oneBeta1*(g[i]-m[i]))
-		vi := float32(v[i]*f.beta2) + float32(float32(f.oneBeta2*g[i])*g[i])
-		denom := float32(math.Sqrt(float64(vi)))/f.correction + f.eps
-		m[i], v[i] = mi, vi
-		p[i] = float32(p[i]*f.decay) + f.size*mi/denom
+		from := m[i]
+		if f.from < 0 {
+			from = g[i]
+		}
+		m[i] = float32(float64(f.weight)*float64(g[i]-m[i]) + float64(from))
+		v[i] = float32(float64(f.oneBeta2*g[i])*float64(g[i]) + float64(float32(v[i]*f.beta2)))
+		denom := float32(math.Sqrt(float64(v[i])))/f.correction + f.eps
+		p[i] = float32(p[i]*f.decay) + f.size*m[i]/denom
 	}
 }

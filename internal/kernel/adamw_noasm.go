@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func adamW(p, g, m, v []float32, f *adamWFactors) {

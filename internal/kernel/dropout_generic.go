@@ -24,8 +24,10 @@ func dropoutAddGeneric(dst, x []float32, m mask, first int) {
 		if i == 0 || c&3 == 0 {
 			words = m.words(c >> 2)
 		}
+		var kept float32
 		if words[c&3] >= m.threshold {
-			dst[i] += float32(x[i] * m.scale) // rounded twice, as Dropout followed by AddTo
+			kept = x[i] * m.scale
 		}
+		dst[i] += float32(kept) // the conversion keeps the product rounded, as Dropout followed by AddTo has it
 	}
 }

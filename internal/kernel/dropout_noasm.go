@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func dropout(dst, x []float32, m mask, first int) {

@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func centredSquares(x []float32, mean float32) float32 {

@@ -15,6 +15,9 @@ func Softmax(row []float32, scale float32) (lse float32) {
 		top = max(top, maxScaled(block[:min(len(block), maxCall)], scale))
 	}
 	if math.IsInf(float64(top), -1) {
+		top = maxScaledGeneric(row, scale) // for NaN, which the assembly passes over
+	}
+	if math.IsInf(float64(top), -1) {
 		clear(row)
 		return top
 	}

@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func maxScaled(x []float32, scale float32) float32 {

@@ -1,0 +1,17 @@
+//go:build !purego
+
+package kernel
+
+//go:generate go -C asm run ./vector -family adamw -out ../adamw_amd64.s -stubs ../adamw_stubs_amd64.go -pkg kernel
+
+func adamW(p, g, m, v []float32, f *adamWFactors) {
+	if !hasAVX2 {
+		adamWGeneric(p, g, m, v, f)
+		return
+	}
+	for len(p) > 0 {
+		n := min(len(p), maxCall)
+		adamWAVX2(&p[0], &g[0], &m[0], &v[0], n, f.decay, f.weight, f.from, f.beta2, f.oneBeta2, f.correction, f.eps, f.size)
+		p, g, m, v = p[n:], g[n:], m[n:], v[n:]
+	}
+}

@@ -1,0 +1,33 @@
+// Command vector writes the AVX2 assembly of internal/kernel's functions on slices, one family a run:
+//
+//	go run ./vector -family activation -out ../activation_amd64.s -stubs ../activation_stubs_amd64.go -pkg kernel
+//
+// Run it by go generate in internal/kernel.
+package main
+
+import (
+	"flag"
+	"log"
+
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, dropout, adamw or widen")
+	flag.Parse()
+	write, ok := map[string]func(){
+		"vector":     vector,
+		"activation": activation,
+		"norm":       norm,
+		"softmax":    softmax,
+		"dropout":    dropout,
+		"adamw":      adamW,
+		"widen":      widen,
+	}[*family]
+	if !ok {
+		log.Fatalf("vector: no family %q", *family)
+	}
+	ConstraintExpr("!purego")
+	write()
+	Generate()
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func softmax() {
+	var sums []VecVirtual
+	var s, top, low VecVirtual
+	lowest := func() Mem { return dwords("minusInf", 0xff800000) }
+
+	routine{
+		name: "maxScaledAVX2", doc: "returns the largest scale·x[i] of n elements, -Inf if n is 0. NaN is passed over.",
+		streams: []stream{in("x")}, scalars: []string{"scale"}, results: "float32", unroll: 4,
+		prepare: func(scalars []VecVirtual) {
+			s = scalars[0]
+			sums = vecs{register(lowest()), register(lowest()), register(lowest()), register(lowest())}
+		},
+		body: func(k int, x []VecVirtual, mask Op) []VecVirtual {
+			VMULPS(s, x[0], x[0])
+			if mask != nil {
+				none := register(lowest())
+				VBLENDVPS(mask, x[0], none, x[0])
+			}
+			VMAXPS(sums[k], x[0], sums[k])
+			return nil
+		},
+		finish: func() {
+			total := foldLanes(fold(sums, maxPS), maxPS)
+			VMOVSS(total.AsX(), address(ReturnIndex(0)))
+		},
+	}.write()
+
+	routine{
+		name: "expSumAVX2", doc: "is x[i] = e^(scale·x[i] - top) for n elements, and returns their sum. What is below the normal range becomes 0.",
+		streams: []stream{inout("x")}, scalars: []string{"scale", "top"}, results: "float32", unroll: 2,
+		prepare: func(scalars []VecVirtual) {
+			s, top, low, sums = scalars[0], scalars[1], register(float("softmaxLow", -88)), zeros(2)
+		},
+		body: func(k int, x []VecVirtual, mask Op) []VecVirtual {
+			VFMSUB213PS(top, s, x[0])
+			keepNaNMax(x[0], low)
+			e := expNormal(x[0], nil)
+			if mask != nil {
+				VANDPS(mask, e, e)
+			}
+			VADDPS(e, sums[k], sums[k])
+			return vecs{e}
+		},
+		finish: func() {
+			total := foldLanes(fold(sums, addPS), addPS)
+			VMOVSS(total.AsX(), address(ReturnIndex(0)))
+		},
+	}.write()
+
+	var dot VecVirtual
+	routine{
+		name: "softmaxBackwardAVX2", doc: "is dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
+		streams: []stream{out("dx"), in("dp"), in("p")}, scalars: []string{"scale", "dot"}, unroll: 2,
+		prepare: func(scalars []VecVirtual) { s, dot = scalars[0], scalars[1] },
+		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
+			VSUBPS(dot, x[0], x[0])
+			VMULPS(s, x[1], x[1])
+			VMULPS(x[1], x[0], x[0])
+			return vecs{x[0]}
+		},
+	}.write()
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// widen writes the conversions from and to 16 bits. They take multiples of 16 elements: 16-bit numbers cannot be loaded under a mask.
+func widen() {
+	convert("widenF16AVX2", "func(dst *float32, src *uint16, n int)", "is dst[i] = src[i] for n binary16 numbers, n a multiple of 16.",
+		func(dst, src Register) {
+			for k := range 2 {
+				v := YMM()
+				VCVTPH2PS(Mem{Base: src, Disp: 16 * k}, v)
+				VMOVUPS(v, Mem{Base: dst, Disp: width * k})
+			}
+		}, 64, 32)
+	convert("widenBF16AVX2", "func(dst *float32, src *uint16, n int)", "is dst[i] = src[i] for n bfloat16 numbers, n a multiple of 16.",
+		func(dst, src Register) {
+			for k := range 2 {
+				v := YMM()
+				VPMOVZXWD(Mem{Base: src, Disp: 16 * k}, v)
+				VPSLLD(Imm(16), v, v)
+				VMOVUPS(v, Mem{Base: dst, Disp: width * k})
+			}
+		}, 64, 32)
+	convert("narrowF16AVX2", "func(dst *uint16, src *float32, n int)", "rounds n numbers to binary16, n a multiple of 16.",
+		func(dst, src Register) {
+			for k := range 2 {
+				v := YMM()
+				VMOVUPS(Mem{Base: src, Disp: width * k}, v)
+				VCVTPS2PH(Imm(0), v, Mem{Base: dst, Disp: 16 * k}) // 0: to nearest, ties to even
+			}
+		}, 32, 64)
+	convert("narrowBF16AVX2", "func(dst *uint16, src *float32, n int)", "rounds n numbers to bfloat16, n a multiple of 16.",
+		func(dst, src Register) {
+			low, high := narrowed(Mem{Base: src}), narrowed(Mem{Base: src, Disp: width})
+			VPACKUSDW(high, low, low)
+			VPERMQ(Imm(0xd8), low, low) // the pack works within halves: 0 2 1 3
+			VMOVDQU(low, Mem{Base: dst})
+		}, 32, 64)
+}
+
+// narrowed returns the upper halves of eight numbers, rounded, in 32-bit lanes.
+func narrowed(at Mem) VecVirtual {
+	v, odd, unordered, quiet := YMM(), YMM(), YMM(), YMM()
+	VMOVUPS(at, v)
+	const isNaN = 3
+	VCMPPS(Imm(isNaN), v, v, unordered)
+	VPSRLD(Imm(16), v, odd)
+	VPOR(dwords("quiet", 0x40), odd, quiet)
+	VPAND(dwords("lowest", 1), odd, odd)
+	VPADDD(dwords("almostHalf", 0x7fff), odd, odd)
+	VPADDD(odd, v, v)
+	VPSRLD(Imm(16), v, v)
+	VBLENDVPS(unordered, quiet, v, v)
+	return v
+}
+
+// convert writes a loop over 16 elements a turn.
+func convert(name, signature, doc string, turn func(dst, src Register), dstBytes, srcBytes uint64) {
+	TEXT(name, attr.NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("turn")
+	CMPQ(n, Imm(16))
+	JL(LabelRef("done"))
+	turn(dst, src)
+	ADDQ(Imm(dstBytes), dst)
+	ADDQ(Imm(srcBytes), src)
+	SUBQ(Imm(16), n)
+	JMP(LabelRef("turn"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}

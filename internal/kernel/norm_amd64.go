@@ -1,0 +1,66 @@
+//go:build !purego
+
+package kernel
+
+import "unsafe"
+
+//go:generate go -C asm run ./vector -family norm -out ../norm_amd64.s -stubs ../norm_stubs_amd64.go -pkg kernel
+
+// The sums are given at most maxCall elements.
+
+func centredSquares(x []float32, mean float32) float32 {
+	if !hasAVX2 {
+		return centredSquaresGeneric(x, mean)
+	}
+	return centredSquaresAVX2(unsafe.SliceData(x), len(x), mean)
+}
+
+func gradientSums(dy, xhat, gamma []float32) (g, gx float32) {
+	if !hasAVX2 {
+		return gradientSumsGeneric(dy, xhat, gamma)
+	}
+	return gradientSumsAVX2(unsafe.SliceData(dy), unsafe.SliceData(xhat), unsafe.SliceData(gamma), len(dy))
+}
+
+// normalize is given at least one element.
+func normalize(y, xhat, x, gamma, beta []float32, mean, rstd float32) {
+	if !hasAVX2 {
+		normalizeGeneric(y, xhat, x, gamma, beta, mean, rstd)
+		return
+	}
+	for i := 0; i < len(x); i += maxCall {
+		n := min(len(x)-i, maxCall)
+		switch {
+		case y == nil && xhat != nil:
+			standardizeAVX2(&xhat[i], &x[i], n, mean, rstd)
+		case y != nil && xhat == nil:
+			normalizeAVX2(&y[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
+		case y != nil && xhat != nil:
+			normalizeBothAVX2(&y[i], &xhat[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
+		}
+	}
+}
+
+func normalizeBackward(dx, dy, xhat, gamma []float32, rstd, meanG, meanGX float32) {
+	if !hasAVX2 {
+		normalizeBackwardGeneric(dx, dy, xhat, gamma, rstd, meanG, meanGX)
+		return
+	}
+	for len(dx) > 0 {
+		n := min(len(dx), maxCall)
+		normalizeBackwardAVX2(&dx[0], &dy[0], &xhat[0], &gamma[0], n, rstd, meanG, meanGX)
+		dx, dy, xhat, gamma = dx[n:], dy[n:], xhat[n:], gamma[n:]
+	}
+}
+
+func normalizeParams(dgamma, dbeta, dy, xhat []float32) {
+	if !hasAVX2 {
+		normalizeParamsGeneric(dgamma, dbeta, dy, xhat)
+		return
+	}
+	for len(dgamma) > 0 {
+		n := min(len(dgamma), maxCall)
+		normalizeParamsAVX2(&dgamma[0], &dbeta[0], &dy[0], &xhat[0], n)
+		dgamma, dbeta, dy, xhat = dgamma[n:], dbeta[n:], dy[n:], xhat[n:]
+	}
+}

@@ -1,0 +1,35 @@
+//go:build !purego
+
+package kernel
+
+import "unsafe"
+
+//go:generate go -C asm run ./vector -family softmax -out ../softmax_amd64.s -stubs ../softmax_stubs_amd64.go -pkg kernel
+
+// The first two functions are given at most maxCall elements.
+
+func maxScaled(x []float32, scale float32) float32 {
+	if !hasAVX2 {
+		return maxScaledGeneric(x, scale)
+	}
+	return maxScaledAVX2(unsafe.SliceData(x), len(x), scale)
+}
+
+func expSum(x []float32, scale, top float32) float32 {
+	if !hasAVX2 {
+		return expSumGeneric(x, scale, top)
+	}
+	return expSumAVX2(unsafe.SliceData(x), len(x), scale, top)
+}
+
+func softmaxBackward(dx, dp, p []float32, scale, dot float32) {
+	if !hasAVX2 {
+		softmaxBackwardGeneric(dx, dp, p, scale, dot)
+		return
+	}
+	for len(dx) > 0 {
+		n := min(len(dx), maxCall)
+		softmaxBackwardAVX2(&dx[0], &dp[0], &p[0], n, scale, dot)
+		dx, dp, p = dx[n:], dp[n:], p[n:]
+	}
+}

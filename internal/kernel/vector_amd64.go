@@ -1,0 +1,85 @@
+//go:build !purego
+
+package kernel
+
+import "unsafe"
+
+//go:generate go -C asm run ./vector -family vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg kernel
+
+func add(dst, a, b []float32) {
+	if !hasAVX2 {
+		addGeneric(dst, a, b)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		addAVX2(&dst[0], &a[0], &b[0], n)
+		dst, a, b = dst[n:], a[n:], b[n:]
+	}
+}
+
+func addScaled(dst, x []float32, s float32) {
+	if !hasAVX2 {
+		addScaledGeneric(dst, x, s)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		addScaledAVX2(&dst[0], &x[0], n, s)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func scale(dst, x []float32, s float32) {
+	if !hasAVX2 {
+		scaleGeneric(dst, x, s)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		scaleAVX2(&dst[0], &x[0], n, s)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func mul(dst, a, b []float32) {
+	if !hasAVX2 {
+		mulGeneric(dst, a, b)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		mulAVX2(&dst[0], &a[0], &b[0], n)
+		dst, a, b = dst[n:], a[n:], b[n:]
+	}
+}
+
+// The reductions are given at most maxCall elements.
+
+func dot(a, b []float32) float32 {
+	if !hasAVX2 {
+		return dotGeneric(a, b)
+	}
+	return dotAVX2(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+}
+
+func sum(x []float32) float32 {
+	if !hasAVX2 {
+		return sumGeneric(x)
+	}
+	return sumAVX2(unsafe.SliceData(x), len(x))
+}
+
+func sumSquares(x []float32) float64 {
+	if !hasAVX2 {
+		return sumSquaresGeneric(x)
+	}
+	return sumSquaresAVX2(unsafe.SliceData(x), len(x))
+}
+
+func firstNonFinite(x []float32) int {
+	if hasAVX2 && maxMagnitudeAVX2(unsafe.SliceData(x), len(x)) < expMask32 {
+		return -1
+	}
+	return firstNonFiniteGeneric(x)
+}
