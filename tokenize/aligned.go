@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"iter"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -13,9 +14,9 @@ type aligned struct {
 	pos  []int32
 }
 
-// reset empties a and keeps its memory.
-func (a *aligned) reset() {
-	a.text, a.pos = a.text[:0], a.pos[:0]
+// reset empties a and makes room for n bytes.
+func (a *aligned) reset(n int) {
+	a.text, a.pos = slices.Grow(a.text[:0], n), slices.Grow(a.pos[:0], n)
 }
 
 // add appends r, made from code point pos of the source.
@@ -36,7 +37,7 @@ func (a *aligned) add(r rune, pos int32) {
 // that is not UTF-8 counts as one code point, U+FFFD. It returns the number of
 // the code point after s.
 func (a *aligned) load(s string, first int32) int32 {
-	a.reset()
+	a.reset(len(s))
 	for _, r := range s {
 		a.add(r, first)
 		first++

@@ -22,12 +22,12 @@ type buffers struct {
 
 // other returns the text buffer that is not a, emptied.
 func (b *buffers) other(a *aligned) *aligned {
-	if a == &b.a {
-		b.b.reset()
-		return &b.b
+	o := &b.a
+	if a == o {
+		o = &b.b
 	}
-	b.a.reset()
-	return &b.a
+	o.reset(len(a.text))
+	return o
 }
 
 // sequence applies normalizers one after another.

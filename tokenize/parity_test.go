@@ -39,7 +39,7 @@ type fixtures struct {
 	}
 }
 
-func loadFixtures(t *testing.T) (f fixtures, texts []string) {
+func loadFixtures(t testing.TB) (f fixtures, texts []string) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/cases.json")
 	if err != nil {
@@ -132,7 +132,7 @@ func pointText(p int) string {
 	return c + " a" + c + "b " + c + c
 }
 
-func encodeAll(t *testing.T, tok *Tokenizer, text string) Encoding {
+func encodeAll(t testing.TB, tok *Tokenizer, text string) Encoding {
 	e, err := tok.Encode(text, Options{Offsets: true, Words: true})
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func pack(b []byte, result any) []byte {
 }
 
 // loadPatched loads a tokenizer.json with some fields replaced.
-func loadPatched(t *testing.T, file string, patch map[string]any) *Tokenizer {
+func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 	t.Helper()
 	raw, err := os.ReadFile(file)
 	if err != nil {
