@@ -139,8 +139,8 @@ func compare(got, want []float32, rtol, atol float64) string {
 		failures, len(got), rtol, atol, worst, got[worst], want[worst], math.Abs(float64(got[worst])-float64(want[worst])), excess)
 }
 
-// RelFrobenius returns ‖got − want‖ / ‖want‖ in the Frobenius norm: 0 if both are equal, +Inf if only want is all zero. It panics if
-// the lengths differ.
+// RelFrobenius returns ‖got − want‖ / ‖want‖ in the Frobenius norm: 0 if both are equal, +Inf if only want is all zero or there is a NaN
+// or an infinity. It panics if the lengths differ.
 func RelFrobenius(got, want []float32) float64 {
 	checkLen(got, want)
 	var difference, norm float64
@@ -152,7 +152,8 @@ func RelFrobenius(got, want []float32) float64 {
 	return ratio(math.Sqrt(difference), math.Sqrt(norm))
 }
 
-// MaxRel returns max|got − want| / max|want|: 0 if both are equal, +Inf if only want is all zero. It panics if the lengths differ.
+// MaxRel returns max|got − want| / max|want|: 0 if both are equal, +Inf if only want is all zero or there is a NaN or an infinity.
+// It panics if the lengths differ.
 func MaxRel(got, want []float32) float64 {
 	checkLen(got, want)
 	var difference, largest float64
@@ -163,11 +164,15 @@ func MaxRel(got, want []float32) float64 {
 	return ratio(difference, largest)
 }
 
+// ratio returns +Inf in place of NaN, which every "greater than the bound" would let pass.
 func ratio(difference, size float64) float64 {
 	if difference == 0 {
 		return 0
 	}
-	return difference / size
+	if r := difference / size; !math.IsNaN(r) {
+		return r
+	}
+	return math.Inf(1)
 }
 
 func checkLen(got, want []float32) {
