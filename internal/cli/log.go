@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/spalora/spalora/train"
+)
+
+// LogFlags choose what a command tells on standard error, and how.
+type LogFlags struct {
+	Format string
+	Quiet  bool
+}
+
+// Add defines the flags.
+func (l *LogFlags) Add(fs *pflag.FlagSet) {
+	fs.StringVar(&l.Format, "log-format", "text", "text or json: how messages on standard error look")
+	fs.BoolVar(&l.Quiet, "quiet", false, "only warnings and errors on standard error")
+}
+
+// Console is a command's standard error: log lines, and under them a progress bar if it is a terminal.
+type Console struct {
+	Log   zerolog.Logger
+	env   Env
+	quiet bool
+	json  bool
+
+	mu   sync.Mutex
+	bars *mpb.Progress // nil: none now
+	bar  *mpb.Bar
+	last time.Time // of the last plain line
+	tail string    // what stands right of the bar
+
+	began time.Time // of the run in this process
+	done  int       // steps that an earlier process did
+}
+
+// NewConsole opens the console that the flags ask for.
+func NewConsole(env Env, l LogFlags) (*Console, error) {
+	c := &Console{env: env, quiet: l.Quiet}
+	switch l.Format {
+	case "json":
+		c.json = true
+		c.Log = zerolog.New(c).With().Timestamp().Logger()
+	case "text":
+		c.Log = zerolog.New(zerolog.ConsoleWriter{Out: c, NoColor: !env.Terminal, PartsExclude: []string{zerolog.TimestampFieldName}, FormatLevel: level})
+	default:
+		return nil, UsageError(fmt.Errorf("--log-format is %q; want text or json", l.Format))
+	}
+	if l.Quiet {
+		c.Log = c.Log.Level(zerolog.WarnLevel)
+	}
+	return c, nil
+}
+
+// level prints nothing for plain information.
+func level(l any) string {
+	if l == zerolog.LevelInfoValue {
+		return ""
+	}
+	return strings.ToUpper(fmt.Sprint(l)) + ":"
+}
+
+// Write prints above the progress bar.
+func (c *Console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	bars := c.bars
+	c.mu.Unlock()
+	if bars != nil {
+		return bars.Write(p)
+	}
+	if !c.json {
+		trimmed := strings.TrimLeft(string(p), " ")
+		if _, err := io.WriteString(c.env.Err, trimmed); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return c.env.Err.Write(p)
+}
+
+// Start begins the progress of a run.
+func (c *Console) Start(p train.Plan) {
+	c.Log.Info().Msgf("%d steps (%d an epoch) over %d rows, %d tokens an epoch", p.Steps, p.StepsPerEpoch, p.Rows, p.Tokens)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.began, c.done = time.Now(), p.Done
+	if !c.env.Terminal || c.quiet || c.json {
+		return
+	}
+	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond))
+	c.bar = c.bars.AddBar(int64(p.Steps),
+		mpb.PrependDecorators(decor.CountersNoUnit("step %d/%d ")),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { c.mu.Lock(); defer c.mu.Unlock(); return c.tail })))
+	c.bar.SetCurrent(int64(p.Done))
+}
+
+// Step shows a step: on the bar, or as a line every few seconds.
+func (c *Console) Step(s train.StepInfo) {
+	c.mu.Lock()
+	left := eta(time.Since(c.began), s.Step-c.done, s.Steps-s.Step)
+	c.mu.Unlock()
+	tail := fmt.Sprintf("epoch %.2f loss %.4f lr %.2e %.0f tokens/s ETA %v", s.Epoch, s.Loss, s.LearningRate, s.TokensPerSecond, left)
+	c.mu.Lock()
+	c.tail = tail
+	bar := c.bar
+	now := time.Now()
+	due := now.Sub(c.last) >= 5*time.Second || s.Step == s.Steps
+	if bar == nil && due {
+		c.last = now
+	}
+	c.mu.Unlock()
+	if bar != nil {
+		bar.SetCurrent(int64(s.Step))
+	} else if due {
+		c.Log.Info().Msgf("step %d/%d %s", s.Step, s.Steps, tail)
+	}
+}
+
+// eta estimates the time for the steps that are left from the time that those done took.
+func eta(spent time.Duration, done, left int) time.Duration {
+	return (spent * time.Duration(left) / time.Duration(max(done, 1))).Round(time.Second)
+}
+
+// Evaluation shows the outcome of an evaluation.
+func (c *Console) Evaluation(e train.Evaluation) {
+	c.Log.Info().Msgf("step %d evaluation: %s", e.Step, MetricsText(e.Metrics))
+}
+
+// Stop ends the progress.
+func (c *Console) Stop() {
+	c.mu.Lock()
+	bars, bar := c.bars, c.bar
+	c.bars, c.bar = nil, nil
+	c.mu.Unlock()
+	if bars == nil {
+		return
+	}
+	if !bar.Completed() {
+		bar.Abort(false)
+	}
+	bars.Wait()
+}
+
+// MetricsText prints metrics on one line.
+func MetricsText(m train.Metrics) string {
+	var parts []string
+	for _, v := range m.Values {
+		parts = append(parts, fmt.Sprintf("%s %.4f", v.Name, v.Value))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// Base is an opened checkpoint with its tokenizer.
+type Base struct {
+	Name      string // as the adapter's config names it
+	Source    *checkpoint.Source
+	Tokenizer *tokenize.Tokenizer
+	Info      models.Info
+}
+
+// OpenBase opens the checkpoint in dir, or the embedded one if dir is empty.
+func OpenBase(dir string) (*Base, error) {
+	b := &Base{Name: dir}
+	var err error
+	if dir == "" {
+		b.Name = embedded.MiniLMName
+		b.Source, err = checkpoint.FromBytes(embedded.MiniLM())
+	} else {
+		b.Source, err = checkpoint.Open(dir)
+	}
+	if err != nil {
+		return nil, InputError(err)
+	}
+	if b.Info, err = models.ReadInfo(b.Source); err != nil {
+		return nil, InputError(errors.Join(err, b.Close()))
+	}
+	if b.Tokenizer, err = tokenize.Load(b.Source.File); err != nil {
+		return nil, InputError(errors.Join(err, b.Close()))
+	}
+	return b, nil
+}
+
+// Close closes the checkpoint; models opened from it must not be used afterwards.
+func (b *Base) Close() error { return b.Source.Close() }
+
+// Fingerprint tells checkpoints apart: a hash of config.json, of all tensors' names, types and shapes, and of the first
+// values of each.
+func (b *Base) Fingerprint() string {
+	h := sha256.New()
+	h.Write(b.Source.Config())
+	for _, name := range b.Source.Names() {
+		t, _ := b.Source.Tensor(name)
+		fmt.Fprintf(h, "%s %s %v\n", name, t.DType, t.Shape)
+		h.Write(t.Data[:min(len(t.Data), 4096)])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// SequenceClassifier opens the checkpoint's model with a head for so many labels and logs what was made fresh or left out.
+func (b *Base) SequenceClassifier(labels int, seed uint64, log zerolog.Logger) (models.SequenceClassifier, checkpoint.Report, error) {
+	m, report, err := models.OpenSequenceClassifier(b.Source, labels, seed)
+	if err != nil {
+		return nil, report, InputError(err)
+	}
+	for _, line := range strings.Split(report.String(), "\n")[1:] {
+		log.Info().Msg(line)
+	}
+	types := map[string]bool{}
+	for _, w := range nn.Weights(m) {
+		types[w.Weight.Type.String()] = true
+	}
+	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(m)).Str("stored_as", strings.Join(sorted(types), ",")).Msgf("model %s", b.Name)
+	return m, report, nil
+}
+
+func sorted(set map[string]bool) []string {
+	var list []string
+	for k := range set {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// LabelsName is the file of an adapter that names its classes.
+const LabelsName = "labels.json"
+
+// ReadLabels reads the classes that were saved with an adapter, or returns nil if there are none, as in PEFT's adapters.
+func ReadLabels(adapter string) (*data.Labels, error) {
+	path := filepath.Join(adapter, LabelsName)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, InputError(err)
+	}
+	l, err := data.DecodeLabels(text, path)
+	return l, InputError(err)
+}
+
+// LoadAdapter opens the adapter in dir for a model and logs what it ignores.
+func LoadAdapter(dir string, m models.SequenceClassifier, log zerolog.Logger) (*lora.Set, error) {
+	set, warnings, err := lora.Load(dir, m)
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	if err != nil {
+		return nil, InputError(err)
+	}
+	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", dir, set.Config().R, set.Config().Alpha, set.Config().TargetModules)
+	return set, nil
+}
+
+// NewPool starts the workers that --threads asks for.
+func NewPool(threads int) (*op.Pool, error) {
+	if threads < 0 {
+		return nil, UsageError(fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads))
+	}
+	return op.NewPool(threads), nil
+}
