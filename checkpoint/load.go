@@ -187,7 +187,7 @@ func (l *loading) target(name string, names map[string]bool) (string, bool) {
 		return "", false
 	}
 	if bare, ok := strings.CutPrefix(name, l.opts.Prefix); ok {
-		return bare, names[bare]
+		return bare, names[bare] && !strings.HasPrefix(bare, l.opts.Prefix)
 	}
 	return l.opts.Prefix + name, names[l.opts.Prefix+name]
 }
