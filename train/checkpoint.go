@@ -138,7 +138,7 @@ func replaceDir(disk files.FS, temp, path string) error {
 			return err
 		}
 		if err := disk.Rename(temp, path); err != nil {
-			return errors.Join(err, disk.Rename(old, path))
+			return also(err, disk.Rename(old, path))
 		}
 	} else if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -42,7 +41,7 @@ func openLog(dir string, keep int64) (*metricsLog, error) {
 		l.mark.Bytes, err = io.Copy(l.sum, f)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("train: %s: %w", path, errors.Join(err, f.Close()))
+		return nil, fmt.Errorf("train: %s: %w", path, also(err, f.Close()))
 	}
 	return l, nil
 }

@@ -15,15 +15,16 @@ type Plan struct {
 
 // StepInfo is what is known after a step.
 type StepInfo struct {
-	Step            int     // its number, from 1
-	Steps           int     // of the whole run
-	Epoch           float64 // epochs done
-	Loss            float64 // mean per target of this step
-	GradNorm        float64 // global norm before clipping
-	LearningRate    float64 // that this step used
-	Tokens          int     // of this step
-	TokensPerSecond float64 // of this step
-	Elapsed         time.Duration
+	Step            int           // its number, from 1
+	Steps           int           // of the whole run
+	Epoch           float64       // epochs done
+	Loss            float64       // mean per target of this step
+	GradNorm        float64       // global norm before clipping
+	LearningRate    float64       // that this step used
+	Tokens          int           // of this step
+	TokensPerSecond float64       // of this step
+	StepsDone       int           // by this call of Run: without those before it was resumed
+	Elapsed         time.Duration // since this call of Run began
 }
 
 // Evaluation is one evaluation of the eval split.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,16 +121,24 @@ func (r *run) finish(ctx context.Context, cause error) (Report, error) {
 	default:
 		reason, err = Failed, cause
 		if r.state.Step > 0 {
-			err = errors.Join(cause, r.saveAdapters())
+			err = also(cause, r.saveAdapters())
 		}
 	}
 	r.opt.clearGradients()
 	report := r.report(reason)
-	return report, errors.Join(err, r.close())
+	return report, also(err, r.close())
 }
 
-func (r *run) close() error { return errors.Join(r.log.close(), r.tape.Close()) }
+func (r *run) close() error { return also(r.log.close(), r.tape.Close()) }
 
 func (r *run) elapsed() time.Duration {
 	return time.Duration(r.before*float64(time.Second)) + time.Since(r.started)
+}
+
+// also returns both errors as one line, or the one that there is.
+func also(err, more error) error {
+	if err == nil || more == nil {
+		return cmp.Or(err, more)
+	}
+	return fmt.Errorf("%w; %w", err, more)
 }

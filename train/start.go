@@ -39,7 +39,7 @@ func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
 		}
 	}
 	if err := r.prepareOutput(); err != nil {
-		return nil, errors.Join(err, r.log.close())
+		return nil, also(err, r.log.close())
 	}
 	r.tape = op.NewTape(cfg.Pool)
 	return r, nil

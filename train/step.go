@@ -52,7 +52,7 @@ func (r *run) step(ctx context.Context, f *feed) error {
 	r.spoilt = false
 	took := max(time.Since(started), time.Nanosecond).Seconds()
 	info.TokensPerSecond = float64(w.tokens) / took
-	info.Elapsed = r.elapsed()
+	info.StepsDone, info.Elapsed = number-r.plan.Done, time.Since(r.started)
 	r.advance(w, info, took)
 	if err := r.log.step(info); err != nil {
 		return err
