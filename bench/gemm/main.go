@@ -31,9 +31,10 @@ type request struct {
 	Repeats int    `json:"repeats"`
 }
 
-// answer gives the seconds of each run.
+// answer gives the time of each run, on the clock and of all processors together.
 type answer struct {
-	Seconds []float64 `json:"seconds"`
+	Seconds    []float64 `json:"seconds"`
+	CPUSeconds []float64 `json:"cpu_seconds"`
 }
 
 // figure is one line of the report.
@@ -60,11 +61,12 @@ func main() {
 	runtime.GOMAXPROCS(*threads)
 	pool := kernel.NewPool(*threads)
 	defer pool.Close()
+	arena := new(kernel.Arena)
 	var err error
 	if *serve {
-		err = answerAll(os.Stdin, os.Stdout, pool)
+		err = answerAll(os.Stdin, os.Stdout, pool, arena)
 	} else {
-		err = reportAll(os.Stdout, pool, *repeats, *only)
+		err = reportAll(os.Stdout, pool, arena, *repeats, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gemm:", err)
@@ -72,7 +74,7 @@ func main() {
 	}
 }
 
-func answerAll(r io.Reader, w io.Writer, pool *kernel.Pool) error {
+func answerAll(r io.Reader, w io.Writer, pool *kernel.Pool, arena *kernel.Arena) error {
 	out := json.NewEncoder(w)
 	var last request
 	var run func()
@@ -83,32 +85,32 @@ func answerAll(r io.Reader, w io.Writer, pool *kernel.Pool) error {
 		}
 		if run == nil || q != last {
 			var err error
-			if run, err = prepare(pool, q); err != nil {
+			if run, err = prepare(pool, arena, q); err != nil {
 				return err
 			}
 			run() // touches all memory once
 			last = q
 		}
-		if err := out.Encode(answer{measure(run, q.Repeats)}); err != nil {
+		if err := out.Encode(measure(run, q.Repeats)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func reportAll(w io.Writer, pool *kernel.Pool, repeats int, only string) error {
+func reportAll(w io.Writer, pool *kernel.Pool, arena *kernel.Arena, repeats int, only string) error {
 	all := report{GOARCH: runtime.GOARCH, Threads: pool.Workers(), Ceiling: ceiling()}
 	for _, q := range products() {
 		if only != "" && q.Op != only {
 			continue
 		}
 		q.Repeats = repeats
-		run, err := prepare(pool, q)
+		run, err := prepare(pool, arena, q)
 		if err != nil {
 			return err
 		}
 		run()
-		seconds := measure(run, repeats)
+		seconds := measure(run, repeats).Seconds
 		slices.Sort(seconds)
 		flops := 2e-9 * float64(q.M) * float64(q.N) * float64(q.K)
 		all.Figures = append(all.Figures, figure{q, flops / seconds[len(seconds)/2], flops / seconds[0]})
@@ -118,20 +120,21 @@ func reportAll(w io.Writer, pool *kernel.Pool, repeats int, only string) error {
 	return out.Encode(all)
 }
 
-// measure runs a product and returns seconds of a single run, several times over. Short products are run in batches.
-func measure(run func(), repeats int) []float64 {
+// measure times single runs, several times over. Short products are run in batches, and the time is divided.
+func measure(run func(), repeats int) answer {
 	start := time.Now()
 	run()
 	batch := int(200*time.Microsecond/(time.Since(start)+1)) + 1
-	seconds := make([]float64, repeats)
-	for i := range seconds {
-		start := time.Now()
+	var a answer
+	for range repeats {
+		start, cpuStart := time.Now(), processTime()
 		for range batch {
 			run()
 		}
-		seconds[i] = time.Since(start).Seconds() / float64(batch)
+		a.Seconds = append(a.Seconds, time.Since(start).Seconds()/float64(batch))
+		a.CPUSeconds = append(a.CPUSeconds, (processTime()-cpuStart).Seconds()/float64(batch))
 	}
-	return seconds
+	return a
 }
 
 // operands says for each kind of product whether A and B are stored transposed, and how far apart rows are if not dense: attention
@@ -153,7 +156,7 @@ var operands = map[string]struct {
 }
 
 // prepare makes operands and returns a function that runs the product once.
-func prepare(pool *kernel.Pool, q request) (func(), error) {
+func prepare(pool *kernel.Pool, arena *kernel.Arena, q request) (func(), error) {
 	o, ok := operands[q.Op]
 	if !ok {
 		return nil, fmt.Errorf("unknown product %q", q.Op)
@@ -162,24 +165,25 @@ func prepare(pool *kernel.Pool, q request) (func(), error) {
 	if o.alone {
 		pool = nil
 	}
+	arena.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	stride := max(q.N, o.strideTo)
-	dst := make([]float32, q.M*stride)
+	dst := arena.Alloc(q.M * stride)
 	terms := []kernel.Term{{
-		A: operand(rng, q.M, q.K, o.strideA, kernel.F32, o.transA),
-		B: operand(rng, q.K, q.N, o.strideB, kind, o.transB),
+		A: operand(arena, rng, q.M, q.K, o.strideA, kernel.F32, o.transA),
+		B: operand(arena, rng, q.K, q.N, o.strideB, kind, o.transB),
 		K: q.K,
 	}}
 	return func() { pool.MatMul(dst, stride, q.M, q.N, terms, kernel.Epilogue{}) }, nil
 }
 
-func operand(rng *rand.Rand, rows, cols, stride int, kind kernel.Type, trans bool) kernel.Mat {
+func operand(arena *kernel.Arena, rng *rand.Rand, rows, cols, stride int, kind kernel.Type, trans bool) kernel.Mat {
 	if trans {
 		rows, cols = cols, rows
 	}
 	m := kernel.Mat{Type: kind, Stride: max(cols, stride), Trans: trans}
 	if kind == kernel.F32 {
-		m.F32 = make([]float32, rows*m.Stride)
+		m.F32 = arena.Alloc(rows * m.Stride)
 		for i := range m.F32 {
 			m.F32[i] = rng.Float32() - 0.5
 		}

@@ -11,17 +11,21 @@ var archTiles = []alternative[tileKernels]{{"avx2", hasAVX2, tileKernels{multipl
 
 // The assembly reads the fields of a tile at these offsets.
 var (
-	_ [unsafe.Offsetof(tile{}.b)]byte       = [24]byte{}
-	_ [unsafe.Offsetof(tile{}.from)]byte    = [48]byte{}
-	_ [unsafe.Offsetof(tile{}.to)]byte      = [72]byte{}
-	_ [unsafe.Offsetof(tile{}.aRow)]byte    = [96]byte{}
-	_ [unsafe.Offsetof(tile{}.aCol)]byte    = [104]byte{}
-	_ [unsafe.Offsetof(tile{}.bRow)]byte    = [112]byte{}
-	_ [unsafe.Offsetof(tile{}.fromRow)]byte = [120]byte{}
-	_ [unsafe.Offsetof(tile{}.toRow)]byte   = [128]byte{}
-	_ [unsafe.Offsetof(tile{}.m)]byte       = [136]byte{}
-	_ [unsafe.Offsetof(tile{}.n)]byte       = [144]byte{}
-	_ [unsafe.Offsetof(tile{}.k)]byte       = [152]byte{}
+	_ [unsafe.Offsetof(tile{}.b)]byte          = [24]byte{}
+	_ [unsafe.Offsetof(tile{}.from)]byte       = [48]byte{}
+	_ [unsafe.Offsetof(tile{}.to)]byte         = [72]byte{}
+	_ [unsafe.Offsetof(tile{}.aRow)]byte       = [96]byte{}
+	_ [unsafe.Offsetof(tile{}.aCol)]byte       = [104]byte{}
+	_ [unsafe.Offsetof(tile{}.bRow)]byte       = [112]byte{}
+	_ [unsafe.Offsetof(tile{}.fromRow)]byte    = [120]byte{}
+	_ [unsafe.Offsetof(tile{}.toRow)]byte      = [128]byte{}
+	_ [unsafe.Offsetof(tile{}.m)]byte          = [136]byte{}
+	_ [unsafe.Offsetof(tile{}.n)]byte          = [144]byte{}
+	_ [unsafe.Offsetof(tile{}.k)]byte          = [152]byte{}
+	_ [unsafe.Offsetof(tile{}.ahead)]byte      = [160]byte{}
+	_ [unsafe.Offsetof(tile{}.aheadStep)]byte  = [168]byte{}
+	_ [unsafe.Offsetof(tile{}.aheadSkip)]byte  = [176]byte{}
+	_ [unsafe.Offsetof(tile{}.aheadTiles)]byte = [184]byte{}
 )
 
 // multiply16AVX2 computes a tile of 16 columns.

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // rectangle computes one task's part of dst.
 func (c *product) rectangle(task int, s *scratch) {
 	i0 := task / c.across * c.rows
@@ -53,11 +55,14 @@ func (c *product) block(s *scratch, r rect, term *Term, k0, k1 int, first bool) 
 	if packed {
 		s.b = grow(s.b, roundUp(r.j1-r.j0, panelCols)*t.k)
 	}
-	for i := r.i0; i < r.i1; i += blockM {
-		t.m = min(blockM, r.i1-i)
+	blocks := ceilDiv(r.i1-r.i0, blockM)
+	height := roundUp(ceilDiv(r.i1-r.i0, blocks), 6)
+	for i := r.i0; i < r.i1; i += height {
+		rows := min(height, r.i1-i)
+		t.m = rows
 		s.loadA(c.kernel, &term.A, i, k0)
 		for j := r.j0; j < r.j1; j += panelCols {
-			t.n = min(panelCols, r.j1-j)
+			t.m, t.n = rows, min(panelCols, r.j1-j)
 			if packed {
 				t.b, t.bRow = s.b[(j-r.j0)*t.k:], panelCols
 				if i == r.i0 {
@@ -75,10 +80,52 @@ func (c *product) block(s *scratch, r rect, term *Term, k0, k1 int, first bool) 
 			default:
 				t.from, t.fromRow = zeros[:], 0
 			}
+			t.ahead, t.aheadTiles = nil, 0
+			if next := j + panelCols; packed && i == r.i0 && next < r.j1 {
+				t.fetch(&term.B, k0, next)
+			} else if i+rows < r.i1 {
+				t.fetchA(&term.A, i+rows, min(i+rows+height, r.i1), k0, (j-r.j0)/panelCols)
+			} else if k1 < term.K {
+				t.fetchA(&term.A, r.i0, min(r.i0+height, r.i1), k1, (j-r.j0)/panelCols)
+			}
 			c.kernel.multiply(t)
 		}
 	}
 	*t = tile{}
+}
+
+// fetch arranges that the values of B that the panel from column j on will be packed from come into the cache.
+func (t *tile) fetch(b *Mat, k0, j int) {
+	size := b.Type.Size()
+	at := k0*b.Stride + j
+	t.aheadStep, t.aheadTiles = b.Stride*size, 4 // one stored row of the panel per step
+	if b.Trans {
+		at = j*b.Stride + k0
+		t.aheadStep, t.aheadTiles = 4*size, panelCols // along one stored row per tile
+		t.aheadSkip = (b.Stride - t.k/4*4) * size
+	}
+	if b.Type == F32 {
+		t.ahead = unsafe.Pointer(&b.F32[at])
+	} else {
+		t.ahead = unsafe.Pointer(&b.U16[at])
+	}
+}
+
+// fetchA arranges the same for rows [i0, i1) of A, one row per tile, during the panel of that number.
+func (t *tile) fetchA(a *Mat, i0, i1, k0, panel int) {
+	if a.Trans || a.Type != F32 {
+		return
+	}
+	tiles := ceilDiv(t.m, 6)
+	first := i0 + panel*tiles
+	t.aheadTiles = min(tiles, i1-first)
+	if t.aheadTiles <= 0 {
+		t.aheadTiles = 0
+		return
+	}
+	t.aheadStep = 16
+	t.aheadSkip = (a.Stride - t.k/4*4) * 4
+	t.ahead = unsafe.Pointer(&a.F32[first*a.Stride+k0])
 }
 
 // loadA points the tile at rows [i, i+m) and columns [k0, k0+k) of A, widened into scratch if they are stored as halves.

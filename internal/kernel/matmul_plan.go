@@ -3,12 +3,12 @@ package kernel
 import "sync"
 
 // Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with the running sums in
-// registers. A panel of blockK rows (16 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
+// registers. A panel of blockK rows (24 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
 const (
 	panelCols = 16  // columns of a packed panel: two vectors of 8
-	blockK    = 256 // summed dimension of a packed block
-	blockM    = 240 // rows of A per pass over a packed block; a multiple of the rows of a tile
-	blockN    = 512 // columns of a packed block
+	blockK    = 384 // summed dimension of a packed block
+	blockM    = 264 // rows of A per pass over a packed block; a multiple of the rows of a tile
+	blockN    = 1024 // columns of a packed block
 	smallWork = 1 << 18
 )
 

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // tile is one call of a version's inner loop: m×k of A times one panel, k×n, of B. Its fields are read by assembly.
 //
 //	to(i, j) = from(i, j) + Σ_k a(i, k)·b(k, j)
@@ -14,7 +16,12 @@ type tile struct {
 	bRow       int
 	fromRow    int
 	toRow      int
-	m, n, k    int // n <= panelCols
+	m, n, k    int // n <= panelCols; assembly counts m down
+
+	// What to fetch into the cache meanwhile: assembly touches the line at ahead after every 4 values of k and moves on by aheadStep bytes,
+	// at the end of each tile by aheadSkip more; after aheadTiles tiles it stays where it is.
+	ahead                            unsafe.Pointer
+	aheadStep, aheadSkip, aheadTiles int
 }
 
 // tileKernels is one version of what a product is made of.

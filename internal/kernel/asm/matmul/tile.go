@@ -11,19 +11,25 @@ import (
 
 // Offsets of the fields of kernel.tile. A slice begins with its pointer.
 const (
-	offA       = 0
-	offB       = 24
-	offFrom    = 48
-	offTo      = 72
-	offARow    = 96
-	offACol    = 104
-	offBRow    = 112
-	offFromRow = 120
-	offToRow   = 128
-	offM       = 136
-	offN       = 144
-	offK       = 152
+	offA          = 0
+	offB          = 24
+	offFrom       = 48
+	offTo         = 72
+	offARow       = 96
+	offACol       = 104
+	offBRow       = 112
+	offFromRow    = 120
+	offToRow      = 128
+	offM          = 136
+	offN          = 144
+	offK          = 152
+	offAhead      = 160
+	offAheadStep  = 168
+	offAheadSkip  = 176
+	offAheadTiles = 184
 )
+
+const unroll = 4 // steps of the summed dimension in one round of the loop
 
 // Registers of a tile. Pointers walk; strides are in bytes.
 var (
@@ -39,11 +45,14 @@ var (
 	row5  = R12
 	col   = R13 // between columns of A
 	bRow  = RBX // between rows of B
-	rows  = RCX // of A that are left
+	ahead = RCX // where to fetch from memory for the next panel
 	steps = R15 // of the summed dimension that are left
 	step  = RDX // between rows of from or to: bAt is free then
 	mask  = Y15 // of the last vector
 )
+
+// rowsLeft counts in memory how many rows of A are not done.
+var rowsLeft = Mem{Base: args, Disp: offM}
 
 // shape is one kind of tile: up to height×(8·vectors) sums in the registers from Y0 on, then vectors of B, then one that A broadcasts.
 type shape struct {
@@ -104,7 +113,7 @@ func tile8(table Mem) {
 	s := shape{height: 12, vectors: 1, masked: true}
 	Label("next")
 	for _, height := range []int{12, 8, 4, 2, 1} {
-		CMPQ(rows, I32(height))
+		CMPQ(rowsLeft, U8(height))
 		JLT(LabelRef("below" + strconv.Itoa(height)))
 		s.tile(height)
 		JMP(LabelRef("next"))
@@ -116,12 +125,12 @@ func tile8(table Mem) {
 // columns16 takes six rows at a time, but 7 and 8 as four and the rest: less than three rows leave the multipliers idle.
 func (s shape) columns16() {
 	Label("next")
-	CMPQ(rows, I32(8))
+	CMPQ(rowsLeft, U8(8))
 	JGT(LabelRef("six"))
-	CMPQ(rows, I32(6))
+	CMPQ(rowsLeft, U8(6))
 	JGT(LabelRef("four"))
 	for height, name := range []string{"none", "one", "two", "three", "four", "five"} {
-		CMPQ(rows, I32(height))
+		CMPQ(rowsLeft, U8(height))
 		JEQ(LabelRef(name))
 	}
 	for height, name := range []string{"six", "five", "four", "three", "two", "one"} {
@@ -134,13 +143,13 @@ func (s shape) columns16() {
 
 // begin starts a function and loads what stays the same for all rows.
 func begin(name, doc string) {
-	TEXT(name, NOSPLIT, "func(t *[20]int)") // a *tile, by a name that the generator knows
+	TEXT(name, NOSPLIT, "func(t *[24]int)") // a *tile, by a name that the generator knows
 	Doc(doc)
 	Load(Param("t"), args)
 	for _, field := range []struct {
 		offset int
 		to     Register
-	}{{offA, a}, {offFrom, from}, {offTo, to}, {offM, rows}} {
+	}{{offA, a}, {offFrom, from}, {offTo, to}, {offAhead, ahead}} {
 		MOVQ(Mem{Base: args, Disp: field.offset}, field.to)
 	}
 	for _, field := range []struct {
@@ -191,15 +200,34 @@ func (s shape) tile(height int) {
 		}
 		ADDQ(step, from)
 	}
+	// What the next rows start from is on its way while these are computed.
+	MOVQ(from, aAt)
+	for range height {
+		PREFETCHT0(Mem{Base: aAt})
+		ADDQ(step, aAt)
+	}
 	MOVQ(a, aAt)
 	if height > 6 {
 		LEAQ(Mem{Base: a, Index: row3, Scale: 2}, aLow)
 	}
 	MOVQ(Mem{Base: args, Disp: offB}, bAt)
 	MOVQ(Mem{Base: args, Disp: offK}, steps)
-	const unroll = 4
 	SUBQ(U8(unroll), steps)
 	JLT(LabelRef(name("few")))
+	CMPQ(Mem{Base: args, Disp: offAheadTiles}, U8(0))
+	JEQ(LabelRef(name("steps")))
+	align(32)
+	Label(name("fetching"))
+	for range unroll {
+		s.step(height)
+	}
+	PREFETCHT1(Mem{Base: ahead})
+	ADDQ(Mem{Base: args, Disp: offAheadStep}, ahead)
+	SUBQ(U8(unroll), steps)
+	JGE(LabelRef(name("fetching")))
+	ADDQ(Mem{Base: args, Disp: offAheadSkip}, ahead)
+	DECQ(Mem{Base: args, Disp: offAheadTiles})
+	JMP(LabelRef(name("few")))
 	align(32)
 	Label(name("steps"))
 	for range unroll {
@@ -224,7 +252,7 @@ func (s shape) tile(height int) {
 		ADDQ(step, to)
 	}
 	advance(height)
-	SUBQ(U8(height), rows)
+	SUBQ(U8(height), rowsLeft)
 }
 
 // step adds the products of one column of A and one row of B.
