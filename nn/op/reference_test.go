@@ -1,0 +1,289 @@
+package op
+
+import (
+	"math"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// The functions of this file are the definitions that the operators are held to: plain loops in float64, written from the
+// formulas, sharing nothing with the package but the dropout generator.
+
+// refMask returns the factor of every element of an N×cols matrix under dropout: 0 or 1/(1−p).
+func refMask(d Drop, cols int) []float64 {
+	rows := d.Seqs.Starts[len(d.Seqs.Starts)-1]
+	f := make([]float64, rows*cols)
+	for i := range f {
+		f[i] = 1
+	}
+	if d.P == 0 {
+		return f
+	}
+	for s := 0; s+1 < len(d.Seqs.Starts); s++ {
+		example, first := s, 0
+		if d.Seqs.Index != nil {
+			example = d.Seqs.Index[s]
+		}
+		if d.Seqs.First != nil {
+			first = d.Seqs.First[s]
+		}
+		for n := d.Seqs.Starts[s]; n < d.Seqs.Starts[s+1]; n++ {
+			site := kernel.Site{Op: d.Site, Example: uint32(example), Row: uint32(first + n - d.Seqs.Starts[s])}
+			copy(f[n*cols:(n+1)*cols], maskRow(d.Key, site, 0, cols, d.P))
+		}
+	}
+	return f
+}
+
+func maskRow(k kernel.Key, s kernel.Site, first, n int, p float32) []float64 {
+	ones := make([]float32, n)
+	for i := range ones {
+		ones[i] = 1
+	}
+	kernel.Dropout(ones, ones, k, s, first, p)
+	f := make([]float64, n)
+	for i, v := range ones {
+		if v != 0 {
+			f[i] = 1 / (1 - float64(p))
+		}
+	}
+	return f
+}
+
+// refMatMul returns a·bᵀ: a is n×k, b is m×k.
+func refMatMul(a, b []float64, n, m, k int) []float64 {
+	y := make([]float64, n*m)
+	for i := range n {
+		for j := range m {
+			for l := range k {
+				y[i*m+j] += a[i*k+l] * b[j*k+l]
+			}
+		}
+	}
+	return y
+}
+
+// refTranspose turns rows×cols into cols×rows.
+func refTranspose(x []float64, rows, cols int) []float64 {
+	y := make([]float64, len(x))
+	for i := range rows {
+		for j := range cols {
+			y[j*rows+i] = x[i*cols+j]
+		}
+	}
+	return y
+}
+
+// refProjection is one projection of refAffine: w is out×in; b, lowA and lowB may be nil.
+type refProjection struct {
+	w, b, lowA, lowB []float64
+	out, r           int
+	scale            float64
+}
+
+func refAffine(x []float64, in int, mask []float64, ps ...refProjection) []float64 {
+	n := len(x) / in
+	width := 0
+	for _, p := range ps {
+		width += p.out
+	}
+	dropped := make([]float64, len(x))
+	for i := range x {
+		dropped[i] = x[i] * mask[i]
+	}
+	y := make([]float64, n*width)
+	at := 0
+	for _, p := range ps {
+		base := refMatMul(x, p.w, n, p.out, in)
+		var low []float64
+		if p.lowA != nil {
+			low = refMatMul(refMatMul(dropped, p.lowA, n, p.r, in), p.lowB, n, p.out, p.r)
+		}
+		for i := range n {
+			for j := range p.out {
+				v := base[i*p.out+j]
+				if p.b != nil {
+					v += p.b[j]
+				}
+				if low != nil {
+					v += p.scale * low[i*p.out+j]
+				}
+				y[i*width+at+j] = v
+			}
+		}
+		at += p.out
+	}
+	return y
+}
+
+func refEmbedding(ids []int32, w []float64, rows, cols int, a, b []float64, r int, scale float64) []float64 {
+	y := make([]float64, len(ids)*cols)
+	for n, id := range ids {
+		for j := range cols {
+			v := w[int(id)*cols+j]
+			for i := range r {
+				v += scale * a[i*rows+int(id)] * b[j*r+i]
+			}
+			y[n*cols+j] = v
+		}
+	}
+	return y
+}
+
+func refLayerNorm(x, h, mask, gain, bias []float64, eps float64) []float64 {
+	c := len(gain)
+	y := make([]float64, len(x))
+	for n := 0; n < len(x); n += c {
+		z := make([]float64, c)
+		mean, variance := 0.0, 0.0
+		for j := range c {
+			z[j] = x[n+j]
+			if h != nil {
+				z[j] += h[n+j] * mask[n+j]
+			}
+			mean += z[j] / float64(c)
+		}
+		for j := range c {
+			variance += (z[j] - mean) * (z[j] - mean) / float64(c)
+		}
+		for j := range c {
+			y[n+j] = (z[j]-mean)/math.Sqrt(variance+eps)*gain[j] + bias[j]
+		}
+	}
+	return y
+}
+
+func refActivate(x []float64, a Activation) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		switch a {
+		case GELU:
+			y[i] = v / 2 * (1 + math.Erf(v/math.Sqrt2))
+		case GELUTanh:
+			y[i] = v / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v)))
+		case ReLU:
+			y[i] = math.Max(v, 0)
+		case Tanh:
+			y[i] = math.Tanh(v)
+		}
+	}
+	return y
+}
+
+// refColumns is a range of columns of a matrix of width cols.
+type refColumns struct {
+	x          []float64
+	cols, from int
+}
+
+func (c refColumns) at(row, col int) float64 { return c.x[row*c.cols+c.from+col] }
+
+func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop) []float64 {
+	width := h.Q * h.Dim
+	y := make([]float64, qs.Starts[len(qs.Starts)-1]*width)
+	scale := float64(h.Scale)
+	if scale == 0 {
+		scale = 1 / math.Sqrt(float64(h.Dim))
+	}
+	for s := 0; s+1 < len(qs.Starts); s++ {
+		q0, k0, nk := qs.Starts[s], ks.Starts[s], ks.Starts[s+1]-ks.Starts[s]
+		firstQ, firstK, example := 0, 0, s
+		if qs.First != nil {
+			firstQ = qs.First[s]
+		}
+		if ks.First != nil {
+			firstK = ks.First[s]
+		}
+		if qs.Index != nil {
+			example = qs.Index[s]
+		}
+		for i := q0; i < qs.Starts[s+1]; i++ {
+			position := firstQ + i - q0
+			for head := range h.Q {
+				kv := head / (h.Q / h.KV)
+				seen := nk
+				if h.Causal {
+					seen = max(0, min(nk, position-firstK+1))
+				}
+				p := make([]float64, seen)
+				top, sum := math.Inf(-1), 0.0
+				for j := range p {
+					for d := range h.Dim {
+						p[j] += scale * q.at(i, head*h.Dim+d) * k.at(k0+j, kv*h.Dim+d)
+					}
+					top = math.Max(top, p[j])
+				}
+				for j := range p {
+					p[j] = math.Exp(p[j] - top)
+					sum += p[j]
+				}
+				mask := refAttentionMask(drop, example, head, position, firstK, nk)
+				for j := range p {
+					for d := range h.Dim {
+						y[i*width+head*h.Dim+d] += p[j] / sum * mask[j] * v.at(k0+j, kv*h.Dim+d)
+					}
+				}
+			}
+		}
+	}
+	return y
+}
+
+// refAttentionMask is the mask of one query's probabilities: the row of the random stream is made of head and position,
+// the columns are the keys' positions.
+func refAttentionMask(d Drop, example, head, position, firstKey, keys int) []float64 {
+	if d.P == 0 {
+		ones := make([]float64, keys)
+		for i := range ones {
+			ones[i] = 1
+		}
+		return ones
+	}
+	site := kernel.Site{Op: d.Site, Example: uint32(example), Row: uint32(head<<20 + position)}
+	return maskRow(d.Key, site, firstKey, keys, d.P)
+}
+
+func refCrossEntropy(x []float64, labels []int32, weights []float64, smoothing float64) float64 {
+	k := len(x) / len(labels)
+	if weights == nil {
+		weights = make([]float64, k)
+		for i := range weights {
+			weights[i] = 1
+		}
+	}
+	sum := 0.0
+	for n, y := range labels {
+		if y == -100 {
+			continue
+		}
+		z := 0.0
+		for j := range k {
+			z += math.Exp(x[n*k+j])
+		}
+		for j := range k {
+			logp := x[n*k+j] - math.Log(z)
+			sum -= smoothing / float64(k) * weights[j] * logp
+			if int32(j) == y {
+				sum -= (1 - smoothing) * weights[j] * logp
+			}
+		}
+	}
+	return sum
+}
+
+func refBCE(x, target []float64) float64 {
+	sum := 0.0
+	for i, v := range x {
+		p := 1 / (1 + math.Exp(-v))
+		sum -= target[i]*math.Log(p) + (1-target[i])*math.Log(1-p)
+	}
+	return sum
+}
+
+func refMSE(x, target []float64) float64 {
+	sum := 0.0
+	for i, v := range x {
+		sum += (v - target[i]) * (v - target[i])
+	}
+	return sum
+}
