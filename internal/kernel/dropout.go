@@ -104,13 +104,14 @@ const (
 // philox4x32 is the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
 // Seven rounds are the fewest that pass BigCrush there; ten are the authors' default.
 func philox4x32(c [4]uint32, key [2]uint32, rounds int) [4]uint32 {
+	c0, c1, c2, c3 := c[0], c[1], c[2], c[3] // the compiler keeps no array in registers
 	k0, k1 := key[0], key[1]
 	for range rounds {
-		hi0, lo0 := bits.Mul32(philoxM0, c[0])
-		hi1, lo1 := bits.Mul32(philoxM1, c[2])
-		c = [4]uint32{hi1 ^ c[1] ^ k0, lo1, hi0 ^ c[3] ^ k1, lo0}
+		hi0, lo0 := bits.Mul32(philoxM0, c0)
+		hi1, lo1 := bits.Mul32(philoxM1, c2)
+		c0, c1, c2, c3 = hi1^c1^k0, lo1, hi0^c3^k1, lo0
 		k0 += philoxW0
 		k1 += philoxW1
 	}
-	return c
+	return [4]uint32{c0, c1, c2, c3}
 }
