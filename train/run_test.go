@@ -1,0 +1,457 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// What a step over several micro-batches does is what one over all their rows does, with different numbers of targets in each.
+func TestAccumulationIsOneBatch(t *testing.T) {
+	var want []float32
+	var first StepInfo
+	for _, split := range []struct{ batch, accumulate int }{{12, 1}, {6, 2}, {4, 3}, {1, 12}, {5, 3}} {
+		m := newToy(36, 0)
+		if split.batch == 5 { // the last micro-batch of the epoch has two rows
+			m.y = m.y[:12]
+		}
+		c := toyConfig(m, "")
+		c.BatchSize, c.GradientAccumulationSteps, c.NumTrainEpochs, c.WarmupSteps = split.batch, split.accumulate, 1, 0
+		c.NoShuffle = true
+		c.MaxSteps = 1
+		var info StepInfo
+		c.OnStep = func(s StepInfo) { info = s }
+		m.train(t, c)
+		got := op.Values(m.w.Param)
+		if want == nil {
+			want, first = slices.Clone(got), info
+			continue
+		}
+		compareValues(t, fmt.Sprint(split), got, want)
+		if !near(info.Loss, first.Loss, 1e-6) || !near(info.GradNorm, first.GradNorm, 1e-6) {
+			t.Errorf("%v: loss %v, norm %v; want %v, %v", split, info.Loss, info.GradNorm, first.Loss, first.GradNorm)
+		}
+	}
+}
+
+func TestWorkersDoNotChangeBits(t *testing.T) {
+	var want map[string]string
+	for _, workers := range []int{1, 2, 5} {
+		dir := t.TempDir()
+		m := newToy(40, 6)
+		c := toyConfig(m, dir)
+		c.Pool = op.NewPool(workers)
+		m.train(t, c)
+		c.Pool.Close()
+		got := outcome(t, dir)
+		if want == nil {
+			want = got
+		}
+		sameOutcome(t, fmt.Sprintf("%d workers", workers), got, want)
+	}
+}
+
+// A set larger than a part of the optimiser's work.
+func TestOptimizerParts(t *testing.T) {
+	n := 2*partSize + 17
+	g := make([]float32, n)
+	for i := range g {
+		g[i] = float32(i%7) - 3
+	}
+	o := optimizerWithGradients(t, [][]float32{g, {3}, g[:1]})
+	if len(o.parts) != 5 {
+		t.Errorf("%d parts, want 5", len(o.parts))
+	}
+	sum := 9.0 + 9
+	for _, x := range g {
+		sum += float64(x) * float64(x)
+	}
+	if got := o.norm(); got != math.Sqrt(sum) {
+		t.Errorf("norm %v, want %v", got, math.Sqrt(sum))
+	}
+	op.ZeroGrad(o.params[1].Param) // a parameter without gradient keeps everything
+	o.update(0.1)
+	if v := op.Values(o.params[1].Param)[0]; v != 0 || o.moments[1].steps != 0 || o.moments[0].steps != 1 {
+		t.Errorf("value %v after %d steps", v, o.moments[1].steps)
+	}
+	for i, v := range op.Values(o.params[0].Param) {
+		if want := -0.1 * float64(sign(g[i])); math.Abs(float64(v)-want) > 1e-6 {
+			t.Fatalf("value %d is %v, want %v", i, v, want)
+		}
+	}
+}
+
+func sign(x float32) int {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return 0
+}
+
+func TestLogAndReport(t *testing.T) {
+	dir := t.TempDir()
+	m := newToy(27, 6) // 21 rows: 6 batches, 3 steps an epoch
+	c := toyConfig(m, dir)
+	var plan Plan
+	var steps []StepInfo
+	var evals []Evaluation
+	c.OnStart = func(p Plan) { plan = p }
+	c.OnStep = func(s StepInfo) { steps = append(steps, s) }
+	c.OnEval = func(e Evaluation) { evals = append(evals, e) }
+	r := m.train(t, c)
+	if plan.Steps != 6 || plan.StepsPerEpoch != 3 || plan.WarmupSteps != 2 || plan.Rows != 21 || plan.Params != 24 || plan.Done != 0 {
+		t.Errorf("plan %+v", plan)
+	}
+	lines := readLog(t, dir)
+	if len(lines) != 9 || len(steps) != 6 || len(evals) != 3 {
+		t.Fatalf("%d lines, %d steps, %d evaluations", len(lines), len(steps), len(evals))
+	}
+	epochs := []string{"0.3333333333333333", "0.6666666666666666", "1", "1.3333333333333333", "1.6666666666666665", "2"}
+	step, sum := 0, 0.0
+	for _, line := range lines {
+		if _, ok := line["eval_loss"]; ok {
+			if keys := len(line); keys != 4 || line["eval_accuracy"] == nil || line["step"] != json.Number(fmt.Sprint(step)) {
+				t.Errorf("evaluation line %v", line)
+			}
+			continue
+		}
+		s := steps[step]
+		sum += s.Loss
+		step++
+		for key, want := range map[string]float64{"step": float64(step), "epoch": s.Epoch, "loss": s.Loss, "grad_norm": s.GradNorm,
+			"learning_rate": s.LearningRate, "tokens_per_second": s.TokensPerSecond} {
+			if got, err := line[key].(json.Number).Float64(); err != nil || got != want {
+				t.Errorf("step %d: %s is %v, want %v", step, key, line[key], want)
+			}
+		}
+		if len(line) != 6 || s.Step != step || s.Steps != 6 || s.StepsDone != step || s.Elapsed <= 0 {
+			t.Errorf("step %d: %v, %+v", step, line, s)
+		}
+		if got := line["epoch"].(json.Number).String(); !near(s.Epoch, mustFloat(epochs[step-1]), 1e-12) {
+			t.Errorf("step %d: epoch %s, want %s", step, got, epochs[step-1])
+		}
+	}
+	if r.Steps != 6 || r.TotalSteps != 6 || r.Epochs != 2 || r.TrainLoss != sum/6 || r.Stopped != Finished || r.BestMetric != "loss" ||
+		len(r.Evaluations) != 3 || r.Best == nil || r.Tokens != 42 || r.PeakActivations <= 0 || r.Runtime <= 0 {
+		t.Errorf("report %+v", r)
+	}
+	b, err := json.Marshal(r)
+	if err != nil || !bytes.Contains(b, []byte(`"best_metric":"loss","best":{"step":2,"epoch":0.6666666666666666,"metrics":{"accuracy":`)) {
+		t.Errorf("report %s, %v", b, err)
+	}
+}
+
+func mustFloat(s string) float64 {
+	f, err := json.Number(s).Float64()
+	must(err)
+	return f
+}
+
+// scores lets evaluation i have the i-th score.
+func scores(values ...float64) func(int) Metrics {
+	return func(i int) Metrics {
+		return Metrics{Main: "accuracy", Values: []Metric{{"accuracy", values[i-1], false}, {"loss", -values[i-1], true}}}
+	}
+}
+
+func TestBestAndLast(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		name      string
+		metric    string
+		values    []float64
+		patience  int
+		threshold float64
+		best      int // evaluation, from 1; 0: none
+		steps     int
+		stopped   StopReason
+	}{
+		{"last is best", "", []float64{1, 2, 3, 4, 5}, 0, 0, 5, 5, Finished},
+		{"first is best", "", []float64{5, 4, 3, 2, 1}, 0, 0, 1, 5, Finished},
+		{"lower is better", "loss", []float64{1, 2, 4, 3, 1}, 0, 0, 3, 5, Finished},
+		{"equal is no improvement", "eval_loss", []float64{2, 2, 2, 2, 2}, 0, 0, 1, 5, Finished},
+		{"patience", "", []float64{1, 3, 2, 2, 5}, 2, 0, 2, 4, EarlyStopped},
+		{"patience counts in a row", "", []float64{1, 0, 2, 1, 3}, 2, 0, 5, 5, Finished},
+		{"threshold", "", []float64{1, 1.05, 1.1, 9, 9}, 2, 0.2, 3, 3, EarlyStopped},
+		{"undefined is never best", "", []float64{nan, 2, nan, 1, math.Inf(1)}, 0, 0, 2, 5, Finished},
+		{"all undefined", "", []float64{nan, nan, nan, nan, nan}, 4, 0, 0, 4, EarlyStopped},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			m := newToy(10, 2)
+			m.score = scores(c.values...)
+			cfg := toyConfig(m, dir)
+			cfg.EvalSteps, cfg.MaxSteps, cfg.MetricForBestModel = 1, 5, c.metric
+			cfg.EarlyStoppingPatience, cfg.EarlyStoppingThreshold = c.patience, c.threshold
+			var after [][]float32
+			cfg.OnStep = func(StepInfo) { after = append(after, m.w.Float32()) }
+			r := m.train(t, cfg)
+			if r.Steps != c.steps || r.Stopped != c.stopped || (r.Best == nil) != (c.best == 0) || r.Best != nil && r.Best.Step != c.best {
+				t.Errorf("%d steps, %s, best %v; want %d, %s, %d", r.Steps, r.Stopped, r.Best, c.steps, c.stopped, c.best)
+			}
+			best := c.best
+			if best == 0 {
+				best = c.steps
+			}
+			if got := adapter(t, dir); !slices.Equal(got, after[best-1]) {
+				t.Errorf("the output directory does not hold the adapter of step %d", best)
+			}
+			if !slices.Equal(m.w.Float32(), after[best-1]) {
+				t.Errorf("the parameters are not those of step %d", best)
+			}
+			_, err := os.Stat(filepath.Join(dir, lastName))
+			if (err == nil) != (best != c.steps) {
+				t.Errorf("last/: %v", err)
+			} else if err == nil && !slices.Equal(adapter(t, filepath.Join(dir, lastName)), after[c.steps-1]) {
+				t.Error("last/ does not hold the adapter of the last step")
+			}
+		})
+	}
+}
+
+// adapter reads the toy's weight from an adapter directory.
+func adapter(t *testing.T, dir string) []float32 {
+	t.Helper()
+	f, err := safetensors.Open(filepath.Join(dir, "adapter_model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, _ := f.Tensor("w")
+	v, err := safetensors.AsFloat32(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Clone(v)
+}
+
+func TestEvaluationPerEpoch(t *testing.T) {
+	m := newToy(27, 6)
+	c := toyConfig(m, t.TempDir())
+	c.EvalSteps, c.NumTrainEpochs = 0, 2.4 // 3 steps an epoch
+	var at []int
+	c.OnEval = func(e Evaluation) { at = append(at, e.Step) }
+	m.train(t, c)
+	if !slices.Equal(at, []int{3, 6, 8}) {
+		t.Errorf("evaluated after steps %v", at)
+	}
+}
+
+func TestUnknownMetricOfTask(t *testing.T) {
+	m := newToy(10, 2)
+	m.score = func(int) Metrics { return Metrics{Main: "f1", Values: []Metric{{"accuracy", 1, false}}} }
+	_, err := Run(context.Background(), m, m.params(), toyConfig(m, t.TempDir()))
+	if err == nil || !strings.Contains(err.Error(), `no metric "f1"; there are accuracy`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A step in which every label is ignored has loss 0, no NaN, and does not end the run: not even as the first.
+func TestStepWithoutTargets(t *testing.T) {
+	m := newToy(16, 0)
+	for i := range 8 {
+		m.y[i] = data.Ignore
+	}
+	c := toyConfig(m, "")
+	c.NoShuffle, c.NumTrainEpochs, c.WeightDecay = true, 1, 0
+	var steps []StepInfo
+	start := m.w.Float32()
+	c.OnStep = func(s StepInfo) {
+		steps = append(steps, s)
+		if s.Step == 1 && !slices.Equal(m.w.Float32(), start) {
+			t.Error("a step without targets has changed the weights")
+		}
+	}
+	m.train(t, c)
+	if s := steps[0]; s.Loss != 0 || s.GradNorm != 0 || !finite(steps[1].Loss) || steps[1].Loss == 0 {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
+func TestParameterWithoutPart(t *testing.T) {
+	m := newToy(16, 0)
+	extra := op.NewMatrix(2, 3)
+	must(extra.SetValues(make([]float32, 6)))
+	params := append(m.params(), nn.NamedParam{Name: "extra.lora_A", Param: extra.Train()})
+	_, err := Run(context.Background(), m, params, toyConfig(m, ""))
+	if err == nil || !strings.Contains(err.Error(), "step 1: 1 of 3 parameters got no gradient, so each does not take part in the loss: extra.lora_A") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNonFiniteStops(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		step  int
+		value float32
+		rate  float64
+		want  string
+	}{
+		{"NaN in the data", 3, float32(math.NaN()), 0.05, "train: step 3, rows [16 17 18 19]: loss NaN, gradient norm NaN: gradient of w is NaN at element 0"},
+		{"infinite gradient", 2, float32(math.Inf(1)), 0.05, "train: step 2, rows"},
+		{"first step", 1, float32(math.NaN()), 0.05, "train: step 1, rows [0 1 2 3]"},
+		{"learning rate", 99, 0, 1e39, "parameter w is "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			m := newToy(46, 6)
+			cfg := toyConfig(m, dir)
+			cfg.NoShuffle, cfg.EvalSteps, cfg.LearningRate, cfg.MaxGradNorm, cfg.WarmupSteps, cfg.SaveSteps = true, 2, c.rate, 0, 0, 1
+			m.alter = func(b *data.Batch, v []float32) {
+				if len(b.Rows) == 4 && b.Rows[0] == 8*(c.step-1) {
+					v[0] = c.value
+				}
+			}
+			before := m.w.Float32()
+			r, err := Run(context.Background(), m, m.params(), cfg)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			if r.Stopped != Failed {
+				t.Errorf("stopped: %s", r.Stopped)
+			}
+			for _, place := range []string{"", lastName} {
+				path := filepath.Join(dir, place)
+				if _, err := os.Stat(filepath.Join(path, "adapter_model.safetensors")); err != nil {
+					continue
+				}
+				if v := adapter(t, path); slices.ContainsFunc(v, func(x float32) bool { return !finite(float64(x)) }) {
+					t.Errorf("%q holds %v", path, v)
+				}
+			}
+			if c.step == 1 && (!slices.Equal(m.w.Float32(), before) || slices.Contains(list(t, dir), "adapter_model.safetensors")) {
+				t.Errorf("after a first step that failed: %v", list(t, dir))
+			}
+			if c.step == 3 && !slices.Contains(list(t, dir), "adapter_model.safetensors") {
+				t.Errorf("the adapter of the step before is not kept: %v", list(t, dir))
+			}
+		})
+	}
+}
+
+func TestFailuresOfTheTask(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		break_ func(*toy, *Config)
+		steps  int // done
+		want   string
+	}{
+		{"panic in the loss", func(m *toy, c *Config) {
+			m.onLoss = func(p *nn.Pass, _ *data.Batch) {
+				if p.Key.Step == 3 {
+					panic("index out of range")
+				}
+			}
+		}, 2, "train: internal error: panic: index out of range"},
+		{"panic in a callback", func(m *toy, c *Config) {
+			c.OnStep = func(s StepInfo) {
+				if s.Step == 3 {
+					panic(errors.New("bar"))
+				}
+			}
+		}, 3, "panic: bar"},
+		{"panic in a batch", func(m *toy, c *Config) {
+			n := 0
+			m.onBatch = func([]int) {
+				if n++; n == 6 {
+					panic("batch")
+				}
+			}
+		}, 2, "train: step 3: making the batch of rows"},
+		{"panic in an evaluation", func(m *toy, c *Config) { m.onEval = func(context.Context) { panic("metric") } }, 2, "panic: metric"},
+		{"panic in Save", func(m *toy, c *Config) { c.Save = func(string) error { panic("save") } }, 2, "panic: save"},
+		{"panic on a worker", func(m *toy, c *Config) {
+			m.onLoss = func(p *nn.Pass, _ *data.Batch) {
+				if p.Key.Step == 2 {
+					p.Tape.Pool().For(64, func(int, int) { panic("worker") })
+				}
+			}
+		}, 1, "panic: worker"},
+		{"error of Save", func(m *toy, c *Config) { c.Save = func(string) error { return errors.New("disk full") } }, 2, "saving the adapter to "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			dir := t.TempDir()
+			m := newToy(46, 6)
+			cfg := toyConfig(m, dir)
+			cfg.Pool = op.NewPool(2)
+			var log bytes.Buffer
+			cfg.Logger = zerolog.New(&log)
+			c.break_(m, &cfg)
+			r, err := Run(context.Background(), m, m.params(), cfg)
+			cfg.Pool.Close()
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || errors.Is(err, ErrStopped) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if r.Steps != c.steps || r.Stopped != Failed {
+				t.Errorf("%d steps, %s", r.Steps, r.Stopped)
+			}
+			if strings.Contains(c.name, "Save") == slices.Contains(list(t, dir), "adapter_model.safetensors") {
+				t.Errorf("files %v", list(t, dir))
+			}
+			if strings.Contains(c.name, "panic in the loss") && !strings.Contains(log.String(), "run_test.go") {
+				t.Errorf("no stack in the log: %s", log.String())
+			}
+			settle(t, before)
+		})
+	}
+}
+
+func TestLossMustBeSound(t *testing.T) {
+	m := newToy(8, 0)
+	params := m.params()
+	other := newToy(8, 0) // its weights are frozen
+	_, err := Run(context.Background(), other, params, toyConfig(m, ""))
+	if err == nil || !strings.Contains(err.Error(), "does not depend on any parameter") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRunWithoutFiles(t *testing.T) {
+	m := newToy(30, 6)
+	c := toyConfig(m, "")
+	c.SaveEvery = 1
+	r := m.train(t, c)
+	if r.Best == nil || r.Steps == 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	m := newToy(16, 0)
+	for _, name := range []string{"checkpoint-99", lastName, "checkpoint-7.incomplete", "checkpoint-5.old.incomplete", "mine.incomplete"} {
+		must(os.MkdirAll(filepath.Join(dir, name, "sub"), 0o777))
+	}
+	must(os.WriteFile(filepath.Join(dir, metricsName), []byte("old\n"), 0o666))
+	c := toyConfig(m, dir)
+	_, err := Run(context.Background(), m, m.params(), c)
+	checkError(t, err, "holds checkpoint-99, last, metrics.jsonl of an earlier run")
+	c.Overwrite = true
+	m.train(t, c)
+	if got := list(t, dir); !slices.Equal(got, []string{"adapter_config.json", "adapter_model.safetensors", metricsName, "mine.incomplete"}) {
+		t.Errorf("files %v", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, metricsName)); err != nil || bytes.Contains(b, []byte("old")) {
+		t.Errorf("metrics %s, %v", b, err)
+	}
+}
