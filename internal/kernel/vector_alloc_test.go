@@ -1,0 +1,28 @@
+package kernel
+
+import "testing"
+
+// TestNoAllocations holds that slices given to this package may be arrays on the stack.
+func TestNoAllocations(t *testing.T) {
+	n := testing.AllocsPerRun(10, func() {
+		var a, b, c, d [40]float32
+		var h [40]uint16
+		Add(a[:], b[:], c[:])
+		AddScaled(a[:], b[:], Dot(a[:], c[:]))
+		SumSquares(a[:])
+		GELU(a[:], b[:])
+		GELUBackward(a[:], b[:], c[:])
+		Softmax(a[:], 1)
+		SoftmaxBackward(a[:], b[:], c[:], 1)
+		LayerNorm(a[:], b[:], c[:], d[:], d[:], 1)
+		LayerNormBackward(a[:], b[:], c[:], d[:], 1)
+		LayerNormParams(a[:], b[:], c[:], d[:])
+		Dropout(a[:], b[:], Key{}, Site{}, 1, 0.5)
+		AdamW(a[:], b[:], c[:], d[:], AdamWConfig{LR: 1, Eps: 1}, 1)
+		Narrow(h[:], a[:], BF16)
+		Widen(a[:], h[:], F16)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
