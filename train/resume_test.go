@@ -30,7 +30,9 @@ var variants = []struct {
 	{"no evaluation", 0, func(c *Config) { c.Schedule = Linear }},
 	{"token budget", 6, func(c *Config) { c.BatchSize, c.TokensPerBatch, c.NumTrainEpochs = 0, 17, 1.7 }},
 	{"early stopping", 6, func(c *Config) { c.EvalSteps, c.EarlyStoppingPatience, c.LearningRate, c.NumTrainEpochs = 1, 3, 0.5, 4 }},
-	{"evaluation per epoch, grouped", 6, func(c *Config) { c.EvalSteps, c.GroupByLength, c.BatchSize, c.GradientAccumulationSteps = 0, true, 3, 1 }},
+	{"evaluation per epoch, grouped", 6, func(c *Config) {
+		c.EvalSteps, c.GroupByLength, c.BatchSize, c.GradientAccumulationSteps = 0, true, 3, 1
+	}},
 }
 
 // At every step: a run that is stopped there and resumed, twice, is to the byte one that was never stopped.
