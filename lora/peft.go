@@ -25,6 +25,9 @@ const (
 	weightsName = "adapter_model.safetensors"
 )
 
+// fingerprintKey holds the base model's fingerprint in the metadata of the weights; PEFT passes over it.
+const fingerprintKey = "spalora.base_fingerprint"
+
 // keyPrefix stands before every path in an adapter file.
 const keyPrefix = "base_model.model."
 
@@ -67,7 +70,11 @@ func (s *Set) Save(dir string) error {
 	for _, t := range s.stored() {
 		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: safetensors.Bytes(t.values)})
 	}
-	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, map[string]string{"format": "pt"}); err != nil {
+	metadata := map[string]string{"format": "pt"}
+	if s.base != "" {
+		metadata[fingerprintKey] = s.base
+	}
+	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, metadata); err != nil {
 		return fmt.Errorf("lora: save: %w", err)
 	}
 	text, err := json.MarshalIndent(s.config, "", "  ")
@@ -135,6 +142,7 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	if err := s.fill(f); err != nil {
 		return nil, warnings, fmt.Errorf("lora: %s: %w", path, err)
 	}
+	s.base = f.Metadata()[fingerprintKey]
 	return s, warnings, nil
 }
 

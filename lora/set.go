@@ -21,6 +21,7 @@ type Set struct {
 	pairOf  map[*op.Weight]*op.Correction // lookup only: order comes from the slices
 	copyOf  map[*op.Weight]*op.Weight
 	dropped []string // modules_to_save that the model does not have
+	base    string   // fingerprint of the base model, "" if unknown
 }
 
 // pair is the correction of one layer.
@@ -86,6 +87,12 @@ func (s *Set) SetTaskType(t TaskType) { s.config.TaskType = t }
 
 // SetBaseModel changes the name of the base model that the adapter's config gives.
 func (s *Set) SetBaseModel(name string) { s.config.BaseModel = name }
+
+// SetFingerprint says which base model the set belongs to: any text that tells models apart. It is saved with the tensors.
+func (s *Set) SetFingerprint(f string) { s.base = f }
+
+// Fingerprint returns what SetFingerprint was given, now or when the adapter was saved; "" for adapters of PEFT.
+func (s *Set) Fingerprint() string { return s.base }
 
 // Summary returns PEFT's line about how much trains. Its total counts a saved module twice, the original and the copy.
 func (s *Set) Summary(m spago.Model) string {
