@@ -1,0 +1,53 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// The README shows the body of this example; readme_test.go holds the two equal.
+func Example() {
+	ctx := context.Background()
+	// README begins
+	src, err := checkpoint.FromBytes(embedded.MiniLM()) // or checkpoint.Open("bert-base-uncased")
+	check(err)
+	tok, err := tokenize.Load(src.File)
+	check(err)
+	table, err := data.ReadTextBytes([]byte("text,label\nlovely,good\nawful,bad\n"), "reviews.csv", data.ReadOptions{}) // or data.ReadText
+	check(err)
+	labels, err := data.FindLabels(data.SingleLabel, data.LabelSource{}, table)
+	check(err)
+	model, _, err := models.OpenSequenceClassifier(src, len(labels.Names), 42)
+	check(err)
+	set, err := lora.Attach(model, lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 42)
+	check(err)
+	task, err := tasks.NewSeqCls(model, tok, tasks.SeqClsConfig{Labels: labels, Pool: op.NewPool(0), Adapter: set})
+	check(err)
+	check(task.Add(ctx, data.Train, table))
+	cfg := train.Defaults()
+	cfg.MaxSteps, cfg.LearningRate, cfg.Adapter = 3, 1e-3, set
+	report, err := train.Run(ctx, task, set.Params(), cfg)
+	check(err)
+	fmt.Println(report.Steps, "steps;", set.Summary(model)) // set.Save(dir) writes what PEFT reads
+	// README ends
+
+	// Output:
+	// 3 steps; trainable params: 74,498 || all params: 22,788,484 || trainable%: 0.3269
+}
