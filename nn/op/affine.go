@@ -48,7 +48,6 @@ type affine struct {
 	ps            []Projection
 	rows, in, out int
 	us            [][]float32 // s·drop(x)·Aᵀ of each projection, N×r
-	y             *Tensor
 }
 
 func matrix(v []float32, stride int) kernel.Mat { return kernel.Mat{F32: v, Stride: stride} }

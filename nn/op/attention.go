@@ -8,7 +8,8 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Columns is a range of columns of a tensor: queries, keys and values may stand side by side in one N×3C tensor.
+// Columns is a range of columns of a tensor: queries, keys and values may stand side by side in one N×3C tensor, but not
+// share a column.
 type Columns struct {
 	X    mat.Tensor
 	From int
@@ -39,6 +40,8 @@ func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Te
 		"Attention with %d query and %d key heads of %d columns over %d, %d and %d columns", h.Q, h.KV, h.Dim, cq, ck, cv)
 	mustBe(qs.Len() == ks.Len() && qs.Rows() == nq && ks.Rows() == nk && nk == nv,
 		"Attention over %d and %d segments of %d and %d rows with %d queries, %d keys, %d values", qs.Len(), ks.Len(), qs.Rows(), ks.Rows(), nq, nk, nv)
+	mustBe(!overlap(q, h.Q*h.Dim, k, h.KV*h.Dim) && !overlap(q, h.Q*h.Dim, v, h.KV*h.Dim) && !overlap(k, h.KV*h.Dim, v, h.KV*h.Dim),
+		"Attention with queries, keys and values from columns %d, %d and %d of one tensor, which overlap", q.From, k.From, v.From)
 	for _, c := range []Columns{q, k, v} {
 		if !contains(f.inputs, c.X) {
 			f.inputs = append(f.inputs, c.X)
@@ -48,6 +51,11 @@ func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Te
 		f.h.Scale = float32(1 / math.Sqrt(float64(h.Dim)))
 	}
 	return t.run(f)
+}
+
+// overlap reports whether two ranges share a column: their gradients would be written to the same place.
+func overlap(a Columns, m int, b Columns, n int) bool {
+	return a.X == b.X && a.From < b.From+n && b.From < a.From+m
 }
 
 func contains(xs []mat.Tensor, x mat.Tensor) bool {

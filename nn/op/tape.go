@@ -177,7 +177,8 @@ func value(x mat.Tensor) *Tensor {
 }
 
 // Backward adds the gradient of loss (1×1) to every parameter it depends on. Operators run in reverse order of recording;
-// what each kept is given back when it is done. Without anything that trains it returns an error.
+// what each kept is given back when it is done, also where the loss does not depend on it: one tape takes one Backward
+// (add losses up before). A second one, and one without anything that trains, is an error.
 func (t *Tape) Backward(loss mat.Tensor) error {
 	v := value(loss)
 	switch {
@@ -187,6 +188,8 @@ func (t *Tape) Backward(loss mat.Tensor) error {
 		return fmt.Errorf("op: Backward of a %d×%d value; want 1×1", v.rows, v.cols)
 	case !loss.RequiresGrad():
 		return fmt.Errorf("op: Backward of a loss that no trainable parameter reaches")
+	case !t.recorded(v):
+		return fmt.Errorf("op: Backward of a loss whose operators are spent: Backward or Reset came before")
 	}
 	dst, _ := v.target()
 	dst[0] = 1
@@ -201,9 +204,19 @@ func (t *Tape) Backward(loss mat.Tensor) error {
 		e.fn.base().spent()
 		out.ZeroGrad()
 		t.nodes[i] = entry{}
+		t.nodes = t.nodes[:i] // so that Reset finds whole entries even after a failure
 	}
-	t.nodes = t.nodes[:0]
 	return nil
+}
+
+// recorded reports whether an operator that made v is still on the tape.
+func (t *Tape) recorded(v *Tensor) bool {
+	for i := len(t.nodes) - 1; i >= 0; i-- {
+		if t.nodes[i].op.Value() == mat.Tensor(v) {
+			return true
+		}
+	}
+	return false
 }
 
 // Reset gives everything back to the arena. Tensors of earlier calls become invalid.
