@@ -6,7 +6,8 @@
 strings.json.gz holds the texts; cases.json, for each case, one hash (the first
 four bytes of SHA-256) of the results of each block of texts. A test that finds
 another hash names the case, the kind of text and its number for --show.
-cased.json is a small cased tokenizer, trained here on the texts.
+cased.json is a small cased tokenizer, trained here on the texts if it is not
+there: training breaks ties by chance.
 """
 
 import base64
@@ -254,7 +255,9 @@ def kinds(tok, strings):
 
 
 def train_cased(strings):
-    """Writes a small cased tokenizer that knows many scripts."""
+    """Writes a small cased tokenizer that knows many scripts, unless there is one."""
+    if os.path.exists(CASED):
+        return
     tok = Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     tok.normalizer = normalizers.BertNormalizer(lowercase=False)
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -263,7 +266,6 @@ def train_cased(strings):
         vocab_size=2500, special_tokens=special, limit_alphabet=900, show_progress=False
     )
     tok.train_from_iterator(strings, trainer)
-    # Training leaves the order of equally frequent tokens open: sort the rest.
     doc = json.loads(tok.to_str())
     vocab = special + sorted(t for t in doc["model"]["vocab"] if t not in special)
     doc["model"]["vocab"] = {t: i for i, t in enumerate(vocab)}

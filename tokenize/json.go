@@ -45,7 +45,7 @@ func parseJSON(file string, raw []byte) (any, error) {
 
 func parseValue(d *json.Decoder, path string, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("%s: nested deeper than %d levels", path, maxDepth)
+		return nil, errors.New(at(path, fmt.Sprintf("nested deeper than %d levels", maxDepth)))
 	}
 	token, err := d.Token()
 	if err != nil {
@@ -61,7 +61,7 @@ func parseValue(d *json.Decoder, path string, depth int) (any, error) {
 			}
 			name := key.(string) // the decoder accepts nothing else here
 			if _, twice := m[name]; twice {
-				return nil, fmt.Errorf("%s: key %q twice", path, name)
+				return nil, errors.New(at(path, fmt.Sprintf("key %q twice", name)))
 			}
 			if m[name], err = parseValue(d, join(path, name), depth+1); err != nil {
 				return nil, err
@@ -111,11 +111,23 @@ func loneSurrogate(raw []byte) int {
 	}
 }
 
+// join returns the path of member key. A path that ends in a colon is a file.
 func join(path, key string) string {
-	if path == "" {
+	switch {
+	case path == "":
 		return key
+	case strings.HasSuffix(path, ":"):
+		return path + " " + key
 	}
 	return path + "." + key
+}
+
+// at prefixes a message with a path.
+func at(path, message string) string {
+	if path = strings.TrimSuffix(path, ":"); path == "" {
+		return message
+	}
+	return path + ": " + message
 }
 
 // field is a value of a JSON document with its path, for messages. Methods on it
@@ -129,7 +141,7 @@ type field struct {
 
 // fail notes an error about f.
 func (f field) fail(format string, args ...any) {
-	*f.errs = append(*f.errs, fmt.Errorf("%s: %s", f.path, fmt.Sprintf(format, args...)))
+	*f.errs = append(*f.errs, errors.New(at(f.path, fmt.Sprintf(format, args...))))
 }
 
 // is reports whether f is there and not null.

@@ -39,7 +39,7 @@ func tinyWith(parts ...string) string {
 	return s
 }
 
-// token is an entry of added_tokens.
+// addedJSON is an entry of added_tokens.
 func addedJSON(id, content, more string) string {
 	e := `{"id": ` + id + `, "content": "` + content + `", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}`
 	if more != "" {
@@ -63,8 +63,8 @@ func TestLoadErrors(t *testing.T) {
 		{"byte order mark", files{tokenizerFile: "\ufeff" + tinyWith()}, "invalid character"},
 		{"not UTF-8", files{tokenizerFile: "{\"\xff\": 1}"}, "not UTF-8"},
 		{"lone surrogate", doc("vocab", `{"[UNK]": 0, "\ud800": 1}`), `lone surrogate \ud800`},
-		{"array", files{tokenizerFile: "[]"}, "want an object, have an array"},
-		{"deep", files{tokenizerFile: strings.Repeat("[", 1000)}, "nested deeper than 64 levels"},
+		{"array", files{tokenizerFile: "[]"}, "tokenize: tokenizer.json: want an object, have an array"},
+		{"deep", files{tokenizerFile: strings.Repeat("[", 1000)}, "[0][0]: nested deeper than 64 levels"},
 		{"key twice", doc("vocab", `{"[UNK]": 0, "a": 1, "a": 1}`), `model.vocab: key "a" twice`},
 		{"unknown field", files{tokenizerFile: `{"x": 1,` + tinyWith()[1:]}, "unknown field x"},
 		{"version", files{tokenizerFile: strings.Replace(tinyWith(), `"1.0"`, `"2.0"`, 1)}, `version: want 1.0, have "2.0"`},
@@ -100,10 +100,10 @@ func TestLoadErrors(t *testing.T) {
 		{"stored padding", doc("padding", `{"strategy": "BatchLongest"}`), "padding.pad_id: want an integer, have nothing"},
 		{"settings", files{tokenizerFile: tinyWith(), configFile: "{"}, "tokenizer_config.json: byte 1: unexpected EOF"},
 		{"settings array", files{tokenizerFile: tinyWith(), configFile: "[]"}, "tokenizer_config.json: want an object, have an array"},
-		{"max length", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": 0}`}, "model_max_length: want a whole number above 0, have 0"},
+		{"max length", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": 0}`}, "tokenize: tokenizer_config.json: model_max_length: want a whole number above 0, have 0"},
 		{"max length text", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": "512"}`}, "model_max_length: want a number, have a string"},
 		{"role", files{tokenizerFile: tinyWith(), configFile: `{"pad_token": "<pad>"}`}, `pad_token "<pad>" is not in the vocabulary`},
-		{"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`}, "special_tokens_map.json.pad_token: want a string, have a number"},
+		{"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`}, "tokenize: special_tokens_map.json: pad_token: want a string, have a number"},
 		{"vocab empty", files{vocabFile: "\n"}, "vocab.txt: empty"},
 		{"vocab bytes", files{vocabFile: "[UNK]\n\xff\n"}, "vocab.txt: not UTF-8"},
 		{"vocab mark", files{vocabFile: "\ufeff[UNK]\n"}, "byte order mark"},
@@ -253,5 +253,21 @@ func TestStoredTruncation(t *testing.T) {
 	}
 	if tok.MaxLength() != 512 {
 		t.Errorf("max length %d, want 512", tok.MaxLength())
+	}
+}
+
+func TestLoneSurrogate(t *testing.T) {
+	for text, want := range map[string]int{
+		`"plain \\ \n \u00e9"`: -1,
+		`"\ud83d\ude00"`:       -1,
+		`"\ud83d"`:             1,
+		`"\ude00\ud83d"`:       1,
+		`"a\ud83d\u0041"`:      2,
+		`"\\ud83d"`:            -1,
+		`"\`:                   -1,
+	} {
+		if have := loneSurrogate([]byte(text)); have != want {
+			t.Errorf("%s: %d, want %d", text, have, want)
+		}
 	}
 }

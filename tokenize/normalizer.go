@@ -10,7 +10,6 @@ type normalizer interface {
 // buffers are the scratch memory of one goroutine.
 type buffers struct {
 	a, b   aligned   // text before and after a pass
-	marks  []change  // pending code points of a canonical ordering
 	plain  []change  // output of a canonical ordering
 	source []segment // of the text as given
 	normal []segment // of a normalized part of it

@@ -22,7 +22,7 @@ func readSettings(open func(string) ([]byte, error)) (*settings, error) {
 		name string
 		to   *field
 	}{{configFile, &s.config}, {specialFile, &s.special}} {
-		*f.to = field{f.name, map[string]any{}, &s.errs}
+		*f.to = field{f.name + ":", map[string]any{}, &s.errs}
 		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
