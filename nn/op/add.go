@@ -50,7 +50,7 @@ func Dropout(t *Tape, x mat.Tensor, d Drop) mat.Tensor {
 		return x
 	}
 	rows, cols := Size(x)
-	mustBe(d.Seqs.Rows() == rows, "Dropout of %d rows with sequences of %d rows", rows, d.Seqs.Rows())
+	d.mustFit(rows)
 	return t.run(&dropout{node: node{inputs: []mat.Tensor{x}}, x: x, d: d, rows: rows, cols: cols})
 }
 

@@ -31,6 +31,7 @@ func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
 		f.out += p.Weight.Rows
 		f.inputs = trained(f.inputs, p.Weight, p.Bias)
 		if p.Adapt != nil {
+			p.Adapt.mustFit(p.Weight.Cols, p.Weight.Rows)
 			f.inputs = append(f.inputs, p.Adapt.A, p.Adapt.B)
 			f.drop.P, f.drop.Site = p.Adapt.Dropout, p.Adapt.Site
 			if drop.Seqs.Starts == nil {
@@ -38,6 +39,7 @@ func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
 			}
 		}
 	}
+	f.drop.mustFit(rows)
 	return t.run(f)
 }
 

@@ -19,6 +19,7 @@ func Embedding(t *Tape, ids []int32, w *Weight, c *Correction, padding int) mat.
 	f := &embedding{ids: ids, w: w, c: c, padding: int32(padding)}
 	f.inputs = trained(nil, w)
 	if c != nil {
+		c.mustFit(w.Rows, w.Cols)
 		f.inputs = append(f.inputs, c.A, c.B)
 	}
 	return t.run(f)

@@ -21,6 +21,7 @@ func LayerNorm(t *Tape, x, h mat.Tensor, drop Drop, gain, bias *Weight, eps floa
 		r, c := Size(h)
 		mustBe(r == rows && c == cols, "LayerNorm of %d×%d plus %d×%d", rows, cols, r, c)
 		f.inputs = append(f.inputs, h)
+		drop.mustFit(rows)
 	}
 	f.inputs = trained(f.inputs, gain, bias)
 	return t.run(f)

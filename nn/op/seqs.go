@@ -59,6 +59,10 @@ type Drop struct {
 
 func (d Drop) on() bool { return d.P > 0 }
 
+func (d Drop) mustFit(rows int) {
+	mustBe(!d.on() || d.Seqs.Rows() == rows, "dropout of %d rows with sequences of %d rows", rows, d.Seqs.Rows())
+}
+
 // rows applies dropout to the rows lo to hi of x, cols wide, writing (or, with add, adding) to dst.
 func (d Drop) rows(dst, x []float32, cols, lo, hi int, add bool) {
 	d.Seqs.each(lo, hi, func(row, example, position int) {

@@ -206,3 +206,10 @@ type Correction struct {
 
 // Rank returns r.
 func (c *Correction) Rank() int { r, _ := Size(c.A); return r }
+
+// mustFit panics unless the product of the factors turns from values into to values.
+func (c *Correction) mustFit(from, to int) {
+	r, in := Size(c.A)
+	out, s := Size(c.B)
+	mustBe(r == s && in == from && out == to, "correction of %d×%d and %d×%d for a weight from %d to %d values", r, in, out, s, from, to)
+}
