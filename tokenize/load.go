@@ -98,60 +98,59 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	var errs []error
 	var bySource, byNormal []addedToken
 	var source, normal []string
-	patterns := [2]map[string]string{{}, {}} // by normalized: pattern to content
 	taken := map[string]bool{}
+	contents := map[string]string{} // of normalized tokens, by pattern
 	buf := new(buffers)
-	t.spelling = append([]string(nil), t.tokens...)
+	t.spelling = slices.Clone(t.tokens)
 	for i, a := range added {
-		fail := func(format string, args ...any) {
-			errs = append(errs, fmt.Errorf("added_tokens[%d] %q: %s", i, a.content, fmt.Sprintf(format, args...)))
-		}
-		id, known := t.ids[a.content]
-		switch {
-		case a.content == "":
-			fail("empty")
-			continue
-		case taken[a.content]:
-			fail("listed twice")
-			continue
-		case known && a.id != id:
-			fail("id %d, but the vocabulary gives it %d", a.id, id)
-			continue
-		case !known && int(a.id) != len(t.tokens):
-			fail("id %d, but the next free id is %d", a.id, len(t.tokens))
-			continue
-		case !known:
-			t.ids[a.content] = a.id
-			t.tokens = append(t.tokens, a.content)
-			t.spelling = append(t.spelling, a.content)
-		}
-		taken[a.content] = true
-		if a.special {
-			t.special[a.content] = true
-		}
-		pattern, which := a.content, 0
-		if a.normalized {
+		err := t.addToken(a, taken)
+		if err == nil && a.normalized {
 			buf.a.load(a.content, 0)
-			pattern, which = string(t.normalizer.normalize(&buf.a, buf).text), 1
+			pattern := string(t.normalizer.normalize(&buf.a, buf).text)
+			if first, twice := contents[pattern]; twice {
+				err = fmt.Errorf("is %q after normalization, as %q is", pattern, first)
+			} else if pattern == "" {
+				err = errors.New("nothing is left of it after normalization")
+			}
+			contents[pattern] = a.content
 			t.spelling[a.id] = pattern
-		}
-		if pattern == "" {
-			fail("nothing is left of it after normalization")
-			continue
-		}
-		if first, twice := patterns[which][pattern]; twice {
-			fail("is %q after normalization, as %q is", pattern, first)
-			continue
-		}
-		patterns[which][pattern] = a.content
-		if a.normalized {
 			byNormal, normal = append(byNormal, a), append(normal, pattern)
 		} else {
-			bySource, source = append(bySource, a), append(source, pattern)
+			bySource, source = append(bySource, a), append(source, a.content)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("added_tokens[%d] %q: %w", i, a.content, err))
 		}
 	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
 	t.source, t.normal = newMatcher(bySource, source), newMatcher(byNormal, normal)
-	return errors.Join(errs...)
+	return nil
+}
+
+// addToken gives a its place in the vocabulary. taken holds the tokens before it.
+func (t *Tokenizer) addToken(a addedToken, taken map[string]bool) error {
+	id, known := t.ids[a.content]
+	switch {
+	case a.content == "":
+		return errors.New("empty")
+	case taken[a.content]:
+		return errors.New("listed twice")
+	case known && a.id != id:
+		return fmt.Errorf("id %d, but the vocabulary gives it %d", a.id, id)
+	case !known && int(a.id) != len(t.tokens):
+		return fmt.Errorf("id %d, but the next free id is %d", a.id, len(t.tokens))
+	case !known:
+		t.ids[a.content] = a.id
+		t.tokens = append(t.tokens, a.content)
+		t.spelling = append(t.spelling, a.content)
+	}
+	taken[a.content] = true
+	if a.special {
+		t.special[a.content] = true
+	}
+	return nil
 }
 
 // checkTemplate refuses a template whose tokens have other ids in the vocabulary.

@@ -3,6 +3,7 @@ package tokenize
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
@@ -92,6 +93,11 @@ func TestLoadErrors(t *testing.T) {
 		{"behavior", doc("pre_tokenizer", `{"type": "Punctuation", "behavior": "Contiguous"}`), `"Contiguous" is not supported`},
 		{"post-processor", doc("post_processor", `{"type": "RobertaProcessing"}`), `post-processor "RobertaProcessing" is not supported`},
 		{"post-processor id", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 1]}`), `post_processor: "[SEP]" has id 99, but the vocabulary gives it 2`},
+		{"post-processor token", doc("post_processor", `{"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["[CLS]", 1]}`), `post_processor: "</s>" is not in the vocabulary`},
+		{"post-processor values", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]"], "cls": true}`), "post_processor.sep: want a token and its id, have 1 values\n"},
+		{"post-processor value", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": true}`), "post_processor.cls: want an array, have a boolean"},
+		{"added object", files{tokenizerFile: strings.Replace(tinyWith(), `"added_tokens": []`, `"added_tokens": {}`, 1)}, "added_tokens: want an array, have an object"},
+		{"added entry", doc("added", "[]"), "added_tokens[0]: want an object, have an array"},
 		{"template text", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`), "post_processor.single: sequence A stands 0 times and B 0 times, want 1 and 0"},
 		{"template token", doc("post_processor", `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": [], "special_tokens": {}}`), `"x" is not among the special_tokens`},
 		{"template lengths", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {"x": {"id": "x", "ids": [1, 2], "tokens": ["[CLS]"]}}}`), "2 ids for 1 tokens"},
@@ -131,6 +137,18 @@ func TestLoadReportsAll(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
+	}
+}
+
+// TestLoadManyErrors checks that a wholly wrong vocabulary is not listed in full.
+func TestLoadManyErrors(t *testing.T) {
+	vocab := `{"[UNK]": 0`
+	for i := range 1000 {
+		vocab += fmt.Sprintf(`, "t%03d": "x"`, i)
+	}
+	_, err := Load(files{tokenizerFile: tinyWith("vocab", vocab+"}")}.open)
+	if err == nil || !strings.Contains(err.Error(), `token "t009"`) || !strings.HasSuffix(err.Error(), "and 990 more") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -225,6 +243,12 @@ func TestRolesAndWarnings(t *testing.T) {
 	}
 	if w := tok.Warnings(); len(w) != 2 || !strings.Contains(w[0], "lower case") || !strings.Contains(w[1], "strip_accents") {
 		t.Errorf("warnings %q", w)
+	}
+	if tok.IsSpecial(3) || tok.IsSpecial(99) {
+		t.Error("<p> is special, but the file does not say so")
+	}
+	if mini := loadDir(t, minilm); !mini.IsSpecial(mini.SepID()) || mini.IsSpecial(2000) {
+		t.Error("of [SEP] and an ordinary word, [SEP] alone is special")
 	}
 	if id, ok := tok.ID("<p>"); id != 3 || !ok {
 		t.Errorf("id of <p>: %d %t", id, ok)
