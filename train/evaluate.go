@@ -72,7 +72,7 @@ func (r *run) judge(e Evaluation) error {
 		}
 	}
 	s.Best = &best{Metric: name, Value: m.Value, Step: s.Step}
-	r.best = r.opt.values()
+	r.best = r.opt.values(r.best)
 	return nil
 }
 

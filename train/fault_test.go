@@ -116,28 +116,37 @@ func TestEveryDiskFault(t *testing.T) {
 	m.train(t, c)
 	want := outcome(t, whole)
 	for _, dead := range []bool{false, true} {
-		for at := 1; ; at++ {
-			name := fmt.Sprintf("fault at operation %d, dead %v", at, dead)
-			dir := filepath.Join(t.TempDir(), "out")
-			disk := &faulty{at: at, dead: dead}
-			m, c := config(dir)
-			c.disk, c.Save = disk, m.saver(disk)
-			_, err := Run(context.Background(), m, m.params(), c)
-			if !disk.hit() {
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				break
+		t.Run(fmt.Sprintf("dead %v", dead), func(t *testing.T) {
+			t.Parallel()
+			for at := 1; runWithFault(t, at, dead, config, want); at++ {
 			}
-			if !errors.Is(err, errFault) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%s: error %v", name, err)
-			}
-			if !dead {
-				checkNothingUnfinished(t, name, dir)
-			}
-			goOn(t, name, dir, config, want)
-		}
+		})
 	}
+}
+
+// runWithFault reports whether the run has come to operation number at.
+func runWithFault(t *testing.T, at int, dead bool, config func(string) (*toy, Config), want map[string]string) bool {
+	t.Helper()
+	name := fmt.Sprintf("fault at operation %d", at)
+	dir := filepath.Join(t.TempDir(), "out")
+	disk := &faulty{at: at, dead: dead}
+	m, c := config(dir)
+	c.disk, c.Save = disk, m.saver(disk)
+	_, err := Run(context.Background(), m, m.params(), c)
+	if !disk.hit() {
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return false
+	}
+	if !errors.Is(err, errFault) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%s: error %v", name, err)
+	}
+	if !dead {
+		checkNothingUnfinished(t, name, dir)
+	}
+	goOn(t, name, dir, config, want)
+	return true
 }
 
 // goOn resumes from the newest checkpoint, or starts anew if there is none, and wants the outcome of a run without faults.

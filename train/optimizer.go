@@ -148,11 +148,13 @@ func describeBad(what, name string, values []float32) string {
 	return fmt.Sprintf("%s %s is %v at element %d", what, name, values[i], i)
 }
 
-// values returns a copy of all parameters.
-func (o *optimizer) values() [][]float32 {
-	all := make([][]float32, len(o.params))
+// values returns a copy of all parameters, in the slices of an older copy if there is one.
+func (o *optimizer) values(all [][]float32) [][]float32 {
+	if all == nil {
+		all = make([][]float32, len(o.params))
+	}
 	for i, p := range o.params {
-		all[i] = append([]float32(nil), op.Values(p.Param)...)
+		all[i] = append(all[i][:0], op.Values(p.Param)...)
 	}
 	return all
 }

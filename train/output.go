@@ -105,7 +105,7 @@ func (r *run) restoreBest() error {
 
 // withBest runs f while the parameters hold the best values.
 func (r *run) withBest(f func() error) error {
-	now := r.opt.values()
+	now := r.opt.values(nil)
 	r.opt.setValues(r.best)
 	defer r.opt.setValues(now)
 	return f()

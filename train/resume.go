@@ -83,20 +83,32 @@ func openState(dir string) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w: %w", ErrCheckpoint, err)
 	}
+	s, err := parseState(b)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w: %s: %w", ErrCheckpoint, path, err)
+	}
+	return s, nil
+}
+
+// parseState reads state.json. A field that this program does not know is an error: it would be lost.
+func parseState(b []byte) (*state, error) {
 	var v struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(b, &v); err != nil {
-		return nil, fmt.Errorf("train: %w: %s: %w", ErrCheckpoint, path, err)
+		return nil, err
 	}
 	if v.Version != stateVersion {
-		return nil, fmt.Errorf("train: %w: %s has version %d, this program reads version %d", ErrCheckpoint, path, v.Version, stateVersion)
+		return nil, fmt.Errorf("it has version %d, this program reads version %d", v.Version, stateVersion)
 	}
 	s := new(state)
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("train: %w: %s: %w", ErrCheckpoint, path, err)
+		return nil, err
+	}
+	if s.Step < 0 || s.At.Epoch < 0 || s.At.Batch < 0 || s.Metrics.Bytes < 0 {
+		return nil, fmt.Errorf("step %d, epoch %d, batch %d or length %d of the log is negative", s.Step, s.At.Epoch, s.At.Batch, s.Metrics.Bytes)
 	}
 	return s, nil
 }

@@ -39,6 +39,7 @@ var variants = []struct {
 func TestResumeMatrix(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
 			config := func(dir string) (*toy, Config) {
 				m := newToy(35, v.held)
 				c := toyConfig(m, dir)

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -183,5 +182,3 @@ func (s *state) paramDifferences(then *state, p *problems) {
 		}
 	}
 }
-
-func (b best) String() string { return fmt.Sprintf("%s %v at step %d", b.Metric, b.Value, b.Step) }
