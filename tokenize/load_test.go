@@ -94,7 +94,7 @@ func TestLoadErrors(t *testing.T) {
 		{"post-processor", doc("post_processor", `{"type": "RobertaProcessing"}`), `post-processor "RobertaProcessing" is not supported`},
 		{"post-processor id", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 1]}`), `post_processor: "[SEP]" has id 99, but the vocabulary gives it 2`},
 		{"post-processor token", doc("post_processor", `{"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["[CLS]", 1]}`), `post_processor: "</s>" is not in the vocabulary`},
-		{"post-processor values", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]"], "cls": true}`), "post_processor.sep: want a token and its id, have 1 values\n"},
+		{"post-processor values", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]"], "cls": true}`), "post_processor.sep: want a token and its id, have 1 values"},
 		{"post-processor value", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": true}`), "post_processor.cls: want an array, have a boolean"},
 		{"added object", files{tokenizerFile: strings.Replace(tinyWith(), `"added_tokens": []`, `"added_tokens": {}`, 1)}, "added_tokens: want an array, have an object"},
 		{"added entry", doc("added", "[]"), "added_tokens[0]: want an object, have an array"},

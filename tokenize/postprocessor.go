@@ -45,6 +45,9 @@ func parseSpecial(f field) part {
 // parseOneToken reads ["[SEP]", 102].
 func parseOneToken(f field) part {
 	pair := f.list()
+	if pair == nil {
+		return part{text: -1}
+	}
 	if len(pair) != 2 {
 		f.fail("want a token and its id, have %d values", len(pair))
 		return part{text: -1}
