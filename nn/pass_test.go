@@ -1,0 +1,169 @@
+package nn_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// adapter is a set that corrects or replaces single weights.
+type adapter struct {
+	pairs  map[*op.Weight]*op.Correction
+	copies map[*op.Weight]*op.Weight
+}
+
+func (a adapter) Correction(w *op.Weight) *op.Correction { return a.pairs[w] }
+func (a adapter) Replacement(w *op.Weight) *op.Weight    { return a.copies[w] }
+
+func filled(seed uint64, ws ...*op.Weight) {
+	for i, w := range ws {
+		v := make([]float32, w.Len())
+		nn.KaimingUniform(v, 4, 1, nn.NewRand(seed, string(rune('a'+i))))
+		if err := w.SetValues(v); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func values(rows, cols int, seed uint64) *spago.Param {
+	v := make([]float32, rows*cols)
+	nn.KaimingUniform(v, 2, 1, nn.NewRand(seed, "values"))
+	return op.NewParam(rows, cols, v)
+}
+
+// run calls f with a pass on a tape that does not record and returns what it computes.
+func run(p nn.Pass, f func(p *nn.Pass) mat.Tensor) []float32 {
+	p.Tape = op.NewEvalTape(nil)
+	defer p.Tape.Close()
+	return append([]float32(nil), op.Values(f(&p))...)
+}
+
+// TestAdapterInPass: a layer asks the pass for its correction and its replacement, and is the same again without.
+func TestAdapterInPass(t *testing.T) {
+	l := nn.NewLinear(4, 3, true)
+	filled(1, l.Weight, l.Bias)
+	e := nn.NewEmbedding(6, 4, op.NoPadding)
+	filled(2, e.Weight)
+	x := values(2, 4, 3)
+	forward := func(p *nn.Pass) mat.Tensor { return l.Forward(p, x) }
+	base := run(nn.Pass{}, forward)
+
+	own := nn.NewLinear(4, 3, true)
+	filled(4, own.Weight, own.Bias)
+	replaced := run(nn.Pass{Adapter: adapter{copies: map[*op.Weight]*op.Weight{l.Weight: own.Weight, l.Bias: own.Bias}}}, forward)
+	if !slices.Equal(replaced, run(nn.Pass{}, func(p *nn.Pass) mat.Tensor { return own.Forward(p, x) })) {
+		t.Error("the replacement is not used")
+	}
+	pair := &op.Correction{A: values(2, 4, 5), B: values(3, 2, 6), Scale: 1}
+	if corrected := run(nn.Pass{Adapter: adapter{pairs: map[*op.Weight]*op.Correction{l.Weight: pair}}}, forward); slices.Equal(corrected, base) {
+		t.Error("the correction is not used")
+	}
+	if !slices.Equal(run(nn.Pass{}, forward), base) {
+		t.Error("the base has changed")
+	}
+	lookup := func(p *nn.Pass) mat.Tensor { return e.Forward(p, []int32{1, 5}) }
+	table := &op.Correction{A: values(2, 6, 5), B: values(4, 2, 6), Scale: 1}
+	if slices.Equal(run(nn.Pass{}, lookup), run(nn.Pass{Adapter: adapter{pairs: map[*op.Weight]*op.Correction{e.Weight: table}}}, lookup)) {
+		t.Error("the table's correction is not used")
+	}
+}
+
+// TestProject: several layers at once are the layers side by side.
+func TestProject(t *testing.T) {
+	a, b := nn.NewLinear(4, 3, true), nn.NewLinear(4, 2, false)
+	filled(1, a.Weight, a.Bias, b.Weight)
+	x := values(5, 4, 2)
+	both := run(nn.Pass{}, func(p *nn.Pass) mat.Tensor { return nn.Project(p, x, a, b) })
+	one := run(nn.Pass{}, func(p *nn.Pass) mat.Tensor { return a.Forward(p, x) })
+	two := run(nn.Pass{}, func(p *nn.Pass) mat.Tensor { return b.Forward(p, x) })
+	for n := range 5 {
+		if !slices.Equal(both[n*5:n*5+3], one[n*3:n*3+3]) || !slices.Equal(both[n*5+3:n*5+5], two[n*2:n*2+2]) {
+			t.Fatalf("row %d differs", n)
+		}
+	}
+}
+
+// TestDropoutOutsideTraining: without Train nothing is dropped, of the model or of corrections.
+func TestDropoutOutsideTraining(t *testing.T) {
+	d := &nn.Dropout{P: 0.5, Site: 1}
+	x := values(4, 8, 1)
+	seqs := op.Seqs{Starts: []int{0, 4}}
+	drop := func(p *nn.Pass) mat.Tensor { return d.Forward(p, x) }
+	if got := run(nn.Pass{Seqs: seqs}, drop); !slices.Equal(got, op.Values(x)) {
+		t.Error("evaluation drops")
+	}
+	trained := run(nn.Pass{Seqs: seqs, Train: true, Key: op.Key{Seed: 1}}, drop)
+	zeros := 0
+	for _, v := range trained {
+		if v == 0 {
+			zeros++
+		}
+	}
+	if zeros == 0 || zeros == len(trained) {
+		t.Errorf("training drops %d of %d", zeros, len(trained))
+	}
+	if slices.Equal(trained, run(nn.Pass{Seqs: seqs, Train: true, Key: op.Key{Seed: 1, Step: 1}}, drop)) {
+		t.Error("the next step drops the same elements")
+	}
+	l := nn.NewLinear(8, 3, false)
+	filled(1, l.Weight)
+	pair := &op.Correction{A: values(2, 8, 5), B: values(3, 2, 6), Scale: 1, Dropout: 0.5, Site: 9}
+	set := adapter{pairs: map[*op.Weight]*op.Correction{l.Weight: pair}}
+	forward := func(p *nn.Pass) mat.Tensor { return l.Forward(p, x) }
+	plain := run(nn.Pass{Seqs: seqs, Adapter: set}, forward)
+	if slices.Equal(plain, run(nn.Pass{Seqs: seqs, Adapter: set, Train: true}, forward)) {
+		t.Error("the correction's dropout does not act in training")
+	}
+	pair.Dropout = 0
+	if !slices.Equal(plain, run(nn.Pass{Seqs: seqs, Adapter: set}, forward)) {
+		t.Error("the correction's dropout acts in evaluation")
+	}
+}
+
+func TestFirstRows(t *testing.T) {
+	s := op.Seqs{Starts: []int{0, 3, 4, 9}, Index: []int{5, 1, 2}}
+	k := nn.FirstRows(s)
+	if !slices.Equal(k.Rows, []int{0, 3, 4}) || !slices.Equal(k.Seqs.Starts, []int{0, 1, 2, 3}) || !slices.Equal(k.Seqs.Index, s.Index) {
+		t.Errorf("kept %+v", k)
+	}
+	p := nn.Pass{Seqs: s, Train: true}
+	q := p.With(k.Seqs)
+	if q.Seqs.Rows() != 3 || !q.Train || p.Seqs.Rows() != 9 {
+		t.Error("With must change the copy only")
+	}
+}
+
+// double is a block that makes two values and hands on one.
+type double struct{ kept *[]bool }
+
+func (d double) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	*d.kept = append(*d.kept, p.Keep != nil)
+	return op.Add(p.Tape, op.Add(p.Tape, x, x), x)
+}
+
+// TestStack: only the last block sees the choice of rows, and afterwards only its result is in memory.
+func TestStack(t *testing.T) {
+	tape := op.NewEvalTape(nil)
+	defer tape.Close()
+	var kept []bool
+	p := &nn.Pass{Tape: tape, Keep: &nn.Kept{}}
+	x := op.Add(tape, values(16, 16, 1))
+	y := nn.Stack(p, x, []double{{&kept}, {&kept}, {&kept}})
+	if !slices.Equal(kept, []bool{false, false, true}) {
+		t.Errorf("blocks with a choice of rows: %v", kept)
+	}
+	if now, _ := tape.Memory(); now != 4*16*16 {
+		t.Errorf("%d bytes in use, want those of the result", now)
+	}
+	if got, want := op.Values(y)[3], 27*op.Values(values(16, 16, 1))[3]; got < want*0.999999-1e-6 || got > want*1.000001+1e-6 {
+		t.Errorf("result %g, want %g", got, want)
+	}
+	if y := nn.Stack(p, values(1, 1, 1), []double{}); y == nil {
+		t.Error("no blocks: the operand")
+	}
+}
