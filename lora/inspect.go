@@ -1,0 +1,38 @@
+package lora
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/spalora/spalora/checkpoint/safetensors"
+)
+
+// TensorInfo is a tensor of an adapter file.
+type TensorInfo struct {
+	Path  string // of the weight in the model: the name in the file without PEFT's prefix
+	DType safetensors.DType
+	Shape []int
+}
+
+// Tensors lists the tensors of the adapter in dir in the order of the file, without a model to fit them to.
+func Tensors(dir string) ([]TensorInfo, error) {
+	f, err := safetensors.Open(filepath.Join(dir, weightsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missingWeights(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lora: %w", err)
+	}
+	list := make([]TensorInfo, 0, len(f.Names()))
+	for _, name := range f.Names() {
+		t, _ := f.Tensor(name)
+		list = append(list, TensorInfo{strings.TrimPrefix(name, keyPrefix), t.DType, t.Shape})
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("lora: %s: %w", dir, err)
+	}
+	return list, nil
+}
