@@ -19,7 +19,7 @@ import time
 
 SHAPES = [(768, 768), (768, 3072), (3072, 768)]  # in, out
 ROWS = [256, 512, 2048]
-SETTLE = 0.05  # seconds: OpenBLAS's threads spin for a while after a product, which would slow the other side's turn
+SETTLE = 0.15  # seconds: OpenBLAS's threads spin for some time after a product, which would slow the other side's turn
 
 
 def cases():

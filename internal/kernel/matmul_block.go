@@ -2,153 +2,186 @@ package kernel
 
 import "unsafe"
 
-// rectangle computes one task's part of dst.
-func (c *product) rectangle(task int, s *scratch) {
-	i0 := task / c.across * c.rows
-	j0 := task % c.across * c.cols
-	r := rect{i0, min(i0+c.rows, c.m), j0, min(j0+c.cols, c.n)}
-	first := true
-	for t := range c.terms {
-		term := &c.terms[t]
-		parts := ceilDiv(term.K, blockK)
-		for part := range parts {
-			k0, k1 := part*term.K/parts, (part+1)*term.K/parts
-			c.block(s, r, term, k0, k1, first)
-			first = false
-		}
-	}
-	if first {
-		c.start(r)
-	}
+// block is one step of a task: to rows [i0, i1) and columns [j0, j1) of dst it adds A[:, k0:k1]·B[k0:k1, :] of one term.
+type block struct {
+	*product
+	term           *Term
+	i0, i1, j0, j1 int
+	k0, k1         int
+	first          bool // nothing has been written to this part of dst
+	height         int  // rows of A at a time
 }
-
-// rect is rows [i0, i1) and columns [j0, j1) of dst.
-type rect struct{ i0, i1, j0, j1 int }
 
 // zeros is the row that sums start from when nothing joins them.
 var zeros [panelCols]float32
 
-// start fills a rectangle with what sums start from.
-func (c *product) start(r rect) {
-	for i := r.i0; i < r.i1; i++ {
-		row := c.dst[i*c.ldd+r.j0 : i*c.ldd+r.j1]
-		if !c.e.Accumulate {
+// rectangle computes one task's part of dst.
+func (c *product) rectangle(task int, s *scratch) {
+	i0, j0 := task/c.across*c.rows, task%c.across*c.cols
+	b := block{product: c, i0: i0, i1: min(i0+c.rows, c.m), j0: j0, j1: min(j0+c.cols, c.n), first: true}
+	height := b.i1 - b.i0
+	b.height = roundUp(ceilDiv(height, ceilDiv(height, blockM)), tileRows)
+	for i := range c.terms {
+		b.term = &c.terms[i]
+		parts := ceilDiv(b.term.K, blockK)
+		for part := range parts {
+			b.k0, b.k1 = part*b.term.K/parts, (part+1)*b.term.K/parts
+			b.run(s)
+			b.first = false
+		}
+	}
+	if b.first {
+		b.start()
+	}
+}
+
+// start fills the rectangle with what its sums start from.
+func (b *block) start() {
+	for i := b.i0; i < b.i1; i++ {
+		row := b.dst[i*b.ldd+b.j0 : i*b.ldd+b.j1]
+		if !b.e.Accumulate {
 			clear(row)
 		}
-		if c.e.Bias != nil {
-			for j, b := range c.e.Bias[r.j0:r.j1] {
-				row[j] += b
+		if b.e.Bias != nil {
+			for j, v := range b.e.Bias[b.j0:b.j1] {
+				row[j] += v
 			}
 		}
 	}
 }
 
-// block adds A[:, k0:k1]·B[k0:k1, :] of one term to a rectangle; first says that nothing has been written there yet.
-func (c *product) block(s *scratch, r rect, term *Term, k0, k1 int, first bool) {
-	accumulate := !first || c.e.Accumulate
-	if first && accumulate && c.e.Bias != nil {
-		c.start(r)
+// run takes some rows of A at a time through all panels of B. Panels are packed as the first rows come to them, one ahead of the tile.
+func (b *block) run(s *scratch) {
+	if b.first && b.e.Accumulate && b.e.Bias != nil {
+		b.start()
 	}
 	t := &s.tile
-	t.k = k1 - k0
-	packed := term.B.Trans || term.B.Type != F32 || r.i1-r.i0 > 2*panelCols
+	t.k = b.k1 - b.k0
+	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > 2*panelCols
 	if packed {
-		s.b = grow(s.b, roundUp(r.j1-r.j0, panelCols)*t.k)
+		s.b = grow(s.b, roundUp(b.j1-b.j0, panelCols)*t.k)
 	}
-	blocks := ceilDiv(r.i1-r.i0, blockM)
-	height := roundUp(ceilDiv(r.i1-r.i0, blocks), 6)
-	for i := r.i0; i < r.i1; i += height {
-		rows := min(height, r.i1-i)
-		t.m = rows
-		s.loadA(c.kernel, &term.A, i, k0)
-		for j := r.j0; j < r.j1; j += panelCols {
-			t.m, t.n = rows, min(panelCols, r.j1-j)
+	for i := b.i0; i < b.i1; i += b.height {
+		rows := min(b.height, b.i1-i)
+		a := s.loadA(b.kernel, &b.term.A, i, rows, b.k0)
+		ahead := b.rowsAfter(i + rows)
+		for j := b.j0; j < b.j1; j += panelCols {
+			t.n = min(panelCols, b.j1-j)
+			fetching := 0 // rows whose tiles fetch the next panel of B; the others fetch A
 			if packed {
-				t.b, t.bRow = s.b[(j-r.j0)*t.k:], panelCols
-				if i == r.i0 {
-					c.kernel.pack(t.b, &term.B, k0, t.k, j, t.n)
+				t.b, t.bRow = s.b[(j-b.j0)*t.k:], panelCols
+				if i == b.i0 {
+					b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
+					fetching = min(rows, tileRows*b.fetchPanel(t, j+panelCols))
+					b.multiply(t, a, i, fetching, j)
 				}
 			} else {
-				t.b, t.bRow = term.B.F32[k0*term.B.Stride+j:], term.B.Stride
+				t.b, t.bRow = b.term.B.F32[b.k0*b.term.B.Stride+j:], b.term.B.Stride
 			}
-			t.to, t.toRow = c.dst[i*c.ldd+j:], c.ldd
-			switch {
-			case accumulate:
-				t.from, t.fromRow = t.to, t.toRow
-			case c.e.Bias != nil:
-				t.from, t.fromRow = c.e.Bias[j:], 0
-			default:
-				t.from, t.fromRow = zeros[:], 0
+			if fetching < rows {
+				ahead.fetch(t, ceilDiv(rows-fetching, tileRows))
+				b.multiply(t, a[fetching*t.aRow:], i+fetching, rows-fetching, j)
 			}
-			t.ahead, t.aheadTiles = nil, 0
-			if next := j + panelCols; packed && i == r.i0 && next < r.j1 {
-				t.fetch(&term.B, k0, next)
-			} else if i+rows < r.i1 {
-				t.fetchA(&term.A, i+rows, min(i+rows+height, r.i1), k0, (j-r.j0)/panelCols)
-			} else if k1 < term.K {
-				t.fetchA(&term.A, r.i0, min(r.i0+height, r.i1), k1, (j-r.j0)/panelCols)
-			}
-			c.kernel.multiply(t)
 		}
 	}
 	*t = tile{}
 }
 
-// fetch arranges that the values of B that the panel from column j on will be packed from come into the cache.
-func (t *tile) fetch(b *Mat, k0, j int) {
-	size := b.Type.Size()
-	at := k0*b.Stride + j
-	t.aheadStep, t.aheadTiles = b.Stride*size, 4 // one stored row of the panel per step
-	if b.Trans {
-		at = j*b.Stride + k0
-		t.aheadStep, t.aheadTiles = 4*size, panelCols // along one stored row per tile
-		t.aheadSkip = (b.Stride - t.k/4*4) * size
+// multiply runs the tile on m rows of a, which are rows of dst from i on, and the panel whose first column is j.
+func (b *block) multiply(t *tile, a []float32, i, m, j int) {
+	if m == 0 {
+		return
 	}
-	if b.Type == F32 {
-		t.ahead = unsafe.Pointer(&b.F32[at])
+	t.a, t.m = a, m
+	t.to, t.toRow = b.dst[i*b.ldd+j:], b.ldd
+	switch {
+	case b.e.Accumulate || !b.first:
+		t.from, t.fromRow = t.to, t.toRow
+	case b.e.Bias != nil:
+		t.from, t.fromRow = b.e.Bias[j:], 0
+	default:
+		t.from, t.fromRow = zeros[:], 0
+	}
+	b.kernel.multiply(t)
+}
+
+// fetchPanel lets tiles fetch what the panel from column j on will be packed from, and returns how many tiles that takes.
+func (b *block) fetchPanel(t *tile, j int) int {
+	t.aheadTiles = 0
+	if j >= b.j1 {
+		return 0
+	}
+	m := &b.term.B
+	size := m.Type.Size()
+	at := b.k0*m.Stride + j
+	if m.Trans { // one stored row per tile
+		at = j*m.Stride + b.k0
+		t.aheadTiles, t.aheadStep, t.aheadSkip = min(panelCols, b.j1-j), fetchEvery*size, (m.Stride-t.k/fetchEvery*fetchEvery)*size
+	} else { // a stored row of the panel is about a cache line
+		t.aheadTiles, t.aheadStep, t.aheadSkip = fetchEvery, m.Stride*size, 0
+	}
+	if m.Type == F32 {
+		t.ahead = unsafe.Pointer(&m.F32[at])
 	} else {
-		t.ahead = unsafe.Pointer(&b.U16[at])
+		t.ahead = unsafe.Pointer(&m.U16[at])
+	}
+	return t.aheadTiles
+}
+
+// rowsAhead are rows of a stored A that tiles may fetch for the block after theirs, one row per tile.
+type rowsAhead struct {
+	a      []float32 // from the first wanted value on
+	rows   int
+	stride int
+}
+
+// rowsAfter returns the rows that are wanted after those before row i: the next of this block, or the first of the next block of this term.
+func (b *block) rowsAfter(i int) rowsAhead {
+	k := b.k0
+	if i >= b.i1 {
+		i, k = b.i0, b.k1
+	}
+	m := &b.term.A
+	if m.Trans || m.Type != F32 || k >= b.term.K {
+		return rowsAhead{}
+	}
+	return rowsAhead{m.F32[i*m.Stride+k:], min(b.height, b.i1-i), m.Stride}
+}
+
+func (r *rowsAhead) fetch(t *tile, tiles int) {
+	t.aheadTiles = min(tiles, r.rows)
+	if t.aheadTiles == 0 {
+		return
+	}
+	t.ahead, t.aheadStep, t.aheadSkip = unsafe.Pointer(&r.a[0]), fetchEvery*4, (r.stride-t.k/fetchEvery*fetchEvery)*4
+	r.rows -= t.aheadTiles
+	if r.rows > 0 {
+		r.a = r.a[t.aheadTiles*r.stride:]
 	}
 }
 
-// fetchA arranges the same for rows [i0, i1) of A, one row per tile, during the panel of that number.
-func (t *tile) fetchA(a *Mat, i0, i1, k0, panel int) {
-	if a.Trans || a.Type != F32 {
-		return
-	}
-	tiles := ceilDiv(t.m, 6)
-	first := i0 + panel*tiles
-	t.aheadTiles = min(tiles, i1-first)
-	if t.aheadTiles <= 0 {
-		t.aheadTiles = 0
-		return
-	}
-	t.aheadStep = 16
-	t.aheadSkip = (a.Stride - t.k/4*4) * 4
-	t.ahead = unsafe.Pointer(&a.F32[first*a.Stride+k0])
-}
-
-// loadA points the tile at rows [i, i+m) and columns [k0, k0+k) of A, widened into scratch if they are stored as halves.
-func (s *scratch) loadA(kernel *tileKernels, a *Mat, i, k0 int) {
+// loadA returns m rows of A from i on, with columns from k0 on, as strides in the tile say. Halves are widened into scratch.
+func (s *scratch) loadA(kernel *tileKernels, m *Mat, i, rows, k0 int) []float32 {
 	t := &s.tile
-	first, rows, cols := i*a.Stride+k0, t.m, t.k
-	if a.Trans {
-		first, rows, cols = k0*a.Stride+i, t.k, t.m
+	first, cols, stride := i*m.Stride+k0, t.k, m.Stride
+	if m.Trans {
+		first, rows, cols = k0*m.Stride+i, t.k, rows
 	}
-	stride := a.Stride
-	if a.Type == F32 {
-		t.a = a.F32[first:]
+	var a []float32
+	if m.Type == F32 {
+		a = m.F32[first:]
 	} else {
 		s.a = grow(s.a, rows*cols)
+		a, stride = s.a, cols
 		for row := range rows {
-			kernel.widen(s.a[row*cols:(row+1)*cols], a.U16[first+row*stride:][:cols], a.Type)
+			kernel.widen(a[row*cols:][:cols], m.U16[first+row*m.Stride:][:cols], m.Type)
 		}
-		t.a, stride = s.a, cols
 	}
 	t.aRow, t.aCol = stride, 1
-	if a.Trans {
+	if m.Trans {
 		t.aRow, t.aCol = 1, stride
 	}
+	return a
 }
 
 // grow returns a slice of at least that length, the old one if it is long enough. Contents are not kept.

@@ -5,11 +5,13 @@ import "sync"
 // Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with the running sums in
 // registers. A panel of blockK rows (24 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
 const (
-	panelCols = 16  // columns of a packed panel: two vectors of 8
-	blockK    = 384 // summed dimension of a packed block
-	blockM    = 264 // rows of A per pass over a packed block; a multiple of the rows of a tile
-	blockN    = 1024 // columns of a packed block
-	smallWork = 1 << 18
+	tileRows   = 6
+	panelCols  = 16      // columns of a packed panel: two vectors of 8
+	blockK     = 384     // summed dimension of a packed block
+	blockM     = 264     // rows of A per pass over a packed block; a multiple of tileRows
+	blockN     = 1024    // columns of a packed block
+	fetchEvery = 4       // a tile fetches one cache line ahead after so many steps of the summed dimension
+	smallWork  = 1 << 18 // multiplications below which waking the workers costs more than it saves
 )
 
 // scratch is the working memory of one worker. It grows to what the products ask for and is then reused.
@@ -51,7 +53,8 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 		return
 	}
 	c := products.Get().(*product)
-	c.kernel, c.dst, c.ldd, c.m, c.n, c.terms, c.e, c.pool = kernel, dst, ldd, m, n, terms, e, p
+	c.kernel, c.dst, c.ldd, c.m, c.n, c.e, c.pool = kernel, dst, ldd, m, n, e, p
+	c.terms = append(c.terms[:0], terms...) // a copy, so that the caller's slice may live on its stack
 	work := 0
 	for i := range terms {
 		work += m * n * terms[i].K
@@ -66,19 +69,26 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 		}
 		scratches.Put(s)
 	}
-	c.dst, c.terms, c.e, c.pool = nil, nil, Epilogue{}, nil
+	clear(c.terms)
+	c.dst, c.e, c.pool = nil, Epilogue{}, nil
 	products.Put(c)
 }
 
 // divide chooses the rectangles and returns their number. Division does not change bits, so it may follow the number of workers.
+//
+// A rectangle passes over its rows of A once from memory and packs its columns of B, so wide ones save reading and high ones save packing.
+// Twice as high as wide is about even.
 func (c *product) divide(workers int) int {
-	c.rows, c.cols = c.m, min(roundUp(c.n, panelCols), blockN)
-	if workers > 1 {
-		for tasks := 4 * workers; c.tasks() < tasks && c.cols > 4*panelCols; {
+	c.rows, c.cols = roundUp(c.m, tileRows), min(roundUp(c.n, panelCols), blockN)
+	const minRows, minCols = 8 * tileRows, 4 * panelCols
+	for wanted := 4 * workers; workers > 1 && c.tasks() < wanted; {
+		switch {
+		case c.rows > minRows && (c.rows > 2*c.cols || c.cols <= minCols):
+			c.rows = roundUp(c.rows/2, tileRows)
+		case c.cols > minCols:
 			c.cols = roundUp(c.cols/2, panelCols)
-		}
-		for tasks := 4 * workers; c.tasks() < tasks && c.rows > 48; {
-			c.rows = roundUp(c.rows/2, 6)
+		default:
+			return c.tasks()
 		}
 	}
 	return c.tasks()

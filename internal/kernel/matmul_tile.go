@@ -18,7 +18,7 @@ type tile struct {
 	toRow      int
 	m, n, k    int // n <= panelCols; assembly counts m down
 
-	// What to fetch into the cache meanwhile: assembly touches the line at ahead after every 4 values of k and moves on by aheadStep bytes,
+	// What to fetch into the cache meanwhile: assembly touches the line at ahead after every fetchEvery values of k and moves on by aheadStep bytes,
 	// at the end of each tile by aheadSkip more; after aheadTiles tiles it stays where it is.
 	ahead                            unsafe.Pointer
 	aheadStep, aheadSkip, aheadTiles int

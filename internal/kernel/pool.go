@@ -12,7 +12,7 @@ import (
 // runs its tasks on its own goroutine. So does a call made from inside a task. Neither waits, and so neither can deadlock.
 type Pool struct {
 	workers int
-	spin    bool // whether waiting workers may burn a little time before they park
+	spin    bool // whether waiting workers burn time before they park
 
 	busy   atomic.Bool  // a call owns the workers
 	region atomic.Int64 // number of the region, shifted, whether it is open, and how many workers are inside: see join
@@ -43,7 +43,7 @@ const (
 	regionOpen  = 1 << 16         // tasks may be taken
 	regionStep  = 1 << 17         // one in the region's number
 	regionCount = regionOpen - 1  // mask of the number of workers inside
-	spins       = 100             // rounds of waiting before a worker parks: 10 to 30 microseconds
+	spins       = 5000            // rounds of waiting before a worker parks: about half a millisecond, longer than most gaps in a training step
 	maxWorkers  = regionOpen >> 1 // far above any machine, and it keeps the count inside its bits
 )
 
