@@ -45,6 +45,8 @@ const (
 	maxLayers = 1000
 	maxWidth  = 1 << 20
 	maxVocab  = 1 << 24
+
+	maxInitializer = 100 // fresh weights must be finite
 )
 
 // Check reports everything in the configuration that the model cannot be built with, in one error.
@@ -77,6 +79,9 @@ func (c Config) Check() error {
 	}
 	if !(c.LayerNormEps >= 0 && c.LayerNormEps < 1) {
 		errs = append(errs, fmt.Errorf("layer_norm_eps is %g; want at least 0 and below 1", c.LayerNormEps))
+	}
+	if !(c.InitializerRange >= 0 && c.InitializerRange <= maxInitializer) {
+		errs = append(errs, fmt.Errorf("initializer_range is %g; want 0 to %g", c.InitializerRange, float64(maxInitializer)))
 	}
 	if _, err := op.ParseActivation(c.HiddenAct); err != nil {
 		errs = append(errs, fmt.Errorf("hidden_act: %w", err))

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/internal/kernel"
@@ -81,7 +83,9 @@ func (f *dropout) Backward(gy mat.Tensor) error {
 func Rows(t *Tape, x mat.Tensor, list []int) mat.Tensor {
 	n, cols := Size(x)
 	for _, r := range list {
-		mustBe(uint(r) < uint(n), "Rows: row %d of %d×%d", r, n, cols)
+		if uint(r) >= uint(n) {
+			panic(fmt.Sprintf("op: Rows: row %d of %d×%d", r, n, cols))
+		}
 	}
 	return t.run(&rows{node: node{inputs: []mat.Tensor{x}}, x: x, list: list, cols: cols})
 }

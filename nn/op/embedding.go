@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/internal/kernel"
@@ -40,8 +42,11 @@ func (f *embedding) Forward() (mat.Tensor, error) {
 	y := t.tensor(rows, cols)
 	t.eachRows(rows, cols, func(lo, hi int) {
 		for n := lo; n < hi; n++ {
-			mustBe(uint(f.ids[n]) < uint(f.w.Rows), "Embedding id %d in a table of %d rows", f.ids[n], f.w.Rows)
-			f.w.row(y.data[n*cols:(n+1)*cols], int(f.ids[n]))
+			id := f.ids[n]
+			if uint(id) >= uint(f.w.Rows) { // not mustBe: its arguments would be put on the heap for every row
+				panic(fmt.Sprintf("op: Embedding id %d in a table of %d rows", id, f.w.Rows))
+			}
+			f.w.row(y.data[n*cols:(n+1)*cols], int(id))
 		}
 	})
 	if f.c == nil {

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -35,10 +36,13 @@ func CrossEntropy(t *Tape, logits mat.Tensor, labels []int32, c CrossEntropyConf
 	}
 	f.total = total
 	for _, y := range labels {
-		mustBe(y == Ignore || uint(y) < uint(k), "CrossEntropy label %d of %d classes", y, k)
-		if y != Ignore {
-			targets += float64(f.weight(y))
+		if y == Ignore {
+			continue
 		}
+		if uint(y) >= uint(k) {
+			panic(fmt.Sprintf("op: CrossEntropy label %d of %d classes", y, k))
+		}
+		targets += float64(f.weight(y))
 	}
 	return t.run(f), targets
 }
