@@ -214,7 +214,7 @@ func removeCheckpoint(disk files.FS, path string) error {
 
 // save writes the adapter into dir through the caller's function.
 func (r *run) save(dir string) (err error) {
-	defer recovered(r.cfg.Logger, &err)
+	defer recovered("", &err)
 	if err := r.cfg.Save(dir); err != nil {
 		return fmt.Errorf("saving the adapter to %s: %w", dir, err)
 	}

@@ -61,7 +61,7 @@ func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Repor
 
 // loop does all steps that are left.
 func (r *run) loop(ctx context.Context) (err error) {
-	defer recovered(r.cfg.Logger, &err)
+	defer recovered("train: ", &err)
 	f := r.sampler.feed(r.state.At)
 	defer f.close()
 	if r.cfg.OnStart != nil {
@@ -123,6 +123,9 @@ func (r *run) finish(ctx context.Context, cause error) (Report, error) {
 		if r.state.Step > 0 {
 			err = also(cause, r.saveAdapters())
 		}
+	}
+	if p := (panicError{}); errors.As(err, &p) {
+		r.cfg.Logger.Error().Bytes("stack", p.stack).Msg(p.Error())
 	}
 	r.opt.clearGradients()
 	report := r.report(reason)

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -178,7 +176,7 @@ func rowList(rows []int) string {
 	return fmt.Sprintf("%v and %d more", rows[:most], len(rows)-most)
 }
 
-// panicError is a panic that was caught.
+// panicError is a panic that was caught. Its stack goes to the log, not into the message.
 type panicError struct {
 	value any
 	stack []byte
@@ -187,11 +185,9 @@ type panicError struct {
 // Error tells the value of the panic in one line.
 func (e panicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.value) }
 
-// recovered, deferred, turns a panic into an error and logs where it came from.
-func recovered(log zerolog.Logger, err *error) {
+// recovered, deferred, turns a panic into an error with that prefix.
+func recovered(prefix string, err *error) {
 	if v := recover(); v != nil {
-		p := panicError{v, debug.Stack()}
-		log.Error().Bytes("stack", p.stack).Msg(p.Error())
-		*err = fmt.Errorf("train: %w", p)
+		*err = fmt.Errorf("%s%w", prefix, panicError{v, debug.Stack()})
 	}
 }
