@@ -11,7 +11,7 @@ func Exp(dst, x []float32) {
 	exp(dst, x)
 }
 
-// Erf is the error function of each element, at most 2.5 ULP from the exact value; dst may be x:
+// Erf is the error function of each element, at most 3 ULP from the exact value; dst may be x:
 //
 //	dst[i] = 2/√π · ∫ e^-t² dt from 0 to x[i]
 func Erf(dst, x []float32) {
@@ -24,7 +24,7 @@ func Erf(dst, x []float32) {
 //	dst[i] = x[i]·Φ(x[i]),  Φ(x) = (1 + erf(x/√2))/2
 //
 // It is computed as max(x, 0) - |x|·Φ(-|x|), where Φ(-t) = e^(-t²/2)·p(t)/q(t), which keeps the *relative* error small for
-// negative x too: at most 6 ULP wherever |x·Φ(x)| is in the normal range, and below it at most 2^-125 absolute.
+// negative x too: at most 7 ULP wherever |x·Φ(x)| is in the normal range, and below it at most 2^-125 absolute.
 // (1 + erf loses all digits near x = -5.) NaN stays NaN, GELU(-Inf) = 0.
 func GELU(dst, x []float32) {
 	mustMatch("GELU", len(dst), len(x))
