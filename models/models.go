@@ -57,7 +57,7 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 	}
 	for k, v := range c.ID2Label {
 		n, err := strconv.Atoi(k)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 || strconv.Itoa(n) != k { // "01" would stand beside "1"
 			return Info{}, fmt.Errorf("models: %s: config.json: id2label has the key %q; want 0, 1, …", src.Name(), k)
 		}
 		if i.Labels == nil {
@@ -68,7 +68,8 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 	return i, nil
 }
 
-// LabelNames returns id2label as a list, or nil if the checkpoint has none. Keys that are not 0..n−1 are an error.
+// LabelNames returns id2label as a list, or nil if the checkpoint has none. Keys that are not 0..n−1 and a name that two
+// classes share are errors.
 func (i Info) LabelNames() ([]string, error) {
 	if i.Labels == nil {
 		return nil, nil
@@ -78,12 +79,15 @@ func (i Info) LabelNames() ([]string, error) {
 		keys = append(keys, k)
 	}
 	sort.Ints(keys)
-	names := make([]string, len(keys))
+	names, seen := make([]string, len(keys)), make(map[string]bool, len(keys))
 	for n, k := range keys {
 		if n != k {
 			return nil, fmt.Errorf("models: config.json: id2label lacks the key %d", n)
 		}
-		names[n] = i.Labels[k]
+		if names[n] = i.Labels[k]; seen[names[n]] {
+			return nil, fmt.Errorf("models: config.json: id2label has the name %q twice", names[n])
+		}
+		seen[names[n]] = true
 	}
 	return names, nil
 }
@@ -95,6 +99,9 @@ func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (Se
 	info, err := ReadInfo(src)
 	if err != nil {
 		return nil, checkpoint.Report{}, err
+	}
+	if labels < 1 {
+		return nil, checkpoint.Report{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
 	}
 	switch info.ModelType {
 	case "bert":
@@ -110,7 +117,10 @@ func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (Se
 		}
 		m := bert.NewForSequenceClassification(c, labels)
 		r, err := load(src, m, loading{prefix: "bert.", head: "classifier.", std: c.InitializerRange, seed: seed})
-		return m, r, err
+		if err != nil {
+			return nil, checkpoint.Report{}, err
+		}
+		return m, r, nil
 	case "":
 		return nil, checkpoint.Report{}, fmt.Errorf("models: %s: config.json has no model_type", src.Name())
 	}

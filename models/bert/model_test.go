@@ -65,7 +65,9 @@ func unpruned(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.
 
 type forward func(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor
 
-func logits(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor { return m.Logits(p, b) }
+func logits(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor {
+	return m.Logits(p, b)
+}
 
 // TestPruning: in the last layer only first tokens go further than keys and values, and neither logits nor gradients notice.
 func TestPruning(t *testing.T) {
