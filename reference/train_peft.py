@@ -5,7 +5,8 @@ usage: python reference/train_peft.py --model DIR --train-file F [--test-file F]
 
 Flags have the meaning of the Go command's flags of the same name. Written to the output directory: the adapter as PEFT
 saves it, labels.json, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (label, logits for
-each row of the test file) and results.json.
+each row of the test file) and results.json. With --save-init DIR the adapter is also saved before training, with labels.json,
+to start the other program from; --init-only stops there.
 """
 import argparse
 import json
@@ -13,6 +14,7 @@ import math
 import pathlib
 import random
 import resource
+import shutil
 import time
 
 import torch
@@ -47,6 +49,10 @@ def parse():
     p.add_argument("--max-grad-norm", type=float, default=1.0)
     p.add_argument("--max-length", type=int, default=512)
     p.add_argument("--seed", type=int, default=42)
+    p.add_argument("--save-init", type=pathlib.Path, help="save the adapter and labels.json here before training")
+    p.add_argument("--init-only", action="store_true", help="do not train")
+    p.add_argument("--chunk", type=int, help="compute a batch in chunks of so many rows of like length: the same loss with less padding")
+    p.add_argument("--float64", action="store_true", help="compute in float64, to see what rounding does")
     p.add_argument("--no-shuffle", action="store_true", help="batches are the file's rows in order")
     p.add_argument("--group-by-length", action="store_true", help="sort shuffled rows by length within 50 batches (faster here)")
     p.add_argument("--lora-r", type=int, default=8)
@@ -103,6 +109,14 @@ def epoch_batches(a, ids, rng):
     return batches
 
 
+def chunks(batch, ids, size):
+    """A batch's rows, or with a size parts of it, shortest rows first."""
+    if not size:
+        return [batch]
+    batch = sorted(batch, key=lambda i: len(ids[i]))
+    return [batch[s:s + size] for s in range(0, len(batch), size)]
+
+
 def train(a, model, ids, types, labels, evaluate):
     params = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(params, lr=a.learning_rate, weight_decay=a.weight_decay)
@@ -117,7 +131,7 @@ def train(a, model, ids, types, labels, evaluate):
                 group = batches[start:start + a.gradient_accumulation_steps]
                 began, targets, loss_sum = time.perf_counter(), sum(map(len, group)), 0.0
                 model.train()
-                for batch in group:
+                for batch in (c for b in group for c in chunks(b, ids, a.chunk)):
                     logits = model(**seqcls.pad([ids[i] for i in batch], [types[i] for i in batch])).logits
                     loss = F.cross_entropy(logits, labels[batch], reduction="sum", label_smoothing=a.label_smoothing) / targets
                     loss.backward()
@@ -150,14 +164,22 @@ def main():
     rows = seqcls.read_rows(a.train_file, *columns)[:a.max_train_samples]
     adapter_labels = pathlib.Path(a.adapter or "") / "labels.json"
     names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else sorted({r[2] for r in rows})
-    (a.output_dir / "labels.json").write_text(json.dumps(names, indent=2) + "\n")
+    labels_file = {"problem_type": "single_label_classification", "labels": names}
+    (a.output_dir / "labels.json").write_text(json.dumps(labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     tokenizer = AutoTokenizer.from_pretrained(a.model)
     ids, types = seqcls.encode(tokenizer, rows, a.max_length)
     labels = torch.tensor([names.index(r[2]) for r in rows])
     test = seqcls.read_rows(a.test_file, *columns) if a.test_file else []
     test_ids, test_types = seqcls.encode(tokenizer, test, a.max_length) if test else ([], [])
     model = build(a, len(names))
+    if a.float64:
+        model.double()
     model.print_trainable_parameters()
+    if a.save_init:
+        model.save_pretrained(a.save_init)
+        shutil.copy(a.output_dir / "labels.json", a.save_init)
+    if a.init_only:
+        return
 
     def evaluate():
         logits = seqcls.predict(model, test_ids, test_types)

@@ -1,0 +1,281 @@
+package tasks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// parityCase is a directory of fixtures: a training run of PEFT (reference/README.md says what the files hold).
+type parityCase struct {
+	dir  string
+	base string // model directory
+
+	NumLabels   int            `json:"num_labels"`
+	Problem     string         `json:"problem_type"`
+	BatchSize   int            `json:"batch_size"`
+	Accumulate  int            `json:"gradient_accumulation_steps"`
+	MaxSteps    int            `json:"max_steps"`
+	Rate        float64        `json:"learning_rate"`
+	Decay       float64        `json:"weight_decay"`
+	Schedule    train.Schedule `json:"lr_scheduler_type"`
+	Warmup      int            `json:"warmup_steps"`
+	MaxGradNorm float64        `json:"max_grad_norm"`
+	Smoothing   float32        `json:"label_smoothing_factor"`
+	Log         []struct {
+		Loss         float64 `json:"loss"`
+		GradNorm     float64 `json:"grad_norm"`
+		LearningRate float64 `json:"learning_rate"`
+	} `json:"log"`
+}
+
+func parityCases(t *testing.T) []parityCase {
+	t.Helper()
+	dirs, err := filepath.Glob("../testdata/bert/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	var list []parityCase
+	for _, dir := range append(dirs, "../testdata/minilm") {
+		c := parityCase{dir: dir, base: filepath.Join(dir, "base")}
+		if filepath.Base(dir) == "minilm" {
+			c.base = "../embedded/minilm"
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "case.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// labels returns the classes: the adapter's, else the checkpoint's, else LABEL_0 and so on.
+func (c parityCase) labels(t *testing.T, src *checkpoint.Source, tables ...*data.Table) *data.Labels {
+	t.Helper()
+	problem, err := data.ParseProblem(c.Problem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	if text, err := os.ReadFile(filepath.Join(c.dir, "adapter_init", "labels.json")); err == nil {
+		if err := json.Unmarshal(text, &names); err != nil {
+			t.Fatal(err)
+		}
+	} else if info, err := models.ReadInfo(src); err != nil {
+		t.Fatal(err)
+	} else if names, err = info.LabelNames(); err != nil {
+		t.Fatal(err)
+	}
+	for i := len(names); i < c.NumLabels; i++ {
+		names = append(names, fmt.Sprintf("LABEL_%d", i))
+	}
+	l, err := data.FindLabels(problem, data.LabelSource{Fixed: names}, tables...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// table reads the rows as texts; nil if the fixture has only ids.
+func (c parityCase) table(t *testing.T, name string) *data.Table {
+	t.Helper()
+	table, err := data.ReadText(filepath.Join(c.dir, name), data.ReadOptions{})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	problem, err := data.ParseProblem(c.Problem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table.WithTargets(problem)
+}
+
+// rows returns the ids that PEFT trained on.
+func (c parityCase) rows(g *golden.Fixture) *textSet {
+	s := &textSet{starts: g.Ints("starts")}
+	types := g.Ints("types")
+	for i, id := range g.Ints("ids") {
+		s.ids, s.types = append(s.ids, int32(id)), append(s.types, int32(types[i]))
+	}
+	if c.Problem == "single_label_classification" {
+		for _, l := range g.Ints("labels") {
+			s.labels = append(s.labels, int32(l))
+		}
+		return s
+	}
+	s.values, s.width = g.Float32("labels"), c.NumLabels
+	return s
+}
+
+func (s *textSet) equals(o *textSet) bool {
+	return slices.Equal(s.ids, o.ids) && slices.Equal(s.types, o.types) && slices.Equal(s.starts, o.starts) &&
+		slices.Equal(s.labels, o.labels) && slices.Equal(s.values, o.values)
+}
+
+// parityRun is a case opened the way the command does it.
+type parityRun struct {
+	c    parityCase
+	set  *lora.Set
+	task *SeqCls
+	test *data.Table // rows that final.logits are of; nil: the first batch
+}
+
+func (c parityCase) open(t *testing.T) *parityRun {
+	t.Helper()
+	src, err := checkpoint.Open(c.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	tok, err := tokenize.Load(src.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := models.OpenSequenceClassifier(src, c.NumLabels, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.SetDropout(m, 0)
+	r := &parityRun{c: c}
+	if r.set, _, err = lora.Load(filepath.Join(c.dir, "adapter_init"), m); err != nil {
+		t.Fatal(err)
+	}
+	pool := op.NewPool(2)
+	t.Cleanup(pool.Close)
+	table := c.table(t, "train.jsonl")
+	r.test = c.table(t, "test.jsonl")
+	r.task, err = NewSeqCls(m, tok, SeqClsConfig{Labels: c.labels(t, src, table, r.test), Smoothing: c.Smoothing, Pool: pool, Adapter: r.set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := c.rows(golden.Open(t, filepath.Join(c.dir, "batches.safetensors")))
+	if table == nil {
+		r.task.sets[data.Train] = want
+	} else if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+		t.Fatal(err)
+	} else if !r.task.sets[data.Train].equals(want) {
+		t.Fatal("ids, types or labels of train.jsonl are not those that PEFT trained on")
+	}
+	return r
+}
+
+// logits returns those of the first n training rows.
+func (r *parityRun) logits(t *testing.T, n int) []float32 {
+	t.Helper()
+	s := r.task.sets[data.Train]
+	first := &textSet{ids: s.ids[:s.starts[n]], types: s.types[:s.starts[n]], starts: s.starts[:n+1]}
+	out := make([]float32, n*r.c.NumLabels)
+	err := r.task.forward(t.Context(), first, func(rows []int, _ *op.Tape, x mat.Tensor, _ *data.Batch) { r.task.scatter(out, rows, x) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// train repeats PEFT's run and returns the largest relative deviations of loss, gradient norm and learning rate.
+func (r *parityRun) train(t *testing.T, dir string) (loss, norm, rate float64) {
+	t.Helper()
+	c := train.Defaults()
+	c.BatchSize, c.GradientAccumulationSteps, c.MaxSteps, c.NoShuffle = r.c.BatchSize, r.c.Accumulate, r.c.MaxSteps, true
+	c.LearningRate, c.WeightDecay, c.MaxGradNorm = r.c.Rate, r.c.Decay, r.c.MaxGradNorm
+	c.Schedule, c.WarmupSteps = r.c.Schedule, r.c.Warmup
+	c.Pool, c.Adapter = r.task.cfg.Pool, r.set
+	c.OnStep = func(s train.StepInfo) {
+		want := r.c.Log[s.Step-1]
+		loss = math.Max(loss, math.Abs(s.Loss-want.Loss)/want.Loss)
+		norm = math.Max(norm, math.Abs(s.GradNorm-want.GradNorm)/want.GradNorm)
+		rate = math.Max(rate, math.Abs(s.LearningRate-want.LearningRate)/r.c.Rate)
+	}
+	report, err := train.Run(t.Context(), r.task, r.set.Params(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Steps != len(r.c.Log) {
+		t.Fatalf("%d steps, PEFT made %d", report.Steps, len(r.c.Log))
+	}
+	if err := r.set.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return loss, norm, rate
+}
+
+// adapter compares a saved adapter with PEFT's: the same tensors of the same shapes. It returns the largest relative
+// Frobenius norm of a difference.
+func (c parityCase) adapter(t *testing.T, dir string) (worst float64, name string) {
+	t.Helper()
+	const file = "adapter_model.safetensors"
+	got, want := golden.Open(t, filepath.Join(dir, file)), golden.Open(t, filepath.Join(c.dir, "adapter_final", file))
+	if g, w := slices.Sorted(slices.Values(got.Names())), slices.Sorted(slices.Values(want.Names())); !slices.Equal(g, w) {
+		t.Fatalf("tensors %v, PEFT's %v", g, w)
+	}
+	for _, n := range got.Names() {
+		if !slices.Equal(got.Shape(n), want.Shape(n)) || got.Tensor(n).DType != safetensors.F32 {
+			t.Errorf("%s is %v %v, PEFT's %v", n, got.Tensor(n).DType, got.Shape(n), want.Shape(n))
+			continue
+		}
+		if d := golden.RelFrobenius(got.Float32(n), want.Float32(n)); d > worst {
+			worst, name = d, n
+		}
+	}
+	return worst, name
+}
+
+// TestTrainingEqualsPEFT repeats PEFT's training runs from texts to the saved adapter, as the command does it. With -v it prints the
+// table of docs/parity.md: largest deviations relative to the step's value, the largest logit and the tensor's norm.
+func TestTrainingEqualsPEFT(t *testing.T) {
+	for _, c := range parityCases(t) {
+		t.Run(filepath.Base(c.dir), func(t *testing.T) {
+			r, expected, dir := c.open(t), golden.Open(t, filepath.Join(c.dir, "expected.safetensors")), t.TempDir()
+			initial := golden.MaxRel(r.logits(t, c.BatchSize), expected.Float32("init.logits"))
+			loss, norm, rate := r.train(t, dir)
+			adapter, name := c.adapter(t, dir)
+			var logits []float32
+			if r.test == nil {
+				logits = r.logits(t, c.BatchSize)
+			} else {
+				var err error
+				if logits, err = r.task.Logits(t.Context(), r.test); err != nil {
+					t.Fatal(err)
+				}
+			}
+			final := golden.MaxRel(logits, expected.Float32("final.logits"))
+			t.Logf("| %s | %d | %.1e | %.1e | %.1e | %.1e | %.1e |", filepath.Base(c.dir), c.MaxSteps, initial, loss, norm, adapter, final)
+			for _, d := range []struct {
+				what     string
+				got, bar float64
+			}{
+				{"initial logits", initial, 2e-5}, {"loss", loss, 2e-5}, {"gradient norm", norm, 1e-4}, {"learning rate", rate, 1e-12},
+				{"adapter tensor " + name, adapter, 1e-3}, {"final logits", final, 1e-4},
+			} {
+				if !(d.got <= d.bar) {
+					t.Errorf("%s: off by %.2g, want at most %.2g", d.what, d.got, d.bar)
+				}
+			}
+		})
+	}
+}
