@@ -7,7 +7,7 @@ import "unsafe"
 //go:generate go -C asm run ./matmul -pkg kernel -out ../matmul_amd64.s
 
 // archTiles are the versions in assembly.
-var archTiles = []alternative[tileKernels]{{"avx2", hasAVX2, tileKernels{multiplyAVX2, packAVX2, widenRow}}}
+var archTiles = []alternative[tileKernels]{{"avx2", hasAVX2, tileKernels{multiplyAVX2, packAVX2, transposeAVX2}}}
 
 // The assembly reads the fields of a tile at these offsets.
 var (
@@ -43,27 +43,28 @@ func multiply15AVX2(t *tile)
 //go:noescape
 func multiply8AVX2(t *tile)
 
-// packRows…AVX2 copies rows of 16 columns into each of some panels that lie panel bytes apart. stride is in bytes.
+// packRows…AVX2 copies 16 columns into a panel. stride is in bytes.
 //
 //go:noescape
-func packRowsF32AVX2(dst *float32, panel int, src *float32, stride, rows, panels int)
+func packRowsF32AVX2(dst *float32, src *float32, stride, rows int)
 
 //go:noescape
-func packRowsF16AVX2(dst *float32, panel int, src *uint16, stride, rows, panels int)
+func packRowsF16AVX2(dst *float32, src *uint16, stride, rows int)
 
 //go:noescape
-func packRowsBF16AVX2(dst *float32, panel int, src *uint16, stride, rows, panels int)
+func packRowsBF16AVX2(dst *float32, src *uint16, stride, rows int)
 
-// packColumns…AVX2 makes 8 stored rows of 4·quads elements columns of a panel. stride is in bytes.
+// packColumns…AVX2 makes 8 stored rows of 4·quads elements columns of dst. row and stride are the distances between rows of dst and
+// src in bytes.
 //
 //go:noescape
-func packColumnsF32AVX2(dst *float32, src *float32, stride, quads int)
+func packColumnsF32AVX2(dst *float32, row int, src *float32, stride, quads int)
 
 //go:noescape
-func packColumnsF16AVX2(dst *float32, src *uint16, stride, quads int)
+func packColumnsF16AVX2(dst *float32, row int, src *uint16, stride, quads int)
 
 //go:noescape
-func packColumnsBF16AVX2(dst *float32, src *uint16, stride, quads int)
+func packColumnsBF16AVX2(dst *float32, row int, src *uint16, stride, quads int)
 
 // pause spends a few hundred cycles without work, as a hint to a processor that shares its core between threads.
 func pause()
@@ -79,37 +80,40 @@ func multiplyAVX2(t *tile) {
 	}
 }
 
-// packAVX2 packs whole vectors in assembly and what is left over in Go.
-func packAVX2(dst []float32, b *Mat, k0, k, j0, n int) {
-	if !b.Trans {
-		if n < panelCols {
-			packGo(dst, b, k0, k, j0, n)
-			return
-		}
-		from := k0*b.Stride + j0
-		switch b.Type {
-		case F32:
-			packRowsF32AVX2(&dst[0], 0, &b.F32[from], 4*b.Stride, k, 1)
-		case F16:
-			packRowsF16AVX2(&dst[0], 0, &b.U16[from], 2*b.Stride, k, 1)
-		case BF16:
-			packRowsBF16AVX2(&dst[0], 0, &b.U16[from], 2*b.Stride, k, 1)
-		}
-		return
+// packAVX2 packs full panels in assembly.
+func packAVX2(dst []float32, m *Mat, k0, k, j0, n int) {
+	from := k0*m.Stride + j0
+	switch {
+	case n < panelCols || k == 0:
+		packGo(dst, m, k0, k, j0, n)
+	case m.Type == F32:
+		packRowsF32AVX2(&dst[0], &m.F32[from], 4*m.Stride, k)
+	case m.Type == F16:
+		packRowsF16AVX2(&dst[0], &m.U16[from], 2*m.Stride, k)
+	case m.Type == BF16:
+		packRowsBF16AVX2(&dst[0], &m.U16[from], 2*m.Stride, k)
 	}
-	quads := k / 4
-	j := 0
-	for ; j+8 <= n && quads > 0; j += 8 {
-		from := (j0+j)*b.Stride + k0
-		switch b.Type {
+}
+
+// transposeAVX2 transposes eight rows by a multiple of four columns at a time in assembly, and what is left over in Go.
+func transposeAVX2(dst []float32, row int, m *Mat, i0, rows, j0, cols int) {
+	quads := cols / 4
+	i := 0
+	for ; i+8 <= rows && quads > 0; i += 8 {
+		from := (i0+i)*m.Stride + j0
+		switch m.Type {
 		case F32:
-			packColumnsF32AVX2(&dst[j], &b.F32[from], 4*b.Stride, quads)
+			packColumnsF32AVX2(&dst[i], 4*row, &m.F32[from], 4*m.Stride, quads)
 		case F16:
-			packColumnsF16AVX2(&dst[j], &b.U16[from], 2*b.Stride, quads)
+			packColumnsF16AVX2(&dst[i], 4*row, &m.U16[from], 2*m.Stride, quads)
 		case BF16:
-			packColumnsBF16AVX2(&dst[j], &b.U16[from], 2*b.Stride, quads)
+			packColumnsBF16AVX2(&dst[i], 4*row, &m.U16[from], 2*m.Stride, quads)
 		}
 	}
-	packColumns(dst[4*quads*panelCols:], b, k0+4*quads, k-4*quads, j0, 0, j)
-	packColumns(dst, b, k0, k, j0, j, n)
+	if i > 0 && 4*quads < cols {
+		transposeGo(dst[4*quads*row:], row, m, i0, i, j0+4*quads, cols-4*quads)
+	}
+	if i < rows && cols > 0 {
+		transposeGo(dst[i:], row, m, i0+i, rows-i, j0, cols)
+	}
 }

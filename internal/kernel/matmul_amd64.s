@@ -3558,30 +3558,20 @@ below1:
 	VZEROUPPER
 	RET
 
-// func packRowsF32AVX2(dst *float32, panel int, src *float32, stride int, rows int, panels int)
+// func packRowsF32AVX2(dst *float32, src *float32, stride int, rows int)
 // Requires: AVX
-TEXT ·packRowsF32AVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), DI
-	MOVQ panel+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ stride+24(FP), DX
-	MOVQ rows+32(FP), CX
-	MOVQ panels+40(FP), BX
+TEXT ·packRowsF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    stride+16(FP), DX
+	MOVQ    rows+24(FP), CX
+	PCALIGN $0x20
 
 row:
-	MOVQ DI, R9
-	MOVQ SI, R10
-	MOVQ BX, R11
-
-panel:
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	VMOVUPS Y0, (R9)
-	VMOVUPS Y1, 32(R9)
-	ADDQ    $0x40, R10
-	ADDQ    R8, R9
-	DECQ    R11
-	JNE     panel
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
 	ADDQ    DX, SI
 	ADDQ    $0x40, DI
 	DECQ    CX
@@ -3589,77 +3579,59 @@ panel:
 	VZEROUPPER
 	RET
 
-// func packRowsF16AVX2(dst *float32, panel int, src *uint16, stride int, rows int, panels int)
+// func packRowsF16AVX2(dst *float32, src *uint16, stride int, rows int)
 // Requires: AVX, F16C
-TEXT ·packRowsF16AVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), DI
-	MOVQ panel+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ stride+24(FP), DX
-	MOVQ rows+32(FP), CX
-	MOVQ panels+40(FP), BX
-
-row:
-	MOVQ DI, R9
-	MOVQ SI, R10
-	MOVQ BX, R11
-
-panel:
-	VCVTPH2PS (R10), Y0
-	VCVTPH2PS 16(R10), Y1
-	VMOVUPS   Y0, (R9)
-	VMOVUPS   Y1, 32(R9)
-	ADDQ      $0x20, R10
-	ADDQ      R8, R9
-	DECQ      R11
-	JNE       panel
-	ADDQ      DX, SI
-	ADDQ      $0x40, DI
-	DECQ      CX
-	JNE       row
-	VZEROUPPER
-	RET
-
-// func packRowsBF16AVX2(dst *float32, panel int, src *uint16, stride int, rows int, panels int)
-// Requires: AVX, AVX2
-TEXT ·packRowsBF16AVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), DI
-	MOVQ panel+8(FP), R8
-	MOVQ src+16(FP), SI
-	MOVQ stride+24(FP), DX
-	MOVQ rows+32(FP), CX
-	MOVQ panels+40(FP), BX
-
-row:
-	MOVQ DI, R9
-	MOVQ SI, R10
-	MOVQ BX, R11
-
-panel:
-	VPMOVZXWD (R10), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VPMOVZXWD 16(R10), Y1
-	VPSLLD    $0x10, Y1, Y1
-	VMOVUPS   Y0, (R9)
-	VMOVUPS   Y1, 32(R9)
-	ADDQ      $0x20, R10
-	ADDQ      R8, R9
-	DECQ      R11
-	JNE       panel
-	ADDQ      DX, SI
-	ADDQ      $0x40, DI
-	DECQ      CX
-	JNE       row
-	VZEROUPPER
-	RET
-
-// func packColumnsF32AVX2(dst *float32, src *float32, stride int, quads int)
-// Requires: AVX
-TEXT ·packColumnsF32AVX2(SB), NOSPLIT, $0-32
+TEXT ·packRowsF16AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    src+8(FP), SI
 	MOVQ    stride+16(FP), DX
-	MOVQ    quads+24(FP), CX
+	MOVQ    rows+24(FP), CX
+	PCALIGN $0x20
+
+row:
+	VCVTPH2PS (SI), Y0
+	VCVTPH2PS 16(SI), Y1
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   Y1, 32(DI)
+	ADDQ      DX, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNE       row
+	VZEROUPPER
+	RET
+
+// func packRowsBF16AVX2(dst *float32, src *uint16, stride int, rows int)
+// Requires: AVX, AVX2
+TEXT ·packRowsBF16AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    stride+16(FP), DX
+	MOVQ    rows+24(FP), CX
+	PCALIGN $0x20
+
+row:
+	VPMOVZXWD (SI), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPMOVZXWD 16(SI), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VMOVUPS   Y0, (DI)
+	VMOVUPS   Y1, 32(DI)
+	ADDQ      DX, SI
+	ADDQ      $0x40, DI
+	DECQ      CX
+	JNE       row
+	VZEROUPPER
+	RET
+
+// func packColumnsF32AVX2(dst *float32, row int, src *float32, stride int, quads int)
+// Requires: AVX
+TEXT ·packColumnsF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    src+16(FP), SI
+	MOVQ    stride+24(FP), DX
+	MOVQ    quads+32(FP), CX
+	MOVQ    row+8(FP), BX
+	LEAQ    (BX)(BX*2), R11
 	LEAQ    (DX)(DX*2), R8
 	LEAQ    (DX)(DX*4), R9
 	LEAQ    (R8)(DX*4), R10
@@ -3683,23 +3655,25 @@ quad:
 	VUNPCKLPD   Y7, Y5, Y10
 	VUNPCKHPD   Y7, Y5, Y11
 	VMOVUPS     Y8, (DI)
-	VMOVUPS     Y9, 64(DI)
-	VMOVUPS     Y10, 128(DI)
-	VMOVUPS     Y11, 192(DI)
+	VMOVUPS     Y9, (DI)(BX*1)
+	VMOVUPS     Y10, (DI)(BX*2)
+	VMOVUPS     Y11, (DI)(R11*1)
 	ADDQ        $0x10, SI
-	ADDQ        $+256, DI
+	LEAQ        (DI)(BX*4), DI
 	DECQ        CX
 	JNE         quad
 	VZEROUPPER
 	RET
 
-// func packColumnsF16AVX2(dst *float32, src *uint16, stride int, quads int)
+// func packColumnsF16AVX2(dst *float32, row int, src *uint16, stride int, quads int)
 // Requires: AVX, F16C
-TEXT ·packColumnsF16AVX2(SB), NOSPLIT, $0-32
+TEXT ·packColumnsF16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    dst+0(FP), DI
-	MOVQ    src+8(FP), SI
-	MOVQ    stride+16(FP), DX
-	MOVQ    quads+24(FP), CX
+	MOVQ    src+16(FP), SI
+	MOVQ    stride+24(FP), DX
+	MOVQ    quads+32(FP), CX
+	MOVQ    row+8(FP), BX
+	LEAQ    (BX)(BX*2), R11
 	LEAQ    (DX)(DX*2), R8
 	LEAQ    (DX)(DX*4), R9
 	LEAQ    (R8)(DX*4), R10
@@ -3727,23 +3701,25 @@ quad:
 	VUNPCKLPD Y7, Y5, Y10
 	VUNPCKHPD Y7, Y5, Y11
 	VMOVUPS   Y8, (DI)
-	VMOVUPS   Y9, 64(DI)
-	VMOVUPS   Y10, 128(DI)
-	VMOVUPS   Y11, 192(DI)
+	VMOVUPS   Y9, (DI)(BX*1)
+	VMOVUPS   Y10, (DI)(BX*2)
+	VMOVUPS   Y11, (DI)(R11*1)
 	ADDQ      $0x08, SI
-	ADDQ      $+256, DI
+	LEAQ      (DI)(BX*4), DI
 	DECQ      CX
 	JNE       quad
 	VZEROUPPER
 	RET
 
-// func packColumnsBF16AVX2(dst *float32, src *uint16, stride int, quads int)
+// func packColumnsBF16AVX2(dst *float32, row int, src *uint16, stride int, quads int)
 // Requires: AVX, AVX2
-TEXT ·packColumnsBF16AVX2(SB), NOSPLIT, $0-32
+TEXT ·packColumnsBF16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    dst+0(FP), DI
-	MOVQ    src+8(FP), SI
-	MOVQ    stride+16(FP), DX
-	MOVQ    quads+24(FP), CX
+	MOVQ    src+16(FP), SI
+	MOVQ    stride+24(FP), DX
+	MOVQ    quads+32(FP), CX
+	MOVQ    row+8(FP), BX
+	LEAQ    (BX)(BX*2), R11
 	LEAQ    (DX)(DX*2), R8
 	LEAQ    (DX)(DX*4), R9
 	LEAQ    (R8)(DX*4), R10
@@ -3775,11 +3751,11 @@ quad:
 	VUNPCKLPD Y7, Y5, Y10
 	VUNPCKHPD Y7, Y5, Y11
 	VMOVUPS   Y8, (DI)
-	VMOVUPS   Y9, 64(DI)
-	VMOVUPS   Y10, 128(DI)
-	VMOVUPS   Y11, 192(DI)
+	VMOVUPS   Y9, (DI)(BX*1)
+	VMOVUPS   Y10, (DI)(BX*2)
+	VMOVUPS   Y11, (DI)(R11*1)
 	ADDQ      $0x08, SI
-	ADDQ      $+256, DI
+	LEAQ      (DI)(BX*4), DI
 	DECQ      CX
 	JNE       quad
 	VZEROUPPER

@@ -23,7 +23,7 @@ func (c *product) rectangle(task int, s *scratch) {
 	b.height = roundUp(ceilDiv(height, ceilDiv(height, blockM)), tileRows)
 	for i := range c.terms {
 		b.term = &c.terms[i]
-		parts := ceilDiv(b.term.K, blockK)
+		parts := ceilDiv(b.term.K, b.depth())
 		for part := range parts {
 			b.k0, b.k1 = part*b.term.K/parts, (part+1)*b.term.K/parts
 			b.run(s)
@@ -33,6 +33,19 @@ func (c *product) rectangle(task int, s *scratch) {
 	if b.first {
 		b.start()
 	}
+}
+
+// depth returns the most of the summed dimension to take at a time. Where A is read across its stored rows, short blocks leave rows of A in the
+// first-level cache until all of what they hold has been read. A long sum with a small result, such as the gradient of a low-rank factor,
+// reads both operands once from memory: blocks of a few rows let the processor follow each row while the result stays in the cache.
+func (b *block) depth() int {
+	switch {
+	case !b.term.A.Trans || min(b.m, b.n) > skinny:
+		return blockK
+	case b.term.K <= longK:
+		return shortBlockK
+	}
+	return streamK
 }
 
 // start fills the rectangle with what its sums start from.
@@ -63,7 +76,7 @@ func (b *block) run(s *scratch) {
 	}
 	for i := b.i0; i < b.i1; i += b.height {
 		rows := min(b.height, b.i1-i)
-		a := s.loadA(b.kernel, &b.term.A, i, rows, b.k0)
+		a := b.loadA(s, i, rows)
 		ahead := b.rowsAfter(i + rows)
 		for j := b.j0; j < b.j1; j += panelCols {
 			t.n = min(panelCols, b.j1-j)
@@ -71,7 +84,7 @@ func (b *block) run(s *scratch) {
 			if packed {
 				t.b, t.bRow = s.b[(j-b.j0)*t.k:], panelCols
 				if i == b.i0 {
-					b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
+					b.pack(t, j)
 					fetching = min(rows, tileRows*b.fetchPanel(t, j+panelCols))
 					b.multiply(t, a, i, fetching, j)
 				}
@@ -85,6 +98,15 @@ func (b *block) run(s *scratch) {
 		}
 	}
 	*t = tile{}
+}
+
+// pack fills the tile's panel with columns from j on.
+func (b *block) pack(t *tile, j int) {
+	if b.term.B.Trans {
+		b.kernel.transpose(t.b, panelCols, &b.term.B, j, t.n, b.k0, t.k)
+	} else {
+		b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
+	}
 }
 
 // multiply runs the tile on m rows of a, which are rows of dst from i on, and the panel whose first column is j.
@@ -160,28 +182,28 @@ func (r *rowsAhead) fetch(t *tile, tiles int) {
 	}
 }
 
-// loadA returns m rows of A from i on, with columns from k0 on, as strides in the tile say. Halves are widened into scratch.
-func (s *scratch) loadA(kernel *tileKernels, m *Mat, i, rows, k0 int) []float32 {
-	t := &s.tile
-	first, cols, stride := i*m.Stride+k0, t.k, m.Stride
+// loadA returns rows of A from i on, with columns from k0 on, and sets its strides in the tile. Halves are widened into scratch; a stored
+// transpose that many panels will read is turned there, too.
+func (b *block) loadA(s *scratch, i, rows int) []float32 {
+	t, m := &s.tile, &b.term.A
+	switch {
+	case m.Type == F32 && !m.Trans:
+		t.aRow, t.aCol = m.Stride, 1
+		return m.F32[i*m.Stride+b.k0:]
+	case m.Type == F32 && b.j1-b.j0 <= 6*panelCols:
+		t.aRow, t.aCol = 1, m.Stride
+		return m.F32[b.k0*m.Stride+i:]
+	}
+	s.a = grow(s.a, rows*t.k)
+	t.aRow, t.aCol = t.k, 1
 	if m.Trans {
-		first, rows, cols = k0*m.Stride+i, t.k, rows
+		b.kernel.transpose(s.a, t.k, m, b.k0, t.k, i, rows)
+		return s.a
 	}
-	var a []float32
-	if m.Type == F32 {
-		a = m.F32[first:]
-	} else {
-		s.a = grow(s.a, rows*cols)
-		a, stride = s.a, cols
-		for row := range rows {
-			kernel.widen(a[row*cols:][:cols], m.U16[first+row*m.Stride:][:cols], m.Type)
-		}
+	for row := range rows {
+		Widen(s.a[row*t.k:][:t.k], m.U16[(i+row)*m.Stride+b.k0:][:t.k], m.Type)
 	}
-	t.aRow, t.aCol = stride, 1
-	if m.Trans {
-		t.aRow, t.aCol = 1, stride
-	}
-	return a
+	return s.a
 }
 
 // grow returns a slice of at least that length, the old one if it is long enough. Contents are not kept.

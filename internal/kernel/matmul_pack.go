@@ -3,38 +3,34 @@ package kernel
 import "math"
 
 // packGo is tileKernels.pack in plain Go.
-func packGo(dst []float32, b *Mat, k0, k, j0, n int) {
-	if b.Trans {
-		packColumns(dst, b, k0, k, j0, 0, n)
-		return
-	}
+func packGo(dst []float32, m *Mat, k0, k, j0, n int) {
 	for i := range k {
 		row := dst[i*panelCols:][:n]
-		from := (k0+i)*b.Stride + j0
-		if b.Type == F32 {
-			copy(row, b.F32[from:])
+		from := (k0+i)*m.Stride + j0
+		if m.Type == F32 {
+			copy(row, m.F32[from:])
 		} else {
-			widenRow(row, b.U16[from:][:n], b.Type)
+			Widen(row, m.U16[from:][:n], m.Type)
 		}
 	}
 }
 
-// packColumns packs columns [first, last) of a panel whose columns are stored as rows: stored row j0+j becomes column j.
-func packColumns(dst []float32, b *Mat, k0, k, j0, first, last int) {
-	for j := first; j < last; j++ {
-		from := (j0+j)*b.Stride + k0
-		switch b.Type {
+// transposeGo is tileKernels.transpose in plain Go.
+func transposeGo(dst []float32, row int, m *Mat, i0, rows, j0, cols int) {
+	for i := range rows {
+		from := (i0+i)*m.Stride + j0
+		switch m.Type {
 		case F32:
-			for i, v := range b.F32[from:][:k] {
-				dst[i*panelCols+j] = v
+			for j, v := range m.F32[from:][:cols] {
+				dst[j*row+i] = v
 			}
 		case F16:
-			for i, h := range b.U16[from:][:k] {
-				dst[i*panelCols+j] = valueF16(h)
+			for j, h := range m.U16[from:][:cols] {
+				dst[j*row+i] = valueF16(h)
 			}
 		case BF16:
-			for i, h := range b.U16[from:][:k] {
-				dst[i*panelCols+j] = valueBF16(h)
+			for j, h := range m.U16[from:][:cols] {
+				dst[j*row+i] = valueBF16(h)
 			}
 		}
 	}

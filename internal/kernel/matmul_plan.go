@@ -5,13 +5,17 @@ import "sync"
 // Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with the running sums in
 // registers. A panel of blockK rows (24 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
 const (
-	tileRows   = 6
-	panelCols  = 16      // columns of a packed panel: two vectors of 8
-	blockK     = 384     // summed dimension of a packed block
-	blockM     = 264     // rows of A per pass over a packed block; a multiple of tileRows
-	blockN     = 1024    // columns of a packed block
-	fetchEvery = 4       // a tile fetches one cache line ahead after so many steps of the summed dimension
-	smallWork  = 1 << 18 // multiplications below which waking the workers costs more than it saves
+	tileRows    = 6
+	panelCols   = 16      // columns of a packed panel: two vectors of 8
+	blockK      = 384     // summed dimension of a packed block
+	blockM      = 264     // rows of A per pass over a packed block; a multiple of tileRows
+	blockN      = 1024    // columns of a packed block
+	skinny      = 64      // columns or rows of a result that stays in the cache by itself
+	longK       = 1024    // summed dimension that reads operands once from memory
+	shortBlockK = 128     // blocks of a skinny result
+	streamK     = 32      // blocks of a skinny result with a long summed dimension
+	fetchEvery  = 4       // a tile fetches one cache line ahead after so many steps of the summed dimension
+	smallWork   = 1 << 18 // multiplications below which waking the workers costs more than it saves
 )
 
 // scratch is the working memory of one worker. It grows to what the products ask for and is then reused.

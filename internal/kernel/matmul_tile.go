@@ -27,14 +27,14 @@ type tile struct {
 // tileKernels is one version of what a product is made of.
 type tileKernels struct {
 	multiply func(t *tile)
-	// pack copies k×n values of B from (k0, j0) on to rows of panelCols, widened. What lies past column n stays as it is.
-	pack func(dst []float32, b *Mat, k0, k, j0, n int)
-	// widen converts halves; the slices have equal lengths.
-	widen func(dst []float32, src []uint16, t Type)
+	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of panelCols, widened. What lies past column n stays as it is.
+	pack func(dst []float32, m *Mat, k0, k, j0, n int)
+	// transpose writes stored element (i0+i, j0+j) to dst[j·row+i], widened.
+	transpose func(dst []float32, row int, m *Mat, i0, rows, j0, cols int)
 }
 
 // tileAlternatives are the versions, the fastest first.
-var tileAlternatives = append(archTiles, alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, widenRow}})
+var tileAlternatives = append(archTiles, alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, transposeGo}})
 
 // tiles is the version in use.
 var tiles = choose(tileAlternatives)

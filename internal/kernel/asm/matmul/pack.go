@@ -50,30 +50,19 @@ func (e element) loadHalves(low, high Mem, to VecPhysical) {
 // packRows writes, for each type, the packing of a B whose rows are stored as rows.
 func packRows() {
 	for _, e := range elements {
-		TEXT("packRows"+e.name+"AVX2", NOSPLIT, "func(dst *float32, panel int, src *"+e.goType+", stride, rows, panels int)")
-		Doc("packRows" + e.name + "AVX2 copies 16 columns into each of some panels that lie panel bytes apart. stride is in bytes.")
-		dst, panel, src := RDI, R8, RSI
-		stride, rows, panels := RDX, RCX, RBX
-		to, at, left := R9, R10, R11
+		TEXT("packRows"+e.name+"AVX2", NOSPLIT, "func(dst *float32, src *"+e.goType+", stride, rows int)")
+		Doc("packRows" + e.name + "AVX2 copies 16 columns into a panel. stride is in bytes.")
+		dst, src, stride, rows := RDI, RSI, RDX, RCX
 		Load(Param("dst"), dst)
-		Load(Param("panel"), panel)
 		Load(Param("src"), src)
 		Load(Param("stride"), stride)
 		Load(Param("rows"), rows)
-		Load(Param("panels"), panels)
+		align(32)
 		Label("row")
-		MOVQ(dst, to)
-		MOVQ(src, at)
-		MOVQ(panels, left)
-		Label("panel")
-		e.load(Mem{Base: at}, Y0)
-		e.load(Mem{Base: at, Disp: 8 * e.size}, Y1)
-		VMOVUPS(Y0, Mem{Base: to})
-		VMOVUPS(Y1, Mem{Base: to, Disp: 32})
-		ADDQ(U8(16*e.size), at)
-		ADDQ(panel, to)
-		DECQ(left)
-		JNE(LabelRef("panel"))
+		e.load(Mem{Base: src}, Y0)
+		e.load(Mem{Base: src, Disp: 8 * e.size}, Y1)
+		VMOVUPS(Y0, Mem{Base: dst})
+		VMOVUPS(Y1, Mem{Base: dst, Disp: 32})
 		ADDQ(stride, src)
 		ADDQ(U8(panelBytes), dst)
 		DECQ(rows)
@@ -82,18 +71,21 @@ func packRows() {
 	}
 }
 
-// packColumns writes, for each type, the packing of a B whose columns are stored as rows: transposed 8 by 4, with
-// both halves of a register working on four rows each.
+// packColumns writes, for each type, the packing of what is stored transposed: 8 by 4 elements at a time, with both halves of
+// a register working on four rows each.
 func packColumns() {
 	for _, e := range elements {
-		TEXT("packColumns"+e.name+"AVX2", NOSPLIT, "func(dst *float32, src *"+e.goType+", stride, quads int)")
-		Doc("packColumns" + e.name + "AVX2 makes 8 stored rows of 4·quads elements columns of a panel. stride is in bytes.")
-		dst, src, stride, quads := RDI, RSI, RDX, RCX
-		stride3, stride5, stride7 := R8, R9, R10
+		TEXT("packColumns"+e.name+"AVX2", NOSPLIT, "func(dst *float32, row int, src *"+e.goType+", stride, quads int)")
+		Doc("packColumns"+e.name+"AVX2 makes 8 stored rows of 4·quads elements columns of dst. row and stride are the distances",
+			"between rows of dst and src in bytes.")
+		dst, row, src, stride, quads := RDI, RBX, RSI, RDX, RCX
+		stride3, stride5, stride7, row3 := R8, R9, R10, R11
 		Load(Param("dst"), dst)
 		Load(Param("src"), src)
 		Load(Param("stride"), stride)
 		Load(Param("quads"), quads)
+		Load(Param("row"), row)
+		LEAQ(Mem{Base: row, Index: row, Scale: 2}, row3)
 		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
 		LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, stride5)
 		LEAQ(Mem{Base: stride3, Index: stride, Scale: 4}, stride7)
@@ -120,11 +112,12 @@ func packColumns() {
 		VUNPCKHPD(Y6, Y4, Y9)
 		VUNPCKLPD(Y7, Y5, Y10)
 		VUNPCKHPD(Y7, Y5, Y11)
-		for i := range 4 {
-			VMOVUPS(ymm(8+i), Mem{Base: dst, Disp: i * panelBytes})
-		}
+		VMOVUPS(Y8, Mem{Base: dst})
+		VMOVUPS(Y9, Mem{Base: dst, Index: row, Scale: 1})
+		VMOVUPS(Y10, Mem{Base: dst, Index: row, Scale: 2})
+		VMOVUPS(Y11, Mem{Base: dst, Index: row3, Scale: 1})
 		ADDQ(U8(4*e.size), src)
-		ADDQ(I32(4*panelBytes), dst)
+		LEAQ(Mem{Base: dst, Index: row, Scale: 4}, dst)
 		DECQ(quads)
 		JNE(LabelRef("quad"))
 		finish()

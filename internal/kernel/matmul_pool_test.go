@@ -1,0 +1,86 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+// TestMatMulConcurrentCallers shares one pool among goroutines and nests products in its tasks: all must get the bits of a single caller.
+func TestMatMulConcurrentCallers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	p := NewPool(3)
+	defer p.Close()
+	large := newCase(rng, 150, 130, []int{90, 4}, F32, BF16, false, true, 1, Epilogue{})
+	small := newCase(rng, 10, 20, []int{30}, F32, F32, true, false, 0, Epilogue{})
+	wantLarge, wantSmall := large.run(nil, &tiles.kernel), small.run(nil, &tiles.kernel)
+	var callers sync.WaitGroup
+	for range 6 {
+		callers.Go(func() {
+			for range 8 {
+				sameBits(t, "large product", large.run(p, &tiles.kernel), wantLarge)
+			}
+		})
+		callers.Go(func() {
+			for range 4 {
+				p.For(6, func(int, int) {
+					sameBits(t, "small product in a task", small.run(nil, &tiles.kernel), wantSmall)
+					sameBits(t, "large product in a task", large.run(p, &tiles.kernel), wantLarge)
+				})
+			}
+		})
+	}
+	callers.Wait()
+}
+
+// TestMatMulAllocatesNothing holds for operands described on the caller's stack, once buffers have grown.
+func TestMatMulAllocatesNothing(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	const n = 96
+	x, w, y, bias := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n), make([]float32, n)
+	for _, pool := range []*Pool{p, nil} {
+		allocs := testing.AllocsPerRun(50, func() {
+			pool.MatMul(y, n, n, n, []Term{
+				{A: Mat{F32: x, Stride: n}, B: Mat{F32: w, Stride: n, Trans: true}, K: n},
+				{A: Mat{F32: x, Stride: n, Trans: true}, B: Mat{F32: w, Stride: n}, K: n},
+			}, Epilogue{Bias: bias})
+		})
+		// A buffer may be lost to the garbage collector or grow on a worker's first task; on average that must not show.
+		if allocs >= 1 {
+			t.Errorf("%v allocations with %d workers, want none", allocs, pool.Workers())
+		}
+	}
+}
+
+// TestPackingWidensEveryHalf sends all 65,536 values of both half types through both ways of packing.
+func TestPackingWidensEveryHalf(t *testing.T) {
+	const rows = 1 << 16 / panelCols
+	forEachTile(t, func(t *testing.T, k *tileKernels) {
+		for _, kind := range []Type{F16, BF16} {
+			all := Mat{U16: make([]uint16, 1<<16), Type: kind, Stride: panelCols}
+			for i := range all.U16 {
+				all.U16[i] = uint16(i)
+			}
+			packed := make([]float32, 1<<16)
+			k.pack(packed, &all, 0, rows, 0, panelCols)
+			turned := make([]float32, 1<<16)
+			k.transpose(turned, rows, &all, 0, rows, 0, panelCols)
+			for i, h := range all.U16 {
+				want := valueBF16(h)
+				if kind == F16 {
+					want = valueF16(h)
+				}
+				for way, got := range map[string]float32{
+					"rows":    packed[i],
+					"columns": turned[i%panelCols*rows+i/panelCols],
+				} {
+					if math.Float32bits(got) != math.Float32bits(want) {
+						t.Fatalf("%v %#04x packed by %s is %#08x, want %#08x", kind, h, way, math.Float32bits(got), math.Float32bits(want))
+					}
+				}
+			}
+		}
+	})
+}
