@@ -137,8 +137,11 @@ func (s *Set) addPairs(m spago.Model) error {
 	t := s.config.TargetModules
 	if t.pattern == AllLinear {
 		for _, c := range list {
-			if !c.table {
-				s.add(c)
+			if c.table {
+				continue
+			}
+			if err := s.add(c); err != nil {
+				return err
 			}
 		}
 		if len(s.pairs) == 0 {
@@ -156,19 +159,27 @@ func (s *Set) addPairs(m spago.Model) error {
 		for _, i := range hits {
 			hit[i] = true
 		}
-		if len(hits) > 0 {
-			s.add(c)
+		if len(hits) == 0 {
+			continue
+		}
+		if err := s.add(c); err != nil {
+			return err
 		}
 	}
-	return s.unmatched(m, match, hit, list, others)
+	return s.unmatched(match, hit, list, others)
 }
 
-func (s *Set) add(c candidate) {
+// add makes the pair of one layer, all zero. A rank beyond the layer's width is refused: such a pair is no low-rank one, and a
+// damaged adapter_config.json must not ask for any amount of memory.
+func (s *Set) add(c candidate) error {
 	rows, cols := c.weight.Rows, c.weight.Cols // out×in, or V×C
 	r := s.config.R
-	in, out := cols, rows
+	in, out, most := cols, rows, max(rows, cols)
 	if c.table {
-		in, out = rows, cols
+		in, out, most = rows, cols, cols
+	}
+	if r > most {
+		return fmt.Errorf("lora: r is %d, but %s (%d→%d) takes at most %d", r, c.path, in, out, most)
 	}
 	site := uint32(siteBase + len(s.pairs))
 	corr := &op.Correction{
@@ -180,10 +191,11 @@ func (s *Set) add(c candidate) {
 	}
 	s.pairs = append(s.pairs, pair{c.path, c.weight, c.table, corr})
 	s.pairOf[c.weight] = corr
+	return nil
 }
 
 // unmatched explains targets that hit nothing.
-func (s *Set) unmatched(m spago.Model, match func(string) []int, hit []bool, list, others []candidate) error {
+func (s *Set) unmatched(match func(string) []int, hit []bool, list, others []candidate) error {
 	var errs []error
 	for _, o := range others {
 		for _, i := range match(o.path) {

@@ -43,6 +43,8 @@ func (c Config) Check() error {
 	}
 	if !(c.Alpha > 0) || math.IsInf(c.Alpha, 0) {
 		errs = append(errs, fmt.Errorf("lora_alpha is %g; want a number above 0", c.Alpha))
+	} else if s := float64(c.Scale()); c.R > 0 && (s == 0 || math.IsInf(s, 0)) {
+		errs = append(errs, fmt.Errorf("lora_alpha is %g, which makes the scale %g with r %d", c.Alpha, s, c.R))
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		errs = append(errs, fmt.Errorf("lora_dropout is %g; want at least 0 and below 1", c.Dropout))
@@ -119,6 +121,9 @@ var peftNeutral = []string{
 	"auto_mapping", "inference_mode", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config",
 }
 
+// required are the fields that cannot be null; the first four must be there.
+var required = []string{"r", "lora_alpha", "target_modules", "peft_type", "lora_dropout"}
+
 // plainInits are the values of init_lora_weights that leave the base weights alone; the tensors are in the file anyway.
 var plainInits = []string{"true", "false", `"gaussian"`, `"orthogonal"`, `"eva"`, "null"}
 
@@ -140,7 +145,7 @@ func DecodeConfig(text []byte) (c Config, warnings []string, err error) {
 			warnings = append(warnings, fmt.Sprintf("%s: %q is not a field of PEFT's LoraConfig; it is ignored", configName, key))
 		}
 	}
-	for _, key := range []string{"r", "lora_alpha", "target_modules", "peft_type"} {
+	for _, key := range required[:4] {
 		if _, ok := raw[key]; !ok {
 			errs = append(errs, fmt.Errorf("%s is missing", key))
 		}
@@ -169,6 +174,9 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return true, nil
 	}
 	null := string(value) == "null"
+	if null && slices.Contains(required, key) {
+		return true, fmt.Errorf("%s is null", key)
+	}
 	switch key {
 	case "r":
 		return into(&c.R)
@@ -177,9 +185,6 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 	case "lora_dropout":
 		return into(&c.Dropout)
 	case "target_modules":
-		if null {
-			return true, errors.New("target_modules is null: the file does not say which modules it adapts")
-		}
 		return into(&c.TargetModules)
 	case "modules_to_save":
 		return into(&c.ModulesToSave)

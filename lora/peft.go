@@ -119,8 +119,9 @@ func ReadConfig(dir string) (Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores. Every tensor must
-// fit: what is missing, left over or of another shape is listed in one error. m must have its weights and is not changed.
+// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores and about values that are
+// not finite. Every tensor must fit: what is missing, left over or of another shape is listed in one error. m must have
+// its weights and is not changed.
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
 	if err != nil {
@@ -143,7 +144,22 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 		return nil, warnings, fmt.Errorf("lora: %s: %w", path, err)
 	}
 	s.base = f.Metadata()[fingerprintKey]
+	for _, t := range s.stored() {
+		if n := notFinite(t.values); n > 0 {
+			warnings = append(warnings, fmt.Sprintf("%s: %s holds %d NaN or infinite values", weightsName, t.key, n))
+		}
+	}
 	return s, warnings, nil
+}
+
+func notFinite(values []float32) int {
+	n := 0
+	for _, v := range values {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			n++
+		}
+	}
+	return n
 }
 
 func missingWeights(dir string) error {
