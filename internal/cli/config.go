@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/cobra"
@@ -46,59 +48,89 @@ func AddConfig(cmd *cobra.Command) {
 	}
 }
 
+// rivals are flags that exclude each other. One that the command line gives silences the other in a file.
+var rivals = map[string]string{
+	"max-steps": "num-train-epochs", "num-train-epochs": "max-steps", "batch-size": "tokens-per-batch", "tokens-per-batch": "batch-size",
+	"warmup-steps": "warmup-ratio", "warmup-ratio": "warmup-steps", "eval-file": "validation-split", "validation-split": "eval-file",
+}
+
 // readConfig sets the flags that a YAML file names and that the command line does not.
 func readConfig(fs *pflag.FlagSet, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
-	file, err := parser.ParseBytes(text, 0)
+	values, err := parseConfig(text)
 	if err != nil {
-		return fmt.Errorf("--config %s: %s", path, strings.SplitN(err.Error(), "\n", 2)[0])
+		return fmt.Errorf("--config %s: %w", path, err)
 	}
-	var values []*ast.MappingValueNode
-	for _, doc := range file.Docs {
-		switch body := doc.Body.(type) {
-		case nil:
-		case *ast.MappingNode:
-			values = append(values, body.Values...)
-		case *ast.MappingValueNode:
-			values = append(values, body)
-		default:
-			return fmt.Errorf("--config %s: want lines of the form name: value", path)
-		}
-	}
+	c := configFile{fs: fs, seen: map[string]int{}, given: map[string]bool{}}
+	fs.Visit(func(f *pflag.Flag) { c.given[f.Name] = true })
 	var errs []error
-	seen := map[string]bool{}
-	given := map[string]bool{} // on the command line
-	fs.Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	for _, v := range values {
-		if err := setFlag(fs, v, seen, given); err != nil {
-			errs = append(errs, fmt.Errorf("--config %s:%d: %w", path, v.Key.GetToken().Position.Line, err))
+		if err := c.set(v); err != nil {
+			errs = append(errs, fmt.Errorf("--config %s:%d: %w", path, line(v), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func setFlag(fs *pflag.FlagSet, v *ast.MappingValueNode, seen, given map[string]bool) error {
+// parseConfig returns the settings of a YAML text in their order.
+func parseConfig(text []byte) ([]*ast.MappingValueNode, error) {
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // which setFlag reports in our words
+	if err != nil {
+		var y yaml.Error
+		if errors.As(err, &y) && y.GetToken() != nil {
+			return nil, fmt.Errorf("line %d: %s", y.GetToken().Position.Line, y.GetMessage())
+		}
+		return nil, errors.New(OneLine(err))
+	}
+	var values []*ast.MappingValueNode
+	for _, doc := range file.Docs {
+		switch body := doc.Body.(type) {
+		case nil, *ast.CommentGroupNode, *ast.NullNode:
+		case *ast.MappingNode:
+			values = append(values, body.Values...)
+		case *ast.MappingValueNode:
+			values = append(values, body)
+		default:
+			return nil, errors.New("want lines of the form name: value")
+		}
+	}
+	return values, nil
+}
+
+func line(v *ast.MappingValueNode) int { return v.Key.GetToken().Position.Line }
+
+// configFile is a YAML file that is being applied to flags.
+type configFile struct {
+	fs    *pflag.FlagSet
+	seen  map[string]int  // line of each setting
+	given map[string]bool // on the command line
+}
+
+// set applies one line.
+func (c *configFile) set(v *ast.MappingValueNode) error {
 	key := v.Key.GetToken().Value
-	flag := fs.Lookup(key)
+	flag := c.fs.Lookup(key)
 	if flag == nil || flag.Name == "config" || flag.Name == "help" {
-		return fmt.Errorf("%q is not a setting%s", key, didYouMean(fs, key))
+		return fmt.Errorf("%q is not a setting%s", key, didYouMean(c.fs, key))
 	}
-	if seen[flag.Name] {
-		return fmt.Errorf("%q is set twice", key)
+	if at, twice := c.seen[flag.Name]; twice {
+		return fmt.Errorf("%q is set twice, first in line %d", key, at)
 	}
-	seen[flag.Name] = true
-	if given[flag.Name] {
+	c.seen[flag.Name] = line(v)
+	if c.given[flag.Name] || c.given[rivals[flag.Name]] {
 		return nil
 	}
-	text, err := scalar(v.Value)
+	texts, err := values(v.Value, flag.Value)
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
-	if err := fs.Set(flag.Name, text); err != nil {
-		return fmt.Errorf("%s: %w", key, err)
+	for _, text := range texts {
+		if err := c.fs.Set(flag.Name, text); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
 	}
 	return nil
 }
@@ -106,25 +138,43 @@ func setFlag(fs *pflag.FlagSet, v *ast.MappingValueNode, seen, given map[string]
 func didYouMean(fs *pflag.FlagSet, name string) string {
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for alias := range aliases {
+		names = append(names, alias)
+	}
+	slices.Sort(names) // the aliases came from a map
 	if near := nn.Nearest(strings.ReplaceAll(name, "_", "-"), names); len(near) > 0 {
 		return "; did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return ""
 }
 
-// scalar returns a YAML value as it would be typed: a list's elements are joined by commas.
+// values returns a YAML value as the texts that the flag is set with: those of a list as they are, whatever they hold.
+func values(n ast.Node, into pflag.Value) ([]string, error) {
+	list, isList := n.(*ast.SequenceNode)
+	if !isList {
+		s, err := scalar(n)
+		return []string{s}, err
+	}
+	if _, takesList := into.(pflag.SliceValue); !takesList {
+		return nil, errors.New("takes one value, not a list")
+	}
+	var texts []string
+	for _, e := range list.Values {
+		s, err := scalar(e)
+		if err != nil {
+			return nil, err
+		}
+		if into.Type() == "stringSlice" { // which splits its text at commas
+			s = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+		}
+		texts = append(texts, s)
+	}
+	return texts, nil
+}
+
+// scalar returns a YAML value as it would be typed.
 func scalar(n ast.Node) (string, error) {
 	switch v := n.(type) {
-	case *ast.SequenceNode:
-		var parts []string
-		for _, e := range v.Values {
-			s, err := scalar(e)
-			if err != nil {
-				return "", err
-			}
-			parts = append(parts, s)
-		}
-		return strings.Join(parts, ","), nil
 	case *ast.StringNode:
 		return v.Value, nil
 	case *ast.LiteralNode:
@@ -134,5 +184,5 @@ func scalar(n ast.Node) (string, error) {
 	case *ast.NullNode:
 		return "", errors.New("has no value; leave the line out for the default")
 	}
-	return "", errors.New("want a number, a text or a list")
+	return "", errors.New("want a number, a text or a list of these")
 }

@@ -34,6 +34,11 @@ type Base struct {
 func OpenBase(dir string) (*Base, error) {
 	b := &Base{Name: dir}
 	var err error
+	if dir != "" {
+		if err := CheckModelDir(dir); err != nil {
+			return nil, err
+		}
+	}
 	if dir == "" {
 		b.Name = embedded.MiniLMName
 		b.Source, err = checkpoint.FromBytes(embedded.MiniLM())
@@ -55,17 +60,21 @@ func OpenBase(dir string) (*Base, error) {
 // Close closes the checkpoint; models opened from it must not be used afterwards.
 func (b *Base) Close() error { return b.Source.Close() }
 
-// Fingerprint tells checkpoints apart: a hash of config.json, of all tensors' names, types and shapes, and of the first
-// values of each.
+// Fingerprint tells base models apart: a hash of all tensors' names, types and shapes, and of the first values of each.
 func (b *Base) Fingerprint() string {
 	h := sha256.New()
-	h.Write(b.Source.Config())
 	for _, name := range b.Source.Names() {
 		t, _ := b.Source.Tensor(name)
 		fmt.Fprintf(h, "%s %s %v\n", name, t.DType, t.Shape)
 		h.Write(t.Data[:min(len(t.Data), 4096)])
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ConfigHash is the SHA-256 of config.json.
+func (b *Base) ConfigHash() string {
+	sum := sha256.Sum256(b.Source.Config())
+	return hex.EncodeToString(sum[:])
 }
 
 // SequenceClassifier opens the checkpoint's model with a head for so many labels and logs what was made fresh or left out.
@@ -75,7 +84,17 @@ func (b *Base) SequenceClassifier(labels int, seed uint64, log zerolog.Logger) (
 		return nil, report, InputError(err)
 	}
 	for _, line := range strings.Split(report.String(), "\n")[1:] {
-		log.Info().Msg(line)
+		if text, bad := strings.CutPrefix(line, "warning: "); bad {
+			log.Warn().Msg(text)
+		} else {
+			log.Info().Msg(line)
+		}
+	}
+	for _, w := range b.Tokenizer.Warnings() {
+		log.Warn().Msg(w)
+	}
+	if tokens, rows := b.Tokenizer.VocabSize(), m.Vocabulary(); tokens > rows {
+		return nil, report, InputError(fmt.Errorf("%s: the tokenizer has %d tokens, the model's word embeddings %d rows: they do not belong together", b.Name, tokens, rows))
 	}
 	types := map[string]bool{}
 	for _, w := range nn.Weights(m) {
@@ -111,8 +130,9 @@ func ReadLabels(adapter string) (*data.Labels, error) {
 	return l, InputError(err)
 }
 
-// LoadAdapter opens the adapter in dir for a model and logs what it ignores.
-func LoadAdapter(dir string, m models.SequenceClassifier, log zerolog.Logger) (*lora.Set, error) {
+// LoadAdapter opens the adapter in dir for the base's model m and logs what it ignores. An adapter that remembers another
+// base model is an error unless otherBase is set.
+func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bool, log zerolog.Logger) (*lora.Set, error) {
 	set, warnings, err := lora.Load(dir, m)
 	for _, w := range warnings {
 		log.Warn().Msg(w)
@@ -120,7 +140,18 @@ func LoadAdapter(dir string, m models.SequenceClassifier, log zerolog.Logger) (*
 	if err != nil {
 		return nil, InputError(err)
 	}
-	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", dir, set.Config().R, set.Config().Alpha, set.Config().TargetModules)
+	c := set.Config()
+	if c.TaskType != lora.NoTask && c.TaskType != lora.SeqCls {
+		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for sequence classification (%s)", dir, c.TaskType, lora.SeqCls))
+	}
+	if f := set.Fingerprint(); f != "" && f != b.Fingerprint() {
+		err := fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with --model, or accept it with --allow-other-base", dir, c.BaseModel, b.Name)
+		if !otherBase {
+			return nil, InputError(err)
+		}
+		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)
+	}
+	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", dir, c.R, c.Alpha, c.TargetModules)
 	return set, nil
 }
 

@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/spalora/spalora/data"
@@ -23,20 +25,21 @@ const (
 	Failure   = 1
 	Usage     = 2 // wrong flags or configuration
 	BadInput  = 3 // a file that was read is missing or damaged
-	Cancelled = 4 // stopped by a signal; the adapter is saved
+	Cancelled = 4 // stopped by a signal; what was trained so far is saved
 )
 
 // Env is where a command reads and writes.
 type Env struct {
-	In       io.Reader
-	Out, Err io.Writer
-	Terminal bool // Err is a terminal: progress may redraw its line
-	Width    int  // of the terminal
+	In         io.Reader
+	Out, Err   io.Writer
+	InTerminal bool // In is a terminal: nobody pipes data into it
+	Terminal   bool // Err is a terminal: progress may redraw its line
+	Width      int  // of the terminal
 }
 
 // System is the process's own environment.
 func System() Env {
-	e := Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	e := Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: term.IsTerminal(int(os.Stdin.Fd()))}
 	fd := int(os.Stderr.Fd())
 	if e.Terminal = term.IsTerminal(fd); e.Terminal {
 		e.Width, _, _ = term.GetSize(fd)
@@ -76,7 +79,7 @@ func ExitCode(err error) int {
 		return Cancelled
 	case errors.As(err, &c):
 		return c.code
-	case errors.As(err, &d):
+	case errors.As(err, &d), errors.Is(err, train.ErrCheckpoint):
 		return BadInput
 	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig):
 		return Usage
@@ -93,23 +96,28 @@ func Main(build func(Env) *cobra.Command) int {
 	return Run(ctx, System(), build, os.Args[1:])
 }
 
-// Run runs a command and returns its exit code. An error is printed as one line.
-func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []string) int {
+// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its stack.
+func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []string) (code int) {
 	cmd := build(env)
 	cmd.SetIn(env.In)
 	cmd.SetOut(env.Out)
 	cmd.SetErr(env.Err)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return UsageError(err) })
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.SetUsageFunc(func(c *cobra.Command) error { return usage(c.OutOrStderr(), c, env.Width) })
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.SetArgs(args)
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintf(env.Err, "%s: internal error: %v (this is a bug; please report it with what follows)\n%s", cmd.Name(), v, debug.Stack())
+			code = Failure
+		}
+	}()
 	ran, err := cmd.ExecuteContextC(ctx)
 	if err == nil {
 		return Done
 	}
-	code := ExitCode(err)
-	if code == Failure && !ran.HasParent() { // cobra's own complaint about the subcommand
-		code = Usage
-	}
+	code = ExitCode(err)
 	fmt.Fprintf(env.Err, "%s: %s\n", ran.CommandPath(), OneLine(err))
 	if code == Usage {
 		fmt.Fprintf(env.Err, "See '%s --help'.\n", ran.CommandPath())
@@ -117,10 +125,36 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 	return code
 }
 
+// flagError explains a flag that does not exist.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		err = fmt.Errorf("%w%s", err, didYouMean(cmd.Flags(), unknown.GetSpecifiedName()))
+	}
+	return UsageError(err)
+}
+
 // OneLine returns the text of an error without line breaks.
 func OneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Join(lines, "; ")
+}
+
+// Group makes a command that only holds others say so when it is called by itself or with a name that it does not have.
+func Group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
+	cmd.AddCommand(subcommands...)
+	var names []string
+	for _, c := range subcommands {
+		names = append(names, c.Name())
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return UsageError(fmt.Errorf("a command is missing; want one of %s", strings.Join(names, ", ")))
+		}
+		return UsageError(fmt.Errorf("there is no command %q; want one of %s", args[0], strings.Join(names, ", ")))
+	}
+	return cmd
 }
 
 // Leaf sets what all subcommands have in common: no positional arguments, HF's spellings of flags, --config.

@@ -18,6 +18,8 @@ type loraFlags struct {
 	cfg     lora.Config
 	targets []string
 	adapter string
+	// otherBase allows an adapter that was trained on another base model.
+	otherBase bool
 }
 
 func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config) {
@@ -30,6 +32,7 @@ func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config) {
 	fs.StringSliceVar(&f.targets, "target-modules", nil, "`names` of the layers to adapt, or one regular expression over whole paths, or all-linear; default: PEFT's for the architecture")
 	fs.StringSliceVar(&c.ModulesToSave, "modules-to-save", nil, "`names` of modules to train whole and save with the adapter; the head always is")
 	fs.StringVar(&f.adapter, "adapter", "", "start from the adapter in this `directory` and its configuration")
+	fs.BoolVar(&f.otherBase, "allow-other-base", false, "start from an --adapter that was trained on another base model")
 }
 
 // attach makes or loads the adapter.
@@ -54,9 +57,10 @@ func (f *loraFlags) attach(m models.SequenceClassifier, base *cli.Base, task lor
 	}
 	for _, name := range set.Missing() {
 		if slices.Contains(f.cfg.ModulesToSave, name) {
-			return nil, cli.UsageError(fmt.Errorf("--modules-to-save %s: the model has no such module (the printed model shows the names)", name))
+			return nil, cli.UsageError(fmt.Errorf("--modules-to-save %s: the model has no such module (--print-model shows the names)", name))
 		}
 	}
+	set.SetFingerprint(base.Fingerprint())
 	return set, nil
 }
 
@@ -76,7 +80,7 @@ func parseTargets(list []string) lora.Targets {
 
 // start loads the adapter to go on from. Flags that contradict it are an error; dropout may change.
 func (f *loraFlags) start(m models.SequenceClassifier, base *cli.Base, task lora.TaskType, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
-	set, err := cli.LoadAdapter(f.adapter, m, log)
+	set, err := base.LoadAdapter(f.adapter, m, f.otherBase, log)
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +98,17 @@ func (f *loraFlags) start(m models.SequenceClassifier, base *cli.Base, task lora
 	for _, name := range f.cfg.ModulesToSave {
 		differ("modules-to-save", !slices.Contains(c.ModulesToSave, name), c.ModulesToSave, name)
 	}
-	if c.TaskType != lora.NoTask && c.TaskType != task {
-		errs = append(errs, fmt.Errorf("the adapter %s is for %s, not %s", f.adapter, c.TaskType, task))
-	}
 	if len(errs) > 0 {
 		return nil, cli.UsageError(errors.Join(errs...))
 	}
 	if given("lora-dropout") {
+		if d := f.cfg.Dropout; !(d >= 0 && d < 1) {
+			return nil, cli.UsageError(fmt.Errorf("--lora-dropout is %g; want at least 0 and below 1", d))
+		}
 		set.SetDropout(f.cfg.Dropout)
 	}
 	set.SetTaskType(task)
 	set.SetBaseModel(base.Name)
+	set.SetFingerprint(base.Fingerprint())
 	return set, nil
 }

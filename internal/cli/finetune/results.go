@@ -22,7 +22,7 @@ import (
 type results struct {
 	Task        string         `json:"task"`
 	Model       string         `json:"model"`
-	Fingerprint string         `json:"base_fingerprint"`
+	Fingerprint string         `json:"base_fingerprint"` // of the tensors
 	Problem     string         `json:"problem_type"`
 	Labels      int            `json:"num_labels"`
 	Adapter     lora.Config    `json:"adapter"`

@@ -4,23 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
-	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
-	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
-	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
 
@@ -80,26 +74,36 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
+	cli.Section(fs, "Model and data", r.addData)
+	cli.Section(fs, "How data files are read", r.data.Add)
+	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter()) })
+	cli.Section(fs, "Task", r.addTask)
+	r.train.add(fs, seqClsTraining())
+	cli.Section(fs, "Messages", func(fs *pflag.FlagSet) {
+		r.log.Add(fs)
+		fs.BoolVar(&r.printModel, "print-model", false, "print the modules before and after attaching")
+	})
+	cli.Leaf(cmd)
+	return cmd
+}
+
+func (r *seqClsRun) addData(fs *pflag.FlagSet) {
 	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
 	fs.StringVar(&r.trainFile, "train-file", "", "`file` to train on: CSV, TSV or JSON Lines; default: the embedded banking77")
 	fs.StringVar(&r.evalFile, "eval-file", "", "`file` that decides which adapter is best")
 	fs.StringVar(&r.testFile, "test-file", "", "`file` to score once at the end")
 	fs.Float64Var(&r.validationSplit, "validation-split", 0, "share of the training rows to hold out as --eval-file, class by class")
-	fs.IntVar(&r.maxTrainSamples, "max-train-samples", 0, "train on the first rows only")
+	fs.IntVar(&r.maxTrainSamples, "max-train-samples", 0, "train on the first so many rows only; 0: on all")
+}
+
+func (r *seqClsRun) addTask(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&r.labels, "labels", nil, "`names` of the classes, in order; default: the adapter's, else the checkpoint's id2label, else those found, sorted")
 	fs.StringVar(&r.problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: guessed from the labels")
-	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text; default: what the checkpoint allows")
-	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: longest_first, only_first or only_second")
-	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
-	fs.StringSliceVar(&r.classWeights, "class-weights", nil, "weight of each class in the loss, in order, or balanced")
+	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text or pair; 0: what the checkpoint allows")
+	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
 	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
-	r.lora.add(fs, seqClsAdapter())
-	r.train.add(fs, seqClsTraining())
-	r.data.Add(fs)
-	r.log.Add(fs)
-	fs.BoolVar(&r.printModel, "print-model", false, "print the modules before and after attaching")
-	cli.Leaf(cmd)
-	return cmd
+	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
+	fs.StringSliceVar(&r.classWeights, "class-weights", nil, "`weight` of each class in the loss, in order, or balanced")
 }
 
 // seqClsAdapter returns the adapter that a run has by default.
@@ -135,9 +139,6 @@ func (r *seqClsRun) demo() {
 	}
 }
 
-// tables are the data of a run; eval and test may be nil.
-type tables struct{ train, eval, test *data.Table }
-
 func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
 	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
@@ -152,11 +153,12 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err := r.checkFlags(); err != nil {
 		return err
 	}
-	dir, lock, err := r.train.prepareOutput("seq-cls")
+	out, err := r.train.prepareOutput("seq-cls")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
+	defer func() { err = errors.Join(err, out.release()) }()
+	dir := out.dir
 	base, err := cli.OpenBase(r.model)
 	if err != nil {
 		return err
@@ -182,10 +184,16 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	cfg.Pool, cfg.Adapter, cfg.OutputDir, cfg.Logger = pool, set, dir, log
 	cfg.Save = func(dir string) error { return save(dir, set, labels) }
 	cfg.OnStart, cfg.OnStep, cfg.OnEval = r.console.Start, r.console.Step, r.console.Evaluation
-	cfg.Identity = identity(base, set, labels, t)
+	cfg.Identity = r.identity(base, set, labels, t)
 	report, err := train.Run(cmd.Context(), task, set.Params(), cfg)
 	r.console.Stop()
-	if err != nil {
+	switch {
+	case err != nil && report.Stopped == "": // nothing was begun
+		return err
+	case errors.Is(err, train.ErrStopped):
+		err = fmt.Errorf("%w; --resume-from-checkpoint %s goes on from there", err, dir)
+		fallthrough
+	case err != nil:
 		return errors.Join(err, r.results(dir, base, set, labels, report, nil))
 	}
 	return r.finish(cmd.Context(), dir, base, set, labels, task, t, report)
@@ -200,8 +208,15 @@ func (r *seqClsRun) checkFlags() error {
 	if !(r.validationSplit >= 0 && r.validationSplit < 1) {
 		errs = append(errs, fmt.Errorf("--validation-split is %g; want at least 0 and below 1", r.validationSplit))
 	}
-	if r.trainFile == "" && (r.evalFile != "" || r.testFile != "") {
-		errs = append(errs, errors.New("--eval-file and --test-file need --train-file"))
+	if r.trainFile == "" {
+		for _, flag := range append([]string{"eval-file", "test-file"}, cli.DataFlagNames()...) {
+			if r.given(flag) {
+				errs = append(errs, fmt.Errorf("--%s needs --train-file", flag))
+			}
+		}
+	}
+	if r.lora.otherBase && r.lora.adapter == "" {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
 	}
 	if r.maxTrainSamples < 0 {
 		errs = append(errs, fmt.Errorf("--max-train-samples is %d; want 1 or more, or 0 for all", r.maxTrainSamples))
@@ -214,118 +229,10 @@ func (r *seqClsRun) checkFlags() error {
 			errs = append(errs, err)
 		}
 	}
-	if _, err := parseTruncation(r.truncation); err != nil {
+	if _, err := cli.ParseTruncation(r.truncation); err != nil {
 		errs = append(errs, err)
 	}
 	return cli.UsageError(errors.Join(errs...))
-}
-
-func parseTruncation(s string) (tokenize.Strategy, error) {
-	for _, t := range []tokenize.Strategy{tokenize.LongestFirst, tokenize.OnlyFirst, tokenize.OnlySecond} {
-		if s == t.String() {
-			return t, nil
-		}
-	}
-	return 0, fmt.Errorf("--truncation is %q; want longest_first, only_first or only_second", s)
-}
-
-// readData reads the tables, guesses the problem type and finds the classes.
-func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
-	t, err := r.readTables()
-	if err != nil {
-		return t, nil, err
-	}
-	problem, why, err := data.GuessProblem(t.train)
-	saved, savedErr := r.savedLabels()
-	switch {
-	case savedErr != nil:
-		return t, nil, savedErr
-	case r.problem != "":
-		problem, _ = data.ParseProblem(r.problem)
-		why, err = "--problem-type", nil
-	case saved != nil:
-		problem, why, err = saved.Problem, "the adapter's labels.json", nil
-	}
-	if err != nil {
-		return t, nil, err
-	}
-	src := data.LabelSource{Fixed: r.labels}
-	if saved != nil {
-		src.Saved = saved.Names
-	}
-	if src.Config, err = base.Info.LabelNames(); err != nil {
-		return t, nil, cli.InputError(err)
-	}
-	labels, err := data.FindLabels(problem, src, t.train, t.eval, t.test)
-	if err != nil {
-		return t, nil, err
-	}
-	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
-		if *p != nil {
-			*p = (*p).WithTargets(problem)
-		}
-	}
-	r.report(t, labels, why)
-	return t, labels, nil
-}
-
-func (r *seqClsRun) savedLabels() (*data.Labels, error) {
-	if r.lora.adapter == "" {
-		return nil, nil
-	}
-	return cli.ReadLabels(r.lora.adapter)
-}
-
-func (r *seqClsRun) readTables() (t tables, err error) {
-	if r.trainFile == "" {
-		train, test := embedded.Banking77()
-		o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-		if t.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
-			return t, err
-		}
-		o.MaxSamples = r.maxTrainSamples
-		if t.train, err = data.ReadTextBytes(train, embedded.Banking77Name, o); err != nil {
-			return t, err
-		}
-	} else {
-		o, err := r.data.Options()
-		if err != nil {
-			return t, err
-		}
-		for path, table := range map[string]**data.Table{r.evalFile: &t.eval, r.testFile: &t.test} {
-			if path != "" {
-				if *table, err = cli.ReadTable(path, r.env.In, o); err != nil {
-					return t, err
-				}
-			}
-		}
-		o.MaxSamples = r.maxTrainSamples
-		if t.train, err = cli.ReadTable(r.trainFile, r.env.In, o); err != nil {
-			return t, err
-		}
-	}
-	if r.validationSplit > 0 {
-		if t.train, t.eval, err = t.train.SplitOff(r.validationSplit, r.train.cfg.Seed); err != nil {
-			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
-	}
-	return t, nil
-}
-
-// report logs what was read and what is odd about it.
-func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
-	log := r.console.Log
-	rows := fmt.Sprintf("data %s: %d rows to train on", t.train.Name, len(t.train.Examples))
-	if t.eval != nil {
-		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
-	}
-	if t.test != nil {
-		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
-	}
-	log.Info().Msgf("%s; %v (%s), %d labels", rows, labels.Problem, why, len(labels.Names))
-	for _, w := range data.Warnings(labels, t.train, t.eval, t.test) {
-		log.Warn().Msg(w.String())
-	}
 }
 
 func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) (models.SequenceClassifier, *lora.Set, error) {
@@ -350,7 +257,7 @@ func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) 
 }
 
 func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.SequenceClassifier, set *lora.Set, labels *data.Labels, t tables, pool *op.Pool) (*tasks.SeqCls, error) {
-	truncation, _ := parseTruncation(r.truncation) // checked before
+	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
 	weights, err := r.weights(labels, t.train)
 	if err != nil {
 		return nil, err
@@ -373,50 +280,4 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.Sequen
 		}
 	}
 	return task, nil
-}
-
-// prepareOutput makes and locks the output directory.
-func (f *trainFlags) prepareOutput(task string) (string, *files.Lock, error) {
-	dir := f.outputDir
-	if dir == "" && f.resume != "" {
-		dir = f.resume
-		if strings.HasPrefix(filepath.Base(dir), "checkpoint-") {
-			dir = filepath.Dir(dir)
-		}
-	}
-	if dir == "" {
-		if err := os.MkdirAll("runs", 0o755); err != nil {
-			return "", nil, err
-		}
-		name := filepath.Join("runs", task+"-"+time.Now().Format("20060102-150405"))
-		dir = name
-		for i := 2; ; i++ {
-			if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
-				break
-			}
-			dir = fmt.Sprintf("%s-%d", name, i)
-		}
-	}
-	lock, err := files.PrepareOutput(dir, f.overwrite || f.resume != "")
-	return dir, lock, cli.UsageError(err)
-}
-
-func save(dir string, set *lora.Set, labels *data.Labels) error {
-	if err := set.Save(dir); err != nil {
-		return err
-	}
-	return writeText(filepath.Join(dir, cli.LabelsName), labels.Encode())
-}
-
-// identity is what must be the same when a run is resumed, beside the settings of the loop.
-func identity(base *cli.Base, set *lora.Set, labels *data.Labels, t tables) map[string]string {
-	c := set.Config()
-	id := map[string]string{
-		"base model": base.Fingerprint(), "labels": string(labels.Encode()), "training data": t.train.Hash(),
-		"lora_r": fmt.Sprint(c.R), "lora_alpha": fmt.Sprint(c.Alpha), "lora_dropout": fmt.Sprint(c.Dropout), "target_modules": c.TargetModules.String(),
-	}
-	if t.eval != nil {
-		id["evaluation data"] = t.eval.Hash()
-	}
-	return id
 }

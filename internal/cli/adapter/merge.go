@@ -1,0 +1,205 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+)
+
+// mergeRun is one run of "adapter merge".
+type mergeRun struct {
+	classifier cli.ClassifierFlags
+	log        cli.LogFlags
+	outputDir  string
+	dtype      string
+	overwrite  bool
+	threads    int
+
+	env     cli.Env
+	console *cli.Console
+}
+
+const mergeExamples = `  adapter merge --model DIR --adapter runs/mine --output-dir merged
+
+  # half the size; rounded, so logits differ a little
+  adapter merge --model DIR --adapter runs/mine --output-dir merged --dtype bfloat16`
+
+func merge(env cli.Env) *cobra.Command {
+	r := &mergeRun{env: env}
+	cmd := &cobra.Command{
+		Use:   "merge",
+		Short: "Work an adapter into its base model and write a checkpoint",
+		Long: fmt.Sprintf(`Add the corrections of an adapter to the weights of its base model and write the result as a Hugging Face directory,
+which transformers opens: model.safetensors, config.json with the class names, and the tokenizer's files.
+
+Before anything is written, the merged values are checked to be finite, and the logits of the merged model are compared with
+those of base and adapter on a few token sequences. The largest difference is printed; in float32 one above %g of the
+largest logit is an error. The directory appears whole or not at all.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal.`, float32Bound),
+		Example: mergeExamples,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model", r.classifier.Add)
+	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.outputDir, "output-dir", "", "`directory` to write; its parent must exist")
+		fs.StringVar(&r.dtype, "dtype", "float32", "float32, float16 or bfloat16: how weights are stored")
+		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output-dir with all it holds")
+		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
+	})
+	cli.Section(fs, "Messages", r.log.Add)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+func (r *mergeRun) run(ctx context.Context) (err error) {
+	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
+		return err
+	}
+	t, err := r.checkFlags()
+	if err != nil {
+		return err
+	}
+	base, err := cli.OpenBase(r.classifier.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	c, err := base.OpenClassifier(r.classifier, r.console.Log)
+	if err != nil {
+		return err
+	}
+	pool, err := cli.NewPool(r.threads)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	weights, err := lora.Merge(c.Model, c.Set, pool)
+	if err != nil {
+		return err
+	}
+	tensors, err := store(weights, t)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	whole, _, err := models.OpenSequenceClassifier(base.Source, c.Model.Labels(), 0)
+	if err != nil {
+		return cli.InputError(err)
+	}
+	if err := fill(whole, tensors); err != nil {
+		return err
+	}
+	d, err := compare(c.Model, c.Set, whole, pool)
+	if err != nil {
+		return err
+	}
+	if err := d.check(t); err != nil {
+		return err
+	}
+	config, err := mergedConfig(base.Source.Config(), c, r.dtype)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.write(base, tensors, config); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.env.Out, "merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest logit %.3g)\nmodel: %s\n",
+		len(tensors), r.dtype, d.difference, d.logit, r.outputDir)
+	return nil
+}
+
+// checkFlags checks everything that can be checked before a file is opened.
+func (r *mergeRun) checkFlags() (safetensors.DType, error) {
+	t, known := dtypes[r.dtype]
+	var errs []error
+	if !known {
+		errs = append(errs, fmt.Errorf("--dtype is %q; want float32, float16 or bfloat16", r.dtype))
+	}
+	if r.classifier.Adapter == "" {
+		errs = append(errs, errors.New("--adapter is missing; give the directory of the adapter to merge"))
+	}
+	if r.outputDir == "" {
+		errs = append(errs, errors.New("--output-dir is missing; give the directory to write"))
+	}
+	if len(errs) > 0 {
+		return t, cli.UsageError(errors.Join(errs...))
+	}
+	if err := files.CheckOutput(r.outputDir, r.overwrite); err != nil {
+		return t, cli.UsageError(err)
+	}
+	for flag, dir := range map[string]string{"--model": r.classifier.Model, "--adapter": r.classifier.Adapter} {
+		if same(dir, r.outputDir) {
+			return t, cli.UsageError(fmt.Errorf("--output-dir %s is that of %s; give another", r.outputDir, flag))
+		}
+	}
+	parent := filepath.Dir(filepath.Clean(r.outputDir))
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return t, cli.UsageError(fmt.Errorf("--output-dir %s: there is no directory %s; make it first", r.outputDir, parent))
+	}
+	return t, nil
+}
+
+// same reports whether both paths lead to one directory.
+func same(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// copied are the files of a checkpoint that the merged one takes over if they are there: the tokenizer's, and the terms.
+var copied = []string{
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+	"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
+}
+
+// write makes the directory.
+func (r *mergeRun) write(base *cli.Base, tensors []safetensors.Tensor, config []byte) error {
+	return files.WriteDir(r.outputDir, r.overwrite, func(d *files.Dir) error {
+		for _, name := range copied {
+			text, err := base.Source.File(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return cli.InputError(err)
+			}
+			if err := d.WriteFile(name, put(text)); err != nil {
+				return err
+			}
+		}
+		if err := d.WriteFile("config.json", put(config)); err != nil {
+			return err
+		}
+		return d.WriteFile("model.safetensors", func(w io.Writer) error { return safetensors.Write(w, tensors, nil) })
+	})
+}
+
+func put(text []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+)
+
+// headNames are the weights of classification heads, out×in, as the architectures name them.
+var headNames = []string{"classifier.weight", "classifier.out_proj.weight", "score.weight"}
+
+// HeadOutputs returns how many outputs the head that is saved in an adapter has, 0 if the adapter has none.
+func HeadOutputs(adapter string) (int, error) {
+	tensors, err := lora.Tensors(adapter)
+	if err != nil {
+		return 0, InputError(err)
+	}
+	for _, t := range tensors {
+		if slices.Contains(headNames, t.Path) && len(t.Shape) == 2 {
+			return t.Shape[0], nil
+		}
+	}
+	return 0, nil
+}
+
+// headOutputs returns how many outputs the checkpoint's own head has, 0 if it has none.
+func (b *Base) headOutputs() int {
+	for _, name := range headNames {
+		if t, ok := b.Source.Tensor(name); ok && len(t.Shape) == 2 {
+			return t.Shape[0]
+		}
+	}
+	return 0
+}
+
+// ClassifierFlags say which trained classifier a command opens.
+type ClassifierFlags struct {
+	Model     string
+	Adapter   string
+	Problem   string
+	OtherBase bool
+}
+
+// Add defines the flags.
+func (c *ClassifierFlags) Add(fs *pflag.FlagSet) {
+	fs.StringVar(&c.Model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
+	fs.StringVar(&c.Adapter, "adapter", "", "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head")
+	fs.StringVar(&c.Problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, else config.json, else regression for one output and single label for more")
+	fs.BoolVar(&c.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
+}
+
+// Classifier is a trained sequence classifier: a base model with an adapter, or one that has its own head.
+type Classifier struct {
+	Model  models.SequenceClassifier
+	Set    *lora.Set // nil: none
+	Labels *data.Labels
+}
+
+// OpenClassifier opens the classifier that the flags name on an opened base. A head that neither the checkpoint nor the
+// adapter has is an error, for its predictions would be random.
+func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier, error) {
+	var saved *data.Labels
+	outputs := b.headOutputs()
+	if f.Adapter != "" {
+		c, _, err := lora.ReadConfig(f.Adapter)
+		if err != nil {
+			return nil, InputError(err)
+		}
+		n, err := HeadOutputs(f.Adapter)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			outputs = n
+		}
+		if saved, err = ReadLabels(f.Adapter); err != nil {
+			return nil, err
+		}
+		if n == 0 && outputs == 0 {
+			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; train with task type %s (this one has %q)", f.Adapter, b.Name, lora.SeqCls, c.TaskType))
+		}
+	}
+	if outputs == 0 {
+		return nil, InputError(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; give a trained adapter with --adapter", b.Name))
+	}
+	labels, err := b.labels(f, saved, outputs)
+	if err != nil {
+		return nil, err
+	}
+	m, report, err := b.SequenceClassifier(outputs, 0, log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
+	if err != nil {
+		return nil, err
+	}
+	c := &Classifier{Model: m, Labels: labels}
+	var own []string
+	if f.Adapter != "" {
+		if c.Set, err = b.LoadAdapter(f.Adapter, m, f.OtherBase, log); err != nil {
+			return nil, err
+		}
+		own = c.Set.Saved()
+	}
+	random := slices.DeleteFunc(slices.Clone(report.Fresh), func(name string) bool { return slices.Contains(own, name) })
+	if len(random) > 0 {
+		return nil, InputError(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random", strings.Join(random, ", "), b.Name))
+	}
+	log.Info().Msgf("model %s: %v, %d outputs", b.Name, labels.Problem, outputs)
+	return c, nil
+}
+
+// labels returns problem type and classes of a head with so many outputs.
+func (b *Base) labels(f ClassifierFlags, saved *data.Labels, outputs int) (*data.Labels, error) {
+	problem, err := b.problem(f, saved, outputs)
+	if err != nil {
+		return nil, err
+	}
+	if problem == data.Regression {
+		if outputs != 1 {
+			return nil, InputError(fmt.Errorf("%s: regression has one output, but the head has %d", b.Name, outputs))
+		}
+		return data.NewLabels(problem, nil)
+	}
+	var names []string
+	if saved != nil {
+		if names = saved.Names; len(names) != outputs {
+			return nil, InputError(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", f.Adapter, LabelsName, len(names), outputs))
+		}
+	} else if names, err = b.ConfigLabels(outputs); err != nil {
+		return nil, InputError(err)
+	} else if f.Adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs {
+		return nil, InputError(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs", b.Name, len(b.Info.Labels), outputs))
+	}
+	l, err := data.NewLabels(problem, names)
+	return l, InputError(err)
+}
+
+// ConfigLabels returns the names in id2label of config.json if they are as many as a head has outputs, otherwise the
+// names LABEL_0, LABEL_1 … that transformers makes up.
+func (b *Base) ConfigLabels(outputs int) ([]string, error) {
+	names, err := b.Info.LabelNames()
+	if err != nil || len(names) == outputs {
+		return names, err
+	}
+	names = make([]string, outputs)
+	for i := range names {
+		names[i] = fmt.Sprintf("LABEL_%d", i)
+	}
+	return names, nil
+}
+
+// problem returns the problem type: that of the flag, the adapter or the configuration, else what transformers assumes.
+func (b *Base) problem(f ClassifierFlags, saved *data.Labels, outputs int) (data.Problem, error) {
+	if f.Problem != "" {
+		p, err := data.ParseProblem(f.Problem)
+		if err == nil && saved != nil && saved.Problem != p {
+			err = fmt.Errorf("the adapter's %s says %v", LabelsName, saved.Problem)
+		}
+		if err != nil {
+			return 0, UsageError(fmt.Errorf("--problem-type %s: %w", f.Problem, err))
+		}
+		return p, nil
+	}
+	switch {
+	case saved != nil:
+		return saved.Problem, nil
+	case b.Info.Problem != "":
+		p, err := data.ParseProblem(b.Info.Problem)
+		if err != nil {
+			return 0, InputError(fmt.Errorf("%s: problem_type in config.json: %w", b.Name, err))
+		}
+		return p, nil
+	case outputs == 1:
+		return data.Regression, nil
+	}
+	return data.SingleLabel, nil
+}

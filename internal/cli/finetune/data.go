@@ -1,0 +1,131 @@
+package finetune
+
+import (
+	"fmt"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli"
+)
+
+// tables are the data of a run; eval and test may be nil.
+type tables struct{ train, eval, test *data.Table }
+
+// readData reads the tables, guesses the problem type and finds the classes.
+func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
+	t, err := r.readTables()
+	if err != nil {
+		return t, nil, err
+	}
+	problem, why, err := data.GuessProblem(t.train)
+	saved, savedErr := r.savedLabels()
+	switch {
+	case savedErr != nil:
+		return t, nil, savedErr
+	case r.problem != "":
+		problem, _ = data.ParseProblem(r.problem)
+		why, err = "--problem-type", nil
+	case saved != nil:
+		problem, why, err = saved.Problem, "the adapter's labels.json", nil
+	}
+	if err != nil {
+		return t, nil, err
+	}
+	src, err := r.labelSource(base, saved)
+	if err != nil {
+		return t, nil, err
+	}
+	labels, err := data.FindLabels(problem, src, t.train, t.eval, t.test)
+	if err != nil {
+		return t, nil, err
+	}
+	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
+		if *p != nil {
+			*p = (*p).WithTargets(problem)
+		}
+	}
+	r.report(t, labels, why)
+	return t, labels, nil
+}
+
+// labelSource says where class names may come from beside the data.
+func (r *seqClsRun) labelSource(base *cli.Base, saved *data.Labels) (data.LabelSource, error) {
+	src := data.LabelSource{Fixed: r.labels}
+	var err error
+	if src.Config, err = base.Info.LabelNames(); err != nil {
+		return src, cli.InputError(err)
+	}
+	if saved != nil {
+		src.Saved = saved.Names
+	} else if r.lora.adapter != "" {
+		// An adapter of PEFT does not name its classes, but its head says how many there are.
+		n, err := cli.HeadOutputs(r.lora.adapter)
+		if err != nil {
+			return src, err
+		}
+		if n > 0 {
+			src.Config, err = base.ConfigLabels(n)
+		}
+		return src, cli.InputError(err)
+	}
+	return src, nil
+}
+
+func (r *seqClsRun) savedLabels() (*data.Labels, error) {
+	if r.lora.adapter == "" {
+		return nil, nil
+	}
+	return cli.ReadLabels(r.lora.adapter)
+}
+
+func (r *seqClsRun) readTables() (t tables, err error) {
+	if r.trainFile == "" {
+		train, test := embedded.Banking77()
+		o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+		if t.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
+			return t, err
+		}
+		o.MaxSamples = r.maxTrainSamples
+		if t.train, err = data.ReadTextBytes(train, embedded.Banking77Name, o); err != nil {
+			return t, err
+		}
+	} else {
+		o, err := r.data.Options()
+		if err != nil {
+			return t, err
+		}
+		for path, table := range map[string]**data.Table{r.evalFile: &t.eval, r.testFile: &t.test} {
+			if path != "" {
+				if *table, err = cli.ReadTable(path, r.env.In, o); err != nil {
+					return t, err
+				}
+			}
+		}
+		o.MaxSamples = r.maxTrainSamples
+		if t.train, err = cli.ReadTable(r.trainFile, r.env.In, o); err != nil {
+			return t, err
+		}
+	}
+	if r.validationSplit > 0 {
+		if t.train, t.eval, err = t.train.SplitOff(r.validationSplit, r.train.cfg.Seed); err != nil {
+			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
+		}
+	}
+	return t, nil
+}
+
+// report logs what was read and what is odd about it.
+func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
+	log := r.console.Log
+	rows := fmt.Sprintf("data %s: %d rows to train on", t.train.Name, len(t.train.Examples))
+	if t.eval != nil {
+		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
+	}
+	if t.test != nil {
+		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
+	}
+	log.Info().Msgf("%s; %v (%s), %d labels", rows, labels.Problem, why, len(labels.Names))
+	for _, w := range data.Warnings(labels, t.train, t.eval, t.test) {
+		log.Warn().Msg(w.String())
+	}
+}

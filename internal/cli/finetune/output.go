@@ -1,0 +1,113 @@
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
+)
+
+// prepareOutput makes and locks the output directory. Only the directory of a run that is resumed may hold anything without
+// --overwrite.
+func (f *trainFlags) prepareOutput(task string) (*output, error) {
+	dir := f.outputDir
+	resumed := ""
+	if f.resume != "" {
+		if _, err := os.Stat(f.resume); err != nil {
+			return nil, cli.InputError(fmt.Errorf("--resume-from-checkpoint: %w", err))
+		}
+		resumed = filepath.Clean(f.resume)
+		if strings.HasPrefix(filepath.Base(resumed), "checkpoint-") {
+			resumed = filepath.Dir(resumed)
+		}
+	}
+	if dir == "" {
+		dir = resumed
+	}
+	if dir == "" {
+		name := filepath.Join("runs", task+"-"+time.Now().Format("20060102-150405"))
+		dir = name
+		for i := 2; ; i++ {
+			if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+				break
+			}
+			dir = fmt.Sprintf("%s-%d", name, i)
+		}
+	}
+	overwrite := f.overwrite || resumed != "" && filepath.Clean(dir) == resumed
+	if err := files.CheckOutput(dir, overwrite); err != nil {
+		return nil, cli.UsageError(err)
+	}
+	o := &output{dir: dir, made: missing(dir)}
+	var err error
+	if o.lock, err = files.PrepareOutput(dir, overwrite); err != nil {
+		o.removeEmpty()
+		return nil, err
+	}
+	return o, nil
+}
+
+// output is the directory that a run writes to, locked.
+type output struct {
+	dir  string
+	lock *files.Lock
+	made []string // the directories that this run made, innermost first
+}
+
+// release unlocks the directory. What a start that failed has left empty is removed.
+func (o *output) release() error {
+	err := o.lock.Release()
+	o.removeEmpty()
+	return err
+}
+
+func (o *output) removeEmpty() {
+	for _, dir := range o.made {
+		if os.Remove(dir) != nil { // it holds something, or was never made
+			return
+		}
+	}
+}
+
+// missing lists dir and the directories above it that do not exist, innermost first.
+func missing(dir string) []string {
+	var list []string
+	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+			return list
+		}
+		list = append(list, dir)
+	}
+}
+
+func save(dir string, set *lora.Set, labels *data.Labels) error {
+	if err := set.Save(dir); err != nil {
+		return err
+	}
+	return writeText(filepath.Join(dir, cli.LabelsName), labels.Encode())
+}
+
+// identity is what must be the same when a run is resumed, beside the settings of the loop.
+func (r *seqClsRun) identity(base *cli.Base, set *lora.Set, labels *data.Labels, t tables) map[string]string {
+	c := set.Config()
+	id := map[string]string{
+		"base model": base.Fingerprint(), "config.json": base.ConfigHash(), "labels": string(labels.Encode()), "training data": t.train.Hash(),
+		"lora_r": fmt.Sprint(c.R), "lora_alpha": fmt.Sprint(c.Alpha), "lora_dropout": fmt.Sprint(c.Dropout), "target_modules": c.TargetModules.String(),
+		"use_rslora": fmt.Sprint(c.UseRSLoRA), "modules_to_save": strings.Join(set.Saved(), ","), "max_length": fmt.Sprint(r.maxLength),
+		"truncation": r.truncation, "label_smoothing_factor": fmt.Sprint(r.smoothing), "class_weights": strings.Join(r.classWeights, ","),
+	}
+	if r.given("dropout") {
+		id["dropout"] = fmt.Sprint(r.dropout)
+	}
+	if t.eval != nil {
+		id["evaluation data"] = t.eval.Hash()
+	}
+	return id
+}

@@ -1,0 +1,288 @@
+package predict
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/train"
+)
+
+// seqClsRun is one run of "predict seq-cls".
+type seqClsRun struct {
+	classifier cli.ClassifierFlags
+	input      cli.InputFlags
+	data       cli.DataFlags
+	log        cli.LogFlags
+
+	output, metricsFile string
+	overwrite           bool
+	logits, allScores   bool
+	noLabels            bool
+	maxLength           int
+	truncation          string
+	tokensPerBatch      int
+	threads             int
+
+	env     cli.Env
+	given   func(flag string) bool
+	console *cli.Console
+}
+
+const seqClsExamples = `  # two texts, with an adapter that finetune wrote on the embedded model
+  predict seq-cls --adapter runs/seq-cls-20260101-120000 --text "Where is my card?" --text "I lost my PIN"
+
+  # a file, with the probabilities of all classes; metrics too, if it has labels
+  predict seq-cls --model DIR --adapter D --input test.csv --output predictions.jsonl --all-scores --metrics-file metrics.json
+
+  # a checkpoint that has a trained head (adapter merge writes one), as a filter
+  cat texts.txt | predict seq-cls --model DIR --quiet | jq -r .label`
+
+func seqCls(env cli.Env) *cobra.Command {
+	r := &seqClsRun{env: env}
+	cmd := &cobra.Command{
+		Use:   "seq-cls",
+		Short: "Classes or values of texts and text pairs",
+		Long: `Predict the class (or classes, or value) of texts and text pairs.
+
+It writes one JSON object for each row, in the order of the input:
+  label   name of the most probable class; multi-label: list of those with a probability above 0.5; regression: null
+  score   probability of the label; multi-label: list of them; regression: the predicted value
+  logits  with --logits: the raw outputs, one for each class
+  scores  with --all-scores: {name: probability} for all classes
+If the input has labels, metrics go to standard error and, with --metrics-file, to a file.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is written.`,
+		Example: seqClsExamples,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model", r.classifier.Add)
+	cli.Section(fs, "Input", func(fs *pflag.FlagSet) {
+		r.input.Add(fs)
+		r.data.Add(fs)
+		fs.BoolVar(&r.noLabels, "no-labels", false, "do not read labels, even if the input has some")
+		fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text or pair; 0: what the checkpoint allows")
+		fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+	})
+	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
+		fs.BoolVar(&r.logits, "logits", false, "write the logits too")
+		fs.BoolVar(&r.allScores, "all-scores", false, "write the probabilities of all classes too")
+		fs.StringVar(&r.metricsFile, "metrics-file", "", "`file` for the metrics, JSON")
+		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
+	})
+	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
+		fs.IntVar(&r.tokensPerBatch, "tokens-per-batch", 4096, "tokens that are computed at once. Results do not depend on it")
+		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
+	})
+	cli.Section(fs, "Messages", r.log.Add)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
+	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
+	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
+		return err
+	}
+	result := cli.Result{Flag: "--output", Path: r.output, Overwrite: r.overwrite}
+	scores := cli.Result{Flag: "--metrics-file", Path: r.metricsFile, Overwrite: r.overwrite}
+	if err := r.checkFlags(result, scores); err != nil {
+		return err
+	}
+	base, err := cli.OpenBase(r.classifier.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	c, err := base.OpenClassifier(r.classifier, r.console.Log)
+	if err != nil {
+		return err
+	}
+	if r.allScores && c.Labels.Problem == data.Regression {
+		return cli.UsageError(errors.New("--all-scores: a regression has no classes"))
+	}
+	table, err := r.read(c)
+	if err != nil {
+		return err
+	}
+	task, close, err := r.newTask(base, c)
+	if err != nil {
+		return err
+	}
+	defer close()
+	logits, err := r.predict(cmd.Context(), task, c, table)
+	if err != nil {
+		return err
+	}
+	metrics, err := task.Score(table, logits)
+	if err != nil {
+		return err
+	}
+	if err := r.writeMetrics(scores, table, metrics); err != nil {
+		return err
+	}
+	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, c, logits) })
+}
+
+func (r *seqClsRun) checkFlags(result, scores cli.Result) error {
+	if err := r.input.Check(r.env, r.given); err != nil {
+		return err
+	}
+	var errs []error
+	if r.noLabels && (r.data.Label != "" || r.data.LabelSeparator != "") {
+		errs = append(errs, errors.New("--no-labels excludes --label-column and --label-separator"))
+	}
+	if r.metricsFile != "" && (r.noLabels || len(r.input.Texts) > 0) {
+		errs = append(errs, errors.New("--metrics-file needs an input with labels"))
+	}
+	if r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-" || r.metricsFile == r.output) {
+		errs = append(errs, errors.New("--metrics-file wants a file of its own"))
+	}
+	if r.given("tokens-per-batch") && r.tokensPerBatch < 1 {
+		errs = append(errs, fmt.Errorf("--tokens-per-batch is %d; want 1 or more", r.tokensPerBatch))
+	}
+	if _, err := cli.ParseTruncation(r.truncation); err != nil {
+		errs = append(errs, err)
+	}
+	if r.classifier.OtherBase && r.classifier.Adapter == "" {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
+	}
+	if r.given("adapter") && r.classifier.Adapter == "" {
+		errs = append(errs, errors.New("--adapter is empty; give a directory"))
+	}
+	if err := cli.UsageError(errors.Join(errs...)); err != nil {
+		return err
+	}
+	return errors.Join(result.Check(r.input.Input), scores.Check(r.input.Input))
+}
+
+// read returns the rows to predict. Labels that they have are checked.
+func (r *seqClsRun) read(c *cli.Classifier) (*data.Table, error) {
+	if t := r.input.Table(); t != nil {
+		return t, nil
+	}
+	o, err := r.data.Options()
+	if err != nil {
+		return nil, err
+	}
+	o.NoLabels, o.OptionalLabels = r.noLabels, true
+	t, err := cli.ReadTable(r.input.Input, r.env.In, o)
+	if err != nil {
+		return nil, err
+	}
+	if r.data.Label != "" || r.metricsFile != "" {
+		if t.Labelled() == 0 {
+			return nil, cli.InputError(fmt.Errorf("%s: no row has a label, so there are no metrics", t.Name))
+		}
+	}
+	if t.Labelled() > 0 {
+		labels, err := data.FindLabels(c.Labels.Problem, data.LabelSource{Saved: c.Labels.Names}, t)
+		if err != nil {
+			return nil, cli.InputError(fmt.Errorf("%w (--no-labels predicts without looking at labels)", err))
+		}
+		c.Labels = labels
+	}
+	if t.Replaced > 0 {
+		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", t.Name, t.Replaced)
+	}
+	return t, nil
+}
+
+func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier) (*tasks.SeqCls, func(), error) {
+	pool, err := cli.NewPool(r.threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
+	cfg := tasks.SeqClsConfig{Labels: c.Labels, MaxLength: r.maxLength, Truncation: truncation, EvalTokens: r.tokensPerBatch, Pool: pool}
+	if c.Set != nil {
+		cfg.Adapter = c.Set
+	}
+	task, err := tasks.NewSeqCls(c.Model, base.Tokenizer, cfg)
+	if err != nil {
+		pool.Close()
+		return nil, nil, cli.UsageError(err)
+	}
+	return task, pool.Close, nil
+}
+
+// portion is how many rows are tokenised and computed between two lines about progress.
+const portion = 2048
+
+// predict computes the logits of all rows, some at a time.
+func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Classifier, t *data.Table) ([]float32, error) {
+	began := time.Now()
+	told := began
+	rows := len(t.Examples)
+	var all []float32
+	cut := 0
+	for lo := 0; lo < rows; lo += portion {
+		part := *t
+		part.Examples = t.Examples[lo:min(lo+portion, rows)]
+		logits, n, err := task.Predict(ctx, &part)
+		if err != nil {
+			return nil, err
+		}
+		cut += n
+		if err := checkFinite(&part, logits, c.Model.Labels()); err != nil {
+			return nil, err
+		}
+		all = append(all, logits...)
+		if done := lo + len(part.Examples); done < rows && time.Since(told) > 5*time.Second {
+			told = time.Now()
+			r.console.Log.Info().Msgf("%d of %d rows", done, rows)
+		}
+	}
+	if cut > 0 {
+		r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", t.Name, cut, rows, task.Limit())
+	}
+	r.console.Log.Info().Msgf("%s: %d rows in %.2f s", t.Name, rows, time.Since(began).Seconds())
+	return all, nil
+}
+
+// writeMetrics logs the metrics, if there are any, and writes their file, if one is asked for.
+func (r *seqClsRun) writeMetrics(to cli.Result, t *data.Table, m train.Metrics) error {
+	if len(m.Values) == 0 {
+		return nil
+	}
+	r.console.Log.Info().Msgf("%s, %d labelled rows: %s", t.Name, t.Labelled(), cli.MetricsText(m))
+	if to.Path == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("--metrics-file: %w", err)
+	}
+	return to.Write(r.env, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+func (r *seqClsRun) writeRows(w io.Writer, c *cli.Classifier, logits []float32) error {
+	k := c.Model.Labels()
+	var b bytes.Buffer
+	for lo := 0; lo < len(logits); lo += k {
+		b.Reset()
+		if err := appendJSON(&b, r.rowOf(c.Labels, logits[lo:lo+k])); err != nil {
+			return fmt.Errorf("row %d: %w", lo/k+1, err)
+		}
+		b.WriteByte('\n')
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

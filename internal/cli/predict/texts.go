@@ -1,0 +1,96 @@
+package predict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// formatOf returns the format of a file of texts: that of the flags or the ending, else JSON Lines if it begins with a
+// brace and plain text if not. "" leaves the choice to data.
+func formatOf(name string, content []byte, o data.ReadOptions) data.Format {
+	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
+	switch ending := strings.ToLower(filepath.Ext(name)); {
+	case o.Format != "":
+		return o.Format
+	case slices.Contains(endings[3:6], ending):
+		return data.JSONLines
+	case slices.Contains(endings, ending) || o.Delimiter != 0:
+		return ""
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(content, "\uFEFF \t\r\n"), []byte("{")) {
+		return data.JSONLines
+	}
+	return data.PlainText
+}
+
+// readTexts returns the texts of a file. In JSON Lines each row is a text or a pair, whatever the rows before were.
+func readTexts(name string, content []byte, o data.ReadOptions) ([]tokenize.Input, error) {
+	if o.Format = formatOf(name, content, o); o.Format != data.JSONLines {
+		t, err := data.ReadTextBytes(content, name, o)
+		if err != nil {
+			return nil, err
+		}
+		return inputs(t), nil
+	}
+	key := o.PairColumn
+	if key == "" {
+		key = "text_pair"
+	}
+	var list []tokenize.Input
+	for _, g := range groupRows(content, key) {
+		p := o
+		if !g.pairs {
+			p.PairColumn = ""
+		}
+		t, err := data.ReadTextBytes(g.content, name, p)
+		var at *data.Error
+		if errors.As(err, &at) && at.Line > 0 {
+			at.Line += g.before
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, inputs(t)...)
+	}
+	return list, nil
+}
+
+// group is a run of lines that are all pairs or all single texts.
+type group struct {
+	pairs   bool
+	before  int // lines of the file before it
+	content []byte
+}
+
+// groupRows cuts JSON Lines into groups by whether rows have the key. Lines that are no objects stay with those before.
+func groupRows(content []byte, key string) []group {
+	list := []group{{}}
+	begin, line := 0, 0
+	for at := 0; at < len(content); line++ {
+		end := bytes.IndexByte(content[at:], '\n') + at + 1
+		if end == at {
+			end = len(content)
+		}
+		g := &list[len(list)-1]
+		var row map[string]json.RawMessage
+		if json.Unmarshal(bytes.TrimPrefix(content[at:end], []byte("\uFEFF")), &row) == nil {
+			_, pair := row[key]
+			if len(bytes.TrimSpace(g.content)) == 0 {
+				g.pairs = pair
+			} else if pair != g.pairs {
+				list = append(list, group{pairs: pair, before: line})
+				g, begin = &list[len(list)-1], at
+			}
+		}
+		g.content = content[begin:end]
+		at = end
+	}
+	return list
+}

@@ -1,0 +1,146 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/train"
+)
+
+// Probabilities turns logits (n×k, row after row) into what they say about classes: softmax over each row for a single
+// label, the sigmoid of each for several. Logits of a regression are the values themselves and are returned as they are.
+// Logits that are infinite or NaN give NaN somewhere in their row.
+func Probabilities(p data.Problem, logits []float32, k int) []float32 {
+	if p == data.Regression {
+		return logits
+	}
+	out := make([]float32, len(logits))
+	if p == data.MultiLabel {
+		for i, x := range logits {
+			out[i] = float32(1 / (1 + math.Exp(-float64(x))))
+		}
+		return out
+	}
+	for lo := 0; lo < len(logits); lo += k {
+		row := logits[lo : lo+k]
+		norm := logSumExp(row)
+		for j, x := range row {
+			out[lo+j] = float32(math.Exp(float64(x) - norm))
+		}
+	}
+	return out
+}
+
+// logSumExp returns ln Σ exp(x), without overflow.
+func logSumExp(row []float32) float64 {
+	top := math.Inf(-1)
+	for _, x := range row {
+		top = math.Max(top, float64(x))
+	}
+	sum := 0.0
+	for _, x := range row {
+		sum += math.Exp(float64(x) - top)
+	}
+	return top + math.Log(sum)
+}
+
+// Predict computes the logits of a table as Logits does, and counts the texts that were cut to the length limit.
+func (t *SeqCls) Predict(ctx context.Context, table *data.Table) (logits []float32, truncated int, err error) {
+	set, cut, err := t.encode(ctx, table)
+	if err != nil {
+		return nil, 0, err
+	}
+	out := make([]float32, set.Len()*t.model.Labels())
+	err = t.forward(ctx, set, func(rows []int, _ *op.Tape, logits mat.Tensor, _ *data.Batch) { t.scatter(out, rows, logits) })
+	return out, cut, err
+}
+
+// Limit returns how many tokens a text or pair may have before it is cut.
+func (t *SeqCls) Limit() int { return t.length }
+
+// Score returns the metrics of Evaluate for logits that were computed before: n×Labels, those of [SeqCls.Predict] for the
+// same table. Rows without a label do not count; without any the result is the zero Metrics. The loss knows neither
+// smoothing nor class weights.
+func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, error) {
+	k, problem := t.model.Labels(), t.cfg.Labels.Problem
+	if len(logits) != k*len(table.Examples) {
+		return train.Metrics{}, fmt.Errorf("tasks: %d logits for %d rows of %d", len(logits), len(table.Examples), k)
+	}
+	var kept []float32
+	labelled := *table
+	labelled.Examples = nil
+	for i, e := range table.Examples {
+		row := *table
+		row.Examples = table.Examples[i : i+1]
+		if len(row.WithTargets(problem).Examples) == 1 {
+			labelled.Examples = append(labelled.Examples, e)
+			kept = append(kept, logits[i*k:(i+1)*k]...)
+		}
+	}
+	set, err := targets(t.cfg.Labels, &labelled)
+	if err != nil || set == nil {
+		return train.Metrics{}, err
+	}
+	values, err := t.score(set, kept)
+	if err != nil {
+		return train.Metrics{}, fmt.Errorf("tasks: %s: %w", table.Name, err)
+	}
+	values = append(values, train.Metric{Name: "loss", Value: meanLoss(problem, set, kept, k), LowerIsBetter: true})
+	return train.Metrics{Main: values[0].Name, Values: values}, nil
+}
+
+// targets returns a set that holds only what the rows of a table should come out as, or nil if no row says that.
+func targets(l *data.Labels, table *data.Table) (*textSet, error) {
+	if len(table.Examples) == 0 {
+		return nil, nil
+	}
+	var set textSet
+	var err error
+	switch l.Problem {
+	case data.SingleLabel:
+		set.labels, err = l.Classes(table)
+		if err == nil && !slices.ContainsFunc(set.labels, func(c int32) bool { return c != data.Ignore }) {
+			return nil, nil
+		}
+	case data.MultiLabel:
+		set.values, err = l.Rows(table)
+	case data.Regression:
+		set.values, err = l.Targets(table)
+	}
+	return &set, err
+}
+
+// meanLoss returns the mean over rows of −ln softmax(logits)[label], over all values of the binary cross-entropy, or over
+// all values of the squared error.
+func meanLoss(p data.Problem, set *textSet, logits []float32, k int) float64 {
+	sum, n := 0.0, 0
+	switch p {
+	case data.SingleLabel:
+		for i, c := range set.labels {
+			if c != data.Ignore {
+				row := logits[i*k : (i+1)*k]
+				sum += logSumExp(row) - float64(row[c])
+				n++
+			}
+		}
+	case data.MultiLabel:
+		for i, y := range set.values {
+			x := float64(logits[i])
+			sum += math.Max(x, 0) - x*float64(y) + math.Log1p(math.Exp(-math.Abs(x)))
+			n++
+		}
+	case data.Regression:
+		for i, y := range set.values {
+			d := float64(logits[i]) - float64(y)
+			sum += d * d
+			n++
+		}
+	}
+	return sum / float64(n)
+}
