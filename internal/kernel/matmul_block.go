@@ -182,15 +182,17 @@ func (r *rowsAhead) fetch(t *tile, tiles int) {
 	}
 }
 
-// loadA returns rows of A from i on, with columns from k0 on, and sets its strides in the tile. Halves are widened into scratch; a stored
-// transpose that many panels will read is turned there, too.
+// loadA returns rows of A from i on, with columns from k0 on, and sets its strides in the tile. Halves are widened into scratch. What many panels
+// will read is also moved there if it is stored transposed, or if its rows are a multiple of 4 KiB apart: then they would all
+// compete for the same few places in the first-level cache.
 func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	t, m := &s.tile, &b.term.A
+	wide := b.j1-b.j0 > 6*panelCols
 	switch {
-	case m.Type == F32 && !m.Trans:
+	case m.Type == F32 && !m.Trans && !(wide && m.Stride%1024 == 0):
 		t.aRow, t.aCol = m.Stride, 1
 		return m.F32[i*m.Stride+b.k0:]
-	case m.Type == F32 && b.j1-b.j0 <= 6*panelCols:
+	case m.Type == F32 && m.Trans && !wide:
 		t.aRow, t.aCol = 1, m.Stride
 		return m.F32[b.k0*m.Stride+i:]
 	}
@@ -201,7 +203,12 @@ func (b *block) loadA(s *scratch, i, rows int) []float32 {
 		return s.a
 	}
 	for row := range rows {
-		Widen(s.a[row*t.k:][:t.k], m.U16[(i+row)*m.Stride+b.k0:][:t.k], m.Type)
+		to, from := s.a[row*t.k:][:t.k], (i+row)*m.Stride+b.k0
+		if m.Type == F32 {
+			copy(to, m.F32[from:])
+		} else {
+			Widen(to, m.U16[from:][:t.k], m.Type)
+		}
 	}
 	return s.a
 }

@@ -208,16 +208,23 @@ func TestMatMulTermsAndEpilogue(t *testing.T) {
 
 // TestMatMulBlocks crosses the border of every block, on several workers, and splits the rows: all must give the same bits.
 func TestMatMulBlocks(t *testing.T) {
-	sizes := []struct{ m, n, k int }{
-		{blockM + 1, 40, blockK + 1}, {30, blockN + 1, 33}, {7, 2*blockN + 20, 20}, {500, 8, 100}, {8, 500, 100}, {130, 70, 2*blockK + 3},
-		{8, 40, longK + 1}, {50, 9, longK + 70},
+	sizes := []struct{ m, n, k, gap int }{
+		{blockM + 1, 40, blockK + 1, 1},
+		{30, blockN + 1, 33, 1},
+		{7, 2*blockN + 20, 20, 1},
+		{500, 8, 100, 1},
+		{8, 500, 100, 1},
+		{130, 70, 2*blockK + 3, 1},
+		{8, 40, longK + 1, 1},
+		{50, 9, longK + 70, 1},
+		{40, 130, 24, 1000}, // rows of A 4 KiB apart
 	}
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
 		rng := rand.New(rand.NewPCG(7, 8))
 		for _, s := range sizes {
 			for orientation := range 4 {
 				transA, transB := orientation&1 != 0, orientation&2 != 0
-				c := newCase(rng, s.m, s.n, []int{s.k, 5}, F32, F32, transA, transB, 1, Epilogue{Bias: biasFor(s.n)})
+				c := newCase(rng, s.m, s.n, []int{s.k, 5}, F32, F32, transA, transB, s.gap, Epilogue{Bias: biasFor(s.n)})
 				t.Run(fmt.Sprintf("%d×%d×%d, transposed %v %v", s.m, s.k, s.n, transA, transB), func(t *testing.T) {
 					want := c.run(nil, k)
 					c.verify(t, want)
