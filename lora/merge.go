@@ -18,8 +18,12 @@ type MergedWeight struct {
 }
 
 // Merge returns all weights of m with the set worked in: W + s·B·A where it adapts, its own copy where it has one. m and
-// the set stay as they are. A value that is not finite is an error naming the weight.
+// the set stay as they are. A value that is not finite is an error naming the weight, and so is a set that was made for
+// another model: it would change nothing.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
+	if err := s.belongsTo(m); err != nil {
+		return nil, err
+	}
 	tables := map[*op.Weight]bool{}
 	for _, p := range s.pairs {
 		tables[p.base] = p.table
@@ -42,6 +46,24 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 		list = append(list, MergedWeight{w.Name, w.Weight.Shape(), v})
 	}
 	return list, nil
+}
+
+func (s *Set) belongsTo(m spago.Model) error {
+	weights := map[*op.Weight]bool{}
+	for _, w := range nn.Weights(m) {
+		weights[w.Weight] = true
+	}
+	for _, p := range s.pairs {
+		if !weights[p.base] {
+			return fmt.Errorf("lora: merge: the set was made for another model, which has %s", p.path)
+		}
+	}
+	for _, c := range s.copies {
+		if !weights[c.base] {
+			return fmt.Errorf("lora: merge: the set was made for another model, which has %s", c.path)
+		}
+	}
+	return nil
 }
 
 // Assign makes merged weights the frozen values of m, which must be a model of the same architecture made afresh: what
