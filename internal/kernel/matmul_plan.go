@@ -85,7 +85,11 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 func (c *product) divide(workers int) int {
 	c.rows, c.cols = roundUp(c.m, tileRows), min(roundUp(c.n, panelCols), blockN)
 	const minRows, minCols = 8 * tileRows, 4 * panelCols
-	for wanted := 4 * workers; workers > 1 && c.tasks() < wanted; {
+	wanted := 4 * workers // so that uneven workers finish together
+	if min(c.m, c.n) <= skinny && len(c.terms) > 0 && c.terms[0].A.Trans {
+		wanted = workers // whole stored rows matter more
+	}
+	for workers > 1 && c.tasks() < wanted {
 		switch {
 		case c.rows > minRows && (c.rows > 2*c.cols || c.cols <= minCols):
 			c.rows = roundUp(c.rows/2, tileRows)
