@@ -1,0 +1,110 @@
+package lora_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// Attach puts low-rank pairs beside the query and value layers of a frozen model; the head of the task trains too.
+func ExampleAttach() {
+	model := newModel(1)
+	set, err := lora.Attach(model, lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(set.Summary(model))
+	for _, p := range set.Params()[:2] {
+		rows, cols := op.Size(p.Param)
+		fmt.Printf("%s %d×%d\n", p.Name, rows, cols)
+	}
+	// Output:
+	// trainable params: 563 || all params: 5,670 || trainable%: 9.9295
+	// base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight 4×16
+	// base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight 16×4
+}
+
+// A target that no module has is explained.
+func ExampleAttach_misspelt() {
+	_, err := lora.Attach(newModel(1), lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("clasifier")}, 1)
+	fmt.Println(err)
+	// Output:
+	// lora: target_modules "clasifier" matches no linear or embedding layer; the nearest are classifier
+}
+
+// Tree prints the model as PyTorch prints it with PEFT's adapter attached.
+func ExampleSet_Tree() {
+	model := newModel(1)
+	set, err := lora.Attach(model, lora.Config{R: 4, Alpha: 8, Dropout: 0.1, TargetModules: lora.Names("query")}, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tree := set.Tree(model)
+	from := strings.Index(tree, "(query)")
+	fmt.Println(tree[from : from+strings.Index(tree[from:], "(key)")])
+	// Output:
+	// (query): lora.Linear(
+	//                 (base_layer): Linear(in_features=16, out_features=16, bias=True)
+	//                 (lora_dropout): ModuleDict(
+	//                   (default): Dropout(p=0.1, inplace=False)
+	//                 )
+	//                 (lora_A): ModuleDict(
+	//                   (default): Linear(in_features=16, out_features=4, bias=False)
+	//                 )
+	//                 (lora_B): ModuleDict(
+	//                   (default): Linear(in_features=4, out_features=16, bias=False)
+	//                 )
+	//                 (lora_embedding_A): ParameterDict()
+	//                 (lora_embedding_B): ParameterDict()
+	//                 (lora_magnitude_vector): ModuleDict()
+	//               )
+}
+
+// One step of training by hand: forward, backward, update. Package train has the whole loop.
+func ExampleSet_Params() {
+	model := newModel(1)
+	nn.SetDropout(model, 0)
+	set, err := lora.Attach(model, lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	batch := &data.Batch{Rows: []int{0, 1}, IDs: []int32{1, 5, 2, 1, 9, 9, 2}, Starts: []int{0, 3, 7}, Labels: []int32{2, 0}}
+	tape := op.NewTape(nil)
+	defer tape.Close()
+	var losses []float32
+	for range 2 {
+		logits := model.Logits(&nn.Pass{Tape: tape, Train: true, Adapter: set}, batch)
+		loss, _ := op.CrossEntropy(tape, logits, batch.Labels, op.CrossEntropyConfig{})
+		losses = append(losses, op.Values(loss)[0])
+		if err := tape.Backward(loss); err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, p := range set.Params() {
+			values, gradient := op.Values(p.Param), op.Grad(p.Param)
+			for i := range values {
+				values[i] -= 0.1 * gradient[i]
+			}
+			op.ZeroGrad(p.Param)
+		}
+		tape.Reset()
+	}
+	fmt.Println("the loss falls:", losses[1] < losses[0])
+	// Output:
+	// the loss falls: true
+}
+
+// DecodeConfig refuses what it would have to ignore, and names it.
+func ExampleDecodeConfig() {
+	_, _, err := lora.DecodeConfig([]byte(`{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["query"], "use_dora": true}`))
+	fmt.Println(err)
+	// Output:
+	// lora: adapter_config.json: use_dora is true, which is not supported yet (PEFT's default is false)
+}
