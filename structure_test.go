@@ -1,0 +1,284 @@
+package spalora_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/spalora/spalora"
+
+// mayImport says which of our packages a package may import: data flows in one direction. A name ending in a slash stands for
+// everything below it. Tests may import more.
+var mayImport = map[string][]string{
+	"internal/kernel": {},
+	"internal/files":  {},
+	"internal/golden": {"checkpoint/"},
+	"checkpoint":      {"internal/files", "checkpoint/"},
+	"checkpoint/":     {"internal/files", "checkpoint/"},
+	"tokenize":        {},
+	"data":            {},
+	"nn/op":           {"internal/kernel"},
+	"nn":              {"nn/op"},
+	"lora":            {"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files"},
+	"models/":         {"nn", "nn/op", "data"},
+	"models":          {"models/", "checkpoint", "data", "nn", "nn/op"},
+	"train":           {"nn", "nn/op", "data", "internal/files", "internal/kernel", "checkpoint/safetensors"},
+	"tasks/metrics":   {"data"},
+	"tasks":           {"tasks/metrics", "train", "models", "nn", "nn/op", "data", "tokenize"},
+	"embedded":        {},
+	"internal/cli":    {"", "!cmd/", "!internal/cli/", "!examples/"},
+	"internal/cli/":   {"", "!cmd/", "!examples/"},
+	"cmd/":            {"", "!examples/"},
+	"examples/":       {"", "!cmd/", "!internal/cli", "!internal/cli/"},
+	"bench":           {"", "!cmd/"},
+	"bench/":          {"", "!cmd/"},
+	"internal/":       nil, // every other internal package must be listed above
+	"":                {},
+}
+
+// embeddedBy lists who may compile the default model and data in.
+var embeddedBy = []string{"cmd/", "internal/cli", "internal/cli/", "examples/", "bench", "bench/"}
+
+// source is a Go file of the module.
+type source struct {
+	path string // from the root, with slashes
+	dir  string
+	file *ast.File
+	text []byte
+}
+
+func (s source) test() bool      { return strings.HasSuffix(s.path, "_test.go") }
+func (s source) generated() bool { return ast.IsGenerated(s.file) }
+
+// sources parses every Go file of this module, whatever its build tags say.
+func sources(t *testing.T) (list []source, set *token.FileSet) {
+	t.Helper()
+	set = token.NewFileSet()
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			_, err := os.Stat(filepath.Join(name, "go.mod"))
+			hidden := name != "." && strings.HasPrefix(d.Name(), ".")
+			if hidden || d.Name() == "testdata" || d.Name() == "runs" || name != "." && err == nil { // a module of its own
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(set, name, text, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		p := filepath.ToSlash(name)
+		dir := path.Dir(p)
+		if dir == "." {
+			dir = ""
+		}
+		list = append(list, source{p, dir, f, text})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 100 {
+		t.Fatalf("only %d files found", len(list))
+	}
+	return list, set
+}
+
+// fits reports whether dir is what name stands for.
+func fits(dir, name string) bool {
+	if strings.HasSuffix(name, "/") {
+		return strings.HasPrefix(dir, name)
+	}
+	return dir == name
+}
+
+// rule returns what the most exact entry of mayImport allows dir.
+func rule(dir string) (allowed []string, ok bool) {
+	best := -1
+	for name, list := range mayImport {
+		if (name == dir || strings.HasSuffix(name, "/") && strings.HasPrefix(dir, name)) && len(name) > best {
+			best, allowed, ok = len(name), list, list != nil
+		}
+	}
+	return allowed, ok
+}
+
+func permitted(dir string, allowed []string) bool {
+	ok := false
+	for _, a := range allowed {
+		switch name, no := strings.CutPrefix(a, "!"); {
+		case no && fits(dir, name):
+			return false
+		case !no && (name == "" || fits(dir, name)):
+			ok = true
+		}
+	}
+	return ok
+}
+
+// TestImports: imports go only down.
+func TestImports(t *testing.T) {
+	list, _ := sources(t)
+	for _, s := range list {
+		if s.test() {
+			continue
+		}
+		allowed, known := rule(s.dir)
+		if !known {
+			t.Errorf("%s: the package %q has no rule; say in mayImport what it may import", s.path, s.dir)
+			continue
+		}
+		for _, i := range s.file.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, ok := strings.CutPrefix(name, module+"/")
+			if name == "C" {
+				t.Errorf("%s uses cgo", s.path)
+			}
+			if !ok {
+				continue
+			}
+			if !permitted(ours, allowed) {
+				t.Errorf("%s imports %s, which is not below %q", s.path, ours, s.dir)
+			}
+			if ours == "embedded" && !slices.ContainsFunc(embeddedBy, func(name string) bool { return fits(s.dir, name) }) {
+				t.Errorf("%s compiles the default model into every program that uses the library", s.path)
+			}
+		}
+	}
+}
+
+// leaves are the layers whose fields are settings: no weights, no names.
+var leaves = []string{"nn.Dropout", "nn.Activation", "op.Weight"}
+
+// TestFieldsHaveTags: a field of a module without an hf tag would be left out when loading and saving.
+func TestFieldsHaveTags(t *testing.T) {
+	list, set := sources(t)
+	structs := 0
+	for _, s := range list {
+		if s.test() || !strings.HasPrefix(s.dir, "models/") && s.dir != "nn" && s.dir != "nn/op" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			body, ok := spec.Type.(*ast.StructType)
+			if !ok || !isModule(body) || slices.Contains(leaves, s.file.Name.Name+"."+spec.Name.Name) {
+				return true
+			}
+			structs++
+			seen := map[string]bool{}
+			for _, f := range body.Fields.List {
+				if len(f.Names) == 0 {
+					continue // spago.Module
+				}
+				tag, ok := tagOf(t, f)
+				if !ok || tag == "" {
+					t.Errorf("%v: field %s.%s has no hf tag", set.Position(f.Pos()), spec.Name.Name, f.Names[0].Name)
+				}
+				if tag != "-" && (seen[tag] || len(f.Names) > 1) {
+					t.Errorf("%v: two fields of %s are called %s", set.Position(f.Pos()), spec.Name.Name, tag)
+				}
+				seen[tag] = true
+			}
+			return true
+		})
+	}
+	if structs < 7 {
+		t.Errorf("only %d modules found", structs)
+	}
+}
+
+func isModule(s *ast.StructType) bool {
+	for _, f := range s.Fields.List {
+		if x, ok := f.Type.(*ast.SelectorExpr); ok && len(f.Names) == 0 && x.Sel.Name == "Module" {
+			return true
+		}
+	}
+	return false
+}
+
+func tagOf(t *testing.T, f *ast.Field) (string, bool) {
+	t.Helper()
+	if f.Tag == nil {
+		return "", false
+	}
+	text, err := strconv.Unquote(f.Tag.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reflect.StructTag(text).Lookup("hf")
+}
+
+// TestFiles: files that a reader can take in, packages that say what they are for, no rooms for odds and ends.
+func TestFiles(t *testing.T) {
+	list, _ := sources(t)
+	documented := map[string]bool{}
+	for _, s := range list {
+		if s.file.Doc != nil && !s.test() {
+			documented[s.dir] = true
+		}
+		if lines := strings.Count(string(s.text), "\n"); lines > 600 && !s.test() && !s.generated() {
+			t.Errorf("%s has %d lines, more than 600", s.path, lines)
+		}
+		switch name := path.Base(s.dir); name {
+		case "util", "utils", "common", "helpers", "misc", "pkg":
+			t.Errorf("%s: a package called %s says nothing about what is in it", s.path, name)
+		}
+	}
+	for _, s := range list {
+		if !s.test() && !documented[s.dir] {
+			t.Errorf("package %q has no package comment", s.dir)
+			documented[s.dir] = true
+		}
+	}
+}
+
+// TestRules holds the rules themselves to cases that must and must not pass.
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"nn", "nn/op", true}, {"nn", "lora", false}, {"nn", "internal/kernel", false}, {"nn/op", "nn", false}, {"models/bert", "nn", true}, {"models/bert", "lora", false},
+		{"models/bert", "models/gpt", false}, {"models", "models/bert", true}, {"models", "tasks", false}, {"train", "tasks", false}, {"train", "lora", false},
+		{"checkpoint/safetensors", "checkpoint/internal/magic", true}, {"checkpoint/safetensors", "nn", false}, {"lora", "models", false},
+		{"cmd/finetune", "internal/cli/finetune", true}, {"internal/cli", "internal/cli/finetune", false}, {"internal/cli/finetune", "internal/cli", true},
+		{"examples/intents", "internal/cli", false}, {"examples/intents", "embedded", true}, {"internal/secret", "nn", false},
+	} {
+		allowed, _ := rule(c.from)
+		if got := permitted(c.to, allowed); got != c.want {
+			t.Errorf("%s may import %s: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+	if _, ok := rule("internal/secret"); ok {
+		t.Error("a new internal package needs a rule")
+	}
+	if _, ok := rule("wonder"); ok {
+		t.Error("a new package needs a rule")
+	}
+}
