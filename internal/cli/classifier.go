@@ -66,7 +66,7 @@ type Classifier struct {
 // OpenClassifier opens the classifier that the flags name on an opened base. A head that neither the checkpoint nor the
 // adapter has is an error, for its predictions would be random.
 func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier, error) {
-	var saved *data.Labels
+	var saved *SavedLabels
 	outputs := b.headOutputs()
 	if f.Adapter != "" {
 		c, _, err := lora.ReadConfig(f.Adapter)
@@ -115,7 +115,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 }
 
 // labels returns problem type and classes of a head with so many outputs.
-func (b *Base) labels(f ClassifierFlags, saved *data.Labels, outputs int) (*data.Labels, error) {
+func (b *Base) labels(f ClassifierFlags, saved *SavedLabels, outputs int) (*data.Labels, error) {
 	problem, err := b.problem(f, saved, outputs)
 	if err != nil {
 		return nil, err
@@ -155,11 +155,11 @@ func (b *Base) ConfigLabels(outputs int) ([]string, error) {
 }
 
 // problem returns the problem type: that of the flag, the adapter or the configuration, else what transformers assumes.
-func (b *Base) problem(f ClassifierFlags, saved *data.Labels, outputs int) (data.Problem, error) {
+func (b *Base) problem(f ClassifierFlags, saved *SavedLabels, outputs int) (data.Problem, error) {
 	if f.Problem != "" {
 		p, err := data.ParseProblem(f.Problem)
-		if err == nil && saved != nil && saved.Problem != p {
-			err = fmt.Errorf("the adapter's %s says %v", LabelsName, saved.Problem)
+		if err == nil && saved != nil && saved.Problem != nil && *saved.Problem != p {
+			err = fmt.Errorf("the adapter's %s says %v", LabelsName, *saved.Problem)
 		}
 		if err != nil {
 			return 0, UsageError(fmt.Errorf("--problem-type %s: %w", f.Problem, err))
@@ -167,8 +167,8 @@ func (b *Base) problem(f ClassifierFlags, saved *data.Labels, outputs int) (data
 		return p, nil
 	}
 	switch {
-	case saved != nil:
-		return saved.Problem, nil
+	case saved != nil && saved.Problem != nil:
+		return *saved.Problem, nil
 	case b.Info.Problem != "":
 		p, err := data.ParseProblem(b.Info.Problem)
 		if err != nil {

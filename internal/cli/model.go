@@ -5,15 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -111,23 +108,6 @@ func sorted(set map[string]bool) []string {
 	}
 	slices.Sort(list)
 	return list
-}
-
-// LabelsName is the file of an adapter that names its classes.
-const LabelsName = "labels.json"
-
-// ReadLabels reads the classes that were saved with an adapter, or returns nil if there are none, as in PEFT's adapters.
-func ReadLabels(adapter string) (*data.Labels, error) {
-	path := filepath.Join(adapter, LabelsName)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, InputError(err)
-	}
-	l, err := data.DecodeLabels(text, path)
-	return l, InputError(err)
 }
 
 // LoadAdapter opens the adapter in dir for the base's model m and logs what it ignores. An adapter that remembers another

@@ -118,10 +118,11 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 		return Done
 	}
 	code = ExitCode(err)
-	fmt.Fprintf(env.Err, "%s: %s\n", ran.CommandPath(), OneLine(err))
+	hint := ""
 	if code == Usage {
-		fmt.Fprintf(env.Err, "See '%s --help'.\n", ran.CommandPath())
+		hint = fmt.Sprintf(" (see '%s --help')", ran.CommandPath())
 	}
+	fmt.Fprintf(env.Err, "%s: %s%s\n", ran.CommandPath(), OneLine(err), hint)
 	return code
 }
 

@@ -62,11 +62,12 @@ func printAdapter(w io.Writer, dir string) error {
 		fmt.Fprintf(&b, "warning: %s\n", text)
 	}
 	if labels != nil {
-		fmt.Fprintf(&b, "%v, %d classes", labels.Problem, len(labels.Names))
-		if len(labels.Names) > 0 {
-			fmt.Fprintf(&b, ": %s", strings.Join(labels.Names, ", "))
+		if labels.Problem != nil {
+			fmt.Fprintf(&b, "%v\n", *labels.Problem)
 		}
-		b.WriteByte('\n')
+		if len(labels.Names) > 0 {
+			fmt.Fprintf(&b, "%d classes: %s\n", len(labels.Names), strings.Join(labels.Names, ", "))
+		}
 	}
 	values := 0
 	for _, t := range tensors {

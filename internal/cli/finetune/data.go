@@ -25,8 +25,8 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 	case r.problem != "":
 		problem, _ = data.ParseProblem(r.problem)
 		why, err = "--problem-type", nil
-	case saved != nil:
-		problem, why, err = saved.Problem, "the adapter's labels.json", nil
+	case saved != nil && saved.Problem != nil:
+		problem, why, err = *saved.Problem, "the adapter's labels.json", nil
 	}
 	if err != nil {
 		return t, nil, err
@@ -49,7 +49,7 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 }
 
 // labelSource says where class names may come from beside the data.
-func (r *seqClsRun) labelSource(base *cli.Base, saved *data.Labels) (data.LabelSource, error) {
+func (r *seqClsRun) labelSource(base *cli.Base, saved *cli.SavedLabels) (data.LabelSource, error) {
 	src := data.LabelSource{Fixed: r.labels}
 	var err error
 	if src.Config, err = base.Info.LabelNames(); err != nil {
@@ -71,7 +71,7 @@ func (r *seqClsRun) labelSource(base *cli.Base, saved *data.Labels) (data.LabelS
 	return src, nil
 }
 
-func (r *seqClsRun) savedLabels() (*data.Labels, error) {
+func (r *seqClsRun) savedLabels() (*cli.SavedLabels, error) {
 	if r.lora.adapter == "" {
 		return nil, nil
 	}
@@ -94,16 +94,20 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 		if err != nil {
 			return t, err
 		}
-		for path, table := range map[string]**data.Table{r.evalFile: &t.eval, r.testFile: &t.test} {
-			if path != "" {
-				if *table, err = cli.ReadTable(path, r.env.In, o); err != nil {
-					return t, err
-				}
+		limited := o
+		limited.MaxSamples = r.maxTrainSamples
+		if t.train, err = cli.ReadTable(r.trainFile, r.env.In, limited); err != nil {
+			return t, err
+		}
+		if r.evalFile != "" {
+			if t.eval, err = cli.ReadTable(r.evalFile, r.env.In, o); err != nil {
+				return t, err
 			}
 		}
-		o.MaxSamples = r.maxTrainSamples
-		if t.train, err = cli.ReadTable(r.trainFile, r.env.In, o); err != nil {
-			return t, err
+		if r.testFile != "" {
+			if t.test, err = cli.ReadTable(r.testFile, r.env.In, o); err != nil {
+				return t, err
+			}
 		}
 	}
 	if r.validationSplit > 0 {

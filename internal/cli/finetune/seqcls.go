@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -218,6 +219,9 @@ func (r *seqClsRun) checkFlags() error {
 	if r.lora.otherBase && r.lora.adapter == "" {
 		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
 	}
+	if n := slices.DeleteFunc([]string{r.trainFile, r.evalFile, r.testFile}, func(f string) bool { return f != "-" }); len(n) > 1 {
+		errs = append(errs, errors.New("only one of --train-file, --eval-file and --test-file can be standard input (-)"))
+	}
 	if r.maxTrainSamples < 0 {
 		errs = append(errs, fmt.Errorf("--max-train-samples is %d; want 1 or more, or 0 for all", r.maxTrainSamples))
 	}
@@ -268,7 +272,8 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.Sequen
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	for s, table := range map[data.Split]*data.Table{data.Train: t.train, data.Eval: t.eval, data.Test: t.test} {
+	for i, table := range []*data.Table{t.train, t.eval, t.test} {
+		s := []data.Split{data.Train, data.Eval, data.Test}[i]
 		if table == nil {
 			continue
 		}
