@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Compares runs of `finetune seq-cls` with runs of train_peft.py.
+
+usage: python reference/compare_runs.py OURS PEFT [--predictions FILE]
+       python reference/compare_runs.py --seeds --ours DIR… --peft DIR…
+
+The first form compares two runs of the same rows step by step: losses, gradient norms, the tensors of the saved adapters and,
+with --predictions (what `predict seq-cls --logits` wrote for the test file that train_peft.py was given), the test rows. The
+second compares the test accuracies of two groups of runs, with Welch's t-test. Needs, beside requirements.txt: pip install scipy==1.17.1
+"""
+import argparse
+import json
+import pathlib
+import statistics
+
+import scipy.stats
+import torch
+from safetensors.torch import load_file
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def compare_steps(ours, peft):
+    a, b = ([r for r in lines(d / "metrics.jsonl") if "grad_norm" in r] for d in (ours, peft))
+    if len(a) != len(b):
+        print(f"{len(a)} and {len(b)} steps")
+    for key in ("loss", "grad_norm", "learning_rate"):
+        off = [abs(x[key] - y[key]) / max(abs(y[key]), 1e-30) for x, y in zip(a, b)]
+        firsts = [n for n in (10, 50, 100, 200) if n < len(off)] + [len(off)]
+        print(f"{key}: largest relative difference", ", ".join(f"{max(off[:n]):.1e} in the first {n} steps" for n in firsts))
+
+
+def compare_adapters(ours, peft):
+    a, b = (load_file(d / "adapter_model.safetensors") for d in (ours, peft))
+    if a.keys() != b.keys():
+        print("tensors of one side only:", sorted(a.keys() ^ b.keys()))
+    off = {k: ((a[k].double() - b[k].double()).norm() / b[k].double().norm()).item() for k in a.keys() & b.keys()}
+    worst = max(off, key=off.get)
+    print(f"adapter: {len(off)} tensors, relative Frobenius norm of the difference at most {off[worst]:.1e} ({worst}), median {statistics.median(off.values()):.1e}")
+
+
+def compare_predictions(file, peft):
+    a, b = lines(file), lines(peft / "predictions.jsonl")
+    same = sum(x["label"] == y["label"] for x, y in zip(a, b, strict=True))
+    x, y = (torch.tensor([r["logits"] for r in rows], dtype=torch.float64) for rows in (a, b))
+    print(f"predictions: {same} of {len(a)} rows the same ({same / len(a):.2%}), max |difference| / max |logit| {(x - y).abs().max() / y.abs().max():.1e}")
+
+
+def accuracy(run):
+    r = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    return r["test"]["accuracy"] if "test" in r else r["test_accuracy"]
+
+
+def compare_seeds(ours, peft):
+    groups = {"ours": [accuracy(d) for d in ours], "PEFT": [accuracy(d) for d in peft]}
+    for name, v in groups.items():
+        print(f"{name}: {len(v)} runs, mean {statistics.mean(v):.2%}, standard deviation {statistics.stdev(v):.2%}, "
+              f"{min(v):.2%} to {max(v):.2%} ({', '.join(f'{x:.2%}' for x in v)})")
+    t = scipy.stats.ttest_ind(*groups.values(), equal_var=False)
+    low, high = t.confidence_interval()
+    print(f"difference of the means {100 * (statistics.mean(groups['ours']) - statistics.mean(groups['PEFT'])):+.2f} points, "
+          f"95 % interval {100 * low:+.2f} to {100 * high:+.2f}, Welch's t {t.statistic:.2f}, p = {t.pvalue:.2f}")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("runs", nargs="*", type=pathlib.Path, metavar="DIR")
+    p.add_argument("--predictions", type=pathlib.Path)
+    p.add_argument("--seeds", action="store_true")
+    p.add_argument("--ours", nargs="+", type=pathlib.Path)
+    p.add_argument("--peft", nargs="+", type=pathlib.Path)
+    a = p.parse_args()
+    if a.seeds:
+        if not a.ours or not a.peft or a.runs:
+            p.error("--seeds needs --ours DIR… and --peft DIR…")
+        compare_seeds(a.ours, a.peft)
+        return
+    if len(a.runs) != 2:
+        p.error("expected OURS PEFT")
+    compare_steps(*a.runs)
+    compare_adapters(*a.runs)
+    if a.predictions:
+        compare_predictions(a.predictions, a.runs[1])
+
+
+if __name__ == "__main__":
+    main()
