@@ -1,0 +1,26 @@
+//go:build !race
+
+package kernel
+
+import "testing"
+
+// TestMatMulAllocatesNothing holds for operands described on the caller's stack, once buffers have grown. It is not for builds with the race
+// detector, which makes sync.Pool forget values at random.
+func TestMatMulAllocatesNothing(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	const n = 96
+	x, w, y, bias := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n), make([]float32, n)
+	for _, pool := range []*Pool{p, nil} {
+		allocs := testing.AllocsPerRun(50, func() {
+			pool.MatMul(y, n, n, n, []Term{
+				{A: Mat{F32: x, Stride: n}, B: Mat{F32: w, Stride: n, Trans: true}, K: n},
+				{A: Mat{F32: x, Stride: n, Trans: true}, B: Mat{F32: w, Stride: n}, K: n},
+			}, Epilogue{Bias: bias})
+		})
+		// A buffer may be lost to the garbage collector or grow on a worker's first task; on average that must not show.
+		if allocs >= 1 {
+			t.Errorf("%v allocations with %d workers, want none", allocs, pool.Workers())
+		}
+	}
+}
