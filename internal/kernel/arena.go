@@ -75,7 +75,7 @@ func (a *Arena) bestFit(size int) (*chunk, int) {
 
 func (a *Arena) grow(size int) *chunk {
 	n := (max(size, chunkFloats) + chunkFloats - 1) / chunkFloats * chunkFloats
-	m, err := mmap.MapRegion(nil, 4*n, mmap.RDWR, mmap.ANON, 0)
+	m, err := mmap.MapRegion(nil, 4*n, arenaAccess, mmap.ANON, 0)
 	if err != nil {
 		panic(fmt.Sprintf("kernel: no memory for %d MiB of activations: %v; use smaller batches or shorter sequences", n>>18, err))
 	}
