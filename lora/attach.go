@@ -186,9 +186,6 @@ func (s *Set) add(c candidate) error {
 		A: op.NewParam(r, in, make([]float32, r*in)), B: op.NewParam(out, r, make([]float32, out*r)),
 		Scale: s.config.Scale(), Dropout: s.config.Dropout, Site: site,
 	}
-	if c.table {
-		corr.Dropout = 0
-	}
 	s.pairs = append(s.pairs, pair{c.path, c.weight, c.table, corr})
 	s.pairOf[c.weight] = corr
 	return nil

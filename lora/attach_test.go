@@ -108,6 +108,47 @@ func TestDraw(t *testing.T) {
 	}
 }
 
+// TestDropoutSites: every pair has a random stream of its own, apart from those of the model's dropouts.
+func TestDropoutSites(t *testing.T) {
+	m := newModel(1)
+	s := attach(t, m, lora.Config{R: 2, Alpha: 2, Dropout: 0.1, TargetModules: lora.Names("query", "value", "dense")})
+	sites := map[uint32]string{}
+	add := func(site uint32, name string) {
+		if other, ok := sites[site]; ok || site == 0 {
+			t.Errorf("%s has the random stream %d of %s", name, site, other)
+		}
+		sites[site] = name
+	}
+	nn.Walk(m, func(path string, module any) {
+		switch l := module.(type) {
+		case *nn.Dropout:
+			add(l.Site, path)
+		case *nn.Linear:
+			if c := s.Correction(l.Weight); c != nil {
+				add(c.Site, path+" (correction)")
+			}
+		}
+	})
+	if len(sites) != 8+11 {
+		t.Errorf("%d places", len(sites))
+	}
+}
+
+// TestTreeDropout: the printed tree shows the dropout of every adapted layer, also of tables, which do not use it: as PEFT does.
+func TestTreeDropout(t *testing.T) {
+	m := newModel(1)
+	s := attach(t, m, lora.Config{R: 2, Alpha: 2, Dropout: 0.1, TargetModules: lora.Names("word_embeddings", "query")})
+	for _, c := range []struct {
+		p    float32
+		want string
+	}{{0.1, "(default): Dropout(p=0.1, inplace=False)"}, {0, "(default): Identity()"}, {0.25, "(default): Dropout(p=0.25, inplace=False)"}} {
+		s.SetDropout(c.p)
+		if n := strings.Count(s.Tree(m), c.want); n != 2 { // the table, and the two equal blocks printed once
+			t.Errorf("p = %g: %q stands there %d times:\n%s", c.p, c.want, n, s.Tree(m))
+		}
+	}
+}
+
 // TestParams: everything that trains is listed, in the order of the model, with the names of the adapter file.
 func TestParams(t *testing.T) {
 	m := newModel(1)

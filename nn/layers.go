@@ -46,9 +46,14 @@ func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor {
 	return op.Affine(p.Tape, x, p.adapterDrop(), ps...)
 }
 
-// FeedForward computes down(a(up(x))): N×C to N×F to N×C.
+// FeedForward computes down(a(up(x))): N×C to N×F to N×C. The N×F values go back to the arena as soon as they may.
 func FeedForward(p *Pass, x mat.Tensor, up *Linear, a *Activation, down *Linear) mat.Tensor {
-	return down.Forward(p, a.Forward(p, up.Forward(p, x)))
+	h := up.Forward(p, x)
+	g := a.Forward(p, h)
+	p.Tape.Drop(h)
+	y := down.Forward(p, g)
+	p.Tape.Drop(g)
+	return y
 }
 
 // Embedding is a table of V rows: ids to N×C (torch.nn.Embedding).
@@ -161,11 +166,17 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 	nq, nk := a.Heads*a.Dim, a.KV*a.Dim
 	if p.Keep == nil {
 		qkv := Project(p, x, query, key, value)
-		return op.Attention(p.Tape, op.Columns{X: qkv}, op.Columns{X: qkv, From: nq}, op.Columns{X: qkv, From: nq + nk}, p.Seqs, p.Seqs, h, p.drop(d))
+		y := op.Attention(p.Tape, op.Columns{X: qkv}, op.Columns{X: qkv, From: nq}, op.Columns{X: qkv, From: nq + nk}, p.Seqs, p.Seqs, h, p.drop(d))
+		p.Tape.Drop(qkv)
+		return y
 	}
 	kept, pk := p.kept(x)
 	q, kv := query.Forward(pk, kept), Project(p, x, key, value)
-	return op.Attention(p.Tape, op.Columns{X: q}, op.Columns{X: kv}, op.Columns{X: kv, From: nk}, pk.Seqs, p.Seqs, h, pk.drop(d))
+	y := op.Attention(p.Tape, op.Columns{X: q}, op.Columns{X: kv}, op.Columns{X: kv, From: nk}, pk.Seqs, p.Seqs, h, pk.drop(d))
+	for _, x := range []mat.Tensor{kept, q, kv} {
+		p.Tape.Drop(x)
+	}
+	return y
 }
 
 // Residual returns what follows attention in a block: the rows of x that are kept, and the pass for them.
