@@ -18,6 +18,9 @@ var headNames = []string{"classifier.weight", "classifier.out_proj.weight", "sco
 
 // HeadOutputs returns how many outputs the head that is saved in an adapter has, 0 if the adapter has none.
 func HeadOutputs(adapter string) (int, error) {
+	if err := CheckAdapterDir(adapter); err != nil {
+		return 0, err
+	}
 	tensors, err := lora.Tensors(adapter)
 	if err != nil {
 		return 0, InputError(err)
@@ -69,10 +72,6 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 	var saved *SavedLabels
 	outputs := b.headOutputs()
 	if f.Adapter != "" {
-		c, _, err := lora.ReadConfig(f.Adapter)
-		if err != nil {
-			return nil, InputError(err)
-		}
 		n, err := HeadOutputs(f.Adapter)
 		if err != nil {
 			return nil, err
@@ -84,7 +83,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 			return nil, err
 		}
 		if n == 0 && outputs == 0 {
-			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; train with task type %s (this one has %q)", f.Adapter, b.Name, lora.SeqCls, c.TaskType))
+			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; it was trained for another task, or without task_type %s", f.Adapter, b.Name, lora.SeqCls))
 		}
 	}
 	if outputs == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
 )
 
 // InputFlags say which texts a command reads: a file, standard input, or texts on the command line.
@@ -86,6 +87,15 @@ func ReadInput(path string, in io.Reader) ([]byte, error) {
 	}
 	content, err := os.ReadFile(path)
 	return content, InputError(err)
+}
+
+// CheckAdapterDir explains an adapter directory that does not exist, or is none.
+func CheckAdapterDir(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return InputError(fmt.Errorf("--adapter %s: there is no such directory", dir))
+	}
+	_, _, err := lora.ReadConfig(dir)
+	return InputError(err)
 }
 
 // CheckModelDir explains a model directory that does not exist.

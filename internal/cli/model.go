@@ -138,7 +138,12 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 // NewPool starts the workers that --threads asks for.
 func NewPool(threads int) (*op.Pool, error) {
 	if threads < 0 {
-		return nil, UsageError(fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads))
+		return nil, UsageError(ThreadsError(threads))
 	}
 	return op.NewPool(threads), nil
+}
+
+// ThreadsError says what --threads may be.
+func ThreadsError(threads int) error {
+	return fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads)
 }

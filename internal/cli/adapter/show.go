@@ -40,6 +40,9 @@ func show(env cli.Env) *cobra.Command {
 }
 
 func printAdapter(w io.Writer, dir string) error {
+	if err := cli.CheckAdapterDir(dir); err != nil {
+		return err
+	}
 	c, warnings, err := lora.ReadConfig(dir)
 	if err != nil {
 		return err

@@ -55,20 +55,21 @@ func (r *seqClsRun) labelSource(base *cli.Base, saved *cli.SavedLabels) (data.La
 	if src.Config, err = base.Info.LabelNames(); err != nil {
 		return src, cli.InputError(err)
 	}
-	if saved != nil {
-		src.Saved = saved.Names
-	} else if r.lora.adapter != "" {
-		// An adapter of PEFT does not name its classes, but its head says how many there are.
-		n, err := cli.HeadOutputs(r.lora.adapter)
-		if err != nil {
-			return src, err
-		}
-		if n > 0 {
-			src.Config, err = base.ConfigLabels(n)
-		}
-		return src, cli.InputError(err)
+	if r.lora.adapter == "" {
+		return src, nil
 	}
-	return src, nil
+	n, err := cli.HeadOutputs(r.lora.adapter)
+	switch {
+	case err != nil:
+		return src, err
+	case saved == nil && n > 0: // an adapter of PEFT does not name its classes, but its head says how many there are
+		src.Config, err = base.ConfigLabels(n)
+	case saved != nil && len(saved.Names) > 0 && n > 0 && n != len(saved.Names):
+		err = fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", r.lora.adapter, cli.LabelsName, len(saved.Names), n)
+	case saved != nil:
+		src.Saved = saved.Names
+	}
+	return src, cli.InputError(err)
 }
 
 func (r *seqClsRun) savedLabels() (*cli.SavedLabels, error) {

@@ -35,6 +35,13 @@ func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config) {
 	fs.BoolVar(&f.otherBase, "allow-other-base", false, "start from an --adapter that was trained on another base model")
 }
 
+// check reports numbers that have no meaning.
+func (f *loraFlags) check() error {
+	c := f.cfg
+	c.TargetModules = lora.Names(lora.AllLinear) // those of the flag depend on the model
+	return c.Check()
+}
+
 // attach makes or loads the adapter.
 func (f *loraFlags) attach(m models.SequenceClassifier, base *cli.Base, task lora.TaskType, seed uint64, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
 	if f.adapter != "" {
@@ -102,9 +109,6 @@ func (f *loraFlags) start(m models.SequenceClassifier, base *cli.Base, task lora
 		return nil, cli.UsageError(errors.Join(errs...))
 	}
 	if given("lora-dropout") {
-		if d := f.cfg.Dropout; !(d >= 0 && d < 1) {
-			return nil, cli.UsageError(fmt.Errorf("--lora-dropout is %g; want at least 0 and below 1", d))
-		}
 		set.SetDropout(f.cfg.Dropout)
 	}
 	set.SetTaskType(task)

@@ -216,6 +216,9 @@ func (r *seqClsRun) checkFlags() error {
 			}
 		}
 	}
+	if err := r.lora.check(); err != nil {
+		errs = append(errs, err)
+	}
 	if r.lora.otherBase && r.lora.adapter == "" {
 		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
 	}

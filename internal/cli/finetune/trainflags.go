@@ -91,11 +91,19 @@ func (f *trainFlags) config(given func(string) bool) (train.Config, error) {
 	if given("warmup-steps") && !given("warmup-ratio") {
 		c.WarmupRatio = 0
 	}
+	if c.Schedule == train.Constant && !given("warmup-ratio") && !given("warmup-steps") {
+		c.WarmupRatio = 0 // as Hugging Face's constant schedule has none
+	}
 	if f.saveMinutes < 0 {
 		errs = append(errs, fmt.Errorf("--save-minutes is %g; want 0 or more", f.saveMinutes))
 	}
 	c.ResumeFrom, c.Overwrite = f.resume, f.overwrite
-	if err := c.Validate(); err != nil {
+	if f.threads < 0 {
+		errs = append(errs, cli.ThreadsError(f.threads))
+	}
+	v := c
+	v.OutputDir, v.Save = ".", func(string) error { return nil } // there will be one
+	if err := v.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	return c, cli.UsageError(errors.Join(errs...))

@@ -133,7 +133,7 @@ func (r *tokenizeRun) options() (tokenize.Options, error) {
 		errs = append(errs, errors.New("--truncation needs --max-length"))
 	}
 	if r.threads < 0 {
-		errs = append(errs, fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", r.threads))
+		errs = append(errs, cli.ThreadsError(r.threads))
 	}
 	if r.threads == 0 {
 		r.threads = runtime.GOMAXPROCS(0)

@@ -1,0 +1,199 @@
+package finetune_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+)
+
+// spellings are all flags that scripts rely on, with a value and the other names that they have in Hugging Face's Trainer,
+// its example scripts and PEFT.
+var spellings = []struct {
+	flag, value string
+	others      []string
+}{
+	{"model", "m", []string{"model_name_or_path", "model-name-or-path"}},
+	{"train-file", "f", nil},
+	{"eval-file", "f", []string{"validation_file"}},
+	{"test-file", "f", nil},
+	{"output-dir", "d", nil},
+	{"adapter", "d", []string{"adapter_name_or_path"}},
+	{"batch-size", "4", []string{"per_device_train_batch_size", "per-device-train-batch-size", "train_batch_size"}},
+	{"gradient-accumulation-steps", "2", nil},
+	{"max-steps", "5", nil},
+	{"num-train-epochs", "1.5", []string{"epochs"}},
+	{"learning-rate", "1e-3", []string{"lr"}},
+	{"weight-decay", "0.01", nil},
+	{"lr-scheduler-type", "cosine", nil},
+	{"warmup-steps", "3", nil},
+	{"warmup-ratio", "0.1", nil},
+	{"max-grad-norm", "0.5", nil},
+	{"max-length", "128", []string{"max_seq_length"}},
+	{"seed", "7", nil},
+	{"no-shuffle", "true", nil},
+	{"lora-r", "4", []string{"r", "lora_rank"}},
+	{"lora-alpha", "8", []string{"alpha"}},
+	{"lora-dropout", "0.1", nil},
+	{"target-modules", "query,value", []string{"lora_target_modules"}},
+	{"modules-to-save", "pooler,classifier", nil},
+	{"text-column", "a", []string{"text_column_name"}},
+	{"text-pair-column", "b", nil},
+	{"label-column", "c", []string{"label_column_name"}},
+	{"eval-steps", "10", nil},
+	{"save-steps", "10", nil},
+	{"early-stopping-patience", "2", nil},
+	{"metric-for-best-model", "accuracy", nil},
+	{"tokens-per-batch", "512", nil},
+	{"validation-split", "0.2", nil},
+	{"problem-type", "regression", nil},
+	{"threads", "2", nil},
+	{"overwrite", "true", []string{"overwrite_output_dir"}},
+	{"resume-from-checkpoint", "d", nil},
+	{"labels", "a,b", nil},
+	{"delimiter", ";", nil},
+	{"no-header", "true", nil},
+	{"no-quotes", "true", nil},
+	{"max-train-samples", "9", nil},
+	{"no-decay-norm-bias", "true", nil},
+	{"dropout", "0.1", nil},
+	{"label-smoothing-factor", "0.1", []string{"label_smoothing"}},
+	{"class-weights", "1,2", nil},
+	{"group-by-length", "true", nil},
+	{"use-rslora", "true", nil},
+}
+
+// seqCls returns the subcommand.
+func seqCls(t *testing.T) *cobra.Command {
+	t.Helper()
+	cmd, _, err := finetune.Command(clitest.Env(nil, new(clitest.Buffer), new(clitest.Buffer))).Find([]string{"seq-cls"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+func TestSpellings(t *testing.T) {
+	for _, s := range spellings {
+		for _, name := range append([]string{s.flag, strings.ReplaceAll(s.flag, "-", "_")}, s.others...) {
+			cmd := seqCls(t)
+			if err := cmd.ParseFlags([]string{"--" + name + "=" + s.value}); err != nil {
+				t.Errorf("--%s: %v", name, err)
+				continue
+			}
+			fromLine := cmd.Flags().Lookup(s.flag)
+			if !fromLine.Changed {
+				t.Errorf("--%s does not set --%s", name, s.flag)
+			}
+			cmd = seqCls(t)
+			file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), name+": "+s.value+"\n")
+			if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.PreRunE(cmd, nil); err != nil {
+				t.Errorf("%s in YAML: %v", name, err)
+			}
+			if fromFile := cmd.Flags().Lookup(s.flag); !fromFile.Changed || fromFile.Value.String() != fromLine.Value.String() {
+				t.Errorf("%s: YAML gives %v, the command line %v", name, fromFile.Value, fromLine.Value)
+			}
+		}
+	}
+}
+
+// small is a fixture that trains in milliseconds.
+func small(t *testing.T) clitest.Case {
+	return clitest.ReadCase(t, filepath.Join(clitest.Testdata, "bert", "query_value"))
+}
+
+// smallArgs trains the fixture from scratch for two steps.
+func smallArgs(t *testing.T, args ...string) []string {
+	c := small(t)
+	rows := strings.SplitAfter(clitest.Read(t, c.Path("train.jsonl")), "\n")
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Join(rows[:40], "")) // no text is there twice
+	return append([]string{"seq-cls", "--quiet", "--model", c.Path("base"), "--train-file", file, "--max-steps=2"}, args...)
+}
+
+// TestConfigFile runs with settings of a file, of which the command line overrides some.
+func TestConfigFile(t *testing.T) {
+	c := small(t)
+	out := filepath.Join(t.TempDir(), "out")
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), `# a run
+model_name_or_path: `+c.Path("base")+`
+train_file: "`+c.Path("train.jsonl")+`"
+per_device_train_batch_size: 4
+num_train_epochs: 3        # --max-steps excludes it, and wins
+learning-rate: 1e-3
+lora_r: 2
+lora_alpha: 6
+target_modules: [query, key, value]
+labels:
+  - negative
+  - positive
+  - mixed
+seed: 5
+quiet: true
+`)
+	clitest.OK(t, finetune.Command, "seq-cls", "--config", file, "--max-steps=3", "--lora_r=3", "--output-dir", out)
+	var config struct {
+		R, Alpha int
+		Targets  []string `json:"target_modules"`
+		LoRA     int      `json:"lora_alpha"`
+	}
+	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "adapter_config.json"))), &config); err != nil {
+		t.Fatal(err)
+	}
+	if config.R != 3 || config.LoRA != 6 || len(config.Targets) != 3 {
+		t.Errorf("adapter_config.json has r %d, lora_alpha %d, targets %v", config.R, config.LoRA, config.Targets)
+	}
+	if n := strings.Count(clitest.Read(t, filepath.Join(out, "metrics.jsonl")), "\n"); n != 3 {
+		t.Errorf("%d steps, want those of the command line, 3", n)
+	}
+}
+
+func TestConfigFileRefused(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown", "seed: 1\nlerning_rate: 2\n", `run.yaml:2: "lerning_rate" is not a setting; did you mean learning-rate?`},
+		{"twice", "batch_size: 1\nseed: 1\nbatch-size: 2\n", `run.yaml:3: "batch-size" is set twice, first in line 1`},
+		{"twice by an alias", "lr: 1\nlearning_rate: 2\n", `run.yaml:2: "learning_rate" is set twice, first in line 1`},
+		{"wrong type", "seed: 1\nbatch_size: many\n", "run.yaml:2: batch_size: "},
+		{"list for one value", "batch_size: [1, 2]\n", "run.yaml:1: batch_size: takes one value, not a list"},
+		{"no value", "seed:\n", "run.yaml:1: seed: has no value"},
+		{"mapping", "seed: {a: 1}\n", "run.yaml:1: seed: want a number, a text or a list"},
+		{"a list", "- seed\n", "want lines of the form name: value"},
+		{"not YAML", "seed: 1\n  x: [\n", "run.yaml"},
+		{"itself", "config: other.yaml\n", `"config" is not a setting`},
+		{"all at once", "a_b: 1\nc_d: 2\n", `run.yaml:2: "c_d"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := clitest.Write(t, filepath.Join(dir, "run.yaml"), c.text)
+			r := clitest.Run(t, finetune.Command, "seq-cls", "--config", file, "--output-dir", filepath.Join(dir, "out"))
+			r.Refused(t, cli.Usage, "finetune seq-cls: --config", c.want)
+		})
+	}
+	clitest.Run(t, finetune.Command, "seq-cls", "--config", "none.yaml").Refused(t, cli.Usage, "--config: open none.yaml")
+}
+
+// TestListsInConfigFile keeps commas in the elements of a list.
+func TestListsInConfigFile(t *testing.T) {
+	cmd := seqCls(t)
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), "labels: [\"yes, sir\", 'say \"no\"', maybe]\nclass_weights: [1, 2.5, 3]\ntarget_modules: '.*\\.(query|value)'\n")
+	if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.PreRunE(cmd, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"labels": `yes, sir|say "no"|maybe`, "class-weights": "1|2.5|3", "target-modules": `.*\.(query|value)`} {
+		list, err := cmd.Flags().GetStringSlice(name)
+		if got := strings.Join(list, "|"); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", name, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package finetune_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+	"github.com/spalora/spalora/internal/files"
+)
+
+var speed = regexp.MustCompile(`,"tokens_per_second":[^,}]*`)
+
+// metrics returns metrics.jsonl without the times.
+func metrics(t *testing.T, dir string) string {
+	t.Helper()
+	return speed.ReplaceAllString(clitest.Read(t, filepath.Join(dir, "metrics.jsonl")), "")
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// TestOutput looks at every file that a run leaves.
+func TestOutput(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "new", "dir")
+	r := clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=6", "--eval-steps=2", "--validation-split=0.3", "--save-steps=3",
+		"--batch-size=8", "--learning-rate=0.01", "--metric-for-best-model=eval_loss", "--test-file", small(t).Path("train.jsonl"))...)
+	want := []string{"adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "checkpoint-6", "labels.json", "metrics.jsonl", "results.json"}
+	if got := slices.DeleteFunc(names(t, out), func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
+		t.Errorf("the directory has %v, want %v and perhaps last", got, want)
+	}
+	var config map[string]any
+	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "adapter_config.json"))), &config); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{"task_type": "SEQ_CLS", "r": 8.0, "lora_alpha": 16.0, "peft_type": "LORA", "base_model_name_or_path": small(t).Path("base")} {
+		if config[key] != want {
+			t.Errorf("adapter_config.json: %s is %v, want %v", key, config[key], want)
+		}
+	}
+	lines := clitest.Lines[map[string]float64](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
+	steps, evaluations := 0, 0
+	for _, l := range lines {
+		keys := []string{"step", "epoch", "loss", "grad_norm", "learning_rate", "tokens_per_second"}
+		if _, is := l["eval_loss"]; is {
+			evaluations++
+			keys = []string{"step", "epoch", "eval_accuracy", "eval_macro_f1", "eval_matthews", "eval_loss"}
+		} else {
+			steps++
+		}
+		for _, k := range keys {
+			if _, ok := l[k]; !ok || len(l) != len(keys) {
+				t.Errorf("line %v; want the keys %v", l, keys)
+			}
+		}
+	}
+	if steps != 6 || evaluations != 3 {
+		t.Errorf("%d steps and %d evaluations, want 6 and 3", steps, evaluations)
+	}
+	var results struct {
+		Problem string `json:"problem_type"`
+		Labels  int    `json:"num_labels"`
+		Train   struct {
+			Steps      int
+			Stopped    string
+			BestMetric string `json:"best_metric"`
+		}
+		Test map[string]float64
+	}
+	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "results.json"))), &results); err != nil {
+		t.Fatal(err)
+	}
+	if results.Train.Steps != 6 || results.Train.Stopped != "finished" || results.Train.BestMetric != "loss" || results.Labels != 3 || len(results.Test) != 4 {
+		t.Errorf("results.json has %+v", results)
+	}
+	for _, text := range []string{"trained 6 steps", "best evaluation", "test, 72 rows", "adapter: " + out} {
+		if !strings.Contains(r.Out, text) {
+			t.Errorf("standard output lacks %q:\n%s", text, r.Out)
+		}
+	}
+}
+
+// TestFreshFolder runs without --output-dir.
+func TestFreshFolder(t *testing.T) {
+	args := smallArgs(t)
+	for i, a := range args {
+		if abs, err := filepath.Abs(a); err == nil && strings.Contains(a, "/") {
+			args[i] = abs
+		}
+	}
+	t.Chdir(t.TempDir())
+	clitest.OK(t, finetune.Command, args...)
+	clitest.OK(t, finetune.Command, args...)
+	got := names(t, "runs")
+	if len(got) != 2 || !strings.HasPrefix(got[0], "seq-cls-") {
+		t.Errorf("runs has %v, want two folders seq-cls-<time>", got)
+	}
+	clitest.Run(t, finetune.Command, append(args, "--labels=a")...).Refused(t, cli.BadInput, "none of the 1 classes")
+	if n := len(names(t, "runs")); n != 2 {
+		t.Errorf("a start that failed has left a folder: %v", names(t, "runs"))
+	}
+}
+
+// TestResume goes on from every checkpoint, in the same directory and in another, and compares with a run that was never
+// stopped.
+func TestResume(t *testing.T) {
+	settings := []string{"--max-steps=6", "--batch-size=7", "--gradient-accumulation-steps=2", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--warmup-steps=2"}
+	args := smallArgs(t, settings...)
+	whole := filepath.Join(t.TempDir(), "whole")
+	clitest.OK(t, finetune.Command, append(args, "--output-dir", whole, "--save-steps=1", "--keep-checkpoints=0")...)
+	compare := func(t *testing.T, dir string) {
+		t.Helper()
+		for _, name := range []string{"adapter_model.safetensors", "adapter_config.json", "labels.json"} {
+			if clitest.Read(t, filepath.Join(dir, name)) != clitest.Read(t, filepath.Join(whole, name)) {
+				t.Errorf("%s has other bytes than that of the run without a stop", name)
+			}
+		}
+		if a, b := metrics(t, dir), metrics(t, whole); a != b {
+			t.Errorf("metrics.jsonl is\n%s\nwant\n%s", a, b)
+		}
+	}
+	for _, from := range []string{"checkpoint-1", "checkpoint-3", "checkpoint-4"} {
+		t.Run(from, func(t *testing.T) {
+			other := filepath.Join(t.TempDir(), "other")
+			clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--save-steps=1", "--keep-checkpoints=0", "--threads=1", "--resume-from-checkpoint", filepath.Join(whole, from))...)
+			compare(t, other)
+		})
+	}
+	t.Run("stopped", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "stopped")
+		r := stopAfterFirstStep(t, append(args, "--output-dir", dir, "--save-steps=1", "--keep-checkpoints=0")...)
+		if r.Code != cli.Cancelled || !strings.Contains(r.Err, "--resume-from-checkpoint "+dir) {
+			t.Fatalf("exit code %d, want %d\n%s", r.Code, cli.Cancelled, r.Err)
+		}
+		if !slices.Contains(names(t, dir), "adapter_model.safetensors") {
+			t.Errorf("no adapter among %v", names(t, dir))
+		}
+		clitest.OK(t, finetune.Command, append(args, "--save-steps=1", "--keep-checkpoints=0", "--resume-from-checkpoint", dir)...)
+		compare(t, dir)
+	})
+	t.Run("other settings", func(t *testing.T) {
+		for _, change := range []struct{ flag, want string }{
+			{"--learning-rate=0.5", "learning"}, {"--seed=3", "seed"}, {"--lora-alpha=3", "lora_alpha"}, {"--max-length=9", "max_length"},
+			{"--batch-size=5", "batch"}, {"--max-train-samples=11", "training data"}, {"--dropout=0.3", "dropout"}, {"--label-smoothing-factor=0.1", "label_smoothing_factor"},
+		} {
+			before := clitest.Tree(t, whole)
+			r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", whole, change.flag)...)
+			if r.Code != cli.Usage || !strings.Contains(r.Err, change.want) {
+				t.Errorf("%s: exit code %d, want 2 and %q\n%s", change.flag, r.Code, change.want, r.Err)
+			}
+			if clitest.Tree(t, whole) != before {
+				t.Fatalf("%s: the directory has changed", change.flag)
+			}
+		}
+	})
+	t.Run("damaged", func(t *testing.T) {
+		dir := clitest.CopyDir(t, whole)
+		state := filepath.Join(dir, "checkpoint-6", "state.json")
+		clitest.Write(t, state, clitest.Read(t, state)+" ")
+		clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir)...).Refused(t, cli.BadInput, "state.json", "checkpoint-5")
+	})
+}
+
+// stopAfterFirstStep cancels a run as a signal does, once its first step is done.
+func stopAfterFirstStep(t *testing.T, args ...string) clitest.Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, err clitest.Buffer
+	err.When("step 1/", cancel)
+	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--quiet" })
+	code := cli.Run(ctx, clitest.Env(nil, &out, &err), finetune.Command, args)
+	return clitest.Result{Code: code, Out: out.String(), Err: err.String()}
+}
+
+// TestNotANumber drives training out of range.
+func TestNotANumber(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	r := clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=50", "--learning-rate=1e38", "--warmup-ratio=0", "--max-grad-norm=0")...)
+	r.Refused(t, cli.Failure, "step ", "rows ", "lora_", "lower the learning rate")
+	if text := clitest.Read(t, filepath.Join(out, "results.json")); !strings.Contains(text, `"failed"`) {
+		t.Errorf("results.json does not say failed:\n%s", text)
+	}
+	if slices.Contains(names(t, out), "adapter_model.safetensors") {
+		clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", filepath.Join(t.TempDir(), "next"), "--adapter", out)...) // finite, then
+	}
+}
+
+// TestLocked starts a run in a directory that another one writes to.
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := files.LockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", dir)...).Refused(t, cli.Failure, dir, "in use by process")
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", dir)...)
+}
+
+// TestOtherBase starts from an adapter of another model of the same shape.
+func TestOtherBase(t *testing.T) {
+	first := filepath.Join(t.TempDir(), "first")
+	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", first)...)
+	other := clitest.CopyDir(t, small(t).Path("base"))
+	weights := filepath.Join(other, "model.safetensors")
+	text := []byte(clitest.Read(t, weights))
+	text[len(text)-3] ^= 1
+	clitest.Write(t, weights, string(text))
+	out := filepath.Join(t.TempDir(), "out")
+	args := smallArgs(t, "--output-dir", out, "--adapter", first, "--model", other)
+	clitest.Run(t, finetune.Command, args...).Refused(t, cli.BadInput, "another base model", "--allow-other-base")
+	if r := clitest.Run(t, finetune.Command, append(args, "--allow-other-base")...); r.Code != cli.Done {
+		t.Errorf("exit code %d\n%s", r.Code, r.Err)
+	}
+}
+
+// TestOverfit is the smoke test: from the command line, a tiny model learns one batch by heart.
+func TestOverfit(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=60", "--max-train-samples=8", "--batch-size=8", "--learning-rate=0.02",
+		"--target-modules=all-linear", "--lora-r=16", "--lora-alpha=32")...)
+	steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
+	if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < 0.05 && first > 0.5) {
+		t.Errorf("the loss goes from %v to %v", first, last)
+	}
+}
+
+// TestStandardInput trains on what is piped in, and shows the modules.
+func TestStandardInput(t *testing.T) {
+	c := small(t)
+	out := filepath.Join(t.TempDir(), "out")
+	r := clitest.RunWith(t, t.Context(), clitest.Read(t, c.Path("train.jsonl")), finetune.Command,
+		"seq-cls", "--model", c.Path("base"), "--train-file=-", "--max-steps=1", "--output-dir", out, "--print-model", "--log-format=json")
+	if r.Code != cli.Done {
+		t.Fatal(r.Err)
+	}
+	for _, want := range []string{"BertForSequenceClassification(", "(lora_A)", "ModulesToSaveWrapper"} {
+		if !strings.Contains(r.Out, want) {
+			t.Errorf("the printed model lacks %q", want)
+		}
+	}
+	for _, l := range clitest.Lines[map[string]any](t, r.Err) {
+		if l["level"] == nil || l["message"] == nil {
+			t.Errorf("log line %v", l)
+		}
+	}
+}
