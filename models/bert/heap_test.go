@@ -6,6 +6,7 @@ package bert_test
 
 import (
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/spalora/spalora/data"
@@ -24,6 +25,7 @@ func TestHeapInSteadyState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties sync.Pool too
 	for _, workers := range []int{1, 2} {
 		pool := op.NewPool(workers)
 		tape := op.NewTape(pool)
