@@ -96,6 +96,21 @@ func ParseTruncation(s string) (tokenize.Strategy, error) {
 	return 0, fmt.Errorf("--truncation is %q; want %s", s, Truncations)
 }
 
+// CheckMaxLength errs if --max-length has no room for the special tokens of a text, or of a pair. 0 is no limit.
+func CheckMaxLength(tok *tokenize.Tokenizer, length int, pair bool) error {
+	var e tokenize.Encoding
+	var err error
+	if pair {
+		e, err = tok.EncodePair("", "", tokenize.Options{})
+	} else {
+		e, err = tok.Encode("", tokenize.Options{})
+	}
+	if err == nil && length > 0 && length < len(e.IDs) {
+		err = UsageError(fmt.Errorf("--max-length is %d; the special tokens alone are %d", length, len(e.IDs)))
+	}
+	return err
+}
+
 // stdinName is what messages call standard input.
 const stdinName = "standard input"
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spalora/spalora/internal/files"
 )
@@ -25,6 +26,9 @@ func (r Result) Check(input string) error {
 	if r.stdout() {
 		return nil
 	}
+	if dir := filepath.Dir(r.Path); !isDir(dir) {
+		return UsageError(fmt.Errorf("%s %s: there is no directory %s; make it first", r.Flag, r.Path, dir))
+	}
 	there, err := os.Lstat(r.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -42,6 +46,11 @@ func (r Result) Check(input string) error {
 		return UsageError(fmt.Errorf("%s %s: the file exists; choose another or allow overwriting (--overwrite)", r.Flag, r.Path))
 	}
 	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // Write makes the result hold what write writes, whole or not at all.

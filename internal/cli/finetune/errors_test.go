@@ -41,6 +41,7 @@ func TestWrongFlags(t *testing.T) {
 		{"--problem-type ranking", []string{`"ranking"`}},
 		{"--truncation middle", []string{`--truncation is "middle"`}},
 		{"--max-length 99", []string{"max_length is 99", "40 positions"}},
+		{"--max-length 1", []string{"--max-length is 1", "special tokens"}},
 		{"--threads -1", []string{"--threads is -1"}},
 		{"--eval-steps 2", []string{"eval steps without an evaluation set"}},
 		{"--early-stopping-patience 2", []string{"early stopping without an evaluation set"}},

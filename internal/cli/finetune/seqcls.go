@@ -264,6 +264,9 @@ func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) 
 }
 
 func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.SequenceClassifier, set *lora.Set, labels *data.Labels, t tables, pool *op.Pool) (*tasks.SeqCls, error) {
+	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, t.train.Columns.Pair != ""); err != nil {
+		return nil, err
+	}
 	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
 	weights, err := r.weights(labels, t.train)
 	if err != nil {

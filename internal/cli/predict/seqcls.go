@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,6 +116,9 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	}
 	table, err := r.read(c)
 	if err != nil {
+		return err
+	}
+	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, slices.ContainsFunc(table.Examples, func(e data.Example) bool { return e.HasPair })); err != nil {
 		return err
 	}
 	task, close, err := r.newTask(base, c)

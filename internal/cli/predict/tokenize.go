@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -103,6 +104,12 @@ func (r *tokenizeRun) run(cmd *cobra.Command) error {
 	inputs, err := r.read()
 	if err != nil {
 		return err
+	}
+	if !r.noSpecial {
+		pair := slices.ContainsFunc(inputs, func(i tokenize.Input) bool { return i.HasPair })
+		if err := cli.CheckMaxLength(tok, r.maxLength, pair); err != nil {
+			return err
+		}
 	}
 	cut := 0
 	err = result.Write(r.env, func(w io.Writer) error {
