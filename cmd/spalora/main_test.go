@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/internal/cli/clitest"
+)
+
+const testdata = "../../testdata"
+
+// TestMain runs the command itself in processes that the tests start.
+func TestMain(m *testing.M) {
+	if os.Getenv("SPALORA_RUN_MAIN") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// process returns the command as a process of its own.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append(os.Environ(), "SPALORA_RUN_MAIN=1")
+	return cmd
+}
+
+// TestWorkflow goes the whole way with the one binary: train, predict, merge, predict with the merged checkpoint.
+func TestWorkflow(t *testing.T) {
+	c := clitest.ReadCase(t, filepath.Join(testdata, "bert", "query_value"))
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	clitest.OK(t, command, "finetune", "seq-cls", "--model", c.Path("base"), "--train-file", c.Path("train.jsonl"), "--max-steps=20", "--learning-rate=0.02", "--output-dir", path("run"))
+	attached := clitest.OK(t, command, "predict", "seq-cls", "--model", c.Path("base"), "--adapter", path("run"), "--input", c.Path("train.jsonl"))
+	clitest.OK(t, command, "adapter", "show", "--adapter", path("run"))
+	clitest.OK(t, command, "adapter", "merge", "--model", c.Path("base"), "--adapter", path("run"), "--output-dir", path("merged"))
+	merged := clitest.OK(t, command, "predict", "seq-cls", "--model", path("merged"), "--input", c.Path("train.jsonl"))
+	a := clitest.Lines[struct{ Label string }](t, attached.Out)
+	for i, m := range clitest.Lines[struct{ Label string }](t, merged.Out) {
+		if m != a[i] {
+			t.Errorf("row %d: %q after merging, %q before", i, m.Label, a[i].Label)
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	clitest.Run(t, command).Refused(t, 2, "spalora: a command is missing; want one of finetune, predict, adapter")
+	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)
+	clitest.Run(t, command, "finetune").Refused(t, 2, "spalora finetune: a command is missing")
+	clitest.Run(t, command, "finetune", "ner").Refused(t, 2, `spalora finetune: there is no command "ner"`)
+	clitest.Run(t, command, "adapter", "merge", "--addapter", "x").Refused(t, 2, "spalora adapter merge: unknown flag: --addapter; did you mean adapter")
+	clitest.Run(t, command, "--model", "x").Refused(t, 2, "spalora: unknown flag: --model")
+}
+
+// TestHelp prints help of every command: grouped flags, examples, no line too long.
+func TestHelp(t *testing.T) {
+	for _, path := range []string{"", "finetune", "finetune seq-cls", "predict", "predict seq-cls", "predict tokenize", "adapter", "adapter merge", "adapter show"} {
+		r := clitest.OK(t, command, append(strings.Fields(path), "--help")...)
+		want := []string{"Usage:\n  spalora " + path}
+		if strings.Contains(path, " ") {
+			want = append(want, "\nExamples:\n", "  spalora "+path, "\nGeneral:\n", "--config file", "-h, --help")
+		} else {
+			want = append(want, "\nCommands:\n")
+		}
+		for _, text := range want {
+			if !strings.Contains(r.Out, text) {
+				t.Errorf("%s --help lacks %q:\n%s", path, text, r.Out)
+			}
+		}
+		if strings.Contains(r.Out, "completion") {
+			t.Errorf("%s --help speaks of completion", path)
+		}
+	}
+	out := clitest.OK(t, command, "finetune", "seq-cls", "--help").Out
+	for _, section := range []string{"Model and data", "How data files are read", "Adapter", "Task", "Training", "Optimiser", "Output, evaluation and checkpoints", "Messages"} {
+		if !strings.Contains(out, "\n"+section+":\n") {
+			t.Errorf("finetune seq-cls --help lacks the section %s", section)
+		}
+	}
+}

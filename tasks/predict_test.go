@@ -1,0 +1,107 @@
+package tasks_test
+
+import (
+	"math"
+	"path/filepath"
+	"testing"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// TestScore compares the metrics of logits with those of Evaluate, which computes both.
+func TestScore(t *testing.T) {
+	for name, problem := range map[string]data.Problem{"query_value": data.SingleLabel, "multi_label": data.MultiLabel, "regression": data.Regression} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("..", "testdata", "bert", name)
+			src, err := checkpoint.Open(filepath.Join(dir, "base"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			tok, err := tokenize.Load(src.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			table, err := data.ReadText(filepath.Join(dir, "train.jsonl"), data.ReadOptions{OptionalLabels: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			labels, err := data.FindLabels(problem, data.LabelSource{}, table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, _, err := models.OpenSequenceClassifier(src, max(1, len(labels.Names)), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			task, err := tasks.NewSeqCls(m, tok, tasks.SeqClsConfig{Labels: labels})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := task.Add(t.Context(), data.Test, table); err != nil {
+				t.Fatal(err)
+			}
+			want, err := task.Evaluate(t.Context(), data.Test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, unlabelled := range []int{0, 5} {
+				rows := *table
+				for i := range unlabelled {
+					rows.Examples = append([]data.Example{{Text: table.Examples[i].Text}}, rows.Examples...)
+				}
+				logits, _, err := task.Predict(t.Context(), &rows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := task.Score(&rows, logits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, w := range want.Values {
+					if g := got.Values[i]; g.Name != w.Name || math.Abs(g.Value-w.Value) > 1e-6*math.Abs(w.Value) {
+						t.Errorf("%s is %v, Evaluate has %s %v", g.Name, g.Value, w.Name, w.Value)
+					}
+				}
+			}
+			none := *table
+			none.Examples = []data.Example{{Text: "a"}}
+			logits, _, err := task.Predict(t.Context(), &none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := task.Score(&none, logits); err != nil || len(got.Values) != 0 {
+				t.Errorf("rows without labels have the metrics %v, %v", got, err)
+			}
+			if _, err := task.Score(table, logits); err == nil {
+				t.Error("logits of another table are accepted")
+			}
+		})
+	}
+}
+
+func TestProbabilities(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		problem      data.Problem
+		logits, want []float32
+		k            int
+	}{
+		{data.SingleLabel, []float32{0, 0, 1000, 0}, []float32{0.5, 0.5, 1, 0}, 2},
+		{data.SingleLabel, []float32{-1000, -1000, -1000}, []float32{1. / 3, 1. / 3, 1. / 3}, 3},
+		{data.MultiLabel, []float32{0, 1000, -1000}, []float32{0.5, 1, 0}, 3},
+		{data.Regression, []float32{-3, inf}, []float32{-3, inf}, 1},
+	} {
+		got := tasks.Probabilities(c.problem, c.logits, c.k)
+		for i, w := range c.want {
+			if math.Abs(float64(got[i]-w)) > 1e-7 && got[i] != w {
+				t.Errorf("%v of %v: %v, want %v", c.problem, c.logits, got, c.want)
+				break
+			}
+		}
+	}
+}
