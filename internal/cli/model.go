@@ -11,7 +11,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -56,17 +58,6 @@ func OpenBase(dir string) (*Base, error) {
 
 // Close closes the checkpoint; models opened from it must not be used afterwards.
 func (b *Base) Close() error { return b.Source.Close() }
-
-// Fingerprint tells base models apart: a hash of all tensors' names, types and shapes, and of the first values of each.
-func (b *Base) Fingerprint() string {
-	h := sha256.New()
-	for _, name := range b.Source.Names() {
-		t, _ := b.Source.Tensor(name)
-		fmt.Fprintf(h, "%s %s %v\n", name, t.DType, t.Shape)
-		h.Write(t.Data[:min(len(t.Data), 4096)])
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // ConfigHash is the SHA-256 of config.json.
 func (b *Base) ConfigHash() string {
@@ -124,7 +115,7 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 	if c.TaskType != lora.NoTask && c.TaskType != lora.SeqCls {
 		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for sequence classification (%s)", dir, c.TaskType, lora.SeqCls))
 	}
-	if f := set.Fingerprint(); f != "" && f != b.Fingerprint() {
+	if f := set.Fingerprint(); f != "" && f != Fingerprint(m) {
 		err := fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with --model, or accept it with --allow-other-base", dir, c.BaseModel, b.Name)
 		if !otherBase {
 			return nil, InputError(err)
@@ -133,6 +124,29 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 	}
 	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", dir, c.R, c.Alpha, c.TargetModules)
 	return set, nil
+}
+
+// sampled is how many values of each weight a fingerprint looks at.
+const sampled = 1024
+
+// Fingerprint tells base models apart: a hash of the names and shapes of the weights below the head and of the first values of
+// each. How the checkpoint stores them (its types, shards, prefixes) does not matter.
+func Fingerprint(m models.SequenceClassifier) string {
+	h := sha256.New()
+	for _, w := range nn.Weights(m) {
+		if strings.HasPrefix(w.Name, "classifier.") || strings.HasPrefix(w.Name, "score.") {
+			continue
+		}
+		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())
+		values, words := w.Weight.View()
+		if words != nil {
+			words = words[:min(len(words), sampled)]
+			values = make([]float32, len(words))
+			kernel.Widen(values, words, w.Weight.Type)
+		}
+		h.Write(safetensors.Bytes(values[:min(len(values), sampled)]))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // NewPool starts the workers that --threads asks for.

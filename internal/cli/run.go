@@ -119,6 +119,9 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 	}
 	code = ExitCode(err)
 	hint := ""
+	if errors.Is(err, syscall.ENOSPC) {
+		hint = " (the disk is full: free some space, or choose another directory)"
+	}
 	if code == Usage {
 		hint = fmt.Sprintf(" (see '%s --help')", ran.CommandPath())
 	}

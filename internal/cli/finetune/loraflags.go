@@ -67,7 +67,7 @@ func (f *loraFlags) attach(m models.SequenceClassifier, base *cli.Base, task lor
 			return nil, cli.UsageError(fmt.Errorf("--modules-to-save %s: the model has no such module (--print-model shows the names)", name))
 		}
 	}
-	set.SetFingerprint(base.Fingerprint())
+	set.SetFingerprint(cli.Fingerprint(m))
 	return set, nil
 }
 
@@ -113,6 +113,6 @@ func (f *loraFlags) start(m models.SequenceClassifier, base *cli.Base, task lora
 	}
 	set.SetTaskType(task)
 	set.SetBaseModel(base.Name)
-	set.SetFingerprint(base.Fingerprint())
+	set.SetFingerprint(cli.Fingerprint(m))
 	return set, nil
 }

@@ -98,7 +98,7 @@ func save(dir string, set *lora.Set, labels *data.Labels) error {
 func (r *seqClsRun) identity(base *cli.Base, set *lora.Set, labels *data.Labels, t tables) map[string]string {
 	c := set.Config()
 	id := map[string]string{
-		"base model": base.Fingerprint(), "config.json": base.ConfigHash(), "labels": string(labels.Encode()), "training data": t.train.Hash(),
+		"base model": set.Fingerprint(), "config.json": base.ConfigHash(), "labels": string(labels.Encode()), "training data": t.train.Hash(),
 		"lora_r": fmt.Sprint(c.R), "lora_alpha": fmt.Sprint(c.Alpha), "lora_dropout": fmt.Sprint(c.Dropout), "target_modules": c.TargetModules.String(),
 		"use_rslora": fmt.Sprint(c.UseRSLoRA), "modules_to_save": strings.Join(set.Saved(), ","), "max_length": fmt.Sprint(r.maxLength),
 		"truncation": r.truncation, "label_smoothing_factor": fmt.Sprint(r.smoothing), "class_weights": strings.Join(r.classWeights, ","),

@@ -22,7 +22,7 @@ import (
 type results struct {
 	Task        string         `json:"task"`
 	Model       string         `json:"model"`
-	Fingerprint string         `json:"base_fingerprint"` // of the tensors
+	Fingerprint string         `json:"base_fingerprint"`
 	Problem     string         `json:"problem_type"`
 	Labels      int            `json:"num_labels"`
 	Adapter     lora.Config    `json:"adapter"`
@@ -33,7 +33,7 @@ type results struct {
 
 func (r *seqClsRun) results(dir string, base *cli.Base, set *lora.Set, labels *data.Labels, report train.Report, test *train.Metrics) error {
 	text, err := json.MarshalIndent(results{
-		Task: "seq-cls", Model: base.Name, Fingerprint: base.Fingerprint(), Problem: labels.Problem.String(), Labels: len(labels.Names),
+		Task: "seq-cls", Model: base.Name, Fingerprint: set.Fingerprint(), Problem: labels.Problem.String(), Labels: len(labels.Names),
 		Adapter: set.Config(), Train: report, Test: test, Platform: runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version(),
 	}, "", "  ")
 	if err != nil {

@@ -208,7 +208,9 @@ func TestHeads(t *testing.T) {
 	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--text", "good").Refused(t, cli.BadInput, "no classification head")
 	headless := clitest.CopyDir(t, c.Path("adapter_final"))
 	file := filepath.Join(headless, "adapter_model.safetensors")
-	rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) { return x, !strings.Contains(x.Name, "classifier") })
+	rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+		return x, !strings.Contains(x.Name, "classifier")
+	})
 	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", headless, "--text", "good").Refused(t, cli.BadInput, "neither the adapter nor the checkpoint")
 }
 
