@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,7 @@ type ClassifierFlags struct {
 	Model     string
 	Adapter   string
 	Problem   string
+	Labels    []string
 	OtherBase bool
 }
 
@@ -56,6 +58,7 @@ func (c *ClassifierFlags) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
 	fs.StringVar(&c.Adapter, "adapter", "", "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head")
 	fs.StringVar(&c.Problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, else config.json, else regression for one output and single label for more")
+	fs.StringSliceVar(&c.Labels, "labels", nil, "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of the adapter, else id2label of config.json")
 	fs.BoolVar(&c.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
 }
 
@@ -64,6 +67,8 @@ type Classifier struct {
 	Model  models.SequenceClassifier
 	Set    *lora.Set // nil: none
 	Labels *data.Labels
+	// Told says that the problem type is known and not assumed, Named that the classes have names of their own.
+	Told, Named bool
 }
 
 // OpenClassifier opens the classifier that the flags name on an opened base. A head that neither the checkpoint nor the
@@ -89,7 +94,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 	if outputs == 0 {
 		return nil, InputError(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; give a trained adapter with --adapter", b.Name))
 	}
-	labels, err := b.labels(f, saved, outputs)
+	c, err := b.labels(f, saved, outputs)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 	if err != nil {
 		return nil, err
 	}
-	c := &Classifier{Model: m, Labels: labels}
+	c.Model = m
 	var own []string
 	if f.Adapter != "" {
 		if c.Set, err = b.LoadAdapter(f.Adapter, m, f.OtherBase, log); err != nil {
@@ -109,34 +114,47 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 	if len(random) > 0 {
 		return nil, InputError(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random", strings.Join(random, ", "), b.Name))
 	}
-	log.Info().Msgf("model %s: %v, %d outputs", b.Name, labels.Problem, outputs)
+	log.Info().Msgf("model %s: %v, %d outputs", b.Name, c.Labels.Problem, outputs)
 	return c, nil
 }
 
-// labels returns problem type and classes of a head with so many outputs.
-func (b *Base) labels(f ClassifierFlags, saved *SavedLabels, outputs int) (*data.Labels, error) {
-	problem, err := b.problem(f, saved, outputs)
+// labels returns a classifier that has only problem type and classes, for a head with so many outputs.
+func (b *Base) labels(f ClassifierFlags, saved *SavedLabels, outputs int) (*Classifier, error) {
+	problem, told, err := b.problem(f, saved, outputs)
 	if err != nil {
 		return nil, err
 	}
-	if problem == data.Regression {
-		if outputs != 1 {
-			return nil, InputError(fmt.Errorf("%s: regression has one output, but the head has %d", b.Name, outputs))
-		}
-		return data.NewLabels(problem, nil)
-	}
+	c := &Classifier{Told: told, Named: true}
 	var names []string
-	if saved != nil {
+	switch {
+	case problem == data.Regression && outputs != 1:
+		return nil, InputError(fmt.Errorf("%s: regression has one output, but the head has %d", b.Name, outputs))
+	case problem == data.Regression && len(f.Labels) > 0:
+		return nil, UsageError(errors.New("--labels: a regression has no classes"))
+	case problem == data.Regression:
+	case len(f.Labels) > 0:
+		if names = f.Labels; len(names) != outputs {
+			return nil, UsageError(fmt.Errorf("--labels gives %d names, but the head has %d outputs", len(names), outputs))
+		}
+		if saved != nil && !slices.Equal(names, saved.Names) {
+			return nil, UsageError(fmt.Errorf("--labels gives other names than %s of the adapter %s; leave the flag out", LabelsName, f.Adapter))
+		}
+	case saved != nil:
 		if names = saved.Names; len(names) != outputs {
 			return nil, InputError(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", f.Adapter, LabelsName, len(names), outputs))
 		}
-	} else if names, err = b.ConfigLabels(outputs); err != nil {
-		return nil, InputError(err)
-	} else if f.Adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs {
+	case f.Adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs:
 		return nil, InputError(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs", b.Name, len(b.Info.Labels), outputs))
+	default:
+		if names, err = b.ConfigLabels(outputs); err != nil {
+			return nil, InputError(err)
+		}
+		c.Named = !slices.Equal(names, genericLabels(outputs))
 	}
-	l, err := data.NewLabels(problem, names)
-	return l, InputError(err)
+	if c.Labels, err = data.NewLabels(problem, names); err != nil {
+		return nil, InputError(err)
+	}
+	return c, nil
 }
 
 // ConfigLabels returns the names in id2label of config.json if they are as many as a head has outputs, otherwise the
@@ -146,36 +164,41 @@ func (b *Base) ConfigLabels(outputs int) ([]string, error) {
 	if err != nil || len(names) == outputs {
 		return names, err
 	}
-	names = make([]string, outputs)
+	return genericLabels(outputs), nil
+}
+
+func genericLabels(outputs int) []string {
+	names := make([]string, outputs)
 	for i := range names {
 		names[i] = fmt.Sprintf("LABEL_%d", i)
 	}
-	return names, nil
+	return names
 }
 
-// problem returns the problem type: that of the flag, the adapter or the configuration, else what transformers assumes.
-func (b *Base) problem(f ClassifierFlags, saved *SavedLabels, outputs int) (data.Problem, error) {
+// problem returns the problem type: that of the flag, the adapter or the configuration. If none of them tells, it is what
+// transformers assumes.
+func (b *Base) problem(f ClassifierFlags, saved *SavedLabels, outputs int) (p data.Problem, told bool, err error) {
 	if f.Problem != "" {
 		p, err := data.ParseProblem(f.Problem)
 		if err == nil && saved != nil && saved.Problem != nil && *saved.Problem != p {
 			err = fmt.Errorf("the adapter's %s says %v", LabelsName, *saved.Problem)
 		}
 		if err != nil {
-			return 0, UsageError(fmt.Errorf("--problem-type %s: %w", f.Problem, err))
+			return 0, false, UsageError(fmt.Errorf("--problem-type %s: %w", f.Problem, err))
 		}
-		return p, nil
+		return p, true, nil
 	}
 	switch {
 	case saved != nil && saved.Problem != nil:
-		return *saved.Problem, nil
+		return *saved.Problem, true, nil
 	case b.Info.Problem != "":
 		p, err := data.ParseProblem(b.Info.Problem)
 		if err != nil {
-			return 0, InputError(fmt.Errorf("%s: problem_type in config.json: %w", b.Name, err))
+			return 0, false, InputError(fmt.Errorf("%s: problem_type in config.json: %w", b.Name, err))
 		}
-		return p, nil
-	case outputs == 1:
-		return data.Regression, nil
+		return p, true, nil
+	case outputs == 1 && saved == nil:
+		return data.Regression, false, nil
 	}
-	return data.SingleLabel, nil
+	return data.SingleLabel, false, nil
 }

@@ -25,7 +25,10 @@ func mergedConfig(base []byte, c *cli.Classifier, dtype string) ([]byte, error) 
 	for i, n := range names {
 		id2label[strconv.Itoa(i)], label2id[n] = n, i
 	}
-	set := map[string]any{"id2label": id2label, "label2id": label2id, "problem_type": c.Labels.Problem.String(), "dtype": dtype}
+	set := map[string]any{"id2label": id2label, "label2id": label2id, "dtype": dtype}
+	if c.Told {
+		set["problem_type"] = c.Labels.Problem.String()
+	}
 	if k, ok := c.Model.(nn.Classed); ok {
 		set["architectures"] = []string{k.Class()}
 	}

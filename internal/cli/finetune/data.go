@@ -39,6 +39,9 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 	if err != nil {
 		return t, nil, err
 	}
+	if err := r.checkHead(labels); err != nil {
+		return t, nil, err
+	}
 	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
 		if *p != nil {
 			*p = (*p).WithTargets(problem)
@@ -46,6 +49,21 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 	}
 	r.report(t, labels, why)
 	return t, labels, nil
+}
+
+// checkHead errs if the adapter to start from has a head for another number of classes.
+func (r *seqClsRun) checkHead(l *data.Labels) error {
+	if r.lora.adapter == "" {
+		return nil
+	}
+	n, err := cli.HeadOutputs(r.lora.adapter)
+	if err != nil {
+		return err
+	}
+	if k := max(1, len(l.Names)); n > 0 && n != k {
+		return cli.InputError(fmt.Errorf("%s: the head of the adapter has %d outputs, %v of the data needs %d; --labels and --problem-type say what the outputs are", r.lora.adapter, n, l.Problem, k))
+	}
+	return nil
 }
 
 // labelSource says where class names may come from beside the data.

@@ -165,6 +165,7 @@ func TestWrongFiles(t *testing.T) {
 		{"labels of another size", []string{"--adapter", adapter(func(d string) {
 			clitest.Write(t, filepath.Join(d, "labels.json"), `["negative", "positive", "mixed", "more"]`)
 		})}, 3, []string{"labels.json names 4 classes", "3 outputs"}},
+		{"head of another size", []string{"--adapter", c.Path("adapter_init"), "--labels", "negative,positive,mixed,more"}, 3, []string{"has 3 outputs", "needs 4", "--labels"}},
 		{"nothing to resume", []string{"--resume-from-checkpoint", "none"}, 3, []string{"--resume-from-checkpoint", "none"}},
 		{"no checkpoint to resume", []string{"--resume-from-checkpoint", dir}, 3, []string{"no complete checkpoint"}},
 	} {

@@ -192,16 +192,38 @@ func (r *seqClsRun) read(c *cli.Classifier) (*data.Table, error) {
 		}
 	}
 	if t.Labelled() > 0 {
-		labels, err := data.FindLabels(c.Labels.Problem, data.LabelSource{Saved: c.Labels.Names}, t)
-		if err != nil {
-			return nil, cli.InputError(fmt.Errorf("%w (--no-labels predicts without looking at labels)", err))
+		if t, err = r.checkLabels(c, t); err != nil {
+			return nil, err
 		}
-		c.Labels = labels
 	}
 	if t.Replaced > 0 {
 		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", t.Name, t.Replaced)
 	}
 	return t, nil
+}
+
+// checkLabels holds the labels of t to the classes. Where the adapter does not tell whether a row may have several, the labels do.
+// Names are no error if the adapter has none for its classes: there are no metrics then.
+func (r *seqClsRun) checkLabels(c *cli.Classifier, t *data.Table) (*data.Table, error) {
+	problem := c.Labels.Problem
+	if guess, _, err := data.GuessProblem(t); !c.Told && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
+		problem = guess
+	}
+	labels, err := data.FindLabels(problem, data.LabelSource{Saved: c.Labels.Names}, t)
+	switch {
+	case err == nil:
+		c.Labels = labels
+		return t, nil
+	case c.Named || r.metricsFile != "":
+		return nil, cli.InputError(fmt.Errorf("%w (--no-labels predicts without looking at labels)", err))
+	}
+	r.console.Log.Warn().Msgf("%s: labels are left alone, for the adapter does not name its classes (--labels does)", t.Name)
+	bare := *t
+	bare.Examples = slices.Clone(t.Examples)
+	for i := range bare.Examples {
+		bare.Examples[i].Label = data.Label{}
+	}
+	return &bare, nil
 }
 
 func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier) (*tasks.SeqCls, func(), error) {

@@ -197,6 +197,30 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestUnnamed predicts with an adapter of PEFT, which neither names its classes nor says what they are.
+func TestUnnamed(t *testing.T) {
+	c := fixture(t, "save_pooler")
+	in := clitest.Write(t, filepath.Join(t.TempDir(), "in.jsonl"), "{\"text\": \"a\", \"text_pair\": \"b\", \"label\": \"good\"}\n")
+	args := []string{"seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--input", in}
+	r := clitest.OK(t, predict.Command, args...)
+	if !strings.Contains(r.Err, "labels are left alone") || !strings.Contains(r.Out, `"label":"LABEL_`) {
+		t.Error(r.Err, r.Out)
+	}
+	names := "--labels=good,bad"
+	for i := 2; i < c.NumLabels; i++ {
+		names += ",x" + string(rune('0'+i))
+	}
+	if r := clitest.OK(t, predict.Command, append(args, names)...); !strings.Contains(r.Err, "1 labelled rows: accuracy") {
+		t.Error(r.Err)
+	}
+	clitest.Run(t, predict.Command, append(args, "--labels=good")...).Refused(t, cli.Usage, "--labels gives 1 names")
+	c = fixture(t, "multi_label")
+	r = clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--input", c.Path("train.jsonl"))
+	if !strings.Contains(r.Err, "micro_f1") || !strings.Contains(r.Out, `"label":[`) {
+		t.Error(r.Err, r.Out)
+	}
+}
+
 // TestHeads opens heads of checkpoints, and refuses random ones.
 func TestHeads(t *testing.T) {
 	c := fixture(t, "query_value") // whose base has a head
