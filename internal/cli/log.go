@@ -97,10 +97,11 @@ func (c *Console) Start(p train.Plan) {
 	if !c.env.Terminal || c.quiet || c.json {
 		return
 	}
-	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond))
-	c.bar = c.bars.AddBar(int64(p.Steps),
+	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+	c.bar = c.bars.AddBar(0, // not yet the number of steps: a bar that is full takes no more lines above it
 		mpb.PrependDecorators(decor.CountersNoUnit("step %d/%d ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { c.mu.Lock(); defer c.mu.Unlock(); return c.tail })))
+	c.bar.SetTotal(int64(p.Steps), false)
 	c.bar.SetCurrent(int64(p.Done))
 }
 
@@ -145,9 +146,7 @@ func (c *Console) Stop() {
 	if bars == nil {
 		return
 	}
-	if !bar.Completed() {
-		bar.Abort(false)
-	}
+	bar.Abort(false) // it stays on the screen
 	bars.Wait()
 }
 

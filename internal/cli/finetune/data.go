@@ -9,7 +9,10 @@ import (
 )
 
 // tables are the data of a run; eval and test may be nil.
-type tables struct{ train, eval, test *data.Table }
+type tables struct {
+	train, eval, test *data.Table
+	all               *data.Table // all rows of the training file, which the classes are found in
+}
 
 // readData reads the tables, guesses the problem type and finds the classes.
 func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
@@ -17,7 +20,7 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 	if err != nil {
 		return t, nil, err
 	}
-	problem, why, err := data.GuessProblem(t.train)
+	problem, why, err := data.GuessProblem(t.all)
 	saved, savedErr := r.savedLabels()
 	switch {
 	case savedErr != nil:
@@ -35,7 +38,7 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 	if err != nil {
 		return t, nil, err
 	}
-	labels, err := data.FindLabels(problem, src, t.train, t.eval, t.test)
+	labels, err := data.FindLabels(problem, src, t.all, t.eval, t.test)
 	if err != nil {
 		return t, nil, err
 	}
@@ -104,8 +107,7 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 		if t.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
 			return t, err
 		}
-		o.MaxSamples = r.maxTrainSamples
-		if t.train, err = data.ReadTextBytes(train, embedded.Banking77Name, o); err != nil {
+		if t.all, err = data.ReadTextBytes(train, embedded.Banking77Name, o); err != nil {
 			return t, err
 		}
 	} else {
@@ -113,9 +115,7 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 		if err != nil {
 			return t, err
 		}
-		limited := o
-		limited.MaxSamples = r.maxTrainSamples
-		if t.train, err = cli.ReadTable(r.trainFile, r.env.In, limited); err != nil {
+		if t.all, err = cli.ReadTable(r.trainFile, r.env.In, o); err != nil {
 			return t, err
 		}
 		if r.evalFile != "" {
@@ -129,6 +129,7 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 			}
 		}
 	}
+	t.train = t.all.Limit(r.maxTrainSamples)
 	if r.validationSplit > 0 {
 		if t.train, t.eval, err = t.train.SplitOff(r.validationSplit, r.train.cfg.Seed); err != nil {
 			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))

@@ -98,6 +98,17 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// TestFewRows trains on rows of one class and still knows the others.
+func TestFewRows(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"), "text,label\na,x\nb,x\nc,y\n")
+	clitest.OK(t, finetune.Command, "seq-cls", "--model", filepath.Join(clitest.Testdata, "bert", "save_pooler", "base"), "--train-file", file, "--test-file", file,
+		"--max-train-samples=2", "--max-steps=1", "--output-dir", out)
+	if text := clitest.Read(t, filepath.Join(out, "labels.json")); !strings.Contains(text, `"x"`) || !strings.Contains(text, `"y"`) {
+		t.Errorf("labels.json is %s", text)
+	}
+}
+
 // TestFreshFolder runs without --output-dir.
 func TestFreshFolder(t *testing.T) {
 	args := smallArgs(t)
