@@ -144,8 +144,10 @@ func TestMergeRefused(t *testing.T) {
 		{"no output", []string{"--output-dir="}, 2, []string{"--output-dir is missing"}},
 		{"dtype", []string{"--dtype=int8"}, 2, []string{`--dtype is "int8"`, "bfloat16"}},
 		{"not empty", []string{"--output-dir", full}, 2, []string{full, "--overwrite"}},
-		{"over the model", []string{"--output-dir", c.Path("base"), "--overwrite"}, 2, []string{"--model"}},
-		{"over the adapter", []string{"--output-dir", c.Path("adapter_final"), "--overwrite"}, 2, []string{"--adapter"}},
+		{"over the model", []string{"--output-dir", c.Path("base"), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
+		{"above the model", []string{"--output-dir", c.Path("."), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
+		{"not a model", []string{"--output-dir", full, "--overwrite"}, 2, []string{full, "other things than a model"}},
+		{"over the adapter", []string{"--output-dir", c.Path("adapter_final"), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
 		{"no parent", []string{"--output-dir", filepath.Join(dir, "a", "b")}, 2, []string{"no directory", filepath.Join(dir, "a")}},
 		{"file", []string{"--output-dir", filepath.Join(full, "thesis.txt")}, 2, []string{"not a directory"}},
 		{"adapter that is none", []string{"--adapter", c.Path("base")}, 3, []string{"adapter_config.json"}},
@@ -169,6 +171,7 @@ func TestMergeRefused(t *testing.T) {
 	if nan.Code != cli.Failure || !strings.Contains(nan.Err, "classifier.weight is NaN") {
 		t.Errorf("NaN: exit code %d\n%s", nan.Code, nan.Err)
 	}
+	clitest.Write(t, filepath.Join(full, "config.json"), "{}")
 	clitest.OK(t, adapter.Command, mergeArgs(c, full, "--overwrite")...)
 	if _, err := os.Stat(filepath.Join(full, "thesis.txt")); err == nil {
 		t.Error("--overwrite has kept an older file")

@@ -147,10 +147,11 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	if err := files.CheckOutput(r.outputDir, r.overwrite); err != nil {
 		return t, cli.UsageError(err)
 	}
-	for flag, dir := range map[string]string{"--model": r.classifier.Model, "--adapter": r.classifier.Adapter} {
-		if same(dir, r.outputDir) {
-			return t, cli.UsageError(fmt.Errorf("--output-dir %s is that of %s; give another", r.outputDir, flag))
-		}
+	if within(r.outputDir, r.classifier.Model) || within(r.outputDir, r.classifier.Adapter) {
+		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another", r.outputDir))
+	}
+	if err := replaceable(r.outputDir); err != nil {
+		return t, cli.UsageError(err)
 	}
 	parent := filepath.Dir(filepath.Clean(r.outputDir))
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
@@ -159,14 +160,42 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	return t, nil
 }
 
-// same reports whether both paths lead to one directory.
-func same(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
+// within reports whether path is dir or lies below it.
+func within(dir, path string) bool {
+	top, err := os.Stat(dir)
+	if err != nil || path == "" {
 		return false
 	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
+	if path, err = filepath.EvalSymlinks(path); err == nil {
+		path, err = filepath.Abs(path)
+	}
+	for err == nil {
+		var info fs.FileInfo
+		if info, err = os.Stat(path); err == nil && os.SameFile(top, info) {
+			return true
+		}
+		if up := filepath.Dir(path); up != path {
+			path = up
+			continue
+		}
+		break
+	}
+	return false
+}
+
+// replaceable errs if dir holds anything but a model: --overwrite replaces it whole.
+func replaceable(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, "config.json"))
+	}
+	if err != nil {
+		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be replaced; give another", dir)
+	}
+	return nil
 }
 
 // copied are the files of a checkpoint that the merged one takes over if they are there: the tokenizer's, and the terms.

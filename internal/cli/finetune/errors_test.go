@@ -42,6 +42,8 @@ func TestWrongFlags(t *testing.T) {
 		{"--truncation middle", []string{`--truncation is "middle"`}},
 		{"--max-length 99", []string{"max_length is 99", "40 positions"}},
 		{"--max-length 1", []string{"--max-length is 1", "special tokens"}},
+		{"--resume-fallback", []string{"--resume-fallback needs"}},
+		{"--allow-changed seed", []string{"may only be allowed to change"}},
 		{"--threads -1", []string{"--threads is -1"}},
 		{"--eval-steps 2", []string{"eval steps without an evaluation set"}},
 		{"--early-stopping-patience 2", []string{"early stopping without an evaluation set"}},

@@ -182,11 +182,22 @@ func TestResume(t *testing.T) {
 			}
 		}
 	})
+	t.Run("more steps", func(t *testing.T) {
+		dir := clitest.CopyDir(t, whole)
+		r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--max-steps=8", "--allow-changed=steps")...)
+		if n := strings.Count(metrics(t, dir), "grad_norm"); r.Code != cli.Done || n != 8 {
+			t.Errorf("exit code %d, %d steps\n%s", r.Code, n, r.Err)
+		}
+	})
 	t.Run("damaged", func(t *testing.T) {
 		dir := clitest.CopyDir(t, whole)
 		state := filepath.Join(dir, "checkpoint-6", "state.json")
 		clitest.Write(t, state, clitest.Read(t, state)+" ")
 		clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir)...).Refused(t, cli.BadInput, "state.json", "checkpoint-5")
+		if r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--resume-fallback")...); r.Code != cli.Done {
+			t.Error(r.Err)
+		}
+		compare(t, dir)
 	})
 }
 

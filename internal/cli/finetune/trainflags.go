@@ -35,6 +35,8 @@ func (f *trainFlags) addOutput(fs *pflag.FlagSet) {
 	fs.StringVar(&f.outputDir, "output-dir", "", "`directory` for adapter, metrics and checkpoints; default: a new one, runs/<task>-<time>")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "replace what an earlier run left in --output-dir")
 	fs.StringVar(&f.resume, "resume-from-checkpoint", "", "go on where this checkpoint, or the newest one in this output `directory`, stopped")
+	fs.StringSliceVar(&c.AllowChanged, "allow-changed", nil, "`names` of settings that may differ from those of the checkpoint; the message that refuses them has the names")
+	fs.BoolVar(&c.ResumeFallback, "resume-fallback", false, "where the newest checkpoint is damaged, go on from the one before")
 	fs.IntVar(&c.EvalSteps, "eval-steps", 0, "steps between evaluations; 0: after each epoch")
 	fs.StringVar(&c.MetricForBestModel, "metric-for-best-model", "", "`metric` that decides which adapter is best; default: the task's first")
 	fs.IntVar(&c.EarlyStoppingPatience, "early-stopping-patience", 0, "stop after so many evaluations without improvement; 0: never")
@@ -93,6 +95,9 @@ func (f *trainFlags) config(given func(string) bool) (train.Config, error) {
 	}
 	if c.Schedule == train.Constant && !given("warmup-ratio") && !given("warmup-steps") {
 		c.WarmupRatio = 0 // as Hugging Face's constant schedule has none
+	}
+	if c.ResumeFallback && f.resume == "" {
+		errs = append(errs, errors.New("--resume-fallback needs --resume-from-checkpoint"))
 	}
 	if f.saveMinutes < 0 {
 		errs = append(errs, fmt.Errorf("--save-minutes is %g; want 0 or more", f.saveMinutes))
