@@ -15,6 +15,10 @@ var (
 	miniLMTokenizerConfig []byte
 	//go:embed minilm/special_tokens_map.json
 	miniLMSpecialTokens []byte
+	//go:embed minilm/LICENSE.txt
+	miniLMLicense []byte
+	//go:embed minilm/NOTICE.txt
+	miniLMNotice []byte
 	//go:embed banking77/train.csv
 	banking77Train []byte
 	//go:embed banking77/test.csv
@@ -33,6 +37,7 @@ func MiniLM() map[string][]byte {
 	return map[string][]byte{
 		"config.json": miniLMConfig, "model.safetensors": miniLMWeights, "tokenizer.json": miniLMTokenizer,
 		"tokenizer_config.json": miniLMTokenizerConfig, "special_tokens_map.json": miniLMSpecialTokens,
+		"LICENSE.txt": miniLMLicense, "NOTICE.txt": miniLMNotice,
 	}
 }
 

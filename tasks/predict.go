@@ -84,8 +84,11 @@ func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, erro
 		}
 	}
 	set, err := targets(t.cfg.Labels, &labelled)
-	if err != nil || set == nil {
+	if err != nil {
 		return train.Metrics{}, err
+	}
+	if len(kept) == 0 || set.labels != nil && !slices.ContainsFunc(set.labels, func(c int32) bool { return c != data.Ignore }) {
+		return train.Metrics{}, nil
 	}
 	values, err := t.score(set, kept)
 	if err != nil {
@@ -95,19 +98,13 @@ func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, erro
 	return train.Metrics{Main: values[0].Name, Values: values}, nil
 }
 
-// targets returns a set that holds only what the rows of a table should come out as, or nil if no row says that.
+// targets returns a set that holds only what the rows of a table should come out as.
 func targets(l *data.Labels, table *data.Table) (*textSet, error) {
-	if len(table.Examples) == 0 {
-		return nil, nil
-	}
-	var set textSet
+	set := textSet{width: max(1, len(l.Names))}
 	var err error
 	switch l.Problem {
 	case data.SingleLabel:
 		set.labels, err = l.Classes(table)
-		if err == nil && !slices.ContainsFunc(set.labels, func(c int32) bool { return c != data.Ignore }) {
-			return nil, nil
-		}
 	case data.MultiLabel:
 		set.values, err = l.Rows(table)
 	case data.Regression:

@@ -95,19 +95,11 @@ func (t *SeqCls) Add(ctx context.Context, s data.Split, table *data.Table) error
 	if err != nil {
 		return err
 	}
-	switch t.cfg.Labels.Problem {
-	case data.SingleLabel:
-		set.labels, err = t.cfg.Labels.Classes(table)
-	case data.MultiLabel:
-		set.values, err = t.cfg.Labels.Rows(table)
-		set.width = len(t.cfg.Labels.Names)
-	case data.Regression:
-		set.values, err = t.cfg.Labels.Targets(table)
-		set.width = 1
-	}
+	wanted, err := targets(t.cfg.Labels, table)
 	if err != nil {
 		return err
 	}
+	set.labels, set.values, set.width = wanted.labels, wanted.values, wanted.width
 	t.sets[s], t.cut[s] = set, cut
 	return nil
 }
@@ -147,12 +139,8 @@ func (t *SeqCls) loss(tape *op.Tape, logits mat.Tensor, b *data.Batch) (mat.Tens
 
 // Logits computes the logits of a table, row after row: n×Labels.
 func (t *SeqCls) Logits(ctx context.Context, table *data.Table) ([]float32, error) {
-	set, _, err := t.encode(ctx, table)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]float32, set.Len()*t.model.Labels())
-	return out, t.forward(ctx, set, func(rows []int, _ *op.Tape, logits mat.Tensor, _ *data.Batch) { t.scatter(out, rows, logits) })
+	logits, _, err := t.Predict(ctx, table)
+	return logits, err
 }
 
 // forward runs the model over a set without recording.

@@ -1,6 +1,7 @@
 package finetune_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
@@ -287,4 +289,35 @@ func TestStandardInput(t *testing.T) {
 			t.Errorf("log line %v", l)
 		}
 	}
+}
+
+// TestNonFiniteWeights gives a base model with a NaN in it: training starts only if it is asked for.
+func TestNonFiniteWeights(t *testing.T) {
+	base := clitest.CopyDir(t, small(t).Path("base"))
+	path := filepath.Join(base, "model.safetensors")
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []safetensors.Tensor
+	for _, name := range f.Names() {
+		x, _ := f.Tensor(name)
+		x.Data = bytes.Clone(x.Data)
+		if strings.HasSuffix(name, "position_embeddings.weight") {
+			copy(x.Data[len(x.Data)-4:], []byte{0, 0, 0xc0, 0x7f}) // of a position that no text reaches
+		}
+		tensors = append(tensors, x)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := safetensors.WriteFile(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	args := smallArgs(t, "--output-dir", out, "--max-steps=1", "--model="+base)
+	if r := clitest.Run(t, finetune.Command, args...); r.Code != cli.BadInput || !strings.Contains(r.Err, "--allow-non-finite") {
+		t.Errorf("exit code %d, want %d\n%s", r.Code, cli.BadInput, r.Err)
+	}
+	clitest.OK(t, finetune.Command, append(args, "--allow-non-finite")...)
 }

@@ -30,6 +30,7 @@ type seqClsRun struct {
 	smoothing                            float32
 	classWeights                         []string
 	dropout                              float32
+	allowNonFinite                       bool
 	printModel                           bool
 	data                                 cli.DataFlags
 	train                                trainFlags
@@ -67,7 +68,7 @@ func seqCls(env cli.Env) *cobra.Command {
 It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
 last), labels.json, metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
 
-With the embedded model the learning rate is 3e-3 and the pooler trains too, and its embedded data are gone through once,
+With the embedded model the learning rate is 3e-3, a tenth of the steps warm up, the pooler trains too, and its embedded data are gone through once,
 unless flags say otherwise.
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal with the adapter saved.`,
 		Example: seqClsExamples,
@@ -82,6 +83,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	r.train.add(fs, seqClsTraining())
 	cli.Section(fs, "Messages", func(fs *pflag.FlagSet) {
 		r.log.Add(fs)
+		fs.BoolVar(&r.allowNonFinite, "allow-non-finite", false, "train although weights of the checkpoint are NaN or infinite")
 		fs.BoolVar(&r.printModel, "print-model", false, "print the modules before and after attaching")
 	})
 	cli.Leaf(cmd)
@@ -118,7 +120,7 @@ func seqClsAdapter() lora.Config {
 func seqClsTraining() train.Config {
 	c := train.Defaults()
 	c.BatchSize, c.NumTrainEpochs = 32, 3
-	c.LearningRate, c.Schedule, c.WarmupRatio = 1e-3, train.Linear, 0.1
+	c.LearningRate, c.Schedule = 1e-3, train.Linear
 	return c
 }
 
@@ -129,6 +131,9 @@ func (r *seqClsRun) demo() {
 	}
 	if !r.given("learning-rate") {
 		r.train.cfg.LearningRate = 3e-3
+	}
+	if !r.given("warmup-ratio") && !r.given("warmup-steps") && r.train.schedule != string(train.Constant) {
+		r.train.cfg.WarmupRatio = 0.1
 	}
 	if r.trainFile == "" && !r.given("num-train-epochs") {
 		r.train.cfg.NumTrainEpochs = 1
@@ -245,9 +250,12 @@ func (r *seqClsRun) checkFlags() error {
 func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) (models.SequenceClassifier, *lora.Set, error) {
 	log := r.console.Log
 	outputs := max(1, len(labels.Names))
-	m, _, err := base.SequenceClassifier(outputs, seed, log)
+	m, report, err := base.SequenceClassifier(outputs, seed, log)
 	if err != nil {
 		return nil, nil, err
+	}
+	if bad := report.NonFinite; len(bad) > 0 && !r.allowNonFinite {
+		return nil, nil, cli.InputError(fmt.Errorf("%s: %d tensors hold NaN or infinite values, the first %s (%d values); the file is damaged, or give --allow-non-finite", base.Name, len(bad), bad[0].Name, bad[0].Count))
 	}
 	if r.given("dropout") {
 		nn.SetDropout(m, r.dropout)

@@ -93,9 +93,6 @@ func (f *trainFlags) config(given func(string) bool) (train.Config, error) {
 	if given("warmup-steps") && !given("warmup-ratio") {
 		c.WarmupRatio = 0
 	}
-	if c.Schedule == train.Constant && !given("warmup-ratio") && !given("warmup-steps") {
-		c.WarmupRatio = 0 // as Hugging Face's constant schedule has none
-	}
 	if c.ResumeFallback && f.resume == "" {
 		errs = append(errs, errors.New("--resume-fallback needs --resume-from-checkpoint"))
 	}
