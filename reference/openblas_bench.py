@@ -1,9 +1,9 @@
 """Compares bench/gemm with OpenBLAS (through numpy) on BERT-base's shapes, in one run of short alternating turns.
 
-    OPENBLAS_CORETYPE=Haswell python reference/openblas_bench.py [--threads 1 2] [--turns 15] [--json FILE]
+    OPENBLAS_CORETYPE=Haswell python reference/openblas_bench.py [--threads 1 2] [--turns 7] [--json FILE]
 
 Set OPENBLAS_CORETYPE=Haswell on processors with AVX-512, so that both sides use AVX2. For each shape the two sides take turns (ours,
-numpy, ours, numpy, ...), each turn a few runs; a side's figure is the median of its turns' best runs, so that what else the machine does
+numpy, ours, numpy, ...), each turn twenty runs; a side's figure is the median of its turns' best runs, so that what else the machine does
 hits both alike. All packing of operands is part of a run, on both sides. Needs numpy 2.4 and Go.
 """
 
@@ -101,8 +101,8 @@ def compare(binary, threads, turns, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--repeats", type=int, default=4, help="runs in a turn")
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=20, help="runs in a turn: enough that waking the threads does not count")
     parser.add_argument("--json", help="also write the figures to this file")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
