@@ -27,6 +27,15 @@ type Source struct {
 // Open opens the checkpoint in directory dir. It errs, in one line that names the file and the remedy, if config.json or the weights
 // are missing or damaged, or the weights come only in a format that is not read (pickle).
 func Open(dir string) (*Source, error) {
+	d, err := storeOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	return open(dir, d)
+}
+
+// storeOf returns the files of a directory.
+func storeOf(dir string) (store, error) {
 	d, err := openDirectory(dir)
 	if err != nil {
 		var path *fs.PathError
@@ -35,7 +44,7 @@ func Open(dir string) (*Source, error) {
 		}
 		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
 	}
-	return open(dir, d)
+	return d, nil
 }
 
 // FromBytes opens a checkpoint whose files are in memory, by their names in a directory: "config.json", "model.safetensors",

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -81,11 +80,7 @@ func (s *Set) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("lora: save: %w", err)
 	}
-	err = files.WriteFile(filepath.Join(dir, configName), func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
-	if err != nil {
+	if err := files.WriteFile(filepath.Join(dir, configName), files.Bytes(append(text, '\n'))); err != nil {
 		return fmt.Errorf("lora: save: %w", err)
 	}
 	return nil

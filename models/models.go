@@ -5,6 +5,7 @@ package models
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,7 +17,6 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
-	"github.com/spalora/spalora/nn/op"
 )
 
 // SequenceClassifier is a model with a head that gives one row of logits for each sequence.
@@ -154,41 +154,34 @@ var otherParts = []*regexp.Regexp{
 
 func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
 	weights := nn.Weights(m)
-	skip := otherParts
-	if headMisfits(src, weights, l) {
-		skip = append(skip[:len(skip):len(skip)], regexp.MustCompile(`^`+regexp.QuoteMeta(l.head)))
-		skip = append(skip, regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix+l.head)))
+	skip := slices.Clone(otherParts)
+	misfit := headMisfits(src, weights, l)
+	if misfit {
+		head := regexp.QuoteMeta(l.head)
+		skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
 	}
 	wants := make([]checkpoint.Want, 0, len(weights))
 	for _, w := range weights {
-		head := strings.HasPrefix(w.Name, l.head)
-		if head && len(skip) > len(otherParts) {
-			continue
+		if head := strings.HasPrefix(w.Name, l.head); !head || !misfit {
+			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
 		}
-		wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
 	}
 	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip})
 	if err != nil {
 		return report, err
 	}
-	listed := map[string]bool{}
-	for _, n := range report.Fresh {
-		listed[n] = true
-	}
 	for _, w := range weights {
-		t, ok := found[w.Name]
-		if !ok {
-			if err := nn.Normal(w.Weight, l.std, nn.NewRand(l.seed, w.Name)); err != nil {
-				return report, err
-			}
-			if !listed[w.Name] {
-				report.Fresh = append(report.Fresh, w.Name)
+		if t, ok := found[w.Name]; ok {
+			if err := w.Weight.SetStored(string(t.DType), t.Data); err != nil {
+				return report, fmt.Errorf("models: %s: %w", w.Name, err)
 			}
 			continue
 		}
-		types := map[string]op.DType{"F32": op.F32, "F16": op.F16, "BF16": op.BF16}
-		if err := w.Weight.SetBytes(types[string(t.DType)], t.Data); err != nil {
-			return report, fmt.Errorf("models: %s: %w", w.Name, err)
+		if err := nn.Normal(w.Weight, l.std, nn.NewRand(l.seed, w.Name)); err != nil {
+			return report, err
+		}
+		if misfit { // a head that was not asked for is not in the report
+			report.Fresh = append(report.Fresh, w.Name)
 		}
 	}
 	return report, nil

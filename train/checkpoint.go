@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -226,8 +225,5 @@ func writeJSON(path string, v any, disk files.FS) error {
 	if err != nil {
 		return err
 	}
-	return files.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(append(b, '\n'))
-		return err
-	}, files.Using(disk))
+	return files.WriteFile(path, files.Bytes(append(b, '\n')), files.Using(disk))
 }

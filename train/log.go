@@ -64,10 +64,7 @@ func copyLog(dir, from string, m logMark, opts ...files.Option) error {
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	return files.WriteFile(filepath.Join(dir, metricsName), func(w io.Writer) error {
-		_, err := w.Write(b[:m.Bytes])
-		return err
-	}, opts...)
+	return files.WriteFile(filepath.Join(dir, metricsName), files.Bytes(b[:m.Bytes]), opts...)
 }
 
 // stepLine is a line of a step. Numbers are written with all their digits.

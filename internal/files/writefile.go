@@ -87,6 +87,14 @@ func (s settings) fill(path string, write func(w io.Writer) error) error {
 	return err
 }
 
+// Bytes returns the write function for content that is there already.
+func Bytes(content []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	}
+}
+
 // discard removes what was not finished and returns the error that was the reason, together with that of removing, if any.
 func (s settings) discard(temp string, reason error) error {
 	return both(reason, s.fs.Remove(temp))

@@ -20,6 +20,16 @@ const (
 	BF16 = kernel.BF16
 )
 
+// ParseDType reads the name that safetensors has for a type; a type that weights cannot hold is an error.
+func ParseDType(name string) (DType, error) {
+	for _, t := range []DType{F32, F16, BF16} {
+		if name == t.String() {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("op: a weight cannot hold values of type %q; want F32, F16 or BF16", name)
+}
+
 // Weight is a matrix as stored: a frozen view of checkpoint bytes in their own type, which the kernels widen while they
 // pack it, or a trainable parameter. Rows×Cols is out×in as used. A vector (a bias, a norm's gain) has one row.
 //
@@ -86,6 +96,15 @@ func (w *Weight) SetBytes(t DType, b []byte) error {
 	}
 	w.Type, w.u16, w.f32, w.Param = t, h, nil, nil
 	return nil
+}
+
+// SetStored is SetBytes with the type by the name that safetensors has for it.
+func (w *Weight) SetStored(dtype string, b []byte) error {
+	t, err := ParseDType(dtype)
+	if err != nil {
+		return err
+	}
+	return w.SetBytes(t, b)
 }
 
 func floats(b []byte) []float32 {

@@ -284,3 +284,24 @@ func TestDropoutMean(t *testing.T) {
 		t.Error("dropout of nothing must be the operand itself")
 	}
 }
+
+// TestParseDType reads every type's own name and refuses others, also through SetStored.
+func TestParseDType(t *testing.T) {
+	for _, want := range []DType{F32, F16, BF16} {
+		if got, err := ParseDType(want.String()); err != nil || got != want {
+			t.Errorf("ParseDType(%q) = %v, %v", want.String(), got, err)
+		}
+	}
+	for _, name := range []string{"", "f32", "I64", "F64"} {
+		if _, err := ParseDType(name); err == nil {
+			t.Errorf("ParseDType(%q) did not err", name)
+		}
+		if err := NewVector(1).SetStored(name, make([]byte, 4)); err == nil {
+			t.Errorf("SetStored(%q) did not err", name)
+		}
+	}
+	w := NewVector(1)
+	if err := w.SetStored("F16", []byte{0, 0x3c}); err != nil || w.Float32()[0] != 1 {
+		t.Errorf("SetStored: %v", err)
+	}
+}

@@ -215,20 +215,13 @@ func (r *mergeRun) write(base *cli.Base, tensors []safetensors.Tensor, config []
 			if err != nil {
 				return cli.InputError(err)
 			}
-			if err := d.WriteFile(name, put(text)); err != nil {
+			if err := d.WriteFile(name, files.Bytes(text)); err != nil {
 				return err
 			}
 		}
-		if err := d.WriteFile("config.json", put(config)); err != nil {
+		if err := d.WriteFile("config.json", files.Bytes(config)); err != nil {
 			return err
 		}
 		return d.WriteFile("model.safetensors", func(w io.Writer) error { return safetensors.Write(w, tensors, nil) })
 	})
-}
-
-func put(text []byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	}
 }

@@ -17,9 +17,6 @@ import (
 // dtypes are the values of --dtype.
 var dtypes = map[string]safetensors.DType{"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16}
 
-// opTypes are the same types as weights know them.
-var opTypes = map[safetensors.DType]op.DType{safetensors.F32: op.F32, safetensors.F16: op.F16, safetensors.BF16: op.BF16}
-
 // store turns weights into tensors of a type. A value that the type cannot hold is an error naming the tensor.
 func store(weights []lora.MergedWeight, t safetensors.DType) ([]safetensors.Tensor, error) {
 	list := make([]safetensors.Tensor, 0, len(weights))
@@ -29,7 +26,11 @@ func store(weights []lora.MergedWeight, t safetensors.DType) ([]safetensors.Tens
 			x.Data = safetensors.Bytes(w.Values)
 		} else {
 			words := make([]uint16, len(w.Values))
-			kernel.Narrow(words, w.Values, opTypes[t])
+			half, err := op.ParseDType(string(t))
+			if err != nil {
+				return nil, fmt.Errorf("merge: %w", err)
+			}
+			kernel.Narrow(words, w.Values, half)
 			x.Data = make([]byte, 0, 2*len(words))
 			for _, word := range words {
 				x.Data = binary.LittleEndian.AppendUint16(x.Data, word)
@@ -52,7 +53,7 @@ func fill(m models.SequenceClassifier, tensors []safetensors.Tensor) error {
 	}
 	for _, w := range nn.Weights(m) {
 		t := byName[w.Name]
-		if err := w.Weight.SetBytes(opTypes[t.DType], t.Data); err != nil {
+		if err := w.Weight.SetStored(string(t.DType), t.Data); err != nil {
 			return fmt.Errorf("merge: %s: %w", w.Name, err)
 		}
 	}

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -152,4 +153,42 @@ func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
 	for _, w := range data.Warnings(labels, t.train, t.eval, t.test) {
 		log.Warn().Msg(w.String())
 	}
+}
+
+// weights reads --class-weights: a number for each class, or balanced: rows / (classes · rows of the class), as
+// scikit-learn has it.
+func (r *seqClsRun) weights(labels *data.Labels, t *data.Table) ([]float32, error) {
+	list := r.classWeights
+	if len(list) == 0 {
+		return nil, nil
+	}
+	if labels.Problem != data.SingleLabel {
+		return nil, cli.UsageError(fmt.Errorf("--class-weights needs single-label classification, not %v", labels.Problem))
+	}
+	if len(list) == 1 && list[0] == "balanced" {
+		classes, err := labels.Classes(t)
+		if err != nil {
+			return nil, err
+		}
+		counts := make([]int, len(labels.Names))
+		for _, c := range classes {
+			if c != data.Ignore {
+				counts[c]++
+			}
+		}
+		w := make([]float32, len(counts))
+		for i, n := range counts {
+			w[i] = float32(len(classes)) / float32(len(counts)*max(n, 1))
+		}
+		return w, nil
+	}
+	w := make([]float32, len(list))
+	for i, s := range list {
+		x, err := strconv.ParseFloat(s, 32)
+		if err != nil {
+			return nil, cli.UsageError(fmt.Errorf("--class-weights: %q is not a number", s))
+		}
+		w[i] = float32(x)
+	}
+	return w, nil
 }

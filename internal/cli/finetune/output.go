@@ -91,7 +91,7 @@ func save(dir string, set *lora.Set, labels *data.Labels) error {
 	if err := set.Save(dir); err != nil {
 		return err
 	}
-	return writeText(filepath.Join(dir, cli.LabelsName), labels.Encode())
+	return files.WriteFile(filepath.Join(dir, cli.LabelsName), files.Bytes(labels.Encode()))
 }
 
 // identity is what must be the same when a run is resumed, beside the settings of the loop.

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"runtime"
-	"strconv"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -39,14 +37,7 @@ func (r *seqClsRun) results(dir string, base *cli.Base, set *lora.Set, labels *d
 	if err != nil {
 		return fmt.Errorf("results.json: %w", err)
 	}
-	return writeText(filepath.Join(dir, "results.json"), append(text, '\n'))
-}
-
-func writeText(path string, text []byte) error {
-	return files.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return files.WriteFile(filepath.Join(dir, "results.json"), files.Bytes(append(text, '\n')))
 }
 
 // finish scores the test rows with the best adapter, writes results.json and says where everything is.
@@ -72,42 +63,4 @@ func (r *seqClsRun) finish(ctx context.Context, dir string, base *cli.Base, set 
 	}
 	fmt.Fprintf(out, "adapter: %s\n", dir)
 	return nil
-}
-
-// weights reads --class-weights: a number for each class, or balanced: rows / (classes · rows of the class), as
-// scikit-learn has it.
-func (r *seqClsRun) weights(labels *data.Labels, t *data.Table) ([]float32, error) {
-	list := r.classWeights
-	if len(list) == 0 {
-		return nil, nil
-	}
-	if labels.Problem != data.SingleLabel {
-		return nil, cli.UsageError(fmt.Errorf("--class-weights needs single-label classification, not %v", labels.Problem))
-	}
-	if len(list) == 1 && list[0] == "balanced" {
-		classes, err := labels.Classes(t)
-		if err != nil {
-			return nil, err
-		}
-		counts := make([]int, len(labels.Names))
-		for _, c := range classes {
-			if c != data.Ignore {
-				counts[c]++
-			}
-		}
-		w := make([]float32, len(counts))
-		for i, n := range counts {
-			w[i] = float32(len(classes)) / float32(len(counts)*max(n, 1))
-		}
-		return w, nil
-	}
-	w := make([]float32, len(list))
-	for i, s := range list {
-		x, err := strconv.ParseFloat(s, 32)
-		if err != nil {
-			return nil, cli.UsageError(fmt.Errorf("--class-weights: %q is not a number", s))
-		}
-		w[i] = float32(x)
-	}
-	return w, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
 )
@@ -291,10 +292,7 @@ func (r *seqClsRun) writeMetrics(to cli.Result, t *data.Table, m train.Metrics) 
 	if err != nil {
 		return fmt.Errorf("--metrics-file: %w", err)
 	}
-	return to.Write(r.env, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
-		return err
-	})
+	return to.Write(r.env, files.Bytes(append(text, '\n')))
 }
 
 func (r *seqClsRun) writeRows(w io.Writer, c *cli.Classifier, logits []float32) error {
