@@ -7,25 +7,40 @@ import (
 	"strings"
 )
 
-// readDelimited reads CSV or TSV into t.
-func (t *Table) readDelimited(lines *lineReader, o ReadOptions) error {
+// rowTaker is what takes the rows of a file one by one.
+type rowTaker interface {
+	// resolve finds the columns in the header of the file, or in the first row.
+	resolve(h *header) error
+	// enough reports whether no more rows are wanted.
+	enough() bool
+}
+
+// recordRows takes the rows of CSV and TSV.
+type recordRows interface {
+	rowTaker
+	// record takes one row, which has as many fields as the header.
+	record(row [][]byte, line int) error
+}
+
+// readRecords gives the rows of CSV or TSV to t. It returns the number of blank lines.
+func readRecords(lines *lineReader, f Format, o ReadOptions, t recordRows) (blank int, err error) {
 	delimiter := o.Delimiter
 	if delimiter == 0 {
 		delimiter = ','
-		if t.Format == TSV {
+		if f == TSV {
 			delimiter = '\t'
 		}
 	}
 	records := &recordReader{lines: lines, delimiter: []byte(string(delimiter)), quotes: !o.NoQuotes}
-	defer func() { t.Blank = records.blank }()
+	defer func() { blank = records.blank }()
 	first, err := records.next()
 	if errors.Is(err, io.EOF) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	h := &header{file: t.Name, line: records.start, what: "column", numbers: o.NoHeader}
+	h := &header{file: lines.name, line: records.start, what: "column", numbers: o.NoHeader}
 	for i, f := range first {
 		name := string(f)
 		if o.NoHeader {
@@ -34,30 +49,60 @@ func (t *Table) readDelimited(lines *lineReader, o ReadOptions) error {
 		}
 		h.names = append(h.names, name)
 	}
-	c, err := h.resolve(o)
-	if err != nil {
-		return err
+	if err := t.resolve(h); err != nil {
+		return 0, err
 	}
-	t.setColumns(h, c)
 	if o.NoHeader {
-		if err := t.addRecord(h, c, first, records, o); err != nil {
-			return err
+		if err := t.record(first, records.start); err != nil {
+			return 0, err
 		}
 	}
-	for !t.full(o) {
+	for !t.enough() {
 		row, err := records.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err == nil {
+			err = checkRecord(h, row, records, o)
+		}
+		if err == nil {
+			err = t.record(row, records.start)
+		}
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := t.addRecord(h, c, row, records, o); err != nil {
-			return err
-		}
+	}
+	return 0, nil
+}
+
+// checkRecord refuses a row that does not fit the header or repeats it.
+func checkRecord(h *header, row [][]byte, r *recordReader, o ReadOptions) error {
+	if len(row) != len(h.names) {
+		return wrongFields(h, row, r, o)
+	}
+	if !h.numbers && slices.EqualFunc(row, h.names, func(f []byte, n string) bool { return string(f) == n }) {
+		return errorAt(h.file, r.start, "the row repeats the header of line %d (were files joined?): remove it", h.line)
 	}
 	return nil
 }
+
+// tableRows puts the rows of a file into a table.
+type tableRows struct {
+	t *Table
+	o ReadOptions
+	c columns
+	h *header
+}
+
+func (r *tableRows) resolve(h *header) (err error) {
+	r.h = h
+	if r.c, err = h.resolve(r.o); err == nil {
+		r.t.setColumns(h, r.c)
+	}
+	return err
+}
+
+func (r *tableRows) enough() bool { return r.t.full(r.o) }
 
 func (t *Table) setColumns(h *header, c columns) {
 	t.Columns.Text = h.names[c.text]
@@ -69,15 +114,10 @@ func (t *Table) setColumns(h *header, c columns) {
 	}
 }
 
-// addRecord appends one row of CSV or TSV.
-func (t *Table) addRecord(h *header, c columns, row [][]byte, r *recordReader, o ReadOptions) error {
-	if len(row) != len(h.names) {
-		return wrongFields(h, row, r, o)
-	}
-	if !h.numbers && slices.EqualFunc(row, h.names, func(f []byte, n string) bool { return string(f) == n }) {
-		return errorAt(t.Name, r.start, "the row repeats the header of line %d (were files joined?): remove it", h.line)
-	}
-	e := Example{Text: string(row[c.text]), Line: r.start}
+// record appends one row of CSV or TSV.
+func (r *tableRows) record(row [][]byte, line int) error {
+	t, c, o := r.t, r.c, r.o
+	e := Example{Text: string(row[c.text]), Line: line}
 	if c.pair >= 0 {
 		e.Pair, e.HasPair = string(row[c.pair]), true
 	}
@@ -91,14 +131,14 @@ func (t *Table) addRecord(h *header, c columns, row [][]byte, r *recordReader, o
 			}
 			for part := range strings.SplitSeq(label, o.LabelSeparator) {
 				if strings.TrimSpace(part) == "" {
-					return errorAt(t.Name, r.start, "the label %q has an empty part", label)
+					return errorAt(t.Name, line, "the label %q has an empty part", label)
 				}
 				e.Label.List = append(e.Label.List, Label{Kind: NameLabel, Name: part})
 			}
 		case strings.TrimSpace(label) != "":
 			e.Label = Label{Kind: NameLabel, Name: label}
 		case !o.OptionalLabels:
-			return errorAt(t.Name, r.start, "the label (column %q) is empty", h.names[c.label])
+			return errorAt(t.Name, line, "the label (column %q) is empty", r.h.names[c.label])
 		}
 	}
 	t.Examples = append(t.Examples, e)

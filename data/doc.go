@@ -31,6 +31,12 @@
 //     used.
 //   - Plain text has one text in every line, empty lines included, and no labels.
 //
+// # Documents
+//
+// A causal language model learns documents: [ReadDocuments] reads texts, prompts
+// with completions, and chats from the same formats, but a file of plain text is
+// one document. docs/data.md has examples.
+//
 // # Labels
 //
 // In CSV and TSV a label is text: the name of a class, spaces and case as they

@@ -266,7 +266,7 @@ func TestEndlessLine(t *testing.T) {
 			}
 			lines.max = 1 << 20
 			table := &Table{Name: "f.csv", Format: CSV}
-			err = table.readDelimited(lines, ReadOptions{})
+			_, err = readRecords(lines, CSV, ReadOptions{}, &tableRows{t: table})
 			var e *Error
 			if !errors.As(err, &e) || e.Line != 2 || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q at line 2", err, tt.want)

@@ -10,58 +10,71 @@ import (
 	"strings"
 )
 
-// readJSON reads JSON Lines into t: one object in every line, blank lines
-// skipped and counted.
-func (t *Table) readJSON(lines *lineReader, o ReadOptions) error {
-	var h *header
-	var c columns
-	for !t.full(o) {
+// objectRows takes the rows of JSON Lines.
+type objectRows interface {
+	rowTaker
+	// object takes one row.
+	object(row map[string]json.RawMessage, line int) error
+}
+
+// readObjects gives the rows of JSON Lines to t: one object in every line, blank
+// lines skipped and counted.
+func readObjects(lines *lineReader, t objectRows) (blank int, err error) {
+	first := true
+	for !t.enough() {
 		line, end, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return err
+			return blank, err
 		}
 		if len(bytes.Trim(line, " \t")) == 0 {
-			t.Blank++
+			blank++
 			continue
 		}
 		row, keys, err := parseObject(line)
 		if err != nil {
-			return t.jsonError(lines, line, end, err)
+			return blank, jsonError(lines, line, end, first, err)
 		}
-		if h == nil {
-			h = &header{file: t.Name, line: lines.line, names: keys, what: "key"}
-			if c, err = h.resolve(o); err != nil {
-				return err
+		if first {
+			first = false
+			if err := t.resolve(&header{file: lines.name, line: lines.line, names: keys, what: "key"}); err != nil {
+				return blank, err
 			}
-			t.setColumns(h, c)
 		}
-		e, err := t.example(row, o)
-		if err != nil {
-			return errorAt(t.Name, lines.line, "%s", err)
+		if err := t.object(row, lines.line); err != nil {
+			return blank, errorAt(lines.name, lines.line, "%s", err)
 		}
-		e.Line = lines.line
-		t.Examples = append(t.Examples, e)
 	}
+	return blank, nil
+}
+
+// object appends one row of JSON Lines.
+func (r *tableRows) object(row map[string]json.RawMessage, line int) error {
+	e, err := r.t.example(row, r.o)
+	if err != nil {
+		return err
+	}
+	e.Line = line
+	r.t.Examples = append(r.t.Examples, e)
 	return nil
 }
 
 // errTruncated marks a row that ends before its JSON does.
 var errTruncated = errors.New("the row ends before its JSON does")
 
-func (t *Table) jsonError(lines *lineReader, line, end []byte, err error) error {
+func jsonError(lines *lineReader, line, end []byte, first bool, err error) error {
 	if errors.Is(err, errTruncated) && len(end) == 0 {
-		return errorAt(t.Name, lines.line, "the last line ends in the middle of a row: was the program that wrote it stopped? Write the file again or remove the line")
+		return errorAt(lines.name, lines.line, "the last line ends in the middle of a row: was the program that wrote it stopped? Write the file again or remove the line")
 	}
-	if len(t.Examples) == 0 && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("[")) {
-		return errorAt(t.Name, lines.line, "the file is a JSON list; JSON Lines has one object in every line (jq -c '.[]' makes it so)")
+	if first && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("[")) {
+		return errorAt(lines.name, lines.line, "the file is a JSON list; JSON Lines has one object in every line (jq -c '.[]' makes it so)")
 	}
 	if errors.Is(err, errTruncated) && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) {
-		return errorAt(t.Name, lines.line, "%s; JSON Lines has one whole object in every line (jq -c . makes it so)", err)
+		return errorAt(lines.name, lines.line, "%s; JSON Lines has one whole object in every line (jq -c . makes it so)", err)
 	}
-	return errorAt(t.Name, lines.line, "%s", err)
+	return errorAt(lines.name, lines.line, "%s", err)
 }
 
 // parseObject reads a line that is one JSON object, strictly: no key twice, no

@@ -107,11 +107,11 @@ func ReadTextFrom(r io.Reader, name string, o ReadOptions) (*Table, error) {
 	t := &Table{Name: name, Format: format, optional: o.OptionalLabels || o.NoLabels}
 	switch format {
 	case JSONLines:
-		err = t.readJSON(lines, o)
+		t.Blank, err = readObjects(lines, &tableRows{t: t, o: o})
 	case PlainText:
 		err = t.readPlain(lines, o)
 	default:
-		err = t.readDelimited(lines, o)
+		t.Blank, err = readRecords(lines, format, o, &tableRows{t: t, o: o})
 	}
 	if err != nil {
 		return nil, err

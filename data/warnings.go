@@ -72,11 +72,14 @@ func (c *tally) add(line int) {
 	}
 }
 
-func (c tally) warn(t *Table, what string) []Warning {
+func (c tally) warn(t *Table, what string) []Warning { return c.of(t.Name, what) }
+
+// of returns a warning about so many rows of a file, or none.
+func (c tally) of(file, what string) []Warning {
 	if c.n == 0 {
 		return nil
 	}
-	return []Warning{{t.Name, c.line, c.n, plural(c.n, "row") + " " + what}}
+	return []Warning{{file, c.line, c.n, plural(c.n, "row") + " " + what}}
 }
 
 // rowWarnings looks at single rows and at repeated ones.

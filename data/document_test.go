@@ -1,0 +1,277 @@
+package data
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func readDocuments(t *testing.T, file, content string, o DocumentOptions) *Documents {
+	t.Helper()
+	d, err := ReadDocumentsBytes([]byte(content), file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func say(role, content string) Message { return Message{role, content} }
+
+func TestReadDocuments(t *testing.T) {
+	pairs := []Document{{Prompt: "a", Completion: "b", Line: 2}, {Prompt: "c", Completion: "d", Line: 3}}
+	onePair := []Document{{Prompt: "a", Completion: "b", Line: 1}}
+	chat := []Document{{Messages: []Message{say("user", "a"), say("assistant", "b")}, Line: 1}}
+	given := []Document{{Messages: []Message{say("user", "a"), say("assistant", "b")}, Given: 1, Line: 1}}
+	for _, tt := range []struct {
+		name, file, content string
+		options             DocumentOptions
+		kind                DocumentKind
+		want                []Document
+	}{
+		{"plain text", "f.txt", "a\n\n b\n", DocumentOptions{}, TextDocument, []Document{{Text: "a\n\n b\n", Line: 1}}},
+		{"plain text, mark, mixed ends, no final one", "f.txt", "\xEF\xBB\xBFa\r\nb\rc\nd", DocumentOptions{}, TextDocument, []Document{{Text: "a\nb\nc\nd", Line: 1}}},
+		{"plain text of another name", "f.md", "a,b\n", DocumentOptions{Format: PlainText}, TextDocument, []Document{{Text: "a,b\n", Line: 1}}},
+		{"invalid bytes replaced", "f.txt", "caf\xE9\n", DocumentOptions{ReplaceInvalid: true}, TextDocument, []Document{{Text: "caf\uFFFD\n", Line: 1}}},
+		{"JSON text", "f.jsonl", "{\"text\":\"a\\nb\"}\n\n{\"text\":\"\"}", DocumentOptions{}, TextDocument, []Document{{Text: "a\nb", Line: 1}, {Line: 3}}},
+		{"JSON text among other keys", "f.jsonl", `{"id":1,"text":"a","instruction":"x","output":"y"}`, DocumentOptions{}, TextDocument, []Document{{Text: "a", Line: 1}}},
+		{"JSON content", "f.jsonl", `{"content":"a"}`, DocumentOptions{}, TextDocument, []Document{{Text: "a", Line: 1}}},
+		{"JSON text named", "f.jsonl", `{"body":"a","text":"b"}`, DocumentOptions{TextColumn: "body"}, TextDocument, []Document{{Text: "a", Line: 1}}},
+		{"JSON prompt", "f.jsonl", `{"prompt":"a","completion":"b"}`, DocumentOptions{}, PromptDocument, onePair},
+		{"JSON prompt and response", "f.jsonl", `{"prompt":"a","response":"b"}`, DocumentOptions{}, PromptDocument, onePair},
+		{"JSON question", "f.jsonl", `{"question":"a","answer":"b"}`, DocumentOptions{}, PromptDocument, onePair},
+		{"JSON instruction", "f.jsonl", `{"Instruction":"a","output":"b"}`, DocumentOptions{}, PromptDocument, onePair},
+		{"JSON input and output", "f.jsonl", `{"input":"a","output":"b"}`, DocumentOptions{}, PromptDocument, onePair},
+		{"instruction with input, one named", "f.jsonl", `{"instruction":"a","input":"x","output":"b"}`, DocumentOptions{PromptColumn: "instruction"}, PromptDocument, onePair},
+		{"both named", "f.jsonl", `{"q":"a","a":"b","text":"x"}`, DocumentOptions{PromptColumn: "q", CompletionColumn: "a"}, PromptDocument, onePair},
+		{"completion named", "f.jsonl", `{"prompt":"a","good":"b","completion":"x"}`, DocumentOptions{CompletionColumn: "good"}, PromptDocument, onePair},
+		{"CSV prompts", "f.csv", "id,prompt,completion\n1,a,b\n2,c,d\n", DocumentOptions{}, PromptDocument, pairs},
+		{"TSV prompts", "f.tsv", "question\tanswer\na\tb\nc\td", DocumentOptions{}, PromptDocument, pairs},
+		{"CSV without a header", "f.csv", "b,a\n\"d\",c\n", DocumentOptions{NoHeader: true, PromptColumn: "1", CompletionColumn: "0"}, PromptDocument,
+			[]Document{{Prompt: "a", Completion: "b", Line: 1}, {Prompt: "c", Completion: "d", Line: 2}}},
+		{"CSV text over lines", "f.csv", "text\n\"a\n\"\"b\"\"\"\nc\n", DocumentOptions{}, TextDocument, []Document{{Text: "a\n\"b\"", Line: 2}, {Text: "c", Line: 4}}},
+		{"one column without a header", "f.csv", "a\nb\n", DocumentOptions{NoHeader: true}, TextDocument, []Document{{Text: "a", Line: 1}, {Text: "b", Line: 2}}},
+		{"a messages column in CSV is no chat", "f.csv", "text,messages\na,x\n", DocumentOptions{}, TextDocument, []Document{{Text: "a", Line: 2}}},
+		{"limit", "f.jsonl", "{\"text\":\"a\"}\n{", DocumentOptions{MaxSamples: 1}, TextDocument, []Document{{Text: "a", Line: 1}}},
+		{"chat", "f.jsonl", `{"messages":[{"role":"user","content":"a"},{"content":"b","role":"assistant"}]}`, DocumentOptions{}, ChatDocument, chat},
+		{"chat beside a prompt", "f.jsonl", `{"prompt":"a","prompt_id":"1","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`, DocumentOptions{}, ChatDocument, chat},
+		{"chat of another name", "f.jsonl", `{"conversations":[{"role":"user","content":"a","tool_calls":null},{"role":"assistant","content":"b","name":""}],"tools":[]}`, DocumentOptions{}, ChatDocument, chat},
+		{"chat named", "f.jsonl", `{"text":"x","turns":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`, DocumentOptions{MessagesColumn: "turns"}, ChatDocument, chat},
+		{"lists as prompt and completion", "f.jsonl", `{"prompt":[{"role":"user","content":"a"}],"completion":[{"role":"assistant","content":"b"}]}`, DocumentOptions{}, ChatDocument, given},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := readDocuments(t, tt.file, tt.content, tt.options)
+			if d.Kind != tt.kind || !reflect.DeepEqual(d.List, tt.want) {
+				t.Errorf("got  %v %+v\nwant %v %+v", d.Kind, d.List, tt.kind, tt.want)
+			}
+		})
+	}
+}
+
+// TestBadDocuments holds the message for every kind of broken file: each names the
+// file, the line, what was found, and what to do.
+func TestBadDocuments(t *testing.T) {
+	const chat = `{"messages":[{"role":"user","content":"a"}]}`
+	for _, tt := range []struct {
+		name, file, content string
+		options             DocumentOptions
+		line                int
+		want                string
+	}{
+		{"empty", "f.txt", "", DocumentOptions{}, 0, "the file is empty"},
+		{"empty JSON", "f.jsonl", "", DocumentOptions{}, 0, "the file is empty"},
+		{"only a mark", "f.txt", "\xEF\xBB\xBF", DocumentOptions{}, 0, "the file is empty"},
+		{"only blank lines", "f.jsonl", "\n\n", DocumentOptions{}, 0, "the file has no rows"},
+		{"header only", "f.csv", "prompt,completion\n", DocumentOptions{}, 0, "no rows below its header"},
+		{"UTF-16", "f.txt", "\xFF\xFEa\x00", DocumentOptions{}, 0, "UTF-16"},
+		{"Latin-1", "f.txt", "a\ncaf\xE9\n", DocumentOptions{}, 2, "byte 4 of the line (offset 5 of the file) is 0xE9"},
+		{"NUL", "f.txt", "a\x00", DocumentOptions{ReplaceInvalid: true}, 1, "is NUL"},
+		{"gzip", "f.jsonl", "\x1F\x8B\x08", DocumentOptions{}, 0, "gzip"},
+		{"stray quote", "f.csv", "text\na \"b\n", DocumentOptions{}, 2, "field 1 has a quote inside"},
+		{"unbalanced quote", "f.csv", "text\n\"b\n\n", DocumentOptions{}, 2, "not closed before the end"},
+		{"fewer fields", "f.csv", "prompt,completion\na,b\nc\n", DocumentOptions{}, 3, "the row has 1 field, but the header has 2"},
+		{"header repeated", "f.csv", "prompt,completion\na,b\nprompt,completion\n", DocumentOptions{}, 3, "repeats the header"},
+		{"TSV given as CSV", "f.csv", "prompt\tcompletion\na\tb\n", DocumentOptions{}, 1, "another delimiter? try --delimiter '\\t'"},
+		{"no header, no columns", "f.csv", "a,b\n", DocumentOptions{NoHeader: true}, 1, `by number from 0: 0 = "a", 1 = "b"`},
+		{"no header, no completion", "f.csv", "a,b\n", DocumentOptions{NoHeader: true, PromptColumn: "0"}, 1, "say which column is the completion with --completion-column"},
+		{"unknown columns", "f.csv", "title,body\na,b\n", DocumentOptions{}, 1, `no column has a name that is known for documents`},
+		{"unknown keys", "f.jsonl", `{"title":"a"}`, DocumentOptions{}, 1, `there is "title"`},
+		{"a prompt alone", "f.jsonl", `{"prompt":"a"}`, DocumentOptions{}, 1, `no key has a name`},
+		{"column missing", "f.csv", "prompt,completion\na,b\n", DocumentOptions{PromptColumn: "q"}, 1, `--prompt-column: there is no column "q"`},
+		{"column in another case", "f.csv", "Prompt,completion\na,b\n", DocumentOptions{PromptColumn: "prompt"}, 1, `did you mean "Prompt"?`},
+		{"column twice", "f.csv", "text,text\na,b\n", DocumentOptions{}, 1, `the column "text" is there twice`},
+		{"texts or prompts", "f.jsonl", `{"text":"a","prompt":"b","completion":"c"}`, DocumentOptions{}, 1,
+			"the rows may be texts (text) or prompts with completions (prompt, completion); say which with --text-column or --prompt-column and --completion-column"},
+		{"two answers", "f.jsonl", `{"question":"a","answer":"b","response":"c"}`, DocumentOptions{}, 1, "(question, response) or prompts with completions (question, answer)"},
+		{"two answers to a named prompt", "f.jsonl", `{"q":"a","answer":"b","response":"c"}`, DocumentOptions{PromptColumn: "q"}, 1, `the completion may be "response" or "answer"`},
+		{"instruction with input", "f.jsonl", `{"instruction":"a","input":"b","output":"c"}`, DocumentOptions{}, 1, `the prompt may be "instruction" alone or together with "input"`},
+		{"trailing comma", "f.jsonl", `{"text":"a",}`, DocumentOptions{}, 1, "not JSON"},
+		{"key twice", "f.jsonl", `{"text":"a","text":"b"}`, DocumentOptions{}, 1, `the key "text" is there twice`},
+		{"a list of rows", "f.json", `[{"text":"a"}]`, DocumentOptions{}, 1, "the file is a JSON list"},
+		{"truncated", "f.jsonl", "{\"text\":\"a\"}\n{\"te", DocumentOptions{}, 2, "the last line ends in the middle of a row"},
+		{"text missing", "f.jsonl", "{\"text\":\"a\"}\n{\"txt\":\"b\"}", DocumentOptions{}, 2, `the row has no "text"`},
+		{"text of another type", "f.jsonl", `{"text":["a"]}`, DocumentOptions{}, 1, "not a string"},
+		{"completion is null", "f.jsonl", `{"prompt":"a","completion":null}`, DocumentOptions{}, 1, `"completion" is "null", not a string`},
+		{"completion missing", "f.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\"}", DocumentOptions{}, 2, `the row has no "completion"`},
+		{"a list and a string", "f.jsonl", `{"prompt":[],"completion":"b"}`, DocumentOptions{}, 1, "not both strings or both lists of messages"},
+		{"lists after strings", "f.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":[],\"completion\":[]}", DocumentOptions{}, 2, "are lists of messages, but those of the first row are strings"},
+		{"half a surrogate pair", "f.jsonl", `{"messages":[{"role":"user","content":"\ud83d"}]}`, DocumentOptions{}, 1, "half of a surrogate pair"},
+		{"messages are a string", "f.jsonl", `{"messages":"a"}`, DocumentOptions{}, 1, "not a list of messages"},
+		{"messages are empty", "f.jsonl", chat + "\n" + `{"messages":[]}`, DocumentOptions{}, 2, "is an empty list"},
+		{"messages missing", "f.jsonl", chat + "\n" + `{"text":"a"}`, DocumentOptions{}, 2, `the row has no "messages"`},
+		{"message is a string", "f.jsonl", `{"messages":["a"]}`, DocumentOptions{}, 1, `message 1 of "messages": it is "\"a\"", not an object`},
+		{"key twice in a message", "f.jsonl", `{"messages":[{"role":"user","content":"a","role":"x"}]}`, DocumentOptions{}, 1, `the key "role" is there twice`},
+		{"role missing", "f.jsonl", `{"messages":[{"content":"a"}]}`, DocumentOptions{}, 1, `message 1 of "messages": it has no "role"`},
+		{"role is empty", "f.jsonl", `{"messages":[{"role":" ","content":"a"}]}`, DocumentOptions{}, 1, "the role is empty"},
+		{"content missing", "f.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"user"}]}`, DocumentOptions{}, 1, `message 2 of "messages": it has no "content"`},
+		{"content is null", "f.jsonl", `{"messages":[{"role":"user","content":null}]}`, DocumentOptions{}, 1, `"content" is "null", not a string`},
+		{"content is a list of parts", "f.jsonl", `{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]}`, DocumentOptions{}, 1, "only text is supported"},
+		{"from and value", "f.jsonl", `{"conversations":[{"from":"human","value":"a"}]}`, DocumentOptions{}, 1, `rename them to "role" and "content"`},
+		{"tools", "f.jsonl", `{"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function"}]}`, DocumentOptions{}, 1, `the row has "tools", which are not supported`},
+		{"tool calls", "f.jsonl", `{"messages":[{"role":"assistant","content":"a","tool_calls":[{}]}]}`, DocumentOptions{}, 1, `it has "tool_calls"; tools are not supported`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := ReadDocumentsBytes([]byte(tt.content), tt.file, tt.options)
+			if err == nil {
+				t.Fatalf("no error, but %+v", d.List)
+			}
+			var e *Error
+			if !errors.As(err, &e) || errors.Is(err, ErrOption) {
+				t.Fatalf("not an error about the file: %v", err)
+			}
+			if e.File != tt.file || e.Line != tt.line {
+				t.Errorf("at %s:%d, want %s:%d", e.File, e.Line, tt.file, tt.line)
+			}
+			if s := err.Error(); !strings.HasPrefix(s, "data: "+tt.file+":") || !strings.Contains(s, tt.want) || strings.ContainsAny(s, "\n\r") {
+				t.Errorf("got  %s\nwant %s", s, tt.want)
+			}
+		})
+	}
+}
+
+func TestBadDocumentOptions(t *testing.T) {
+	for _, tt := range []struct {
+		name, file string
+		options    DocumentOptions
+		want       string
+	}{
+		{"format", "f.csv", DocumentOptions{Format: "xls"}, "is none of csv, tsv, jsonl, txt"},
+		{"unknown ending", "f", DocumentOptions{}, "it looks like --format jsonl"},
+		{"negative limit", "f.csv", DocumentOptions{MaxSamples: -1}, "negative"},
+		{"two kinds", "f.csv", DocumentOptions{TextColumn: "a", PromptColumn: "b"}, "name columns of one kind only"},
+		{"the same column", "f.csv", DocumentOptions{PromptColumn: "a", CompletionColumn: "a"}, "are the same"},
+		{"delimiter for JSON", "f.jsonl", DocumentOptions{Delimiter: ';'}, "--delimiter is for CSV and TSV"},
+		{"columns of plain text", "f.txt", DocumentOptions{TextColumn: "a"}, "has no columns"},
+		{"columns of plain text", "f.txt", DocumentOptions{MessagesColumn: "a"}, "has no columns"},
+		{"limit of plain text", "f.txt", DocumentOptions{MaxSamples: 2}, "which is one document"},
+		{"messages in CSV", "f.csv", DocumentOptions{MessagesColumn: "a"}, "--messages-column is for JSON Lines"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ReadDocumentsBytes([]byte(`{"text":"a"}`), tt.file, tt.options)
+			if !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+	for path, want := range map[string]string{"": "is empty", "testdata/none.jsonl": "there is no such file", "testdata": "this is a directory"} {
+		if _, err := ReadDocuments(path, DocumentOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", path, err, want)
+		}
+	}
+}
+
+// A row that changes in any part changes the hash; how the file is written does not.
+func TestDocumentsHash(t *testing.T) {
+	hash := func(file, content string) string { return readDocuments(t, file, content, DocumentOptions{}).Hash() }
+	same := hash("f.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n")
+	for file, content := range map[string]string{"f.csv": "completion,prompt\r\nb,a\r\n", "f.jsonl": "\n{\"answer\":\"b\", \"question\":\"\\u0061\"}"} {
+		if got := hash(file, content); got != same {
+			t.Errorf("%s %q has another hash", file, content)
+		}
+	}
+	seen := map[string]string{}
+	for _, content := range []string{
+		`{"text":"ab"}`, `{"text":"a"}` + "\n" + `{"text":"b"}`, `{"prompt":"a","completion":"b"}`, `{"prompt":"ab","completion":""}`, `{"prompt":"","completion":"ab"}`,
+		`{"messages":[{"role":"user","content":"a"}]}`, `{"messages":[{"role":"system","content":"a"}]}`, `{"messages":[{"role":"user","content":"a"},{"role":"user","content":""}]}`,
+		`{"prompt":[{"role":"user","content":"a"}],"completion":[{"role":"user","content":""}]}`, `{"messages":[{"role":"user","content":"b"}]}`,
+	} {
+		h := hash("f.jsonl", content)
+		if before, ok := seen[h]; ok {
+			t.Errorf("%s and %s have one hash", content, before)
+		}
+		seen[h] = content
+	}
+}
+
+func TestDocumentsSplitOff(t *testing.T) {
+	var content strings.Builder
+	for i := range 10 {
+		content.WriteString(`{"text":"` + string(rune('a'+i)) + "\"}\n")
+	}
+	d := readDocuments(t, "f.jsonl", content.String(), DocumentOptions{})
+	rest, held, err := d.SplitOff(0.3, 7)
+	if err != nil || len(rest.List) != 7 || len(held.List) != 3 {
+		t.Fatalf("%v and %v, %v", rest, held, err)
+	}
+	// Part of what makes runs repeatable: these rows must never change.
+	got := ""
+	for _, e := range held.List {
+		got += e.Text
+	}
+	if got != "bfi" {
+		t.Errorf("held %q", got)
+	}
+	if _, again, _ := d.SplitOff(0.3, 8); reflect.DeepEqual(again.List, held.List) {
+		t.Error("the seed does not matter")
+	}
+	if len(d.List) != 10 || len(d.Limit(4).List) != 4 || len(d.Limit(0).List) != 10 || len(d.Limit(40).List) != 10 {
+		t.Error("limits are wrong")
+	}
+	for text, want := range map[string][2]string{
+		"one\ntwo\nthree\n": {"one\ntwo\n", "three\n"}, "one two three": {"one two ", "three"}, "éééé": {"éé", "éé"}, "aé": {"a", "é"}, "one\n": {"on", "e\n"},
+	} {
+		rest, held, err := readDocuments(t, "f.txt", text, DocumentOptions{}).SplitOff(0.3, 1)
+		if text == "éééé" {
+			rest, held, err = readDocuments(t, "f.txt", text, DocumentOptions{}).SplitOff(0.4, 1)
+		}
+		if err != nil || rest.List[0].Text != want[0] || held.List[0].Text != want[1] {
+			t.Errorf("%q: got %v, %v, %v", text, rest, held, err)
+		}
+	}
+	if _, held, err := readDocuments(t, "f.txt", "one\ntwo\nthree\n", DocumentOptions{}).SplitOff(0.3, 1); err != nil || held.List[0].Line != 3 {
+		t.Errorf("the held part begins at line %d, %v", held.List[0].Line, err)
+	}
+	for _, fraction := range []float64{0, 1, -1, 0.01} {
+		if _, _, err := d.SplitOff(fraction, 1); !errors.Is(err, ErrOption) {
+			t.Errorf("%v: %v", fraction, err)
+		}
+	}
+	if _, _, err := readDocuments(t, "f.txt", "é", DocumentOptions{}).SplitOff(0.1, 1); !errors.Is(err, ErrOption) {
+		t.Errorf("a single character: %v", err)
+	}
+}
+
+func TestDocumentWarnings(t *testing.T) {
+	train := readDocuments(t, "t.jsonl", `{"messages":[{"role":"user","content":"a","weight":0}]}
+{"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}
+{"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}`, DocumentOptions{})
+	eval := readDocuments(t, "e.jsonl", `{"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}`, DocumentOptions{})
+	test := readDocuments(t, "x.jsonl", "{\"text\":\" \"}\n{\"text\":\"\xFF\"}", DocumentOptions{ReplaceInvalid: true})
+	answers := readDocuments(t, "a.jsonl", `{"prompt":"a","completion":""}`, DocumentOptions{})
+	var got []string
+	for _, w := range append(DocumentWarnings(train, eval, test), DocumentWarnings(nil, nil, answers)...) {
+		got = append(got, w.String())
+	}
+	want := []string{
+		"t.jsonl: 1 message with other keys than role and content, which are not read",
+		"t.jsonl:1: 1 row without an assistant's message to learn",
+		"t.jsonl:3: 1 row with the content of a row before",
+		"x.jsonl: 1 line with bytes that are not UTF-8, which were replaced",
+		"x.jsonl:1: 1 row with an empty text",
+		"e.jsonl:1: 1 row with content that is also in t.jsonl",
+		"a.jsonl:1: 1 row with an empty completion",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
