@@ -1978,3 +1978,617 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func siluAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVUPS expLow<>+0(SB), Y0
+	VMOVUPS expHigh<>+0(SB), Y1
+	VMOVUPS one<>+0(SB), Y2
+
+turn:
+	CMPQ         DX, $0x10
+	JL           vector
+	VMOVUPS      (CX), Y3
+	VXORPS       sign<>+0(SB), Y3, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y4, Y5
+	VSUBPS       round<>+0(SB), Y5, Y6
+	VFNMADD231PS ln2High<>+0(SB), Y6, Y4
+	VFNMADD231PS ln2Low<>+0(SB), Y6, Y4
+	VMOVUPS      exp6<>+0(SB), Y6
+	VFMADD213PS  exp5<>+0(SB), Y4, Y6
+	VFMADD213PS  exp4<>+0(SB), Y4, Y6
+	VFMADD213PS  exp3<>+0(SB), Y4, Y6
+	VFMADD213PS  exp2<>+0(SB), Y4, Y6
+	VFMADD213PS  exp1<>+0(SB), Y4, Y6
+	VFMADD213PS  exp0<>+0(SB), Y4, Y6
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       bias<>+0(SB), Y4, Y4
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y2, Y6, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      32(CX), Y3
+	VXORPS       sign<>+0(SB), Y3, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y4, Y5
+	VSUBPS       round<>+0(SB), Y5, Y6
+	VFNMADD231PS ln2High<>+0(SB), Y6, Y4
+	VFNMADD231PS ln2Low<>+0(SB), Y6, Y4
+	VMOVUPS      exp6<>+0(SB), Y6
+	VFMADD213PS  exp5<>+0(SB), Y4, Y6
+	VFMADD213PS  exp4<>+0(SB), Y4, Y6
+	VFMADD213PS  exp3<>+0(SB), Y4, Y6
+	VFMADD213PS  exp2<>+0(SB), Y4, Y6
+	VFMADD213PS  exp1<>+0(SB), Y4, Y6
+	VFMADD213PS  exp0<>+0(SB), Y4, Y6
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       bias<>+0(SB), Y4, Y4
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y2, Y6, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          turn
+
+vector:
+	CMPQ         DX, $0x08
+	JL           rest
+	VMOVUPS      (CX), Y3
+	VXORPS       sign<>+0(SB), Y3, Y4
+	VMINPS       Y4, Y1, Y4
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      round<>+0(SB), Y5
+	VFMADD231PS  log2e<>+0(SB), Y4, Y5
+	VSUBPS       round<>+0(SB), Y5, Y6
+	VFNMADD231PS ln2High<>+0(SB), Y6, Y4
+	VFNMADD231PS ln2Low<>+0(SB), Y6, Y4
+	VMOVUPS      exp6<>+0(SB), Y6
+	VFMADD213PS  exp5<>+0(SB), Y4, Y6
+	VFMADD213PS  exp4<>+0(SB), Y4, Y6
+	VFMADD213PS  exp3<>+0(SB), Y4, Y6
+	VFMADD213PS  exp2<>+0(SB), Y4, Y6
+	VFMADD213PS  exp1<>+0(SB), Y4, Y6
+	VFMADD213PS  exp0<>+0(SB), Y4, Y6
+	VPSUBD       round<>+0(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       bias<>+0(SB), Y4, Y4
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VADDPS       Y2, Y6, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          vector
+
+rest:
+	TESTQ        DX, DX
+	JE           done
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      32(BX)(DX*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VXORPS       sign<>+0(SB), Y4, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y5, Y0
+	VSUBPS       round<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y5
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y5, Y1
+	VFMADD213PS  exp4<>+0(SB), Y5, Y1
+	VFMADD213PS  exp3<>+0(SB), Y5, Y1
+	VFMADD213PS  exp2<>+0(SB), Y5, Y1
+	VFMADD213PS  exp1<>+0(SB), Y5, Y1
+	VFMADD213PS  exp0<>+0(SB), Y5, Y1
+	VPSUBD       round<>+0(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y5
+	VPSUBD       Y5, Y0, Y0
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       Y2, Y1, Y0
+	VDIVPS       Y0, Y4, Y4
+	VMASKMOVPS   Y4, Y3, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS expLow<>+0(SB), Y0
+	VMOVUPS expHigh<>+0(SB), Y1
+	VMOVUPS one<>+0(SB), Y2
+
+turn:
+	CMPQ         BX, $0x10
+	JL           vector
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VXORPS       sign<>+0(SB), Y4, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y2, Y5
+	VMOVUPS      largest<>+0(SB), Y6
+	VMINPS       Y7, Y6, Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD213PS  Y2, Y4, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      32(DX), Y4
+	VXORPS       sign<>+0(SB), Y4, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y2, Y5
+	VMOVUPS      largest<>+0(SB), Y6
+	VMINPS       Y7, Y6, Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD213PS  Y2, Y4, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+vector:
+	CMPQ         BX, $0x08
+	JL           rest
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VXORPS       sign<>+0(SB), Y4, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y2, Y5
+	VMOVUPS      largest<>+0(SB), Y6
+	VMINPS       Y7, Y6, Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD213PS  Y2, Y4, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JMP          vector
+
+rest:
+	TESTQ        BX, BX
+	JE           done
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      32(SI)(BX*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VMASKMOVPS   (DX), Y3, Y5
+	VXORPS       sign<>+0(SB), Y5, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y6, Y0, Y6
+	VMOVUPS      round<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y6, Y0
+	VSUBPS       round<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y6
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y6, Y1
+	VFMADD213PS  exp4<>+0(SB), Y6, Y1
+	VFMADD213PS  exp3<>+0(SB), Y6, Y1
+	VFMADD213PS  exp2<>+0(SB), Y6, Y1
+	VFMADD213PS  exp1<>+0(SB), Y6, Y1
+	VFMADD213PS  exp0<>+0(SB), Y6, Y1
+	VPSUBD       round<>+0(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y6
+	VPSUBD       Y6, Y0, Y0
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPADDD       bias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       Y2, Y1, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      largest<>+0(SB), Y6
+	VMINPS       Y1, Y6, Y1
+	VMULPS       Y0, Y1, Y1
+	VFMADD213PS  Y2, Y5, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       Y4, Y1, Y1
+	VMASKMOVPS   Y1, Y3, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA largest<>+0(SB)/4, $0x7f7fffff
+DATA largest<>+4(SB)/4, $0x7f7fffff
+DATA largest<>+8(SB)/4, $0x7f7fffff
+DATA largest<>+12(SB)/4, $0x7f7fffff
+DATA largest<>+16(SB)/4, $0x7f7fffff
+DATA largest<>+20(SB)/4, $0x7f7fffff
+DATA largest<>+24(SB)/4, $0x7f7fffff
+DATA largest<>+28(SB)/4, $0x7f7fffff
+GLOBL largest<>(SB), RODATA|NOPTR, $32
+
+// func swigluAVX2(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swigluAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    gate+8(FP), CX
+	MOVQ    up+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS expLow<>+0(SB), Y0
+	VMOVUPS expHigh<>+0(SB), Y1
+	VMOVUPS one<>+0(SB), Y2
+
+turn:
+	CMPQ         BX, $0x10
+	JL           vector
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VXORPS       sign<>+0(SB), Y3, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      32(DX), Y4
+	VXORPS       sign<>+0(SB), Y3, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+vector:
+	CMPQ         BX, $0x08
+	JL           rest
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VXORPS       sign<>+0(SB), Y3, Y5
+	VMINPS       Y5, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      round<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y5, Y6
+	VSUBPS       round<>+0(SB), Y6, Y7
+	VFNMADD231PS ln2High<>+0(SB), Y7, Y5
+	VFNMADD231PS ln2Low<>+0(SB), Y7, Y5
+	VMOVUPS      exp6<>+0(SB), Y7
+	VFMADD213PS  exp5<>+0(SB), Y5, Y7
+	VFMADD213PS  exp4<>+0(SB), Y5, Y7
+	VFMADD213PS  exp3<>+0(SB), Y5, Y7
+	VFMADD213PS  exp2<>+0(SB), Y5, Y7
+	VFMADD213PS  exp1<>+0(SB), Y5, Y7
+	VFMADD213PS  exp0<>+0(SB), Y5, Y7
+	VPSUBD       round<>+0(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       Y2, Y7, Y5
+	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JMP          vector
+
+rest:
+	TESTQ        BX, BX
+	JE           done
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      32(SI)(BX*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VMASKMOVPS   (DX), Y3, Y5
+	VXORPS       sign<>+0(SB), Y4, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y6, Y0, Y6
+	VMOVUPS      round<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y6, Y0
+	VSUBPS       round<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y6
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y6, Y1
+	VFMADD213PS  exp4<>+0(SB), Y6, Y1
+	VFMADD213PS  exp3<>+0(SB), Y6, Y1
+	VFMADD213PS  exp2<>+0(SB), Y6, Y1
+	VFMADD213PS  exp1<>+0(SB), Y6, Y1
+	VFMADD213PS  exp0<>+0(SB), Y6, Y1
+	VPSUBD       round<>+0(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y6
+	VPSUBD       Y6, Y0, Y0
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPADDD       bias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       Y2, Y1, Y0
+	VDIVPS       Y0, Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y3, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func swigluBackwardAVX2(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swigluBackwardAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dgate+0(FP), AX
+	MOVQ    dup+8(FP), CX
+	MOVQ    dy+16(FP), DX
+	MOVQ    gate+24(FP), BX
+	MOVQ    up+32(FP), SI
+	MOVQ    n+40(FP), DI
+	VMOVUPS expLow<>+0(SB), Y0
+	VMOVUPS expHigh<>+0(SB), Y1
+	VMOVUPS one<>+0(SB), Y2
+
+vector:
+	CMPQ         DI, $0x08
+	JL           rest
+	VMOVUPS      (DX), Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (SI), Y5
+	VXORPS       sign<>+0(SB), Y4, Y6
+	VMINPS       Y6, Y1, Y6
+	VMAXPS       Y6, Y0, Y6
+	VMOVUPS      round<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       round<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSUBD       round<>+0(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPADDD       bias<>+0(SB), Y6, Y6
+	VPADDD       bias<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VADDPS       Y2, Y8, Y6
+	VDIVPS       Y6, Y2, Y6
+	VMOVUPS      largest<>+0(SB), Y7
+	VMINPS       Y8, Y7, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD213PS  Y2, Y4, Y8
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y4, (CX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	SUBQ         $0x08, DI
+	JMP          vector
+
+rest:
+	TESTQ        DI, DI
+	JE           done
+	LEAQ         masks<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      32(R8)(DI*4), Y3
+	VMASKMOVPS   (DX), Y3, Y4
+	VMASKMOVPS   (BX), Y3, Y5
+	VMASKMOVPS   (SI), Y3, Y6
+	VXORPS       sign<>+0(SB), Y5, Y7
+	VMINPS       Y7, Y1, Y7
+	VMAXPS       Y7, Y0, Y7
+	VMOVUPS      round<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y7, Y0
+	VSUBPS       round<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y7
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y7
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y7, Y1
+	VFMADD213PS  exp4<>+0(SB), Y7, Y1
+	VFMADD213PS  exp3<>+0(SB), Y7, Y1
+	VFMADD213PS  exp2<>+0(SB), Y7, Y1
+	VFMADD213PS  exp1<>+0(SB), Y7, Y1
+	VFMADD213PS  exp0<>+0(SB), Y7, Y1
+	VPSUBD       round<>+0(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y7
+	VPSUBD       Y7, Y0, Y0
+	VPADDD       bias<>+0(SB), Y7, Y7
+	VPADDD       bias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VADDPS       Y2, Y1, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      largest<>+0(SB), Y7
+	VMINPS       Y1, Y7, Y1
+	VMULPS       Y0, Y1, Y1
+	VFMADD213PS  Y2, Y5, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMASKMOVPS   Y1, Y3, (AX)
+	VMASKMOVPS   Y5, Y3, (CX)
+
+done:
+	VZEROUPPER
+	RET

@@ -53,3 +53,23 @@ func reluAVX2(dst *float32, x *float32, n int)
 //
 //go:noescape
 func reluBackwardAVX2(dx *float32, dy *float32, y *float32, n int)
+
+// siluAVX2 is dst[i] = x[i]/(1 + e^-x[i]) for n elements.
+//
+//go:noescape
+func siluAVX2(dst *float32, x *float32, n int)
+
+// siluBackwardAVX2 is dx[i] = dy[i]·σ·(1 + x[i]·(1-σ)) for n elements.
+//
+//go:noescape
+func siluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// swigluAVX2 is dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.
+//
+//go:noescape
+func swigluAVX2(dst *float32, gate *float32, up *float32, n int)
+
+// swigluBackwardAVX2 is dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n elements.
+//
+//go:noescape
+func swigluBackwardAVX2(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)

@@ -66,6 +66,16 @@ func geluTanhSlope(x float64) (slope, size float64) {
 	return s + d, max(s, math.Abs(d))
 }
 
+// sigmoid64 is 1/(1 + e^-x).
+func sigmoid64(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// siluSlope64 is the derivative of x·σ(x).
+func siluSlope64(x float64) (slope, size float64) {
+	s := sigmoid64(x)
+	d := x * s * sigmoid64(-x)
+	return s + d, max(s, math.Abs(d))
+}
+
 // onesTimes is the slope that a gradient function multiplies dy with.
 func onesTimes(f func(dx, dy, x []float32)) func(dst, x []float32) {
 	ones := make([]float32, 4096)
@@ -95,6 +105,8 @@ func TestActivationAccuracy(t *testing.T) {
 		{"GELUTanh", versions(GELUTanh, geluTanhGeneric),
 			one(func(x float64) float64 { return times(x, 1/(1+math.Exp(-2*tanhArg(x)))) }),
 			func(x float64) float64 { return 3 + 5*math.Abs(tanhArg(max(x, -11))) }, 0x1p-122},
+		{"SiLU", versions(SiLU, siluGeneric), one(func(x float64) float64 { return x * sigmoid64(x) }), constant(3), 0x1p-120},
+		{"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), siluSlope64, constant(5), 0x1p-117},
 		{"GELUTanhBackward", versions(onesTimes(GELUTanhBackward), onesTimes(geluTanhBackwardGeneric)), geluTanhSlope,
 			func(x float64) float64 { return 5 + 6*math.Abs(tanhArg(max(min(x, 11), -11))) }, 0x1p-117},
 	} {
@@ -155,6 +167,13 @@ func TestActivationLimits(t *testing.T) {
 		{"GELU", versions(GELU, geluGeneric), 3e38, 3e38},
 		{"ReLU", versions(ReLU, reluGeneric), -inf, 0},
 		{"GELUTanh", versions(GELUTanh, geluTanhGeneric), inf, inf},
+		{"SiLU", versions(SiLU, siluGeneric), inf, inf},
+		{"SiLU", versions(SiLU, siluGeneric), -inf, nan},
+		{"SiLU", versions(SiLU, siluGeneric), 3e38, 3e38},
+		{"SiLU", versions(SiLU, siluGeneric), -3e38, float32(math.Copysign(0, -1))},
+		{"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), 200, 1},
+		{"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), inf, nan},
+		{"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), -inf, nan},
 	} {
 		for version, f := range test.f {
 			got := []float32{0}
@@ -186,6 +205,17 @@ func TestActivationGradients(t *testing.T) {
 		dx := make([]float32, len(y))
 		f(dx, dy, y)
 		mustEqualBits(t, "ReLUBackward "+version, dx, []float32{2, 0, 0, 5, 0})
+	}
+	for version, f := range versions(SwiGLUBackward, swigluBackwardGeneric) {
+		dgate, dup := []float32{0, 0, 0}, []float32{0, 0, 0}
+		f(dgate, dup, []float32{2, -1, float32(math.NaN())}, []float32{0, 200, 1}, []float32{3, 5, 1})
+		mustEqualBits(t, "SwiGLUBackward gate "+version, dgate, []float32{3, -5, float32(math.NaN())})
+		mustEqualBits(t, "SwiGLUBackward up "+version, dup, []float32{0, -200, float32(math.NaN())})
+	}
+	for version, f := range versions(SwiGLU, swigluGeneric) {
+		y := []float32{0, 0, 0}
+		f(y, []float32{0, 100, -100}, []float32{3, -2, 5})
+		mustEqualBits(t, "SwiGLU "+version, y, []float32{0, -200, float32(math.Copysign(0, -1))})
 	}
 	for version, f := range versions(GELUBackward, geluBackwardGeneric) {
 		dx := make([]float32, 1)

@@ -64,3 +64,27 @@ func normalizeParams(dgamma, dbeta, dy, xhat []float32) {
 		dgamma, dbeta, dy, xhat = dgamma[n:], dbeta[n:], dy[n:], xhat[n:]
 	}
 }
+
+func scaleByGain(y, x, gain []float32, rstd float32) {
+	if !hasAVX2 {
+		scaleByGainGeneric(y, x, gain, rstd)
+		return
+	}
+	for len(y) > 0 {
+		n := min(len(y), maxCall)
+		scaleByGainAVX2(&y[0], &x[0], &gain[0], n, rstd)
+		y, x, gain = y[n:], x[n:], gain[n:]
+	}
+}
+
+func addGainGradient(dgain, dy, x []float32, rstd float32) {
+	if !hasAVX2 {
+		addGainGradientGeneric(dgain, dy, x, rstd)
+		return
+	}
+	for len(dgain) > 0 {
+		n := min(len(dgain), maxCall)
+		addGainGradientAVX2(&dgain[0], &dy[0], &x[0], n, rstd)
+		dgain, dy, x = dgain[n:], dy[n:], x[n:]
+	}
+}

@@ -517,3 +517,133 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func scaleByGainAVX2(y *float32, x *float32, gain *float32, n int, rstd float32)
+// Requires: AVX
+TEXT ·scaleByGainAVX2(SB), NOSPLIT, $0-36
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gain+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS rstd+32(FP), Y0
+
+turn:
+	CMPQ    BX, $0x20
+	JL      vector
+	VMOVUPS (CX), Y1
+	VMOVUPS (DX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 32(DX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS 64(CX), Y1
+	VMOVUPS 64(DX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(AX)
+	VMOVUPS 96(CX), Y1
+	VMOVUPS 96(DX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(AX)
+	ADDQ    $0x80, AX
+	ADDQ    $0x80, CX
+	ADDQ    $0x80, DX
+	SUBQ    $0x20, BX
+	JMP     turn
+
+vector:
+	CMPQ    BX, $0x08
+	JL      rest
+	VMOVUPS (CX), Y1
+	VMOVUPS (DX), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     vector
+
+rest:
+	TESTQ      BX, BX
+	JE         done
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    32(SI)(BX*4), Y1
+	VMASKMOVPS (CX), Y1, Y2
+	VMASKMOVPS (DX), Y1, Y3
+	VMULPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addGainGradientAVX2(dgain *float32, dy *float32, x *float32, n int, rstd float32)
+// Requires: AVX, FMA3
+TEXT ·addGainGradientAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dgain+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS rstd+32(FP), Y0
+
+turn:
+	CMPQ        BX, $0x10
+	JL          vector
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (CX), Y2
+	VMOVUPS     (DX), Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y3, Y1
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     32(AX), Y1
+	VMOVUPS     32(CX), Y2
+	VMOVUPS     32(DX), Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y3, Y1
+	VMOVUPS     Y1, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, BX
+	JMP         turn
+
+vector:
+	CMPQ        BX, $0x08
+	JL          rest
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (CX), Y2
+	VMOVUPS     (DX), Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD231PS Y2, Y3, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, BX
+	JMP         vector
+
+rest:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     32(SI)(BX*4), Y1
+	VMASKMOVPS  (AX), Y1, Y2
+	VMASKMOVPS  (CX), Y1, Y3
+	VMASKMOVPS  (DX), Y1, Y4
+	VMULPS      Y0, Y4, Y4
+	VFMADD231PS Y3, Y4, Y2
+	VMASKMOVPS  Y2, Y1, (AX)
+
+done:
+	VZEROUPPER
+	RET

@@ -56,3 +56,19 @@ func normalizeParamsGeneric(dgamma, dbeta, dy, xhat []float32) {
 		dbeta[i] += d
 	}
 }
+
+// scaleByGainGeneric is y = gain∘(x·rstd), rounded after each product.
+func scaleByGainGeneric(y, x, gain []float32, rstd float32) {
+	x, gain = x[:len(y)], gain[:len(y)]
+	for i := range y {
+		y[i] = gain[i] * float32(x[i]*rstd)
+	}
+}
+
+// addGainGradientGeneric is dgain += dy∘(x·rstd).
+func addGainGradientGeneric(dgain, dy, x []float32, rstd float32) {
+	dgain, x = dgain[:len(dy)], x[:len(dy)]
+	for i, d := range dy {
+		dgain[i] += float32(d * float32(x[i]*rstd))
+	}
+}

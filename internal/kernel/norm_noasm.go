@@ -21,3 +21,11 @@ func normalizeBackward(dx, dy, xhat, gamma []float32, rstd, meanG, meanGX float3
 func normalizeParams(dgamma, dbeta, dy, xhat []float32) {
 	normalizeParamsGeneric(dgamma, dbeta, dy, xhat)
 }
+
+func scaleByGain(y, x, gain []float32, rstd float32) {
+	scaleByGainGeneric(y, x, gain, rstd)
+}
+
+func addGainGradient(dgain, dy, x []float32, rstd float32) {
+	addGainGradientGeneric(dgain, dy, x, rstd)
+}

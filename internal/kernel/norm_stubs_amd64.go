@@ -38,3 +38,13 @@ func normalizeBackwardAVX2(dx *float32, dy *float32, xhat *float32, gamma *float
 //
 //go:noescape
 func normalizeParamsAVX2(dgamma *float32, dbeta *float32, dy *float32, xhat *float32, n int)
+
+// scaleByGainAVX2 is y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.
+//
+//go:noescape
+func scaleByGainAVX2(y *float32, x *float32, gain *float32, n int, rstd float32)
+
+// addGainGradientAVX2 is dgain[i] += dy[i]·(x[i]·rstd) for n elements.
+//
+//go:noescape
+func addGainGradientAVX2(dgain *float32, dy *float32, x *float32, n int, rstd float32)

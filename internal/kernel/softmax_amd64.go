@@ -6,7 +6,7 @@ import "unsafe"
 
 //go:generate go -C asm run ./vector -family softmax -out ../softmax_amd64.s -stubs ../softmax_stubs_amd64.go -pkg kernel
 
-// The first two functions are given at most maxCall elements.
+// All but softmaxBackward are given at most maxCall elements.
 
 func maxScaled(x []float32, scale float32) float32 {
 	if !hasAVX2 {
@@ -20,6 +20,20 @@ func expSum(x []float32, scale, top float32) float32 {
 		return expSumGeneric(x, scale, top)
 	}
 	return expSumAVX2(unsafe.SliceData(x), len(x), scale, top)
+}
+
+func expShift(x []float32, top float32) float64 {
+	if !hasAVX2 {
+		return expShiftGeneric(x, top)
+	}
+	return expShiftAVX2(unsafe.SliceData(x), len(x), top)
+}
+
+func expShiftedSum(x []float32, top float32) float64 {
+	if !hasAVX2 {
+		return expShiftedSumGeneric(x, top)
+	}
+	return expShiftedSumAVX2(unsafe.SliceData(x), len(x), top)
 }
 
 func softmaxBackward(dx, dp, p []float32, scale, dot float32) {

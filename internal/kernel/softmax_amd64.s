@@ -339,6 +339,278 @@ DATA exp0<>+24(SB)/4, $0x3f800000
 DATA exp0<>+28(SB)/4, $0x3f800000
 GLOBL exp0<>(SB), RODATA|NOPTR, $32
 
+// func expShiftedSumAVX2(x *float32, n int, top float32) float64
+// Requires: AVX, AVX2, FMA3
+TEXT ·expShiftedSumAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS top+16(FP), Y0
+	VMOVUPS      softmaxLow<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+
+turn:
+	CMPQ         CX, $0x10
+	JL           vector
+	VMOVUPS      (AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VMOVUPS      32(AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JMP          turn
+
+vector:
+	CMPQ         CX, $0x08
+	JL           rest
+	VMOVUPS      (AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JMP          vector
+
+rest:
+	TESTQ        CX, CX
+	JE           done
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         CX
+	VMOVDQU      32(DX)(CX*4), Y6
+	VMASKMOVPS   (AX), Y6, Y7
+	VSUBPS       Y0, Y7, Y7
+	VMAXPS       Y7, Y1, Y7
+	VMOVUPS      roundBiased<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y7, Y0
+	VSUBPS       roundBiased<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y7
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y7
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y7, Y1
+	VFMADD213PS  exp4<>+0(SB), Y7, Y1
+	VFMADD213PS  exp3<>+0(SB), Y7, Y1
+	VFMADD213PS  exp2<>+0(SB), Y7, Y1
+	VFMADD213PS  exp1<>+0(SB), Y7, Y1
+	VFMADD213PS  exp0<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y1, Y1
+	VANDPS       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y1, Y2, Y2
+	VADDPD       Y0, Y3, Y3
+
+done:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPD       X0, X2, X2
+	VUNPCKHPD    X2, X2, X0
+	VADDSD       X0, X2, X2
+	VMOVSD       X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func expShiftAVX2(x *float32, n int, top float32) float64
+// Requires: AVX, AVX2, FMA3
+TEXT ·expShiftAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS top+16(FP), Y0
+	VMOVUPS      softmaxLow<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+
+turn:
+	CMPQ         CX, $0x10
+	JL           vector
+	VMOVUPS      (AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      32(AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	VMOVUPS      Y8, 32(AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JMP          turn
+
+vector:
+	CMPQ         CX, $0x08
+	JL           rest
+	VMOVUPS      (AX), Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMOVUPS      roundBiased<>+0(SB), Y7
+	VFMADD231PS  log2e<>+0(SB), Y6, Y7
+	VSUBPS       roundBiased<>+0(SB), Y7, Y8
+	VFNMADD231PS ln2High<>+0(SB), Y8, Y6
+	VFNMADD231PS ln2Low<>+0(SB), Y8, Y6
+	VMOVUPS      exp6<>+0(SB), Y8
+	VFMADD213PS  exp5<>+0(SB), Y6, Y8
+	VFMADD213PS  exp4<>+0(SB), Y6, Y8
+	VFMADD213PS  exp3<>+0(SB), Y6, Y8
+	VFMADD213PS  exp2<>+0(SB), Y6, Y8
+	VFMADD213PS  exp1<>+0(SB), Y6, Y8
+	VFMADD213PS  exp0<>+0(SB), Y6, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VMOVUPS      Y8, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JMP          vector
+
+rest:
+	TESTQ        CX, CX
+	JE           done
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         CX
+	VMOVDQU      32(DX)(CX*4), Y6
+	VMASKMOVPS   (AX), Y6, Y7
+	VSUBPS       Y0, Y7, Y7
+	VMAXPS       Y7, Y1, Y7
+	VMOVUPS      roundBiased<>+0(SB), Y0
+	VFMADD231PS  log2e<>+0(SB), Y7, Y0
+	VSUBPS       roundBiased<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2High<>+0(SB), Y1, Y7
+	VFNMADD231PS ln2Low<>+0(SB), Y1, Y7
+	VMOVUPS      exp6<>+0(SB), Y1
+	VFMADD213PS  exp5<>+0(SB), Y7, Y1
+	VFMADD213PS  exp4<>+0(SB), Y7, Y1
+	VFMADD213PS  exp3<>+0(SB), Y7, Y1
+	VFMADD213PS  exp2<>+0(SB), Y7, Y1
+	VFMADD213PS  exp1<>+0(SB), Y7, Y1
+	VFMADD213PS  exp0<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y1, Y1
+	VANDPS       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VCVTPS2PD    X1, Y7
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y0, Y3, Y3
+	VMASKMOVPS   Y1, Y6, (AX)
+
+done:
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPD       X0, X2, X2
+	VUNPCKHPD    X2, X2, X0
+	VADDSD       X0, X2, X2
+	VMOVSD       X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func softmaxBackwardAVX2(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)
 // Requires: AVX
 TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-40

@@ -38,3 +38,33 @@ func softmaxBackwardGeneric(dx, dp, p []float32, scale, dot float32) {
 		dx[i] = scale * p[i] * (dp[i] - dot)
 	}
 }
+
+// expShiftGeneric replaces x[i] by e^(x[i] - top), 0 where that is below the normal range, and returns the sum. No exponent may be
+// above 80.
+func expShiftGeneric(x []float32, top float32) (total float64) {
+	for i, v := range x {
+		e := expBelow(v - top)
+		x[i] = e
+		total += float64(e)
+	}
+	return total
+}
+
+// expShiftedSumGeneric is the sum of expShiftGeneric alone.
+func expShiftedSumGeneric(x []float32, top float32) (total float64) {
+	for _, v := range x {
+		total += float64(expBelow(v - top))
+	}
+	return total
+}
+
+// expBelow is e^x, 0 where that is below the normal range. x may not be above 80.
+func expBelow(x float32) float32 {
+	switch {
+	case x < expCut:
+		return 0
+	case x != x:
+		return x
+	}
+	return float32(expSmall(float64(x)))
+}

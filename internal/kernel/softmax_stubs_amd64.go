@@ -14,6 +14,16 @@ func maxScaledAVX2(x *float32, n int, scale float32) float32
 //go:noescape
 func expSumAVX2(x *float32, n int, scale float32, top float32) float32
 
+// expShiftedSumAVX2 returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. What is below the normal range counts as 0.
+//
+//go:noescape
+func expShiftedSumAVX2(x *float32, n int, top float32) float64
+
+// expShiftAVX2 is x[i] = e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.
+//
+//go:noescape
+func expShiftAVX2(x *float32, n int, top float32) float64
+
 // softmaxBackwardAVX2 is dx[i] = scale·p[i]·(dp[i] - dot) for n elements.
 //
 //go:noescape

@@ -63,6 +63,14 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 			rstd := LayerNorm(x[3], x[4], x[0], x[1], x[2], 1e-5)
 			LayerNormBackward(x[3], x[0], x[4], x[1], rstd)
 			LayerNormParams(x[3], x[4], x[0], x[1])
+			rstd = RMSNorm(x[3], x[0], x[1], 1e-5)
+			RMSNormBackward(x[3], x[0], x[4], x[1], rstd)
+			RMSNormParams(x[3], x[4], x[0], rstd)
+			Rotate(x[3], x[0], x[1][:n/2], x[2][:n/2], n%3 == 0)
+			if n > 0 {
+				CrossEntropyRow(x[3], n/3, atEnd)
+				CrossEntropyRow(x[3], n/3, !atEnd)
+			}
 			Dropout(x[4], x[0], Key{}, Site{}, 4*n, 0.5)
 			DropoutAdd(x[4], x[0], Key{}, Site{}, 4*n, 0.5)
 			Scale(x[4], x[4], 0)

@@ -57,12 +57,22 @@ func slicewiseFunctions() []slicewise {
 		map2("TanhBackward", TanhBackward), map2("TanhBackward go", tanhBackwardGeneric),
 		map1("ReLU", ReLU), map1("ReLU go", reluGeneric),
 		map2("ReLUBackward", ReLUBackward), map2("ReLUBackward go", reluBackwardGeneric),
+		map1("SiLU", SiLU), map1("SiLU go", siluGeneric),
+		map2("SiLUBackward", SiLUBackward), map2("SiLUBackward go", siluBackwardGeneric),
+		map2("SwiGLU", SwiGLU), map2("SwiGLU go", swigluGeneric),
 		map2("softmaxBackward", func(dx, dp, p []float32) { softmaxBackward(dx, dp, p, s, 0.3) }),
 		map2("softmaxBackward go", func(dx, dp, p []float32) { softmaxBackwardGeneric(dx, dp, p, s, 0.3) }),
 		{"normalize", 3, func(dst []float32, in [][]float32) { normalize(dst, nil, in[0], in[1], in[2], 0.2, s) }},
 		{"normalize go", 3, func(dst []float32, in [][]float32) { normalizeGeneric(dst, nil, in[0], in[1], in[2], 0.2, s) }},
 		map1("normalize xhat", func(dst, x []float32) { normalize(nil, dst, x, nil, nil, 0.2, s) }),
+		map2("scaleByGain", func(y, x, gain []float32) { scaleByGain(y, x, gain, s) }),
+		map2("scaleByGain go", func(y, x, gain []float32) { scaleByGainGeneric(y, x, gain, s) }),
 		{"normalizeBackward", 3, func(dst []float32, in [][]float32) { normalizeBackward(dst, in[0], in[1], in[2], s, 0.1, 0.2) }},
+	}
+	for name, f := range versions(SwiGLUBackward, swigluBackwardGeneric) {
+		list = append(list,
+			slicewise{"SwiGLUBackward gate " + name, 3, func(dst []float32, in [][]float32) { f(dst, make([]float32, len(dst)), in[0], in[1], in[2]) }},
+			slicewise{"SwiGLUBackward up " + name, 3, func(dst []float32, in [][]float32) { f(make([]float32, len(dst)), dst, in[0], in[1], in[2]) }})
 	}
 	return list
 }
@@ -306,6 +316,18 @@ func TestLengthsMustMatch(t *testing.T) {
 		"LayerNorm":        func() { LayerNorm(x, nil, x, x, y, 1) },
 		"LayerNorm xhat":   func() { LayerNorm(nil, y, x, nil, nil, 1) },
 		"LayerNormParams":  func() { LayerNormParams(x, y, x, x) },
+		"RMSNorm":          func() { RMSNorm(x, x, y, 1) },
+		"RMSNormBackward":  func() { RMSNormBackward(x, x, x, y, 1) },
+		"RMSNormParams":    func() { RMSNormParams(x, y, x, 1) },
+		"SiLU":             func() { SiLU(x, y) },
+		"SiLUBackward":     func() { SiLUBackward(x, y, x) },
+		"SwiGLU":           func() { SwiGLU(x, x, y) },
+		"SwiGLUBackward":   func() { SwiGLUBackward(x, x, x, x, y) },
+		"Rotate":           func() { Rotate(x, y, x[:1], x[:1], false) },
+		"Rotate angles":    func() { Rotate(x, x, x[:2], x[:2], false) },
+		"Rotate sines":     func() { Rotate(y, y, x[:2], x[:1], false) },
+		"CrossEntropyRow":  func() { CrossEntropyRow(x, 3, true) },
+		"CrossEntropyRow0": func() { CrossEntropyRow(x, -1, false) },
 		"Dropout":          func() { Dropout(x, y, Key{}, Site{}, 0, 0.5) },
 		"Dropout p":        func() { Dropout(x, x, Key{}, Site{}, 0, 1) },
 		"Dropout NaN":      func() { Dropout(x, x, Key{}, Site{}, 0, float32(math.NaN())) },

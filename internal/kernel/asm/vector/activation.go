@@ -119,30 +119,34 @@ func activation() {
 	writeGELUTanh()
 	writeTanh()
 	writeReLU()
+	writeSiLU()
 }
 
 func writeExp() {
 	var low, high VecVirtual
 	unary("expAVX2", "e^x[i]", func([]VecVirtual) {
 		low, high = register(float("expLow", -104)), register(float("expHigh", 89))
-	}, func(x VecVirtual) VecVirtual {
-		keepNaNMin(x, high)
-		keepNaNMax(x, low)
-		power, _ := reduceExp(x, 0)
-		e := expReduced(x)
-		// 2^n as a product of two powers, which both are normal numbers: the last multiplication over- or underflows.
-		half, bias := YMM(), dwords("bias", 127)
-		VPSUBD(float("round", roundMagic), power, power)
-		VPSRAD(Imm(1), power, half)
-		VPSUBD(half, power, power)
-		VPADDD(bias, half, half)
-		VPADDD(bias, power, power)
-		VPSLLD(Imm(23), half, half)
-		VPSLLD(Imm(23), power, power)
-		VMULPS(half, e, e)
-		VMULPS(power, e, e)
-		return e
-	})
+	}, func(x VecVirtual) VecVirtual { return expAll(x, low, high) })
+}
+
+// expAll returns e^x with the whole range of float32, subnormal results and infinity included. low and high hold expLow and expHigh.
+func expAll(x, low, high VecVirtual) VecVirtual {
+	keepNaNMin(x, high)
+	keepNaNMax(x, low)
+	power, _ := reduceExp(x, 0)
+	e := expReduced(x)
+	// 2^n as a product of two powers, which both are normal numbers: the last multiplication over- or underflows.
+	half, bias := YMM(), dwords("bias", 127)
+	VPSUBD(float("round", roundMagic), power, power)
+	VPSRAD(Imm(1), power, half)
+	VPSUBD(half, power, power)
+	VPADDD(bias, half, half)
+	VPADDD(bias, power, power)
+	VPSLLD(Imm(23), half, half)
+	VPSLLD(Imm(23), power, power)
+	VMULPS(half, e, e)
+	VMULPS(power, e, e)
+	return e
 }
 
 func writeErf() {

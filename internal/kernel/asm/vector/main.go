@@ -13,13 +13,14 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, dropout, adamw or widen")
+	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, rotary, dropout, adamw or widen")
 	flag.Parse()
 	write, ok := map[string]func(){
 		"vector":     vector,
 		"activation": activation,
 		"norm":       norm,
 		"softmax":    softmax,
+		"rotary":     rotary,
 		"dropout":    dropout,
 		"adamw":      adamW,
 		"widen":      widen,

@@ -10,6 +10,7 @@ func norm() {
 	writeNormalize()
 	writeNormSums()
 	writeNormBackward()
+	writeRMSNorm()
 }
 
 func writeNormalize() {
@@ -109,6 +110,30 @@ func writeNormBackward() {
 			VFMADD231PS(x[2], x[3], x[0])
 			VADDPS(x[2], x[1], x[1])
 			return vecs{x[0], x[1]}
+		},
+	}.write()
+}
+
+// writeRMSNorm writes what RMSNorm does not share with LayerNorm.
+func writeRMSNorm() {
+	var rstd VecVirtual
+	keep := func(scalars []VecVirtual) { rstd = scalars[0] }
+	routine{
+		name: "scaleByGainAVX2", doc: "is y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.",
+		streams: []stream{out("y"), in("x"), in("gain")}, scalars: []string{"rstd"}, unroll: 4, prepare: keep,
+		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
+			VMULPS(rstd, x[0], x[0])
+			VMULPS(x[1], x[0], x[0])
+			return vecs{x[0]}
+		},
+	}.write()
+	routine{
+		name: "addGainGradientAVX2", doc: "is dgain[i] += dy[i]·(x[i]·rstd) for n elements.",
+		streams: []stream{inout("dgain"), in("dy"), in("x")}, scalars: []string{"rstd"}, unroll: 2, prepare: keep,
+		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
+			VMULPS(rstd, x[2], x[2])
+			VFMADD231PS(x[1], x[2], x[0])
+			return vecs{x[0]}
 		},
 	}.write()
 }

@@ -55,6 +55,8 @@ func softmax() {
 		},
 	}.write()
 
+	writeExpSums()
+
 	var dot VecVirtual
 	routine{
 		name: "softmaxBackwardAVX2", doc: "is dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
@@ -67,4 +69,41 @@ func softmax() {
 			return vecs{x[0]}
 		},
 	}.write()
+}
+
+// writeExpSums writes the sums of exponentials that losses need: in float64, so that a confident row's small rest is not lost.
+func writeExpSums() {
+	for _, v := range []struct {
+		name, doc string
+		x         stream
+	}{
+		{"expShiftedSumAVX2", "returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. What is below the normal range counts as 0.", in("x")},
+		{"expShiftAVX2", "is x[i] = e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.", inout("x")},
+	} {
+		var top, low VecVirtual
+		var sums []VecVirtual
+		routine{
+			name: v.name, doc: v.doc,
+			streams: []stream{v.x}, scalars: []string{"top"}, results: "float64", unroll: 2,
+			prepare: func(scalars []VecVirtual) {
+				top, low, sums = scalars[0], register(float("softmaxLow", -88)), zeros(4)
+			},
+			body: func(k int, x []VecVirtual, mask Op) []VecVirtual {
+				VSUBPS(top, x[0], x[0])
+				keepNaNMax(x[0], low)
+				e := expNormal(x[0], nil)
+				if mask != nil {
+					VANDPS(mask, e, e)
+				}
+				high, lower, upper := XMM(), YMM(), YMM()
+				VEXTRACTF128(Imm(1), e, high)
+				VCVTPS2PD(e.AsX(), lower)
+				VCVTPS2PD(high, upper)
+				VADDPD(lower, sums[2*k], sums[2*k])
+				VADDPD(upper, sums[2*k+1], sums[2*k+1])
+				return vecs{e}
+			},
+			finish: func() { returnFloat64(sums) },
+		}.write()
+	}
 }

@@ -94,15 +94,7 @@ func reductions() {
 			VFMADD231PD(upper, upper, sums[2*k+1])
 			return nil
 		},
-		finish: func() {
-			total := fold(sums, func(a, b, dst Op) { VADDPD(a, b, dst) })
-			low, high := total.AsX(), XMM()
-			VEXTRACTF128(Imm(1), total, high)
-			VADDPD(high, low, low)
-			VUNPCKHPD(low, low, high)
-			VADDSD(high, low, low)
-			VMOVSD(low, address(ReturnIndex(0)))
-		},
+		finish: func() { returnFloat64(sums) },
 	}.write()
 
 	routine{
@@ -121,4 +113,15 @@ func reductions() {
 			Store(bits, ReturnIndex(0))
 		},
 	}.write()
+}
+
+// returnFloat64 adds the four float64 lanes of some vectors and returns the sum.
+func returnFloat64(sums []VecVirtual) {
+	total := fold(sums, func(a, b, dst Op) { VADDPD(a, b, dst) })
+	low, high := total.AsX(), XMM()
+	VEXTRACTF128(Imm(1), total, high)
+	VADDPD(high, low, low)
+	VUNPCKHPD(low, low, high)
+	VADDSD(high, low, low)
+	VMOVSD(low, address(ReturnIndex(0)))
 }

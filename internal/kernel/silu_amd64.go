@@ -1,0 +1,53 @@
+//go:build !purego
+
+package kernel
+
+// The assembly is in activation_amd64.s, with what it shares.
+
+func silu(dst, x []float32) {
+	if !hasAVX2 {
+		siluGeneric(dst, x)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		siluAVX2(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func siluBackward(dx, dy, x []float32) {
+	if !hasAVX2 {
+		siluBackwardGeneric(dx, dy, x)
+		return
+	}
+	for len(dx) > 0 {
+		n := min(len(dx), maxCall)
+		siluBackwardAVX2(&dx[0], &dy[0], &x[0], n)
+		dx, dy, x = dx[n:], dy[n:], x[n:]
+	}
+}
+
+func swiglu(dst, gate, up []float32) {
+	if !hasAVX2 {
+		swigluGeneric(dst, gate, up)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		swigluAVX2(&dst[0], &gate[0], &up[0], n)
+		dst, gate, up = dst[n:], gate[n:], up[n:]
+	}
+}
+
+func swigluBackward(dgate, dup, dy, gate, up []float32) {
+	if !hasAVX2 {
+		swigluBackwardGeneric(dgate, dup, dy, gate, up)
+		return
+	}
+	for len(dgate) > 0 {
+		n := min(len(dgate), maxCall)
+		swigluBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], n)
+		dgate, dup, dy, gate, up = dgate[n:], dup[n:], dy[n:], gate[n:], up[n:]
+	}
+}
