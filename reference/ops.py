@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Writes testdata/ops.safetensors: what PyTorch computes, forward and backward, for single operators.
 
-usage: python reference/ops.py
+usage: python reference/ops.py [--keep]
+
+With --keep, tensors that the file has already stay as they are, if the new values are near: another processor computes other last bits,
+and cases can be added without changing the rest.
 
 Tensors are named <op>.<case>.<part>. `dy` is the gradient that comes in from above; `dx`, `dw`, ... are what
 backward() makes of it. Losses are sums over the targets, so their incoming gradient is 1. Everything is float32
 but ids, labels and row offsets, which are int64. Scalars have shape [1].
 """
 import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 SEED = 20261123
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "ops.safetensors"
@@ -170,6 +174,56 @@ def attention(case, heads, kv_heads, dim, lengths, causal=False, key_lengths=Non
         heads=heads, kv_heads=kv_heads, causal=float(causal))
 
 
+def rmsnorm(case, n, width, eps, std=1.0):
+    """y = gain·(x·rsqrt(mean(x²) + eps)), in the order of roundings of transformers' LlamaRMSNorm."""
+    x = normal(n, width, std=std).requires_grad_()
+    gain = normal(width, std=0.3, mean=1.0).requires_grad_()
+    y = gain * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps))
+    dy = normal(n, width)
+    dx, dgain = backward(y, dy, x, gain)
+    put("rmsnorm", case, x=x, gain=gain, eps=eps, y=y, dy=dy, dx=dx, dgain=dgain)
+
+
+def swiglu(case, n, width, std=1.5):
+    """y = silu(gate)·up."""
+    gate, up = normal(n, width, std=std).requires_grad_(), normal(n, width).requires_grad_()
+    y = F.silu(gate) * up
+    dy = normal(n, width)
+    dgate, dup = backward(y, dy, gate, up)
+    put("swiglu", case, gate=gate, up=up, y=y, dy=dy, dgate=dgate, dup=dup)
+
+
+def rotary(case, positions, heads, dim, rotated, theta):
+    """Rotary positions as transformers' apply_rotary_pos_emb has them, with cos and sin of the first half only, since it repeats them.
+    Rows are tokens, head h is columns h·dim up to (h+1)·dim, of which the first `rotated` turn."""
+    positions = torch.tensor(positions)
+    inverse = 1.0 / (theta ** (torch.arange(0, rotated, 2, dtype=torch.int64).float() / rotated))
+    angles = positions[:, None].float() * inverse[None, :]
+    cos, sin = angles.cos(), angles.sin()
+    x = normal(len(positions), heads * dim).requires_grad_()
+    turn, rest = x.view(-1, heads, dim).split([rotated, dim - rotated], -1)
+    c, s = (torch.cat([t, t], -1)[:, None, :] for t in (cos, sin))
+    half = torch.cat([-turn[..., rotated // 2:], turn[..., :rotated // 2]], -1)
+    y = torch.cat([turn * c + half * s, rest], -1).reshape(x.shape)
+    dy = normal(*y.shape)
+    put("rotary", case, x=x, positions=positions, cos=cos, sin=sin, heads=heads, theta=float(theta), y=y, dy=dy, dx=backward(y, dy, x)[0])
+
+
+def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=()):
+    """The loss of a language model's head: logits = x·wᵀ, sum = F.cross_entropy(reduction="sum"). correct is the number of rows whose
+    label is the first of the largest logits, targets that of the labels that are not -100."""
+    x, w = normal(n, width, std=std).requires_grad_(), normal(classes, width, std=1 / width**0.5).requires_grad_()
+    logits = F.linear(x, w)
+    labels = torch.randint(0, classes, (n,), generator=gen)
+    labels[::3] = logits.detach().argmax(-1)[::3]
+    labels[list(ignore)] = -100
+    total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=-100)
+    correct, targets = (logits.argmax(-1) == labels).sum().float(), (labels >= 0).sum().float()
+    dx, dw = torch.autograd.grad(total, (x, w))
+    put("linear_cross_entropy", case, x=x, w=w, labels=labels, sum=total, rows=F.cross_entropy(logits, labels, reduction="none", ignore_index=-100),
+        correct=correct, targets=targets, dx=dx, dw=dw)
+
+
 linear("tiny", 1, 1, 1)
 linear("small", 5, 7, 3)
 linear("wide", 17, 33, 20)
@@ -209,7 +263,24 @@ attention("causal", 3, 3, 8, [5, 1, 9], causal=True)
 attention("grouped", 6, 2, 8, [5, 1, 9])
 attention("grouped_causal", 4, 1, 8, [6, 3], causal=True)
 attention("cross", 2, 2, 8, [4, 1, 6], key_lengths=[7, 3, 2])
+rmsnorm("eps5", 7, 24, 1e-5)
+rmsnorm("eps6", 5, 17, 1e-6)
+rmsnorm("smallvar", 4, 16, 1e-5, std=3e-3)
+activation("silu", F.silu)
+swiglu("small", 5, 19)
+swiglu("wide", 3, 48, std=6.0)
+rotary("whole", [0, 1, 2, 0, 1, 40], 2, 8, 8, 10000.0)
+rotary("partial", [3, 0, 7], 3, 10, 6, 10000.0)
+rotary("far", [0, 2047, 8191], 1, 64, 64, 500000.0)
+linear_cross_entropy("plain", 7, 12, 33)
+linear_cross_entropy("ignore", 9, 8, 50, ignore=(0, 4, 8))
+linear_cross_entropy("sharp", 6, 16, 70, std=9.0)
+linear_cross_entropy("none", 3, 4, 5, ignore=(0, 1, 2))
 
+if "--keep" in sys.argv[1:]:
+    for name, old in load_file(OUT).items():
+        torch.testing.assert_close(tensors[name], old, rtol=1e-5, atol=1e-5, msg=lambda m: f"{name}: {m}")
+        tensors[name] = old
 OUT.parent.mkdir(exist_ok=True)
 # One metadata entry: safetensors writes several in random order, and the file should come out the same each time.
 save_file(tensors, OUT, metadata={"source": f"reference/ops.py, torch {torch.__version__.split('+')[0]}, seed {SEED}"})
