@@ -1,0 +1,59 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// parseConfig reads the special tokens and the chat template of tokenizer_config.json.
+func parseConfig(content []byte) (tokens map[string]string, source string, found bool, err error) {
+	var c map[string]json.RawMessage
+	if err := json.Unmarshal(content, &c); err != nil {
+		return nil, "", false, err
+	}
+	tokens = map[string]string{}
+	for key, v := range c {
+		if !strings.HasSuffix(key, "_token") {
+			continue
+		}
+		var text string
+		var added struct {
+			Content *string `json:"content"`
+		}
+		if json.Unmarshal(v, &text) == nil && v[0] == '"' { // add_bos_token is a bool, an unused token null
+			tokens[key] = text
+		} else if json.Unmarshal(v, &added) == nil && added.Content != nil {
+			tokens[key] = *added.Content
+		}
+	}
+	v, ok := c["chat_template"]
+	if !ok || string(v) == "null" {
+		return tokens, "", false, nil
+	}
+	if v[0] == '"' {
+		err = json.Unmarshal(v, &source)
+		return tokens, source, true, err
+	}
+	source, err = defaultTemplate(v)
+	return tokens, source, err == nil, err
+}
+
+// defaultTemplate reads a list of named templates.
+func defaultTemplate(v json.RawMessage) (string, error) {
+	var list []struct {
+		Name     string  `json:"name"`
+		Template *string `json:"template"`
+	}
+	if err := json.Unmarshal(v, &list); err != nil {
+		return "", fmt.Errorf("chat_template is neither a text nor a list of {\"name\": …, \"template\": …}")
+	}
+	var names []string
+	for _, e := range list {
+		if e.Name == "default" && e.Template != nil {
+			return *e.Template, nil
+		}
+		names = append(names, fmt.Sprintf("%q", e.Name))
+	}
+	return "", fmt.Errorf("chat_template has no template \"default\"; there is %s", strings.Join(names, ", "))
+}

@@ -1,0 +1,186 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Segment is a part of the text of a chat.
+type Segment struct {
+	Text    string
+	Trained bool // the assistant's: what is learned
+}
+
+// ErrSegments is wrapped by errors about templates that do not let the assistant's
+// turns be told from the rest.
+var ErrSegments = errors.New("cannot tell which part of the chat is the assistant's")
+
+// Segments cuts the text that [Template.Render] gives for a chat into the parts of the
+// assistant, which are learned, and the rest. The first given messages are a prompt, of
+// which nothing is learned.
+//
+// With {% generation %} blocks in the template, those are the assistant's parts.
+// Without, a turn begins where the text of the messages before it ends when a
+// generation prompt is added, and ends where the text of the messages up to it ends, so
+// that it has the tokens that end a turn; white space behind these is not learned. That
+// needs each of these texts to be a prefix of the whole. Of a template that writes more
+// into the last turn than into earlier ones, it is enough if these are the content and
+// what follows the content in the last one. Everything else is an error, which wraps
+// [ErrSegments].
+func (t *Template) Segments(messages []data.Message, given int, o Options) ([]Segment, error) {
+	o.AddGenerationPrompt = false
+	whole, err := t.Render(messages, o)
+	if err != nil {
+		return nil, err
+	}
+	if t.generation {
+		return t.marked(whole, messages, given, o)
+	}
+	var list []Segment
+	at := 0
+	for i := given; i < len(messages); i++ {
+		if messages[i].Role != "assistant" {
+			continue
+		}
+		from, err := t.prefix(whole, messages, i, o, true)
+		if err != nil {
+			return nil, err
+		}
+		to, err := t.end(whole, from, messages[:i+1], o)
+		if err != nil {
+			return nil, err
+		}
+		if from < at || to < from {
+			return nil, t.unclear("the turn of message %d would begin before the one before it ends", i+1)
+		}
+		turn := ending(whole[from:to], messages[i].Content)
+		list = add(list, whole[at:from], false)
+		list = add(list, turn, true)
+		at = from + len(turn)
+	}
+	return add(list, whole[at:], false), nil
+}
+
+// add appends a segment, joined to the last one if that is of the same kind.
+func add(list []Segment, text string, trained bool) []Segment {
+	if n := len(list); n > 0 && list[n-1].Trained == trained {
+		list[n-1].Text += text
+		return list
+	}
+	if text == "" {
+		return list
+	}
+	return append(list, Segment{text, trained})
+}
+
+// ending cuts the white space off that follows the tokens that end a turn. Without such
+// tokens, white space is the end.
+func ending(turn, content string) string {
+	cut := strings.TrimSpace(turn)
+	cut = turn[:strings.Index(turn, cut)+len(cut)]
+	if strings.HasSuffix(cut, strings.TrimSpace(content)) {
+		return turn
+	}
+	return cut
+}
+
+// prefix returns the length of the text of the first n messages, which must be how the
+// whole begins.
+func (t *Template) prefix(whole string, messages []data.Message, n int, o Options, prompt bool) (int, error) {
+	o.AddGenerationPrompt = prompt
+	text, err := t.Render(messages[:n], o)
+	if err != nil {
+		return 0, t.unclear("the text of the first %d messages alone: %w", n, err)
+	}
+	if !strings.HasPrefix(whole, text) {
+		what := ""
+		if prompt {
+			what = " and a generation prompt"
+		}
+		return 0, t.unclear("the text of the first %d messages%s is not how the text of all begins", n, what)
+	}
+	return len(text), nil
+}
+
+// end returns where the turn of the last message, which begins at from, ends.
+func (t *Template) end(whole string, from int, messages []data.Message, o Options) (int, error) {
+	to, err := t.prefix(whole, messages, len(messages), o, false)
+	if err == nil {
+		return to, nil
+	}
+	alone, failed := t.Render(messages, o)
+	if failed != nil {
+		return 0, err
+	}
+	given := messages[len(messages)-1].Content
+	for _, content := range []string{given, strings.TrimSpace(given)} {
+		i := strings.LastIndex(alone, content)
+		if i < 0 {
+			continue
+		}
+		if turn := alone[i:]; strings.TrimSpace(turn[len(content):]) != "" && strings.HasPrefix(whole[from:], turn) {
+			return from + len(turn), nil
+		}
+	}
+	return 0, err
+}
+
+func (t *Template) unclear(format string, args ...any) error {
+	return fmt.Errorf("chat: %s: %w: %w (learn the whole text with --train-on-prompt, or mark the assistant's part of the template with {%% generation %%} … {%% endgeneration %%})",
+		t.name, ErrSegments, fmt.Errorf(format, args...))
+}
+
+// marked cuts at the marks of generation blocks.
+func (t *Template) marked(whole string, messages []data.Message, given int, o Options) ([]Segment, error) {
+	before := 0
+	if given > 0 {
+		var err error
+		if before, err = t.prefix(whole, messages, given, o, false); err != nil {
+			return nil, err
+		}
+	}
+	m := newMarkers(whole)
+	text, err := t.render(messages, o, m)
+	if err != nil {
+		return nil, err
+	}
+	var list []Segment
+	at := 0
+	for text != "" {
+		plain, rest, found := strings.Cut(text, m.begin)
+		turn := ""
+		if found {
+			if turn, text, found = strings.Cut(rest, m.end); !found {
+				return nil, t.unclear("a generation block does not print its end")
+			}
+		} else {
+			text = ""
+		}
+		list = add(list, plain, false)
+		at += len(plain)
+		hidden := min(max(before-at, 0), len(turn)) // part of the prompt
+		list = add(add(list, turn[:hidden], false), turn[hidden:], true)
+		at += len(turn)
+	}
+	joined := ""
+	for _, s := range list {
+		joined += s.Text
+	}
+	if joined != whole {
+		return nil, t.unclear("its generation blocks change the text")
+	}
+	return list, nil
+}
+
+// newMarkers returns two strings that the text does not have.
+func newMarkers(text string) *markers {
+	for i := 0; ; i++ {
+		m := &markers{fmt.Sprintf("\x01<%d>", i), fmt.Sprintf("\x02<%d>", i)}
+		if !strings.Contains(text, m.begin) && !strings.Contains(text, m.end) {
+			return m
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ardanlabs/jinja"
+
+	"github.com/spalora/spalora/data"
+)
+
+// ErrNoTemplate is wrapped by the error of [Load] for a checkpoint without a chat template.
+var ErrNoTemplate = errors.New("the checkpoint has no chat template")
+
+// Template is the chat template of a checkpoint. It is not changed once loaded and is
+// safe for concurrent use.
+type Template struct {
+	rewritten
+	name     string // of the file, for messages
+	compiled *jinja.Template
+	tokens   map[string]string // bos_token and so on
+}
+
+// Options say how a template is rendered.
+type Options struct {
+	// AddGenerationPrompt ends the text with what begins an assistant's turn.
+	AddGenerationPrompt bool
+	// Tokens are the special tokens that templates may print: bos_token, eos_token,
+	// unk_token, pad_token and so on. They take the place of those that
+	// tokenizer_config.json names; an empty one is as good as none.
+	Tokens map[string]string
+	// Now is what strftime_now tells; zero is the time of the call.
+	Now time.Time
+}
+
+// New compiles a template. The name stands in messages; tokens are the special tokens
+// by their keys in tokenizer_config.json, which [Options] may replace.
+func New(source, name string, tokens map[string]string) (*Template, error) {
+	r, err := rewrite(source)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %s: the chat template: %w", name, err)
+	}
+	t := &Template{rewritten: r, name: name, tokens: maps.Clone(tokens)}
+	err = guard(func() (err error) {
+		t.compiled, err = jinja.Compile(r.source)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("chat: %s: the chat template cannot be used: %w", name, err)
+	}
+	return t, nil
+}
+
+// guard turns a panic of the library into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	return f()
+}
+
+// Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template
+// in tokenizer_config.json (a text, or a list of named ones, of which "default" is
+// taken), and the special tokens. open returns the content of a file, or an error that
+// wraps fs.ErrNotExist. Without a template the error wraps [ErrNoTemplate].
+func Load(open func(name string) ([]byte, error)) (*Template, error) {
+	const config, file = "tokenizer_config.json", "chat_template.jinja"
+	var tokens map[string]string
+	source, found := "", false
+	content, err := open(config)
+	switch {
+	case err == nil:
+		if tokens, source, found, err = parseConfig(content); err != nil {
+			return nil, fmt.Errorf("chat: %s: %w", config, err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	content, err = open(file)
+	switch {
+	case err == nil:
+		return New(string(content), file, tokens)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case !found:
+		return nil, fmt.Errorf("chat: %w (%s, or chat_template in %s)", ErrNoTemplate, file, config)
+	}
+	return New(source, config, tokens)
+}
+
+// Token returns a special token, "bos_token" say, of tokenizer_config.json; "" if it names none.
+func (t *Template) Token(name string) string { return t.tokens[name] }
+
+// Render returns the text of a chat. The error says what the template refuses.
+func (t *Template) Render(messages []data.Message, o Options) (string, error) {
+	return t.render(messages, o, nil)
+}
+
+func (t *Template) render(messages []data.Message, o Options, m *markers) (string, error) {
+	values, input := t.values(messages, o)
+	l := newLimits(input, t.operands)
+	l.markers = m
+	maps.Copy(values, l.functions())
+	var text string
+	err := guard(func() (err error) {
+		text, err = t.compiled.RenderValues(values)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("chat: %s: the chat template refuses the messages: %s", t.name, strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	return text, nil
+}
+
+// values returns what a template finds, as transformers gives it, and the bytes of the
+// messages.
+func (t *Template) values(messages []data.Message, o Options) (map[string]jinja.Value, int) {
+	list := make([]jinja.Value, len(messages))
+	input := 0
+	for i, m := range messages {
+		list[i] = jinja.NewDict()
+		list[i].AsDict().Set("role", jinja.NewString(m.Role))
+		list[i].AsDict().Set("content", jinja.NewString(m.Content))
+		input += len(m.Role) + len(m.Content)
+	}
+	now := o.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	values := map[string]jinja.Value{
+		"messages": jinja.NewList(list), "add_generation_prompt": jinja.NewBool(o.AddGenerationPrompt),
+		"tools": jinja.None(), "documents": jinja.None(),
+		"strftime_now": jinja.NewCallable("strftime_now", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
+			if len(args) != 1 || !args[0].IsString() {
+				return jinja.Undefined(), fmt.Errorf("strftime_now takes a format")
+			}
+			s, err := strftime(now, args[0].AsString())
+			return jinja.NewString(s), err
+		}),
+	}
+	for _, list := range []map[string]string{t.tokens, o.Tokens} {
+		for _, name := range slices.Sorted(maps.Keys(list)) {
+			if list[name] == "" {
+				delete(values, name)
+				continue
+			}
+			values[name] = jinja.NewString(list[name])
+		}
+	}
+	return values, input
+}
