@@ -13,6 +13,7 @@ Pinned by requirements.txt; takes about a minute.
 import sys
 
 import tokenizers
+from tokenizers import Regex
 from tokenizers import normalizers as nz
 from tokenizers import pre_tokenizers as pt
 
@@ -22,6 +23,9 @@ STRIP = nz.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_ac
 MARKS, LOWER = nz.StripAccents(), nz.Lowercase()
 NFD, NFKD, NFC = nz.NFD(), nz.NFKD(), nz.NFC()
 SPLIT, BERT, WORDS = pt.WhitespaceSplit(), pt.BertPreTokenizer(), pt.Whitespace()
+DIGITS = pt.Digits(individual_digits=True)
+REGEX = {"isLetter": r"\p{L}", "isNumber": r"\p{N}", "isDecimal": r"\d", "isWordRE": r"\w", "isSpace": r"\s"}
+REGEX = {flag: pt.Split(Regex(pattern), "removed") for flag, pattern in REGEX.items()}
 
 FLAGS = [
     ("isSpace", "White_Space: separates words, becomes a blank in clean_text"),
@@ -35,6 +39,11 @@ FLAGS = [
     ("hasNFKD", "changed by compatibility decomposition"),
     ("isNonStarter", "canonical combining class above 0"),
     ("isSecond", "second half of a primary composite"),
+    ("isLetter", r"\p{L} of regular expressions in tokenizer.json"),
+    ("isNumber", r"\p{N} there"),
+    ("isDecimal", r"\d there"),
+    ("isWordRE", r"\w there"),
+    ("isNumeric", "a digit for the pre-tokenizer Digits"),
 ]
 BIT = {name: 1 << i for i, (name, _) in enumerate(FLAGS)}
 
@@ -56,6 +65,13 @@ def classify(c):
         f |= BIT["isMark"]
     if len(WORDS.pre_tokenize_str("a" + c + "b")) == 1:
         f |= BIT["isWord"]
+    for flag, split in REGEX.items():
+        if not split.pre_tokenize_str(c):
+            if flag == "isSpace":
+                assert f & BIT[flag], hex(ord(c))  # \s of this engine too
+            f |= BIT[flag]
+    if len(DIGITS.pre_tokenize_str("a" + c + "b")) == 3:
+        f |= BIT["isNumeric"]
     d = NFD.normalize_str(c)
     if d != c:
         f |= BIT["hasNFD"]
@@ -125,7 +141,7 @@ def strides(lower):
     return out
 
 
-def rows(w, items, width=4):
+def rows(w, items, width=5):
     for i in range(0, len(items), width):
         w("\t" + ", ".join(items[i : i + width]) + ",\n")
 

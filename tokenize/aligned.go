@@ -33,6 +33,12 @@ func (a *aligned) add(r rune, pos int32) {
 	}
 }
 
+// copy appends part w of b.
+func (a *aligned) copy(b *aligned, w span) {
+	a.text = append(a.text, b.text[w.from:w.to]...)
+	a.pos = append(a.pos, b.pos[w.from:w.to]...)
+}
+
 // load sets a to s, whose first code point is number first of the source. A byte
 // that is not UTF-8 counts as one code point, U+FFFD. It returns the number of
 // the code point after s.

@@ -1,67 +1,69 @@
 package tokenize
 
-import "strings"
-
-// decoder joins tokens to a text.
-type decoder interface {
-	join(tokens []string) string
-}
-
-// Decode returns the text of ids: with the WordPiece decoder, pieces inside a
-// word joined to it and the blanks before punctuation removed. Ids that have no
-// token are left out, and with skipSpecial the special tokens.
+// Decode returns the text of ids as the decoder of tokenizer.json joins them.
+// Ids that have no token are left out, and with skipSpecial the special tokens.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
-	tokens := make([]string, 0, len(ids))
+	s := t.Stream(skipSpecial)
 	for _, id := range ids {
-		if id < 0 || int(id) >= len(t.spelling) {
-			continue
-		}
-		s := t.spelling[id]
-		if skipSpecial && t.special[s] {
-			continue
-		}
-		tokens = append(tokens, s)
+		s.add(id)
 	}
-	return t.decoder.join(tokens)
+	s.join.end()
+	return string(s.text)
 }
 
-// blanks puts a blank between tokens.
-type blanks struct{}
-
-func (blanks) join(tokens []string) string { return strings.Join(tokens, " ") }
-
-// wordPieceDecoder joins the pieces that bear prefix to the token before.
-type wordPieceDecoder struct {
-	prefix  string
-	cleanup bool
+// Stream decodes tokens one at a time, as they are generated. It is made by
+// Tokenizer.Stream and not safe for concurrent use.
+type Stream struct {
+	tok  *Tokenizer
+	skip bool
+	join joiner
+	text []byte // that has not been returned yet
 }
 
-func (d wordPieceDecoder) join(tokens []string) string {
-	var b strings.Builder
-	for i, s := range tokens {
-		if i > 0 {
-			if tail, ok := strings.CutPrefix(s, d.prefix); ok {
-				s = tail
-			} else {
-				s = " " + s
-			}
-		}
-		if d.cleanup {
-			s = cleanUp(s)
-		}
-		b.WriteString(s)
-	}
-	return b.String()
-}
-
-// cleanUp undoes in one token the splitting of English punctuation, replacement
-// by replacement in the reference's order.
-func cleanUp(s string) string {
-	for _, r := range [...][2]string{
-		{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
-		{" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
-	} {
-		s = strings.ReplaceAll(s, r[0], r[1])
-	}
+// Stream returns a decoder of a sequence of ids from its beginning. All that its
+// Next and Flush return, put together, is what Decode returns for the sequence.
+func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
+	s := &Stream{tok: t, skip: skipSpecial}
+	s.begin()
 	return s
+}
+
+func (s *Stream) begin() {
+	s.join = s.tok.decoder(func(part string) { s.text = append(s.text, part...) })
+}
+
+// Next takes in the next id and returns the text that is certain with it and has
+// not been returned before, often none: a character of several tokens comes with
+// the last of them, never in parts.
+func (s *Stream) Next(id int32) string {
+	s.add(id)
+	return s.take()
+}
+
+// Flush ends the sequence and returns the rest of the text, such as U+FFFD for a
+// character that was not completed. The stream is then ready for another
+// sequence.
+func (s *Stream) Flush() string {
+	s.join.end()
+	text := s.take()
+	s.begin()
+	return text
+}
+
+func (s *Stream) add(id int32) {
+	if !s.tok.has(id) {
+		return
+	}
+	token := s.tok.spelling[id]
+	if s.skip && s.tok.special[token] {
+		return
+	}
+	s.join.part(token)
+	s.join.next()
+}
+
+func (s *Stream) take() string {
+	text := string(s.text)
+	s.text = s.text[:0]
+	return text
 }

@@ -1,5 +1,5 @@
 // Package tokenize turns text into token ids and back, as Hugging Face
-// tokenizers does for checkpoints of the BERT family.
+// tokenizers does.
 //
 // A Tokenizer is loaded from the files of a checkpoint:
 //
@@ -18,6 +18,6 @@
 // a text, such as "[SEP]", become the special token, as in the reference; remove
 // them from text that is not trusted.
 //
-// Only WordPiece models are supported. A tokenizer.json with any other part than
+// Models are WordPiece and BPE. A tokenizer.json with any other part than
 // the ones listed in docs/tokenizers.md is refused by name.
 package tokenize

@@ -14,7 +14,8 @@ type token struct {
 	id       int32
 	from, to int32 // code points of the source
 	word     int32
-	added    bool // found by a matcher, not by the model
+	added    bool         // found by a matcher, not by the model
+	space    blanksAround // of an added token, with the white space that it took
 }
 
 // Encode encodes one text. It errors when the text is too long for
@@ -93,6 +94,10 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	if err != nil {
 		return Encoding{}, err
 	}
+	if t.template.trim != keepOffsets && o.Offsets {
+		t.trimText(texts[0])
+		t.trimText(texts[1])
+	}
 	e := assemble(parts, texts, o)
 	e.Truncated = dropped
 	return e, nil
@@ -109,7 +114,7 @@ func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
 		part := text[s.from:s.to]
 		if s.token != nil {
 			n := int32(utf8.RuneCountInString(part))
-			dst = append(dst, token{s.token.id, first, first + n, word, true})
+			dst = append(dst, token{id: s.token.id, from: first, to: first + n, word: word, added: true, space: addedSpace(t, part)})
 			first += n
 			word++
 			continue
@@ -128,22 +133,31 @@ func (t *Tokenizer) readNormal(dst []token, word int32, in *aligned, buf *buffer
 	buf.normal = split(t.normal, in.text, buf.normal[:0])
 	for _, s := range buf.normal {
 		if s.token != nil {
-			dst = append(dst, token{s.token.id, in.pos[s.from], in.pos[s.to-1] + 1, word, true})
+			dst = append(dst, token{id: s.token.id, from: in.pos[s.from], to: in.pos[s.to-1] + 1, word: word, added: true,
+				space: addedSpace(t, in.text[s.from:s.to])})
 			word++
 			continue
 		}
 		buf.words = append(buf.words[:0], s.span)
-		buf.split = t.preTokenizer.split(in.text, buf.words, buf.split[:0])
-		for _, w := range buf.split {
-			buf.pieces = t.model.encode(buf.pieces[:0], in.text[w.from:w.to])
+		split := t.preTokenizer.split(in, buf)
+		for _, w := range buf.words {
+			buf.pieces = t.model.encode(buf.pieces[:0], split.text[w.from:w.to], buf)
 			from := w.from
 			for _, p := range buf.pieces {
 				to := w.from + p.to
-				dst = append(dst, token{p.id, in.pos[from], in.pos[to-1] + 1, word, false})
+				dst = append(dst, token{id: p.id, from: split.pos[from], to: split.pos[to-1] + 1, word: word})
 				from = to
 			}
 			word++
 		}
 	}
 	return dst, word
+}
+
+// addedSpace counts the blanks of an added token, if anybody wants to know.
+func addedSpace[T string | []byte](t *Tokenizer, text T) blanksAround {
+	if t.template.trim == keepOffsets {
+		return blanksAround{}
+	}
+	return countBlanks(text)
 }

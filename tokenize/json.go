@@ -247,3 +247,14 @@ func (f field) oneOf(names ...string) {
 		f.fail("want %s, have %q", strings.Join(names, " or "), s)
 	}
 }
+
+// optionalText returns the string f, or "" if f is not there.
+func (f field) optionalText() string {
+	if !f.is() {
+		return ""
+	}
+	return f.text()
+}
+
+// optionalTruth returns the boolean f, or false if f is not there.
+func (f field) optionalTruth() bool { return f.is() && f.truth() }

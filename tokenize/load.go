@@ -11,13 +11,17 @@ import (
 const (
 	tokenizerFile = "tokenizer.json"
 	vocabFile     = "vocab.txt"
+	bpeFile       = "vocab.json"
+	mergesFile    = "merges.txt"
+	modelFile     = "config.json"
 	configFile    = "tokenizer_config.json"
 	specialFile   = "special_tokens_map.json"
 	addedFile     = "added_tokens.json" // of old versions; refused
 )
 
 // Load reads a checkpoint's tokenizer: tokenizer.json if there is one, else
-// vocab.txt with the settings of tokenizer_config.json. open returns the contents
+// vocab.json with merges.txt, else vocab.txt, both with the settings of
+// tokenizer_config.json. open returns the contents
 // of the named file, or an error that is fs.ErrNotExist.
 //
 // Padding and truncation that tokenizer.json holds are checked but not applied
@@ -28,34 +32,39 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := open(tokenizerFile)
-	parse, file := parseTokenizer, tokenizerFile
-	if errors.Is(err, fs.ErrNotExist) {
-		raw, err = open(vocabFile)
-		parse, file = set.parseVocab, vocabFile
+	for _, f := range []struct {
+		name  string
+		parse func(raw []byte) (*spec, error)
+	}{
+		{tokenizerFile, parseTokenizer},
+		{bpeFile, func(raw []byte) (*spec, error) { return set.parseVocabJSON(raw, open) }},
+		{vocabFile, set.parseVocab},
+	} {
+		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("tokenize: neither %s nor %s found: %w", tokenizerFile, vocabFile, fs.ErrNotExist)
+			continue
 		}
-		if _, err := open(addedFile); !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
+			return nil, fmt.Errorf("tokenize: %s: %w", f.name, err)
+		}
+		if _, err := open(addedFile); f.name != tokenizerFile && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("tokenize: %s beside %s is not read: save the tokenizer with transformers to get a %s",
-				addedFile, vocabFile, tokenizerFile)
+				addedFile, f.name, tokenizerFile)
 		}
+		s, err := f.parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		return build(f.name, s, set)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
-	}
-	s, err := parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	return build(file, s, set)
+	return nil, fmt.Errorf("tokenize: none of %s, %s and %s found: %w", tokenizerFile, bpeFile, vocabFile, fs.ErrNotExist)
 }
 
 // spec is a tokenizer as its file describes it.
 type spec struct {
-	vocab        []string // of the model, by id
-	unk, prefix  string
-	maxChars     int
+	vocab        []string       // of the model, by id
+	missing      map[int32]bool // ids below the last that the vocabulary lacks
+	model        func(*Tokenizer) (model, error)
 	added        []addedToken // in the order of the file
 	normalizer   normalizer
 	preTokenizer preTokenizer
@@ -67,18 +76,19 @@ type spec struct {
 func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	t := &Tokenizer{
 		normalizer: s.normalizer, preTokenizer: s.preTokenizer, template: s.template, decoder: s.decoder,
-		tokens: s.vocab, ids: make(map[string]int32, len(s.vocab)+len(s.added)), special: map[string]bool{},
+		tokens: s.vocab, missing: s.missing, ids: make(map[string]int32, len(s.vocab)+len(s.added)), special: map[string]bool{},
 		maxLength: set.maxLength,
 	}
 	t.scratch.New = func() any { return new(buffers) }
 	for id, token := range s.vocab {
-		t.ids[token] = int32(id)
+		if !t.missing[int32(id)] {
+			t.ids[token] = int32(id)
+		}
 	}
-	unk, ok := t.ids[s.unk]
-	if !ok {
-		return nil, fmt.Errorf("tokenize: %s: model: unknown token %q is not in the vocabulary", file, s.unk)
+	var err error
+	if t.model, err = s.model(t); err != nil {
+		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
 	}
-	t.model = newWordPiece(s.vocab, unk, s.prefix, s.maxChars)
 	if err := t.addTokens(s.added); err != nil {
 		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
 	}
@@ -89,6 +99,12 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.warnings = set.contradictions(s)
+	if t.template.trim != keepOffsets {
+		t.space = make([]blanksAround, len(t.tokens))
+		for id, token := range t.tokens {
+			t.space[id] = countBlanks(token)
+		}
+	}
 	return t, nil
 }
 
@@ -102,8 +118,9 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	contents := map[string]string{} // of normalized tokens, by pattern
 	buf := new(buffers)
 	t.spelling = slices.Clone(t.tokens)
+	next := int32(len(t.tokens) - len(t.missing)) // the reference counts tokens, whatever their ids
 	for i, a := range added {
-		err := t.addToken(a, taken)
+		err := t.addToken(a, taken, &next)
 		if err == nil && a.normalized {
 			buf.a.load(a.content, 0)
 			pattern := string(t.normalizer.normalize(&buf.a, buf).text)
@@ -129,8 +146,9 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	return nil
 }
 
-// addToken gives a its place in the vocabulary. taken holds the tokens before it.
-func (t *Tokenizer) addToken(a addedToken, taken map[string]bool) error {
+// addToken gives a its place in the vocabulary. taken holds the tokens before it,
+// next is the id of a token that is new.
+func (t *Tokenizer) addToken(a addedToken, taken map[string]bool, next *int32) error {
 	id, known := t.ids[a.content]
 	switch {
 	case a.content == "":
@@ -139,12 +157,18 @@ func (t *Tokenizer) addToken(a addedToken, taken map[string]bool) error {
 		return errors.New("listed twice")
 	case known && a.id != id:
 		return fmt.Errorf("id %d, but the vocabulary gives it %d", a.id, id)
-	case !known && int(a.id) != len(t.tokens):
-		return fmt.Errorf("id %d, but the next free id is %d", a.id, len(t.tokens))
+	case !known && a.id != *next:
+		return fmt.Errorf("id %d, but the next free id is %d", a.id, *next)
+	case !known && t.has(a.id):
+		return fmt.Errorf("id %d is that of %q in the vocabulary, whose ids have gaps", a.id, t.tokens[a.id])
 	case !known:
 		t.ids[a.content] = a.id
-		t.tokens = append(t.tokens, a.content)
-		t.spelling = append(t.spelling, a.content)
+		for int(a.id) >= len(t.tokens) {
+			t.tokens, t.spelling = append(t.tokens, ""), append(t.spelling, "")
+		}
+		t.tokens[a.id], t.spelling[a.id] = a.content, a.content
+		delete(t.missing, a.id)
+		*next++
 	}
 	taken[a.content] = true
 	if a.special {
@@ -173,7 +197,11 @@ func (t *Tokenizer) setRoles(set *settings) error {
 	var errs []error
 	for r, name := range roleNames {
 		t.roles[r] = -1
-		token, named := set.role(name.key, name.usual)
+		usual := name.usual
+		if set.usual != nil {
+			usual = set.usual[name.key]
+		}
+		token, named := set.role(name.key, usual)
 		if id, ok := t.ids[token]; ok && token != "" {
 			t.roles[r] = id
 		} else if named {

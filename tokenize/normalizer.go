@@ -9,14 +9,16 @@ type normalizer interface {
 
 // buffers are the scratch memory of one goroutine.
 type buffers struct {
-	a, b   aligned   // text before and after a pass
+	a, b   aligned   // text before and after a pass of the normalizer
+	c, d   aligned   // and of a pre-tokenizer that rewrites words
 	plain  []change  // output of a canonical ordering
 	source []segment // of the text as given
 	normal []segment // of a normalized part of it
-	words  []span
-	split  []span
+	words  []span    // that a pre-tokenizer splits
+	split  []span    // for the parts that it makes
 	pieces []piece
 	tokens [2][]token
+	bpe    bpeScratch
 }
 
 // other returns the text buffer that is not a, emptied.
@@ -24,6 +26,17 @@ func (b *buffers) other(a *aligned) *aligned {
 	o := &b.a
 	if a == o {
 		o = &b.b
+	}
+	o.reset(len(a.text))
+	return o
+}
+
+// rewritten returns an empty text buffer for what a pre-tokenizer makes of the
+// words of a, which is neither a nor a buffer of the normalizer.
+func (b *buffers) rewritten(a *aligned) *aligned {
+	o := &b.c
+	if a == o {
+		o = &b.d
 	}
 	o.reset(len(a.text))
 	return o

@@ -72,7 +72,7 @@ func loadFixtures(t testing.TB) (f fixtures, texts []string) {
 // number.
 type byRune struct{}
 
-func (byRune) encode(dst []piece, word []byte) []piece {
+func (byRune) encode(dst []piece, word []byte, _ *buffers) []piece {
 	for i := 0; i < len(word); {
 		r, n := utf8.DecodeRune(word[i:])
 		i += n
@@ -92,7 +92,7 @@ func TestPipelines(t *testing.T) {
 			tok := &Tokenizer{
 				normalizer:   parseNormalizer(field{"normalizer", c.Normalizer, &errs}),
 				preTokenizer: parsePreTokenizer(field{"pre_tokenizer", c.PreTokenizer, &errs}),
-				model:        byRune{}, template: plain, decoder: blanks{},
+				model:        byRune{}, template: plain, decoder: chain(blanks()),
 			}
 			if len(errs) > 0 {
 				t.Fatal(errs)

@@ -6,6 +6,19 @@ func parseTemplate(f field) template {
 		return plain
 	}
 	switch t := f.get("type"); t.text() {
+	case "ByteLevel":
+		f.only("type", "add_prefix_space", "trim_offsets", "use_regex") // the last of the pre-tokenizer
+		out := plain
+		out.trim = parseTrim(f)
+		return out
+	case "RobertaProcessing":
+		f.only("type", "sep", "cls", "trim_offsets", "add_prefix_space")
+		out := robertaTemplate(parseOneToken(f.get("cls")), parseOneToken(f.get("sep")))
+		out.trim = parseTrim(f)
+		return out
+	case "Sequence":
+		f.only("type", "processors")
+		return parseProcessors(f.get("processors"))
 	case "BertProcessing":
 		f.only("type", "sep", "cls")
 		return bertTemplate(parseOneToken(f.get("cls")), parseOneToken(f.get("sep")))
@@ -24,6 +37,40 @@ func parseTemplate(f field) template {
 		t.fail("post-processor %q is not supported", t.value)
 		return plain
 	}
+}
+
+// parseTrim reads how offsets are trimmed.
+func parseTrim(f field) trimming {
+	trim, prefix := f.get("trim_offsets").truth(), f.get("add_prefix_space").truth()
+	switch {
+	case !trim:
+		return keepOffsets
+	case prefix:
+		return trimPrefixed
+	}
+	return trimOffsets
+}
+
+// parseProcessors reads a sequence of post-processors: any number that do nothing
+// but trim offsets, then at most one with a template.
+func parseProcessors(f field) template {
+	out := plain
+	done := false // whether a template came
+	for _, p := range f.list() {
+		next := parseTemplate(p)
+		switch {
+		case done:
+			p.fail("a post-processor after one with a template is not supported")
+		case out.trim != keepOffsets && next.trim != keepOffsets:
+			p.fail("offsets are trimmed twice, which is not supported")
+		}
+		trim := max(out.trim, next.trim)
+		if p.get("type").value != "ByteLevel" {
+			out, done = next, true
+		}
+		out.trim = trim
+	}
+	return out
 }
 
 // parseSpecial reads an entry of special_tokens.

@@ -5,31 +5,31 @@ import "unicode/utf8"
 // span is a half-open range of bytes.
 type span struct{ from, to int }
 
-// preTokenizer splits words further.
+// preTokenizer splits words further, or rewrites them.
 type preTokenizer interface {
-	// split appends to out the parts of text's words in, in order.
-	split(text []byte, in, out []span) []span
+	// split replaces buf.words, which are parts of in in order and not empty, by
+	// their parts, and returns the text that these are parts of: in, which stays
+	// as it is, or a buffer from buf.rewritten.
+	split(in *aligned, buf *buffers) *aligned
 }
 
 // preSequence applies pre-tokenizers one after another.
 type preSequence []preTokenizer
 
-func (s preSequence) split(text []byte, in, out []span) []span {
-	if len(s) == 0 {
-		return append(out, in...)
+func (s preSequence) split(in *aligned, buf *buffers) *aligned {
+	for _, p := range s {
+		in = p.split(in, buf)
 	}
-	for _, p := range s[:len(s)-1] {
-		in = p.split(text, in, nil)
-	}
-	return s[len(s)-1].split(text, in, out)
+	return in
 }
 
 // splitter cuts at the code points of two classes: those of remove vanish, those
 // of isolate become words of their own.
 type splitter struct{ remove, isolate class }
 
-func (p splitter) split(text []byte, in, out []span) []span {
-	for _, w := range in {
+func (p splitter) split(in *aligned, buf *buffers) *aligned {
+	out, text := buf.split[:0], in.text
+	for _, w := range buf.words {
 		from := w.from
 		for i := w.from; i < w.to; {
 			r, size := rune(text[i]), 1
@@ -52,14 +52,16 @@ func (p splitter) split(text []byte, in, out []span) []span {
 			out = append(out, span{from, w.to})
 		}
 	}
-	return out
+	buf.words, buf.split = out, buf.words
+	return in
 }
 
 // wordsOrSymbols finds runs of \w and runs of what is neither \w nor white space.
 type wordsOrSymbols struct{}
 
-func (wordsOrSymbols) split(text []byte, in, out []span) []span {
-	for _, w := range in {
+func (wordsOrSymbols) split(in *aligned, buf *buffers) *aligned {
+	out, text := buf.split[:0], in.text
+	for _, w := range buf.words {
 		from, kind := w.from, class(isSpace)
 		for i := w.from; i < w.to; {
 			r, size := utf8.DecodeRune(text[i:w.to])
@@ -75,5 +77,6 @@ func (wordsOrSymbols) split(text []byte, in, out []span) []span {
 			out = append(out, span{from, w.to})
 		}
 	}
-	return out
+	buf.words, buf.split = out, buf.words
+	return in
 }

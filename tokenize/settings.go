@@ -12,7 +12,8 @@ import (
 type settings struct {
 	config, special field
 	errs            []error
-	maxLength       int // 0 = none
+	maxLength       int               // 0 = none
+	usual           map[string]string // tokens of roles that neither file names
 }
 
 // readSettings reads both files, either of which may be missing.

@@ -3,7 +3,18 @@ package tokenize
 // template says what stands around and between the texts of an encoding.
 type template struct {
 	single, pair []part
+	trim         trimming
 }
+
+// trimming says what becomes of the offsets of tokens that begin or end with
+// white space, as those of byte-level models do.
+type trimming int
+
+const (
+	keepOffsets  trimming = iota
+	trimOffsets           // leave the white space out
+	trimPrefixed          // but not one blank at the beginning of the text, where one was put
+)
 
 // part is one place of a template: a text (0 or 1) or, if text is -1, tokens.
 type part struct {
@@ -26,6 +37,14 @@ func bertTemplate(cls, sep part) template {
 	return template{
 		single: []part{cls, {text: 0}, sep},
 		pair:   []part{cls, {text: 0}, sep, {text: 1, typ: 1}, end},
+	}
+}
+
+// robertaTemplate is <s> A </s> and <s> A </s> </s> B </s>, all of type 0.
+func robertaTemplate(cls, sep part) template {
+	return template{
+		single: []part{cls, {text: 0}, sep},
+		pair:   []part{cls, {text: 0}, sep, sep, {text: 1}, sep},
 	}
 }
 
@@ -80,4 +99,23 @@ func assemble(parts []part, texts [2][]token, o Options) Encoding {
 		}
 	}
 	return e
+}
+
+// trimText takes the white space at both ends of each token out of its offsets.
+// It is counted in the token, as the reference does, not in the text.
+func (t *Tokenizer) trimText(tokens []token) {
+	for i := range tokens {
+		k := &tokens[i]
+		space := k.space
+		if !k.added {
+			space = t.space[k.id]
+		}
+		if space.lead == 1 && t.template.trim == trimPrefixed && (i == 0 || k.from == 0) {
+			space.lead = 0
+		}
+		k.from = min(k.from+space.lead, k.to)
+		if k.to >= space.trail {
+			k.to = max(k.to-space.trail, k.from)
+		}
+	}
 }

@@ -14,6 +14,8 @@ type Tokenizer struct {
 	decoder      decoder
 
 	tokens    []string         // by id
+	missing   map[int32]bool   // ids below the last that have no token
+	space     []blanksAround   // by id, if the template trims offsets
 	spelling  []string         // by id, as Decode writes it
 	ids       map[string]int32 // by token
 	special   map[string]bool  // contents of special added tokens
@@ -24,7 +26,8 @@ type Tokenizer struct {
 	scratch sync.Pool // of *buffers
 }
 
-// VocabSize is the number of tokens; ids run from 0 to VocabSize()-1.
+// VocabSize is the last id plus one. It is the number of tokens unless the
+// vocabulary has gaps, which Token tells.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // ID returns the id of a token.
@@ -35,10 +38,15 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 
 // Token returns the token of an id.
 func (t *Tokenizer) Token(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(t.tokens) {
+	if !t.has(id) {
 		return "", false
 	}
 	return t.tokens[id], true
+}
+
+// has reports whether id has a token.
+func (t *Tokenizer) has(id int32) bool {
+	return id >= 0 && int(id) < len(t.tokens) && !t.missing[id]
 }
 
 // MaxLength is model_max_length of tokenizer_config.json, or 0 if that sets no
@@ -64,6 +72,12 @@ func (t *Tokenizer) SepID() int32 { return t.roles[roleSep] }
 // MaskID is the id of the token that masked language models fill in, or -1.
 func (t *Tokenizer) MaskID() int32 { return t.roles[roleMask] }
 
+// BosID is the id of the token that begins a text of a language model, or -1.
+func (t *Tokenizer) BosID() int32 { return t.roles[roleBos] }
+
+// EosID is the id of the token that ends a text of a language model, or -1.
+func (t *Tokenizer) EosID() int32 { return t.roles[roleEos] }
+
 // IsSpecial reports whether id is a special token, which Decode can leave out.
 func (t *Tokenizer) IsSpecial(id int32) bool {
 	token, ok := t.Token(id)
@@ -79,10 +93,12 @@ const (
 	roleCls
 	roleSep
 	roleMask
+	roleBos
+	roleEos
 	roleCount
 )
 
-// roles gives each role its key in tokenizer_config.json and the token that
+// roleNames gives each role its key in tokenizer_config.json and the token that
 // BERT's tokenizers take by default.
 var roleNames = [roleCount]struct{ key, usual string }{
 	rolePad:  {"pad_token", "[PAD]"},
@@ -90,4 +106,6 @@ var roleNames = [roleCount]struct{ key, usual string }{
 	roleCls:  {"cls_token", "[CLS]"},
 	roleSep:  {"sep_token", "[SEP]"},
 	roleMask: {"mask_token", "[MASK]"},
+	roleBos:  {"bos_token", ""},
+	roleEos:  {"eos_token", ""},
 }

@@ -27,6 +27,9 @@ type change struct {
 }
 
 func (f form) normalize(in *aligned, buf *buffers) *aligned {
+	if in.isASCII() {
+		return in
+	}
 	out := buf.other(in)
 	buf.plain = f.decompose(in, buf)
 	if f.compose {

@@ -19,9 +19,9 @@ func (s *settings) parseVocab(raw []byte) (*spec, error) {
 	}
 	normalizer := s.bert(bertNormalizer{clean: true, chinese: true, strip: true, lower: true})
 	t := &spec{
-		vocab: lines, prefix: "##", maxChars: 100,
+		vocab:      lines,
 		normalizer: &normalizer, preTokenizer: bertPreTokenizer,
-		decoder: wordPieceDecoder{"##", true},
+		decoder: chain(wordPieceDecoder("##", true)),
 	}
 	t.added = s.parseDecoderTokens()
 	for _, a := range t.added {
@@ -32,7 +32,9 @@ func (s *settings) parseVocab(raw []byte) (*spec, error) {
 	var roles [roleCount]string
 	for r, name := range roleNames {
 		token, named := s.role(name.key, name.usual)
-		roles[r] = token
+		if roles[r] = token; token == "" {
+			continue
+		}
 		if _, ok := ids[token]; ok {
 			special = append(special, token)
 		} else if named || r == int(roleUnk) || r == int(roleCls) || r == int(roleSep) {
@@ -43,7 +45,7 @@ func (s *settings) parseVocab(raw []byte) (*spec, error) {
 	if err := errors.Join(append(errs, s.err())...); err != nil {
 		return nil, err
 	}
-	t.unk = roles[roleUnk]
+	t.setWordPiece(roles[roleUnk], "##", 100)
 	t.template = bertTemplate(oneToken(roles[roleCls], ids[roles[roleCls]]), oneToken(roles[roleSep], ids[roles[roleSep]]))
 	return t, nil
 }

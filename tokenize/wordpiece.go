@@ -13,8 +13,8 @@ type piece struct {
 
 // model turns words into ids.
 type model interface {
-	// encode appends the pieces of word to dst. They cover the word in order.
-	encode(dst []piece, word []byte) []piece
+	// encode appends the pieces of word, which is not empty, to dst, in order.
+	encode(dst []piece, word []byte, buf *buffers) []piece
 }
 
 // wordPiece splits a word greedily into the longest pieces of its vocabulary.
@@ -41,7 +41,7 @@ func newWordPiece(vocab []string, unk int32, prefix string, maxChars int) *wordP
 	return &wordPiece{start: newTrie(vocab, ids), inner: newTrie(rest, restIDs), unk: unk, maxChars: maxChars}
 }
 
-func (m *wordPiece) encode(dst []piece, word []byte) []piece {
+func (m *wordPiece) encode(dst []piece, word []byte, _ *buffers) []piece {
 	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
 		return append(dst, piece{m.unk, len(word)})
 	}

@@ -1,0 +1,277 @@
+package tokenize
+
+import "unicode/utf8"
+
+// bpe is byte-pair encoding: a word begins as its characters, and neighbours
+// are merged pair by pair, the pair of the lowest rank first and of equals the
+// leftmost (Sennrich, Haddow, Birch 2016, https://arxiv.org/abs/1508.07909).
+type bpe struct {
+	ids    map[string]int32 // vocabulary
+	short  [shortRunes]int32
+	merges map[pair]merge
+	bytes  *[256]int32 // tokens of bytes for characters that have none, or nil
+
+	unk            int32  // token of other characters; -1: they vanish
+	fuse           bool   // neighbouring unknown characters are one token
+	whole          bool   // a word that is a token is not taken apart
+	prefix, suffix string // of characters inside a word, and of its last one
+}
+
+// shortRunes is the number of code points whose ids are found by index. Those
+// that stand for bytes (see byteRunes) are among them.
+const shortRunes = 0x180
+
+// pair is two neighbouring tokens.
+type pair struct{ left, right int32 }
+
+// merge is what a pair becomes; the lowest rank goes first.
+type merge struct{ rank, id int32 }
+
+// symbol is a part of a word while it is being merged.
+type symbol struct {
+	id         int32
+	prev, next int32 // neighbours; -1 = none
+	size       int32 // bytes of the word; 0 = merged into the one before
+}
+
+// candidate is a possible merge of symbol at and the one after it.
+type candidate struct {
+	merge
+	at int32
+}
+
+// before reports whether c is merged before d.
+func (c candidate) before(d candidate) bool {
+	return c.rank < d.rank || c.rank == d.rank && c.at < d.at
+}
+
+// bpeScratch is what the encoding of a word needs.
+type bpeScratch struct {
+	symbols []symbol
+	queue   []candidate // a binary heap
+	text    []byte
+	cache   wordCache
+}
+
+// setShort fills the table of short code points from the vocabulary.
+func (m *bpe) setShort() {
+	for r := range m.short {
+		m.short[r] = -1
+		if id, ok := m.ids[string(rune(r))]; ok {
+			m.short[r] = id
+		}
+	}
+}
+
+func (m *bpe) encode(dst []piece, word []byte, buf *buffers) []piece {
+	s := &buf.bpe
+	if known, ok := s.cache.get(word); ok {
+		return append(dst, known...)
+	}
+	mark := len(dst)
+	if id, ok := m.ids[string(word)]; ok && m.whole {
+		dst = append(dst, piece{id, len(word)})
+	} else {
+		m.characters(word, s)
+		m.mergeAll(s)
+		to := 0
+		for i := range s.symbols {
+			if n := int(s.symbols[i].size); n > 0 {
+				to += n
+				dst = append(dst, piece{s.symbols[i].id, to})
+			}
+		}
+	}
+	s.cache.put(word, dst[mark:])
+	return dst
+}
+
+// characters sets s.symbols to the tokens of the characters of word.
+func (m *bpe) characters(word []byte, s *bpeScratch) {
+	s.symbols = s.symbols[:0]
+	unknown := int32(0) // bytes of unknown characters that are not among the symbols yet
+	for at := 0; at < len(word); {
+		r, n := rune(word[at]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRune(word[at:])
+		}
+		size := int32(n)
+		id := int32(-1)
+		char := word[at : at+n]
+		if m.prefix == "" && m.suffix == "" && r < shortRunes {
+			id = m.short[r]
+		} else {
+			char = m.affix(char, at == 0, at+n == len(word), s)
+			if known, ok := m.ids[string(char)]; ok {
+				id = known
+			}
+		}
+		at += n
+		switch {
+		case id >= 0:
+			if unknown > 0 {
+				s.add(m.unk, unknown)
+				unknown = 0
+			}
+			s.add(id, size)
+		case m.addBytes(char, s):
+			// As in the reference, unknown characters before stay pending.
+		case m.unk >= 0:
+			if unknown > 0 && !m.fuse {
+				s.add(m.unk, unknown)
+				unknown = 0
+			}
+			unknown += size
+		}
+	}
+	if unknown > 0 {
+		s.add(m.unk, unknown)
+	}
+}
+
+// affix returns char with the prefix and suffix of its place in the word.
+func (m *bpe) affix(char []byte, first, last bool, s *bpeScratch) []byte {
+	s.text = s.text[:0]
+	if !first {
+		s.text = append(s.text, m.prefix...)
+	}
+	s.text = append(s.text, char...)
+	if last {
+		s.text = append(s.text, m.suffix...)
+	}
+	return s.text
+}
+
+// addBytes adds the tokens of the bytes of char, if all have one.
+func (m *bpe) addBytes(char []byte, s *bpeScratch) bool {
+	if m.bytes == nil {
+		return false
+	}
+	for _, b := range char {
+		if m.bytes[b] < 0 {
+			return false
+		}
+	}
+	for _, b := range char {
+		s.add(m.bytes[b], 1)
+	}
+	return true
+}
+
+// add appends a symbol.
+func (s *bpeScratch) add(id, size int32) {
+	n := int32(len(s.symbols))
+	if n > 0 {
+		s.symbols[n-1].next = n
+	}
+	s.symbols = append(s.symbols, symbol{id: id, prev: n - 1, next: -1, size: size})
+}
+
+// mergeAll merges the symbols until no pair of neighbours has a merge. The queue
+// holds every possible merge once for each time it became possible, at most
+// three for each symbol, so the time is n log n.
+func (m *bpe) mergeAll(s *bpeScratch) {
+	s.queue = s.queue[:0]
+	for i := 1; i < len(s.symbols); i++ {
+		if g, ok := m.merges[pair{s.symbols[i-1].id, s.symbols[i].id}]; ok {
+			s.queue = append(s.queue, candidate{g, int32(i - 1)})
+		}
+	}
+	for i := len(s.queue)/2 - 1; i >= 0; i-- {
+		sink(s.queue, i)
+	}
+	for len(s.queue) > 0 {
+		top := s.queue[0]
+		last := len(s.queue) - 1
+		s.queue[0] = s.queue[last]
+		s.queue = s.queue[:last]
+		sink(s.queue, 0)
+
+		left := &s.symbols[top.at]
+		if left.size == 0 || left.next < 0 {
+			continue
+		}
+		right := &s.symbols[left.next]
+		if g, ok := m.merges[pair{left.id, right.id}]; !ok || g.id != top.id {
+			continue // one of the two has changed since
+		}
+		left.id = top.id
+		left.size += right.size
+		left.next = right.next
+		right.size = 0
+		if left.next >= 0 {
+			s.symbols[left.next].prev = top.at
+			m.offer(s, top.at)
+		}
+		if left.prev >= 0 {
+			m.offer(s, left.prev)
+		}
+	}
+}
+
+// offer queues the merge of symbol at and the one after it, if there is one.
+func (m *bpe) offer(s *bpeScratch, at int32) {
+	left := &s.symbols[at]
+	g, ok := m.merges[pair{left.id, s.symbols[left.next].id}]
+	if !ok {
+		return
+	}
+	q := append(s.queue, candidate{g, at})
+	i := len(q) - 1
+	for c := q[i]; i > 0; {
+		up := (i - 1) / 2
+		if !c.before(q[up]) {
+			break
+		}
+		q[i], q[up] = q[up], c
+		i = up
+	}
+	s.queue = q
+}
+
+// sink restores the order of heap q below i.
+func sink(q []candidate, i int) {
+	for {
+		down := 2*i + 1
+		if down >= len(q) {
+			return
+		}
+		if down+1 < len(q) && q[down+1].before(q[down]) {
+			down++
+		}
+		if !q[down].before(q[i]) {
+			return
+		}
+		q[i], q[down] = q[down], q[i]
+		i = down
+	}
+}
+
+// wordCache remembers the pieces of words that came before. It starts anew when
+// it is full.
+type wordCache struct {
+	words  map[string]span // of pieces
+	pieces []piece
+}
+
+const (
+	maxCached     = 1 << 13 // words of a cache
+	maxCachedWord = 64      // bytes of a word
+)
+
+func (c *wordCache) get(word []byte) ([]piece, bool) {
+	s, ok := c.words[string(word)]
+	return c.pieces[s.from:s.to], ok
+}
+
+func (c *wordCache) put(word []byte, pieces []piece) {
+	if len(word) > maxCachedWord {
+		return
+	}
+	if c.words == nil || len(c.words) >= maxCached {
+		c.words, c.pieces = make(map[string]span), c.pieces[:0]
+	}
+	from := len(c.pieces)
+	c.pieces = append(c.pieces, pieces...)
+	c.words[string(word)] = span{from, len(c.pieces)}
+}

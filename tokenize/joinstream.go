@@ -1,0 +1,132 @@
+package tokenize
+
+import "unicode/utf8"
+
+// fuse makes all tokens one.
+func fuse(to joiner) joiner { return fused{to} }
+
+type fused struct{ to joiner }
+
+func (f fused) part(s string) { f.to.part(s) }
+func (fused) next()           {}
+func (f fused) end()          { f.to.next(); f.to.end() }
+
+// byteLevelDecoder turns the code points of tokens back to the bytes that they
+// stand for and makes all tokens one text. A token with a code point that stands
+// for no byte is taken as it is. Bytes that are not UTF-8 become U+FFFD.
+func byteLevelDecoder(to joiner) joiner {
+	b := &byteJoiner{to: to}
+	w := &wholeTokens{to: b, each: func(_ int, token string) { b.part(token) }}
+	return w
+}
+
+// byteJoiner gets byte-level tokens and hands on valid UTF-8.
+type byteJoiner struct {
+	to      joiner
+	pending []byte // the beginning of a character
+}
+
+func (b *byteJoiner) part(token string) {
+	n := len(b.pending)
+	for _, r := range token {
+		if r >= shortRunes || runeBytes[r] < 0 {
+			b.pending = append(b.pending[:n], token...)
+			break
+		}
+		b.pending = append(b.pending, byte(runeBytes[r]))
+	}
+	b.flush(false)
+}
+
+func (b *byteJoiner) next() {}
+
+func (b *byteJoiner) end() {
+	b.flush(true)
+	b.to.next()
+	b.to.end()
+}
+
+// flush hands on the characters of pending that are complete; all, at the end.
+func (b *byteJoiner) flush(end bool) {
+	var out []byte
+	rest := b.pending
+	for len(rest) > 0 {
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			if n = badPrefix(rest); !end && !utf8.FullRune(rest) {
+				break
+			}
+			out = append(out, "\ufffd"...)
+		} else {
+			out = append(out, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	b.pending = append(b.pending[:0], rest...)
+	b.to.part(string(out))
+}
+
+// badPrefix returns how many bytes of text, which does not begin with a character,
+// become one U+FFFD: the longest beginning of a character, or one byte (Unicode
+// Standard, section 3.9, substitution of maximal subparts).
+func badPrefix(text []byte) int {
+	n := 1
+	for n < len(text) && n < utf8.UTFMax && !utf8.FullRune(text[:n+1]) {
+		n++
+	}
+	return n
+}
+
+// stripDecoder removes up to start code points c from the beginning of every
+// token and up to stop from its end.
+func stripDecoder(c rune, start, stop int) stage {
+	return func(to joiner) joiner { return &stripper{to: to, char: c, start: start, stop: stop, left: start} }
+}
+
+type stripper struct {
+	to          joiner
+	char        rune
+	start, stop int
+	left        int // code points that may still be removed from the beginning
+	held        int // code points at the end that may have to be removed
+}
+
+func (s *stripper) part(text string) {
+	for s.left > 0 && text != "" {
+		r, n := utf8.DecodeRuneInString(text)
+		if r != s.char {
+			s.left = 0
+			break
+		}
+		s.left--
+		text = text[n:]
+	}
+	if s.stop == 0 {
+		s.to.part(text)
+		return
+	}
+	for _, r := range text {
+		if r == s.char {
+			s.held++
+			continue
+		}
+		s.release(s.held)
+		s.to.part(string(r))
+	}
+}
+
+// release hands on n of the code points that were held back, and forgets the rest.
+func (s *stripper) release(n int) {
+	for range n {
+		s.to.part(string(s.char))
+	}
+	s.held = 0
+}
+
+func (s *stripper) next() {
+	s.release(max(s.held-s.stop, 0))
+	s.left = s.start
+	s.to.next()
+}
+
+func (s *stripper) end() { s.to.end() }
