@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 
+	spago "github.com/nlpodyssey/spago/nn"
+
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -15,6 +17,39 @@ func NewRand(seed uint64, name string) *rand.Rand {
 		h = (h ^ uint64(name[i])) * 1099511628211
 	}
 	return rand.New(rand.NewPCG(seed, h))
+}
+
+// Init makes all weights of m fresh: those of norms 1, biases 0, the others normal with the standard deviation that std gives for their
+// path. The draw depends on seed and path only.
+func Init(m spago.Model, seed uint64, std func(path string) float64) error {
+	var err error
+	norm := ""
+	seen := map[*op.Weight]bool{}
+	Walk(m, func(path string, module any) {
+		switch v := module.(type) {
+		case *LayerNorm, *RMSNorm:
+			norm = path + ".weight"
+		case *op.Weight:
+			if err != nil || seen[v] {
+				return
+			}
+			seen[v] = true
+			if path == norm {
+				err = ones(v)
+			} else {
+				err = Normal(v, std(path), NewRand(seed, path))
+			}
+		}
+	})
+	return err
+}
+
+func ones(w *op.Weight) error {
+	v := make([]float32, w.Len())
+	for i := range v {
+		v[i] = 1
+	}
+	return w.SetValues(v)
 }
 
 // Normal fills w with fresh values from a normal distribution; a vector (bias) with zeros.

@@ -9,11 +9,13 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Linear is y = x·Wᵀ + b: N×in to N×out (torch.nn.Linear).
+// Linear is y = x·Wᵀ + b: N×in to N×out (torch.nn.Linear, or transformers' Conv1D if the weight is stored in×out).
 type Linear struct {
 	spago.Module
 	Weight *op.Weight `hf:"weight"` // out×in
 	Bias   *op.Weight `hf:"bias"`   // out; nil: none
+
+	key *op.Weight `hf:"-"` // what adapters know the layer by if its weight is another layer's; never filled
 }
 
 // NewLinear returns a layer with empty weights.
@@ -25,11 +27,38 @@ func NewLinear(in, out int, bias bool) *Linear {
 	return l
 }
 
+// NewConv1D returns a layer with bias whose weight checkpoints store in×out, as GPT-2 does.
+func NewConv1D(in, out int) *Linear {
+	l := NewLinear(in, out, true)
+	l.Weight.InOut = true
+	return l
+}
+
+// NewTied returns a head without bias that reads the table of e (tie_word_embeddings). An adapter of e does not act on it, nor the
+// other way round, as in PEFT.
+func NewTied(e *Embedding) *Linear {
+	return &Linear{Weight: e.Weight, key: op.NewMatrix(e.Weight.Rows, e.Weight.Cols)}
+}
+
+// Key returns what adapters know the layer by: its weight, but for a tied head a weight without values that stands for it.
+func (l *Linear) Key() *op.Weight {
+	if l.key != nil {
+		return l.key
+	}
+	return l.Weight
+}
+
+// Tied reports whether the weight is that of an embedding.
+func (l *Linear) Tied() bool { return l.key != nil }
+
 // Forward computes y, with the adapter's correction if the pass has one.
 func (l *Linear) Forward(p *Pass, x mat.Tensor) mat.Tensor { return Project(p, x, l) }
 
 // Describe prints the layer as PyTorch does.
 func (l *Linear) Describe() string {
+	if l.Weight.InOut {
+		return fmt.Sprintf("Conv1D(nf=%d, nx=%d)", l.Weight.Rows, l.Weight.Cols)
+	}
 	bias := "False"
 	if l.Bias != nil {
 		bias = "True"
@@ -37,11 +66,16 @@ func (l *Linear) Describe() string {
 	return fmt.Sprintf("Linear(in_features=%d, out_features=%d, bias=%s)", l.Weight.Cols, l.Weight.Rows, bias)
 }
 
+// projection is the layer as the pass's adapter has it.
+func (l *Linear) projection(p *Pass) op.Projection {
+	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.weight(l.Bias), Adapt: p.correction(l.Key())}
+}
+
 // Project computes several layers of one input, their results side by side: N×in to N×Σout.
 func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor {
 	ps := make([]op.Projection, len(ls))
 	for i, l := range ls {
-		ps[i] = op.Projection{Weight: p.weight(l.Weight), Bias: p.weight(l.Bias), Adapt: p.correction(l.Weight)}
+		ps[i] = l.projection(p)
 	}
 	return op.Affine(p.Tape, x, p.adapterDrop(), ps...)
 }
@@ -50,6 +84,17 @@ func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor {
 func FeedForward(p *Pass, x mat.Tensor, up *Linear, a *Activation, down *Linear) mat.Tensor {
 	h := up.Forward(p, x)
 	g := a.Forward(p, h)
+	p.Tape.Drop(h)
+	y := down.Forward(p, g)
+	p.Tape.Drop(g)
+	return y
+}
+
+// GatedFeedForward computes down(silu(gate(x)) ∘ up(x)): N×C to N×F to N×C. The N×2F and N×F values go back to the arena as soon as
+// they may.
+func GatedFeedForward(p *Pass, x mat.Tensor, gate, up, down *Linear) mat.Tensor {
+	h := Project(p, x, gate, up)
+	g := op.SwiGLU(p.Tape, h)
 	p.Tape.Drop(h)
 	y := down.Forward(p, g)
 	p.Tape.Drop(g)
@@ -109,11 +154,44 @@ func (l *LayerNorm) Describe() string {
 	return fmt.Sprintf("LayerNorm((%d,), eps=%s, elementwise_affine=True, bias=True)", l.Weight.Cols, PythonFloat(l.Eps))
 }
 
+// Note is a part of a model that computes nothing by itself (an activation fused into another layer, the angles of positions): it only
+// stands in the printed tree.
+type Note struct {
+	spago.Module
+	Text string `hf:"-"`
+}
+
+// Describe prints the part as PyTorch does.
+func (n *Note) Describe() string { return n.Text }
+
+// RMSNorm divides rows by their root mean square (transformers' LlamaRMSNorm). With fewer gains than columns each group of as many
+// columns is normalised by itself.
+type RMSNorm struct {
+	spago.Module
+	Weight *op.Weight `hf:"weight"` // gain
+	Eps    float32    `hf:"-"`
+}
+
+// NewRMSNorm returns a layer with an empty weight.
+func NewRMSNorm(cols int, eps float32) *RMSNorm {
+	return &RMSNorm{Weight: op.NewVector(cols), Eps: eps}
+}
+
+// Forward computes the normalised rows of x.
+func (l *RMSNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
+	return op.RMSNorm(p.Tape, x, p.weight(l.Weight), l.Eps)
+}
+
 // Dropout is a place where training sets elements to zero. Site tells places apart; [Number] assigns it.
 type Dropout struct {
 	spago.Module
 	P    float32
 	Site uint32
+}
+
+// Residual returns x + drop(h).
+func (d *Dropout) Residual(p *Pass, x, h mat.Tensor) mat.Tensor {
+	return op.Residual(p.Tape, x, h, p.drop(*d))
 }
 
 // Forward applies dropout to x (N×C) if the pass trains.
@@ -152,32 +230,3 @@ func (a *Activation) Forward(p *Pass, x mat.Tensor) mat.Tensor {
 
 // Describe prints the function as PyTorch and transformers name its module.
 func (a *Activation) Describe() string { return a.class + "()" }
-
-// Attention is multi-head attention over the sequences of the pass; it has no weights.
-type Attention struct {
-	Heads, KV int // query heads; key and value heads
-	Dim       int // columns of one head
-	Causal    bool
-}
-
-// Forward projects x (N×C) to queries, keys and values and computes the context (N×Heads·Dim, or the kept rows of it).
-func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d Dropout) mat.Tensor {
-	h := op.Heads{Q: a.Heads, KV: a.KV, Dim: a.Dim, Causal: a.Causal}
-	nq, nk := a.Heads*a.Dim, a.KV*a.Dim
-	if p.Keep == nil {
-		qkv := Project(p, x, query, key, value)
-		y := op.Attention(p.Tape, op.Columns{X: qkv}, op.Columns{X: qkv, From: nq}, op.Columns{X: qkv, From: nq + nk}, p.Seqs, p.Seqs, h, p.drop(d))
-		p.Tape.Drop(qkv)
-		return y
-	}
-	kept, pk := p.kept(x)
-	q, kv := query.Forward(pk, kept), Project(p, x, key, value)
-	y := op.Attention(p.Tape, op.Columns{X: q}, op.Columns{X: kv}, op.Columns{X: kv, From: nk}, pk.Seqs, p.Seqs, h, pk.drop(d))
-	for _, x := range []mat.Tensor{kept, q, kv} {
-		p.Tape.Drop(x)
-	}
-	return y
-}
-
-// Residual returns what follows attention in a block: the rows of x that are kept, and the pass for them.
-func Residual(p *Pass, x mat.Tensor) (mat.Tensor, *Pass) { return p.kept(x) }

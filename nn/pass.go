@@ -15,6 +15,10 @@ type Pass struct {
 	Train   bool       // dropout acts
 	Adapter AdapterSet // adapter in use; nil: the base model
 	Keep    *Kept      // rows wanted after the last block; nil: all
+
+	Rotary     *op.Rotary // angles of the rows; models with rotary positions set it
+	Cache      *Cache     // keys and values of earlier rows, for generating; the tape must not record then
+	Checkpoint bool       // keep only the input of each block and run the blocks again in the backward: the same bits, less memory
 }
 
 // AdapterSet is what a layer may ask of an adapter. Both methods are given the weights of the base model and must be
@@ -42,6 +46,49 @@ func FirstRows(s op.Seqs) *Kept {
 	return &Kept{Rows: s.Starts[:n], Seqs: op.Seqs{Starts: starts, First: s.First, Index: s.Index}}
 }
 
+// LastRows keeps the last row of every sequence, which must not be empty: what a classifier on a causal model reads.
+func LastRows(s op.Seqs) *Kept {
+	n := s.Len()
+	k := &Kept{Rows: make([]int, n), Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
+	for i := range n {
+		k.Rows[i] = s.Starts[i+1] - 1
+		k.Seqs.Starts[i+1] = i + 1
+		k.Seqs.First[i] = k.Rows[i] - s.Starts[i]
+		if s.First != nil {
+			k.Seqs.First[i] += s.First[i]
+		}
+	}
+	return k
+}
+
+// RowsFrom keeps the rows of every sequence from its first one with a label up to its last one with a label: what a loss over next
+// tokens reads. labels has a value for each row, op.Ignore for none. It returns nil if that is every row.
+func RowsFrom(s op.Seqs, labels []int32) *Kept {
+	n := s.Len()
+	k := &Kept{Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
+	for i := range n {
+		lo, hi := s.Starts[i], s.Starts[i+1]
+		for lo < hi && labels[lo] == op.Ignore {
+			lo++
+		}
+		for hi > lo && labels[hi-1] == op.Ignore {
+			hi--
+		}
+		for row := lo; row < hi; row++ {
+			k.Rows = append(k.Rows, row)
+		}
+		k.Seqs.Starts[i+1] = len(k.Rows)
+		k.Seqs.First[i] = lo - s.Starts[i]
+		if s.First != nil {
+			k.Seqs.First[i] += s.First[i]
+		}
+	}
+	if len(k.Rows) == s.Rows() {
+		return nil
+	}
+	return k
+}
+
 // With returns a pass on the same tape for other sequences.
 func (p *Pass) With(s op.Seqs) *Pass {
 	q := *p
@@ -54,15 +101,26 @@ func (p *Pass) kept(x mat.Tensor) (mat.Tensor, *Pass) {
 	if p.Keep == nil {
 		return x, p
 	}
+	return op.Rows(p.Tape, x, p.Keep.Rows), p.chosen()
+}
+
+// chosen returns the pass for the rows that are kept.
+func (p *Pass) chosen() *Pass {
 	q := p.With(p.Keep.Seqs)
 	q.Keep = nil
-	return op.Rows(p.Tape, x, p.Keep.Rows), q
+	if p.Rotary != nil {
+		q.Rotary = p.Rotary.Rows(p.Tape, p.Keep.Rows)
+	}
+	return q
 }
 
 // weight returns the adapter's own copy of w, or w.
-func (p *Pass) weight(w *op.Weight) *op.Weight {
-	if p.Adapter != nil && w != nil {
-		if own := p.Adapter.Replacement(w); own != nil {
+func (p *Pass) weight(w *op.Weight) *op.Weight { return p.known(w, w) }
+
+// known returns the adapter's own copy of the weight that adapters know as key, or w.
+func (p *Pass) known(key, w *op.Weight) *op.Weight {
+	if p.Adapter != nil && key != nil {
+		if own := p.Adapter.Replacement(key); own != nil {
 			return own
 		}
 	}
@@ -108,7 +166,16 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 			q = p
 		}
 		scope := p.Tape.Scope()
-		y := b.Forward(q, x)
+		var y mat.Tensor
+		if p.Checkpoint && i < len(blocks)-1 { // the last one's backward comes next anyway
+			y = p.Tape.Checkpoint(x, func(t *op.Tape, x mat.Tensor) mat.Tensor {
+				again := *q
+				again.Tape = t
+				return b.Forward(&again, x)
+			})
+		} else {
+			y = b.Forward(q, x)
+		}
 		p.Tape.Leave(scope, y)
 		p.Tape.Drop(x)
 		x = y

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -40,63 +41,37 @@ func DefaultConfig() Config {
 	}
 }
 
-// Sizes beyond these are refused before anything is allocated: no BERT comes near, a damaged config easily does.
-const (
-	maxLayers = 1000
-	maxWidth  = 1 << 20
-	maxVocab  = 1 << 24
-
-	maxInitializer = 100 // fresh weights must be finite
-)
-
 // Check reports everything in the configuration that the model cannot be built with, in one error.
 func (c Config) Check() error {
-	var errs []error
-	size := func(name string, v, most int) {
-		if v < 1 || v > most {
-			errs = append(errs, fmt.Errorf("%s is %d; want 1 to %d", name, v, most))
-		}
-	}
-	size("vocab_size", c.VocabSize, maxVocab)
-	size("hidden_size", c.HiddenSize, maxWidth)
-	size("num_hidden_layers", c.NumHiddenLayers, maxLayers)
-	size("num_attention_heads", c.NumAttentionHeads, maxWidth)
-	size("intermediate_size", c.IntermediateSize, maxWidth)
-	size("max_position_embeddings", c.MaxPositions, maxVocab)
-	size("type_vocab_size", c.TypeVocabSize, maxVocab)
+	var k nn.ConfigCheck
+	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
+	k.Size("hidden_size", c.HiddenSize, nn.MaxWidth)
+	k.Size("num_hidden_layers", c.NumHiddenLayers, nn.MaxLayers)
+	k.Size("num_attention_heads", c.NumAttentionHeads, nn.MaxWidth)
+	k.Size("intermediate_size", c.IntermediateSize, nn.MaxWidth)
+	k.Size("max_position_embeddings", c.MaxPositions, nn.MaxVocabulary)
+	k.Size("type_vocab_size", c.TypeVocabSize, nn.MaxVocabulary)
 	if c.NumAttentionHeads > 0 && c.HiddenSize%c.NumAttentionHeads != 0 {
-		errs = append(errs, fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads))
+		k.Add(fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads))
 	}
-	probability := func(name string, p float32) {
-		if !(p >= 0 && p < 1) {
-			errs = append(errs, fmt.Errorf("%s is %g; want at least 0 and below 1", name, p))
-		}
-	}
-	probability("hidden_dropout_prob", c.HiddenDropout)
-	probability("attention_probs_dropout_prob", c.AttentionDropout)
+	k.Probability("hidden_dropout_prob", c.HiddenDropout)
+	k.Probability("attention_probs_dropout_prob", c.AttentionDropout)
 	if c.ClassifierDropout != nil {
-		probability("classifier_dropout", *c.ClassifierDropout)
+		k.Probability("classifier_dropout", *c.ClassifierDropout)
 	}
-	if !(c.LayerNormEps >= 0 && c.LayerNormEps < 1) {
-		errs = append(errs, fmt.Errorf("layer_norm_eps is %g; want at least 0 and below 1", c.LayerNormEps))
-	}
-	if !(c.InitializerRange >= 0 && c.InitializerRange <= maxInitializer) {
-		errs = append(errs, fmt.Errorf("initializer_range is %g; want 0 to %g", c.InitializerRange, float64(maxInitializer)))
-	}
+	k.Eps("layer_norm_eps", c.LayerNormEps)
+	k.Initializer(c.InitializerRange)
 	if _, err := op.ParseActivation(c.HiddenAct); err != nil {
-		errs = append(errs, fmt.Errorf("hidden_act: %w", err))
+		k.Add(fmt.Errorf("hidden_act: %w", err))
 	}
 	if c.PositionEmbeddingType != "absolute" && c.PositionEmbeddingType != "" {
-		errs = append(errs, fmt.Errorf("position_embedding_type %q is not supported; want absolute", c.PositionEmbeddingType))
+		k.Add(fmt.Errorf("position_embedding_type %q is not supported; want absolute", c.PositionEmbeddingType))
 	}
 	if c.IsDecoder || c.AddCrossAttention {
-		errs = append(errs, errors.New("is_decoder and add_cross_attention are not supported: this is the encoder"))
+		k.Add(errors.New("is_decoder and add_cross_attention are not supported: this is the encoder"))
 	}
 	if c.PadTokenID != nil && (*c.PadTokenID < 0 || *c.PadTokenID >= c.VocabSize) {
-		errs = append(errs, fmt.Errorf("pad_token_id %d is outside the vocabulary of %d", *c.PadTokenID, c.VocabSize))
+		k.Add(fmt.Errorf("pad_token_id %d is outside the vocabulary of %d", *c.PadTokenID, c.VocabSize))
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("bert: config.json: %w", errors.Join(errs...))
-	}
-	return nil
+	return k.Err("bert: config.json")
 }

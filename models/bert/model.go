@@ -59,20 +59,13 @@ func newEmbeddings(c Config) *Embeddings {
 // Forward returns N×C for the N ids of b. Without types all are 0.
 func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
-	positions := p.Tape.Ints(len(b.IDs))
-	for i := range p.Seqs.Len() {
-		lo, hi := p.Seqs.Starts[i], p.Seqs.Starts[i+1]
-		for n := lo; n < hi; n++ {
-			positions[n] = int32(n - lo)
-		}
-	}
 	types := b.Types
 	if types == nil {
 		types = p.Tape.Ints(len(b.IDs))
 		clear(types)
 	}
 	// The order of the sum is transformers': words + types, then positions.
-	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), e.Types.Forward(p, types), e.Positions.Forward(p, positions))
+	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), e.Types.Forward(p, types), e.Positions.Forward(p, p.Positions()))
 	y := e.Drop.Forward(p, e.Norm.Forward(p, x))
 	p.Tape.Leave(scope, y)
 	return y

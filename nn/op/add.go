@@ -21,25 +21,35 @@ func Add(t *Tape, xs ...mat.Tensor) mat.Tensor {
 type add struct {
 	node
 	rows, cols int
+	y          *Tensor
 }
 
 // Forward computes the sum, in the order given.
 func (f *add) Forward() (mat.Tensor, error) {
-	y := f.t.tensor(f.rows, f.cols)
-	f.t.eachElements(len(y.data), func(lo, hi int) {
-		copy(y.data[lo:hi], Values(f.inputs[0])[lo:hi])
-		for _, x := range f.inputs[1:] {
-			kernel.AddTo(y.data[lo:hi], Values(x)[lo:hi])
+	f.y = f.t.tensor(f.rows, f.cols)
+	y := f.y.data
+	first, second := Values(f.inputs[0]), Values(f.inputs[min(1, len(f.inputs)-1)])
+	f.t.eachElements(len(y), func(lo, hi int) {
+		if len(f.inputs) == 1 {
+			copy(y[lo:hi], first[lo:hi])
+			return
+		}
+		kernel.Add(y[lo:hi], first[lo:hi], second[lo:hi])
+		for _, x := range f.inputs[2:] {
+			kernel.AddTo(y[lo:hi], Values(x)[lo:hi])
 		}
 	})
-	return y, nil
+	return f.y, nil
 }
 
-// Backward: every operand gets dY.
+// Backward: every operand gets dY; the first one may get its buffer, once the others have read it.
 func (f *add) Backward(gy mat.Tensor) error {
 	dy := Values(gy)
-	for _, x := range f.inputs {
+	for _, x := range f.inputs[1:] {
 		f.into(x, func(dst []float32, add bool) { f.t.accumulate(dst, dy, add) })
+	}
+	if _, ok := f.take(f.inputs[0], gy, f.y); !ok {
+		f.into(f.inputs[0], func(dst []float32, add bool) { f.t.accumulate(dst, dy, add) })
 	}
 	return nil
 }

@@ -21,14 +21,27 @@ type Heads struct {
 	KV     int     // key and value heads; a divisor of Q, equal to Q without grouping
 	Dim    int     // columns of one head
 	Causal bool    // a query sees keys at its own and earlier positions only
+	Window int     // with Causal: of these only the nearest so many, its own counted; 0: all
 	Scale  float32 // of the products; 0: 1/√Dim
+}
+
+// seen returns the range of the keys that the queries at positions lo to hi−1 see together, of n keys from position first on.
+func (h Heads) seen(lo, hi, first, n int) (from, to int) {
+	if !h.Causal {
+		return 0, n
+	}
+	to = max(0, min(n, hi-first))
+	if h.Window > 0 {
+		from = min(to, max(0, lo+1-h.Window-first))
+	}
+	return from, to
 }
 
 // Attention computes scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762) of every sequence by itself:
 //
 //	P = softmax(scale·Q·Kᵀ)    y = drop(P)·V    for each head
 //
-// Segment i of the queries looks at segment i of the keys. q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. The
+// Segment i of the queries looks at segment i of the keys; positions are those of Seqs. q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. The
 // T×T tensors exist for a block of queries of one head at a time, in scratch memory; the backward computes them again, and
 // dropout masks are never stored.
 func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Tensor {
@@ -47,10 +60,16 @@ func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Te
 			f.inputs = append(f.inputs, c.X)
 		}
 	}
-	if h.Scale == 0 {
-		f.h.Scale = float32(1 / math.Sqrt(float64(h.Dim)))
-	}
+	f.h.Scale = h.scale()
 	return t.run(f)
+}
+
+// scale returns the factor of the products of queries and keys.
+func (h Heads) scale() float32 {
+	if h.Scale == 0 {
+		return float32(1 / math.Sqrt(float64(h.Dim)))
+	}
+	return h.Scale
 }
 
 // overlap reports whether two ranges share a column: their gradients would be written to the same place.
@@ -129,45 +148,57 @@ func (f *attention) eachHead(buffers int, body func(s *scratch, segment, kv int)
 	f.t.free(mem)
 }
 
-// eachBlock runs f for every query head of a key head and every block of queries: rows lo to hi of the segment, which see
-// the first keys keys.
-func (f *attention) eachBlock(segment, kv int, body func(head, lo, hi, keys int)) {
+// part is a block of queries of one segment, rows lo to hi, and the keys that they see, from to to.
+type part struct {
+	segment, head, lo, hi, from, to int
+}
+
+func (b part) keys() int { return b.to - b.from }
+
+// eachBlock runs f for every query head of a key head and every block of queries.
+func (f *attention) eachBlock(segment, kv int, body func(b part)) {
 	group := f.h.Q / f.h.KV
 	nq, nk := f.qs.Starts[segment+1]-f.qs.Starts[segment], f.ks.Starts[segment+1]-f.ks.Starts[segment]
 	step := blockRows(nk)
+	first := f.qs.first(segment)
 	for head := kv * group; head < (kv+1)*group; head++ {
 		for lo := 0; lo < nq; lo += step {
-			hi, keys := min(nq, lo+step), nk
-			if f.h.Causal {
-				keys = max(0, min(nk, f.qs.first(segment)+hi-f.ks.first(segment)))
-			}
-			body(head, lo, hi, keys)
+			b := part{segment: segment, head: head, lo: lo, hi: min(nq, lo+step)}
+			b.from, b.to = f.h.seen(first+b.lo, first+b.hi, f.ks.first(segment), nk)
+			body(b)
 		}
 	}
 }
 
-// probabilities computes P for the queries lo to hi of a segment.
-func (f *attention) probabilities(s *scratch, segment, lo, hi, keys int, q, k view) {
-	s.product(s.p, keys, hi-lo, keys, q.row(lo).mat(), k.transposed(), f.h.Dim, false)
-	for i := lo; i < hi; i++ {
-		row := s.p[(i-lo)*keys : (i-lo+1)*keys]
-		if f.h.Causal {
-			seen := max(0, f.qs.first(segment)+i+1-f.ks.first(segment))
-			for j := seen; j < keys; j++ {
-				row[j] = float32(math.Inf(-1))
-			}
-		}
+// probabilities computes P for a block of queries; q and k are the whole segment's.
+func (f *attention) probabilities(s *scratch, b part, q, k view) {
+	n := b.keys()
+	s.product(s.p, n, b.hi-b.lo, n, q.row(b.lo).mat(), k.row(b.from).transposed(), f.h.Dim, false)
+	for i := b.lo; i < b.hi; i++ {
+		row := s.p[(i-b.lo)*n : (i-b.lo+1)*n]
+		position := f.qs.first(b.segment) + i
+		from, to := f.h.seen(position, position+1, f.ks.first(b.segment), b.to)
+		hide(row[:from-b.from])
+		hide(row[to-b.from:])
 		kernel.Softmax(row, f.h.Scale)
 	}
 }
 
-// mask applies the dropout of P to the rows lo to hi.
-func (f *attention) mask(dst, src []float32, segment, head, lo, hi, keys int) {
-	site := kernel.Site{Op: f.drop.Site, Example: uint32(f.qs.index(segment))}
-	for i := lo; i < hi; i++ {
-		site.Row = uint32(head)<<20 | uint32(f.qs.first(segment)+i)
-		a, b := (i-lo)*keys, (i-lo+1)*keys
-		kernel.Dropout(dst[a:b], src[a:b], f.drop.Key, site, f.ks.first(segment), f.drop.P)
+// hide makes products such that their probability is 0.
+func hide(x []float32) {
+	for i := range x {
+		x[i] = float32(math.Inf(-1))
+	}
+}
+
+// mask applies the dropout of P to a block.
+func (f *attention) mask(dst, src []float32, b part) {
+	site := kernel.Site{Op: f.drop.Site, Example: uint32(f.qs.index(b.segment))}
+	n := b.keys()
+	for i := b.lo; i < b.hi; i++ {
+		site.Row = uint32(b.head)<<20 | uint32(f.qs.first(b.segment)+i)
+		lo, hi := (i-b.lo)*n, (i-b.lo+1)*n
+		kernel.Dropout(dst[lo:hi], src[lo:hi], f.drop.Key, site, f.ks.first(b.segment)+b.from, f.drop.P)
 	}
 }
 
@@ -180,13 +211,13 @@ func (f *attention) Forward() (mat.Tensor, error) {
 	f.eachHead(1, func(s *scratch, segment, kv int) {
 		q0, k0 := f.qs.Starts[segment], f.ks.Starts[segment]
 		k, v := f.k.view(kx, k0, kv, d), f.v.view(vx, k0, kv, d)
-		f.eachBlock(segment, kv, func(head, lo, hi, keys int) {
-			f.probabilities(s, segment, lo, hi, keys, f.q.view(qx, q0, head, d), k)
+		f.eachBlock(segment, kv, func(b part) {
+			f.probabilities(s, b, f.q.view(qx, q0, b.head, d), k)
 			if f.drop.on() {
-				f.mask(s.p, s.p, segment, head, lo, hi, keys)
+				f.mask(s.p, s.p, b)
 			}
-			o := out.view(y.data, q0+lo, head, d)
-			s.product(o.data, o.stride, hi-lo, d, matrix(s.p, keys), v.mat(), keys, false)
+			o := out.view(y.data, q0+b.lo, b.head, d)
+			s.product(o.data, o.stride, b.hi-b.lo, d, matrix(s.p, b.keys()), v.row(b.from).mat(), b.keys(), false)
 		})
 	})
 	for _, x := range f.inputs {
@@ -220,33 +251,33 @@ func (f *attention) Backward(gy mat.Tensor) error {
 			zeroRows(dv, gvv, nk, d)
 		}
 		addK, addV := gk.add || f.h.Causal, gvv.add || f.h.Causal
-		f.eachBlock(segment, kv, func(head, lo, hi, keys int) {
-			n := hi - lo
-			q, o := f.q.view(qx, q0, head, d), dy.view(gv, q0+lo, head, d)
-			f.probabilities(s, segment, lo, hi, keys, q, k)
+		f.eachBlock(segment, kv, func(b part) {
+			n, keys := b.hi-b.lo, b.keys()
+			q, o := f.q.view(qx, q0, b.head, d), dy.view(gv, q0+b.lo, b.head, d)
+			f.probabilities(s, b, q, k)
 			pd := s.p
 			if f.drop.on() {
 				pd = s.pd
-				f.mask(pd, s.p, segment, head, lo, hi, keys)
+				f.mask(pd, s.p, b)
 			}
 			if gvv.data != nil {
-				s.product(dv.data, dv.stride, keys, d, transposed(pd, keys), o.mat(), n, addV)
+				s.product(dv.row(b.from).data, dv.stride, keys, d, transposed(pd, keys), o.mat(), n, addV)
 				addV = true
 			}
-			s.product(s.dp, keys, n, keys, o.mat(), v.transposed(), d, false)
+			s.product(s.dp, keys, n, keys, o.mat(), v.row(b.from).transposed(), d, false)
 			if f.drop.on() {
-				f.mask(s.dp, s.dp, segment, head, lo, hi, keys)
+				f.mask(s.dp, s.dp, b)
 			}
 			for i := range n {
 				row := s.dp[i*keys : (i+1)*keys]
 				kernel.SoftmaxBackward(row, row, s.p[i*keys:(i+1)*keys], f.h.Scale)
 			}
 			if gq.data != nil {
-				dq := f.q.view(gq.data, q0+lo, head, d)
-				s.product(dq.data, dq.stride, n, d, matrix(s.dp, keys), k.mat(), keys, gq.add)
+				dq := f.q.view(gq.data, q0+b.lo, b.head, d)
+				s.product(dq.data, dq.stride, n, d, matrix(s.dp, keys), k.row(b.from).mat(), keys, gq.add)
 			}
 			if gk.data != nil {
-				s.product(dk.data, dk.stride, keys, d, transposed(s.dp, keys), q.row(lo).mat(), n, addK)
+				s.product(dk.row(b.from).data, dk.stride, keys, d, transposed(s.dp, keys), q.row(b.lo).mat(), n, addK)
 				addK = true
 			}
 		})

@@ -133,36 +133,61 @@ func (f *layerNorm) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// parameters sums the gradients of gain and bias over fixed ranges of rows, then over the ranges in order, so that the
-// bits do not depend on the number of workers.
+// parameters sums the gradients of gain and bias over all rows.
 func (f *layerNorm) parameters(dy []float32) {
 	if f.gain.Param == nil && f.bias.Param == nil {
 		return
 	}
-	t, c, step := f.t, f.cols, rowsPerTask(f.cols)
-	parts := (f.rows + step - 1) / step
-	sums := t.alloc(parts * 2 * c)
-	clear(sums)
-	t.pool.For(parts, func(part, _ int) {
-		dg, db := sums[part*2*c:][:c], sums[part*2*c+c:][:c]
-		for n := part * step; n < min(f.rows, (part+1)*step); n++ {
-			kernel.LayerNormParams(dg, db, dy[n*c:(n+1)*c], f.xhat[n*c:(n+1)*c])
+	t, c := f.t, f.cols
+	t.sumOverRows(f.rows, c, 2*c, func(sum []float32, n int) {
+		kernel.LayerNormParams(sum[:c], sum[c:], dy[n*c:(n+1)*c], f.xhat[n*c:(n+1)*c])
+	}, func(sums [][]float32) {
+		for k, w := range []*Weight{f.gain, f.bias} {
+			if w.Param == nil {
+				continue
+			}
+			f.into(w.Param, func(dst []float32, add bool) { addUp(dst, columns(sums, k*c, c), add) })
 		}
 	})
-	for k, w := range []*Weight{f.gain, f.bias} {
-		if w.Param == nil {
-			continue
-		}
-		f.into(w.Param, func(dst []float32, add bool) {
-			if !add {
-				clear(dst)
-			}
-			for part := range parts {
-				kernel.AddTo(dst, sums[part*2*c+k*c:][:c])
-			}
-		})
+}
+
+// sumOverRows sums what one adds for each row of a width over fixed ranges of rows, and hands done the sums of the ranges, size values
+// each, in order: added up in that order, the bits do not depend on the number of workers.
+func (t *Tape) sumOverRows(rows, width, size int, one func(sum []float32, row int), done func(sums [][]float32)) {
+	step := rowsPerTask(width)
+	parts := (rows + step - 1) / step
+	all := t.alloc(parts * size)
+	clear(all)
+	sums := make([][]float32, parts)
+	for i := range sums {
+		sums[i] = all[i*size : (i+1)*size]
 	}
-	t.free(sums)
+	t.pool.For(parts, func(part, _ int) {
+		for n := part * step; n < min(rows, (part+1)*step); n++ {
+			one(sums[part], n)
+		}
+	})
+	done(sums)
+	t.free(all)
+}
+
+// columns returns some columns of each row.
+func columns(rows [][]float32, from, n int) [][]float32 {
+	out := make([][]float32, len(rows))
+	for i, r := range rows {
+		out[i] = r[from : from+n]
+	}
+	return out
+}
+
+// addUp sets dst to the sum of rows, or adds it.
+func addUp(dst []float32, rows [][]float32, add bool) {
+	if !add {
+		clear(dst)
+	}
+	for _, r := range rows {
+		kernel.AddTo(dst, r)
+	}
 }
 
 // accumulate copies or adds src to dst.

@@ -75,3 +75,10 @@ func (d Drop) rows(dst, x []float32, cols, lo, hi int, add bool) {
 		}
 	})
 }
+
+// row applies dropout to one row of x, writing to dst.
+func (d Drop) row(dst, x []float32, row int) {
+	d.Seqs.each(row, row+1, func(_, example, position int) {
+		kernel.Dropout(dst, x, d.Key, kernel.Site{Op: d.Site, Example: uint32(example), Row: uint32(position)}, 0, d.P)
+	})
+}

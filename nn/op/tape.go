@@ -19,6 +19,9 @@ type Tape struct {
 	nodes  []entry
 	made   []*Tensor // values whose scope is still open
 	loans  [][]float32
+
+	probe   bool       // the tape does not record, but looks for something that a gradient would reach
+	touched mat.Tensor // the first operand of that kind
 }
 
 type entry struct {
@@ -87,9 +90,15 @@ func (t *Tape) Ints(n int) []int32 {
 	if n == 0 {
 		return nil
 	}
+	b := t.Floats(n)
+	return unsafe.Slice((*int32)(unsafe.Pointer(&b[0])), n)
+}
+
+// Floats lends n values with undefined contents until Reset.
+func (t *Tape) Floats(n int) []float32 {
 	b := t.alloc(n)
 	t.loans = append(t.loans, b)
-	return unsafe.Slice((*int32)(unsafe.Pointer(&b[0])), n)
+	return b
 }
 
 // tensor makes an empty result for a function's Forward.
@@ -102,10 +111,10 @@ func (t *Tape) tensor(rows, cols int) *Tensor {
 func (t *Tape) run(f function) mat.Tensor {
 	n := f.base()
 	n.t = t
-	if t.record {
+	if t.record || t.probe && t.touched == nil {
 		for _, x := range n.inputs {
 			if x.RequiresGrad() {
-				n.keep = true
+				n.keep, t.touched = t.record, x
 				break
 			}
 		}
@@ -193,6 +202,11 @@ func (t *Tape) Backward(loss mat.Tensor) error {
 	}
 	dst, _ := v.target()
 	dst[0] = 1
+	return t.walk()
+}
+
+// walk runs the backward of all operators whose results have a gradient, in reverse order.
+func (t *Tape) walk() error {
 	for i := len(t.nodes) - 1; i >= 0; i-- {
 		e := t.nodes[i]
 		out := e.op.Value().(*Tensor)

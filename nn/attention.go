@@ -1,0 +1,113 @@
+package nn
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/nn/op"
+)
+
+// Attention is multi-head attention over the sequences of the pass; it has no weights.
+type Attention struct {
+	Heads, KV int     // query heads; key and value heads
+	Dim       int     // columns of one head
+	Causal    bool    // a row sees itself and earlier rows
+	Window    int     // with Causal: of these only the nearest so many; 0: all
+	Scale     float32 // of the products; 0: 1/√Dim
+	Layer     int     // place in the pass's cache
+
+	// QueryNorm and KeyNorm normalise the heads before they rotate; nil: not at all. They belong to the model.
+	QueryNorm, KeyNorm *RMSNorm
+}
+
+// heads are the queries, keys and values of a pass on their way to attention, each columns of some tensor.
+type heads struct {
+	q, k, v op.Columns
+	made    []mat.Tensor // tensors to give back afterwards
+}
+
+// Forward projects x (N×C) to queries, keys and values and computes the context (N×Heads·Dim, or the kept rows of it).
+func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d Dropout) mat.Tensor {
+	pk := p
+	nq, nk := a.Heads*a.Dim, a.KV*a.Dim
+	var h heads
+	switch {
+	case a.QueryNorm != nil:
+		h, pk = a.normed(p, x, query, key, value)
+	case p.Keep == nil:
+		qkv := a.rotate(p, Project(p, x, query, key, value), 0, a.Heads+a.KV)
+		h = heads{q: op.Columns{X: qkv}, k: op.Columns{X: qkv, From: nq}, v: op.Columns{X: qkv, From: nq + nk}, made: []mat.Tensor{qkv}}
+	default:
+		var kept mat.Tensor
+		kept, pk = p.kept(x)
+		q := a.rotate(pk, query.Forward(pk, kept), 0, a.Heads)
+		kv := a.rotate(p, Project(p, x, key, value), 0, a.KV)
+		h = heads{q: op.Columns{X: q}, k: op.Columns{X: kv}, v: op.Columns{X: kv, From: nk}, made: []mat.Tensor{kept, q, kv}}
+	}
+	return a.attend(p, pk, h, d)
+}
+
+// Fused is Forward with one layer for queries, keys and values (GPT-2's c_attn).
+func (a Attention) Fused(p *Pass, x mat.Tensor, qkv *Linear, d Dropout) mat.Tensor {
+	c := a.Heads * a.Dim
+	y := a.rotate(p, qkv.Forward(p, x), 0, a.Heads+a.KV)
+	h := heads{q: op.Columns{X: y}, k: op.Columns{X: y, From: c}, v: op.Columns{X: y, From: c + a.KV*a.Dim}, made: []mat.Tensor{y}}
+	pk := p
+	if p.Keep != nil {
+		pk = p.chosen()
+		h.q.X = op.Rows(p.Tape, y, p.Keep.Rows)
+		h.made = append(h.made, h.q.X)
+	}
+	return a.attend(p, pk, h, d)
+}
+
+// normed projects to heads that are normalised one by one.
+func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (heads, *Pass) {
+	kept, pk := p.kept(x)
+	made := []mat.Tensor{kept}
+	if p.Keep == nil {
+		made = nil
+	}
+	through := func(p *Pass, l *Linear, n *RMSNorm, x mat.Tensor, count int) mat.Tensor {
+		y := l.Forward(p, x)
+		z := a.rotate(p, n.Forward(p, y), 0, count)
+		p.Tape.Drop(y)
+		made = append(made, z)
+		return z
+	}
+	q := through(pk, query, a.QueryNorm, kept, a.Heads)
+	k := through(p, key, a.KeyNorm, x, a.KV)
+	v := value.Forward(p, x)
+	return heads{op.Columns{X: q}, op.Columns{X: k}, op.Columns{X: v}, append(made, v)}, pk
+}
+
+// rotate turns heads by the angles of their rows, if the pass has some.
+func (a Attention) rotate(p *Pass, x mat.Tensor, from, count int) mat.Tensor {
+	if p.Rotary == nil {
+		return x
+	}
+	y := op.Rotate(p.Tape, x, from, count, a.Dim, p.Rotary)
+	p.Tape.Drop(x)
+	return y
+}
+
+// attend computes the context; pk is the pass of the queries, p that of keys and values.
+func (a Attention) attend(p, pk *Pass, h heads, d Dropout) mat.Tensor {
+	o := op.Heads{Q: a.Heads, KV: a.KV, Dim: a.Dim, Causal: a.Causal, Window: a.Window, Scale: a.Scale}
+	var y mat.Tensor
+	var past []op.Past
+	if p.Cache != nil {
+		past = p.Cache.extend(a.Layer, p.Seqs, h.k, h.v)
+	}
+	if past == nil || p.Cache.empty() { // the rows of the batch are all there is
+		y = op.Attention(p.Tape, h.q, h.k, h.v, pk.Seqs, p.Seqs, o, pk.drop(d))
+	} else {
+		y = op.CachedAttention(p.Tape, h.q, pk.Seqs, past, o)
+	}
+	for _, x := range h.made {
+		p.Tape.Drop(x)
+	}
+	return y
+}
+
+// Residual returns what follows attention in a block: the rows of x that are kept, and the pass for them.
+func Residual(p *Pass, x mat.Tensor) (mat.Tensor, *Pass) { return p.kept(x) }

@@ -1,0 +1,115 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spalora/spalora/nn/op"
+)
+
+// Cache holds the keys and values that the attention layers of a model computed for the earlier rows of some sequences, so that
+// generating computes each row once. It belongs to one call at a time, as its pass does.
+type Cache struct {
+	width    int
+	capacity int
+	seqs     []remembered
+}
+
+// remembered is one sequence: for each layer its keys and values, row after row.
+type remembered struct {
+	rows   int // that all layers have
+	layers []op.Past
+}
+
+// NewCache returns an empty cache of so many sequences for a model with so many attention layers. capacity is how many rows a
+// sequence is expected to reach (memory is reserved for them at the first use; more is no error), width is the number of key/value
+// heads times the size of a head.
+func NewCache(layers, sequences, capacity, width int) *Cache {
+	c := &Cache{width: width, capacity: capacity, seqs: make([]remembered, sequences)}
+	for i := range c.seqs {
+		c.seqs[i].layers = make([]op.Past, layers)
+	}
+	return c
+}
+
+// Sequences returns how many sequences the cache holds.
+func (c *Cache) Sequences() int { return len(c.seqs) }
+
+// Len returns how many rows sequence i has.
+func (c *Cache) Len(i int) int { return c.seqs[i].rows }
+
+// Truncate forgets the rows of sequence i from row n on.
+func (c *Cache) Truncate(i, n int) {
+	if n < 0 || n > c.seqs[i].rows {
+		panic(fmt.Sprintf("nn: Truncate of a cache of %d rows to %d", c.seqs[i].rows, n))
+	}
+	c.seqs[i].rows = n
+	for l := range c.seqs[i].layers {
+		p := &c.seqs[i].layers[l]
+		p.Keys, p.Values = p.Keys[:n*c.width], p.Values[:n*c.width]
+	}
+}
+
+// Keep makes the cache hold only the sequences listed, in this order, each at most once.
+func (c *Cache) Keep(which []int) {
+	kept := make([]remembered, len(which))
+	for to, from := range which {
+		kept[to] = c.seqs[from]
+	}
+	c.seqs = kept
+}
+
+// Place gives the sequences of a batch, one for each of the cache's, their places after the rows that are remembered.
+func (c *Cache) Place(s op.Seqs) op.Seqs {
+	if s.Len() != len(c.seqs) {
+		panic(fmt.Sprintf("nn: a batch of %d sequences with a cache of %d", s.Len(), len(c.seqs)))
+	}
+	s.First = make([]int, len(c.seqs))
+	for i := range c.seqs {
+		s.First[i] = c.seqs[i].rows
+	}
+	return s
+}
+
+// empty reports whether no sequence has rows yet.
+func (c *Cache) empty() bool {
+	for _, s := range c.seqs {
+		if s.rows > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// extend appends the new rows of all sequences to a layer and returns what the layer now remembers.
+func (c *Cache) extend(layer int, s op.Seqs, k, v op.Columns) []op.Past {
+	past := make([]op.Past, len(c.seqs))
+	for i := range c.seqs {
+		p := &c.seqs[i].layers[layer]
+		if p.Keys == nil {
+			p.Keys, p.Values = make([]float32, 0, c.capacity*c.width), make([]float32, 0, c.capacity*c.width)
+		}
+		p.Keys = c.add(p.Keys, k, s.Starts[i], s.Starts[i+1])
+		p.Values = c.add(p.Values, v, s.Starts[i], s.Starts[i+1])
+		past[i] = *p
+	}
+	return past
+}
+
+// add appends rows lo to hi of some columns.
+func (c *Cache) add(to []float32, from op.Columns, lo, hi int) []float32 {
+	to = slices.Grow(to, (hi-lo)*c.width)
+	values := op.Values(from.X)
+	_, cols := op.Size(from.X)
+	for row := lo; row < hi; row++ {
+		to = append(to, values[row*cols+from.From:][:c.width]...)
+	}
+	return to
+}
+
+// commit says that all layers have the new rows of a batch.
+func (c *Cache) commit(s op.Seqs) {
+	for i := range c.seqs {
+		c.seqs[i].rows += s.Starts[i+1] - s.Starts[i]
+	}
+}

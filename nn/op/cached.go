@@ -1,0 +1,82 @@
+package op
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// Past holds what one layer remembers of one sequence: a row of keys and one of values, KV·Dim wide, for each position so far, the
+// new ones included.
+type Past struct {
+	Keys, Values []float32
+}
+
+// CachedAttention is [Attention] of the queries q, whose segment i looks at past[i], for generating: qs.First tells how many rows of
+// past[i] are older than the segment. It has no gradient and must run on a tape that does not record.
+func CachedAttention(t *Tape, q Columns, qs Seqs, past []Past, h Heads) mat.Tensor {
+	n, cols := Size(q.X)
+	mustBe(!t.record, "CachedAttention on a tape that records")
+	mustBe(h.KV > 0 && h.Q%h.KV == 0 && q.From+h.Q*h.Dim <= cols, "CachedAttention with %d query and %d key heads of %d columns over %d columns", h.Q, h.KV, h.Dim, cols)
+	mustBe(qs.Len() == len(past) && qs.Rows() == n, "CachedAttention of %d segments of %d rows with %d queries and %d pasts", qs.Len(), qs.Rows(), n, len(past))
+	for i, p := range past {
+		rows := qs.first(i) + qs.Starts[i+1] - qs.Starts[i]
+		mustBe(len(p.Keys) == rows*h.KV*h.Dim && len(p.Values) == len(p.Keys), "CachedAttention with %d keys and %d values for %d rows of segment %d", len(p.Keys), len(p.Values), rows, i)
+	}
+	h.Scale = h.scale()
+	return t.run(&cached{node: node{inputs: []mat.Tensor{q.X}}, q: q, qs: qs, past: past, h: h})
+}
+
+type cached struct {
+	node
+	q    Columns
+	qs   Seqs
+	past []Past
+	h    Heads
+}
+
+// Forward computes y, query by query: there are few, and each reads its keys and values once.
+func (f *cached) Forward() (mat.Tensor, error) {
+	t, h := f.t, f.h
+	y := t.tensor(f.qs.Rows(), h.Q*h.Dim)
+	out, q := Columns{X: y}, Values(f.q.X)
+	most := 0
+	for _, p := range f.past {
+		most = max(most, len(p.Keys)/(h.KV*h.Dim))
+	}
+	scores := t.alloc(t.pool.Workers() * most)
+	group, width := h.Q/h.KV, h.KV*h.Dim
+	f.eachHead(func(worker, segment, head int) {
+		past, first := f.past[segment], f.qs.first(segment)
+		at := head / group * h.Dim
+		for row := f.qs.Starts[segment]; row < f.qs.Starts[segment+1]; row++ {
+			position := first + row - f.qs.Starts[segment]
+			from, to := h.seen(position, position+1, 0, len(past.Keys)/width)
+			attend(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
+				past.Keys[from*width+at:], past.Values[from*width+at:], width, h.Scale, scores[worker*most:][:to-from])
+		}
+	})
+	t.free(scores)
+	return y, nil
+}
+
+// eachHead runs body for every query head of every segment.
+func (f *cached) eachHead(body func(worker, segment, head int)) {
+	f.t.pool.For(f.qs.Len()*f.h.Q, func(task, worker int) { body(worker, task/f.h.Q, task%f.h.Q) })
+}
+
+// attend computes dst = Σ p·values with p = softmax(scale·keys·q) over len(scores) rows that stand stride apart.
+func attend(dst, q, keys, values []float32, stride int, scale float32, scores []float32) {
+	d := len(q)
+	for j := range scores {
+		scores[j] = kernel.Dot(q, keys[j*stride:][:d])
+	}
+	kernel.Softmax(scores, scale)
+	clear(dst)
+	for j, p := range scores {
+		kernel.AddScaled(dst, values[j*stride:][:d], p)
+	}
+}
+
+// Backward is never called: the tape does not record.
+func (f *cached) Backward(mat.Tensor) error { panic("op: CachedAttention has no gradient") }
