@@ -53,6 +53,14 @@ func FromBytes(files map[string][]byte) (*Source, error) {
 	return open("(in memory)", memory(files))
 }
 
+// Empty returns a source that has the given config.json and no tensors: what a model from scratch is built from.
+func Empty(config []byte) (*Source, error) {
+	if err := checkJSON(config); err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", configName, err)
+	}
+	return &Source{name: configName, store: memory(nil), config: config}, nil
+}
+
 func open(name string, st store) (*Source, error) {
 	s := &Source{name: name, store: st, shard: map[string]int{}}
 	if err := s.load(); err != nil {

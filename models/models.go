@@ -1,5 +1,5 @@
 // Package models opens checkpoints: it picks the architecture that config.json names, builds the model with the head that
-// a task needs, and fills it. Adding an architecture adds one case here.
+// a task needs, and fills it. Adding an architecture adds one case to family.go.
 package models
 
 import (
@@ -15,8 +15,8 @@ import (
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
-	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // SequenceClassifier is a model with a head that gives one row of logits for each sequence.
@@ -30,6 +30,41 @@ type SequenceClassifier interface {
 	Vocabulary() int
 	// Labels is the number of columns of the logits.
 	Labels() int
+	// String prints the module tree.
+	String() string
+}
+
+// TokenClassifier is a model with a head that gives one row of logits for each token.
+type TokenClassifier interface {
+	spago.Model
+	// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	// MaxLength is how many tokens a sequence may have.
+	MaxLength() int
+	// Vocabulary is how many token ids the model knows.
+	Vocabulary() int
+	// Labels is the number of columns of the logits.
+	Labels() int
+	// String prints the module tree.
+	String() string
+}
+
+// CausalLM is a model that predicts the next token.
+type CausalLM interface {
+	spago.Model
+	// Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id that follows
+	// each row, data.Ignore for none.
+	Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, stats op.TargetStats)
+	// NewCache returns an empty cache for generating so many sequences of up to so many tokens.
+	NewCache(sequences, capacity int) *nn.Cache
+	// Init makes all weights fresh.
+	Init(seed uint64) error
+	// MaxLength is how many tokens a sequence may have.
+	MaxLength() int
+	// Vocabulary is how many token ids the model knows.
+	Vocabulary() int
 	// String prints the module tree.
 	String() string
 }
@@ -96,77 +131,111 @@ func (i Info) LabelNames() ([]string, error) {
 // head that the checkpoint lacks, or has for another number of labels, is made fresh from seed (normal with
 // initializer_range, bias zero) and reported. The weights are views of src, which must stay open.
 func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (SequenceClassifier, checkpoint.Report, error) {
-	info, err := ReadInfo(src)
+	f, err := classifierFamily(src, labels)
 	if err != nil {
 		return nil, checkpoint.Report{}, err
 	}
-	if labels < 1 {
-		return nil, checkpoint.Report{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
-	}
-	switch info.ModelType {
-	case "bert":
-		c := bert.DefaultConfig()
-		if err := src.DecodeConfig(&c); err != nil {
-			return nil, checkpoint.Report{}, err
-		}
-		if err := c.Check(); err != nil {
-			return nil, checkpoint.Report{}, fmt.Errorf("models: %s: %w", src.Name(), err)
-		}
-		if err := checkRows(src, c); err != nil {
-			return nil, checkpoint.Report{}, err
-		}
-		m := bert.NewForSequenceClassification(c, labels)
-		r, err := load(src, m, loading{prefix: "bert.", head: "classifier.", std: c.InitializerRange, seed: seed})
-		if err != nil {
-			return nil, checkpoint.Report{}, err
-		}
-		return m, r, nil
-	case "":
-		return nil, checkpoint.Report{}, fmt.Errorf("models: %s: config.json has no model_type", src.Name())
-	}
-	return nil, checkpoint.Report{}, fmt.Errorf("models: %s: model_type %q is not supported; want bert", src.Name(), info.ModelType)
+	m, l := f.sequenceClassifier(labels)
+	return filled(src, m, l, seed)
 }
 
-// checkRows compares the sizes in config.json with the tables before anything of those sizes is allocated.
-func checkRows(src *checkpoint.Source, c bert.Config) error {
-	for _, n := range []string{"bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight"} {
-		if t, ok := src.Tensor(n); ok && len(t.Shape) == 2 && (t.Shape[0] != c.VocabSize || t.Shape[1] != c.HiddenSize) {
-			return fmt.Errorf("models: %s: config.json says vocab_size %d and hidden_size %d, but %s is %d×%d",
-				src.Name(), c.VocabSize, c.HiddenSize, n, t.Shape[0], t.Shape[1])
-		}
+// OpenTokenClassifier does the same with a head that gives each token a row of logits.
+func OpenTokenClassifier(src *checkpoint.Source, labels int, seed uint64) (TokenClassifier, checkpoint.Report, error) {
+	f, err := classifierFamily(src, labels)
+	if err != nil {
+		return nil, checkpoint.Report{}, err
 	}
-	return nil
+	if f.tokenClassifier == nil {
+		return nil, checkpoint.Report{}, fmt.Errorf("models: %s: there is no token-classification head for model_type %q", src.Name(), f.name)
+	}
+	m, l := f.tokenClassifier(labels)
+	return filled(src, m, l, seed)
+}
+
+func classifierFamily(src *checkpoint.Source, labels int) (family, error) {
+	if labels < 1 {
+		return family{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
+	}
+	return familyOf(src)
+}
+
+// OpenCausalLM builds the language model of src and fills it. The weights are views of src, which must stay open; a checkpoint that
+// lacks the head although its configuration does not tie it to the word table is an error.
+func OpenCausalLM(src *checkpoint.Source) (CausalLM, checkpoint.Report, error) {
+	m, l, err := causalLM(src)
+	if err != nil {
+		return nil, checkpoint.Report{}, err
+	}
+	return filled(src, m, l, 0)
+}
+
+// NewCausalLM builds a language model from the text of a config.json, with fresh weights that depend on the seed only.
+func NewCausalLM(config []byte, seed uint64) (CausalLM, error) {
+	src, err := checkpoint.Empty(config)
+	if err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	m, _, err := causalLM(src)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Init(seed)
+}
+
+func causalLM(src *checkpoint.Source) (CausalLM, loading, error) {
+	f, err := familyOf(src)
+	if err != nil {
+		return nil, loading{}, err
+	}
+	if f.causalLM == nil {
+		return nil, loading{}, fmt.Errorf("models: %s: model_type %q does not predict the next token; want %s", src.Name(), f.name, causalTypes)
+	}
+	m, l := f.causalLM()
+	return m, l, nil
+}
+
+// filled fills a model that was built for src.
+func filled[M spago.Model](src *checkpoint.Source, m M, l loading, seed uint64) (M, checkpoint.Report, error) {
+	l.seed = seed
+	r, err := load(src, m, l)
+	if err != nil {
+		var none M
+		return none, checkpoint.Report{}, err
+	}
+	return m, r, nil
 }
 
 // loading says how a model is filled.
 type loading struct {
-	prefix string  // of the encoder's names; files with and without it are read
-	head   string  // prefix of what may be missing
-	std    float64 // of fresh weights
+	prefix string            // of the names below the head; files with and without it are read
+	head   string            // prefix of what may be missing; "": nothing may
+	tied   map[string]string // names of weights that repeat another one
+	std    float64           // of fresh weights
 	seed   uint64
 }
 
 // otherParts are tensors of checkpoints that a classifier does not use: heads of other tasks and buffers.
 var otherParts = []*regexp.Regexp{
 	regexp.MustCompile(`^cls\.`), regexp.MustCompile(`^qa_outputs\.`), regexp.MustCompile(`(^|\.)position_ids$`),
-	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`^lm_head\.`),
+	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`^(lm_head|score|classifier)\.`),
+	regexp.MustCompile(`(^|\.)attn\.(masked_)?bias$`), regexp.MustCompile(`(^|\.)rotary_emb\.inv_freq$`),
 }
 
 func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
 	weights := nn.Weights(m)
 	skip := slices.Clone(otherParts)
-	misfit := headMisfits(src, weights, l)
+	misfit := l.head != "" && headMisfits(src, weights, l)
 	if misfit {
 		head := regexp.QuoteMeta(l.head)
 		skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
 	}
 	wants := make([]checkpoint.Want, 0, len(weights))
 	for _, w := range weights {
-		if head := strings.HasPrefix(w.Name, l.head); !head || !misfit {
+		if head := l.head != "" && strings.HasPrefix(w.Name, l.head); !head || !misfit {
 			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
 		}
 	}
-	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip})
+	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip, Tied: l.tied})
 	if err != nil {
 		return report, err
 	}

@@ -170,11 +170,17 @@ type RMSNorm struct {
 	spago.Module
 	Weight *op.Weight `hf:"weight"` // gain
 	Eps    float32    `hf:"-"`
+	Class  string     `hf:"-"` // in the printed tree
 }
 
-// NewRMSNorm returns a layer with an empty weight.
-func NewRMSNorm(cols int, eps float32) *RMSNorm {
-	return &RMSNorm{Weight: op.NewVector(cols), Eps: eps}
+// NewRMSNorm returns a layer with an empty weight; class is its name in the printed tree.
+func NewRMSNorm(cols int, eps float32, class string) *RMSNorm {
+	return &RMSNorm{Weight: op.NewVector(cols), Eps: eps, Class: class}
+}
+
+// Describe prints the layer as transformers does.
+func (l *RMSNorm) Describe() string {
+	return fmt.Sprintf("%s((%d,), eps=%s)", l.Class, l.Weight.Cols, PythonFloat(l.Eps))
 }
 
 // Forward computes the normalised rows of x.
@@ -185,8 +191,9 @@ func (l *RMSNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
 // Dropout is a place where training sets elements to zero. Site tells places apart; [Number] assigns it.
 type Dropout struct {
 	spago.Module
-	P    float32
-	Site uint32
+	P      float32
+	Site   uint32
+	Silent bool // not in the printed tree: where transformers has only a number
 }
 
 // Residual returns x + drop(h).
@@ -197,8 +204,11 @@ func (d *Dropout) Residual(p *Pass, x, h mat.Tensor) mat.Tensor {
 // Forward applies dropout to x (N×C) if the pass trains.
 func (d *Dropout) Forward(p *Pass, x mat.Tensor) mat.Tensor { return op.Dropout(p.Tape, x, p.drop(*d)) }
 
-// Describe prints the layer as PyTorch does.
+// Describe prints the layer as PyTorch does; "" if it is silent.
 func (d *Dropout) Describe() string {
+	if d.Silent {
+		return ""
+	}
 	return fmt.Sprintf("Dropout(p=%s, inplace=False)", PythonFloat(d.P))
 }
 

@@ -8,7 +8,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// Describer is a layer that prints itself on one line.
+// Describer is a layer that prints itself on one line; one that returns "" is left out of the tree.
 type Describer interface{ Describe() string }
 
 // Classed is a module that has a class name in the printed tree. Groups names the classes of the groups that dotted tags
@@ -35,7 +35,9 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 		if !ok {
 			return
 		}
-		root.add(strings.Split(path, "."), module, d.Describe())
+		if text := d.Describe(); text != "" {
+			root.add(strings.Split(path, "."), module, text)
+		}
 	})
 	if decorate == nil {
 		decorate = func(_ string, _ any, text string) string { return text }

@@ -52,7 +52,7 @@ func (f *cached) Forward() (mat.Tensor, error) {
 		for row := f.qs.Starts[segment]; row < f.qs.Starts[segment+1]; row++ {
 			position := first + row - f.qs.Starts[segment]
 			from, to := h.seen(position, position+1, 0, len(past.Keys)/width)
-			attend(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
+			attendRow(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
 				past.Keys[from*width+at:], past.Values[from*width+at:], width, h.Scale, scores[worker*most:][:to-from])
 		}
 	})
@@ -65,8 +65,8 @@ func (f *cached) eachHead(body func(worker, segment, head int)) {
 	f.t.pool.For(f.qs.Len()*f.h.Q, func(task, worker int) { body(worker, task/f.h.Q, task%f.h.Q) })
 }
 
-// attend computes dst = Σ p·values with p = softmax(scale·keys·q) over len(scores) rows that stand stride apart.
-func attend(dst, q, keys, values []float32, stride int, scale float32, scores []float32) {
+// attendRow computes dst = Σ p·values with p = softmax(scale·keys·q) over len(scores) rows that stand stride apart.
+func attendRow(dst, q, keys, values []float32, stride int, scale float32, scores []float32) {
 	d := len(q)
 	for j := range scores {
 		scores[j] = kernel.Dot(q, keys[j*stride:][:d])

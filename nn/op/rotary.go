@@ -15,40 +15,53 @@ type Rotary struct {
 	Cos, Sin []float32
 }
 
-// NewRotary computes the angles position·frequency (float32, as transformers does) of the rows of s. Cosines and sines are multiplied
-// by scale, the attention factor of some types of scaling (1: none).
-func NewRotary(t *Tape, s Seqs, frequencies []float32, scale float32) *Rotary {
-	half := len(frequencies)
-	r := &Rotary{Half: half, Cos: t.Floats(s.Rows() * half), Sin: t.Floats(s.Rows() * half)}
+// NewRotary computes the angles position·frequency (float32, as transformers does) of the rows of s. frequencies gives those of a
+// segment by its number, as many for every segment. Cosines and sines are multiplied by scale, the attention factor of some types of
+// scaling (1: none).
+func NewRotary(t *Tape, s Seqs, frequencies func(segment int) []float32, scale float32) *Rotary {
+	if s.Len() == 0 {
+		return &Rotary{}
+	}
 	known := s.longest() // most positions of other segments are among its own
-	compute := func(row, position int) {
-		for i, f := range frequencies {
-			sin, cos := math.Sincos(float64(float32(position) * f))
-			r.Cos[row*half+i], r.Sin[row*half+i] = float32(cos)*scale, float32(sin)*scale
-		}
-	}
-	segment := func(i int) {
-		for row := s.Starts[i]; row < s.Starts[i+1]; row++ {
-			position := s.first(i) + row - s.Starts[i]
-			at := position - s.first(known)
-			if i == known || at < 0 || at >= s.Starts[known+1]-s.Starts[known] {
-				compute(row, position)
-				continue
-			}
-			from := (s.Starts[known] + at) * half
-			copy(r.Cos[row*half:(row+1)*half], r.Cos[from:])
-			copy(r.Sin[row*half:(row+1)*half], r.Sin[from:])
-		}
-	}
-	if s.Len() > 0 {
-		segment(known)
-	}
+	shared := frequencies(known)
+	half := len(shared)
+	r := &Rotary{Half: half, Cos: t.Floats(s.Rows() * half), Sin: t.Floats(s.Rows() * half)}
+	r.compute(s, known, shared, scale)
 	for i := range s.Len() {
-		if i != known {
-			segment(i)
+		if i == known {
+			continue
+		}
+		f := frequencies(i)
+		mustBe(len(f) == half, "NewRotary with %d and %d frequencies", half, len(f))
+		if half == 0 || &f[0] != &shared[0] || !r.copyFrom(s, i, known) {
+			r.compute(s, i, f, scale)
 		}
 	}
 	return r
+}
+
+// compute fills in the rows of segment i.
+func (r *Rotary) compute(s Seqs, i int, frequencies []float32, scale float32) {
+	for row := s.Starts[i]; row < s.Starts[i+1]; row++ {
+		position := float32(s.first(i) + row - s.Starts[i])
+		for k, f := range frequencies {
+			sin, cos := math.Sincos(float64(position * f))
+			r.Cos[row*r.Half+k], r.Sin[row*r.Half+k] = float32(cos)*scale, float32(sin)*scale
+		}
+	}
+}
+
+// copyFrom copies the rows of segment i from those of another that has all its positions, and reports whether it has.
+func (r *Rotary) copyFrom(s Seqs, i, other int) bool {
+	n := s.Starts[i+1] - s.Starts[i]
+	at := s.first(i) - s.first(other)
+	if at < 0 || at+n > s.Starts[other+1]-s.Starts[other] {
+		return false
+	}
+	from, to := (s.Starts[other]+at)*r.Half, s.Starts[i]*r.Half
+	copy(r.Cos[to:to+n*r.Half], r.Cos[from:])
+	copy(r.Sin[to:to+n*r.Half], r.Sin[from:])
+	return true
 }
 
 // Rows returns the angles of the rows listed.
