@@ -58,7 +58,7 @@ func attach(m spago.Model, c Config) (*Set, error) {
 func (s *Set) copyModules(m spago.Model) error {
 	names := s.config.saved()
 	hit := map[string]bool{}
-	for _, w := range nn.Weights(m) {
+	for _, w := range weightsOf(m) {
 		path, ok := savedModule(w.Name, names)
 		if !ok {
 			continue
@@ -73,8 +73,8 @@ func (s *Set) copyModules(m spago.Model) error {
 		}
 		own := w.Weight.Copy()
 		own.Train()
-		s.copies = append(s.copies, copied{w.Name, w.Weight, own})
-		s.copyOf[w.Weight] = own
+		s.copies = append(s.copies, copied{w.Name, w.key, own})
+		s.copyOf[w.key] = own
 	}
 	for _, n := range names {
 		if !hit[n] {
@@ -82,6 +82,24 @@ func (s *Set) copyModules(m spago.Model) error {
 		}
 	}
 	return nil
+}
+
+// keyed is a weight with what a pass asks for it by.
+type keyed struct {
+	nn.NamedWeight
+	key *op.Weight
+}
+
+// weightsOf lists the weights of m as nn.Weights does, and after them the heads that are tied to a table, each under its own name.
+func weightsOf(m spago.Model) []keyed {
+	var list []keyed
+	for _, w := range nn.Weights(m) {
+		list = append(list, keyed{w, w.Weight})
+	}
+	for _, h := range nn.TiedHeads(m) {
+		list = append(list, keyed{nn.NamedWeight{Name: h.Path + ".weight", Weight: h.Linear.Weight}, h.Linear.Key()})
+	}
+	return list
 }
 
 // savedModule returns the outermost module on the way to a weight whose path ends in one of the names, as PEFT matches
@@ -103,9 +121,10 @@ func savedModule(weight string, names []string) (path string, ok bool) {
 // candidate is a module that target_modules may name.
 type candidate struct {
 	path   string
-	weight *op.Weight
+	weight *op.Weight // what a pass asks for the layer by
 	table  bool
 	module any
+	inOut  bool // stored in×out
 }
 
 func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
@@ -115,9 +134,9 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 		}
 		switch l := module.(type) {
 		case *nn.Linear:
-			list = append(list, candidate{path, l.Weight, false, l})
+			list = append(list, candidate{path, l.Key(), false, l, l.Weight.InOut})
 		case *nn.Embedding:
-			list = append(list, candidate{path, l.Weight, true, l})
+			list = append(list, candidate{path, l.Weight, true, l, false})
 		case *op.Weight:
 		default:
 			others = append(others, candidate{path: path, module: l})
@@ -132,12 +151,16 @@ func (s *Set) inSaved(path string) bool {
 	return ok
 }
 
+// outputLayer is the head of language models, which all-linear leaves out as PEFT does.
+const outputLayer = "lm_head"
+
 func (s *Set) addPairs(m spago.Model) error {
+	s.config.FanInFanOut = false
 	list, others := s.candidates(m)
 	t := s.config.TargetModules
 	if t.pattern == AllLinear {
 		for _, c := range list {
-			if c.table {
+			if c.table || c.path == outputLayer {
 				continue
 			}
 			if err := s.add(c); err != nil {
@@ -188,6 +211,7 @@ func (s *Set) add(c candidate) error {
 	}
 	s.pairs = append(s.pairs, pair{c.path, c.weight, c.table, corr})
 	s.pairOf[c.weight] = corr
+	s.config.FanInFanOut = s.config.FanInFanOut || c.inOut
 	return nil
 }
 

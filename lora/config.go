@@ -19,6 +19,7 @@ type Config struct {
 	Dropout       float32  // lora_dropout: on the input of A, in [0, 1)
 	TargetModules Targets  // what gets a correction
 	ModulesToSave []string // modules that are copied, trained whole and saved; heads of the task type are added
+	FanInFanOut   bool     // the adapted weights are stored in×out (GPT-2's Conv1D); Attach and Load set it by the model, as PEFT does
 	UseRSLoRA     bool     // scale α/√r (Kalajdzievski 2023, arXiv:2312.03732)
 	TaskType      TaskType
 	BaseModel     string // base_model_name_or_path
@@ -79,6 +80,7 @@ func (c Config) saved() []string {
 // configFile is adapter_config.json as we write it: what is essential and what differs from PEFT's defaults.
 type configFile struct {
 	BaseModel     *string   `json:"base_model_name_or_path"`
+	FanInFanOut   bool      `json:"fan_in_fan_out,omitempty"`
 	InferenceMode bool      `json:"inference_mode"`
 	Alpha         float64   `json:"lora_alpha"`
 	Dropout       float32   `json:"lora_dropout"`
@@ -94,7 +96,7 @@ type configFile struct {
 func (c Config) MarshalJSON() ([]byte, error) {
 	f := configFile{
 		InferenceMode: true, Alpha: c.Alpha, Dropout: c.Dropout, ModulesToSave: c.saved(),
-		PeftType: "LORA", R: c.R, Targets: c.TargetModules, UseRSLoRA: c.UseRSLoRA,
+		PeftType: "LORA", R: c.R, Targets: c.TargetModules, UseRSLoRA: c.UseRSLoRA, FanInFanOut: c.FanInFanOut,
 	}
 	if c.BaseModel != "" {
 		f.BaseModel = &c.BaseModel
@@ -109,7 +111,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 // that sets one of them to something else asks for what we would silently not do, so it is refused.
 var peftDefaults = map[string]string{
 	"alora_invocation_tokens": "null", "alpha_pattern": "{}", "arrow_config": "null", "bias": `"none"`, "corda_config": "null",
-	"ensure_weight_tying": "false", "eva_config": "null", "exclude_modules": "null", "fan_in_fan_out": "false", "kasa_config": "null",
+	"ensure_weight_tying": "false", "eva_config": "null", "exclude_modules": "null", "kasa_config": "null",
 	"layer_replication": "null", "layers_pattern": "null", "layers_to_transform": "null", "loftq_config": "{}", "lora_bias": "false",
 	"lora_ga_config": "null", "megatron_config": "null", "monteclora_config": "null", "rank_pattern": "{}", "target_parameters": "null",
 	"trainable_token_indices": "null", "use_bdlora": "null", "use_dora": "false", "use_qalora": "false", "velora_config": "null",
@@ -190,6 +192,11 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return into(&c.ModulesToSave)
 	case "use_rslora":
 		return into(&c.UseRSLoRA)
+	case "fan_in_fan_out":
+		if null {
+			return true, nil
+		}
+		return into(&c.FanInFanOut)
 	case "base_model_name_or_path":
 		return into(&c.BaseModel)
 	case "task_type":

@@ -19,7 +19,7 @@ const plain = `"r": 4, "lora_alpha": 6, "target_modules": ["query"], "peft_type"
 func TestDecodeConfig(t *testing.T) {
 	unsupported := map[string][]string{ // fields of PEFT that change the model, with values other than the default
 		"alora_invocation_tokens": {`[1, 2]`}, "alpha_pattern": {`{"query": 3}`}, "arrow_config": {`{"top_k": 1}`}, "bias": {`"all"`, `"lora_only"`},
-		"corda_config": {`{}`}, "ensure_weight_tying": {`true`}, "eva_config": {`{"rho": 2}`}, "exclude_modules": {`["key"]`, `"key"`}, "fan_in_fan_out": {`true`},
+		"corda_config": {`{}`}, "ensure_weight_tying": {`true`}, "eva_config": {`{"rho": 2}`}, "exclude_modules": {`["key"]`, `"key"`},
 		"kasa_config": {`{}`}, "layer_replication": {`[[0, 4]]`}, "layers_pattern": {`"layer"`}, "layers_to_transform": {`[0]`, `1`}, "loftq_config": {`{"loftq_bits": 4}`},
 		"lora_bias": {`true`}, "lora_ga_config": {`{}`}, "megatron_config": {`{}`}, "monteclora_config": {`{}`}, "rank_pattern": {`{"query": 3}`},
 		"target_parameters": {`["w"]`}, "trainable_token_indices": {`[5]`}, "use_bdlora": {`{}`}, "use_dora": {`true`}, "use_qalora": {`true`}, "velora_config": {`{}`},

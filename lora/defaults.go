@@ -8,6 +8,10 @@ func DefaultTargets(modelType string) (Targets, error) {
 	switch modelType {
 	case "bert":
 		return Names("query", "value"), nil
+	case "gpt2":
+		return Names("c_attn"), nil
+	case "llama", "mistral", "qwen2", "qwen3":
+		return Names("q_proj", "v_proj"), nil
 	}
 	return Targets{}, fmt.Errorf("lora: model_type %q has no default target_modules; name them (the printed model shows the names)", modelType)
 }

@@ -30,6 +30,9 @@ const fingerprintKey = "spalora.base_fingerprint"
 // keyPrefix stands before every path in an adapter file.
 const keyPrefix = "base_model.model."
 
+// baseLayer is how PEFT names the weight below an adapted layer.
+const baseLayer = ".base_layer.weight"
+
 // keys returns the names of the pair's tensors in an adapter file. Saving and loading both use it.
 func (p pair) keys() (a, b string) {
 	if p.table {
@@ -187,6 +190,9 @@ func (s *Set) fill(f *safetensors.File) error {
 			return err
 		}
 		copy(want.values, v)
+	}
+	for _, p := range s.pairs {
+		delete(left, keyPrefix+p.path+baseLayer) // PEFT saves the table below an adapted embedding too; it is the base model's
 	}
 	var extra []string
 	for _, name := range f.Names() {

@@ -51,6 +51,9 @@ func (l *Linear) Key() *op.Weight {
 // Tied reports whether the weight is that of an embedding.
 func (l *Linear) Tied() bool { return l.key != nil }
 
+// Untie gives a tied head a weight of its own.
+func (l *Linear) Untie(w *op.Weight) { l.Weight, l.key = w, nil }
+
 // Forward computes y, with the adapter's correction if the pass has one.
 func (l *Linear) Forward(p *Pass, x mat.Tensor) mat.Tensor { return Project(p, x, l) }
 

@@ -98,6 +98,23 @@ func Weights(m spago.Model) []NamedWeight {
 	return list
 }
 
+// TiedHead is a head that reads an embedding's table.
+type TiedHead struct {
+	Path   string
+	Linear *Linear
+}
+
+// TiedHeads lists the heads of m that read an embedding's table.
+func TiedHeads(m spago.Model) []TiedHead {
+	var list []TiedHead
+	Walk(m, func(path string, module any) {
+		if l, ok := module.(*Linear); ok && l.Tied() {
+			list = append(list, TiedHead{path, l})
+		}
+	})
+	return list
+}
+
 // Number gives every dropout of m its own site in the random stream, in order of declaration. Constructors of models
 // call it once.
 func Number(m spago.Model) {
