@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 import seqcls
-from fixture import deviation, flat, hyperparameters, observe, save_adapter, starts, trainable_line, train, versions
+from fixture import deviation, flat, hyperparameters, observe, save_adapter, seqcls_rows, starts, trainable_line, train, versions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "bert"
 WORDS = ("the a is was not very good bad great poor film book card bank time day new old fast slow we they it you "
@@ -192,8 +192,9 @@ def make(name, seed):
         del without["base.logits"]  # of a random head that is stored nowhere
     expected |= without
     double = copy.deepcopy(model).double()
-    log, grads = train(c, model, ids, types, labels)
-    log64, _ = train(c, double, ids, types, labels)
+    rows_of_run = seqcls_rows(c, ids, types, labels)
+    log, grads = train(c, model, *rows_of_run)
+    log64, _ = train(c, double, *rows_of_run)
     save_adapter(model, "adapter_final")
     expected |= {f"grad.{k}": v for k, v in grads.items()}
     expected["final.logits"] = observe(model, *first, "")["logits"]

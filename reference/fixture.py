@@ -1,4 +1,4 @@
-"""A recorded PEFT training run: what bert_fixtures.py and minilm_fixtures.py share."""
+"""A recorded PEFT training run: what the scripts that train fixtures share."""
 import os
 import pathlib
 import sys
@@ -25,8 +25,22 @@ def loss_sum(c, logits, labels):
     return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=c["smoothing"]), len(labels)
 
 
-def train(c, model, ids, types, labels):
-    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names in an adapter file."""
+def seqcls_rows(c, ids, types, labels):
+    """What train needs of rows for sequence classification: the number of targets, and the summed loss, of rows lo to hi."""
+    def targets(lo, hi):
+        return loss_sum(c, torch.zeros(hi - lo, c["labels"]), labels[lo:hi])[1]
+
+    def loss(model, lo, hi):
+        return loss_sum(c, model(**seqcls.pad(ids[lo:hi], types[lo:hi])).logits, labels[lo:hi])[0]
+
+    return targets, loss
+
+
+def train(c, model, targets, loss):
+    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names in an adapter file.
+
+    targets(lo, hi) counts the targets of rows lo to hi, loss(model, lo, hi) is their loss, summed over the targets.
+    """
     params = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
     scheduler = transformers.get_scheduler(
@@ -34,13 +48,13 @@ def train(c, model, ids, types, labels):
     log, grads, size = [], {}, c["batch"]
     for step in range(c["steps"]):
         firsts = [(step * c["accumulate"] + k) * size for k in range(c["accumulate"])]
-        count = sum(loss_sum(c, torch.zeros(size, c["labels"]), labels[s:s + size])[1] for s in firsts)
+        count = sum(targets(s, s + size) for s in firsts)
         total = 0.0
         model.train()
         for s in firsts:
-            loss = loss_sum(c, model(**seqcls.pad(ids[s:s + size], types[s:s + size])).logits, labels[s:s + size])[0] / count
-            loss.backward()
-            total += loss.item()
+            mean = loss(model, s, s + size) / count
+            mean.backward()
+            total += mean.item()
         if step == 0:
             named = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
             grads = get_peft_model_state_dict(model, state_dict=named)

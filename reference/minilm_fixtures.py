@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 import seqcls
-from fixture import deviation, flat, hyperparameters, observe, save_adapter, starts, trainable_line, train, versions
+from fixture import deviation, flat, hyperparameters, observe, save_adapter, seqcls_rows, starts, trainable_line, train, versions
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "minilm"
 SEED = 77
@@ -65,8 +65,9 @@ def main():
     double = copy.deepcopy(model).double()
     expected = observe(model, ids[:1], types[:1], "init.")
     expected["init.logits"] = observe(model, ids[:RUN["batch"]], types[:RUN["batch"]], "")["logits"]
-    log, grads = train(RUN, model, ids, types, labels)
-    log64, _ = train(RUN, double, ids, types, labels)
+    rows_of_run = seqcls_rows(RUN, ids, types, labels)
+    log, grads = train(RUN, model, *rows_of_run)
+    log64, _ = train(RUN, double, *rows_of_run)
     expected |= {f"grad.{k}": v for k, v in grads.items() if ".layer.0." in k or ".layer.5." in k or k.endswith("bias")}
     save_adapter(model, "adapter_final")
     expected["final.logits"] = seqcls.predict(model, test_ids, test_types)

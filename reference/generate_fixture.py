@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Writes testdata/generate/: what transformers' generate makes of the checkpoints in testdata/causal, and its logits processors.
+
+usage: python reference/generate_fixture.py
+
+greedy.json: greedy tokens of several prompts for a GPT-2 and a LLaMA checkpoint, one by one and as one batch padded on the left (which
+must agree), without and with repetition_penalty, without and with an end token. margin is how far the largest logit is at least above
+the second, relative to the largest absolute logit of the step: above what rounding can turn round. processors.json and
+processors.safetensors: logits and what is left of them, as log-probabilities, after transformers' processors for sampling.
+"""
+import json
+import pathlib
+import random
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers import GenerationConfig
+
+import causallm
+from fixture import versions
+
+DATA = pathlib.Path(__file__).resolve().parent.parent / "testdata"
+ROOT = DATA / "generate"
+CHECKPOINTS = ("gpt2_c_attn", "gpt2_old", "llama_gqa", "mistral_window", "qwen2_window", "qwen3", "rope_llama3")
+TOKENS = 20  # that each prompt gets
+MARGIN = 3e-4
+
+# What temperature, top_k … are set to; a repetition penalty sees the ids of processors.safetensors.
+SAMPLING = {
+    "none": {}, "temperature_low": dict(temperature=0.3), "temperature_high": dict(temperature=1.7),
+    "top_k": dict(top_k=5), "top_k_all": dict(top_k=1000), "top_k_one": dict(top_k=1),
+    "top_p": dict(top_p=0.8), "top_p_small": dict(top_p=0.01), "min_p": dict(min_p=0.1), "min_p_high": dict(min_p=0.9),
+    "repetition": dict(repetition_penalty=1.8), "repetition_below_one": dict(repetition_penalty=0.7),
+    "temperature_top_p": dict(temperature=0.6, top_p=0.9), "top_k_top_p": dict(top_k=12, top_p=0.7), "top_k_min_p": dict(top_k=20, min_p=0.08),
+    "top_p_min_p": dict(top_p=0.95, min_p=0.05), "all": dict(repetition_penalty=1.3, temperature=0.8, top_k=25, top_p=0.9, min_p=0.03)}
+
+
+def generate(model, prompts, **options):
+    """New tokens of each prompt, the prompts padded on the left, and the smallest margin of a choice."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
+    eos = options.pop("eos_token_id", None)
+    config = GenerationConfig(do_sample=False, max_new_tokens=TOKENS, pad_token_id=0, eos_token_id=eos, output_scores=True, return_dict_in_generate=True, **options)
+    with torch.no_grad():
+        out = model.generate(ids, attention_mask=mask, generation_config=config)
+    tokens, margin = [], 1.0
+    for i, row in enumerate(out.sequences[:, longest:].tolist()):
+        if eos is not None and eos in row:
+            row = row[:row.index(eos) + 1]
+        for scores in out.scores[:len(row)]:
+            best = scores[i].topk(2).values
+            margin = min(margin, ((best[0] - best[1]) / scores[i].abs().max()).item())
+        tokens.append(row)
+    return tokens, margin
+
+
+def clear_prompt(model, length, rng, **options):
+    """A prompt whose choices are all clear, what follows it, and the margin; the best of some if none is varied."""
+    found = []
+    while len(found) < 4:
+        prompt = [rng.randrange(model.config.vocab_size) for _ in range(length)]
+        (tokens,), margin = generate(model, [prompt], **options)
+        if margin >= MARGIN:
+            found.append((len(set(tokens)), prompt, tokens, margin))
+    return max(found)[1:]
+
+
+def greedy_case(checkpoint, model, prompts, tokens, margin, **options):
+    """A case of the fixture; the batch of all prompts must give the same tokens."""
+    if generate(model, prompts, **options)[0] != tokens:
+        sys.exit(f"{checkpoint}: the batch gives other tokens than its prompts one by one")
+    return {"checkpoint": f"causal/{checkpoint}/base", "max_new_tokens": TOKENS, **options, "margin": round(margin, 6), "prompts": prompts, "tokens": tokens}
+
+
+def greedy():
+    rng, cases = random.Random(3), []
+    for checkpoint in CHECKPOINTS:
+        model = causallm.load_base(DATA / "causal" / checkpoint / "base").eval()
+        model.generation_config = GenerationConfig()
+        room = model.config.max_position_embeddings - TOKENS
+        for options in ({}, {"repetition_penalty": 1.3}):
+            prompts, tokens, margins = zip(*(clear_prompt(model, n, rng, **options) for n in (1, 3, 7, room)))
+            cases.append(greedy_case(checkpoint, model, list(prompts), list(tokens), min(margins), **options))
+        # An end token that the second and perhaps other prompts come to.
+        eos = tokens[1][5]
+        ended = [t[:t.index(eos) + 1] if eos in t else t for t in tokens]
+        cases.append(greedy_case(checkpoint, model, list(prompts), ended, min(margins), eos_token_id=eos, **options))
+    (ROOT / "greedy.json").write_text(one_line_lists({"cases": cases, "versions": versions()}))
+
+
+def one_line_lists(value):
+    """JSON with an object's keys on lines of their own, but lists of numbers on one."""
+    lines = ",\n".join("  " + json.dumps(c) for c in value["cases"])
+    return '{"versions": ' + json.dumps(value["versions"]) + ', "cases": [\n' + lines + "\n]}\n"
+
+
+def processors():
+    gen = torch.Generator().manual_seed(4)
+    logits = torch.randn(4, 48, generator=gen) * torch.tensor([1.0, 3.0, 6.0, 2.0])[:, None]
+    ids = torch.randint(0, 48, (4, 9), generator=gen)
+    ids[:, 3] = ids[:, 0]  # a token twice: the penalty counts once
+    ids[:, 4] = logits.argmax(1)
+    model = causallm.load_base(DATA / "causal" / "gpt2_c_attn" / "base")
+    tensors, cases = {"logits": logits, "ids": ids}, []
+    for name, options in SAMPLING.items():
+        config = GenerationConfig(do_sample=True, **({"top_k": 0, "top_p": 1.0, "temperature": 1.0} | options))
+        chain = model._get_logits_processor(generation_config=config, input_ids_seq_length=ids.shape[1])
+        tensors[name] = chain(ids, logits.clone()).log_softmax(1)
+        cases.append({"name": name, **options, "processors": [type(p).__name__ for p in chain], "left": torch.isfinite(tensors[name]).sum(1).tolist()})
+    save_file({k: v.contiguous() for k, v in tensors.items()}, ROOT / "processors.safetensors", metadata={"source": "reference/generate_fixture.py"})
+    (ROOT / "processors.json").write_text(one_line_lists({"cases": cases, "versions": versions()}))
+
+
+def main():
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    ROOT.mkdir(exist_ok=True)
+    processors()
+    greedy()
+
+
+if __name__ == "__main__":
+    main()
