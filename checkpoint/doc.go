@@ -1,5 +1,6 @@
 // Package checkpoint opens a pretrained model as Hugging Face stores it: a directory with config.json, the weights in one or
-// several safetensors files and the tokenizer's files, or the same files in memory.
+// several safetensors files and the tokenizer's files, or the same files in memory. A GGUF file is opened as if it were such a
+// directory, its weights quantised as they are.
 //
 //	src, err := checkpoint.Open("models/all-MiniLM-L6-v2")
 //	if err != nil { … }
@@ -16,5 +17,5 @@
 // whose snapshots are links into the blobs beside them, is followed. Pickle files are refused by name and by content. Configurations
 // are read strictly: see [DecodeJSON].
 //
-// Limits: GGUF files and quantised types are not read; a device, a pipe or a directory in place of a file is refused.
+// Limits: of quantised types, those of GGUF only, and not all; a device, a pipe or a directory in place of a file is refused.
 package checkpoint

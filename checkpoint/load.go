@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spalora/spalora/checkpoint/gguf"
 	"github.com/spalora/spalora/checkpoint/internal/strictjson"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
@@ -70,8 +71,8 @@ func (r Report) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load finds the tensor for each want and returns them by the wanted names. Their type is F32, F16 or BF16 and their Data are valid
-// until Close. A name is found as it is, with gamma and beta for weight and bias, and with or without the prefix.
+// Load finds the tensor for each want and returns them by the wanted names. Their type is F32, F16 or BF16 or, in a GGUF file, one of
+// [gguf.Types], and their Data are valid until Close. A name is found as it is, with gamma and beta for weight and bias, and with or without the prefix.
 //
 // What is missing without being Fresh, what is in the checkpoint without being wanted, skipped or tied, and what has another shape or
 // an unsupported type is reported in one error, all of it.
@@ -212,7 +213,10 @@ func (l *loading) tie() {
 
 // complete checks what was found against the wants and collects the problems.
 func (l *loading) complete() {
-	var missing, shapes, types []string
+	var missing, shapes, types, supported []string
+	for _, t := range gguf.Types() {
+		supported = append(supported, t.String())
+	}
 	for _, w := range l.wants {
 		t, ok := l.found[w.Name]
 		switch {
@@ -222,11 +226,11 @@ func (l *loading) complete() {
 			missing = append(missing, plain(w.Name))
 		case !slices.Equal(t.Shape, w.Shape):
 			shapes = append(shapes, fmt.Sprintf("%s is %v, want %v", plain(t.Name), t.Shape, w.Shape))
-		case t.DType != safetensors.F32 && t.DType != safetensors.F16 && t.DType != safetensors.BF16:
+		case !slices.Contains(supported, string(t.DType)):
 			types = append(types, fmt.Sprintf("%s has dtype %s", plain(t.Name), t.DType))
 		default:
 			l.report.Loaded++
-			if n := safetensors.NonFinite(t); n > 0 {
+			if n := nonFinite(t); n > 0 {
 				l.report.NonFinite = append(l.report.NonFinite, NonFinite{w.Name, n})
 			}
 			l.source.Release(t.Data) // the scan has touched every page
@@ -240,13 +244,23 @@ func (l *loading) complete() {
 		{"missing", missing},
 		{"unexpected", l.unexpected},
 		{"of another shape", shapes},
-		{"of a type that is not supported (want F32, F16, BF16)", types},
+		{"of a type that is not supported (want " + strings.Join(supported, ", ") + ")", types},
 		{"stored twice with different values", l.contradicting},
 	} {
 		if len(p.items) > 0 {
 			l.problems = append(l.problems, fmt.Sprintf("%d %s: %s", len(p.items), p.what, list(p.items, ", ")))
 		}
 	}
+}
+
+// nonFinite counts the values that are NaN or infinite, whatever the type.
+func nonFinite(t safetensors.Tensor) int {
+	for _, typ := range gguf.Types() {
+		if typ.String() == string(t.DType) {
+			return gguf.NonFinite(gguf.Tensor{Type: typ, Data: t.Data})
+		}
+	}
+	return 0
 }
 
 // modernName replaces the names that TensorFlow's LayerNorm gave its parameters.

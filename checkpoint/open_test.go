@@ -142,7 +142,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"pickle", with("pytorch_model.bin", "x"), []string{"pytorch_model.bin", "pickle", "save_pretrained"}},
 		{"sharded pickle", with("pytorch_model-00001-of-00002.bin", "x", "pytorch_model.bin.index.json", "{}"), []string{"pytorch_model-00001-of-00002.bin", "pickle"}},
 		{"only an adapter's weights", with("adapter_model.safetensors", model), []string{"adapter", "base model"}},
-		{"GGUF", with("model.gguf", "x"), []string{"model.gguf", "not read"}},
+		{"GGUF", with("model.gguf", "x"), []string{"model.gguf", "give its path"}},
 		{"Keras", with("tf_model.h5", "x"), []string{"tf_model.h5", "not read"}},
 		{"pointer", with("model.safetensors", lfs), []string{"model.safetensors", "git lfs pull"}},
 		{"renamed pickle", with("model.safetensors", "\x80\x02}q\x00.........."), []string{"model.safetensors", "pickle"}},

@@ -18,25 +18,34 @@ type Source struct {
 	store  store
 	files  []string // names of all files, sorted
 	config []byte
-	shards []*safetensors.File
+	shards []container
 	order  []string       // tensor names, shard by shard in the order of the files
 	shard  map[string]int // by tensor name
 	notes  []string       // what is odd about the checkpoint without being an error
 }
 
-// Open opens the checkpoint in directory dir. It errs, in one line that names the file and the remedy, if config.json or the weights
-// are missing or damaged, or the weights come only in a format that is not read (pickle).
-func Open(dir string) (*Source, error) {
-	d, err := storeOf(dir)
+// container is an opened file of weights.
+type container interface {
+	Names() []string // in the order of the data
+	Tensor(name string) (safetensors.Tensor, bool)
+	Release(data []byte)
+	Close() error
+}
+
+// Open opens the checkpoint at path: a directory, or a GGUF file, which then looks like one (its name does not matter). It errs, in
+// one line that names the file and the remedy, if config.json or the weights are missing or damaged, or the weights come only in a
+// format that is not read (pickle).
+func Open(path string) (*Source, error) {
+	st, err := storeOf(path)
 	if err != nil {
 		return nil, err
 	}
-	return open(dir, d)
+	return open(path, st)
 }
 
-// storeOf returns the files of a directory.
+// storeOf returns the files of a directory or of a GGUF file.
 func storeOf(dir string) (store, error) {
-	d, err := openDirectory(dir)
+	d, err := openStore(dir)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
@@ -96,10 +105,10 @@ func noConfig(files []string) error {
 	return errors.New("no config.json: this is not the directory of a Hugging Face model")
 }
 
-// Name returns the directory as it was given to Open.
+// Name returns the path as it was given to Open.
 func (s *Source) Name() string { return s.name }
 
-// Config returns the text of config.json. The caller must not change it.
+// Config returns the text of config.json, of a GGUF file that which stands for its metadata. The caller must not change it.
 func (s *Source) Config() []byte { return s.config }
 
 // DecodeConfig decodes config.json into the struct that v points to, as [DecodeJSON] does.
@@ -111,7 +120,8 @@ func (s *Source) DecodeConfig(v any) error {
 }
 
 // File returns the content of another file of the checkpoint, such as "tokenizer.json". The error is fs.ErrNotExist if there is no
-// such file.
+// such file. A GGUF file has tokenizer.json, tokenizer_config.json (with the chat template) and generation_config.json, made from its
+// metadata.
 func (s *Source) File(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
@@ -139,13 +149,21 @@ func (s *Source) read(name string) ([]byte, error) {
 // Names returns the names of all tensors, file by file in the order of their data.
 func (s *Source) Names() []string { return slices.Clone(s.order) }
 
-// Tensor returns the tensor of that name. Its Data are valid until Close.
+// Tensor returns the tensor of that name. Its Data are valid until Close. In a GGUF file DType is GGUF's name of the type, such as
+// "Q4_1", the Data are rows of whole blocks, and see [Source.Transposed].
 func (s *Source) Tensor(name string) (safetensors.Tensor, bool) {
 	i, ok := s.shard[name]
 	if !ok {
 		return safetensors.Tensor{}, false
 	}
 	return s.shards[i].Tensor(name)
+}
+
+// Transposed reports whether the data of a tensor are its transpose, row by row: GGUF files hold the weights of GPT-2's Conv1D as
+// out rows of in elements, where Hugging Face's name, and Shape, stand for in×out.
+func (s *Source) Transposed(name string) bool {
+	m, ok := s.store.(*ggufFile)
+	return ok && m.Transposed(name)
 }
 
 // Release tells the system that the mapped pages within data are not needed for now; see [safetensors.File.Release]. Data that are

@@ -18,9 +18,9 @@ const maxText = 256 << 20
 
 // store is where the files of a checkpoint are.
 type store interface {
-	list() ([]string, error)                        // names of all files, sorted
-	read(name string) ([]byte, error)               // fs.ErrNotExist if there is none
-	weights(name string) (*safetensors.File, error) // opens a safetensors file
+	list() ([]string, error)                // names of all files, sorted
+	read(name string) ([]byte, error)       // fs.ErrNotExist if there is none
+	weights(name string) (container, error) // opens a file of weights
 	close() error
 }
 
@@ -38,7 +38,7 @@ func openDirectory(dir string) (*directory, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, errors.New("not a directory; give the directory that holds config.json and the weights")
+		return nil, errors.New("not a directory and not a GGUF file; give the directory that holds config.json and the weights")
 	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
@@ -98,13 +98,17 @@ func (d *directory) read(name string) ([]byte, error) {
 	return data, err
 }
 
-func (d *directory) weights(name string) (*safetensors.File, error) {
+func (d *directory) weights(name string) (container, error) {
 	f, err := d.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return safetensors.FromFile(f)
+	file, err := safetensors.FromFile(f)
+	if err != nil {
+		return nil, err // and no container that holds a nil pointer
+	}
+	return file, nil
 }
 
 func (d *directory) close() error { return d.root.Close() }
@@ -122,12 +126,16 @@ func (m memory) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-func (m memory) weights(name string) (*safetensors.File, error) {
+func (m memory) weights(name string) (container, error) {
 	data, err := m.read(name)
 	if err != nil {
 		return nil, err
 	}
-	return safetensors.Parse(data)
+	file, err := safetensors.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 func (m memory) close() error { return nil }

@@ -28,6 +28,11 @@ var deviceName = regexp.MustCompile(`^(CON|PRN|AUX|NUL|(COM|LPT)[0-9])$`)
 // openWeights opens the weights in the order in which transformers looks for them: the single file, the index, other safetensors.
 func (s *Source) openWeights() error {
 	files := s.files
+	if g, ok := s.store.(*ggufFile); ok {
+		s.notes = append(s.notes, g.Notes()...)
+		s.shards = append(s.shards, g)
+		return s.takeTensors([]string{g.name})
+	}
 	if slices.Contains(files, singleName) {
 		return s.openShards([]string{singleName})
 	}
@@ -59,7 +64,9 @@ func noWeights(files []string) error {
 				`getattr(t, C.from_pretrained(d).architectures[0]).from_pretrained(d).save_pretrained(o)" MODEL_DIR NEW_DIR`, name)
 		case strings.HasPrefix(name, "adapter_model"):
 			return errors.New("no model.safetensors: this is an adapter; give the directory of its base model here")
-		case path.Ext(name) == ".gguf" || path.Ext(name) == ".h5" || path.Ext(name) == ".msgpack" || path.Ext(name) == ".onnx":
+		case path.Ext(name) == ".gguf":
+			return fmt.Errorf("no model.safetensors, but %s; to use that, give its path instead of the directory's", name)
+		case path.Ext(name) == ".h5" || path.Ext(name) == ".msgpack" || path.Ext(name) == ".onnx":
 			return fmt.Errorf("no model.safetensors: the weights are only in %s, which is not read; use the model's safetensors files", name)
 		}
 	}
@@ -86,9 +93,9 @@ func checkParts(names []string) error {
 	return nil
 }
 
-// openShards opens the files and takes in their tensors, each of which must have its own name.
+// openShards opens the files and takes in their tensors.
 func (s *Source) openShards(names []string) error {
-	for i, name := range names {
+	for _, name := range names {
 		if _, ok := slices.BinarySearch(s.files, name); !ok {
 			return fmt.Errorf("%s is missing; the download is not complete", name)
 		}
@@ -97,9 +104,16 @@ func (s *Source) openShards(names []string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		s.shards = append(s.shards, f)
+	}
+	return s.takeTensors(names)
+}
+
+// takeTensors takes in the tensors of all shards, which have these names. Each tensor must have its own name.
+func (s *Source) takeTensors(names []string) error {
+	for i, f := range s.shards {
 		for _, tensor := range f.Names() {
 			if first, twice := s.shard[tensor]; twice {
-				return fmt.Errorf("tensor %q is in %s and again in %s", strictjson.Clip(tensor), names[first], name)
+				return fmt.Errorf("tensor %q is in %s and again in %s", strictjson.Clip(tensor), names[first], names[i])
 			}
 			s.shard[tensor] = i
 			s.order = append(s.order, tensor)

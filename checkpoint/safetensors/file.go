@@ -1,15 +1,11 @@
 package safetensors
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"unsafe"
-
-	"github.com/edsrzf/mmap-go"
 
 	"github.com/spalora/spalora/checkpoint/internal/magic"
+	"github.com/spalora/spalora/checkpoint/internal/mapping"
 )
 
 // Tensor is one tensor of a file.
@@ -34,7 +30,7 @@ type File struct {
 	tensors  []entry        // in the order of their data
 	index    map[string]int // by name
 	metadata map[string]string
-	mapping  mmap.MMap // nil for a file parsed from memory
+	mapping  *mapping.File // nil for a file parsed from memory
 }
 
 // Open maps the file at path into memory and checks its header. The error names the file and, where there is one, the tensor.
@@ -54,30 +50,13 @@ func Open(path string) (*File, error) {
 // FromFile does what [Open] does with a file that is already open; its error leaves naming the file to the caller, who may close f
 // as soon as FromFile has returned.
 func FromFile(f *os.File) (*File, error) {
-	info, err := f.Stat()
+	m, err := mapping.Open(f)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	if info.Size() < headerLen {
-		head, err := io.ReadAll(io.LimitReader(f, headerLen))
-		if err != nil {
-			return nil, err
-		}
-		return nil, explain(head, tooShort(len(head)))
-	}
-	if int64(int(info.Size())) != info.Size() {
-		return nil, fmt.Errorf("%d bytes are more than this 32-bit program can map", info.Size())
-	}
-	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	file, err := parse(m.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("mapping it into memory: %w", err)
-	}
-	file, err := parse(m)
-	if err != nil {
-		_ = m.Unmap() // the parse error is what the caller needs
+		_ = m.Close() // the parse error is what the caller needs
 		return nil, err
 	}
 	file.mapping = m
@@ -133,36 +112,17 @@ func (f *File) Metadata() map[string]string { return f.metadata }
 // Release tells the system that the mapped pages which lie wholly within data are not needed for now: they no longer count as
 // memory of this process and are read again from the file at the next access. Data that are not a view of this file's mapping are
 // left alone. On systems other than Linux it does nothing.
-func (f *File) Release(data []byte) {
-	if len(f.mapping) == 0 || len(data) == 0 {
-		return
-	}
-	base := uintptr(unsafe.Pointer(&f.mapping[0]))
-	first := uintptr(unsafe.Pointer(&data[0]))
-	if first < base || first-base > uintptr(len(f.mapping)) || uintptr(len(data)) > uintptr(len(f.mapping))-(first-base) {
-		return
-	}
-	page := os.Getpagesize()
-	from := int(first - base)
-	to := from + len(data)
-	if to != len(f.mapping) { // the last page of the mapping is whole although the file is not
-		to = to / page * page
-	}
-	from = (from + page - 1) / page * page
-	if from < to {
-		release(f.mapping[from:to])
-	}
-}
+func (f *File) Release(data []byte) { f.mapping.Release(data) }
 
 // Close ends the mapping; Data of the file's tensors must not be used afterwards. A second Close does nothing.
 func (f *File) Close() error {
 	if f.mapping == nil {
 		return nil
 	}
-	err := f.mapping.Unmap()
+	err := f.mapping.Close()
 	f.mapping, f.tensors, f.index = nil, nil, nil
 	if err != nil {
-		return fmt.Errorf("safetensors: ending a mapping: %w", err)
+		return fmt.Errorf("safetensors: %w", err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func Explain(head []byte) string {
 	case len(head) >= 2 && head[0] == 0x80 && 2 <= head[1] && head[1] <= 5:
 		return "this is a Python pickle, which can run code and is never read; convert it to safetensors"
 	case bytes.HasPrefix(head, []byte("GGUF")):
-		return "this is a GGUF file; use the safetensors checkpoint of the model"
+		return "this is a GGUF file; give its path instead of a directory's as the model"
 	case bytes.HasPrefix(head, []byte("\x89HDF\r\n\x1a\n")):
 		return "this is an HDF5 file (Keras, TensorFlow); use the safetensors checkpoint of the model"
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package safetensors
+package mapping
 
 // release does nothing: elsewhere the system decides by itself when clean file pages leave memory.
 func release([]byte) {}

@@ -1,4 +1,4 @@
-package safetensors
+package mapping
 
 import "golang.org/x/sys/unix"
 

@@ -1,0 +1,225 @@
+// Package ggufmodel shows a GGUF file as a Hugging Face checkpoint: configuration and tokenizer as the files of a model directory,
+// tensors under the names, in the shapes and with the order of rows that transformers gives them. Tensors stay in the stored type.
+//
+// Names and values are those that llama.cpp's converter writes and that transformers reads back
+// (transformers.modeling_gguf_pytorch_utils).
+package ggufmodel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spalora/spalora/checkpoint/gguf"
+	"github.com/spalora/spalora/checkpoint/internal/mapping"
+	"github.com/spalora/spalora/checkpoint/safetensors"
+)
+
+// Model is an opened GGUF model. It is safe for concurrent use, except that Close must come last.
+type Model struct {
+	file    *gguf.File
+	arch    architecture
+	config  *config
+	notes   []string
+	names   []string // Hugging Face's, in the order of the file
+	tensors map[string]*tensor
+	moved   *mapping.Region // rows of tensors whose order is not that of Hugging Face; nil if there are none
+}
+
+// tensor is a tensor of the file and what becomes of it.
+type tensor struct {
+	stored     gguf.Tensor
+	shape      []int  // Hugging Face's
+	transposed bool   // the stored rows are the columns of shape
+	heads      int    // that llama.cpp's converter interleaved the rows of; 0 for none
+	ordered    []byte // where the rows of Hugging Face's order go
+	once       sync.Once
+}
+
+// New checks metadata and tensors of f, which the model closes. It errs if the architecture is not read, a number that the
+// configuration needs is missing or out of range, or a tensor contradicts it; unknown tensors keep their names.
+func New(f *gguf.File) (*Model, error) {
+	m := &Model{file: f, tensors: map[string]*tensor{}}
+	md := &metadata{file: f}
+	name := md.text("general.architecture", "")
+	if kind := md.text("general.type", "model"); kind != "model" {
+		md.fail(fmt.Errorf("the file holds a thing of type %q, not a model", kind))
+	}
+	if md.err != nil {
+		return nil, md.err
+	}
+	var ok bool
+	if m.arch, ok = architectures[name]; !ok {
+		return nil, fmt.Errorf("architecture %q is not read; want %s", name, strings.Join(architectureNames(), ", "))
+	}
+	md.arch = name
+	c, err := readConfig(md, m.arch)
+	if err != nil {
+		return nil, err
+	}
+	m.config, m.notes = c, c.notes
+	if err := m.nameTensors(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// nameTensors finds the Hugging Face name of every tensor and reserves memory for those whose rows move.
+func (m *Model) nameTensors() error {
+	size := 0
+	for _, name := range m.file.Names() {
+		if name == ropeFactors {
+			continue // part of the configuration
+		}
+		t := &tensor{}
+		t.stored, _ = m.file.Tensor(name)
+		hf, err := m.place(t)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		if first, twice := m.tensors[hf]; twice {
+			return fmt.Errorf("tensors %q and %q are both %s", first.stored.Name, name, hf)
+		}
+		m.tensors[hf] = t
+		m.names = append(m.names, hf)
+		if t.heads > 0 {
+			size += (len(t.stored.Data) + 63) &^ 63
+		}
+	}
+	if size == 0 {
+		return nil
+	}
+	var err error
+	if m.moved, err = mapping.NewRegion(size); err != nil {
+		return err
+	}
+	free := m.moved.Bytes()
+	for _, hf := range m.names {
+		if t := m.tensors[hf]; t.heads > 0 {
+			n := len(t.stored.Data)
+			t.ordered, free = free[:n:n], free[(n+63)&^63:]
+		}
+	}
+	return nil
+}
+
+// place returns the Hugging Face name of a tensor and sets its shape and order.
+func (m *Model) place(t *tensor) (string, error) {
+	t.shape = t.stored.Shape
+	hf, role, err := m.arch.name(t.stored.Name, m.config.layers)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case role == transposed && len(t.shape) == 2:
+		t.shape = []int{t.shape[1], t.shape[0]}
+		t.transposed = true
+	case role == queryRows || role == keyRows:
+		t.heads = m.config.heads
+		if role == keyRows {
+			t.heads = m.config.kvHeads
+		}
+		if rows := t.shape[0]; rows%(2*t.heads) != 0 {
+			return "", fmt.Errorf("%d rows are not pairs of rows for each of %d heads", rows, t.heads)
+		}
+		if elements, _ := t.stored.Type.Block(); len(t.shape) == 1 && elements > 1 {
+			return "", fmt.Errorf("a vector of type %s, whose blocks hold elements of several pairs", t.stored.Type)
+		}
+	}
+	return hf, nil
+}
+
+// Names returns the tensors' names in the order of the file.
+func (m *Model) Names() []string { return slices.Clone(m.names) }
+
+// Tensor returns the tensor of that name. Its DType is GGUF's name of the stored type, its Data are valid until Close.
+func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
+	t, ok := m.tensors[name]
+	if !ok {
+		return safetensors.Tensor{}, false
+	}
+	data := t.stored.Data
+	if t.heads > 0 {
+		t.once.Do(func() {
+			orderRows(t.ordered, data, t.shape[0], t.heads)
+			m.file.Release(data)
+		})
+		data = t.ordered
+	}
+	return safetensors.Tensor{Name: name, DType: safetensors.DType(t.stored.Type.String()), Shape: t.shape, Data: data}, true
+}
+
+// orderRows undoes what llama.cpp's converter does to the rows of llama's queries and keys: it turns the halves of a head, which
+// transformers rotates against each other, into neighbours. Row 2i+j of a head goes to row j·D/2+i.
+func orderRows(out, in []byte, rows, heads int) {
+	size := len(in) / rows
+	half := rows / heads / 2
+	for h := range heads {
+		first := 2 * half * h
+		for i := range half {
+			for j := range 2 {
+				from, to := first+2*i+j, first+j*half+i
+				copy(out[to*size:(to+1)*size], in[from*size:])
+			}
+		}
+	}
+}
+
+// Transposed reports whether the data of a tensor are its transpose, row by row: Shape is (in, out), but out rows of in elements are stored.
+func (m *Model) Transposed(name string) bool {
+	t, ok := m.tensors[name]
+	return ok && t.transposed
+}
+
+// Notes returns what is odd about the metadata without being an error.
+func (m *Model) Notes() []string { return m.notes }
+
+// Release tells the system that the mapped pages within data are not needed for now; data that are not mapped from the file are left
+// alone.
+func (m *Model) Release(data []byte) { m.file.Release(data) }
+
+// Close ends the mapping of the file; a second Close does nothing.
+func (m *Model) Close() error {
+	var err error
+	if m.moved != nil {
+		err = m.moved.Close()
+	}
+	m.tensors, m.names, m.moved = nil, nil, nil
+	return errors.Join(err, m.file.Close())
+}
+
+// The files that stand for metadata.
+const (
+	configName     = "config.json"
+	generationName = "generation_config.json"
+	tokenizerName  = "tokenizer.json"
+	settingsName   = "tokenizer_config.json"
+)
+
+// Files returns the names of the files that Read makes, sorted.
+func (m *Model) Files() []string {
+	files := []string{configName, generationName}
+	if m.file.Has(tokensKey) {
+		files = append(files, tokenizerName, settingsName)
+	}
+	return files
+}
+
+// Read makes a file of a model directory from the metadata. The error is fs.ErrNotExist if there is no such file.
+func (m *Model) Read(name string) ([]byte, error) {
+	if !slices.Contains(m.Files(), name) {
+		return nil, fs.ErrNotExist
+	}
+	switch name {
+	case configName:
+		return encode(m.config.values)
+	case generationName:
+		return encode(m.config.generation)
+	case tokenizerName:
+		return m.tokenizer()
+	}
+	return m.settings()
+}

@@ -1,0 +1,109 @@
+package ggufmodel
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// role says what must be done with a tensor's data.
+type role int
+
+const (
+	asStored   role = iota
+	transposed      // the name stands for in×out, out×in is stored
+	queryRows       // the rows of each head are interleaved
+	keyRows         // the same, with the heads of keys
+)
+
+// part is the Hugging Face name of a tensor without ".weight" or ".bias".
+type part struct {
+	name string
+	role role
+}
+
+// architecture is a value of general.architecture.
+type architecture struct {
+	modelType string // Hugging Face's
+	class     string
+	layer     string          // what Hugging Face calls block n, with %d
+	top       map[string]part // tensors beside the blocks
+	block     map[string]part
+}
+
+var (
+	llamaTop = map[string]part{
+		"token_embd":  {name: "model.embed_tokens"},
+		"output_norm": {name: "model.norm"},
+		"output":      {name: "lm_head"},
+	}
+	// qwen2's rows are in Hugging Face's order, llama's queries and keys are not.
+	qwen2Block = map[string]part{
+		"attn_norm":   {name: "input_layernorm"},
+		"attn_q":      {name: "self_attn.q_proj"},
+		"attn_k":      {name: "self_attn.k_proj"},
+		"attn_v":      {name: "self_attn.v_proj"},
+		"attn_output": {name: "self_attn.o_proj"},
+		"ffn_norm":    {name: "post_attention_layernorm"},
+		"ffn_gate":    {name: "mlp.gate_proj"},
+		"ffn_up":      {name: "mlp.up_proj"},
+		"ffn_down":    {name: "mlp.down_proj"},
+	}
+	llamaBlock = with(qwen2Block, map[string]part{
+		"attn_q": {"self_attn.q_proj", queryRows},
+		"attn_k": {"self_attn.k_proj", keyRows},
+	})
+	architectures = map[string]architecture{
+		"llama": {"llama", "LlamaForCausalLM", "model.layers.%d", llamaTop, llamaBlock},
+		"qwen2": {"qwen2", "Qwen2ForCausalLM", "model.layers.%d", llamaTop, qwen2Block},
+		"gpt2": {
+			"gpt2", "GPT2LMHeadModel", "transformer.h.%d",
+			map[string]part{
+				"token_embd":    {name: "transformer.wte"},
+				"position_embd": {name: "transformer.wpe"},
+				"output_norm":   {name: "transformer.ln_f"},
+				"output":        {name: "lm_head"},
+			},
+			map[string]part{
+				"attn_norm":   {name: "ln_1"},
+				"attn_qkv":    {"attn.c_attn", transposed},
+				"attn_output": {"attn.c_proj", transposed},
+				"ffn_norm":    {name: "ln_2"},
+				"ffn_up":      {"mlp.c_fc", transposed},
+				"ffn_down":    {"mlp.c_proj", transposed},
+			},
+		},
+	}
+)
+
+func with(parts, other map[string]part) map[string]part {
+	parts = maps.Clone(parts)
+	maps.Copy(parts, other)
+	return parts
+}
+
+func architectureNames() []string { return slices.Sorted(maps.Keys(architectures)) }
+
+// name returns the Hugging Face name of a tensor, or its own if the architecture has no such tensor. It errs if the name is that of
+// a block which the model does not have.
+func (a architecture) name(name string, blocks int) (string, role, error) {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 || name[dot:] != ".weight" && name[dot:] != ".bias" {
+		return name, asStored, nil
+	}
+	stem, suffix := name[:dot], name[dot:]
+	if p, ok := a.top[stem]; ok {
+		return p.name + suffix, p.role, nil
+	}
+	number, stem, ok := strings.Cut(strings.TrimPrefix(stem, "blk."), ".")
+	n, err := strconv.Atoi(number)
+	if p, known := a.block[stem]; ok && known && err == nil && strings.HasPrefix(name, "blk.") && strconv.Itoa(n) == number {
+		if n < 0 || n >= blocks {
+			return "", asStored, fmt.Errorf("the model has %d blocks", blocks)
+		}
+		return fmt.Sprintf(a.layer, n) + "." + p.name + suffix, p.role, nil
+	}
+	return name, asStored, nil
+}

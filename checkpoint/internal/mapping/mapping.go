@@ -1,0 +1,97 @@
+// Package mapping maps files of weights into memory, read-only, and gives their pages back to the system.
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// File is a mapped file. A nil File stands for bytes that are not mapped: its methods do nothing.
+type File struct{ data mmap.MMap }
+
+// Open maps the regular file f, which may be closed as soon as Open has returned. Naming the file in the error is left to the caller.
+func Open(f *os.File) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	if int64(int(info.Size())) != info.Size() {
+		return nil, fmt.Errorf("%d bytes are more than this 32-bit program can map", info.Size())
+	}
+	if info.Size() == 0 {
+		return &File{}, nil
+	}
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mapping it into memory: %w", err)
+	}
+	return &File{data: m}, nil
+}
+
+// Bytes returns the content of the file, valid until Close. It must not be changed.
+func (f *File) Bytes() []byte { return f.data }
+
+// Release tells the system that the pages which lie wholly within data are not needed for now: they no longer count as memory of
+// this process and are read again from the file at the next access. Data that are not a view of this mapping are left alone. On
+// systems other than Linux it does nothing.
+func (f *File) Release(data []byte) {
+	if f == nil || len(f.data) == 0 || len(data) == 0 {
+		return
+	}
+	base := uintptr(unsafe.Pointer(&f.data[0]))
+	first := uintptr(unsafe.Pointer(&data[0]))
+	if first < base || first-base > uintptr(len(f.data)) || uintptr(len(data)) > uintptr(len(f.data))-(first-base) {
+		return
+	}
+	page := os.Getpagesize()
+	from := int(first - base)
+	to := from + len(data)
+	if to != len(f.data) { // the last page of the mapping is whole although the file is not
+		to = to / page * page
+	}
+	from = (from + page - 1) / page * page
+	if from < to {
+		release(f.data[from:to])
+	}
+}
+
+// Close ends the mapping; its bytes must not be used afterwards. A second Close does nothing.
+func (f *File) Close() error {
+	if f == nil || f.data == nil {
+		return nil
+	}
+	if err := f.data.Unmap(); err != nil {
+		return fmt.Errorf("ending a mapping: %w", err)
+	}
+	return nil
+}
+
+// Region is zeroed memory outside the Go heap.
+type Region struct{ data mmap.MMap }
+
+// NewRegion returns size bytes, at least 1.
+func NewRegion(size int) (*Region, error) {
+	m, err := mmap.MapRegion(nil, size, mmap.RDWR, mmap.ANON, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%d bytes of memory: %w", size, err)
+	}
+	return &Region{data: m}, nil
+}
+
+// Bytes returns the memory, valid until Close.
+func (r *Region) Bytes() []byte { return r.data }
+
+// Close gives the memory back. A second Close does nothing.
+func (r *Region) Close() error {
+	if r.data == nil {
+		return nil
+	}
+	return r.data.Unmap()
+}
