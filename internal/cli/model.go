@@ -13,7 +13,6 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/embedded"
-	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -130,7 +129,8 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 const sampled = 1024
 
 // Fingerprint tells base models apart: a hash of the names and shapes of the weights below the head and of the first values of
-// each. How the checkpoint stores them (its types, shards, prefixes) does not matter.
+// each. How the checkpoint stores them (its types, shards, prefixes) does not matter, as long as the values are the same: a quantised model is
+// another base.
 func Fingerprint(m models.SequenceClassifier) string {
 	h := sha256.New()
 	for _, w := range nn.Weights(m) {
@@ -138,13 +138,7 @@ func Fingerprint(m models.SequenceClassifier) string {
 			continue
 		}
 		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())
-		values, words := w.Weight.View()
-		if words != nil {
-			words = words[:min(len(words), sampled)]
-			values = make([]float32, len(words))
-			kernel.Widen(values, words, w.Weight.Type)
-		}
-		h.Write(safetensors.Bytes(values[:min(len(values), sampled)]))
+		h.Write(safetensors.Bytes(w.Weight.First(sampled)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

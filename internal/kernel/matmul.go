@@ -2,46 +2,19 @@ package kernel
 
 import "fmt"
 
-// Type says how a stored number is encoded.
-type Type uint8
-
-const (
-	F32  Type = iota // IEEE 754 binary32, in a []float32
-	F16              // IEEE 754 binary16, in a []uint16
-	BF16             // the upper half of a binary32, in a []uint16
-)
-
-// Size returns the bytes of one number: 4 or 2.
-func (t Type) Size() int {
-	if t == F32 {
-		return 4
-	}
-	return 2
-}
-
-// String returns the name that safetensors uses: F32, F16 or BF16.
-func (t Type) String() string {
-	switch t {
-	case F32:
-		return "F32"
-	case F16:
-		return "F16"
-	case BF16:
-		return "BF16"
-	}
-	return fmt.Sprintf("Type(%d)", uint8(t))
-}
-
 // Mat is a view of a matrix in memory, which the caller owns. Element (i, j) stands at
 //
 //	i·Stride + j           without Trans
 //	j·Stride + i           with Trans
 //
-// of F32 if Type is F32 (the zero value), otherwise of U16. Trans thus presents the transpose of what is stored; nothing is moved.
+// of F32 if Type is F32 (the zero value), of U16 for F16 and BF16. Trans thus presents the transpose of what is stored; nothing is moved.
 // Stride may be larger than a stored row, for a view of some columns of a wider matrix.
+//
+// A quantised matrix is in Bytes. Blocks lie along stored rows, and Stride, in values, is whole blocks. Only B of a product may be quantised.
 type Mat struct {
 	F32    []float32
 	U16    []uint16
+	Bytes  []byte
 	Type   Type
 	Stride int
 	Trans  bool
@@ -68,7 +41,8 @@ type Epilogue struct {
 //
 // Every element is one chain of additions (fused with the multiplications in the assembly versions): it starts from dst, bias or zero
 // and goes through the terms in order, K ascending. So the bits depend neither on the number of workers nor on how the
-// rows or columns of dst are divided among calls. Halves are widened exactly.
+// rows or columns of dst are divided among calls. Halves are widened exactly,
+// and a quantised B gives the bits that its values of [Dequantize] give.
 //
 // dst must not overlap an operand; what lies in dst between n and ldd stays as it is. MatMul panics if a slice is too short for its shape. It
 // allocates nothing once buffers have their size. A nil pool, or one that is busy, computes on the caller.
@@ -95,14 +69,25 @@ func (a *Mat) check(term int, name string, rows, cols int) {
 	if a.Trans {
 		rows, cols = cols, rows
 	}
-	have := len(a.F32)
-	if a.Type != F32 {
-		have = len(a.U16)
+	if !a.holds(rows, cols) || name == "A" && a.Type.Quantised() {
+		panic(fmt.Sprintf("kernel: MatMul: term %d: %s stores %d×%d of %v with row stride %d, which does not fit %d values, %d halves and %d bytes",
+			term, name, rows, cols, a.Type, a.Stride, len(a.F32), len(a.U16), len(a.Bytes)))
 	}
-	if a.Type > BF16 || rows < 0 || cols < 0 || (rows > 1 && a.Stride < cols) || have < extent(rows, cols, a.Stride) {
-		panic(fmt.Sprintf("kernel: MatMul: term %d: %s stores %d×%d of %v with row stride %d, which does not fit %d values",
-			term, name, rows, cols, a.Type, a.Stride, have))
+}
+
+// holds tells whether the slice of the matrix's type holds that many stored rows and columns.
+func (a *Mat) holds(rows, cols int) bool {
+	if a.Type >= typeCount || rows < 0 || cols < 0 || rows > 1 && a.Stride < cols {
+		return false
 	}
+	switch a.Type {
+	case F32:
+		return len(a.F32) >= extent(rows, cols, a.Stride)
+	case F16, BF16:
+		return len(a.U16) >= extent(rows, cols, a.Stride)
+	}
+	values, bytes := a.Type.BlockValues(), a.Type.BlockBytes()
+	return (rows < 2 || a.Stride%values == 0) && len(a.Bytes) >= extent(rows, ceilDiv(cols, values), a.Stride/values)*bytes
 }
 
 // extent returns how many values a row-major matrix spans.

@@ -11,11 +11,14 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 	defer p.Close()
 	const n = 96
 	x, w, y, bias := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n), make([]float32, n)
+	q := make([]byte, Q4_0.Bytes(n*n))
 	for _, pool := range []*Pool{p, nil} {
 		allocs := testing.AllocsPerRun(50, func() {
 			pool.MatMul(y, n, n, n, []Term{
 				{A: Mat{F32: x, Stride: n}, B: Mat{F32: w, Stride: n, Trans: true}, K: n},
 				{A: Mat{F32: x, Stride: n, Trans: true}, B: Mat{F32: w, Stride: n}, K: n},
+				{A: Mat{F32: x, Stride: n}, B: Mat{Bytes: q, Type: Q4_0, Stride: n, Trans: true}, K: n},
+				{A: Mat{F32: x, Stride: n}, B: Mat{Bytes: q, Type: Q4_0, Stride: n}, K: n},
 			}, Epilogue{Bias: bias})
 		})
 		// A buffer may be lost to the garbage collector or grow on a worker's first task; on average that must not show.

@@ -23,9 +23,10 @@ func (c *product) rectangle(task int, s *scratch) {
 	b.height = roundUp(ceilDiv(height, ceilDiv(height, blockM)), tileRows)
 	for i := range c.terms {
 		b.term = &c.terms[i]
-		parts := ceilDiv(b.term.K, b.depth())
+		unit := b.depthUnit()
+		units, parts := ceilDiv(b.term.K, unit), ceilDiv(b.term.K, max(unit, b.depth()/unit*unit))
 		for part := range parts {
-			b.k0, b.k1 = part*b.term.K/parts, (part+1)*b.term.K/parts
+			b.k0, b.k1 = part*units/parts*unit, min((part+1)*units/parts*unit, b.term.K)
 			b.run(s)
 			b.first = false
 		}
@@ -46,6 +47,14 @@ func (b *block) depth() int {
 		return shortBlockK
 	}
 	return streamK
+}
+
+// depthUnit is what borders between blocks of the summed dimension should be multiples of: whole quantised blocks, so that none is widened twice.
+func (b *block) depthUnit() int {
+	if b.term.B.Trans {
+		return b.term.B.Type.BlockValues()
+	}
+	return 1
 }
 
 // start fills the rectangle with what its sums start from.
@@ -70,6 +79,7 @@ func (b *block) run(s *scratch) {
 	}
 	t := &s.tile
 	t.k = b.k1 - b.k0
+	s.wide.from, s.wide.to = 0, 0
 	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > 2*panelCols
 	if packed {
 		s.b = grow(s.b, roundUp(b.j1-b.j0, panelCols)*t.k)
@@ -84,7 +94,7 @@ func (b *block) run(s *scratch) {
 			if packed {
 				t.b, t.bRow = s.b[(j-b.j0)*t.k:], panelCols
 				if i == b.i0 {
-					b.pack(t, j)
+					b.pack(s, j)
 					fetching = min(rows, tileRows*b.fetchPanel(t, j+panelCols))
 					b.multiply(t, a, i, fetching, j)
 				}
@@ -101,8 +111,11 @@ func (b *block) run(s *scratch) {
 }
 
 // pack fills the tile's panel with columns from j on.
-func (b *block) pack(t *tile, j int) {
-	if b.term.B.Trans {
+func (b *block) pack(s *scratch, j int) {
+	t := &s.tile
+	if b.term.B.Type.Quantised() {
+		b.packQuantised(s, j)
+	} else if b.term.B.Trans {
 		b.kernel.transpose(t.b, panelCols, &b.term.B, j, t.n, b.k0, t.k)
 	} else {
 		b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
@@ -130,11 +143,11 @@ func (b *block) multiply(t *tile, a []float32, i, m, j int) {
 // fetchPanel lets tiles fetch what the panel from column j on will be packed from, and returns how many tiles that takes.
 func (b *block) fetchPanel(t *tile, j int) int {
 	t.aheadTiles = 0
-	if j >= b.j1 {
+	m := &b.term.B
+	if j >= b.j1 || m.Type.Quantised() { // whose blocks are read in the order of memory
 		return 0
 	}
-	m := &b.term.B
-	size := m.Type.Size()
+	size := m.Type.BlockBytes()
 	at := b.k0*m.Stride + j
 	if m.Trans { // one stored row per tile
 		at = j*m.Stride + b.k0

@@ -22,6 +22,7 @@ const (
 type scratch struct {
 	b    []float32 // packed block of B: panels of blockK×panelCols
 	a    []float32 // widened block of A
+	wide window    // widened part of a quantised B
 	tile tile
 }
 

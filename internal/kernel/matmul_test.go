@@ -317,7 +317,7 @@ func TestMatMulPanicsOnShapes(t *testing.T) {
 		{"short A", func(_ *[]float32, _, _, _ *int, terms []Term, _ *Epilogue) { terms[0].A.F32 = terms[0].A.F32[1:] }},
 		{"stride of B", func(_ *[]float32, _, _, _ *int, terms []Term, _ *Epilogue) { terms[0].B.Stride = 3 }},
 		{"A of another type", func(_ *[]float32, _, _, _ *int, terms []Term, _ *Epilogue) { terms[0].A.Type = BF16 }},
-		{"unknown type", func(_ *[]float32, _, _, _ *int, terms []Term, _ *Epilogue) { terms[0].B.Type = 9 }},
+		{"unknown type", func(_ *[]float32, _, _, _ *int, terms []Term, _ *Epilogue) { terms[0].B.Type = typeCount }},
 		{"short bias", func(_ *[]float32, _, _, _ *int, _ []Term, e *Epilogue) { e.Bias = make([]float32, 3) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -82,3 +82,16 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 		}
 	}
 }
+
+// TestDequantizeTouchesNothingOutside widens blocks that begin or end where memory does.
+func TestDequantizeTouchesNothingOutside(t *testing.T) {
+	from, to := pages(t), pages(t)
+	floats := unsafe.Slice((*float32)(unsafe.Pointer(&to[0])), len(to)/4)
+	for _, kind := range quantisedTypes() {
+		for blocks := 1; blocks*kind.BlockValues() <= len(floats); blocks++ {
+			n := blocks * kind.BlockBytes()
+			Dequantize(floats[:blocks*kind.BlockValues()], from[:n], kind)
+			Dequantize(floats[len(floats)-blocks*kind.BlockValues():], from[len(from)-n:], kind)
+		}
+	}
+}

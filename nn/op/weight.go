@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -13,25 +14,27 @@ import (
 // DType says how the values of a weight are stored.
 type DType = kernel.Type
 
-// The types a frozen weight may be stored in.
+// The types a frozen weight may be stored in; the quantised ones have their names in internal/kernel.
 const (
 	F32  = kernel.F32
 	F16  = kernel.F16
 	BF16 = kernel.BF16
 )
 
-// ParseDType reads the name that safetensors has for a type; a type that weights cannot hold is an error.
+// ParseDType reads the name that safetensors or GGUF has for a type; a type that weights cannot hold is an error.
 func ParseDType(name string) (DType, error) {
-	for _, t := range []DType{F32, F16, BF16} {
+	var names []string
+	for _, t := range kernel.Types() {
 		if name == t.String() {
 			return t, nil
 		}
+		names = append(names, t.String())
 	}
-	return 0, fmt.Errorf("op: a weight cannot hold values of type %q; want F32, F16 or BF16", name)
+	return 0, fmt.Errorf("op: a weight cannot hold values of type %q; want one of %s", name, strings.Join(names, ", "))
 }
 
 // Weight is a matrix as stored: a frozen view of checkpoint bytes in their own type, which the kernels widen while they
-// pack it, or a trainable parameter. Rows×Cols is out×in as used. A vector (a bias, a norm's gain) has one row.
+// pack it (a quantised one block by block), or a trainable parameter. Rows×Cols is out×in as used. A vector (a bias, a norm's gain) has one row.
 //
 // A weight is made by its layer with sizes only and filled by loading. Filled, it is safe for concurrent use as long as
 // nobody trains it.
@@ -43,8 +46,9 @@ type Weight struct {
 	InOut      bool         // stored in×out, as GPT-2's Conv1D
 	Param      *spago.Param // set while the weight trains; it then holds the values
 
-	f32 []float32 // stored values; exactly one of f32 and u16 is set once filled
-	u16 []uint16
+	f32    []float32 // stored values; exactly one of f32, u16 and blocks is set once filled
+	u16    []uint16
+	blocks []byte
 }
 
 // NewMatrix returns an empty weight of out×in values.
@@ -68,37 +72,57 @@ func (w *Weight) Shape() []int {
 }
 
 // Filled reports whether the weight has values.
-func (w *Weight) Filled() bool { return w.Param != nil || w.f32 != nil || w.u16 != nil }
+func (w *Weight) Filled() bool {
+	return w.Param != nil || w.f32 != nil || w.u16 != nil || w.blocks != nil
+}
 
 // SetValues makes v the stored values, float32, and takes them over. It ends training of the weight.
 func (w *Weight) SetValues(v []float32) error {
 	if len(v) != w.Len() {
 		return fmt.Errorf("op: %d values for a weight of %d×%d", len(v), w.Rows, w.Cols)
 	}
-	w.Type, w.f32, w.u16, w.Param = F32, v, nil, nil
+	w.Type, w.f32, w.u16, w.blocks, w.Param = F32, v, nil, nil, nil
 	return nil
 }
 
 // SetBytes makes b, little-endian values of the given type, the stored values. Well-aligned bytes are used where they
-// stand and must stay valid and unchanged; others are copied. Vectors are widened to float32.
+// stand and must stay valid and unchanged; others are copied. Stored rows of a quantised type must be whole blocks. Vectors are
+// widened to float32.
 func (w *Weight) SetBytes(t DType, b []byte) error {
-	if len(b) != w.Len()*t.Size() {
+	if row, block := w.storedCols(), t.BlockValues(); row%block != 0 {
+		return fmt.Errorf("op: %v has blocks of %d values, in which stored rows of %d values of a weight of %d×%d do not end", t, block, row, w.Rows, w.Cols)
+	}
+	if len(b) != t.Bytes(w.Len()) {
 		return fmt.Errorf("op: %d bytes of %v for a weight of %d×%d", len(b), t, w.Rows, w.Cols)
 	}
-	if t == F32 {
+	stored := Weight{Rows: w.Rows, Cols: w.Cols, Type: t}
+	switch {
+	case t == F32:
 		return w.SetValues(floats(b))
+	case t.Quantised():
+		stored.blocks = b
+		if b == nil {
+			stored.blocks = []byte{}
+		}
+	default:
+		stored.u16 = halves(b)
 	}
-	h := halves(b)
 	if w.Vector {
-		v := make([]float32, len(h))
-		kernel.Widen(v, h, t)
-		return w.SetValues(v)
+		return w.SetValues(stored.Float32())
 	}
-	w.Type, w.u16, w.f32, w.Param = t, h, nil, nil
+	w.Type, w.f32, w.u16, w.blocks, w.Param = t, nil, stored.u16, stored.blocks, nil
 	return nil
 }
 
-// SetStored is SetBytes with the type by the name that safetensors has for it.
+// storedCols returns the length of a stored row.
+func (w *Weight) storedCols() int {
+	if w.InOut {
+		return w.Rows
+	}
+	return w.Cols
+}
+
+// SetStored is SetBytes with the type by the name that safetensors or GGUF has for it.
 func (w *Weight) SetStored(dtype string, b []byte) error {
 	t, err := ParseDType(dtype)
 	if err != nil {
@@ -137,23 +161,38 @@ func halves(b []byte) []uint16 {
 func (w *Weight) Train() *spago.Param {
 	if w.Param == nil {
 		w.Param = NewParam(w.Rows, w.Cols, w.Float32())
-		w.f32, w.u16 = nil, nil
+		w.f32, w.u16, w.blocks = nil, nil, nil
 	}
 	return w.Param
 }
 
 // Float32 returns a copy of the values, widened, in stored order.
-func (w *Weight) Float32() []float32 {
-	v := make([]float32, w.Len())
+func (w *Weight) Float32() []float32 { return w.First(w.Len()) }
+
+// First returns a copy of the first n values, widened, in stored order: all of them if there are fewer.
+func (w *Weight) First(n int) []float32 {
+	n = min(n, w.Len())
+	block := 1
+	if w.blocks != nil {
+		block = w.Type.BlockValues()
+	}
+	v := make([]float32, (n+block-1)/block*block)
+	w.widen(v, 0)
+	return v[:n]
+}
+
+// widen fills dst with the stored values from that one on; of a quantised weight, whole blocks.
+func (w *Weight) widen(dst []float32, from int) {
 	switch {
 	case w.Param != nil:
-		copy(v, Values(w.Param))
-	case w.Type == F32:
-		copy(v, w.f32)
+		copy(dst, Values(w.Param)[from:])
+	case w.f32 != nil:
+		copy(dst, w.f32[from:])
+	case w.blocks != nil:
+		kernel.Dequantize(dst, w.blocks[w.Type.Bytes(from):][:w.Type.Bytes(len(dst))], w.Type)
 	default:
-		kernel.Widen(v, w.u16, w.Type)
+		kernel.Widen(dst, w.u16[from:][:len(dst)], w.Type)
 	}
-	return v
 }
 
 // Copy returns a frozen float32 weight with the same values and sizes.
@@ -161,20 +200,11 @@ func (w *Weight) Copy() *Weight {
 	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
 }
 
-// View returns the values without copying: float32s for a parameter or F32, otherwise halves of the weight's Type.
-func (w *Weight) View() (f32 []float32, u16 []uint16) {
-	if w.Param != nil {
-		return Values(w.Param), nil
-	}
-	return w.f32, w.u16
-}
-
 // mat is the out×in view for the kernels.
 func (w *Weight) mat() kernel.Mat {
-	f, h := w.View()
-	m := kernel.Mat{F32: f, U16: h, Type: w.Type, Stride: w.Cols}
+	m := kernel.Mat{F32: w.f32, U16: w.u16, Bytes: w.blocks, Type: w.Type, Stride: w.Cols}
 	if w.Param != nil {
-		m.Type = F32
+		m.F32, m.Type = Values(w.Param), F32
 	}
 	if w.InOut {
 		m.Stride, m.Trans = w.Rows, true
@@ -191,19 +221,14 @@ func (w *Weight) transposed() kernel.Mat {
 
 // vector returns the values of a one-row weight.
 func (w *Weight) vector() []float32 {
-	f, _ := w.View()
-	return f
+	if w.Param != nil {
+		return Values(w.Param)
+	}
+	return w.f32
 }
 
 // row widens row i (of the stored order) into dst.
-func (w *Weight) row(dst []float32, i int) {
-	f, h := w.View()
-	if f != nil {
-		copy(dst, f[i*w.Cols:(i+1)*w.Cols])
-		return
-	}
-	kernel.Widen(dst, h[i*w.Cols:(i+1)*w.Cols], w.Type)
-}
+func (w *Weight) row(dst []float32, i int) { w.widen(dst[:w.Cols], i*w.Cols) }
 
 // trained appends the parameter of w, if it trains.
 func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {

@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, rotary, dropout, adamw or widen")
+	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, rotary, dropout, adamw, widen or quant")
 	flag.Parse()
 	write, ok := map[string]func(){
 		"vector":     vector,
@@ -24,6 +24,7 @@ func main() {
 		"dropout":    dropout,
 		"adamw":      adamW,
 		"widen":      widen,
+		"quant":      quant,
 	}[*family]
 	if !ok {
 		log.Fatalf("vector: no family %q", *family)

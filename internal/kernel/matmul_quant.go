@@ -1,0 +1,47 @@
+package kernel
+
+// quantWindow is how many columns of a quantised B without Trans are widened at a time, at least: more than a panel, so that each
+// stored row is visited less often.
+const quantWindow = 128
+
+// window is a rectangle of a quantised B that has been widened.
+type window struct {
+	values   []float32
+	mat      Mat // of values; kept here because it is passed by reference
+	from, to int // columns of B, for a B without Trans
+}
+
+// packQuantised is pack for a quantised B: it widens whole blocks and packs from what comes out. Blocks lie along stored rows, which are columns
+// of B with Trans; what the panel does not need of them is left over. Without Trans a window serves all panels that lie in it.
+func (b *block) packQuantised(s *scratch, j int) {
+	t, w, m := &s.tile, &s.wide, &b.term.B
+	unit := m.Type.BlockValues()
+	if m.Trans {
+		from := b.k0 / unit * unit
+		w.widen(m, j, t.n, from, roundUp(b.k1, unit))
+		b.kernel.transpose(t.b, panelCols, &w.mat, 0, t.n, b.k0-from, t.k)
+		return
+	}
+	if j < w.from || j+t.n > w.to {
+		w.from = j / unit * unit
+		w.to = roundUp(min(w.from+max(unit, quantWindow), b.j1), unit)
+		w.widen(m, b.k0, t.k, w.from, w.to)
+	}
+	b.kernel.pack(t.b, &w.mat, 0, t.k, j-w.from, t.n)
+}
+
+// widen makes the window those stored rows and columns, which are whole blocks.
+func (w *window) widen(m *Mat, row, rows, from, to int) {
+	width := to - from
+	w.values = grow(w.values, rows*width)
+	w.mat = Mat{F32: w.values, Stride: width, Trans: m.Trans}
+	for i := range rows {
+		m.dequantizeRow(w.values[i*width:][:width], row+i, from)
+	}
+}
+
+// dequantizeRow widens values from a column on of stored row i; both begin with a block. dst is whole blocks.
+func (a *Mat) dequantizeRow(dst []float32, i, from int) {
+	t := a.Type
+	dequantize(dst, a.Bytes[t.Bytes(i*a.Stride+from):][:t.Bytes(len(dst))], t)
+}
