@@ -81,7 +81,8 @@ func add(list []Segment, text string, trained bool) []Segment {
 func ending(turn, content string) string {
 	cut := strings.TrimSpace(turn)
 	cut = turn[:strings.Index(turn, cut)+len(cut)]
-	if strings.HasSuffix(cut, strings.TrimSpace(content)) {
+	content = strings.TrimSpace(content)
+	if cut == "" || content != "" && strings.HasSuffix(cut, content) {
 		return turn
 	}
 	return cut

@@ -1,0 +1,159 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/spalora/spalora/chat"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// script is the text of a document and what of it is learned.
+type script struct {
+	text    string
+	learned [][2]int // ranges of code points of text
+	all     bool     // everything is learned, whatever learned says
+	ends    bool     // a token that ends the text is learned after it
+}
+
+// script writes a document down: a text as it is, a prompt and its completion one after the other, a chat by its template.
+func (t *CausalLM) script(kind data.DocumentKind, d *data.Document) (script, error) {
+	s := script{all: t.cfg.TrainOnPrompt}
+	switch kind {
+	case data.TextDocument:
+		s.text, s.all = d.Text, true
+	case data.PromptDocument:
+		s.text, s.ends = d.Prompt+d.Completion, true
+		from := utf8.RuneCountInString(d.Prompt)
+		s.learned = [][2]int{{from, from + utf8.RuneCountInString(d.Completion)}}
+	default:
+		segments, err := t.segments(d)
+		if err != nil {
+			return s, err
+		}
+		var text strings.Builder
+		at := 0
+		for _, g := range segments {
+			n := utf8.RuneCountInString(g.Text)
+			if g.Trained {
+				s.learned = append(s.learned, [2]int{at, at + n})
+			}
+			at += n
+			text.WriteString(g.Text)
+		}
+		s.text = text.String()
+	}
+	return s, nil
+}
+
+// segments renders a chat. When all of it is learned, the template need not say whose turn is whose.
+func (t *CausalLM) segments(d *data.Document) ([]chat.Segment, error) {
+	if !t.cfg.TrainOnPrompt {
+		return t.cfg.Template.Segments(d.Messages, d.Given, t.cfg.Chat)
+	}
+	text, err := t.cfg.Template.Render(d.Messages, t.cfg.Chat)
+	return []chat.Segment{{Text: text, Trained: true}}, err
+}
+
+// learns reports whether a token made from the code points from ≤ i < to is learned: one that straddles a border is.
+func (s *script) learns(from, to int) bool {
+	to = max(to, from+1) // a token that stands for nothing in the text belongs to what follows
+	return slices.ContainsFunc(s.learned, func(r [2]int) bool { return from < r[1] && to > r[0] })
+}
+
+// sequence is a tokenised document.
+type sequence struct {
+	ids     []int32
+	learned []bool // one for each id
+}
+
+// sequence tells the tokens of a script that are learned from the others by the part of the text they were made from.
+func (s *script) sequence(e tokenize.Encoding, eos int32) sequence {
+	q := sequence{ids: e.IDs, learned: make([]bool, len(e.IDs))}
+	end := true // behind the last token of the text
+	for i := len(e.IDs) - 1; i >= 0; i-- {
+		switch {
+		case s.all:
+			q.learned[i] = true
+		case e.Sequences[i] < 0: // added by the tokenizer: a token that ends the text, or one that begins it
+			q.learned[i] = s.ends && end
+		default:
+			end = false
+			q.learned[i] = s.learns(e.Offsets[i][0], e.Offsets[i][1])
+		}
+	}
+	if n := len(q.ids); s.ends && eos >= 0 {
+		if n == 0 || q.ids[n-1] != eos {
+			q.ids, q.learned = append(q.ids, eos), append(q.learned, true)
+		} else {
+			q.learned[n-1] = true
+		}
+	}
+	return q
+}
+
+// documentsAtOnce is how many documents are tokenised before their sequences are put together.
+const documentsAtOnce = 1024
+
+// eachSequence tokenises documents and calls f for each in order.
+func (t *CausalLM) eachSequence(ctx context.Context, docs *data.Documents, f func(d *data.Document, q sequence) error) error {
+	if docs.Kind == data.ChatDocument && t.cfg.Template == nil {
+		return fmt.Errorf("tasks: %s: the rows are chats, but %w: give texts, or prompts with completions", docs.Name, chat.ErrNoTemplate)
+	}
+	parts := docs.Kind != data.TextDocument && !t.cfg.TrainOnPrompt
+	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == data.ChatDocument}
+	for part := range slices.Chunk(docs.List, documentsAtOnce) {
+		scripts, err := t.scripts(ctx, docs, part)
+		if err != nil {
+			return err
+		}
+		inputs := make([]tokenize.Input, len(part))
+		for i := range scripts {
+			inputs[i].Text = scripts[i].text
+		}
+		encodings, err := t.tok.EncodeBatch(ctx, inputs, o, t.cfg.Pool.Workers())
+		if err != nil {
+			return fmt.Errorf("tasks: %s: %w", docs.Name, err)
+		}
+		for i, e := range encodings {
+			if err := f(&part[i], scripts[i].sequence(e, t.tok.EosID())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// scripts writes documents down on all workers. The error is that of the first document that has one.
+func (t *CausalLM) scripts(ctx context.Context, docs *data.Documents, part []data.Document) ([]script, error) {
+	list, errs := make([]script, len(part)), make([]error, len(part))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range min(max(t.cfg.Pool.Workers(), 1), len(part)) {
+		wg.Go(func() {
+			for ctx.Err() == nil && !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= len(part) {
+					return
+				}
+				if list[i], errs[i] = t.script(docs.Kind, &part[i]); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, &data.Error{File: docs.Name, Line: part[i].Line, Msg: "the chat cannot be used", Err: err}
+		}
+	}
+	return list, ctx.Err()
+}

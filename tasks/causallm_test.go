@@ -1,0 +1,606 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/chat"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+func causalFile(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join("testdata", "causal", name))
+}
+
+// tinyGPT is a GPT-2 of random weights for the tokenizer of testdata/causal.
+const tinyGPT = `{"model_type":"gpt2","vocab_size":360,"n_positions":64,"n_embd":24,"n_layer":2,"n_head":2,"initializer_range":0.3}`
+
+// tinyLlama is the same for LLaMA, with two heads to a key.
+const tinyLlama = `{"model_type":"llama","vocab_size":368,"max_position_embeddings":64,"hidden_size":24,"intermediate_size":40,"num_hidden_layers":2,
+	"num_attention_heads":4,"num_key_value_heads":2,"initializer_range":0.3}`
+
+func causalTokenizer(t *testing.T) *tokenize.Tokenizer {
+	t.Helper()
+	tok, err := tokenize.Load(causalFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// newCausal returns a task on a fresh model of this configuration.
+func newCausal(t *testing.T, config string, c CausalLMConfig) *CausalLM {
+	t.Helper()
+	m, err := models.NewCausalLM([]byte(config), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Template == nil {
+		if c.Template, err = chat.Load(causalFile); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Pool = op.NewPool(2)
+	t.Cleanup(c.Pool.Close)
+	task, err := NewCausalLM(m, causalTokenizer(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+func textDocuments(texts ...string) *data.Documents {
+	d := &data.Documents{Name: "texts"}
+	for i, s := range texts {
+		d.List = append(d.List, data.Document{Text: s, Line: i + 1})
+	}
+	return d
+}
+
+func promptDocuments(pairs ...[2]string) *data.Documents {
+	d := &data.Documents{Name: "prompts", Kind: data.PromptDocument}
+	for i, p := range pairs {
+		d.List = append(d.List, data.Document{Prompt: p[0], Completion: p[1], Line: i + 1})
+	}
+	return d
+}
+
+// expected is testdata/causal/expected.json, which transformers wrote.
+type expected struct {
+	Texts   []string
+	IDs     [][]int32
+	Windows []struct {
+		Size    int `json:"block_size"`
+		Windows [][]int32
+		Rest    []int32
+	}
+	Chats []struct {
+		Messages    []data.Message
+		IDs, Labels []int32
+	}
+}
+
+func readExpected(t *testing.T) expected {
+	t.Helper()
+	content, err := causalFile("expected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e expected
+	if err := json.Unmarshal(content, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// shifted returns labels where row n has what transformers has in row n+1.
+func shifted(labels []int32) []int32 {
+	return append(slices.Clone(labels[1:]), data.Ignore)
+}
+
+func checkSequence(t *testing.T, what string, s *causalSet, i int, ids, labels []int32) {
+	t.Helper()
+	if i >= s.Len() {
+		t.Errorf("%s: there is no sequence %d", what, i)
+		return
+	}
+	b := s.Batch([]int{i})
+	if !slices.Equal(b.IDs, ids) || !slices.Equal(b.Labels, labels) {
+		t.Errorf("%s, sequence %d:\ngot  %v %v\nwant %v %v", what, i, b.IDs, b.Labels, ids, labels)
+	}
+}
+
+// Windows are those of transformers' run_clm example and the rest that it drops.
+func TestWindowsEqualRunCLM(t *testing.T) {
+	e := readExpected(t)
+	for _, w := range e.Windows {
+		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":1024`, 1), CausalLMConfig{BlockSize: w.Size})
+		if err := task.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+			t.Fatal(err)
+		}
+		s := task.sets[data.Train]
+		want := w.Windows
+		if len(w.Rest) > 0 {
+			want = append(want, w.Rest)
+		}
+		if s.Len() != len(want) {
+			t.Fatalf("%d windows of %d, want %d", s.Len(), w.Size, len(want))
+		}
+		for i, ids := range want {
+			checkSequence(t, fmt.Sprint("block size ", w.Size), s, i, ids, shifted(ids))
+		}
+	}
+}
+
+// Rows of text are what the tokenizer gives, nothing added; windows have the eos token between texts, none behind the last, and lose
+// no token.
+func TestTexts(t *testing.T) {
+	e := readExpected(t)
+	task := newCausal(t, tinyGPT, CausalLMConfig{})
+	docs := textDocuments(e.Texts...)
+	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		t.Fatal(err)
+	}
+	s := task.sets[data.Train]
+	for i, n := range []int{0, 1, 3} { // the third text is empty
+		checkSequence(t, "rows", s, i, e.IDs[n], shifted(e.IDs[n]))
+	}
+	n := len(e.IDs[0]) + len(e.IDs[1]) + len(e.IDs[3])
+	if c := s.counts; c != (CausalCounts{Documents: 4, Sequences: 3, Tokens: n, Targets: n - 3, Untaught: 1, UntaughtLine: 3}) {
+		t.Errorf("counts %+v", c)
+	}
+
+	blocks := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 7})
+	if err := blocks.Add(t.Context(), data.Eval, docs); err != nil {
+		t.Fatal(err)
+	}
+	eos := blocks.tok.EosID()
+	want := slices.Concat(e.IDs[0], []int32{eos}, e.IDs[1], []int32{eos}, e.IDs[3])
+	if got := blocks.sets[data.Eval]; !slices.Equal(got.ids, want) {
+		t.Errorf("got  %v\nwant %v", got.ids, want)
+	}
+	one := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: len(e.IDs[0]) - 1}) // a single token is left
+	if err := one.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+		t.Fatal(err)
+	}
+	if c := one.Counts(data.Train); c.Sequences != 1 || c.Untaught != 1 || c.UntaughtLine != 0 || c.Tokens != len(e.IDs[0])-1 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+// Chats are the ids of apply_chat_template, learned where its assistant mask is set, whether the template marks the turns or they are
+// found by its prefixes.
+func TestChatsEqualTransformers(t *testing.T) {
+	e := readExpected(t)
+	docs := &data.Documents{Name: "chats", Kind: data.ChatDocument}
+	for i, c := range e.Chats {
+		docs.List = append(docs.List, data.Document{Messages: c.Messages, Line: i + 1})
+	}
+	marked, err := chat.Load(causalFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := causalFile("tokenizer_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		Template string `json:"chat_template"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := chat.New(strings.NewReplacer("{% generation %}", "", "{% endgeneration %}", "").Replace(c.Template), "plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, template := range []*chat.Template{marked, plain} {
+		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template})
+		if err := task.Add(t.Context(), data.Train, docs); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range e.Chats {
+			checkSequence(t, "chats", task.sets[data.Train], i, c.IDs, shifted(c.Labels))
+		}
+		all := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template, TrainOnPrompt: true})
+		if err := all.Add(t.Context(), data.Train, docs); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range e.Chats {
+			checkSequence(t, "whole chats", all.sets[data.Train], i, c.IDs, shifted(c.IDs))
+		}
+	}
+}
+
+// learnedText returns the text of the learned tokens of each sequence, as the preview shows it, and the whole.
+func learnedText(tokens []PreviewToken) (learned, whole string) {
+	for _, p := range tokens {
+		whole += p.Text
+		if p.Trained {
+			learned += p.Text
+		}
+	}
+	return learned, whole
+}
+
+// What is learned of a prompt and its completion comes from the place in the text, never from ids: not where the padding token is the
+// eos token, where the prompt spells special tokens, or where a token straddles the border; and the eos token always is.
+func TestPromptMasks(t *testing.T) {
+	const end = "<|endoftext|>"
+	for _, tt := range []struct{ prompt, completion, learned string }{
+		{"How far? ", "Two miles.", "Two miles." + end},
+		{"", "Two.", "." + end}, // "Two" is one token, and nothing stands before the first token
+		{"Q: ", "", end},
+		{"Q" + end + "a" + end, "b" + end, "b" + end}, // the completion's own eos token is not doubled
+		{"Grüße 漢", "字も😀", "字も😀" + end},               // several tokens to a character
+		{"Grüße 日本", "語も😀", "日本語も😀" + end},            // a token over the border
+		{"The ri", "ver ran", " river ran" + end},     // " river" is one token
+		{end, end, end},
+		{"同じ", "同じ", "同じ" + end},
+	} {
+		task := newCausal(t, tinyGPT, CausalLMConfig{})
+		prompt := tt.prompt
+		if err := task.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+			t.Fatal(err)
+		}
+		learned, whole := learnedText(task.Preview(data.Train, 1)[0])
+		want := prompt + tt.completion
+		if !strings.HasSuffix(want, end) || tt.completion == "" {
+			want += end
+		}
+		if whole != want {
+			t.Errorf("%q + %q is %q, want %q", prompt, tt.completion, whole, want)
+		}
+		if learned != tt.learned {
+			t.Errorf("%q + %q: learned %q, want %q", prompt, tt.completion, learned, tt.learned)
+		}
+		s := task.sets[data.Train]
+		if eos := task.tok.EosID(); s.labels[len(s.labels)-2] != eos {
+			t.Errorf("%q + %q: the last label is %d, not eos", prompt, tt.completion, s.labels[len(s.labels)-2])
+		}
+		all := newCausal(t, tinyGPT, CausalLMConfig{TrainOnPrompt: true})
+		if err := all.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+			t.Fatal(err)
+		}
+		if got := all.sets[data.Train]; !slices.Equal(got.ids, s.ids) || !slices.Equal(got.labels, shifted(s.ids)) {
+			t.Errorf("%q + %q, all learned: %v %v", prompt, tt.completion, got.ids, got.labels)
+		}
+	}
+}
+
+// The prompt of a chat that has one is not learned, though the assistant speaks in it.
+func TestGivenMessages(t *testing.T) {
+	task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{})
+	messages := []data.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Grüße"}, {Role: "user", Content: "And?"}, {Role: "assistant", Content: "Nobody"}}
+	docs := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: messages, Line: 1}, {Messages: messages, Given: 3, Line: 2}}}
+	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		t.Fatal(err)
+	}
+	preview := task.Preview(data.Train, 5)
+	if len(preview) != 2 {
+		t.Fatalf("%d sequences", len(preview))
+	}
+	for i, want := range []string{"Grüße<|im_end|>Nobody<|im_end|>", "Nobody<|im_end|>"} {
+		if learned, _ := learnedText(preview[i]); learned != want {
+			t.Errorf("chat %d: learned %q, want %q", i, learned, want)
+		}
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	docs := promptDocuments([2]string{strings.Repeat("mill ", 20), "far"}, [2]string{"a", strings.Repeat("river ", 20)}, [2]string{"a", "b"})
+	task := newCausal(t, tinyGPT, CausalLMConfig{MaxLength: 10})
+	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		t.Fatal(err)
+	}
+	c := task.Counts(data.Train)
+	if c.Documents != 3 || c.Sequences != 2 || c.Cut != 2 || c.Lost == 0 || c.Untaught != 1 || c.UntaughtLine != 1 || task.Limit() != 10 || task.Set(data.Train).Tokens(0) != 10 {
+		t.Errorf("counts %+v", c)
+	}
+	var e *data.Error
+	err := task.Add(t.Context(), data.Eval, &data.Documents{Name: "p.jsonl", Kind: data.PromptDocument, List: docs.List[:1]})
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "p.jsonl: nothing is left to learn of 1 documents; 1 were cut to 10 tokens") || task.Set(data.Eval) != nil {
+		t.Errorf("got %v", err)
+	}
+	strict := newCausal(t, tinyGPT, CausalLMConfig{MaxLength: 10, OnTooLong: RefuseTooLong})
+	if err := strict.Add(t.Context(), data.Train, docs); !errors.As(err, &e) || e.Line != 1 || !strings.Contains(err.Error(), "more than the limit of 10") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := strict.Logits(t.Context(), docs, func(int, []int32, []float32) error { return nil }); !errors.As(err, &e) {
+		t.Errorf("got %v", err)
+	}
+	if n := newCausal(t, tinyGPT, CausalLMConfig{}).Limit(); n != 64 {
+		t.Errorf("the limit is %d, the model has 64 positions", n)
+	}
+}
+
+func TestCausalErrors(t *testing.T) {
+	pool := op.NewPool(1)
+	defer pool.Close()
+	m, err := models.NewCausalLM([]byte(tinyGPT), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := causalTokenizer(t)
+	for want, c := range map[string]CausalLMConfig{
+		"max_length is 65": {MaxLength: 65}, "max_length is 1;": {MaxLength: 1}, "block_size is 1;": {BlockSize: 1}, "block_size is 65": {BlockSize: 65},
+		"2 to 10, the longest": {BlockSize: 11, MaxLength: 10}, "unknown way with long documents": {OnTooLong: 5}, "block_size is -1": {BlockSize: -1, MaxLength: -1},
+	} {
+		c.Pool = pool
+		if _, err := NewCausalLM(m, tok, c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	small, err := models.NewCausalLM([]byte(strings.Replace(tinyGPT, "360", "300", 1)), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewCausalLM(small, tok, CausalLMConfig{Pool: pool}); err == nil || !strings.Contains(err.Error(), "do not belong together") {
+		t.Errorf("got %v", err)
+	}
+	chats := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: []data.Message{{Role: "user", Content: "a"}}, Line: 4}}}
+	task, err := NewCausalLM(m, tok, CausalLMConfig{Pool: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := task.Add(t.Context(), data.Train, chats); !errors.Is(err, chat.ErrNoTemplate) {
+		t.Errorf("got %v", err)
+	}
+	if err := newCausal(t, tinyGPT, CausalLMConfig{}).Add(t.Context(), data.Train, chats); err == nil || !strings.Contains(err.Error(), "nothing is left to learn") {
+		t.Errorf("got %v", err)
+	}
+	if err := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 8}).Add(t.Context(), data.Train, promptDocuments([2]string{"a", "b"})); err == nil || !strings.Contains(err.Error(), "set it to 0") {
+		t.Errorf("got %v", err)
+	}
+	refusing, err := chat.New("{{ raise_exception('no such role') }}", "t", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *data.Error
+	if err := newCausal(t, tinyGPT, CausalLMConfig{Template: refusing}).Add(t.Context(), data.Train, chats); !errors.As(err, &e) || e.Line != 4 || !strings.Contains(err.Error(), "no such role") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := task.Evaluate(t.Context(), data.Test); err == nil {
+		t.Error("a split that is not there is evaluated")
+	}
+	if task.Preview(data.Test, 1) != nil || task.Counts(data.Test) != (CausalCounts{}) || task.Set(data.Test) != nil {
+		t.Error("a split that is not there has sequences")
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := task.Add(canceled, data.Train, textDocuments("a b c")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// raggedRows are sequences of many lengths.
+func raggedRows(t *testing.T, task *CausalLM) *causalSet {
+	t.Helper()
+	e := readExpected(t)
+	texts := append(e.Texts, "mill", "The river ran", "a b c d e f g", "日本")
+	if err := task.Add(t.Context(), data.Eval, textDocuments(texts...)); err != nil {
+		t.Fatal(err)
+	}
+	return task.sets[data.Eval]
+}
+
+func logitsOf(task *CausalLM, b *data.Batch) []float32 {
+	tape := op.NewEvalTape(task.cfg.Pool)
+	defer tape.Close()
+	return slices.Clone(op.Values(task.model.Logits(&nn.Pass{Tape: tape}, b)))
+}
+
+// Sequences in one batch do not see each other: what stands before or after one changes no bit of its logits or loss, and alone its
+// logits are the same.
+func TestSequencesAreSeparate(t *testing.T) {
+	for name, config := range map[string]string{"gpt2": tinyGPT, "llama": tinyLlama} {
+		t.Run(name, func(t *testing.T) {
+			task := newCausal(t, config, CausalLMConfig{})
+			s, v := raggedRows(t, task), task.model.Vocabulary()
+			all := make([]int, s.Len())
+			for i := range all {
+				all[i] = i
+			}
+			b := s.Batch(all)
+			together := logitsOf(task, b)
+			largest := 0.0
+			for _, x := range together {
+				largest = math.Max(largest, math.Abs(float64(x)))
+			}
+			if len(all) < 6 || largest < 0.1 {
+				t.Fatalf("%d sequences, logits up to %g", len(all), largest)
+			}
+			for _, i := range all {
+				own := together[b.Starts[i]*v : b.Starts[i+1]*v]
+				alone := logitsOf(task, s.Batch([]int{i}))
+				for n := range own {
+					if d := math.Abs(float64(own[n] - alone[n])); d > 1e-6*largest {
+						t.Fatalf("sequence %d, row %d: off by %g of %g when alone", i, n/v, d, largest)
+					}
+				}
+				other := s.Batch(all)
+				for n := range other.IDs {
+					if n < b.Starts[i] || n >= b.Starts[i+1] {
+						other.IDs[n] = (other.IDs[n] + 5) % 300
+					}
+				}
+				if got := logitsOf(task, other); !slices.Equal(got[b.Starts[i]*v:b.Starts[i+1]*v], own) {
+					t.Errorf("sequence %d changes with its neighbours", i)
+				}
+			}
+		})
+	}
+}
+
+// The metrics follow from the logits: mean −ln p of the next token over all sequences in one batch or many.
+func TestCausalEvaluate(t *testing.T) {
+	for name, config := range map[string]string{"gpt2": tinyGPT, "llama": tinyLlama} {
+		for _, tokens := range []int{1, 40, 4096} {
+			task := newCausal(t, config, CausalLMConfig{EvalTokens: tokens})
+			s, v := raggedRows(t, task), task.model.Vocabulary()
+			loss, correct, targets := 0.0, 0, 0
+			for i := range s.Len() {
+				b := s.Batch([]int{i})
+				logits := logitsOf(task, b)
+				best := ArgMax(logits, v)
+				for n, y := range b.Labels {
+					if y == data.Ignore {
+						continue
+					}
+					row := logits[n*v : (n+1)*v]
+					loss += logSumExp(row) - float64(row[y])
+					targets++
+					if best[n] == y {
+						correct++
+					}
+				}
+			}
+			m, err := task.Evaluate(t.Context(), data.Eval)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss /= float64(targets)
+			for i, want := range []train.Metric{{Name: "loss", Value: loss, LowerIsBetter: true}, {Name: "perplexity", Value: math.Exp(loss), LowerIsBetter: true},
+				{Name: "accuracy", Value: float64(correct) / float64(targets)}} {
+				got := m.Values[i]
+				if got.Name != want.Name || got.LowerIsBetter != want.LowerIsBetter || math.Abs(got.Value-want.Value) > 1e-5*want.Value || task.MetricNames()[i] != want.Name {
+					t.Errorf("%s, %d tokens: got %+v, want %+v", name, tokens, got, want)
+				}
+			}
+			if m.Main != "loss" || targets != task.Counts(data.Eval).Targets {
+				t.Errorf("%+v of %d targets", m, targets)
+			}
+		}
+	}
+}
+
+// Logits are given for every document in order, those too of which there is nothing to learn.
+func TestCausalLogits(t *testing.T) {
+	task := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 8, MaxLength: 12})
+	e := readExpected(t)
+	rows := 0
+	cut, err := task.Logits(t.Context(), textDocuments(e.Texts...), func(i int, ids []int32, logits []float32) error {
+		want := e.IDs[i][:min(12, len(e.IDs[i]))]
+		if i != rows || !slices.Equal(ids, want) || len(logits) != len(ids)*task.model.Vocabulary() {
+			t.Errorf("document %d: %v, %d logits", i, ids, len(logits))
+		}
+		if len(ids) > 0 {
+			b := &data.Batch{Rows: []int{0}, IDs: ids, Starts: []int{0, len(ids)}}
+			if !slices.Equal(logits, logitsOf(task, b)) {
+				t.Errorf("document %d has other logits", i)
+			}
+		}
+		rows++
+		return nil
+	})
+	if err != nil || rows != 4 || cut != 2 {
+		t.Errorf("%d documents, %d cut, %v", rows, cut, err)
+	}
+	stop := errors.New("stop")
+	if _, err := task.Logits(t.Context(), textDocuments("a"), func(int, []int32, []float32) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPreview(t *testing.T) {
+	task := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 5})
+	if err := task.Add(t.Context(), data.Train, textDocuments("日本語 mill")); err != nil {
+		t.Fatal(err)
+	}
+	whole := ""
+	for i, tokens := range task.Preview(data.Train, 99) {
+		if tokens[0].Trained || len(tokens) > 1 && !tokens[1].Trained {
+			t.Errorf("window %d: %+v", i, tokens)
+		}
+		_, text := learnedText(tokens)
+		whole += text
+	}
+	if !strings.HasSuffix(whole, "mill") || len(task.Preview(data.Train, 1)) != 1 || len(task.Preview(data.Train, 0)) != 0 {
+		t.Errorf("got %q", whole)
+	}
+}
+
+// A run on all three kinds of document learns them by heart; with any number of workers it gives the same bits.
+func TestCausalTraining(t *testing.T) {
+	chats := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{
+		{Messages: []data.Message{{Role: "user", Content: "mill?"}, {Role: "assistant", Content: "river"}}, Line: 1},
+		{Messages: []data.Message{{Role: "user", Content: "river?"}, {Role: "assistant", Content: "mill"}}, Line: 2},
+	}}
+	for name, docs := range map[string]*data.Documents{
+		"texts": textDocuments("The river ran.", "Nobody knew."), "prompts": promptDocuments([2]string{"mill?", " river"}, [2]string{"river?", " mill"}), "chats": chats,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var first []float32
+			for _, workers := range []int{1, 3} {
+				losses, params := trainCausal(t, docs, workers)
+				if last := losses[len(losses)-1]; !(last < losses[0]/4) {
+					t.Errorf("losses %v", losses)
+				}
+				if first == nil {
+					first = params
+				} else if !reflect.DeepEqual(first, params) {
+					t.Error("the number of workers changes the adapter")
+				}
+			}
+		})
+	}
+}
+
+func trainCausal(t *testing.T, docs *data.Documents, workers int) (losses []float64, params []float32) {
+	t.Helper()
+	m, err := models.NewCausalLM([]byte(tinyGPT), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.SetDropout(m, 0)
+	set, err := lora.Attach(m, lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("c_attn", "c_fc"), TaskType: lora.CausalLM}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := chat.Load(causalFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := op.NewPool(workers)
+	defer pool.Close()
+	task, err := NewCausalLM(m, causalTokenizer(t), CausalLMConfig{Template: template, Pool: pool, Adapter: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []data.Split{data.Train, data.Eval} {
+		if err := task.Add(t.Context(), s, docs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := train.Defaults()
+	c.BatchSize, c.MaxSteps, c.LearningRate, c.Adapter, c.Pool, c.EvalSteps, c.WeightDecay = 2, 60, 2e-2, set, pool, 20, 0
+	c.MetricForBestModel = "eval_perplexity"
+	c.OnStep = func(s train.StepInfo) { losses = append(losses, s.Loss) }
+	evaluations := 0
+	c.OnEval = func(train.Evaluation) { evaluations++ }
+	if _, err := train.Run(t.Context(), task, set.Params(), c); err != nil {
+		t.Fatal(err)
+	}
+	if evaluations < 3 {
+		t.Errorf("%d evaluations", evaluations)
+	}
+	for _, p := range set.Params() {
+		params = append(params, op.Values(p.Param)...)
+	}
+	return losses, params
+}
