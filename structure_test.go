@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"models/":         {"nn", "nn/op", "data"},
 	"models":          {"models/", "checkpoint", "data", "nn", "nn/op"},
 	"train":           {"nn", "nn/op", "data", "internal/files", "internal/kernel", "checkpoint/safetensors"},
+	"generate":        {"models", "nn", "nn/op", "data", "tokenize"},
 	"tasks/metrics":   {"data"},
 	"tasks":           {"tasks/metrics", "train", "models", "nn", "nn/op", "data", "chat", "tokenize"},
 	"embedded":        {},
@@ -266,7 +267,7 @@ func TestRules(t *testing.T) {
 		want     bool
 	}{
 		{"nn", "nn/op", true}, {"nn", "lora", false}, {"nn", "internal/kernel", false}, {"nn/op", "nn", false}, {"models/bert", "nn", true}, {"models/bert", "lora", false},
-		{"models/bert", "models/gpt", false}, {"models", "models/bert", true}, {"models", "tasks", false}, {"train", "tasks", false}, {"train", "lora", false},
+		{"models/bert", "models/gpt", false}, {"models", "models/bert", true}, {"models", "tasks", false}, {"train", "tasks", false}, {"generate", "models", true}, {"generate", "lora", false}, {"train", "lora", false},
 		{"checkpoint/safetensors", "checkpoint/internal/magic", true}, {"checkpoint/safetensors", "nn", false}, {"lora", "models", false},
 		{"cmd/finetune", "internal/cli/finetune", true}, {"internal/cli", "internal/cli/finetune", false}, {"internal/cli/finetune", "internal/cli", true},
 		{"examples/intents", "internal/cli", false}, {"examples/intents", "embedded", true}, {"internal/secret", "nn", false},
