@@ -85,7 +85,7 @@ func (a Attention) rotate(p *Pass, x mat.Tensor, from, count int) mat.Tensor {
 	if p.Rotary == nil {
 		return x
 	}
-	y := op.Rotate(p.Tape, x, from, count, a.Dim, p.Rotary)
+	y := op.Rotate(p.Tape, x, true, from, count, a.Dim, p.Rotary)
 	p.Tape.Drop(x)
 	return y
 }

@@ -182,11 +182,11 @@ var torchFunctions = map[string]func(c torchCase){
 		c.near("dk", Grad(k), 1e-5, 1e-5)
 		c.is("dv", Grad(v))
 	},
-	"rmsnorm":              kernelRMSNorm,
-	"silu":                 kernelSiLU,
-	"swiglu":               kernelSwiGLU,
-	"rotary":               kernelRotary,
-	"linear_cross_entropy": kernelCrossEntropy,
+	"rmsnorm":              torchRMSNorm,
+	"silu":                 torchSiLU,
+	"swiglu":               torchSwiGLU,
+	"rotary":               torchRotary,
+	"linear_cross_entropy": torchHeadLoss,
 }
 
 func activation(a Activation) func(torchCase) {

@@ -201,13 +201,20 @@ func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop) []float64
 			position := firstQ + i - q0
 			for head := range h.Q {
 				kv := head / (h.Q / h.KV)
-				seen := nk
+				seen, from := nk, 0
 				if h.Causal {
 					seen = max(0, min(nk, position-firstK+1))
+				}
+				if h.Window > 0 {
+					from = max(0, position-firstK+1-h.Window)
 				}
 				p := make([]float64, seen)
 				top, sum := math.Inf(-1), 0.0
 				for j := range p {
+					if j < from {
+						p[j] = math.Inf(-1)
+						continue
+					}
 					for d := range h.Dim {
 						p[j] += scale * q.at(i, head*h.Dim+d) * k.at(k0+j, kv*h.Dim+d)
 					}

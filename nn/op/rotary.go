@@ -90,18 +90,19 @@ func (s Seqs) longest() int {
 //
 //	y[i] = x[i]·cos[i] − x[i+R/2]·sin[i]    y[i+R/2] = x[i+R/2]·cos[i] + x[i]·sin[i]    for i < R/2
 //
-// x is N×C and so is y; the other columns, and those of a head from R = 2·r.Half on, stay as they are. Where nobody else will read
-// x, y takes its buffer over.
-func Rotate(t *Tape, x mat.Tensor, from, heads, dim int, r *Rotary) mat.Tensor {
+// x is N×C and so is y; the other columns, and those of a head from R = 2·r.Half on, stay as they are. If x is spent, which is to say
+// that the caller will not read it again, y takes its buffer over where no operator's backward reads it.
+func Rotate(t *Tape, x mat.Tensor, spent bool, from, heads, dim int, r *Rotary) mat.Tensor {
 	rows, cols := Size(x)
 	mustBe(from >= 0 && from+heads*dim <= cols && 2*r.Half <= dim && len(r.Cos) == rows*r.Half,
 		"Rotate of %d heads of %d columns from %d on over %d×%d with angles for %d·%d", heads, dim, from, rows, cols, len(r.Cos)/max(r.Half, 1), r.Half)
-	return t.run(&rotate{node: node{inputs: []mat.Tensor{x}}, x: x, from: from, heads: heads, dim: dim, rows: rows, cols: cols, r: r})
+	return t.run(&rotate{node: node{inputs: []mat.Tensor{x}}, x: x, spent: spent, from: from, heads: heads, dim: dim, rows: rows, cols: cols, r: r})
 }
 
 type rotate struct {
 	node
 	x                mat.Tensor
+	spent            bool
 	from, heads, dim int
 	rows, cols       int
 	r                *Rotary
@@ -124,7 +125,7 @@ func (f *rotate) turn(x []float32, back bool) {
 
 // Forward computes y.
 func (f *rotate) Forward() (mat.Tensor, error) {
-	if v := value(f.x); v != nil && v.spare(f.t) {
+	if v := value(f.x); f.spent && v != nil && v.spare(f.t) {
 		f.y = &Tensor{Dense: dense(v.data, f.rows, f.cols), tape: f.t, rows: f.rows, cols: f.cols, data: v.data, refs: 1}
 		v.data = nil
 	} else {
@@ -135,7 +136,7 @@ func (f *rotate) Forward() (mat.Tensor, error) {
 	return f.y, nil
 }
 
-// spare reports whether nobody but the caller's scope will read x.
+// spare reports whether no operator's backward will read x.
 func (x *Tensor) spare(t *Tape) bool {
 	return x.tape == t && t.arena != nil && x.refs == 1 && x.again == nil && x.data != nil
 }

@@ -74,6 +74,10 @@ func attentionSamples() []sample {
 		{name: "scale", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Scale: 1.25}, apart: true},
 		{name: "causal", qs: self, ks: self, h: causal},
 		{name: "causal dropout", qs: self, ks: self, h: causal, drop: 0.3, apart: true},
+		{name: "window", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 2}},
+		{name: "window dropout", qs: self, ks: self, h: Heads{Q: 2, KV: 1, Dim: 3, Causal: true, Window: 3}, drop: 0.3, apart: true},
+		{name: "window of one", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 1}},
+		{name: "window later rows", qs: later, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 2}, keyPair: true},
 		{name: "grouped", qs: self, ks: self, h: grouped},
 		{name: "grouped dropout", qs: self, ks: self, h: grouped, drop: 0.3},
 		{name: "grouped causal", qs: self, ks: self, h: groupedCausal, apart: true},
@@ -91,7 +95,9 @@ func attentionSamples() []sample {
 		{name: "one column", qs: self, ks: self, h: Heads{Q: 1, KV: 1, Dim: 1}},
 		{name: "several blocks", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2}, drop: 0.1},
 		{name: "several blocks causal", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true}},
+		{name: "several blocks window", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true, Window: 40}, drop: 0.1},
 		{name: "big", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8}, drop: 0.1},
+		{name: "big window", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true, Window: 33}, drop: 0.1},
 		{name: "big causal", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true}, apart: true},
 	} {
 		list = append(list, a.sample())

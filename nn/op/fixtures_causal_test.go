@@ -1,0 +1,88 @@
+package op
+
+import (
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/internal/kernel"
+)
+
+// The functions that causal models are made of, against PyTorch.
+
+func torchRMSNorm(c torchCase) {
+	x, gain := c.param("x"), c.trainedWeight("gain")
+	y := RMSNorm(c.tape, x, gain, c.number("eps"))
+	c.is("y", Values(y))
+	c.backward(y)
+	c.gradients(map[string]*spago.Param{"dx": x, "dgain": gain.Param})
+}
+
+// torchSiLU runs the kernel: no model here has the function by itself.
+func torchSiLU(c torchCase) {
+	x := c.floats("x")
+	y, dx := make([]float32, len(x)), make([]float32, len(x))
+	kernel.SiLU(y, x)
+	kernel.SiLUBackward(dx, c.floats("dy"), x)
+	c.near("y", y, 1e-6, 1e-7)
+	c.near("dx", dx, 1e-6, 3e-7)
+}
+
+func torchSwiGLU(c torchCase) {
+	n, w := c.size("gate")
+	x := NewParam(n, 2*w, sideBySide(c.floats("gate"), c.floats("up"), w))
+	y := SwiGLU(c.tape, x)
+	c.near("y", Values(y), 1e-6, 1e-7)
+	c.backward(y)
+	golden := sideBySide(c.floats("dgate"), c.floats("dup"), w)
+	for i, g := range Grad(x) {
+		if d := g - golden[i]; d > 1e-6 || d < -1e-6 {
+			c.Errorf("gradient %d is %g, want %g", i, g, golden[i])
+		}
+	}
+}
+
+// sideBySide puts the columns of b behind those of a, both w wide.
+func sideBySide(a, b []float32, w int) []float32 {
+	var out []float32
+	for i := 0; i < len(a); i += w {
+		out = append(append(out, a[i:i+w]...), b[i:i+w]...)
+	}
+	return out
+}
+
+func torchRotary(c torchCase) {
+	n, width := c.size("x")
+	_, half := c.size("cos")
+	heads := int(c.number("heads"))
+	x := c.param("x")
+	y := Rotate(c.tape, x, false, 0, heads, width/heads, &Rotary{Half: half, Cos: c.floats("cos"), Sin: c.floats("sin")})
+	c.near("y", Values(y), 0, 1e-7)
+	c.backward(y)
+	c.near("dx", Grad(x), 0, 1e-7)
+
+	// The angles themselves, each row a sequence that begins at its position.
+	s := Seqs{Starts: make([]int, n+1), First: c.ints("positions")}
+	frequencies := make([]float32, half)
+	for i := range frequencies {
+		s.Starts[0] = 0
+		frequencies[i] = 1 / pow(c.number("theta"), float32(2*i)/float32(2*half))
+	}
+	for i := range n {
+		s.Starts[i+1] = i + 1
+	}
+	r := NewRotary(c.tape, s, func(int) []float32 { return frequencies }, 1)
+	c.near("cos", r.Cos, 0, 2e-5) // a frequency that is one bit off turns far at a large position
+	c.near("sin", r.Sin, 0, 2e-5)
+}
+
+func torchHeadLoss(c torchCase) {
+	x, w := c.param("x"), c.trainedWeight("w")
+	sum, stats := LinearCrossEntropy(c.tape, x, Drop{}, Projection{Weight: w}, int32s(c.ints("labels")))
+	c.near("sum", Values(sum), 1e-6, 0)
+	if float32(stats.Correct) != c.number("correct") || float32(stats.Targets) != c.number("targets") {
+		c.Errorf("%d of %d correct, want %v of %v", stats.Correct, stats.Targets, c.number("correct"), c.number("targets"))
+	}
+	if err := c.tape.Backward(sum); err != nil {
+		c.Fatal(err)
+	}
+	c.gradients(map[string]*spago.Param{"dx": x, "dw": w.Param})
+}

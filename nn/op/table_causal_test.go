@@ -1,0 +1,238 @@
+package op
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+)
+
+func pow(x, y float32) float32 { return float32(math.Pow(float64(x), float64(y))) }
+
+func rmsNormSample(name string, rows, cols, group int, train bool, eps float32) sample {
+	r := seedOf(name)
+	s := sample{name: "rmsnorm/" + name, xs: []leaf{{"x", rows, cols, random(r, rows*cols, 1)}}, big: rows*cols > 2000}
+	gain, gv := stored(NewVector(group), F32, random(r, group, 2))
+	if train {
+		s.ps = append(s.ps, leaf{"gain", 1, group, random(r, group, 2)})
+	}
+	s.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
+		g := gain
+		if train {
+			g = &Weight{Rows: 1, Cols: group, Vector: true, Param: ps[0]}
+		}
+		return RMSNorm(t, xs[0], g, eps)
+	}
+	s.ref = func(xs, ps [][]float64) []float64 {
+		g := gv
+		if train {
+			g = ps[0]
+		}
+		y := make([]float64, len(xs[0]))
+		for i := 0; i < len(y); i += group {
+			sum := 0.0
+			for _, v := range xs[0][i : i+group] {
+				sum += v * v
+			}
+			for j := range group {
+				y[i+j] = xs[0][i+j] / math.Sqrt(sum/float64(group)+float64(eps)) * g[j]
+			}
+		}
+		return y
+	}
+	return s
+}
+
+func rotateSample(name string, seqs Seqs, cols, from, heads, dim, half int) sample {
+	n := seqs.Rows()
+	f := make([]float32, half)
+	for i := range f {
+		f[i] = 0.9 / float32(i+1)
+	}
+	return unary("rotate/"+name, n, cols,
+		func(t *Tape, x mat.Tensor) mat.Tensor {
+			return Rotate(t, x, false, from, heads, dim, NewRotary(t, seqs, func(int) []float32 { return f }, 1.5))
+		},
+		func(x []float64) []float64 {
+			y := append([]float64(nil), x...)
+			seqs.each(0, n, func(row, _, position int) {
+				for h := range heads {
+					head := row*cols + from + h*dim
+					for i := range half {
+						sin, cos := math.Sincos(float64(float32(position) * f[i]))
+						a, b := x[head+i], x[head+half+i]
+						y[head+i], y[head+half+i] = 1.5*(a*cos-b*sin), 1.5*(b*cos+a*sin)
+					}
+				}
+			})
+			return y
+		})
+}
+
+func residualSample(name string, seqs Seqs, cols int, drop float32) sample {
+	r := seedOf(name)
+	n := seqs.Rows()
+	d := dropping(drop, seqs)
+	mask := refMask(d, cols)
+	return sample{
+		name: "residual/" + name, xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}, {"h", n, cols, random(r, n*cols, 1)}}, big: n*cols > 2000,
+		run: func(t *Tape, xs []mat.Tensor, _ []*spago.Param) mat.Tensor { return Residual(t, xs[0], xs[1], d) },
+		ref: func(xs, _ [][]float64) []float64 {
+			y := make([]float64, n*cols)
+			for i := range y {
+				y[i] = xs[0][i] + xs[1][i]*mask[i]
+			}
+			return y
+		},
+	}
+}
+
+// head says what the head of a language-model loss is made of.
+type head struct {
+	classes, r         int
+	dtype              DType
+	train, inOut, bias bool
+	drop               float32
+}
+
+func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) sample {
+	r := seedOf(name)
+	n := seqs.Rows()
+	s := sample{name: "head loss/" + name, xs: []leaf{{"x", n, in, random(r, n*in, 1)}}, big: n*h.classes*in > 20000}
+	d := dropping(h.drop, seqs)
+	mask := refMask(d, in)
+	w := NewMatrix(h.classes, in)
+	w.InOut = h.inOut
+	v := random(r, h.classes*in, 1)
+	w, wv := stored(w, h.dtype, v)
+	add := func(on bool, name string, rows, cols int) int {
+		if !on {
+			return -1
+		}
+		s.ps = append(s.ps, leaf{name, rows, cols, random(r, rows*cols, 1)})
+		return len(s.ps) - 1
+	}
+	atW, atB := add(h.train, "w", h.classes, in), add(h.bias, "b", 1, h.classes)
+	lowA, lowB := add(h.r > 0, "A", h.r, in), add(h.r > 0, "B", h.classes, h.r)
+	s.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
+		q := Projection{Weight: w}
+		if atW >= 0 {
+			q.Weight = &Weight{Rows: h.classes, Cols: in, InOut: h.inOut, Param: ps[atW]}
+		}
+		if atB >= 0 {
+			q.Bias = &Weight{Rows: 1, Cols: h.classes, Vector: true, Param: ps[atB]}
+		}
+		if h.r > 0 {
+			q.Adapt = &Correction{A: ps[lowA], B: ps[lowB], Scale: 1.3, Dropout: h.drop, Site: d.Site}
+		}
+		sum, _ := LinearCrossEntropy(t, xs[0], Drop{Key: d.Key, Seqs: seqs}, q, labels)
+		return sum
+	}
+	s.ref = func(xs, ps [][]float64) []float64 {
+		q := refProjection{w: wv, out: h.classes, r: h.r, scale: float64(float32(1.3))}
+		if atW >= 0 {
+			q.w = ps[atW]
+		}
+		if h.inOut {
+			q.w = refTranspose(q.w, in, h.classes)
+		}
+		if atB >= 0 {
+			q.b = ps[atB]
+		}
+		if h.r > 0 {
+			q.lowA, q.lowB = ps[lowA], ps[lowB]
+		}
+		return []float64{refCrossEntropy(refAffine(xs[0], in, mask, q), labels, nil, 0)}
+	}
+	return s
+}
+
+// checkpointSample is a block of several functions, run plainly or under Checkpoint.
+func checkpointSample(name string, plain bool) sample {
+	seqs := ragged()
+	n, cols := seqs.Rows(), 6
+	r := seedOf("checkpoint")
+	s := sample{
+		name: "checkpoint/" + name, xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}},
+		ps: []leaf{{"w", cols, cols, random(r, cols*cols, 1)}, {"gain", 1, cols, random(r, cols, 1)}},
+	}
+	d := dropping(0.3, seqs)
+	s.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
+		block := func(t *Tape, x mat.Tensor) mat.Tensor {
+			y := RMSNorm(t, x, &Weight{Rows: 1, Cols: cols, Vector: true, Param: ps[1]}, 1e-5)
+			z := Affine(t, y, Drop{}, Projection{Weight: &Weight{Rows: cols, Cols: cols, Param: ps[0]}})
+			t.Drop(y)
+			return Residual(t, x, z, d)
+		}
+		if plain {
+			return block(t, xs[0])
+		}
+		return t.Checkpoint(xs[0], block)
+	}
+	mask := refMask(d, cols)
+	norm := rmsNormSample("inside", n, cols, cols, true, 1e-5)
+	s.ref = func(xs, ps [][]float64) []float64 {
+		h := refMatMul(norm.ref(xs, ps[1:]), ps[0], n, cols, cols)
+		for i := range h {
+			h[i] = xs[0][i] + h[i]*mask[i]
+		}
+		return h
+	}
+	return s
+}
+
+func causalSamples() []sample {
+	one, many := Seqs{Starts: []int{0, 1}}, Seqs{Starts: []int{0, 100, 333}, Index: []int{4, 2}}
+	later := Seqs{Starts: []int{0, 2, 5}, First: []int{7, 0}, Index: []int{3, 9}}
+	labels := []int32{1, Ignore, 0, 6, Ignore, Ignore, 3, 3}
+	wide := make([]int32, 333)
+	for i := range wide {
+		wide[i] = int32(i % 90)
+		if i%5 == 0 {
+			wide[i] = Ignore
+		}
+	}
+	list := []sample{
+		rmsNormSample("frozen", 5, 6, 6, false, 1e-6),
+		rmsNormSample("trained", 5, 6, 6, true, 1e-5),
+		rmsNormSample("heads", 5, 6, 3, true, 0.1),
+		rmsNormSample("one column", 3, 1, 1, true, 0.5),
+		rmsNormSample("big", 333, 96, 96, true, 1e-5),
+		rotateSample("all", ragged(), 8, 0, 2, 4, 2),
+		rotateSample("some columns", ragged(), 11, 2, 2, 4, 2),
+		rotateSample("part of a head", ragged(), 8, 0, 2, 4, 1),
+		rotateSample("later rows", later, 4, 0, 1, 4, 2),
+		rotateSample("big", many, 96, 0, 2, 32, 16),
+		residualSample("plain", ragged(), 5, 0),
+		residualSample("dropout", ragged(), 5, 0.4),
+		residualSample("later rows", later, 5, 0.4),
+		residualSample("big", many, 96, 0.2),
+		headLossSample("frozen", ragged(), 5, labels, head{classes: 7}),
+		headLossSample("BF16", ragged(), 5, labels, head{classes: 7, dtype: BF16}),
+		headLossSample("trained", ragged(), 5, labels, head{classes: 7, train: true, bias: true}),
+		headLossSample("trained InOut", ragged(), 5, labels, head{classes: 7, train: true, inOut: true}),
+		headLossSample("correction", ragged(), 5, labels, head{classes: 7, r: 2}),
+		headLossSample("correction dropout", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, train: true}),
+		headLossSample("no labels", one, 5, []int32{Ignore}, head{classes: 3, r: 1, train: true, bias: true}),
+		headLossSample("big", many, 40, wide, head{classes: 90, r: 4, drop: 0.1}),
+		checkpointSample("block", false),
+		checkpointSample("without", true),
+	}
+	for _, rows := range []int{1, 8, 500} {
+		cols := 14 * min(rows, 8)
+		list = append(list, unary(fmt.Sprintf("swiglu/%d", rows), rows, cols,
+			func(t *Tape, x mat.Tensor) mat.Tensor { return SwiGLU(t, x) },
+			func(x []float64) []float64 {
+				var y []float64
+				for i := 0; i < len(x); i += cols {
+					for j := range cols / 2 {
+						g := x[i+j]
+						y = append(y, g/(1+math.Exp(-g))*x[i+cols/2+j])
+					}
+				}
+				return y
+			}))
+	}
+	return list
+}
