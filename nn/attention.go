@@ -39,8 +39,9 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 	default:
 		var kept mat.Tensor
 		kept, pk = p.kept(x)
-		q := a.rotate(pk, query.Forward(pk, kept), 0, a.Heads)
-		kv := a.rotate(p, Project(p, x, key, value), 0, a.KV)
+		site := sharedSite(p, query, key, value)
+		q := a.rotate(pk, project(pk, kept, site, query), 0, a.Heads)
+		kv := a.rotate(p, project(p, x, site, key, value), 0, a.KV)
 		h = heads{q: op.Columns{X: q}, k: op.Columns{X: kv}, v: op.Columns{X: kv, From: nk}, made: []mat.Tensor{kept, q, kv}}
 	}
 	return a.attend(p, pk, h, d)
@@ -67,8 +68,9 @@ func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (hea
 	if p.Keep == nil {
 		made = nil
 	}
+	site := sharedSite(p, query, key, value)
 	through := func(p *Pass, l *Linear, n *RMSNorm, x mat.Tensor, count int) mat.Tensor {
-		y := l.Forward(p, x)
+		y := project(p, x, site, l)
 		z := a.rotate(p, n.Forward(p, y), 0, count)
 		p.Tape.Drop(y)
 		made = append(made, z)
@@ -76,7 +78,7 @@ func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (hea
 	}
 	q := through(pk, query, a.QueryNorm, kept, a.Heads)
 	k := through(p, key, a.KeyNorm, x, a.KV)
-	v := value.Forward(p, x)
+	v := project(p, x, site, value)
 	return heads{op.Columns{X: q}, op.Columns{X: k}, op.Columns{X: v}, append(made, v)}, pk
 }
 

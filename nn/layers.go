@@ -75,12 +75,29 @@ func (l *Linear) projection(p *Pass) op.Projection {
 }
 
 // Project computes several layers of one input, their results side by side: N×in to N×Σout.
-func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor {
+func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor { return project(p, x, 0, ls...) }
+
+// project is Project with the place of the adapter's dropout in the random stream; 0: that of the last correction.
+func project(p *Pass, x mat.Tensor, site uint32, ls ...*Linear) mat.Tensor {
 	ps := make([]op.Projection, len(ls))
 	for i, l := range ls {
 		ps[i] = l.projection(p)
 	}
-	return op.Affine(p.Tape, x, p.adapterDrop(), ps...)
+	d := p.adapterDrop()
+	d.Site = site
+	return op.Affine(p.Tape, x, d, ps...)
+}
+
+// sharedSite returns the place in the random stream that layers of one input share for the adapter's dropout, so that computing them
+// apart or for fewer rows drops the same: that of the last one with a correction.
+func sharedSite(p *Pass, ls ...*Linear) uint32 {
+	site := uint32(0)
+	for _, l := range ls {
+		if c := p.correction(l.Key()); c != nil {
+			site = c.Site
+		}
+	}
+	return site
 }
 
 // FeedForward computes down(a(up(x))): N×C to N×F to N×C. The N×F values go back to the arena as soon as they may.

@@ -18,7 +18,7 @@ type Projection struct {
 //	y = x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ
 //
 // x is N×in, y is N×Σout, the projections side by side. The corrections share one dropout mask per input (PEFT draws one
-// for each module). The correction is summed in the same product as the base (Hu et al. 2021, arXiv:2106.09685, sections
+// for each module), that of drop.Site, or if it is 0 that of the last correction. The correction is summed in the same product as the base (Hu et al. 2021, arXiv:2106.09685, sections
 // 4.1 and 4.2, folded into the GEMM's inner dimension), and the gradient of x collects all projections in one product.
 // No gradient is computed for a frozen weight, nor for x if nothing below trains.
 func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
@@ -33,7 +33,10 @@ func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
 		if p.Adapt != nil {
 			p.Adapt.mustFit(p.Weight.Cols, p.Weight.Rows)
 			f.inputs = append(f.inputs, p.Adapt.A, p.Adapt.B)
-			f.drop.P, f.drop.Site = p.Adapt.Dropout, p.Adapt.Site
+			f.drop.P = p.Adapt.Dropout
+			if drop.Site == 0 {
+				f.drop.Site = p.Adapt.Site
+			}
 			if drop.Seqs.Starts == nil {
 				f.drop.P = 0
 			}
