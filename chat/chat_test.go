@@ -189,7 +189,7 @@ func TestWildTemplates(t *testing.T) {
 	messages := []data.Message{{Role: "user", Content: "a"}}
 	for _, tt := range []struct{ source, want string }{
 		{"{% for a in range(1000000000000) %}{% endfor %}", "range of more than 100000 numbers"},
-		{"{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}", "more than 1000000 rounds"},
+		{"{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}", "more than"},
 		{"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 100 deep"},
 		{"{% macro f() %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}", "more than 100 deep"},
 		{"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", "a variable holds more than"},
@@ -265,6 +265,7 @@ func TestLoad(t *testing.T) {
 		{"in the configuration", map[string]string{config: `{` + tokens + `,"chat_template":"{{ bos_token }}c{{ unk_token }}{{ eos_token }}"}`}, "<b>c<e>"},
 		{"a file first", map[string]string{config: `{` + tokens + `,"chat_template":"c"}`, "chat_template.jinja": "f{{ eos_token }}\n"}, "f<e>"},
 		{"a file alone", map[string]string{"chat_template.jinja": "f{{ eos_token }}"}, "f"},
+		{"tokens of another file", map[string]string{config: `{"bos_token":"<b>","chat_template":"{{ bos_token }}{{ eos_token }}"}`, "special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`}, "<b><e>"},
 		{"named ones", map[string]string{config: `{"chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}`}, "d"},
 	} {
 		template, err := Load(files(tt.files))

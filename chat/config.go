@@ -6,13 +6,12 @@ import (
 	"strings"
 )
 
-// parseConfig reads the special tokens and the chat template of tokenizer_config.json.
-func parseConfig(content []byte) (tokens map[string]string, source string, found bool, err error) {
+// parseConfig reads the chat template of tokenizer_config.json and adds its special tokens to tokens.
+func parseConfig(content []byte, tokens map[string]string) (source string, found bool, err error) {
 	var c map[string]json.RawMessage
 	if err := json.Unmarshal(content, &c); err != nil {
-		return nil, "", false, err
+		return "", false, err
 	}
-	tokens = map[string]string{}
 	for key, v := range c {
 		if !strings.HasSuffix(key, "_token") {
 			continue
@@ -29,14 +28,14 @@ func parseConfig(content []byte) (tokens map[string]string, source string, found
 	}
 	v, ok := c["chat_template"]
 	if !ok || string(v) == "null" {
-		return tokens, "", false, nil
+		return "", false, nil
 	}
 	if v[0] == '"' {
 		err = json.Unmarshal(v, &source)
-		return tokens, source, true, err
+		return source, true, err
 	}
 	source, err = defaultTemplate(v)
-	return tokens, source, err == nil, err
+	return source, err == nil, err
 }
 
 // defaultTemplate reads a list of named templates.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spalora/spalora/data"
 )
@@ -32,6 +33,9 @@ var ErrSegments = errors.New("cannot tell which part of the chat is the assistan
 // [ErrSegments].
 func (t *Template) Segments(messages []data.Message, given int, o Options) ([]Segment, error) {
 	o.AddGenerationPrompt = false
+	if o.Now.IsZero() {
+		o.Now = time.Now() // one for all renderings
+	}
 	whole, err := t.Render(messages, o)
 	if err != nil {
 		return nil, err

@@ -68,22 +68,29 @@ func guard(f func() error) (err error) {
 
 // Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template
 // in tokenizer_config.json (a text, or a list of named ones, of which "default" is
-// taken), and the special tokens. open returns the content of a file, or an error that
+// taken), and the special tokens of that file or else of special_tokens_map.json. open returns the content of a file, or an error that
 // wraps fs.ErrNotExist. Without a template the error wraps [ErrNoTemplate].
 func Load(open func(name string) ([]byte, error)) (*Template, error) {
-	const config, file = "tokenizer_config.json", "chat_template.jinja"
-	var tokens map[string]string
+	const config, special, file = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
+	tokens := map[string]string{}
 	source, found := "", false
-	content, err := open(config)
-	switch {
-	case err == nil:
-		if tokens, source, found, err = parseConfig(content); err != nil {
-			return nil, fmt.Errorf("chat: %s: %w", config, err)
+	for _, name := range []string{special, config} { // the later one counts
+		content, err := open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
+		s, ok, err := parseConfig(content, tokens)
+		if err != nil {
+			return nil, fmt.Errorf("chat: %s: %w", name, err)
+		}
+		if name == config {
+			source, found = s, ok
+		}
 	}
-	content, err = open(file)
+	content, err := open(file)
 	switch {
 	case err == nil:
 		return New(string(content), file, tokens)
@@ -95,7 +102,7 @@ func Load(open func(name string) ([]byte, error)) (*Template, error) {
 	return New(source, config, tokens)
 }
 
-// Token returns a special token, "bos_token" say, of tokenizer_config.json; "" if it names none.
+// Token returns a special token, "bos_token" say, of the checkpoint; "" if it names none.
 func (t *Template) Token(name string) string { return t.tokens[name] }
 
 // Render returns the text of a chat. The error says what the template refuses.

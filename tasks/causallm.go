@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -36,10 +37,12 @@ type CausalLMConfig struct {
 	// TrainOnPrompt learns prompts and the turns of others too, not only completions and the assistant's turns.
 	TrainOnPrompt bool
 	Template      *chat.Template // for chats; nil refuses them
-	Chat          chat.Options   // how chats are rendered
-	EvalTokens    int            // tokens of an evaluation batch; 0: 4096
-	Pool          *op.Pool
-	Adapter       nn.AdapterSet // in use when evaluating and computing logits; nil: the base model
+	// Chat says how chats are rendered. The zero Now is the time of [NewCausalLM], for templates that write the date: a run that is to
+	// be resumed on another day gives it.
+	Chat       chat.Options
+	EvalTokens int // tokens of an evaluation batch; 0: 4096
+	Pool       *op.Pool
+	Adapter    nn.AdapterSet // in use when evaluating and computing logits; nil: the base model
 }
 
 // CausalLM is language modelling: the next token of texts, completions and chats. It implements [train.Task]. Once made
@@ -67,6 +70,9 @@ func NewCausalLM(m models.CausalLM, tok *tokenize.Tokenizer, c CausalLMConfig) (
 	}
 	if c.EvalTokens == 0 {
 		t.cfg.EvalTokens = 4096
+	}
+	if c.Chat.Now.IsZero() {
+		t.cfg.Chat.Now = time.Now()
 	}
 	var errs []error
 	if tok.VocabSize() > m.Vocabulary() {

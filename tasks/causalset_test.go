@@ -1,0 +1,252 @@
+package tasks
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/chat"
+	"github.com/spalora/spalora/data"
+)
+
+// expected is testdata/causal/expected.json, which transformers wrote.
+type expected struct {
+	Texts   []string
+	IDs     [][]int32
+	Windows []struct {
+		Size    int `json:"block_size"`
+		Windows [][]int32
+		Rest    []int32
+	}
+	Chats []struct {
+		Messages    []data.Message
+		IDs, Labels []int32
+	}
+}
+
+func readExpected(t *testing.T) expected {
+	t.Helper()
+	content, err := causalFile("expected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e expected
+	if err := json.Unmarshal(content, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// shifted returns labels where row n has what transformers has in row n+1.
+func shifted(labels []int32) []int32 {
+	return append(slices.Clone(labels[1:]), data.Ignore)
+}
+
+func checkSequence(t *testing.T, what string, s *causalSet, i int, ids, labels []int32) {
+	t.Helper()
+	if i >= s.Len() {
+		t.Errorf("%s: there is no sequence %d", what, i)
+		return
+	}
+	b := s.Batch([]int{i})
+	if !slices.Equal(b.IDs, ids) || !slices.Equal(b.Labels, labels) {
+		t.Errorf("%s, sequence %d:\ngot  %v %v\nwant %v %v", what, i, b.IDs, b.Labels, ids, labels)
+	}
+}
+
+// Windows are those of transformers' run_clm example and the rest that it drops.
+func TestWindowsEqualRunCLM(t *testing.T) {
+	e := readExpected(t)
+	for _, w := range e.Windows {
+		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":1024`, 1), CausalLMConfig{BlockSize: w.Size})
+		if err := task.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+			t.Fatal(err)
+		}
+		s := task.sets[data.Train]
+		want := w.Windows
+		if len(w.Rest) > 0 {
+			want = append(want, w.Rest)
+		}
+		if s.Len() != len(want) {
+			t.Fatalf("%d windows of %d, want %d", s.Len(), w.Size, len(want))
+		}
+		for i, ids := range want {
+			checkSequence(t, fmt.Sprint("block size ", w.Size), s, i, ids, shifted(ids))
+		}
+	}
+}
+
+// Rows of text are what the tokenizer gives, nothing added; windows have the eos token between texts, none behind the last, and lose
+// no token.
+func TestTexts(t *testing.T) {
+	e := readExpected(t)
+	task := newCausal(t, tinyGPT, CausalLMConfig{})
+	docs := textDocuments(e.Texts...)
+	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		t.Fatal(err)
+	}
+	s := task.sets[data.Train]
+	for i, n := range []int{0, 1, 3} { // the third text is empty
+		checkSequence(t, "rows", s, i, e.IDs[n], shifted(e.IDs[n]))
+	}
+	n := len(e.IDs[0]) + len(e.IDs[1]) + len(e.IDs[3])
+	if c := s.counts; c != (CausalCounts{Documents: 4, Sequences: 3, Tokens: n, Targets: n - 3, Untaught: 1, UntaughtLine: 3}) {
+		t.Errorf("counts %+v", c)
+	}
+
+	blocks := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 7})
+	if err := blocks.Add(t.Context(), data.Eval, docs); err != nil {
+		t.Fatal(err)
+	}
+	eos := blocks.tok.EosID()
+	want := slices.Concat(e.IDs[0], []int32{eos}, e.IDs[1], []int32{eos}, e.IDs[3])
+	if got := blocks.sets[data.Eval]; !slices.Equal(got.ids, want) {
+		t.Errorf("got  %v\nwant %v", got.ids, want)
+	}
+	one := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: len(e.IDs[0]) - 1}) // a single token is left
+	if err := one.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+		t.Fatal(err)
+	}
+	if c := one.Counts(data.Train); c.Sequences != 1 || c.Untaught != 1 || c.UntaughtLine != 0 || c.Tokens != len(e.IDs[0])-1 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+// Chats are the ids of apply_chat_template, learned where its assistant mask is set, whether the template marks the turns or they are
+// found by its prefixes.
+func TestChatsEqualTransformers(t *testing.T) {
+	e := readExpected(t)
+	docs := &data.Documents{Name: "chats", Kind: data.ChatDocument}
+	for i, c := range e.Chats {
+		docs.List = append(docs.List, data.Document{Messages: c.Messages, Line: i + 1})
+	}
+	marked, err := chat.Load(causalFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := causalFile("tokenizer_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		Template string `json:"chat_template"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := chat.New(strings.NewReplacer("{% generation %}", "", "{% endgeneration %}", "").Replace(c.Template), "plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, template := range []*chat.Template{marked, plain} {
+		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template})
+		if err := task.Add(t.Context(), data.Train, docs); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range e.Chats {
+			checkSequence(t, "chats", task.sets[data.Train], i, c.IDs, shifted(c.Labels))
+		}
+		all := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template, TrainOnPrompt: true})
+		if err := all.Add(t.Context(), data.Train, docs); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range e.Chats {
+			checkSequence(t, "whole chats", all.sets[data.Train], i, c.IDs, shifted(c.IDs))
+		}
+	}
+}
+
+// learnedText returns the text of the learned tokens of each sequence, as the preview shows it, and the whole.
+func learnedText(tokens []PreviewToken) (learned, whole string) {
+	for _, p := range tokens {
+		whole += p.Text
+		if p.Trained {
+			learned += p.Text
+		}
+	}
+	return learned, whole
+}
+
+// What is learned of a prompt and its completion comes from the place in the text, never from ids: not where the padding token is the
+// eos token, where the prompt spells special tokens, or where a token straddles the border; and the eos token always is.
+func TestPromptMasks(t *testing.T) {
+	const end = "<|endoftext|>"
+	for _, tt := range []struct{ prompt, completion, learned string }{
+		{"How far? ", "Two miles.", "Two miles." + end},
+		{"", "Two.", "." + end}, // "Two" is one token, and nothing stands before the first token
+		{"Q: ", "", end},
+		{"Q" + end + "a" + end, "b" + end, "b" + end}, // the completion's own eos token is not doubled
+		{"Grüße 漢", "字も😀", "字も😀" + end},               // several tokens to a character
+		{"Grüße 日本", "語も😀", "日本語も😀" + end},            // a token over the border
+		{"The ri", "ver ran", " river ran" + end},     // " river" is one token
+		{end, end, end},
+		{"同じ", "同じ", "同じ" + end},
+	} {
+		task := newCausal(t, tinyGPT, CausalLMConfig{})
+		prompt := tt.prompt
+		if err := task.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+			t.Fatal(err)
+		}
+		learned, whole := learnedText(task.Preview(data.Train, 1)[0])
+		want := prompt + tt.completion
+		if !strings.HasSuffix(want, end) || tt.completion == "" {
+			want += end
+		}
+		if whole != want {
+			t.Errorf("%q + %q is %q, want %q", prompt, tt.completion, whole, want)
+		}
+		if learned != tt.learned {
+			t.Errorf("%q + %q: learned %q, want %q", prompt, tt.completion, learned, tt.learned)
+		}
+		s := task.sets[data.Train]
+		if eos := task.tok.EosID(); s.labels[len(s.labels)-2] != eos {
+			t.Errorf("%q + %q: the last label is %d, not eos", prompt, tt.completion, s.labels[len(s.labels)-2])
+		}
+		all := newCausal(t, tinyGPT, CausalLMConfig{TrainOnPrompt: true})
+		if err := all.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+			t.Fatal(err)
+		}
+		if got := all.sets[data.Train]; !slices.Equal(got.ids, s.ids) || !slices.Equal(got.labels, shifted(s.ids)) {
+			t.Errorf("%q + %q, all learned: %v %v", prompt, tt.completion, got.ids, got.labels)
+		}
+	}
+}
+
+// The prompt of a chat that has one is not learned, though the assistant speaks in it.
+func TestGivenMessages(t *testing.T) {
+	task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{})
+	messages := []data.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Grüße"}, {Role: "user", Content: "And?"}, {Role: "assistant", Content: "Nobody"}}
+	docs := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: messages, Line: 1}, {Messages: messages, Given: 3, Line: 2}}}
+	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		t.Fatal(err)
+	}
+	preview := task.Preview(data.Train, 5)
+	if len(preview) != 2 {
+		t.Fatalf("%d sequences", len(preview))
+	}
+	for i, want := range []string{"Grüße<|im_end|>Nobody<|im_end|>", "Nobody<|im_end|>"} {
+		if learned, _ := learnedText(preview[i]); learned != want {
+			t.Errorf("chat %d: learned %q, want %q", i, learned, want)
+		}
+	}
+}
+
+func TestPreview(t *testing.T) {
+	task := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 5})
+	if err := task.Add(t.Context(), data.Train, textDocuments("日本語 mill")); err != nil {
+		t.Fatal(err)
+	}
+	whole := ""
+	for i, tokens := range task.Preview(data.Train, 99) {
+		if tokens[0].Trained || len(tokens) > 1 && !tokens[1].Trained {
+			t.Errorf("window %d: %+v", i, tokens)
+		}
+		_, text := learnedText(tokens)
+		whole += text
+	}
+	if !strings.HasSuffix(whole, "mill") || len(task.Preview(data.Train, 1)) != 1 || len(task.Preview(data.Train, 0)) != 0 {
+		t.Errorf("got %q", whole)
+	}
+}
