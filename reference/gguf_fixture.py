@@ -83,7 +83,8 @@ class Weights:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        save_file(self.values, OUT / f"{arch}_dequantized.safetensors", {"format": "pt"} | self.hashes)
+        save_file(self.values, OUT / f"{arch}_dequantized.safetensors")
+        (OUT / f"{arch}_hashes.json").write_text(json.dumps(self.hashes, indent=0, sort_keys=True) + "\n")
 
     def state(self):
         return {k: torch.from_numpy(v.astype(np.float32)) for k, v in self.values.items()}
@@ -92,6 +93,10 @@ class Weights:
 TEXT = """The sun rose over the hills, and the river ran down to the sea. "What is this?" said the old man; it's 1874 or 1875.
 He had seen 3 ships come in, with sails as white as milk. They'd been gone for years: "We thought the storm had taken you!"
 """ * 2
+
+SAMPLES = [TEXT, "", " ", "a", " a", "  two  spaces  ", "tab\tand\n\nnewlines \n\n 1874", "The sun rose over the hills", "the sea.the old man",
+           "it's they'd WE'LL", "3 ships, 12345 sails", "<tool>river<tool> river", "<s>hills</s>", "<|endoftext|>sea<|im_end|>", "naïve Ünïcode",
+           "日本語 🙂 👩‍👩‍👧", "x\u00a0y\u200bz", "\u0000\u0001 bytes", "a<0x41>b", "rose ▁ rose", "\r\nend "]
 
 
 def byte_level(writer, pre, control, size):
@@ -147,9 +152,12 @@ def expected(arch, model, state, vocab):
     config = json.loads(AutoConfig.from_pretrained(OUT, gguf_file=f"{arch}.gguf").to_json_string())
     (OUT / f"{arch}_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     with tempfile.TemporaryDirectory() as d:
-        AutoTokenizer.from_pretrained(OUT, gguf_file=f"{arch}.gguf").save_pretrained(d)
+        t = AutoTokenizer.from_pretrained(OUT, gguf_file=f"{arch}.gguf")
+        t.save_pretrained(d)
         tokenizer = json.loads(Path(d, "tokenizer.json").read_text())
+        texts = [{"text": s, "ids": t(s)["input_ids"]} for s in SAMPLES]
     (OUT / f"{arch}_tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")) + "\n")
+    (OUT / f"{arch}_ids.json").write_text(json.dumps(texts, indent=0) + "\n")
 
 
 def llama_weights(w, layers, hidden, ffn, heads, kv, types, permuted, biases):

@@ -197,6 +197,18 @@ func (f *File) Has(key string) bool {
 	return ok
 }
 
+// Length returns the number of elements of an array; ok is false if there is no such key. It errs if the value is no array.
+func (f *File) Length(key string) (n int, ok bool, err error) {
+	v, ok := f.values[key]
+	if !ok {
+		return 0, false, nil
+	}
+	if v.kind != kindArray {
+		return 0, false, v.wrong(key, "an array")
+	}
+	return v.count, true, nil
+}
+
 // Text returns the string of a key; ok is false if there is no such key. It errs if the value is no string or not UTF-8.
 func (f *File) Text(key string) (text string, ok bool, err error) {
 	v, ok := f.values[key]

@@ -9,8 +9,6 @@ import (
 const (
 	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	tekkenPattern = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|` +
-		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
 // Names of tokenizer.ggml.pre, by how they split.
@@ -19,7 +17,6 @@ var (
 	digitsPre = map[string]bool{"smollm": true, "starcoder": true, "refact": true, "codeshell": true, "minerva-7b": true}
 	llama3Pre = map[string]bool{"llama3": true, "llama-v3": true, "llama-bpe": true, "falcon3": true}
 	qwen2Pre  = map[string]bool{"qwen2": true, "deepseek-r1-qwen": true, "megrez": true}
-	tekkenPre = map[string]bool{"tekken": true}
 )
 
 // byteLevel fills in a byte-level BPE tokenizer.
@@ -53,9 +50,6 @@ func (m *Model) byteLevel(t *tokenizerJSON, v *vocab) error {
 	case qwen2Pre[pre]:
 		t.Normalizer = object{"type": "NFC"}
 		t.PreTokenizer = sequence(split(qwen2Pattern), byteLevelStep(false))
-	case tekkenPre[pre]:
-		t.PreTokenizer = sequence(split(tekkenPattern), byteLevelStep(false))
-		t.Model.IgnoreMerges = true
 	default:
 		return fmt.Errorf("key %q: splitting texts as %s does is not supported", preKey, quote(pre))
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/spalora/spalora/checkpoint/gguf"
 )
 
 // config is what the metadata say about the model.
@@ -132,7 +130,7 @@ func (c *config) llama(md *metadata, a architecture, hidden int) {
 
 // tokens sets the ids of special tokens.
 func (c *config) tokens(md *metadata) {
-	if tokens, err := arrayLength(md.file, tokensKey); err != nil {
+	if tokens, _, err := md.file.Length(tokensKey); err != nil {
 		md.fail(err)
 	} else if tokens > c.vocabulary {
 		md.fail(fmt.Errorf(`key %q has %d tokens, but tensor "token_embd.weight" has %d rows`, tokensKey, tokens, c.vocabulary))
@@ -152,12 +150,6 @@ func (c *config) tokens(md *metadata) {
 	if len(stops) > 1 {
 		c.generation["eos_token_id"] = stops
 	}
-}
-
-// arrayLength returns the number of tokens, 0 without any.
-func arrayLength(f *gguf.File, key string) (int, error) {
-	tokens, err := f.Texts(key)
-	return len(tokens), err
 }
 
 // refuse errs on what would change results and is not supported.
