@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -200,37 +201,44 @@ func (r *parityRun) logits(t *testing.T, n int) []float32 {
 // train repeats PEFT's run and returns the largest relative deviations of loss, gradient norm and learning rate.
 func (r *parityRun) train(t *testing.T, dir string) (loss, norm, rate float64) {
 	t.Helper()
-	c := train.Defaults()
-	c.BatchSize, c.GradientAccumulationSteps, c.MaxSteps, c.NoShuffle = r.c.BatchSize, r.c.Accumulate, r.c.MaxSteps, true
-	c.LearningRate, c.WeightDecay, c.MaxGradNorm = r.c.Rate, r.c.Decay, r.c.MaxGradNorm
-	c.Schedule, c.WarmupSteps = r.c.Schedule, r.c.Warmup
-	c.Pool, c.Adapter = r.task.cfg.Pool, r.set
-	c.OnStep = func(s train.StepInfo) {
-		want := r.c.Log[s.Step-1]
+	return r.c.repeat(t, r.task, r.set, r.task.cfg.Pool, dir)
+}
+
+// repeat trains a task as PEFT did, saves the adapter and returns the largest relative deviations of loss, gradient norm and learning rate.
+func (c parityCase) repeat(t *testing.T, task train.Task, set *lora.Set, pool *op.Pool, dir string) (loss, norm, rate float64) {
+	t.Helper()
+	cfg := train.Defaults()
+	cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = c.BatchSize, c.Accumulate, c.MaxSteps, true
+	cfg.LearningRate, cfg.WeightDecay, cfg.MaxGradNorm = c.Rate, c.Decay, c.MaxGradNorm
+	cfg.Schedule, cfg.WarmupSteps = c.Schedule, c.Warmup
+	cfg.Pool, cfg.Adapter = pool, set
+	cfg.OnStep = func(s train.StepInfo) {
+		want := c.Log[s.Step-1]
 		loss = math.Max(loss, math.Abs(s.Loss-want.Loss)/want.Loss)
 		norm = math.Max(norm, math.Abs(s.GradNorm-want.GradNorm)/want.GradNorm)
-		rate = math.Max(rate, math.Abs(s.LearningRate-want.LearningRate)/r.c.Rate)
+		rate = math.Max(rate, math.Abs(s.LearningRate-want.LearningRate)/c.Rate)
 	}
-	report, err := train.Run(t.Context(), r.task, r.set.Params(), c)
+	report, err := train.Run(t.Context(), task, set.Params(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Steps != len(r.c.Log) {
-		t.Fatalf("%d steps, PEFT made %d", report.Steps, len(r.c.Log))
+	if report.Steps != len(c.Log) {
+		t.Fatalf("%d steps, PEFT made %d", report.Steps, len(c.Log))
 	}
-	if err := r.set.Save(dir); err != nil {
+	if err := set.Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	return loss, norm, rate
 }
 
-// adapter compares a saved adapter with PEFT's: the same tensors of the same shapes. It returns the largest relative
-// Frobenius norm of a difference.
+// adapter compares a saved adapter with PEFT's: the same tensors of the same shapes, but for the copies of base tables that PEFT
+// keeps below adapted ones. It returns the largest relative Frobenius norm of a difference.
 func (c parityCase) adapter(t *testing.T, dir string) (worst float64, name string) {
 	t.Helper()
 	const file = "adapter_model.safetensors"
 	got, want := golden.Open(t, filepath.Join(dir, file)), golden.Open(t, filepath.Join(c.dir, "adapter_final", file))
-	if g, w := slices.Sorted(slices.Values(got.Names())), slices.Sorted(slices.Values(want.Names())); !slices.Equal(g, w) {
+	names := slices.DeleteFunc(want.Names(), func(n string) bool { return strings.HasSuffix(n, ".base_layer.weight") })
+	if g, w := slices.Sorted(slices.Values(got.Names())), slices.Sorted(slices.Values(names)); !slices.Equal(g, w) {
 		t.Fatalf("tensors %v, PEFT's %v", g, w)
 	}
 	for _, n := range got.Names() {
@@ -251,9 +259,9 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 	for _, c := range parityCases(t) {
 		t.Run(filepath.Base(c.dir), func(t *testing.T) {
 			r, expected, dir := c.open(t), golden.Open(t, filepath.Join(c.dir, "expected.safetensors")), t.TempDir()
-			initial := golden.MaxRel(r.logits(t, c.BatchSize), expected.Float32("init.logits"))
-			loss, norm, rate := r.train(t, dir)
-			adapter, name := c.adapter(t, dir)
+			d := deviations{initial: golden.MaxRel(r.logits(t, c.BatchSize), expected.Float32("init.logits"))}
+			d.loss, d.norm, d.rate = r.train(t, dir)
+			d.adapter, d.tensor = c.adapter(t, dir)
 			var logits []float32
 			if r.test == nil {
 				logits = r.logits(t, c.BatchSize)
@@ -263,19 +271,8 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			final := golden.MaxRel(logits, expected.Float32("final.logits"))
-			t.Logf("| %s | %d | %.1e | %.1e | %.1e | %.1e | %.1e |", filepath.Base(c.dir), c.MaxSteps, initial, loss, norm, adapter, final)
-			for _, d := range []struct {
-				what     string
-				got, bar float64
-			}{
-				{"initial logits", initial, 2e-5}, {"loss", loss, 2e-5}, {"gradient norm", norm, 1e-4}, {"learning rate", rate, 1e-12},
-				{"adapter tensor " + name, adapter, 1e-3}, {"final logits", final, 1e-4},
-			} {
-				if !(d.got <= d.bar) {
-					t.Errorf("%s: off by %.2g, want at most %.2g", d.what, d.got, d.bar)
-				}
-			}
+			d.final = golden.MaxRel(logits, expected.Float32("final.logits"))
+			d.check(t, filepath.Base(c.dir), c.MaxSteps)
 		})
 	}
 }

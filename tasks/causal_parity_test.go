@@ -1,0 +1,188 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/train"
+)
+
+// causalRun is a training run of PEFT on a language model, to be repeated: its rows of ids as a train.Task.
+type causalRun struct {
+	parityCase
+	Observed int `json:"observed_rows"`
+	Counts   []struct {
+		Targets, Correct int
+	} `json:"log"`
+
+	model  models.CausalLM
+	set    *lora.Set
+	pool   *op.Pool
+	rows   *textSet
+	counts []op.TargetStats // of each micro-batch
+}
+
+// openCausalRun opens the fixture in dir with the base model in another directory.
+func openCausalRun(t *testing.T, dir, base string) *causalRun {
+	t.Helper()
+	r := &causalRun{parityCase: parityCase{dir: dir, base: base}, pool: op.NewPool(2)}
+	t.Cleanup(r.pool.Close)
+	text, err := os.ReadFile(filepath.Join(dir, "case.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []any{&r.parityCase, r} { // the outer log hides the inner one
+		if err := json.Unmarshal(text, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := checkpoint.Open(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	if r.model, _, err = models.OpenCausalLM(src); err != nil {
+		t.Fatal(err)
+	}
+	nn.SetDropout(r.model, 0)
+	if r.set, _, err = lora.Load(filepath.Join(dir, "adapter_init"), r.model); err != nil {
+		t.Fatal(err)
+	}
+	r.rows = nextIDs(golden.Open(t, filepath.Join(dir, "batches.safetensors")))
+	return r
+}
+
+// nextIDs returns rows of ids; the labels of a row of n ids, which stand at their token in the fixture, become those of the token before.
+func nextIDs(g *golden.Fixture) *textSet {
+	s := &textSet{starts: g.Ints("starts")}
+	labels := g.Ints("labels")
+	for _, id := range g.Ints("ids") {
+		s.ids = append(s.ids, int32(id))
+	}
+	for i := range s.Len() {
+		for n := s.starts[i] + 1; n < s.starts[i+1]; n++ {
+			s.labels = append(s.labels, int32(labels[n]))
+		}
+		s.labels = append(s.labels, data.Ignore)
+	}
+	return s
+}
+
+// tokenLabels makes batches whose labels belong to tokens, not to rows.
+type tokenLabels struct{ *textSet }
+
+func (s tokenLabels) Batch(rows []int) *data.Batch {
+	b := &data.Batch{Rows: rows, Starts: []int{0}}
+	for _, r := range rows {
+		lo, hi := s.starts[r], s.starts[r+1]
+		b.IDs, b.Labels = append(b.IDs, s.ids[lo:hi]...), append(b.Labels, s.labels[lo:hi]...)
+		b.Starts = append(b.Starts, len(b.IDs))
+	}
+	return b
+}
+
+// Set returns the rows for training, and nothing to evaluate.
+func (r *causalRun) Set(s data.Split) data.Set {
+	if s != data.Train {
+		return nil
+	}
+	return tokenLabels{r.rows}
+}
+
+// Loss is the model's.
+func (r *causalRun) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+	sum, stats := r.model.Loss(p, b)
+	r.counts = append(r.counts, stats)
+	return sum, float64(stats.Targets), nil
+}
+
+// Evaluate is never asked for.
+func (r *causalRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
+	return train.Metrics{}, nil
+}
+
+// logits returns those of every token of the observed rows.
+func (r *causalRun) logits() []float32 {
+	tape := op.NewEvalTape(r.pool)
+	defer tape.Close()
+	rows := make([]int, r.Observed)
+	for i := range rows {
+		rows[i] = i
+	}
+	b := tokenLabels{r.rows}.Batch(rows)
+	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: r.set}, b))...)
+}
+
+// train repeats PEFT's run as parityRun does, and compares the counts of targets and of right predictions.
+func (r *causalRun) train(t *testing.T, dir string) (loss, norm, rate float64) {
+	t.Helper()
+	loss, norm, rate = r.repeat(t, r, r.set, r.pool, dir)
+	if len(r.Counts) != r.MaxSteps || len(r.counts) != r.MaxSteps*r.Accumulate {
+		t.Fatalf("counts of %d steps and %d micro-batches", len(r.Counts), len(r.counts))
+	}
+	for step, want := range r.Counts {
+		var got op.TargetStats
+		for _, c := range r.counts[step*r.Accumulate : (step+1)*r.Accumulate] {
+			got.Targets, got.Correct = got.Targets+c.Targets, got.Correct+c.Correct
+		}
+		if got.Targets != want.Targets || got.Correct != want.Correct {
+			t.Errorf("step %d: %d of %d targets right, PEFT %d of %d", step+1, got.Correct, got.Targets, want.Correct, want.Targets)
+		}
+	}
+	return loss, norm, rate
+}
+
+// TestCausalTrainingEqualsPEFT repeats PEFT's training of small language models. With -v it prints the table of docs/parity.md.
+func TestCausalTrainingEqualsPEFT(t *testing.T) {
+	dirs, err := filepath.Glob("../testdata/causal/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			r, expected, out := openCausalRun(t, dir, filepath.Join(dir, "base")), golden.Open(t, filepath.Join(dir, "expected.safetensors")), t.TempDir()
+			d := deviations{initial: golden.MaxRel(r.logits(), expected.Float32("init.logits"))}
+			d.loss, d.norm, d.rate = r.train(t, out)
+			d.adapter, d.tensor = r.adapter(t, out)
+			d.final = golden.MaxRel(r.logits(), expected.Float32("final.logits"))
+			d.check(t, filepath.Base(dir), r.MaxSteps)
+		})
+	}
+}
+
+// deviations are the largest ones of a run from PEFT's: relative to the step's value, the largest logit and the tensor's norm.
+type deviations struct {
+	initial, loss, norm, rate, adapter, final float64
+	tensor                                    string // the one that is farthest off
+}
+
+// check holds a run to the project's bars, and initial logits to 2e-5, where a wrong form of GELU shows. It logs a row of the table of
+// docs/parity.md.
+func (d deviations) check(t *testing.T, name string, steps int) {
+	t.Helper()
+	t.Logf("| %s | %d | %.1e | %.1e | %.1e | %.1e | %.1e |", name, steps, d.initial, d.loss, d.norm, d.adapter, d.final)
+	for _, x := range []struct {
+		what     string
+		got, bar float64
+	}{
+		{"initial logits", d.initial, 2e-5}, {"loss", d.loss, 2e-5}, {"gradient norm", d.norm, 1e-4}, {"learning rate", d.rate, 1e-12},
+		{"adapter tensor " + d.tensor, d.adapter, 1e-3}, {"final logits", d.final, 1e-4},
+	} {
+		if !(x.got <= x.bar) || math.IsNaN(x.got) {
+			t.Errorf("%s: off by %.2g, want at most %.2g", x.what, x.got, x.bar)
+		}
+	}
+}
