@@ -241,7 +241,11 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 	}
 	for _, w := range weights {
 		if t, ok := found[w.Name]; ok {
-			if err := w.Weight.SetStored(string(t.DType), t.Data); err != nil {
+			set := w.Weight.SetStored
+			if src.Transposed(t.Name) {
+				set = w.Weight.SetTransposed
+			}
+			if err := set(string(t.DType), t.Data); err != nil {
 				return report, fmt.Errorf("models: %s: %w", w.Name, err)
 			}
 			continue

@@ -2,7 +2,7 @@ package op
 
 import "github.com/spalora/spalora/internal/kernel"
 
-// Merged returns the values of w plus those of the correction, float32, in stored order: W + s·B·A for a linear weight
+// Merged returns the values of w plus those of the correction, float32, in the order of Shape: W + s·B·A for a linear weight
 // (out×in, or in×out for InOut), W + s·(B·A)ᵀ for an embedding table (V×C, whose A is r×V and B is C×r). w is not
 // changed. c may be nil.
 func Merged(pool *Pool, w *Weight, c *Correction, table bool) []float32 {

@@ -43,12 +43,13 @@ type Weight struct {
 	Type       DType
 	Rows, Cols int
 	Vector     bool         // one-dimensional in the checkpoint
-	InOut      bool         // stored in×out, as GPT-2's Conv1D
+	InOut      bool         // in×out in checkpoints, as GPT-2's Conv1D
 	Param      *spago.Param // set while the weight trains; it then holds the values
 
 	f32    []float32 // stored values; exactly one of f32, u16 and blocks is set once filled
 	u16    []uint16
 	blocks []byte
+	turned bool // the stored values are the transpose of Shape, row by row
 }
 
 // NewMatrix returns an empty weight of out×in values.
@@ -76,29 +77,31 @@ func (w *Weight) Filled() bool {
 	return w.Param != nil || w.f32 != nil || w.u16 != nil || w.blocks != nil
 }
 
-// SetValues makes v the stored values, float32, and takes them over. It ends training of the weight.
+// SetValues makes v the stored values, float32 in the order of Shape, and takes them over. It ends training of the weight.
 func (w *Weight) SetValues(v []float32) error {
 	if len(v) != w.Len() {
 		return fmt.Errorf("op: %d values for a weight of %d×%d", len(v), w.Rows, w.Cols)
 	}
-	w.Type, w.f32, w.u16, w.blocks, w.Param = F32, v, nil, nil, nil
+	w.Type, w.f32, w.u16, w.blocks, w.Param, w.turned = F32, v, nil, nil, nil, false
 	return nil
 }
 
-// SetBytes makes b, little-endian values of the given type, the stored values. Well-aligned bytes are used where they
-// stand and must stay valid and unchanged; others are copied. Stored rows of a quantised type must be whole blocks. Vectors are
-// widened to float32.
-func (w *Weight) SetBytes(t DType, b []byte) error {
-	if row, block := w.storedCols(), t.BlockValues(); row%block != 0 {
+// SetBytes makes b, little-endian values of the given type in the order of Shape, the stored values. Well-aligned bytes are used
+// where they stand and must stay valid and unchanged; others are copied. Stored rows of a quantised type must be whole blocks.
+// Vectors are widened to float32.
+func (w *Weight) SetBytes(t DType, b []byte) error { return w.set(t, b, false) }
+
+func (w *Weight) set(t DType, b []byte, turned bool) error {
+	stored := Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, Type: t, turned: turned}
+	if row, block := stored.storedCols(), t.BlockValues(); row%block != 0 {
 		return fmt.Errorf("op: %v has blocks of %d values, in which stored rows of %d values of a weight of %d×%d do not end", t, block, row, w.Rows, w.Cols)
 	}
 	if len(b) != t.Bytes(w.Len()) {
 		return fmt.Errorf("op: %d bytes of %v for a weight of %d×%d", len(b), t, w.Rows, w.Cols)
 	}
-	stored := Weight{Rows: w.Rows, Cols: w.Cols, Type: t}
 	switch {
 	case t == F32:
-		return w.SetValues(floats(b))
+		stored.f32 = floats(b)
 	case t.Quantised():
 		stored.blocks = b
 		if b == nil {
@@ -108,15 +111,18 @@ func (w *Weight) SetBytes(t DType, b []byte) error {
 		stored.u16 = halves(b)
 	}
 	if w.Vector {
-		return w.SetValues(stored.Float32())
+		if stored.f32 == nil {
+			stored.f32 = stored.Float32()
+		}
+		return w.SetValues(stored.f32)
 	}
-	w.Type, w.f32, w.u16, w.blocks, w.Param = t, nil, stored.u16, stored.blocks, nil
+	w.Type, w.f32, w.u16, w.blocks, w.Param, w.turned = t, stored.f32, stored.u16, stored.blocks, nil, turned
 	return nil
 }
 
 // storedCols returns the length of a stored row.
 func (w *Weight) storedCols() int {
-	if w.InOut {
+	if w.InOut != w.turned {
 		return w.Rows
 	}
 	return w.Cols
@@ -129,6 +135,19 @@ func (w *Weight) SetStored(dtype string, b []byte) error {
 		return err
 	}
 	return w.SetBytes(t, b)
+}
+
+// SetTransposed is SetStored with the transpose of what Shape says: out rows of in values for a weight that is in×out in other
+// checkpoints, as GGUF has GPT-2's Conv1D.
+func (w *Weight) SetTransposed(dtype string, b []byte) error {
+	if !w.InOut {
+		return fmt.Errorf("op: a transposed tensor for a weight of %d×%d that is out×in", w.Rows, w.Cols)
+	}
+	t, err := ParseDType(dtype)
+	if err != nil {
+		return err
+	}
+	return w.set(t, b, true)
 }
 
 func floats(b []byte) []float32 {
@@ -161,17 +180,20 @@ func halves(b []byte) []uint16 {
 func (w *Weight) Train() *spago.Param {
 	if w.Param == nil {
 		w.Param = NewParam(w.Rows, w.Cols, w.Float32())
-		w.f32, w.u16, w.blocks = nil, nil, nil
+		w.f32, w.u16, w.blocks, w.turned = nil, nil, nil, false
 	}
 	return w.Param
 }
 
-// Float32 returns a copy of the values, widened, in stored order.
+// Float32 returns a copy of the values, widened, in the order of Shape.
 func (w *Weight) Float32() []float32 { return w.First(w.Len()) }
 
-// First returns a copy of the first n values, widened, in stored order: all of them if there are fewer.
+// First returns a copy of the first n values, widened, in the order of Shape: all of them if there are fewer.
 func (w *Weight) First(n int) []float32 {
 	n = min(n, w.Len())
+	if w.turned {
+		return w.firstTurned(n)
+	}
 	block := 1
 	if w.blocks != nil {
 		block = w.Type.BlockValues()
@@ -179,6 +201,18 @@ func (w *Weight) First(n int) []float32 {
 	v := make([]float32, (n+block-1)/block*block)
 	w.widen(v, 0)
 	return v[:n]
+}
+
+// firstTurned is First for values that are stored as the transpose.
+func (w *Weight) firstTurned(n int) []float32 {
+	v, row := make([]float32, n), make([]float32, w.Cols)
+	for o := range w.Rows {
+		w.widen(row, o*w.Cols)
+		for i := 0; i*w.Rows+o < n; i++ {
+			v[i*w.Rows+o] = row[i]
+		}
+	}
+	return v
 }
 
 // widen fills dst with the stored values from that one on; of a quantised weight, whole blocks.
@@ -206,7 +240,7 @@ func (w *Weight) mat() kernel.Mat {
 	if w.Param != nil {
 		m.F32, m.Type = Values(w.Param), F32
 	}
-	if w.InOut {
+	if w.InOut != w.turned {
 		m.Stride, m.Trans = w.Rows, true
 	}
 	return m

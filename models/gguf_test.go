@@ -1,0 +1,57 @@
+package models_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// GGUF files give the logits of transformers' models with the dequantised values, and weights with these values in Hugging Face's order.
+func TestGGUF(t *testing.T) {
+	for _, name := range []string{"llama", "qwen2", "gpt2"} {
+		t.Run(name, func(t *testing.T) {
+			src, err := checkpoint.Open("../testdata/gguf/" + name + ".gguf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			m, report, err := models.OpenCausalLM(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values := golden.Open(t, "../testdata/gguf/"+name+"_dequantized.safetensors")
+			if report.Loaded != len(values.Names()) || len(report.Skipped)+len(report.Fresh)+len(report.Notes) > 0 {
+				t.Errorf("%v, want %d tensors", report, len(values.Names()))
+			}
+			for _, w := range nn.Weights(m) {
+				want := op.NewVector(w.Weight.Len())
+				x := values.Tensor(w.Name)
+				if err := want.SetStored(string(x.DType), x.Data); err != nil {
+					t.Fatal(err)
+				}
+				if fmt.Sprint(w.Weight.Shape()) != fmt.Sprint(x.Shape) {
+					t.Errorf("%s is %v, want %v", w.Name, w.Weight.Shape(), x.Shape)
+				}
+				golden.Close(t, w.Name, w.Weight.Float32(), want.Float32(), 0, 0)
+				golden.Close(t, w.Name+", the first", w.Weight.First(50), want.First(50), 0, 0)
+			}
+			expected := golden.Open(t, "../testdata/gguf/"+name+"_expected.safetensors")
+			b := &data.Batch{Rows: []int{0}, Starts: []int{0, 24}}
+			for _, id := range expected.Ints("ids") {
+				b.IDs = append(b.IDs, int32(id))
+			}
+			got, want := causalLogits(m, nn.Pass{}, b), expected.Float32("logits")
+			if d := golden.MaxRel(got, want); len(got) != len(want) || d > 2e-5 {
+				t.Errorf("logits differ by %.2g of the largest", d)
+			} else {
+				t.Logf("logits differ by %.2g of the largest", d)
+			}
+		})
+	}
+}
