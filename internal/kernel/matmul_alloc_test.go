@@ -27,3 +27,21 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestMatVecAllocatesNothing(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	const n, k = 512, 512
+	x, y, w, q := make([]float32, 2*k), make([]float32, 2*n), make([]uint16, n*k), make([]byte, Q6_K.Bytes(n*k))
+	for _, pool := range []*Pool{p, nil} {
+		for _, trans := range []bool{false, true} {
+			allocs := testing.AllocsPerRun(50, func() {
+				pool.MatVec(y, n, x, k, 2, Mat{U16: w, Type: BF16, Stride: k, Trans: trans}, n, k, x)
+				pool.MatVec(y, n, x, k, 2, Mat{Bytes: q, Type: Q6_K, Stride: k, Trans: trans}, n, k, nil)
+			})
+			if allocs >= 1 {
+				t.Errorf("%v allocations with %d workers, transposed %v, want none", allocs, pool.Workers(), trans)
+			}
+		}
+	}
+}

@@ -46,6 +46,37 @@ func TestMatMulTouchesNothingOutside(t *testing.T) {
 	})
 }
 
+// TestMatVecTouchesNothingOutside does so for products of a few rows.
+func TestMatVecTouchesNothingOutside(t *testing.T) {
+	var floats [3][]float32
+	for i := range floats {
+		page := pages(t)
+		floats[i] = unsafe.Slice((*float32)(unsafe.Pointer(&page[0])), len(page)/4)
+	}
+	blocks := pages(t)
+	halves := unsafe.Slice((*uint16)(unsafe.Pointer(&blocks[0])), len(blocks)/2)
+	rng := rand.New(rand.NewPCG(49, 50))
+	for _, kind := range Types() {
+		for _, s := range []struct{ m, n, k int }{{1, 1, 1}, {1, 5, 15}, {2, 4, 16}, {3, 7, 24}, {1, 33, 9}, {2, 16, 31}} {
+			for _, trans := range []bool{false, true} {
+				for _, atEnd := range []bool{false, true} {
+					c := newVecCase(rng, s.m, s.n, s.k, kind, trans, true)
+					if !kind.Quantised() { // without gaps, so that a page holds it
+						c.w, _ = randomMat(rng, s.n, s.k, 0, kind, trans)
+					}
+					if len(c.w.Bytes) > len(blocks) {
+						continue
+					}
+					w := Mat{F32: moved(floats[0], c.w.F32, atEnd), U16: moved(halves, c.w.U16, atEnd), Bytes: moved(blocks, c.w.Bytes, atEnd), Type: kind, Stride: c.w.Stride, Trans: trans}
+					dst := moved(floats[1], make([]float32, extent(s.m, s.n, s.n)), atEnd)
+					x := moved(floats[2], c.x, atEnd)
+					(*Pool)(nil).MatVec(dst, s.n, x, c.ldx, s.m, w, s.n, s.k, c.bias)
+				}
+			}
+		}
+	}
+}
+
 // moved copies values to the beginning or the end of a page.
 func moved[T any](page, values []T, atEnd bool) []T {
 	if values == nil {

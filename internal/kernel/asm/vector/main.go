@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, rotary, dropout, adamw, widen or quant")
+	family := flag.String("family", "", "the functions to write: vector, activation, norm, softmax, rotary, dropout, adamw, widen, quant or matvec")
 	flag.Parse()
 	write, ok := map[string]func(){
 		"vector":     vector,
@@ -25,6 +25,7 @@ func main() {
 		"adamw":      adamW,
 		"widen":      widen,
 		"quant":      quant,
+		"matvec":     matvec,
 	}[*family]
 	if !ok {
 		log.Fatalf("vector: no family %q", *family)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// matvec writes the products of a row and a matrix that generating is made of: inner products with stored rows, and sums of multiples of them.
+func matvec() {
+	for _, e := range []stored{
+		{"F32", "float32", 4, func(at Mem, v VecVirtual) { VMOVUPS(at, v) }},
+		{"F16", "uint16", 2, func(at Mem, v VecVirtual) { VCVTPH2PS(at, v) }},
+		{"BF16", "uint16", 2, func(at Mem, v VecVirtual) {
+			VPMOVZXWD(at, v)
+			VPSLLD(Imm(16), v, v)
+		}},
+	} {
+		e.dots()
+	}
+	var factors []VecVirtual
+	routine{
+		name: "addScaled4AVX2", doc: "is dst[i] += s0·x0[i], then s1·x1[i], s2·x2[i] and s3·x3[i], rounded once each, for n elements.",
+		streams: []stream{inout("dst"), in("x0"), in("x1"), in("x2"), in("x3")}, scalars: []string{"s0", "s1", "s2", "s3"}, unroll: 2,
+		prepare: func(scalars []VecVirtual) { factors = scalars },
+		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
+			for i, s := range factors {
+				VFMADD231PS(x[i+1], s, x[0])
+			}
+			return vecs{x[0]}
+		},
+	}.write()
+}
+
+// stored is a type of matrix elements: its size, and how eight are loaded as float32.
+type stored struct {
+	name, goType string
+	size         int
+	load         func(at Mem, v VecVirtual)
+}
+
+// dots writes the inner products of x with rows of a matrix, four rows at a time so that each load of x serves four. A row's products are
+// summed in the same order alone: in two vectors, of even and odd eights.
+func (e stored) dots() {
+	name := "dots" + e.name + "AVX2"
+	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *"+e.goType+", rows, k, stride int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s is dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for that many rows. stride is in bytes.", name))
+	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
+	rows, k, stride := Load(Param("rows"), GP64()), Load(Param("k"), GP64()), Load(Param("stride"), GP64())
+	SHLQ(Imm(2), k) // bytes of x
+	at, end, triple := GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, triple)
+	for _, count := range []int{4, 1} {
+		group := fmt.Sprintf("rows%d", count)
+		next := map[int]string{4: "rows1", 1: "done"}[count]
+		Label(group)
+		CMPQ(rows, Imm(uint64(count)))
+		JL(LabelRef(next))
+		row := GP64() // the place in the first row
+		MOVQ(w, row)
+		places := []Mem{{Base: row}, {Base: row, Index: stride, Scale: 1}, {Base: row, Index: stride, Scale: 2}, {Base: row, Index: triple, Scale: 1}}[:count]
+		sums := zeros(2 * count)
+		step := func(part int) {
+			v := YMM()
+			VMOVUPS(Mem{Base: at, Disp: width * part}, v)
+			for i, place := range places {
+				values := YMM()
+				e.load(place.Offset(lanes*e.size*part), values)
+				VFMADD231PS(values, v, sums[2*i+part])
+			}
+		}
+		MOVQ(x, at)
+		LEAQ(Mem{Base: x, Index: k, Scale: 1}, end)
+		SUBQ(Imm(width), end) // of the last even eight
+		Label(group + "turn")
+		CMPQ(at, end)
+		JGE(LabelRef(group + "last"))
+		step(0)
+		step(1)
+		ADDQ(Imm(2*width), at)
+		ADDQ(Imm(uint64(2*lanes*e.size)), row)
+		JMP(LabelRef(group + "turn"))
+		Label(group + "last")
+		JG(LabelRef(group + "sums"))
+		step(0)
+		Label(group + "sums")
+		for i := range count {
+			VADDPS(sums[2*i+1], sums[2*i], sums[2*i])
+			total := foldLanes(sums[2*i], addPS)
+			VMOVSS(total.AsX(), Mem{Base: dst, Disp: 4 * i})
+		}
+		ADDQ(Imm(uint64(4*count)), dst)
+		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(count)}, w)
+		SUBQ(Imm(uint64(count)), rows)
+		JMP(LabelRef(group))
+	}
+	Label("done")
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,50 @@
+//go:build !purego
+
+package kernel
+
+//go:generate go -C asm run ./vector -family matvec -out ../matvec_amd64.s -stubs ../matvec_stubs_amd64.go -pkg kernel
+
+// dots is dst[i] = Σ x[j]·w(row+i, j) over len(x) stored columns, for len(dst) rows of a matrix that is not quantised. Columns after the last
+// whole eight are added one by one.
+func dots(dst, x []float32, w *Mat, row int) {
+	whole := len(x) &^ 7
+	if !hasAVX2 || whole == 0 {
+		dotsGeneric(dst, x, w, row)
+		return
+	}
+	from := row * w.Stride
+	for i := 0; i < len(dst); {
+		rows := min(len(dst)-i, max(4, maxCall/whole))
+		at := from + i*w.Stride
+		switch w.Type {
+		case F32:
+			dotsF32AVX2(&dst[i], &x[0], &w.F32[at], rows, whole, 4*w.Stride)
+		case F16:
+			dotsF16AVX2(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
+		case BF16:
+			dotsBF16AVX2(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
+		}
+		i += rows
+	}
+	if whole == len(x) {
+		return
+	}
+	for i := range dst {
+		for j := whole; j < len(x); j++ {
+			dst[i] += float32(x[j] * w.at(from+i*w.Stride+j))
+		}
+	}
+}
+
+// addScaled4 adds four multiples of slices, one after the other, each rounded as addScaled does.
+func addScaled4(dst, x0, x1, x2, x3 []float32, s *[4]float32) {
+	if !hasAVX2 {
+		addScaled4Generic(dst, x0, x1, x2, x3, s)
+		return
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), maxCall)
+		addScaled4AVX2(&dst[0], &x0[0], &x1[0], &x2[0], &x3[0], n, s[0], s[1], s[2], s[3])
+		dst, x0, x1, x2, x3 = dst[n:], x0[n:], x1[n:], x2[n:], x3[n:]
+	}
+}

@@ -1,0 +1,64 @@
+package op
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/spalora/spalora/internal/golden"
+)
+
+// TestAffineOfFewRows: on a tape that does not record, few rows take another way to the same result; a row's bits do not depend on
+// how many rows there are.
+func TestAffineOfFewRows(t *testing.T) {
+	g := golden.Open(t, "../../testdata/gguf/blocks.safetensors")
+	rnd := seedOf("few rows")
+	pool := NewPool(3)
+	defer pool.Close()
+	const in, out = 64, 32
+	weight := func(kind DType, inOut bool) *Weight {
+		w := NewMatrix(out, in)
+		w.InOut = inOut
+		if kind.Quantised() {
+			w, _ = quantised(t, g, kind, out, in, inOut)
+			return w
+		}
+		w, _ = stored(w, kind, random(rnd, out*in, 1))
+		return w
+	}
+	bias := NewVector(out)
+	must(bias.SetValues(random(rnd, out, 1)))
+	for _, kind := range []DType{F32, F16, BF16, mustType("Q4_0"), mustType("Q8_0")} {
+		for _, inOut := range []bool{false, true} {
+			ps := []Projection{
+				{Weight: weight(kind, inOut), Bias: bias},
+				{Weight: weight(kind, inOut), Adapt: &Correction{A: NewParam(3, in, random(rnd, 3*in, 1)), B: NewParam(out, 3, random(rnd, 3*out, 1)), Scale: 0.5}},
+			}
+			x := random(rnd, 9*in, 1)
+			run := func(tape *Tape, rows int) []float32 {
+				defer tape.Close()
+				y := Affine(tape, dense(x[:rows*in], rows, in), Drop{}, ps...)
+				return append([]float32(nil), Values(y)...)
+			}
+			want := run(NewTape(pool), 9)
+			one := run(NewEvalTape(nil), 1)
+			for rows := 1; rows <= 9; rows++ {
+				got := run(NewEvalTape(pool), rows)
+				for i, v := range got {
+					if math.Abs(float64(v-want[i])) > 2e-5*(1+math.Abs(float64(want[i]))) {
+						t.Fatalf("%v, in×out %v, %d rows: element %d is %v, recorded %v", kind, inOut, rows, i, v, want[i])
+					}
+				}
+				if rows <= 4 {
+					equalBits(t, fmt.Sprintf("%v, in×out %v, row 0 of %d", kind, inOut, rows), got[:2*out], one)
+				}
+			}
+		}
+	}
+}
+
+func mustType(name string) DType {
+	t, err := ParseDType(name)
+	must(err)
+	return t
+}
