@@ -76,10 +76,11 @@ func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear
 	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q), labels)
 }
 
-// LastTokenLogits returns the head's values for the last row of each sequence, B×labels: what classifiers on causal models read.
-func LastTokenLogits(p *Pass, s op.Seqs, ids []int32, d Decoder, head *Linear) mat.Tensor {
+// LastTokenLogits returns the head's values for the last row of each sequence that is not the padding token ([LastTokens]), B×labels: what
+// classifiers on causal models read.
+func LastTokenLogits(p *Pass, s op.Seqs, ids []int32, padding int, d Decoder, head *Linear) mat.Tensor {
 	p = p.place(s)
-	p.Keep = LastRows(p.Seqs)
+	p.Keep = LastTokens(p.Seqs, ids, padding)
 	x, q := decode(p, ids, d)
 	return head.Forward(q, x)
 }

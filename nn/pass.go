@@ -46,14 +46,40 @@ func FirstRows(s op.Seqs) *Kept {
 	return &Kept{Rows: s.Starts[:n], Seqs: op.Seqs{Starts: starts, First: s.First, Index: s.Index}}
 }
 
-// LastRows keeps the last row of every sequence, which must not be empty: what a classifier on a causal model reads.
+// LastRows keeps the last row of every sequence, which must not be empty: what predicts the next token.
 func LastRows(s op.Seqs) *Kept {
 	n := s.Len()
-	k := &Kept{Rows: make([]int, n), Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
-	for i := range n {
-		k.Rows[i] = s.Starts[i+1] - 1
+	last := make([]int, n)
+	for i := range last {
+		last[i] = s.Starts[i+1] - 1
+	}
+	return oneRow(s, last)
+}
+
+// LastTokens keeps the last row of every sequence that is not the padding token, the first row if all are; without a padding token (a
+// negative one) the last. It is what transformers' classifiers on causal models read: where texts end in a token that also pads, such as
+// GPT-2's <|endoftext|>, the row before it.
+func LastTokens(s op.Seqs, ids []int32, padding int) *Kept {
+	k := LastRows(s)
+	if padding < 0 {
+		return k
+	}
+	for i, row := range k.Rows {
+		for row > s.Starts[i] && int(ids[row]) == padding {
+			row--
+		}
+		k.Rows[i] = row
+	}
+	return oneRow(s, k.Rows)
+}
+
+// oneRow keeps one row of each sequence.
+func oneRow(s op.Seqs, rows []int) *Kept {
+	n := len(rows)
+	k := &Kept{Rows: rows, Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
+	for i, row := range rows {
 		k.Seqs.Starts[i+1] = i + 1
-		k.Seqs.First[i] = k.Rows[i] - s.Starts[i]
+		k.Seqs.First[i] = row - s.Starts[i]
 		if s.First != nil {
 			k.Seqs.First[i] += s.First[i]
 		}

@@ -27,6 +27,7 @@ type Config struct {
 	ScaleWeights        bool     `json:"scale_attn_weights"`
 	ScaleByInverseLayer bool     `json:"scale_attn_by_inverse_layer_idx"`
 	TieWordEmbeddings   bool     `json:"tie_word_embeddings"`
+	PadTokenID          *int     `json:"pad_token_id"` // sequence classification passes over it at the end; nil: none
 	AddCrossAttention   bool     `json:"add_cross_attention"`
 	ClassifierDropout   *float32 `json:"classifier_dropout"` // token classification; nil: hidden_dropout, else 0.1
 	HiddenDropout       *float32 `json:"hidden_dropout"`
@@ -47,6 +48,14 @@ func (c Config) inner() int {
 		return *c.Inner
 	}
 	return 4 * c.Width
+}
+
+// padding returns the padding token, op.NoPadding if there is none.
+func (c Config) padding() int {
+	if c.PadTokenID != nil && *c.PadTokenID >= 0 {
+		return *c.PadTokenID
+	}
+	return op.NoPadding
 }
 
 // Check reports everything in the configuration that the model cannot be built with, in one error.

@@ -92,9 +92,10 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 	return m
 }
 
-// Logits returns B×labels for the B sequences of b. In the last block only the last token of each goes further than keys and values.
+// Logits returns B×labels for the B sequences of b. In the last block only the last token of each that is
+// not pad_token_id goes further than keys and values.
 func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return nn.LastTokenLogits(p, sequences(b), b.IDs, m.Transformer, m.Score)
+	return nn.LastTokenLogits(p, sequences(b), b.IDs, m.Transformer.Config.padding(), m.Transformer, m.Score)
 }
 
 // MaxLength returns how many tokens a sequence may have.
