@@ -52,8 +52,8 @@ func (f *cached) Forward() (mat.Tensor, error) {
 		for row := f.qs.Starts[segment]; row < f.qs.Starts[segment+1]; row++ {
 			position := first + row - f.qs.Starts[segment]
 			from, to := h.seen(position, position+1, 0, len(past.Keys)/width)
-			attendRow(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
-				past.Keys[from*width+at:], past.Values[from*width+at:], width, h.Scale, scores[worker*most:][:to-from])
+			kernel.AttendOne(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
+				past.Keys[from*width+at:], past.Values[from*width+at:], width, to-from, h.Scale, scores[worker*most:][:to-from])
 		}
 	})
 	t.free(scores)
@@ -63,19 +63,6 @@ func (f *cached) Forward() (mat.Tensor, error) {
 // eachHead runs body for every query head of every segment.
 func (f *cached) eachHead(body func(worker, segment, head int)) {
 	f.t.pool.For(f.qs.Len()*f.h.Q, func(task, worker int) { body(worker, task/f.h.Q, task%f.h.Q) })
-}
-
-// attendRow computes dst = Σ p·values with p = softmax(scale·keys·q) over len(scores) rows that stand stride apart.
-func attendRow(dst, q, keys, values []float32, stride int, scale float32, scores []float32) {
-	d := len(q)
-	for j := range scores {
-		scores[j] = kernel.Dot(q, keys[j*stride:][:d])
-	}
-	kernel.Softmax(scores, scale)
-	clear(dst)
-	for j, p := range scores {
-		kernel.AddScaled(dst, values[j*stride:][:d], p)
-	}
 }
 
 // Backward is never called: the tape does not record.

@@ -1,0 +1,28 @@
+package kernel
+
+import "fmt"
+
+// AttendOne is scaled dot-product attention of one query over n rows of keys and values, as generating with a cache needs it:
+//
+//	p = softmax(scale·keys·q)    dst = Σ p[j]·values[j]
+//
+// q and dst have D values; rows of keys and values, of D values each, stand stride apart. scores is scratch of at least n values, and holds p afterwards.
+// With n = 0 dst is zero. dst must not overlap an operand. It panics if a slice is too short.
+func AttendOne(dst, q, keys, values []float32, stride, n int, scale float32, scores []float32) {
+	d := len(q)
+	if len(dst) != d || n < 0 || n > 1 && stride < d || len(keys) < extent(n, d, stride) || len(values) < extent(n, d, stride) || len(scores) < n {
+		panic(fmt.Sprintf("kernel: AttendOne: %d results and a query of %d over %d rows, stride %d, in %d keys, %d values and %d scores",
+			len(dst), d, n, stride, len(keys), len(values), len(scores)))
+	}
+	p := scores[:n]
+	dots(p, q, &Mat{F32: keys, Stride: stride}, 0)
+	Softmax(p, scale)
+	clear(dst)
+	for ; len(p) >= 4; p = p[4:] {
+		addScaled4(dst, values[:d], values[stride:][:d], values[2*stride:][:d], values[3*stride:][:d], (*[4]float32)(p))
+		values = values[min(4*stride, len(values)):]
+	}
+	for j, f := range p {
+		addScaled(dst, values[j*stride:][:d], f)
+	}
+}
