@@ -63,7 +63,8 @@ func (g *Generator) Encode(text string) (Prompt, error) {
 }
 
 // Generate goes on with all prompts at once and returns NumReturnSequences sequences for each, in the order of the prompts. What a
-// prompt gets does not depend on the others. A prompt that is empty, has an unknown id or fills all the model's positions is an error, as
+// prompt gets does not depend on the others, but calls of more than 8 sequences add up products in another order, which can decide
+// between tokens that are within rounding of each other. A prompt that is empty, has an unknown id or fills all the model's positions is an error, as
 // are options that do not fit; nothing is generated then. If ctx ends or the model's logits are not numbers, what there is so far is
 // returned with the error.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) ([]Sequence, error) {
@@ -97,8 +98,10 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	return out, err
 }
 
-// reserve is for how many new rows the cache takes memory in advance; it grows beyond.
-const reserve = 256
+const (
+	reserve = 256 // new rows that the cache takes memory for in advance; it grows beyond
+	few     = 8   // sequences of a call for which products read the weights row by row
+)
 
 // check returns everything that does not fit.
 func (g *Generator) check(prompts []Prompt, cfg Config) error {
@@ -164,6 +167,7 @@ func (r *run) close() {
 
 // loop runs the model on the prompts, then on the last token of each sequence that goes on, until none does.
 func (r *run) loop(ctx context.Context, b *data.Batch) error {
+	sequences := len(r.live) // of the call: that others have ended must not change the bits of the rest
 	for len(r.live) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -177,6 +181,7 @@ func (r *run) loop(ctx context.Context, b *data.Batch) error {
 			return err
 		}
 		r.tape.Reset()
+		r.tape.FewRows(sequences <= few)
 		r.next(b)
 	}
 	return nil

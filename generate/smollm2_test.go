@@ -3,10 +3,13 @@ package generate
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -36,6 +39,55 @@ func smollm2(t testing.TB) (models.CausalLM, *tokenize.Tokenizer, models.Info) {
 		t.Fatal(err)
 	}
 	return m, tok, info
+}
+
+// TestSmolLM2: greedy tokens equal transformers' for 64 tokens of five prompts, as one batch, and so does their text. Where a token differs, the
+// message tells how far apart the two were here: the reference's margin says how far at least they must be.
+func TestSmolLM2(t *testing.T) {
+	m, tok, _ := smollm2(t)
+	var file struct {
+		MaxNewTokens int `json:"max_new_tokens"`
+		Prompts      []struct {
+			Name        string
+			Text        string
+			IDs, Tokens []int32
+			Answer      string
+			Margin      float64
+		}
+	}
+	readJSON(t, "../testdata/smollm2/greedy.json", &file)
+	if len(file.Prompts) < 5 {
+		t.Fatalf("%d prompts", len(file.Prompts))
+	}
+	pool := op.NewPool(0)
+	defer pool.Close()
+	cfg := Defaults()
+	cfg.MaxNewTokens = file.MaxNewTokens
+	var list []Prompt
+	for _, p := range file.Prompts {
+		e, err := tok.Encode(p.Text, tokenize.Options{NoSpecial: true})
+		if err != nil || !slices.Equal(e.IDs, p.IDs) {
+			t.Errorf("%s: encoded as %v, %v; want %v", p.Name, e.IDs, err, p.IDs)
+		}
+		list = append(list, Prompt{IDs: p.IDs})
+	}
+	for i, s := range must(t, New(m, tok, pool), list, cfg) {
+		p, want := file.Prompts[i], file.Prompts[i].Tokens // no end token is set, there either
+		same := 0
+		for same < min(len(want), len(s.IDs)) && s.IDs[same] == want[same] {
+			same++
+		}
+		if same == len(want) {
+			t.Logf("%s: %d tokens are equal, margin %.1e", p.Name, same, p.Margin)
+			continue
+		}
+		tape := op.NewEvalTape(pool)
+		defer tape.Close()
+		ids := slices.Concat(p.IDs, want[:same])
+		b := &data.Batch{IDs: ids, Starts: []int{0, len(ids)}}
+		x := op.Values(m.Logits(&nn.Pass{Tape: tape, Keep: nn.LastRows(op.Seqs{Starts: b.Starts})}, b))
+		t.Errorf("%s (margin %.1e): from token %d on\n got %v\nwant %v\nwhose logits are %v and %v", p.Name, p.Margin, same, s.IDs[same:], want[same:], x[s.IDs[same]], x[want[same]])
+	}
 }
 
 // BenchmarkSmolLM2 tells the new tokens per second of the real checkpoint, from BF16 weights.

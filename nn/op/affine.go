@@ -120,19 +120,8 @@ func (f *affine) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// few reports whether the rows are so few that reading the weights counts, as in generating: then inner products are faster than packing. They
-// add up in another order, so a forward that will be run again for its gradient does not use them.
-func (f *affine) few() bool {
-	if f.t.record || f.t.probe || f.drop.on() {
-		return false
-	}
-	for _, p := range f.ps {
-		if f.rows > 4 && !(p.Weight.Param == nil && p.Weight.Type.Quantised()) || f.rows > 8 {
-			return false
-		}
-	}
-	return true
-}
+// few reports whether the tape was told that rows are few; a forward that a gradient needs does not take that way.
+func (f *affine) few() bool { return f.t.few && !f.t.record && !f.t.probe && !f.drop.on() }
 
 // forwardFew is Forward without anything kept.
 func (f *affine) forwardFew(y, x []float32) {

@@ -20,6 +20,7 @@ type Tape struct {
 	made   []*Tensor // values whose scope is still open
 	loans  [][]float32
 
+	few     bool       // FewRows
 	probe   bool       // the tape does not record, but looks for something that a gradient would reach
 	touched mat.Tensor // the first operand of that kind
 }
@@ -48,6 +49,12 @@ func NewEvalTape(pool *kernel.Pool) *Tape {
 // NewHeapTape returns a recording tape without an arena. Nothing is reused, so its operators may also be walked by
 // spago's ag.Backward.
 func NewHeapTape(pool *kernel.Pool) *Tape { return &Tape{pool: pool, record: true} }
+
+// FewRows says whether the calls from here on have few rows, as generating token by token does. Then maps read each weight once and
+// multiply it with row after row, which is several times faster for one row and slower beyond about eight. The bits of a row depend neither on
+// the others nor on their number, whichever way; but the two ways add up in another order, so they differ in rounding. The caller
+// chooses, so that what a sequence gets does not hang on how many there happen to be. It has no effect on a tape that records.
+func (t *Tape) FewRows(yes bool) { t.few = yes }
 
 // Pool returns the workers that operators of this tape use.
 func (t *Tape) Pool() *kernel.Pool { return t.pool }
