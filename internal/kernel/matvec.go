@@ -10,7 +10,7 @@ import (
 //	dst = x·Wᵀ (+ bias)
 //
 // x is m×k with row stride ldx, w presents the n×k matrix W in any type, and dst is m×n with row stride ldd; bias is nil or n values. The matrix is
-// read from memory once, whatever m is; a quantised one is widened a few rows at a time, in the first-level cache. Without w.Trans each
+// read from memory once, whatever m is; a quantised one is widened in registers or a few rows at a time in the first-level cache. Without w.Trans each
 // element is an inner product of two stored rows. With it (in×out, as GPT-2 stores weights) stored rows are added up, scaled.
 //
 // An element's bits depend on its row of x and on W only: neither on m, nor on the number of workers. They are not those of MatMul, which
@@ -112,16 +112,20 @@ func (c *matvec) columns(lo, hi int, s *scratch) {
 // rowsAtOnce is how many stored rows stay in the first-level cache while all rows of x pass.
 func (c *matvec) rowsAtOnce() int { return max(4, vecWide/max(c.k, 1)&^3) }
 
-// dotRows computes columns lo to hi, of stored rows lo to hi.
+// dotRows computes columns lo to hi, of stored rows lo to hi. For a single row of x, inner products widen as they go, where there are such: a
+// widened row that only one reads is not worth storing. The bits are the same.
 func (c *matvec) dotRows(lo, hi int, s *scratch) {
 	w, row := &c.w, lo
-	if w.Type.Quantised() {
+	done := w.Type.Quantised() && c.m == 1 && dotsQuantised(c.dst[lo:hi], c.x[:c.k], w, lo)
+	if w.Type.Quantised() && !done {
 		s.wide.widen(w, lo, hi-lo, 0, roundUp(c.k, w.Type.BlockValues()))
 		w, row = &s.wide.mat, 0
 	}
 	for r := range c.m {
 		out := c.dst[r*c.ldd+lo : r*c.ldd+hi]
-		dots(out, c.x[r*c.ldx:][:c.k], w, row)
+		if !done {
+			dots(out, c.x[r*c.ldx:][:c.k], w, row)
+		}
 		if c.bias != nil {
 			add(out, out, c.bias[lo:hi])
 		}

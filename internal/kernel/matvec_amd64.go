@@ -48,3 +48,25 @@ func addScaled4(dst, x0, x1, x2, x3 []float32, s *[4]float32) {
 		dst, x0, x1, x2, x3 = dst[n:], x0[n:], x1[n:], x2[n:], x3[n:]
 	}
 }
+
+// dotsQuantised is dots for a quantised matrix and whole blocks, with the bits that widening first gives. It reports false, and does nothing, for
+// types that it does not know.
+func dotsQuantised(dst, x []float32, w *Mat, row int) bool {
+	kernel := quantisedDots[w.Type]
+	per := w.Type.BlockValues()
+	if kernel == nil || !hasAVX2 || len(x) == 0 || len(x)%per != 0 {
+		return false
+	}
+	blocks, stride := len(x)/per, w.Type.Bytes(w.Stride)
+	for i := 0; i < len(dst); {
+		rows := min(len(dst)-i, max(2, maxCall/len(x)))
+		kernel(&dst[i], &x[0], &w.Bytes[(row+i)*stride], rows, blocks, stride)
+		i += rows
+	}
+	return true
+}
+
+// quantisedDots are inner products with blocks of 32.
+var quantisedDots = [typeCount]func(dst, x *float32, w *byte, rows, blocks, stride int){
+	Q8_0: dotsQ8_0AVX2, Q4_0: dotsQ4_0AVX2, Q4_1: dotsQ4_1AVX2, Q5_0: dotsQ5_0AVX2, Q5_1: dotsQ5_1AVX2,
+}

@@ -82,7 +82,7 @@ func (c *vecCase) run(t *testing.T, p *Pool, r0, m int) []float32 {
 func TestMatVec(t *testing.T) {
 	sizes := []struct{ m, n, k int }{
 		{1, 1, 1}, {2, 3, 7}, {1, 5, 8}, {3, 4, 9}, {1, 13, 16}, {2, 9, 23}, {1, 8, 24}, {5, 30, 40}, {2, 300, 33}, {1, 64, 0},
-		{3, 700, 576}, {8, 33, 300}, {1, vecCols + 70, 30}, {1, 9, vecWide + 9},
+		{3, 700, 576}, {8, 33, 300}, {6, 19, 256}, {1, vecCols + 70, 30}, {1, 9, vecWide + 9},
 	}
 	rng := rand.New(rand.NewPCG(45, 46))
 	p := NewPool(3)
@@ -143,6 +143,30 @@ func TestDotsPlain(t *testing.T) {
 			dst.check(t, "addScaled4")
 		}
 	}
+}
+
+// TestDotsQuantised holds inner products that widen as they go to the bits of widening first.
+func TestDotsQuantised(t *testing.T) {
+	rng := rand.New(rand.NewPCG(55, 56))
+	ran := 0
+	for _, kind := range quantisedTypes() {
+		for _, blocks := range []int{1, 2, 3, 18} {
+			for n := 1; n < 8; n++ {
+				k := blocks * kind.BlockValues()
+				q, wide := quantisedMat(rng, kind, k, n+1, true)
+				x := normalSlice(rng, k)
+				got, want := fence(make([]float32, n), n), make([]float32, n)
+				if !dotsQuantised(got.data, x, &q, 1) {
+					continue
+				}
+				ran++
+				dots(want, x, &wide, 1)
+				sameBits(t, fmt.Sprintf("%v, %d rows of %d", kind, n, k), got.data, want)
+				got.check(t, kind.String())
+			}
+		}
+	}
+	t.Logf("%d cases have kernels", ran)
 }
 
 // TestMatVecNonFinite: what NaN or infinity touches shows it, and 0·∞ does not vanish.

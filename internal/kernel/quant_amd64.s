@@ -20,14 +20,14 @@ block:
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
-	VPMOVSXBD    10(CX), Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(AX)
 	VPMOVSXBD    18(CX), Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 64(AX)
+	VPMOVSXBD    10(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
 	VPMOVSXBD    26(CX), Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y0, Y1, Y1
@@ -36,6 +36,140 @@ block:
 	ADDQ         $0x00000022, CX
 	DECQ         DX
 	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ8_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, F16C, FMA3
+TEXT ·dotsQ8_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2block:
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVSXBD    2(R10), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (R8), Y5, Y0
+	VPMOVSXBD    18(R10), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  64(R8), Y5, Y0
+	VPMOVSXBD    10(R10), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(R8), Y5, Y1
+	VPMOVSXBD    26(R10), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  96(R8), Y5, Y1
+	ADDQ         $0x22, R10
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVSXBD    2(R11), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (R8), Y5, Y2
+	VPMOVSXBD    18(R11), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  64(R8), Y5, Y2
+	VPMOVSXBD    10(R11), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(R8), Y5, Y3
+	VPMOVSXBD    26(R11), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  96(R8), Y5, Y3
+	ADDQ         $0x22, R11
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows2block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VMOVHLPS     X2, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, 4(AX)
+	ADDQ         $0x08, AX
+	LEAQ         (DX)(DI*2), DX
+	SUBQ         $0x02, BX
+	JMP          rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1block:
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVSXBD    2(R10), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (R8), Y3, Y0
+	VPMOVSXBD    18(R10), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  64(R8), Y3, Y0
+	VPMOVSXBD    10(R10), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  32(R8), Y3, Y1
+	VPMOVSXBD    26(R10), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  96(R8), Y3, Y1
+	ADDQ         $0x22, R10
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows1block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(DI*1), DX
+	SUBQ         $0x01, BX
+	JMP          rows1
 
 done:
 	VZEROUPPER
@@ -104,8 +238,160 @@ DATA eight<>+24(SB)/4, $0x00000008
 DATA eight<>+28(SB)/4, $0x00000008
 GLOBL eight<>(SB), RODATA|NOPTR, $32
 
+// func dotsQ4_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, F16C, FMA3
+TEXT ·dotsQ4_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2block:
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBD    2(R10), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (R8), Y5, Y0
+	VPSUBD       eight<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  64(R8), Y6, Y0
+	VPMOVZXBD    10(R10), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(R8), Y5, Y1
+	VPSUBD       eight<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  96(R8), Y6, Y1
+	ADDQ         $0x12, R10
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBD    2(R11), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (R8), Y5, Y2
+	VPSUBD       eight<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  64(R8), Y6, Y2
+	VPMOVZXBD    10(R11), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(R8), Y5, Y3
+	VPSUBD       eight<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  96(R8), Y6, Y3
+	ADDQ         $0x12, R11
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows2block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VMOVHLPS     X2, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, 4(AX)
+	ADDQ         $0x08, AX
+	LEAQ         (DX)(DI*2), DX
+	SUBQ         $0x02, BX
+	JMP          rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1block:
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBD    2(R10), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPAND        nibble<>+0(SB), Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (R8), Y3, Y0
+	VPSUBD       eight<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  64(R8), Y4, Y0
+	VPMOVZXBD    10(R10), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPAND        nibble<>+0(SB), Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  32(R8), Y3, Y1
+	VPSUBD       eight<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  96(R8), Y4, Y1
+	ADDQ         $0x12, R10
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows1block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(DI*1), DX
+	SUBQ         $0x01, BX
+	JMP          rows1
+
+done:
+	VZEROUPPER
+	RET
+
 // func dequantizeQ4_1AVX2(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, FMA3
 TEXT ·dequantizeQ4_1AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -122,28 +408,170 @@ block:
 	VPSRLD       $0x04, Y2, Y3
 	VPAND        nibble<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VADDPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y0, Y2
 	VMOVUPS      Y2, (AX)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, 64(AX)
 	VPMOVZXBD    12(CX), Y2
 	VPSRLD       $0x04, Y2, Y3
 	VPAND        nibble<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y0, Y2, Y2
-	VADDPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y0, Y2
 	VMOVUPS      Y2, 32(AX)
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, 96(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000014, CX
 	DECQ         DX
 	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ4_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, F16C, FMA3
+TEXT ·dotsQ4_1AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2block:
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTW 2(R10), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVZXBD    4(R10), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VFMADD231PS  (R8), Y6, Y0
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  64(R8), Y7, Y0
+	VPMOVZXBD    12(R10), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VFMADD231PS  32(R8), Y6, Y1
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  96(R8), Y7, Y1
+	ADDQ         $0x14, R10
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTW 2(R11), X5
+	VCVTPH2PS    X5, Y5
+	VPMOVZXBD    4(R11), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VFMADD231PS  (R8), Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  64(R8), Y7, Y2
+	VPMOVZXBD    12(R11), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VFMADD231PS  32(R8), Y6, Y3
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  96(R8), Y7, Y3
+	ADDQ         $0x14, R11
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows2block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VMOVHLPS     X2, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, 4(AX)
+	ADDQ         $0x08, AX
+	LEAQ         (DX)(DI*2), DX
+	SUBQ         $0x02, BX
+	JMP          rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1block:
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPBROADCASTW 2(R10), X3
+	VCVTPH2PS    X3, Y3
+	VPMOVZXBD    4(R10), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        nibble<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  Y3, Y2, Y4
+	VFMADD231PS  (R8), Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VFMADD231PS  64(R8), Y5, Y0
+	VPMOVZXBD    12(R10), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        nibble<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VFMADD213PS  Y3, Y2, Y4
+	VFMADD231PS  32(R8), Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VFMADD231PS  96(R8), Y5, Y1
+	ADDQ         $0x14, R10
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows1block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(DI*1), DX
+	SUBQ         $0x01, BX
+	JMP          rows1
 
 done:
 	VZEROUPPER
@@ -269,8 +697,211 @@ DATA bits3<>+24(SB)/4, $0x0000001e
 DATA bits3<>+28(SB)/4, $0x0000001f
 GLOBL bits3<>(SB), RODATA|NOPTR, $32
 
+// func dotsQ5_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, F16C, FMA3
+TEXT ·dotsQ5_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2block:
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTD 2(R10), Y5
+	VPMOVZXBD    6(R10), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VPSRLVD      bits0<>+0(SB), Y5, Y8
+	VPAND        lowest<>+0(SB), Y8, Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPSUBD       sixteen<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  (R8), Y6, Y0
+	VPSRLVD      bits2<>+0(SB), Y5, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPSUBD       sixteen<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VFMADD231PS  64(R8), Y7, Y0
+	VPMOVZXBD    14(R10), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VPSRLVD      bits1<>+0(SB), Y5, Y8
+	VPAND        lowest<>+0(SB), Y8, Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPSUBD       sixteen<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  32(R8), Y6, Y1
+	VPSRLVD      bits3<>+0(SB), Y5, Y5
+	VPAND        lowest<>+0(SB), Y5, Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPSUBD       sixteen<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VFMADD231PS  96(R8), Y7, Y1
+	ADDQ         $0x16, R10
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTD 2(R11), Y5
+	VPMOVZXBD    6(R11), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VPSRLVD      bits0<>+0(SB), Y5, Y8
+	VPAND        lowest<>+0(SB), Y8, Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPSUBD       sixteen<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  (R8), Y6, Y2
+	VPSRLVD      bits2<>+0(SB), Y5, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPSUBD       sixteen<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VFMADD231PS  64(R8), Y7, Y2
+	VPMOVZXBD    14(R11), Y6
+	VPSRLD       $0x04, Y6, Y7
+	VPAND        nibble<>+0(SB), Y6, Y6
+	VPSRLVD      bits1<>+0(SB), Y5, Y8
+	VPAND        lowest<>+0(SB), Y8, Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPSUBD       sixteen<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  32(R8), Y6, Y3
+	VPSRLVD      bits3<>+0(SB), Y5, Y5
+	VPAND        lowest<>+0(SB), Y5, Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPSUBD       sixteen<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VFMADD231PS  96(R8), Y7, Y3
+	ADDQ         $0x16, R11
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows2block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VMOVHLPS     X2, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, 4(AX)
+	ADDQ         $0x08, AX
+	LEAQ         (DX)(DI*2), DX
+	SUBQ         $0x02, BX
+	JMP          rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1block:
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPBROADCASTD 2(R10), Y3
+	VPMOVZXBD    6(R10), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        nibble<>+0(SB), Y4, Y4
+	VPSRLVD      bits0<>+0(SB), Y3, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPSUBD       sixteen<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  (R8), Y4, Y0
+	VPSRLVD      bits2<>+0(SB), Y3, Y4
+	VPAND        lowest<>+0(SB), Y4, Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPSUBD       sixteen<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  64(R8), Y5, Y0
+	VPMOVZXBD    14(R10), Y4
+	VPSRLD       $0x04, Y4, Y5
+	VPAND        nibble<>+0(SB), Y4, Y4
+	VPSRLVD      bits1<>+0(SB), Y3, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPSUBD       sixteen<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  32(R8), Y4, Y1
+	VPSRLVD      bits3<>+0(SB), Y3, Y3
+	VPAND        lowest<>+0(SB), Y3, Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPOR         Y3, Y5, Y5
+	VPSUBD       sixteen<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  96(R8), Y5, Y1
+	ADDQ         $0x16, R10
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows1block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(DI*1), DX
+	SUBQ         $0x01, BX
+	JMP          rows1
+
+done:
+	VZEROUPPER
+	RET
+
 // func dequantizeQ5_1AVX2(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, FMA3
 TEXT ·dequantizeQ5_1AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -292,16 +923,14 @@ block:
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, (AX)
 	VPSRLVD      bits2<>+0(SB), Y2, Y3
 	VPAND        lowest<>+0(SB), Y3, Y3
 	VPSLLD       $0x04, Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VFMADD213PS  Y1, Y0, Y4
 	VMOVUPS      Y4, 64(AX)
 	VPMOVZXBD    16(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
@@ -311,21 +940,216 @@ block:
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y0, Y3, Y3
-	VADDPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, 32(AX)
 	VPSRLVD      bits3<>+0(SB), Y2, Y2
 	VPAND        lowest<>+0(SB), Y2, Y2
 	VPSLLD       $0x04, Y2, Y2
 	VPOR         Y2, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y0, Y4, Y4
-	VADDPS       Y1, Y4, Y4
+	VFMADD213PS  Y1, Y0, Y4
 	VMOVUPS      Y4, 96(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000018, CX
 	DECQ         DX
 	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ5_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, F16C, FMA3
+TEXT ·dotsQ5_1AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+rows2block:
+	VPBROADCASTW (R10), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTW 2(R10), X5
+	VCVTPH2PS    X5, Y5
+	VPBROADCASTD 4(R10), Y6
+	VPMOVZXBD    8(R10), Y7
+	VPSRLD       $0x04, Y7, Y8
+	VPAND        nibble<>+0(SB), Y7, Y7
+	VPSRLVD      bits0<>+0(SB), Y6, Y9
+	VPAND        lowest<>+0(SB), Y9, Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  (R8), Y7, Y0
+	VPSRLVD      bits2<>+0(SB), Y6, Y7
+	VPAND        lowest<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VFMADD213PS  Y5, Y4, Y8
+	VFMADD231PS  64(R8), Y8, Y0
+	VPMOVZXBD    16(R10), Y7
+	VPSRLD       $0x04, Y7, Y8
+	VPAND        nibble<>+0(SB), Y7, Y7
+	VPSRLVD      bits1<>+0(SB), Y6, Y9
+	VPAND        lowest<>+0(SB), Y9, Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  32(R8), Y7, Y1
+	VPSRLVD      bits3<>+0(SB), Y6, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VFMADD213PS  Y5, Y4, Y8
+	VFMADD231PS  96(R8), Y8, Y1
+	ADDQ         $0x18, R10
+	VPBROADCASTW (R11), X4
+	VCVTPH2PS    X4, Y4
+	VPBROADCASTW 2(R11), X5
+	VCVTPH2PS    X5, Y5
+	VPBROADCASTD 4(R11), Y6
+	VPMOVZXBD    8(R11), Y7
+	VPSRLD       $0x04, Y7, Y8
+	VPAND        nibble<>+0(SB), Y7, Y7
+	VPSRLVD      bits0<>+0(SB), Y6, Y9
+	VPAND        lowest<>+0(SB), Y9, Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  (R8), Y7, Y2
+	VPSRLVD      bits2<>+0(SB), Y6, Y7
+	VPAND        lowest<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VFMADD213PS  Y5, Y4, Y8
+	VFMADD231PS  64(R8), Y8, Y2
+	VPMOVZXBD    16(R11), Y7
+	VPSRLD       $0x04, Y7, Y8
+	VPAND        nibble<>+0(SB), Y7, Y7
+	VPSRLVD      bits1<>+0(SB), Y6, Y9
+	VPAND        lowest<>+0(SB), Y9, Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VFMADD213PS  Y5, Y4, Y7
+	VFMADD231PS  32(R8), Y7, Y3
+	VPSRLVD      bits3<>+0(SB), Y6, Y6
+	VPAND        lowest<>+0(SB), Y6, Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPOR         Y6, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VFMADD213PS  Y5, Y4, Y8
+	VFMADD231PS  96(R8), Y8, Y3
+	ADDQ         $0x18, R11
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows2block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VMOVHLPS     X2, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, 4(AX)
+	ADDQ         $0x08, AX
+	LEAQ         (DX)(DI*2), DX
+	SUBQ         $0x02, BX
+	JMP          rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+rows1block:
+	VPBROADCASTW (R10), X2
+	VCVTPH2PS    X2, Y2
+	VPBROADCASTW 2(R10), X3
+	VCVTPH2PS    X3, Y3
+	VPBROADCASTD 4(R10), Y4
+	VPMOVZXBD    8(R10), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSRLVD      bits0<>+0(SB), Y4, Y7
+	VPAND        lowest<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VFMADD231PS  (R8), Y5, Y0
+	VPSRLVD      bits2<>+0(SB), Y4, Y5
+	VPAND        lowest<>+0(SB), Y5, Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y3, Y2, Y6
+	VFMADD231PS  64(R8), Y6, Y0
+	VPMOVZXBD    16(R10), Y5
+	VPSRLD       $0x04, Y5, Y6
+	VPAND        nibble<>+0(SB), Y5, Y5
+	VPSRLVD      bits1<>+0(SB), Y4, Y7
+	VPAND        lowest<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VFMADD231PS  32(R8), Y5, Y1
+	VPSRLVD      bits3<>+0(SB), Y4, Y4
+	VPAND        lowest<>+0(SB), Y4, Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPOR         Y4, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VFMADD213PS  Y3, Y2, Y6
+	VFMADD231PS  96(R8), Y6, Y1
+	ADDQ         $0x18, R10
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNE          rows1block
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	LEAQ         (DX)(DI*1), DX
+	SUBQ         $0x01, BX
+	JMP          rows1
 
 done:
 	VZEROUPPER

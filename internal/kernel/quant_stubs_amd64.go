@@ -9,25 +9,50 @@ package kernel
 //go:noescape
 func dequantizeQ8_0AVX2(dst *float32, src *byte, blocks int)
 
+// dotsQ8_0AVX2 is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.
+//
+//go:noescape
+func dotsQ8_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
 // dequantizeQ4_0AVX2 widens that many blocks.
 //
 //go:noescape
 func dequantizeQ4_0AVX2(dst *float32, src *byte, blocks int)
+
+// dotsQ4_0AVX2 is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.
+//
+//go:noescape
+func dotsQ4_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
 
 // dequantizeQ4_1AVX2 widens that many blocks.
 //
 //go:noescape
 func dequantizeQ4_1AVX2(dst *float32, src *byte, blocks int)
 
+// dotsQ4_1AVX2 is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.
+//
+//go:noescape
+func dotsQ4_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
 // dequantizeQ5_0AVX2 widens that many blocks.
 //
 //go:noescape
 func dequantizeQ5_0AVX2(dst *float32, src *byte, blocks int)
 
+// dotsQ5_0AVX2 is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.
+//
+//go:noescape
+func dotsQ5_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
 // dequantizeQ5_1AVX2 widens that many blocks.
 //
 //go:noescape
 func dequantizeQ5_1AVX2(dst *float32, src *byte, blocks int)
+
+// dotsQ5_1AVX2 is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.
+//
+//go:noescape
+func dotsQ5_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
 
 // dequantizeQ4_KAVX2 widens that many blocks.
 //

@@ -7,23 +7,18 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// quant writes the widening of ggml's quantised blocks. Eight values at a time become 32-bit integers, then float32; every operation is
-// rounded by itself, in ggml's order, so that the bits are those of internal/kernel's plain Go.
+// quant writes the widening of ggml's quantised blocks, and inner products with them. Eight values at a time become 32-bit integers, then float32,
+// with the bits that ggml's order of operations gives.
 func quant() {
-	blocks("dequantizeQ8_0AVX2", 34, 32, func(dst, src Register) {
-		d := f16(src, 0)
-		for g := range 4 {
-			q := YMM()
-			VPMOVSXBD(Mem{Base: src, Disp: 2 + 8*g}, q)
-			VCVTDQ2PS(q, q)
-			VMULPS(d, q, q)
-			VMOVUPS(q, Mem{Base: dst, Disp: width * g})
-		}
-	})
-	blocks("dequantizeQ4_0AVX2", 18, 32, func(dst, src Register) { block32(dst, src, 2, -1, 8, false) })
-	blocks("dequantizeQ4_1AVX2", 20, 32, func(dst, src Register) { block32(dst, src, 4, -1, 0, true) })
-	blocks("dequantizeQ5_0AVX2", 22, 32, func(dst, src Register) { block32(dst, src, 6, 2, 16, false) })
-	blocks("dequantizeQ5_1AVX2", 24, 32, func(dst, src Register) { block32(dst, src, 8, 4, 0, true) })
+	for _, l := range layouts32 {
+		blocks("dequantize"+l.name+"AVX2", uint64(l.bytes), 32, func(dst, src Register) {
+			b := l.begin(src)
+			for part := range 2 {
+				b.eights(part, func(group int, v VecVirtual) { VMOVUPS(v, Mem{Base: dst, Disp: width * group}) })
+			}
+		})
+		l.dots()
+	}
 	blocks("dequantizeQ4_KAVX2", 144, 256, func(dst, src Register) { blockK(dst, src, 16, -1) })
 	blocks("dequantizeQ5_KAVX2", 176, 256, func(dst, src Register) { blockK(dst, src, 48, 16) })
 	blocks("dequantizeQ6_KAVX2", 210, 256, blockQ6)
@@ -68,44 +63,134 @@ func nibbles(at Mem) (low, high VecVirtual) {
 	return low, high
 }
 
-// block32 writes a block of 32 values whose 4-bit parts are at qs: value i in the low half of byte i, value i+16 in the high. Fifth bits are at high, if
-// that is not negative. around is subtracted from each; with minimum, a minimum stands after the scale.
-func block32(dst, src Register, qs, high int, around uint32, minimum bool) {
-	d := f16(src, 0)
-	var m, bits VecVirtual
-	if minimum {
-		m = f16(src, 2)
+// layout32 is where the parts of a block of 32 values stand: 4-bit parts of value i in the low half of byte qs+i, of value i+16 in the high; or whole
+// bytes, if eight is set. Fifth bits are at high, if that is not negative. around is subtracted from each; with minimum, a minimum stands after the scale.
+type layout32 struct {
+	name      string
+	bytes, qs int
+	eight     bool
+	high      int
+	around    uint32
+	minimum   bool
+}
+
+var layouts32 = []layout32{
+	{name: "Q8_0", bytes: 34, qs: 2, eight: true, high: -1},
+	{name: "Q4_0", bytes: 18, qs: 2, high: -1, around: 8},
+	{name: "Q4_1", bytes: 20, qs: 4, high: -1, minimum: true},
+	{name: "Q5_0", bytes: 22, qs: 6, high: 2, around: 16},
+	{name: "Q5_1", bytes: 24, qs: 8, high: 4, minimum: true},
+}
+
+// block32 is what a block's values share.
+type block32 struct {
+	layout32
+	src        Register
+	d, m, bits VecVirtual // scale, minimum, fifth bits
+}
+
+func (l layout32) begin(src Register) block32 {
+	b := block32{layout32: l, src: src, d: f16(src, 0)}
+	if l.minimum {
+		b.m = f16(src, 2)
 	}
-	if high >= 0 {
-		bits = YMM()
-		VPBROADCASTD(Mem{Base: src, Disp: high}, bits)
+	if l.high >= 0 {
+		b.bits = YMM()
+		VPBROADCASTD(Mem{Base: src, Disp: l.high}, b.bits)
 	}
-	for b := range 2 {
-		low, up := nibbles(Mem{Base: src, Disp: qs + 8*b})
-		for k, q := range []VecVirtual{low, up} {
-			group := b + 2*k
-			if high >= 0 { // bit 8·group + lane goes to bit 4
-				fifth := YMM()
-				first := uint32(8 * group)
-				VPSRLVD(dwords("bits"+string(rune('0'+group)), first, first+1, first+2, first+3, first+4, first+5, first+6, first+7), bits, fifth)
-				VPAND(dwords("lowest", 1), fifth, fifth)
-				VPSLLD(Imm(4), fifth, fifth)
-				VPOR(fifth, q, q)
-			}
-			switch around {
-			case 8:
-				VPSUBD(dwords("eight", 8), q, q)
-			case 16:
-				VPSUBD(dwords("sixteen", 16), q, q)
-			}
-			VCVTDQ2PS(q, q)
-			VMULPS(d, q, q)
-			if minimum {
-				VADDPS(m, q, q)
-			}
-			VMOVUPS(q, Mem{Base: dst, Disp: width * group})
+	return b
+}
+
+// eights gives the values of two of the four eights of a block, each with its number: first those of part 0, then of part 1.
+func (b block32) eights(part int, emit func(group int, v VecVirtual)) {
+	if b.eight {
+		for _, group := range []int{part, part + 2} {
+			q := YMM()
+			VPMOVSXBD(Mem{Base: b.src, Disp: b.qs + 8*group}, q)
+			emit(group, b.value(q))
 		}
+		return
 	}
+	low, up := nibbles(Mem{Base: b.src, Disp: b.qs + 8*part})
+	for k, q := range []VecVirtual{low, up} {
+		group := part + 2*k
+		if b.high >= 0 { // bit 8·group + lane goes to bit 4
+			fifth := YMM()
+			first := uint32(8 * group)
+			VPSRLVD(dwords("bits"+string(rune('0'+group)), first, first+1, first+2, first+3, first+4, first+5, first+6, first+7), b.bits, fifth)
+			VPAND(dwords("lowest", 1), fifth, fifth)
+			VPSLLD(Imm(4), fifth, fifth)
+			VPOR(fifth, q, q)
+		}
+		emit(group, b.value(q))
+	}
+}
+
+// value makes eight values of their codes.
+func (b block32) value(q VecVirtual) VecVirtual {
+	switch b.around {
+	case 8:
+		VPSUBD(dwords("eight", 8), q, q)
+	case 16:
+		VPSUBD(dwords("sixteen", 16), q, q)
+	}
+	VCVTDQ2PS(q, q)
+	if b.minimum {
+		VFMADD213PS(b.m, b.d, q) // the product is exact
+	} else {
+		VMULPS(b.d, q, q)
+	}
+	return q
+}
+
+// dots writes the inner products of x with rows of blocks, two rows at a time. Values are those of dequantize, and their products are summed in
+// the order of dotsF32AVX2: the bits are those of widening first.
+func (l layout32) dots() {
+	name := "dots" + l.name + "AVX2"
+	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *byte, rows, blocks, stride int)")
+	Pragma("noescape")
+	Doc(name + " is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.")
+	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
+	rows, count, stride := Load(Param("rows"), GP64()), Load(Param("blocks"), GP64()), Load(Param("stride"), GP64())
+	for _, together := range []int{2, 1} {
+		group := "rows" + string(rune('0'+together))
+		Label(group)
+		CMPQ(rows, Imm(uint64(together)))
+		JL(LabelRef(map[int]string{2: "rows1", 1: "done"}[together]))
+		at, left := GP64(), GP64()
+		MOVQ(x, at)
+		MOVQ(count, left)
+		places := []Register{GP64(), GP64()}[:together]
+		MOVQ(w, places[0])
+		if together == 2 {
+			LEAQ(Mem{Base: w, Index: stride, Scale: 1}, places[1])
+		}
+		sums := zeros(2 * together)
+		Label(group + "block")
+		for i, place := range places {
+			b := l.begin(place)
+			for part := range 2 {
+				b.eights(part, func(group int, v VecVirtual) {
+					VFMADD231PS(Mem{Base: at, Disp: width * group}, v, sums[2*i+part])
+				})
+			}
+			ADDQ(Imm(uint64(l.bytes)), place)
+		}
+		ADDQ(U32(4*32), at)
+		DECQ(left)
+		JNE(LabelRef(group + "block"))
+		for i := range together {
+			VADDPS(sums[2*i+1], sums[2*i], sums[2*i])
+			VMOVSS(foldLanes(sums[2*i], addPS).AsX(), Mem{Base: dst, Disp: 4 * i})
+		}
+		ADDQ(Imm(uint64(4*together)), dst)
+		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(together)}, w)
+		SUBQ(Imm(uint64(together)), rows)
+		JMP(LabelRef(group))
+	}
+	Label("done")
+	VZEROUPPER()
+	RET()
 }
 
 // halves returns the lower and the upper four lanes of v, each in both halves of a vector.
