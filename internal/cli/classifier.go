@@ -105,7 +105,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 	c.Model = m
 	var own []string
 	if f.Adapter != "" {
-		if c.Set, err = b.LoadAdapter(f.Adapter, m, f.OtherBase, log); err != nil {
+		if c.Set, err = b.LoadAdapter(f.Adapter, m, lora.SeqCls, f.OtherBase, log); err != nil {
 			return nil, err
 		}
 		own = c.Set.Saved()

@@ -98,10 +98,10 @@ func CheckAdapterDir(dir string) error {
 	return InputError(err)
 }
 
-// CheckModelDir explains a model directory that does not exist.
-func CheckModelDir(dir string) error {
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return InputError(fmt.Errorf("--model %s: there is no such directory; give one that holds a Hugging Face checkpoint (hf download ID --local-dir %s gets one from the hub)", dir, dir))
+// CheckModelPath explains a model that does not exist.
+func CheckModelPath(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return InputError(fmt.Errorf("--model %s: there is no such directory; give one that holds a Hugging Face checkpoint (hf download ID --local-dir %s gets one from the hub), or a GGUF file", path, path))
 	}
 	return nil
 }

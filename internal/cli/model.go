@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	spago "github.com/nlpodyssey/spago/nn"
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
@@ -26,31 +27,65 @@ type Base struct {
 	Source    *checkpoint.Source
 	Tokenizer *tokenize.Tokenizer
 	Info      models.Info
+	// File returns a file that stands beside the weights: of the tokenizer, the chat template, the terms. Its error wraps fs.ErrNotExist
+	// if there is none of that name.
+	File func(name string) ([]byte, error)
 }
 
-// OpenBase opens the checkpoint in dir, or the embedded one if dir is empty.
-func OpenBase(dir string) (*Base, error) {
-	b := &Base{Name: dir}
+// BuiltIn is a checkpoint that is compiled in.
+type BuiltIn struct {
+	Name  string
+	Files func() map[string][]byte
+}
+
+// MiniLM returns the encoder that is compiled in: the default of commands for classifiers.
+func MiniLM() BuiltIn { return BuiltIn{embedded.MiniLMName, embedded.MiniLM} }
+
+// OpenBase opens the checkpoint at path, a directory or a GGUF file, or the one that is compiled in if path is empty.
+func OpenBase(path string, builtIn BuiltIn) (*Base, error) {
+	b := &Base{Name: path}
 	var err error
-	if dir != "" {
-		if err := CheckModelDir(dir); err != nil {
+	if path != "" {
+		if err := CheckModelPath(path); err != nil {
 			return nil, err
 		}
-	}
-	if dir == "" {
-		b.Name = embedded.MiniLMName
-		b.Source, err = checkpoint.FromBytes(embedded.MiniLM())
+		b.Source, err = checkpoint.Open(path)
 	} else {
-		b.Source, err = checkpoint.Open(dir)
+		b.Name = builtIn.Name
+		b.Source, err = checkpoint.FromBytes(builtIn.Files())
 	}
 	if err != nil {
 		return nil, InputError(err)
 	}
+	b.File = b.Source.File
+	return b.ready()
+}
+
+// FromScratch returns a base without weights: a config.json, and the directory of a tokenizer.
+func FromScratch(config, tokenizer string) (*Base, error) {
+	text, err := ReadInput(config, nil)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{Name: config}
+	if b.Source, err = checkpoint.Empty(text); err != nil {
+		return nil, InputError(fmt.Errorf("%s: %w", config, err))
+	}
+	if err := CheckModelPath(tokenizer); err != nil {
+		return nil, err
+	}
+	b.File = func(name string) ([]byte, error) { return checkpoint.ReadFile(tokenizer, name) }
+	return b.ready()
+}
+
+// ready reads what every command needs of a base whose source and files are set.
+func (b *Base) ready() (*Base, error) {
+	var err error
 	if b.Info, err = models.ReadInfo(b.Source); err != nil {
 		return nil, InputError(errors.Join(err, b.Close()))
 	}
-	if b.Tokenizer, err = tokenize.Load(b.Source.File); err != nil {
-		return nil, InputError(errors.Join(err, b.Close()))
+	if b.Tokenizer, err = tokenize.Load(b.File); err != nil {
+		return nil, InputError(errors.Join(fmt.Errorf("%s: %w", b.Name, err), b.Close()))
 	}
 	return b, nil
 }
@@ -70,6 +105,35 @@ func (b *Base) SequenceClassifier(labels int, seed uint64, log zerolog.Logger) (
 	if err != nil {
 		return nil, report, InputError(err)
 	}
+	return m, report, b.opened(m, report, log)
+}
+
+// CausalLM opens the checkpoint's language model and logs what was left out.
+func (b *Base) CausalLM(log zerolog.Logger) (models.CausalLM, checkpoint.Report, error) {
+	m, report, err := models.OpenCausalLM(b.Source)
+	if err != nil {
+		return nil, report, InputError(err)
+	}
+	return m, report, b.opened(m, report, log)
+}
+
+// FreshCausalLM builds the language model of config.json with fresh weights.
+func (b *Base) FreshCausalLM(seed uint64, log zerolog.Logger) (models.CausalLM, error) {
+	m, err := models.NewCausalLM(b.Source.Config(), seed)
+	if err != nil {
+		return nil, InputError(fmt.Errorf("%s: %w", b.Name, err))
+	}
+	return m, b.opened(m, checkpoint.Report{}, log)
+}
+
+// textModel is a model of any head that reads token ids.
+type textModel interface {
+	spago.Model
+	Vocabulary() int
+}
+
+// opened logs what there is to know about a model that was just opened, and checks that the tokenizer is its own.
+func (b *Base) opened(m textModel, report checkpoint.Report, log zerolog.Logger) error {
 	for _, line := range strings.Split(report.String(), "\n")[1:] {
 		if text, bad := strings.CutPrefix(line, "warning: "); bad {
 			log.Warn().Msg(text)
@@ -81,14 +145,14 @@ func (b *Base) SequenceClassifier(labels int, seed uint64, log zerolog.Logger) (
 		log.Warn().Msg(w)
 	}
 	if tokens, rows := b.Tokenizer.VocabSize(), m.Vocabulary(); tokens > rows {
-		return nil, report, InputError(fmt.Errorf("%s: the tokenizer has %d tokens, the model's word embeddings %d rows: they do not belong together", b.Name, tokens, rows))
+		return InputError(fmt.Errorf("%s: the tokenizer has %d tokens, the model's word embeddings %d rows: they do not belong together", b.Name, tokens, rows))
 	}
 	types := map[string]bool{}
 	for _, w := range nn.Weights(m) {
 		types[w.Weight.Type.String()] = true
 	}
 	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(m)).Str("stored_as", strings.Join(sorted(types), ",")).Msgf("model %s", b.Name)
-	return m, report, nil
+	return nil
 }
 
 func sorted(set map[string]bool) []string {
@@ -101,8 +165,11 @@ func sorted(set map[string]bool) []string {
 }
 
 // LoadAdapter opens the adapter in dir for the base's model m and logs what it ignores. An adapter that remembers another
-// base model is an error unless otherBase is set.
-func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bool, log zerolog.Logger) (*lora.Set, error) {
+// base model is an error unless otherBase is set, and so is one of another task.
+func (b *Base) LoadAdapter(dir string, m spago.Model, task lora.TaskType, otherBase bool, log zerolog.Logger) (*lora.Set, error) {
+	if err := CheckAdapterDir(dir); err != nil {
+		return nil, err
+	}
 	set, warnings, err := lora.Load(dir, m)
 	for _, w := range warnings {
 		log.Warn().Msg(w)
@@ -111,8 +178,8 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 		return nil, InputError(err)
 	}
 	c := set.Config()
-	if c.TaskType != lora.NoTask && c.TaskType != lora.SeqCls {
-		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for sequence classification (%s)", dir, c.TaskType, lora.SeqCls))
+	if c.TaskType != lora.NoTask && c.TaskType != task {
+		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for %s (%s)", dir, c.TaskType, taskNames[task], task))
 	}
 	if f := set.Fingerprint(); f != "" && f != Fingerprint(m) {
 		err := fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with --model, or accept it with --allow-other-base", dir, c.BaseModel, b.Name)
@@ -125,13 +192,16 @@ func (b *Base) LoadAdapter(dir string, m models.SequenceClassifier, otherBase bo
 	return set, nil
 }
 
+// taskNames are the task types in words.
+var taskNames = map[lora.TaskType]string{lora.SeqCls: "sequence classification", lora.CausalLM: "causal language modelling"}
+
 // sampled is how many values of each weight a fingerprint looks at.
 const sampled = 1024
 
 // Fingerprint tells base models apart: a hash of the names and shapes of the weights below the head and of the first values of
 // each. How the checkpoint stores them (its types, shards, prefixes) does not matter, as long as the values are the same: a quantised model is
 // another base.
-func Fingerprint(m models.SequenceClassifier) string {
+func Fingerprint(m spago.Model) string {
 	h := sha256.New()
 	for _, w := range nn.Weights(m) {
 		if strings.HasPrefix(w.Name, "classifier.") || strings.HasPrefix(w.Name, "score.") {

@@ -74,7 +74,7 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	base, err := cli.OpenBase(r.classifier.Model)
+	base, err := cli.OpenBase(r.classifier.Model, cli.MiniLM())
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (r *seqClsRun) savedLabels() (*cli.SavedLabels, error) {
 }
 
 func (r *seqClsRun) readTables() (t tables, err error) {
-	if r.trainFile == "" {
+	if r.files.train == "" {
 		train, test := embedded.Banking77()
 		o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
 		if t.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
@@ -116,23 +116,23 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 		if err != nil {
 			return t, err
 		}
-		if t.all, err = cli.ReadTable(r.trainFile, r.env.In, o); err != nil {
+		if t.all, err = cli.ReadTable(r.files.train, r.env.In, o); err != nil {
 			return t, err
 		}
-		if r.evalFile != "" {
-			if t.eval, err = cli.ReadTable(r.evalFile, r.env.In, o); err != nil {
+		if r.files.eval != "" {
+			if t.eval, err = cli.ReadTable(r.files.eval, r.env.In, o); err != nil {
 				return t, err
 			}
 		}
-		if r.testFile != "" {
-			if t.test, err = cli.ReadTable(r.testFile, r.env.In, o); err != nil {
+		if r.files.test != "" {
+			if t.test, err = cli.ReadTable(r.files.test, r.env.In, o); err != nil {
 				return t, err
 			}
 		}
 	}
-	t.train = t.all.Limit(r.maxTrainSamples)
-	if r.validationSplit > 0 {
-		if t.train, t.eval, err = t.train.SplitOff(r.validationSplit, r.train.cfg.Seed); err != nil {
+	t.train = t.all.Limit(r.files.max)
+	if r.files.split > 0 {
+		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
 			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	spago "github.com/nlpodyssey/spago/nn"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
-	"github.com/spalora/spalora/models"
 )
 
 // loraFlags are the flags of the adapter, the same for every task. Names are PEFT's.
@@ -22,7 +22,8 @@ type loraFlags struct {
 	otherBase bool
 }
 
-func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config) {
+// add defines the flags. head says what becomes of the head.
+func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config, head string) {
 	f.cfg = defaults
 	c := &f.cfg
 	fs.IntVar(&c.R, "lora-r", c.R, "rank")
@@ -30,7 +31,7 @@ func (f *loraFlags) add(fs *pflag.FlagSet, defaults lora.Config) {
 	fs.Float32Var(&c.Dropout, "lora-dropout", c.Dropout, "dropout on the adapter's input")
 	fs.BoolVar(&c.UseRSLoRA, "use-rslora", false, "scale by α/√r")
 	fs.StringSliceVar(&f.targets, "target-modules", nil, "`names` of the layers to adapt, or one regular expression over whole paths, or all-linear; default: PEFT's for the architecture")
-	fs.StringSliceVar(&c.ModulesToSave, "modules-to-save", nil, "`names` of modules to train whole and save with the adapter; the head always is")
+	fs.StringSliceVar(&c.ModulesToSave, "modules-to-save", nil, "`names` of modules to train whole and save with the adapter"+head)
 	fs.StringVar(&f.adapter, "adapter", "", "start from the adapter in this `directory` and its configuration")
 	fs.BoolVar(&f.otherBase, "allow-other-base", false, "start from an --adapter that was trained on another base model")
 }
@@ -43,7 +44,7 @@ func (f *loraFlags) check() error {
 }
 
 // attach makes or loads the adapter.
-func (f *loraFlags) attach(m models.SequenceClassifier, base *cli.Base, task lora.TaskType, seed uint64, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
+func (f *loraFlags) attach(m spago.Model, base *cli.Base, task lora.TaskType, seed uint64, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
 	if f.adapter != "" {
 		return f.start(m, base, task, given, log)
 	}
@@ -86,8 +87,8 @@ func parseTargets(list []string) lora.Targets {
 }
 
 // start loads the adapter to go on from. Flags that contradict it are an error; dropout may change.
-func (f *loraFlags) start(m models.SequenceClassifier, base *cli.Base, task lora.TaskType, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
-	set, err := base.LoadAdapter(f.adapter, m, f.otherBase, log)
+func (f *loraFlags) start(m spago.Model, base *cli.Base, task lora.TaskType, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
+	set, err := base.LoadAdapter(f.adapter, m, task, f.otherBase, log)
 	if err != nil {
 		return nil, err
 	}

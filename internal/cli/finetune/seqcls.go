@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,25 +20,13 @@ import (
 
 // seqClsRun is one run of "finetune seq-cls".
 type seqClsRun struct {
-	model, trainFile, evalFile, testFile string
-	validationSplit                      float64
-	maxTrainSamples                      int
-	labels                               []string
-	problem, truncation                  string
-	maxLength                            int
-	smoothing                            float32
-	classWeights                         []string
-	dropout                              float32
-	allowNonFinite                       bool
-	printModel                           bool
-	data                                 cli.DataFlags
-	train                                trainFlags
-	lora                                 loraFlags
-	log                                  cli.LogFlags
-
-	env     cli.Env
-	given   func(flag string) bool
-	console *cli.Console
+	job
+	labels              []string
+	problem, truncation string
+	maxLength           int
+	smoothing           float32
+	classWeights        []string
+	data                cli.DataFlags
 }
 
 const seqClsExamples = `  # the model and the data that are compiled in: MiniLM on the 77 intents of banking77
@@ -59,7 +46,7 @@ const seqClsExamples = `  # the model and the data that are compiled in: MiniLM 
   finetune seq-cls --config run.yaml --learning-rate 1e-3`
 
 func seqCls(env cli.Env) *cobra.Command {
-	r := &seqClsRun{env: env}
+	r := &seqClsRun{job: job{env: env}}
 	cmd := &cobra.Command{
 		Use:   "seq-cls",
 		Short: "Sequence classification or regression of texts and text pairs",
@@ -78,25 +65,17 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	fs.SortFlags = false
 	cli.Section(fs, "Model and data", r.addData)
 	cli.Section(fs, "How data files are read", r.data.Add)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter()) })
+	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter(), "; the head always is") })
 	cli.Section(fs, "Task", r.addTask)
 	r.train.add(fs, seqClsTraining())
-	cli.Section(fs, "Messages", func(fs *pflag.FlagSet) {
-		r.log.Add(fs)
-		fs.BoolVar(&r.allowNonFinite, "allow-non-finite", false, "train although weights of the checkpoint are NaN or infinite")
-		fs.BoolVar(&r.printModel, "print-model", false, "print the modules before and after attaching")
-	})
+	cli.Section(fs, "Messages", r.addMessages)
 	cli.Leaf(cmd)
 	return cmd
 }
 
 func (r *seqClsRun) addData(fs *pflag.FlagSet) {
-	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
-	fs.StringVar(&r.trainFile, "train-file", "", "`file` to train on: CSV, TSV or JSON Lines; default: the embedded banking77")
-	fs.StringVar(&r.evalFile, "eval-file", "", "`file` that decides which adapter is best")
-	fs.StringVar(&r.testFile, "test-file", "", "`file` to score once at the end")
-	fs.Float64Var(&r.validationSplit, "validation-split", 0, "share of the training rows to hold out as --eval-file, class by class")
-	fs.IntVar(&r.maxTrainSamples, "max-train-samples", 0, "train on the first so many rows only; 0: on all")
+	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
+	r.files.add(fs, "CSV, TSV or JSON Lines", "banking77", ", class by class")
 }
 
 func (r *seqClsRun) addTask(fs *pflag.FlagSet) {
@@ -135,7 +114,7 @@ func (r *seqClsRun) demo() {
 	if !r.given("warmup-ratio") && !r.given("warmup-steps") && r.train.schedule != string(train.Constant) {
 		r.train.cfg.WarmupRatio = 0.1
 	}
-	if r.trainFile == "" && !r.given("num-train-epochs") {
+	if r.files.train == "" && !r.given("num-train-epochs") {
 		r.train.cfg.NumTrainEpochs = 1
 	}
 	if !r.given("modules-to-save") && r.lora.adapter == "" {
@@ -150,7 +129,6 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
 		return err
 	}
-	log := r.console.Log
 	r.demo()
 	cfg, err := r.train.config(r.given)
 	if err != nil {
@@ -164,8 +142,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.release()) }()
-	dir := out.dir
-	base, err := cli.OpenBase(r.model)
+	base, err := cli.OpenBase(r.model, cli.MiniLM())
 	if err != nil {
 		return err
 	}
@@ -187,55 +164,22 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Pool, cfg.Adapter, cfg.OutputDir, cfg.Logger = pool, set, dir, log
+	cfg.Pool, cfg.Adapter = pool, set
 	cfg.Save = func(dir string) error { return save(dir, set, labels) }
-	cfg.OnStart, cfg.OnStep, cfg.OnEval = r.console.Start, r.console.Step, r.console.Evaluation
+	cfg.OnEval = r.console.Evaluation
 	cfg.Identity = r.identity(base, set, labels, t)
-	report, err := train.Run(cmd.Context(), task, set.Params(), cfg)
-	r.console.Stop()
-	switch {
-	case err != nil && report.Stopped == "": // nothing was begun
-		return err
-	case errors.Is(err, train.ErrStopped):
-		err = fmt.Errorf("%w; --resume-from-checkpoint %s goes on from there", err, dir)
-		fallthrough
-	case err != nil:
-		return errors.Join(err, r.results(dir, base, set, labels, report, nil))
+	run := training{dir: out.dir, kind: "adapter", task: task, params: set.Params(), results: newResults("seq-cls", base, set.Fingerprint(), set)}
+	classes := len(labels.Names)
+	run.results.Problem, run.results.Labels = labels.Problem.String(), &classes
+	if t.test != nil {
+		run.testRows = len(t.test.Examples)
 	}
-	return r.finish(cmd.Context(), dir, base, set, labels, task, t, report)
+	return r.execute(cmd.Context(), run, cfg)
 }
 
 // checkFlags reports flags that contradict each other before anything is opened.
 func (r *seqClsRun) checkFlags() error {
-	var errs []error
-	if r.validationSplit != 0 && r.evalFile != "" {
-		errs = append(errs, errors.New("--validation-split and --eval-file exclude each other"))
-	}
-	if !(r.validationSplit >= 0 && r.validationSplit < 1) {
-		errs = append(errs, fmt.Errorf("--validation-split is %g; want at least 0 and below 1", r.validationSplit))
-	}
-	if r.trainFile == "" {
-		for _, flag := range append([]string{"eval-file", "test-file"}, cli.DataFlagNames()...) {
-			if r.given(flag) {
-				errs = append(errs, fmt.Errorf("--%s needs --train-file", flag))
-			}
-		}
-	}
-	if err := r.lora.check(); err != nil {
-		errs = append(errs, err)
-	}
-	if r.lora.otherBase && r.lora.adapter == "" {
-		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
-	}
-	if n := slices.DeleteFunc([]string{r.trainFile, r.evalFile, r.testFile}, func(f string) bool { return f != "-" }); len(n) > 1 {
-		errs = append(errs, errors.New("only one of --train-file, --eval-file and --test-file can be standard input (-)"))
-	}
-	if r.maxTrainSamples < 0 {
-		errs = append(errs, fmt.Errorf("--max-train-samples is %d; want 1 or more, or 0 for all", r.maxTrainSamples))
-	}
-	if r.given("dropout") && !(r.dropout >= 0 && r.dropout < 1) {
-		errs = append(errs, fmt.Errorf("--dropout is %g; want at least 0 and below 1", r.dropout))
-	}
+	errs := r.job.checkFlags(cli.DataFlagNames())
 	if r.problem != "" {
 		if _, err := data.ParseProblem(r.problem); err != nil {
 			errs = append(errs, err)
@@ -254,8 +198,8 @@ func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if bad := report.NonFinite; len(bad) > 0 && !r.allowNonFinite {
-		return nil, nil, cli.InputError(fmt.Errorf("%s: %d tensors hold NaN or infinite values, the first %s (%d values); the file is damaged, or give --allow-non-finite", base.Name, len(bad), bad[0].Name, bad[0].Count))
+	if err := r.checkFinite(base, report); err != nil {
+		return nil, nil, err
 	}
 	if r.given("dropout") {
 		nn.SetDropout(m, r.dropout)

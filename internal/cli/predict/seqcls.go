@@ -103,7 +103,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err := r.checkFlags(result, scores); err != nil {
 		return err
 	}
-	base, err := cli.OpenBase(r.classifier.Model)
+	base, err := cli.OpenBase(r.classifier.Model, cli.MiniLM())
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ func (r *tokenizeRun) options() (tokenize.Options, error) {
 
 func (r *tokenizeRun) open() (*tokenize.Tokenizer, error) {
 	if r.model != "" {
-		if err := cli.CheckModelDir(r.model); err != nil {
+		if err := cli.CheckModelPath(r.model); err != nil {
 			return nil, err
 		}
 		tok, err := tokenize.Load(func(name string) ([]byte, error) { return checkpoint.ReadFile(r.model, name) })

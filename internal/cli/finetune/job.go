@@ -1,0 +1,146 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/train"
+)
+
+// job is what the runs of all task types have in common: flags, console, the way from the settings to results.json.
+type job struct {
+	model          string
+	files          dataFiles
+	dropout        float32
+	allowNonFinite bool
+	printModel     bool
+	train          trainFlags
+	lora           loraFlags
+	log            cli.LogFlags
+
+	env     cli.Env
+	given   func(flag string) bool
+	console *cli.Console
+}
+
+// dataFiles are the flags that name the data.
+type dataFiles struct {
+	train, eval, test string
+	split             float64
+	max               int
+}
+
+// add defines the flags. what says which formats are read, builtIn what is compiled in, and how rows are chosen to be held out.
+func (f *dataFiles) add(fs *pflag.FlagSet, what, builtIn, how string) {
+	fs.StringVar(&f.train, "train-file", "", "`file` to train on: "+what+"; default: the embedded "+builtIn)
+	fs.StringVar(&f.eval, "eval-file", "", "`file` that decides which adapter is best")
+	fs.StringVar(&f.test, "test-file", "", "`file` to score once at the end")
+	fs.Float64Var(&f.split, "validation-split", 0, "share of the training rows to hold out as --eval-file"+how)
+	fs.IntVar(&f.max, "max-train-samples", 0, "train on the first so many rows only; 0: on all")
+}
+
+func (j *job) addMessages(fs *pflag.FlagSet) {
+	j.log.Add(fs)
+	fs.BoolVar(&j.allowNonFinite, "allow-non-finite", false, "train although weights of the checkpoint are NaN or infinite")
+	fs.BoolVar(&j.printModel, "print-model", false, "print the modules before and after attaching")
+}
+
+// checkFlags reports flags that contradict each other before anything is opened. reading are those that say how files are read.
+func (j *job) checkFlags(reading []string) []error {
+	var errs []error
+	f := j.files
+	if f.split != 0 && f.eval != "" {
+		errs = append(errs, errors.New("--validation-split and --eval-file exclude each other"))
+	}
+	if !(f.split >= 0 && f.split < 1) {
+		errs = append(errs, fmt.Errorf("--validation-split is %g; want at least 0 and below 1", f.split))
+	}
+	if f.train == "" {
+		for _, flag := range append([]string{"eval-file", "test-file"}, reading...) {
+			if j.given(flag) {
+				errs = append(errs, fmt.Errorf("--%s needs --train-file", flag))
+			}
+		}
+	}
+	if err := j.lora.check(); err != nil {
+		errs = append(errs, err)
+	}
+	if j.lora.otherBase && j.lora.adapter == "" {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
+	}
+	if n := slices.DeleteFunc([]string{f.train, f.eval, f.test}, func(f string) bool { return f != "-" }); len(n) > 1 {
+		errs = append(errs, errors.New("only one of --train-file, --eval-file and --test-file can be standard input (-)"))
+	}
+	if f.max < 0 {
+		errs = append(errs, fmt.Errorf("--max-train-samples is %d; want 1 or more, or 0 for all", f.max))
+	}
+	if j.given("dropout") && !(j.dropout >= 0 && j.dropout < 1) {
+		errs = append(errs, fmt.Errorf("--dropout is %g; want at least 0 and below 1", j.dropout))
+	}
+	return errs
+}
+
+// checkFinite errs if weights of the checkpoint are no numbers, unless that is allowed.
+func (j *job) checkFinite(base *cli.Base, report checkpoint.Report) error {
+	bad := report.NonFinite
+	if len(bad) == 0 || j.allowNonFinite {
+		return nil
+	}
+	return cli.InputError(fmt.Errorf("%s: %d tensors hold NaN or infinite values, the first %s (%d values); the file is damaged, or give --allow-non-finite", base.Name, len(bad), bad[0].Name, bad[0].Count))
+}
+
+// training is a run that is ready to begin.
+type training struct {
+	dir      string // of the output
+	kind     string // of what the directory will hold: adapter, or model
+	task     train.Task
+	params   []nn.NamedParam
+	results  results // what is known of them
+	testRows int     // 0: nothing is to be scored at the end
+}
+
+// execute trains, scores the test rows with what is best, writes results.json and says where everything is.
+func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
+	cfg.OutputDir, cfg.Logger = t.dir, j.console.Log
+	cfg.OnStart, cfg.OnStep = j.console.Start, j.console.Step
+	report, err := train.Run(ctx, t.task, t.params, cfg)
+	j.console.Stop()
+	t.results.Train = report
+	switch {
+	case err != nil && report.Stopped == "": // nothing was begun
+		return err
+	case errors.Is(err, train.ErrStopped):
+		err = fmt.Errorf("%w; --resume-from-checkpoint %s goes on from there", err, t.dir)
+		fallthrough
+	case err != nil:
+		return errors.Join(err, t.results.write(t.dir))
+	}
+	if t.testRows > 0 {
+		m, err := t.task.Evaluate(ctx, data.Test)
+		if err != nil {
+			return errors.Join(err, t.results.write(t.dir))
+		}
+		t.results.Test = &m
+	}
+	if err := t.results.write(t.dir); err != nil {
+		return err
+	}
+	out := j.env.Out
+	fmt.Fprintf(out, "trained %d steps (%.2f epochs) in %.1f s: %.0f tokens/s, mean loss %.4f\n", report.Steps, report.Epochs, report.Runtime, report.TokensPerSecond, report.TrainLoss)
+	if report.Best != nil {
+		fmt.Fprintf(out, "best evaluation, step %d: %s\n", report.Best.Step, cli.MetricsText(report.Best.Metrics))
+	}
+	if t.results.Test != nil {
+		fmt.Fprintf(out, "test, %d rows: %s\n", t.testRows, cli.MetricsText(*t.results.Test))
+	}
+	fmt.Fprintf(out, "%s: %s\n", t.kind, t.dir)
+	return nil
+}
