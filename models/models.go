@@ -69,11 +69,16 @@ type CausalLM interface {
 	String() string
 }
 
-// Info is what config.json says beside the architecture.
+// Info is what a checkpoint says beside its architecture: in config.json, and in generation_config.json, which wins where both
+// name a token.
 type Info struct {
 	ModelType string         // model_type
 	Labels    map[int]string // id2label, nil if it is not there
 	Problem   string         // problem_type, "" if it is not there
+	Classes   []string       // architectures, nil if it is not there
+	EosIDs    []int32        // eos_token_id: the tokens that end a text; nil if there is none
+	BosID     int32          // bos_token_id, -1 if it is not there
+	PadID     int32          // pad_token_id, -1 if it is not there
 }
 
 // ReadInfo reads the parts of config.json that are the same for all architectures.
@@ -82,11 +87,12 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 		ModelType string            `json:"model_type"`
 		ID2Label  map[string]string `json:"id2label"`
 		Problem   *string           `json:"problem_type"`
+		Classes   []string          `json:"architectures"`
 	}
 	if err := src.DecodeConfig(&c); err != nil {
 		return Info{}, err
 	}
-	i := Info{ModelType: c.ModelType}
+	i := Info{ModelType: c.ModelType, Classes: c.Classes}
 	if c.Problem != nil {
 		i.Problem = *c.Problem
 	}
@@ -100,7 +106,7 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 		}
 		i.Labels[n] = v
 	}
-	return i, nil
+	return i, i.readTokenIDs(src)
 }
 
 // LabelNames returns id2label as a list, or nil if the checkpoint has none. Keys that are not 0..n−1 and a name that two

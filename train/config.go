@@ -50,6 +50,10 @@ type Config struct {
 	// memory and time of the steps but saves neither.
 	GroupByLength bool
 
+	// GradientCheckpointing keeps only the input of each block of the model for the backward, and computes the rest again there: less
+	// memory, more time, the same bits.
+	GradientCheckpointing bool
+
 	// EvalSteps is the number of steps between evaluations; 0 means at the end of every epoch. The last step is always evaluated.
 	EvalSteps int
 	// EarlyStoppingPatience stops after this many evaluations in a row without improvement; 0 never does.

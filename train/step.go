@@ -109,7 +109,7 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 // microBatch runs one batch forward and backward.
 func (r *run) microBatch(b *data.Batch, number int) (loss, targets float64, err error) {
 	defer r.tape.Reset()
-	p := &nn.Pass{Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true, Adapter: r.cfg.Adapter}
+	p := &nn.Pass{Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true, Adapter: r.cfg.Adapter, Checkpoint: r.cfg.GradientCheckpointing}
 	sum, targets, err := r.task.Loss(p, b)
 	if err != nil {
 		return 0, 0, err

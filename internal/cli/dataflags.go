@@ -12,13 +12,36 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// DataFlags are the flags that say how data files are read.
-type DataFlags struct {
-	Text, Pair, Label  string
+// FormatFlags are the flags that say in which format data files are.
+type FormatFlags struct {
 	Format, Delimiter  string
 	NoHeader, NoQuotes bool
-	LabelSeparator     string
 	ReplaceInvalid     bool
+}
+
+// Add defines the flags. txt says what a file of plain text is.
+func (f *FormatFlags) Add(fs *pflag.FlagSet, txt string) {
+	fs.StringVar(&f.Format, "format", "", "csv, tsv, jsonl or txt"+txt+"; default: from the file's name")
+	fs.StringVar(&f.Delimiter, "delimiter", "", "`character` between columns of CSV, \\t for a tab")
+	fs.BoolVar(&f.NoHeader, "no-header", false, "the first line of CSV or TSV is a row, not names")
+	fs.BoolVar(&f.NoQuotes, "no-quotes", false, "quotes in CSV or TSV are part of the text")
+	fs.BoolVar(&f.ReplaceInvalid, "replace-invalid", false, "replace what is not UTF-8 by U+FFFD and count it, instead of stopping")
+}
+
+// delimiter returns the delimiter that the flag names, 0 for none.
+func (f *FormatFlags) delimiter() (rune, error) {
+	if f.Delimiter == "" {
+		return 0, nil
+	}
+	r, err := data.ParseDelimiter(f.Delimiter)
+	return r, UsageError(err)
+}
+
+// DataFlags are the flags that say how files of labelled texts are read.
+type DataFlags struct {
+	FormatFlags
+	Text, Pair, Label string
+	LabelSeparator    string
 }
 
 // Add defines the flags.
@@ -32,17 +55,16 @@ func (d *DataFlags) Add(fs *pflag.FlagSet) {
 func (d *DataFlags) AddTexts(fs *pflag.FlagSet) {
 	fs.StringVar(&d.Text, "text-column", "", "`name` of the column with the text (with --no-header its number, from 0); default: text, sentence and other usual names")
 	fs.StringVar(&d.Pair, "text-pair-column", "", "`name` of the column with the second text of a pair")
-	fs.StringVar(&d.Format, "format", "", "csv, tsv, jsonl or txt; default: from the file's name")
-	fs.StringVar(&d.Delimiter, "delimiter", "", "`character` between columns of CSV, \\t for a tab")
-	fs.BoolVar(&d.NoHeader, "no-header", false, "the first line of CSV or TSV is a row, not names")
-	fs.BoolVar(&d.NoQuotes, "no-quotes", false, "quotes in CSV or TSV are part of the text")
-	fs.BoolVar(&d.ReplaceInvalid, "replace-invalid", false, "replace what is not UTF-8 by U+FFFD and count it, instead of stopping")
+	d.FormatFlags.Add(fs, "")
 }
 
 // DataFlagNames lists the flags of [DataFlags.Add].
-func DataFlagNames() []string {
+func DataFlagNames() []string { return FlagNames(new(DataFlags).Add) }
+
+// FlagNames lists the flags that a function defines, sorted.
+func FlagNames(add func(fs *pflag.FlagSet)) []string {
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(DataFlags).Add(fs)
+	add(fs)
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return names
@@ -50,35 +72,70 @@ func DataFlagNames() []string {
 
 // Options returns how the flags want files to be read.
 func (d *DataFlags) Options() (data.ReadOptions, error) {
-	o := data.ReadOptions{
-		Format: data.Format(d.Format), NoHeader: d.NoHeader, NoQuotes: d.NoQuotes,
+	delimiter, err := d.delimiter()
+	return data.ReadOptions{
+		Format: data.Format(d.Format), Delimiter: delimiter, NoHeader: d.NoHeader, NoQuotes: d.NoQuotes,
 		TextColumn: d.Text, PairColumn: d.Pair, LabelColumn: d.Label,
 		LabelSeparator: d.LabelSeparator, ReplaceInvalid: d.ReplaceInvalid,
-	}
-	if d.Delimiter != "" {
-		r, err := data.ParseDelimiter(d.Delimiter)
-		if err != nil {
-			return o, UsageError(err)
-		}
-		o.Delimiter = r
-	}
-	return o, nil
+	}, err
+}
+
+// DocumentFlags are the flags that say how files for language models are read.
+type DocumentFlags struct {
+	FormatFlags
+	Text, Prompt, Completion, Messages string
+}
+
+// Add defines the flags.
+func (d *DocumentFlags) Add(fs *pflag.FlagSet) {
+	const number = " (with --no-header its number, from 0)"
+	fs.StringVar(&d.Text, "text-column", "", "`name` of the column with texts, all of which is learned"+number+"; default: text, if there is one")
+	fs.StringVar(&d.Prompt, "prompt-column", "", "`name` of the column with prompts, which are given; default: prompt, instruction or question")
+	fs.StringVar(&d.Completion, "completion-column", "", "`name` of the column with what is learned to follow; default: completion, response, output or answer")
+	fs.StringVar(&d.Messages, "messages-column", "", "`name` of the column with chats, lists of {\"role\": …, \"content\": …} (JSON Lines); default: messages or conversations")
+	d.FormatFlags.Add(fs, " (the whole file is one text)")
+}
+
+// DocumentFlagNames lists the flags of [DocumentFlags.Add].
+func DocumentFlagNames() []string { return FlagNames(new(DocumentFlags).Add) }
+
+// Options returns how the flags want files to be read.
+func (d *DocumentFlags) Options() (data.DocumentOptions, error) {
+	delimiter, err := d.delimiter()
+	return data.DocumentOptions{
+		Format: data.Format(d.Format), Delimiter: delimiter, NoHeader: d.NoHeader, NoQuotes: d.NoQuotes,
+		TextColumn: d.Text, PromptColumn: d.Prompt, CompletionColumn: d.Completion, MessagesColumn: d.Messages,
+		ReplaceInvalid: d.ReplaceInvalid,
+	}, err
 }
 
 // ReadTable reads a file, or standard input for "-".
 func ReadTable(path string, in io.Reader, o data.ReadOptions) (*data.Table, error) {
-	var t *data.Table
-	var err error
-	if path == "-" {
-		if t, err = data.ReadTextFrom(in, "-", o); err == nil {
-			t.Name = stdinName
-		}
-		err = NameStdin(err)
-	} else {
-		t, err = data.ReadText(path, o)
+	t, err := readFile(path, in, o, data.ReadText, data.ReadTextFrom)
+	if err == nil && path == "-" {
+		t.Name = stdinName
 	}
+	return t, err
+}
+
+// ReadDocuments reads a file for language models, or standard input for "-".
+func ReadDocuments(path string, in io.Reader, o data.DocumentOptions) (*data.Documents, error) {
+	d, err := readFile(path, in, o, data.ReadDocuments, data.ReadDocumentsFrom)
+	if err == nil && path == "-" {
+		d.Name = stdinName
+	}
+	return d, err
+}
+
+// readFile reads a file, or standard input for "-".
+func readFile[T, O any](path string, in io.Reader, o O, file func(string, O) (T, error), stream func(io.Reader, string, O) (T, error)) (T, error) {
+	if path == "-" {
+		t, err := stream(in, "-", o)
+		return t, NameStdin(err)
+	}
+	t, err := file(path, o)
 	if err != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
-		return nil, InputError(err)
+		err = InputError(err)
 	}
 	return t, err
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -29,10 +30,11 @@ func (l *LogFlags) Add(fs *pflag.FlagSet) {
 
 // Console is a command's standard error: log lines, and under them a progress bar if it is a terminal.
 type Console struct {
-	Log   zerolog.Logger
-	env   Env
-	quiet bool
-	json  bool
+	Log        zerolog.Logger
+	Perplexity bool // show the perplexity of each step beside its loss
+	env        Env
+	quiet      bool
+	json       bool
 
 	mu   sync.Mutex
 	bars *mpb.Progress // nil: none now
@@ -110,7 +112,11 @@ func (c *Console) Step(s train.StepInfo) {
 	c.mu.Lock()
 	left := eta(time.Since(c.began), s.Step-c.done, s.Steps-s.Step)
 	c.mu.Unlock()
-	tail := fmt.Sprintf("epoch %.2f loss %.4f lr %.2e %.0f tokens/s ETA %v", s.Epoch, s.Loss, s.LearningRate, s.TokensPerSecond, left)
+	perplexity := ""
+	if c.Perplexity {
+		perplexity = fmt.Sprintf(" perplexity %.2f", math.Exp(s.Loss))
+	}
+	tail := fmt.Sprintf("epoch %.2f loss %.4f%s lr %.2e %.0f tokens/s ETA %v", s.Epoch, s.Loss, perplexity, s.LearningRate, s.TokensPerSecond, left)
 	c.mu.Lock()
 	c.tail = tail
 	bar := c.bar

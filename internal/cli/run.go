@@ -30,16 +30,20 @@ const (
 
 // Env is where a command reads and writes.
 type Env struct {
-	In         io.Reader
-	Out, Err   io.Writer
-	InTerminal bool // In is a terminal: nobody pipes data into it
-	Terminal   bool // Err is a terminal: progress may redraw its line
-	Width      int  // of the terminal
+	In          io.Reader
+	Out, Err    io.Writer
+	InTerminal  bool // In is a terminal: nobody pipes data into it
+	Terminal    bool // Err is a terminal: progress may redraw its line
+	OutTerminal bool // Out is a terminal: somebody reads along
+	Colour      bool // Out takes colours
+	Width       int  // of the terminal
 }
 
 // System is the process's own environment.
 func System() Env {
 	e := Env{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, InTerminal: term.IsTerminal(int(os.Stdin.Fd()))}
+	e.OutTerminal = term.IsTerminal(int(os.Stdout.Fd()))
+	e.Colour = e.OutTerminal && os.Getenv("NO_COLOR") == "" // https://no-color.org
 	fd := int(os.Stderr.Fd())
 	if e.Terminal = term.IsTerminal(fd); e.Terminal {
 		e.Width, _, _ = term.GetSize(fd)

@@ -105,12 +105,20 @@ type training struct {
 	params   []nn.NamedParam
 	results  results // what is known of them
 	testRows int     // 0: nothing is to be scored at the end
+	// started and finished, if set, are called before the first step and after the last one, with the best state in place.
+	started  func() error
+	finished func(train.Report) error
 }
 
 // execute trains, scores the test rows with what is best, writes results.json and says where everything is.
 func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 	cfg.OutputDir, cfg.Logger = t.dir, j.console.Log
 	cfg.OnStart, cfg.OnStep = j.console.Start, j.console.Step
+	if t.started != nil {
+		if err := t.started(); err != nil {
+			return err
+		}
+	}
 	report, err := train.Run(ctx, t.task, t.params, cfg)
 	j.console.Stop()
 	t.results.Train = report
@@ -137,6 +145,11 @@ func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 	fmt.Fprintf(out, "trained %d steps (%.2f epochs) in %.1f s: %.0f tokens/s, mean loss %.4f\n", report.Steps, report.Epochs, report.Runtime, report.TokensPerSecond, report.TrainLoss)
 	if report.Best != nil {
 		fmt.Fprintf(out, "best evaluation, step %d: %s\n", report.Best.Step, cli.MetricsText(report.Best.Metrics))
+	}
+	if t.finished != nil {
+		if err := t.finished(report); err != nil {
+			return err
+		}
 	}
 	if t.results.Test != nil {
 		fmt.Fprintf(out, "test, %d rows: %s\n", t.testRows, cli.MetricsText(*t.results.Test))

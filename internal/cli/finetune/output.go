@@ -96,16 +96,10 @@ func save(dir string, set *lora.Set, labels *data.Labels) error {
 
 // identity is what must be the same when a run is resumed, beside the settings of the loop.
 func (r *seqClsRun) identity(base *cli.Base, set *lora.Set, labels *data.Labels, t tables) map[string]string {
-	c := set.Config()
-	id := map[string]string{
-		"base model": set.Fingerprint(), "config.json": base.ConfigHash(), "labels": string(labels.Encode()), "training data": t.train.Hash(),
-		"lora_r": fmt.Sprint(c.R), "lora_alpha": fmt.Sprint(c.Alpha), "lora_dropout": fmt.Sprint(c.Dropout), "target_modules": c.TargetModules.String(),
-		"use_rslora": fmt.Sprint(c.UseRSLoRA), "modules_to_save": strings.Join(set.Saved(), ","), "max_length": fmt.Sprint(r.maxLength),
-		"truncation": r.truncation, "label_smoothing_factor": fmt.Sprint(r.smoothing), "class_weights": strings.Join(r.classWeights, ","),
-	}
-	if r.given("dropout") {
-		id["dropout"] = fmt.Sprint(r.dropout)
-	}
+	id := r.commonIdentity(base, set.Fingerprint(), set)
+	id["labels"], id["training data"] = string(labels.Encode()), t.train.Hash()
+	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
+	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.smoothing), strings.Join(r.classWeights, ",")
 	if t.eval != nil {
 		id["evaluation data"] = t.eval.Hash()
 	}
