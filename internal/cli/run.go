@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/train"
 )
 
@@ -85,7 +86,7 @@ func ExitCode(err error) int {
 		return c.code
 	case errors.As(err, &d), errors.Is(err, train.ErrCheckpoint):
 		return BadInput
-	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig):
+	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig), errors.Is(err, generate.ErrConfig):
 		return Usage
 	}
 	return Failure

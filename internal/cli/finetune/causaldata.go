@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn/op"
@@ -133,15 +132,6 @@ func (r *causalRun) reportSplit(x split, task *tasks.CausalLM) {
 		}
 		warn.Msgf("%s: nothing can be learned of %d sequences; they were left out%s", x.docs.Name, c.Untaught, at)
 	}
-}
-
-// loadTemplate returns the chat template of a base, nil if it has none.
-func loadTemplate(base *cli.Base) (*chat.Template, error) {
-	t, err := chat.Load(base.File)
-	if errors.Is(err, chat.ErrNoTemplate) {
-		return nil, nil
-	}
-	return t, cli.InputError(err)
 }
 
 // builtInText returns the text that is compiled in.

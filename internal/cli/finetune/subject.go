@@ -43,7 +43,7 @@ func (r *causalRun) openSubject(base *cli.Base, seed uint64) (*subject, error) {
 	log := r.console.Log
 	s := &subject{base: base}
 	var err error
-	if s.template, err = loadTemplate(base); err != nil {
+	if s.template, err = base.ChatTemplate(); err != nil {
 		return nil, err
 	}
 	if s.model, err = r.openModel(base, seed); err != nil {

@@ -1,0 +1,347 @@
+package predict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// causalRun is one run of "predict causal-lm".
+type causalRun struct {
+	model      cli.LanguageModelFlags
+	generation cli.GenerationFlags
+	data       cli.DocumentFlags
+	log        cli.LogFlags
+
+	prompts             []string
+	input, system       string
+	chat                bool
+	logits              bool
+	output, metricsFile string
+	overwrite           bool
+	maxLength           int
+	blockSize           int
+	threads             int
+
+	env     cli.Env
+	given   func(flag string) bool
+	console *cli.Console
+}
+
+const causalExamples = `  # go on with a text; on a terminal it appears as it is written
+  predict causal-lm --model DIR --adapter runs/mine --prompt "Once upon a time"
+
+  # talk to a chat model; one answer for each line of a file
+  predict causal-lm --model DIR --chat --system "Answer in one sentence."
+  predict causal-lm --model DIR --chat --input questions.txt --output answers.jsonl --temperature 0.7 --top-p 0.9
+
+  # how well a text is predicted; the logits of texts
+  predict causal-lm --model DIR --input test.txt --metrics-file metrics.json
+  predict causal-lm --model DIR --input rows.jsonl --logits --output logits.jsonl`
+
+func causalLM(env cli.Env) *cobra.Command {
+	r := &causalRun{env: env}
+	cmd := &cobra.Command{
+		Use:   "causal-lm",
+		Short: "What a language model writes after prompts, or in a chat",
+		Long: `Let a causal language model go on with prompts, or answer in a chat.
+
+One --prompt on a terminal is answered there as the answer is written. Everything else gives one JSON object for each sequence:
+  prompt         what was given (of a chat the last message)
+  text           what the model wrote, without special tokens
+  finish_reason  stop (an end token), stop_string, or length
+  tokens         ids of what it wrote, the end token included
+--input has a prompt in each line of plain text, or rows with text, prompt or messages. With --logits texts are not gone on with; each gives
+  ids            its token ids
+  logits         the logits of the next token after each of them
+--metrics-file scores the input instead: loss, perplexity and accuracy of texts, of completions after prompts, or of the assistant's turns.
+With --chat and no prompt lines of standard input are turns of one chat; on a terminal Ctrl-D ends it.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is written.`,
+		Example: causalExamples,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model", r.model.Add)
+	cli.Section(fs, "Input", r.addInput)
+	cli.Section(fs, "Generation", r.generation.Add)
+	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
+		fs.BoolVar(&r.logits, "logits", false, "write the logits of the input's texts instead of going on with them")
+		fs.StringVar(&r.metricsFile, "metrics-file", "", "`file` for loss, perplexity and accuracy of --input, JSON; nothing is generated")
+		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
+	})
+	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
+		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
+	})
+	cli.Section(fs, "Messages", r.log.Add)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+func (r *causalRun) addInput(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&r.prompts, "prompt", nil, "a `text` to go on with; may be given several times")
+	fs.StringVar(&r.input, "input", "", "`file` of prompts or texts, or - for standard input; default: standard input, if something is piped into it")
+	fs.BoolVar(&r.chat, "chat", false, "prompts are messages of a user, written down with the checkpoint's chat template")
+	fs.StringVar(&r.system, "system", "", "`text` of the system message of a --chat")
+	r.data.Add(fs)
+	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text for --logits and --metrics-file; longer ones are cut and counted; 0: what the checkpoint allows")
+	fs.IntVar(&r.blockSize, "block-size", standardBlock, "tokens of the windows that --metrics-file cuts plain text into; 0: no windows")
+}
+
+// standardBlock is the length of windows of plain text, as in training.
+const standardBlock = 128
+
+func (r *causalRun) run(cmd *cobra.Command) (err error) {
+	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
+	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
+		return err
+	}
+	result := cli.Result{Flag: "--output", Path: r.output, Overwrite: r.overwrite}
+	scores := cli.Result{Flag: "--metrics-file", Path: r.metricsFile, Overwrite: r.overwrite}
+	if err := r.checkFlags(result, scores); err != nil {
+		return err
+	}
+	base, err := cli.OpenBase(r.model.Model, cli.GPT())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	cfg, err := r.generation.Config(base, r.given)
+	if err != nil {
+		return err
+	}
+	m, err := base.OpenLanguageModel(r.model.Adapter, r.model.OtherBase, r.console.Log)
+	if err != nil {
+		return err
+	}
+	if r.chat && m.Template == nil {
+		return cli.InputError(fmt.Errorf("--chat: %s has no chat template; put a chat_template.jinja beside its tokenizer.json, or leave --chat out", base.Name))
+	}
+	pool, err := cli.NewPool(r.threads)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	switch {
+	case r.metricsFile != "":
+		return r.score(cmd.Context(), m, pool, scores)
+	case r.logits:
+		return r.writeLogits(cmd.Context(), m, pool, result)
+	case r.talks():
+		return r.talk(cmd.Context(), m, pool, cfg)
+	}
+	prompts, err := r.readPrompts(m)
+	if err != nil {
+		return err
+	}
+	if len(prompts) == 1 && len(r.prompts) == 1 && cfg.NumReturnSequences == 1 && r.output == "" && r.env.OutTerminal {
+		return r.stream(cmd.Context(), m, pool, prompts[0], cfg)
+	}
+	return r.generate(cmd.Context(), m, pool, prompts, cfg, result)
+}
+
+// talks reports whether the run is a chat by turns.
+func (r *causalRun) talks() bool { return r.chat && r.input == "" && len(r.prompts) == 0 }
+
+func (r *causalRun) checkFlags(result, scores cli.Result) error {
+	errs := r.model.Check(r.given)
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if err := r.generation.Check(r.given); err != nil {
+		errs = append(errs, err)
+	}
+	add(r.input != "" && len(r.prompts) > 0, "--input and --prompt exclude each other")
+	add(r.given("input") && r.input == "", "--input is empty; give a file, or - for standard input")
+	add(r.system != "" && !r.chat, "--system needs --chat")
+	add(r.chat && (r.logits || r.metricsFile != ""), "--chat is for generating, not for --logits or --metrics-file")
+	add(r.logits && r.metricsFile != "", "--logits and --metrics-file exclude each other")
+	add(len(r.prompts) > 0 && r.metricsFile != "", "--metrics-file needs --input")
+	add(r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-"), "--metrics-file wants a file")
+	add(r.metricsFile != "" && r.output != "", "--metrics-file generates nothing for --output")
+	add(r.talks() && r.output != "", "--output needs --prompt or --input")
+	add(r.given("max-length") && !r.logits && r.metricsFile == "", "--max-length is for --logits and --metrics-file; --max-new-tokens limits what is generated")
+	add(r.given("block-size") && r.metricsFile == "", "--block-size is for --metrics-file")
+	add(r.blockSize < 0, "--block-size is %d; want 2 or more, or 0 for no windows", r.blockSize)
+	add(r.threads < 0, "%v", cli.ThreadsError(r.threads))
+	if len(r.prompts) > 0 || r.talks() {
+		for _, flag := range cli.DocumentFlagNames() {
+			add(r.given(flag), "--%s is for --input", flag)
+		}
+	}
+	if r.input == "" && len(r.prompts) == 0 && !r.chat {
+		add(r.env.InTerminal, "there is nothing to go on with; give --prompt TEXT or --input FILE, or pipe prompts into standard input (or --chat to talk)")
+		r.input = "-"
+	}
+	if err := cli.UsageError(errors.Join(errs...)); err != nil {
+		return err
+	}
+	return errors.Join(result.Check(r.input), scores.Check(r.input))
+}
+
+// stream writes the answer to one prompt as it comes.
+func (r *causalRun) stream(ctx context.Context, m *cli.LanguageModel, pool *op.Pool, p prompt, cfg generate.Config) error {
+	g := r.generator(m, pool)
+	out := writer{w: r.env.Out}
+	g.OnText = func(_ int, text string) { out.write(text) }
+	began := time.Now()
+	list, err := g.Generate(ctx, []generate.Prompt{p.tokens}, cfg)
+	out.write("\n")
+	if err := errors.Join(err, out.err); err != nil {
+		return err
+	}
+	r.console.Log.Info().Msgf("%d tokens in %.2f s (%s)", len(list[0].IDs), time.Since(began).Seconds(), list[0].Finish)
+	return nil
+}
+
+func (r *causalRun) generator(m *cli.LanguageModel, pool *op.Pool) *generate.Generator {
+	g := generate.New(m.Model, m.Base.Tokenizer, pool)
+	g.Adapter = m.Adapter()
+	return g
+}
+
+// writer remembers the first error of writing, where nobody can return it.
+type writer struct {
+	w   io.Writer
+	err error
+}
+
+func (w *writer) write(text string) {
+	if w.err == nil {
+		_, w.err = io.WriteString(w.w, text)
+	}
+}
+
+// atOnce is how many sequences are generated in one batch. Results do not depend on it.
+const atOnce = 16
+
+// sequence is what is written for one generated sequence.
+type sequence struct {
+	Prompt string          `json:"prompt"`
+	Copy   *int            `json:"sequence,omitempty"` // of several for one prompt
+	Text   string          `json:"text"`
+	Finish generate.Finish `json:"finish_reason"`
+	Tokens []int32         `json:"tokens"`
+}
+
+// generate goes on with all prompts and writes a line for each sequence.
+func (r *causalRun) generate(ctx context.Context, m *cli.LanguageModel, pool *op.Pool, prompts []prompt, cfg generate.Config, result cli.Result) error {
+	g := r.generator(m, pool)
+	began, told, tokens := time.Now(), time.Now(), 0
+	err := result.Write(r.env, func(w io.Writer) error {
+		step := max(1, atOnce/cfg.NumReturnSequences)
+		for lo := 0; lo < len(prompts); lo += step {
+			part := prompts[lo:min(lo+step, len(prompts))]
+			list := make([]generate.Prompt, len(part))
+			for i, p := range part {
+				list[i] = p.tokens
+			}
+			out, err := g.Generate(ctx, list, cfg)
+			if err != nil {
+				return err
+			}
+			for _, s := range out {
+				row := sequence{Prompt: part[s.Prompt].shown, Text: s.Text, Finish: s.Finish, Tokens: s.IDs}
+				if cfg.NumReturnSequences > 1 {
+					row.Copy = &s.Copy
+				}
+				tokens += len(s.IDs)
+				if err := writeLine(w, row); err != nil {
+					return err
+				}
+			}
+			if done := lo + len(part); done < len(prompts) && time.Since(told) > 5*time.Second {
+				told = time.Now()
+				r.console.Log.Info().Msgf("%d of %d prompts", done, len(prompts))
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		spent := time.Since(began).Seconds()
+		r.console.Log.Info().Msgf("%d prompts, %d tokens in %.2f s: %.1f tokens/s", len(prompts), tokens, spent, float64(tokens)/spent)
+	}
+	return err
+}
+
+// prompt is one prompt with what people see of it.
+type prompt struct {
+	shown  string
+	tokens generate.Prompt
+}
+
+// readPrompts returns the prompts of the command line or the input.
+func (r *causalRun) readPrompts(m *cli.LanguageModel) ([]prompt, error) {
+	if len(r.prompts) > 0 {
+		var list []prompt
+		for i, text := range r.prompts {
+			p, err := r.prompt(m, &data.Document{Text: text}, data.TextDocument, i)
+			if err != nil {
+				return nil, cli.UsageError(fmt.Errorf("--prompt %q: %w", text, err))
+			}
+			list = append(list, p)
+		}
+		return list, nil
+	}
+	docs, err := r.readInput()
+	if err != nil {
+		return nil, err
+	}
+	if docs.Kind == data.ChatDocument && m.Template == nil {
+		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
+	}
+	var list []prompt
+	for i := range docs.List {
+		d := &docs.List[i]
+		p, err := r.prompt(m, d, docs.Kind, i)
+		if err != nil {
+			return nil, &data.Error{File: docs.Name, Line: d.Line, Msg: "the prompt cannot be used", Err: err}
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// prompt encodes a document as a prompt: its text or prompt, or its messages without an answer at the end.
+func (r *causalRun) prompt(m *cli.LanguageModel, d *data.Document, kind data.DocumentKind, number int) (prompt, error) {
+	p := prompt{shown: d.Text}
+	var messages []data.Message
+	switch {
+	case kind == data.ChatDocument:
+		messages = d.Messages
+		if n := len(messages); n > 1 && messages[n-1].Role == "assistant" {
+			messages = messages[:n-1]
+		}
+		p.shown = messages[len(messages)-1].Content
+	case kind == data.PromptDocument:
+		p.shown = d.Prompt
+	}
+	if r.chat && messages == nil {
+		messages = []data.Message{{Role: "user", Content: p.shown}}
+	}
+	if r.system != "" && messages[0].Role != "system" {
+		messages = append([]data.Message{{Role: "system", Content: r.system}}, messages...)
+	}
+	var err error
+	if p.tokens, err = cli.EncodePrompt(m.Base.Tokenizer, m.Template, p.shown, messages); err != nil {
+		return p, err
+	}
+	p.tokens.Number = number
+	if n := len(p.tokens.IDs); n >= m.Model.MaxLength() {
+		return p, fmt.Errorf("it has %d tokens; the model has %d positions, which leaves none for new ones", n, m.Model.MaxLength())
+	}
+	return p, nil
+}
