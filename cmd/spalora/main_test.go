@@ -61,7 +61,7 @@ func TestGroups(t *testing.T) {
 
 // TestHelp prints help of every command: grouped flags, examples, no line too long.
 func TestHelp(t *testing.T) {
-	for _, path := range []string{"", "finetune", "finetune seq-cls", "predict", "predict seq-cls", "predict tokenize", "adapter", "adapter merge", "adapter show"} {
+	for _, path := range []string{"", "finetune", "finetune seq-cls", "finetune causal-lm", "predict", "predict seq-cls", "predict causal-lm", "predict tokenize", "adapter", "adapter merge", "adapter show"} {
 		r := clitest.OK(t, command, append(strings.Fields(path), "--help")...)
 		want := []string{"Usage:\n  spalora " + path}
 		if strings.Contains(path, " ") {
@@ -74,8 +74,8 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s --help lacks %q:\n%s", path, text, r.Out)
 			}
 		}
-		if strings.Contains(r.Out, "completion") {
-			t.Errorf("%s --help speaks of completion", path)
+		if strings.Contains(r.Out, "\n  completion ") {
+			t.Errorf("%s --help speaks of the command completion", path)
 		}
 	}
 	out := clitest.OK(t, command, "finetune", "seq-cls", "--help").Out

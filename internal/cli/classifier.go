@@ -55,7 +55,7 @@ type ClassifierFlags struct {
 
 // Add defines the flags.
 func (c *ClassifierFlags) Add(fs *pflag.FlagSet) {
-	fs.StringVar(&c.Model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
+	fs.StringVar(&c.Model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
 	fs.StringVar(&c.Adapter, "adapter", "", "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head")
 	fs.StringVar(&c.Problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, else config.json, else regression for one output and single label for more")
 	fs.StringSliceVar(&c.Labels, "labels", nil, "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of the adapter, else id2label of config.json")

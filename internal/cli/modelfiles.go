@@ -38,8 +38,8 @@ func ParseDType(flag, s string) (safetensors.DType, error) {
 }
 
 // StoreWeights turns weights into tensors of a type, and lets their values go. A value that the type cannot hold is an error naming the
-// tensor.
-func StoreWeights(weights []lora.MergedWeight, t safetensors.DType) ([]safetensors.Tensor, error) {
+// tensor; flag chose the type.
+func StoreWeights(weights []lora.MergedWeight, t safetensors.DType, flag string) ([]safetensors.Tensor, error) {
 	list := make([]safetensors.Tensor, 0, len(weights))
 	for i, w := range weights {
 		x := safetensors.Tensor{Name: w.Name, DType: t, Shape: w.Shape}
@@ -59,7 +59,7 @@ func StoreWeights(weights []lora.MergedWeight, t safetensors.DType) ([]safetenso
 			weights[i].Values = nil // the memory is needed
 		}
 		if n := safetensors.NonFinite(x); n > 0 {
-			return nil, fmt.Errorf("%d values of %s are too large for %s, or no numbers; choose float32 or bfloat16", n, w.Name, t)
+			return nil, fmt.Errorf("%d values of %s are too large for %s; choose --%s float32 or bfloat16", n, w.Name, t, flag)
 		}
 		list = append(list, x)
 	}

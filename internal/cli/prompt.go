@@ -40,9 +40,13 @@ func (b *Base) EndIDs() []int32 {
 	return nil
 }
 
-// SampleConfig returns how samples are drawn while a model trains: the same numbers each time, so that samples can be compared.
-func SampleConfig(b *Base) generate.Config {
+// SampleConfig returns how samples are taken while a model trains: of texts drawn from the same numbers each time, so that samples can be
+// compared; of answers the most probable tokens.
+func SampleConfig(b *Base, kind data.DocumentKind) generate.Config {
 	c := generate.Defaults()
-	c.EosTokenIDs, c.DoSample, c.Temperature, c.TopP = b.EndIDs(), true, 0.8, 0.95
+	c.EosTokenIDs = b.EndIDs()
+	if kind == data.TextDocument {
+		c.DoSample, c.Temperature, c.TopP = true, 0.8, 0.95
+	}
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/lora"
-	"github.com/spalora/spalora/models"
 )
 
 // mergeRun is one run of "adapter merge".
@@ -27,6 +25,7 @@ type mergeRun struct {
 	dtype      string
 	overwrite  bool
 	threads    int
+	untold     bool // the adapter does not say what it is for
 
 	env     cli.Env
 	console *cli.Console
@@ -43,7 +42,8 @@ func merge(env cli.Env) *cobra.Command {
 		Use:   "merge",
 		Short: "Work an adapter into its base model and write a checkpoint",
 		Long: fmt.Sprintf(`Add the corrections of an adapter to the weights of its base model and write the result as a Hugging Face directory,
-which transformers opens: model.safetensors, config.json with the class names, and the tokenizer's files.
+which transformers opens: model.safetensors, config.json (of a classifier with the class names), and the tokenizer's files. A quantised
+base (GGUF) is written with its values widened.
 
 Before anything is written, the merged values are checked to be finite, and the logits of the merged model are compared with
 those of base and adapter on a few token sequences. The largest difference is printed; in float32 one above %g of the
@@ -54,10 +54,14 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	cli.Section(fs, "Model", r.classifier.Add)
+	cli.Section(fs, "Model", func(fs *pflag.FlagSet) {
+		r.classifier.Add(fs)
+		fs.Lookup("model").Usage = "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task"
+		fs.Lookup("adapter").Usage = "`directory` of an adapter, of finetune or of PEFT"
+	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.outputDir, "output-dir", "", "`directory` to write; its parent must exist")
-		fs.StringVar(&r.dtype, "dtype", "float32", "float32, float16 or bfloat16: how weights are stored")
+		fs.StringVar(&r.dtype, "dtype", "float32", cli.DTypes+": how weights are stored")
 		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output-dir with all it holds")
 		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 	})
@@ -74,12 +78,20 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	base, err := cli.OpenBase(r.classifier.Model, cli.MiniLM())
+	causal, err := r.isCausal()
+	if err != nil {
+		return err
+	}
+	builtIn := cli.MiniLM()
+	if causal {
+		builtIn = cli.GPT()
+	}
+	base, err := cli.OpenBase(r.classifier.Model, builtIn)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	c, err := base.OpenClassifier(r.classifier, r.console.Log)
+	j, err := r.open(base, causal || r.untold && isLanguageModel(base))
 	if err != nil {
 		return err
 	}
@@ -88,39 +100,35 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer pool.Close()
-	weights, err := lora.Merge(c.Model, c.Set, pool)
+	weights, err := lora.Merge(j.model, j.set, pool)
 	if err != nil {
 		return err
 	}
-	tensors, err := store(weights, t)
+	tensors, err := cli.StoreWeights(weights, t, "dtype")
 	if err != nil {
-		return err
+		return fmt.Errorf("merge: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	whole, _, err := models.OpenSequenceClassifier(base.Source, c.Model.Labels(), 0)
-	if err != nil {
-		return cli.InputError(err)
-	}
-	if err := fill(whole, tensors); err != nil {
-		return err
-	}
-	d, err := compare(c.Model, c.Set, whole, pool)
+	d, err := j.compare(tensors, pool)
 	if err != nil {
 		return err
 	}
 	if err := d.check(t); err != nil {
 		return err
 	}
-	config, err := mergedConfig(base.Source.Config(), c, r.dtype)
+	config, err := cli.EditConfig(base.Source.Config(), t, j.config)
 	if err != nil {
-		return err
+		return fmt.Errorf("merge: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := r.write(base, tensors, config); err != nil {
+	err = files.WriteDir(r.outputDir, r.overwrite, func(dir *files.Dir) error {
+		return cli.ModelFiles{Base: base, Config: config, Tensors: tensors}.Write(dir.WriteFile)
+	})
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(r.env.Out, "merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest logit %.3g)\nmodel: %s\n",
@@ -130,10 +138,10 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 
 // checkFlags checks everything that can be checked before a file is opened.
 func (r *mergeRun) checkFlags() (safetensors.DType, error) {
-	t, known := dtypes[r.dtype]
+	t, err := cli.ParseDType("dtype", r.dtype)
 	var errs []error
-	if !known {
-		errs = append(errs, fmt.Errorf("--dtype is %q; want float32, float16 or bfloat16", r.dtype))
+	if err != nil {
+		errs = append(errs, err)
 	}
 	if r.classifier.Adapter == "" {
 		errs = append(errs, errors.New("--adapter is missing; give the directory of the adapter to merge"))
@@ -196,32 +204,4 @@ func replaceable(dir string) error {
 		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be replaced; give another", dir)
 	}
 	return nil
-}
-
-// copied are the files of a checkpoint that the merged one takes over if they are there: the tokenizer's, and the terms.
-var copied = []string{
-	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-	"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
-}
-
-// write makes the directory.
-func (r *mergeRun) write(base *cli.Base, tensors []safetensors.Tensor, config []byte) error {
-	return files.WriteDir(r.outputDir, r.overwrite, func(d *files.Dir) error {
-		for _, name := range copied {
-			text, err := base.Source.File(name)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return cli.InputError(err)
-			}
-			if err := d.WriteFile(name, files.Bytes(text)); err != nil {
-				return err
-			}
-		}
-		if err := d.WriteFile("config.json", files.Bytes(config)); err != nil {
-			return err
-		}
-		return d.WriteFile("model.safetensors", func(w io.Writer) error { return safetensors.Write(w, tensors, nil) })
-	})
 }

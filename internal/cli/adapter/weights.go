@@ -1,64 +1,15 @@
 package adapter
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
-	"github.com/spalora/spalora/internal/kernel"
-	"github.com/spalora/spalora/lora"
-	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
-
-// dtypes are the values of --dtype.
-var dtypes = map[string]safetensors.DType{"float32": safetensors.F32, "float16": safetensors.F16, "bfloat16": safetensors.BF16}
-
-// store turns weights into tensors of a type. A value that the type cannot hold is an error naming the tensor.
-func store(weights []lora.MergedWeight, t safetensors.DType) ([]safetensors.Tensor, error) {
-	list := make([]safetensors.Tensor, 0, len(weights))
-	for i, w := range weights {
-		x := safetensors.Tensor{Name: w.Name, DType: t, Shape: w.Shape}
-		if t == safetensors.F32 {
-			x.Data = safetensors.Bytes(w.Values)
-		} else {
-			words := make([]uint16, len(w.Values))
-			half, err := op.ParseDType(string(t))
-			if err != nil {
-				return nil, fmt.Errorf("merge: %w", err)
-			}
-			kernel.Narrow(words, w.Values, half)
-			x.Data = make([]byte, 0, 2*len(words))
-			for _, word := range words {
-				x.Data = binary.LittleEndian.AppendUint16(x.Data, word)
-			}
-			weights[i].Values = nil // the memory is needed
-		}
-		if n := safetensors.NonFinite(x); n > 0 {
-			return nil, fmt.Errorf("merge: %d values of %s are too large for %s; choose --dtype float32 or bfloat16", n, w.Name, t)
-		}
-		list = append(list, x)
-	}
-	return list, nil
-}
-
-// fill makes tensors the weights of m.
-func fill(m models.SequenceClassifier, tensors []safetensors.Tensor) error {
-	byName := map[string]safetensors.Tensor{}
-	for _, t := range tensors {
-		byName[t.Name] = t
-	}
-	for _, w := range nn.Weights(m) {
-		t := byName[w.Name]
-		if err := w.Weight.SetStored(string(t.DType), t.Data); err != nil {
-			return fmt.Errorf("merge: %s: %w", w.Name, err)
-		}
-	}
-	return nil
-}
 
 // float32Bound is the share of the largest logit by which merged and attached logits may differ in float32. Rounding
 // alone makes about 1e-6.
@@ -77,15 +28,22 @@ func (d deviation) check(t safetensors.DType) error {
 	return nil
 }
 
-// compare runs both models over a few token sequences.
-func compare(m models.SequenceClassifier, set *lora.Set, whole models.SequenceClassifier, pool *op.Pool) (deviation, error) {
-	b := probe(m.Vocabulary(), m.MaxLength())
-	run := func(m models.SequenceClassifier, p *nn.Pass) ([]float32, error) {
+// compare runs the attached model and the merged one, as its tensors will be stored, over a few token sequences.
+func (j *merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (deviation, error) {
+	whole, err := j.fresh()
+	if err != nil {
+		return deviation{}, cli.InputError(err)
+	}
+	if err := fill(whole, tensors); err != nil {
+		return deviation{}, err
+	}
+	b := probe(whole.Vocabulary(), whole.MaxLength())
+	run := func(m textModel, p *nn.Pass) ([]float32, error) {
 		p.Tape = op.NewEvalTape(pool)
 		logits := append([]float32(nil), op.Values(m.Logits(p, b))...)
 		return logits, p.Tape.Close()
 	}
-	want, err := run(m, &nn.Pass{Adapter: set})
+	want, err := run(j.model, &nn.Pass{Adapter: j.set})
 	if err != nil {
 		return deviation{}, err
 	}
@@ -102,6 +60,29 @@ func compare(m models.SequenceClassifier, set *lora.Set, whole models.SequenceCl
 		d.logit = math.Max(d.logit, math.Abs(float64(w)))
 	}
 	return d, nil
+}
+
+// fill makes tensors the weights of m. A tied head that has a tensor of its own is untied.
+func fill(m textModel, tensors []safetensors.Tensor) error {
+	byName := map[string]safetensors.Tensor{}
+	for _, t := range tensors {
+		byName[t.Name] = t
+	}
+	for _, h := range nn.TiedHeads(m) {
+		if _, own := byName[h.Path+".weight"]; own {
+			h.Linear.Untie(op.NewMatrix(h.Linear.Weight.Rows, h.Linear.Weight.Cols))
+		}
+	}
+	for _, w := range nn.Weights(m) {
+		t, ok := byName[w.Name]
+		if !ok {
+			return fmt.Errorf("merge: %s is missing", w.Name)
+		}
+		if err := w.Weight.SetStored(string(t.DType), t.Data); err != nil {
+			return fmt.Errorf("merge: %s: %w", w.Name, err)
+		}
+	}
+	return nil
 }
 
 // probe returns sequences of several lengths whose ids wander over the whole vocabulary.

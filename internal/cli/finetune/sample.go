@@ -26,7 +26,7 @@ func (r *causalRun) newSampler(s *subject, d documents, cfg train.Config) (*samp
 		return nil, nil
 	}
 	chats := d.train.Kind == data.ChatDocument
-	p := &sampler{generator: generate.New(s.model, s.base.Tokenizer, cfg.Pool), cfg: cli.SampleConfig(s.base)}
+	p := &sampler{generator: generate.New(s.model, s.base.Tokenizer, cfg.Pool), cfg: cli.SampleConfig(s.base, d.train.Kind)}
 	p.generator.Adapter = s.adapter()
 	p.cfg.MaxNewTokens, p.cfg.Seed = r.sampleTokens, cfg.Seed
 	for _, text := range r.samplePrompts {

@@ -109,9 +109,9 @@ func (s *subject) save(dir string) error {
 	for _, w := range nn.Weights(s.model) {
 		weights = append(weights, lora.MergedWeight{Name: w.Name, Shape: w.Weight.Shape(), Values: w.Weight.Float32()})
 	}
-	tensors, err := cli.StoreWeights(weights, s.dtype)
+	tensors, err := cli.StoreWeights(weights, s.dtype, "save-dtype")
 	if err != nil {
-		return fmt.Errorf("--save-dtype: %w", err)
+		return err
 	}
 	set := map[string]any{}
 	if k, ok := s.model.(nn.Classed); ok {
