@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -17,29 +16,25 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/train"
 )
 
-// causalRun is a training run of PEFT on a language model, to be repeated: its rows of ids as a train.Task.
+// causalRun is a training run of PEFT on a language model, to be repeated.
 type causalRun struct {
 	parityCase
+	*CausalLM
 	Observed int `json:"observed_rows"`
 	Counts   []struct {
 		Targets, Correct int
 	} `json:"log"`
 
-	model  models.CausalLM
-	set    *lora.Set
-	pool   *op.Pool
-	rows   *textSet
-	counts []op.TargetStats // of each micro-batch
+	adapted *lora.Set
+	counts  []op.TargetStats // of each micro-batch
 }
 
 // openCausalRun opens the fixture in dir with the base model in another directory.
 func openCausalRun(t *testing.T, dir, base string) *causalRun {
 	t.Helper()
-	r := &causalRun{parityCase: parityCase{dir: dir, base: base}, pool: op.NewPool(2)}
-	t.Cleanup(r.pool.Close)
+	r := &causalRun{parityCase: parityCase{dir: dir, base: base}}
 	text, err := os.ReadFile(filepath.Join(dir, "case.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -54,20 +49,24 @@ func openCausalRun(t *testing.T, dir, base string) *causalRun {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { src.Close() })
-	if r.model, _, err = models.OpenCausalLM(src); err != nil {
+	m, _, err := models.OpenCausalLM(src)
+	if err != nil {
 		t.Fatal(err)
 	}
-	nn.SetDropout(r.model, 0)
-	if r.set, _, err = lora.Load(filepath.Join(dir, "adapter_init"), r.model); err != nil {
+	nn.SetDropout(m, 0)
+	if r.adapted, _, err = lora.Load(filepath.Join(dir, "adapter_init"), m); err != nil {
 		t.Fatal(err)
 	}
-	r.rows = nextIDs(golden.Open(t, filepath.Join(dir, "batches.safetensors")))
+	pool := op.NewPool(2)
+	t.Cleanup(pool.Close)
+	rows := nextIDs(golden.Open(t, filepath.Join(dir, "batches.safetensors")))
+	r.CausalLM = &CausalLM{model: m, cfg: CausalLMConfig{Pool: pool, Adapter: r.adapted}, sets: map[data.Split]*causalSet{data.Train: rows}}
 	return r
 }
 
 // nextIDs returns rows of ids; the labels of a row of n ids, which stand at their token in the fixture, become those of the token before.
-func nextIDs(g *golden.Fixture) *textSet {
-	s := &textSet{starts: g.Ints("starts")}
+func nextIDs(g *golden.Fixture) *causalSet {
+	s := &causalSet{starts: g.Ints("starts")}
 	labels := g.Ints("labels")
 	for _, id := range g.Ints("ids") {
 		s.ids = append(s.ids, int32(id))
@@ -81,55 +80,33 @@ func nextIDs(g *golden.Fixture) *textSet {
 	return s
 }
 
-// tokenLabels makes batches whose labels belong to tokens, not to rows.
-type tokenLabels struct{ *textSet }
-
-func (s tokenLabels) Batch(rows []int) *data.Batch {
-	b := &data.Batch{Rows: rows, Starts: []int{0}}
-	for _, r := range rows {
-		lo, hi := s.starts[r], s.starts[r+1]
-		b.IDs, b.Labels = append(b.IDs, s.ids[lo:hi]...), append(b.Labels, s.labels[lo:hi]...)
-		b.Starts = append(b.Starts, len(b.IDs))
-	}
-	return b
-}
-
-// Set returns the rows for training, and nothing to evaluate.
-func (r *causalRun) Set(s data.Split) data.Set {
-	if s != data.Train {
-		return nil
-	}
-	return tokenLabels{r.rows}
-}
-
-// Loss is the model's.
+// Loss is the task's; it keeps the counts, which a task does not report.
 func (r *causalRun) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
 	sum, stats := r.model.Loss(p, b)
 	r.counts = append(r.counts, stats)
 	return sum, float64(stats.Targets), nil
 }
 
-// Evaluate is never asked for.
-func (r *causalRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
-	return train.Metrics{}, nil
-}
-
 // logits returns those of every token of the observed rows.
 func (r *causalRun) logits() []float32 {
-	tape := op.NewEvalTape(r.pool)
+	return r.logitsWith(r.adapted)
+}
+
+// logitsWith returns them with an adapter, or nil.
+func (r *causalRun) logitsWith(a nn.AdapterSet) []float32 {
+	tape := op.NewEvalTape(r.cfg.Pool)
 	defer tape.Close()
 	rows := make([]int, r.Observed)
 	for i := range rows {
 		rows[i] = i
 	}
-	b := tokenLabels{r.rows}.Batch(rows)
-	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: r.set}, b))...)
+	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: a}, r.sets[data.Train].Batch(rows)))...)
 }
 
 // train repeats PEFT's run as parityRun does, and compares the counts of targets and of right predictions.
 func (r *causalRun) train(t *testing.T, dir string) (loss, norm, rate float64) {
 	t.Helper()
-	loss, norm, rate = r.repeat(t, r, r.set, r.pool, dir)
+	loss, norm, rate = r.repeat(t, r, r.adapted, r.cfg.Pool, dir)
 	if len(r.Counts) != r.MaxSteps || len(r.counts) != r.MaxSteps*r.Accumulate {
 		t.Fatalf("counts of %d steps and %d micro-batches", len(r.Counts), len(r.counts))
 	}

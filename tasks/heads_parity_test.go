@@ -65,7 +65,7 @@ func openHeadRun(t *testing.T, dir string) *headRun {
 			t.Fatal(err)
 		}
 		r.attach(t, m)
-		r.model, r.rows = m, tokenLabels{rows}
+		r.model, r.rows = m, &causalSet{ids: rows.ids, labels: rows.labels, starts: rows.starts} // labels of tokens
 		return r
 	}
 	m, _, err := models.OpenSequenceClassifier(src, r.NumLabels, 1)
