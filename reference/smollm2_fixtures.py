@@ -117,7 +117,7 @@ def training(directory, ids, logits_only):
     log64, _ = train(RUN, double, rows.targets, rows.loss)
     drift = deviation(model, double, log, log64)
     case = {"name": "smollm2", "model_type": "llama", "observed_rows": 1, **hyperparameters(RUN), "fan_in_fan_out": False, "trainable_line": trainable_line(model),
-            "float64_deviation": drift, "log": log, "versions": versions()}
+            "float64_deviation": drift, "log": log, "log_float64": log64, "versions": versions()}
     (ROOT / "case.json").write_text(json.dumps(case, indent=1) + "\n")
     print(f"loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, norm {log[0]['grad_norm']:.3f}, float64: {drift}")
 

@@ -130,13 +130,55 @@ func TestCausalTrainingEqualsPEFT(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			r, expected, out := openCausalRun(t, dir, filepath.Join(dir, "base")), golden.Open(t, filepath.Join(dir, "expected.safetensors")), t.TempDir()
+			r, expected := openCausalRun(t, dir, filepath.Join(dir, "base")), golden.Open(t, filepath.Join(dir, "expected.safetensors"))
+			out := outputDir(t, filepath.Base(dir))
 			d := deviations{initial: golden.MaxRel(r.logits(), expected.Float32("init.logits"))}
 			d.loss, d.norm, d.rate = r.train(t, out)
 			d.adapter, d.tensor = r.adapter(t, out)
 			d.final = golden.MaxRel(r.logits(), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
+			r.writeLogits(t, filepath.Join(out, "logits.jsonl"))
 		})
+	}
+}
+
+// outputDir returns where a case's adapter goes: a directory below SPALORA_ADAPTERS, to be kept for reference/check_adapter.py, or a temporary one.
+func outputDir(t *testing.T, name string) string {
+	t.Helper()
+	kept := os.Getenv("SPALORA_ADAPTERS")
+	if kept == "" {
+		return t.TempDir()
+	}
+	dir := filepath.Join(kept, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// writeLogits writes the observed rows' ids and logits as predict causal-lm --logits does.
+func (r *causalRun) writeLogits(t *testing.T, file string) {
+	t.Helper()
+	var lines []byte
+	logits, v := r.logits(), r.model.Vocabulary()
+	for i := range r.Observed {
+		var row struct {
+			IDs    []int32     `json:"ids"`
+			Logits [][]float32 `json:"logits"`
+		}
+		lo, hi := r.sets[data.Train].starts[i], r.sets[data.Train].starts[i+1]
+		row.IDs = r.sets[data.Train].ids[lo:hi]
+		for n := lo; n < hi; n++ {
+			row.Logits = append(row.Logits, logits[n*v:(n+1)*v])
+		}
+		text, err := json.Marshal(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, text...), '\n')
+	}
+	if err := os.WriteFile(file, lines, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
