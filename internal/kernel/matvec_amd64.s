@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotsF32AVX2(dst *float32, x *float32, w *float32, rows int, k int, stride int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dotsF32AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -29,12 +29,18 @@ rows4:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows4turn:
 	CMPQ        R8, R9
 	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $0x00000100, R12
 	VMOVUPS     (R8), Y8
 	VMOVUPS     (R11), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -114,12 +120,15 @@ rows1:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows1turn:
 	CMPQ        R8, R9
 	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000040, R11
 	VMOVUPS     (R8), Y2
 	VMOVUPS     (R10), Y3
 	VFMADD231PS Y3, Y2, Y0
@@ -155,7 +164,7 @@ done:
 	RET
 
 // func dotsF16AVX2(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·dotsF16AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -179,12 +188,16 @@ rows4:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows4turn:
 	CMPQ        R8, R9
 	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
 	VMOVUPS     (R8), Y8
 	VCVTPH2PS   (R11), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -264,12 +277,15 @@ rows1:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows1turn:
 	CMPQ        R8, R9
 	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000020, R11
 	VMOVUPS     (R8), Y2
 	VCVTPH2PS   (R10), Y3
 	VFMADD231PS Y3, Y2, Y0
@@ -305,7 +321,7 @@ done:
 	RET
 
 // func dotsBF16AVX2(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·dotsBF16AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -329,12 +345,16 @@ rows4:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows4turn:
 	CMPQ        R8, R9
 	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
 	VMOVUPS     (R8), Y8
 	VPMOVZXWD   (R11), Y9
 	VPSLLD      $0x10, Y9, Y9
@@ -426,12 +446,15 @@ rows1:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
 	LEAQ   (CX)(SI*1), R9
 	SUBQ   $0x20, R9
 
 rows1turn:
 	CMPQ        R8, R9
 	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000020, R11
 	VMOVUPS     (R8), Y2
 	VPMOVZXWD   (R10), Y3
 	VPSLLD      $0x10, Y3, Y3

@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -23,11 +25,11 @@ func BenchmarkDecode(b *testing.B) {
 				w := Mat{Type: kind, Stride: k}
 				switch {
 				case kind == F32:
-					w.F32 = make([]float32, n*k)
+					w.F32 = filled(n*k, 1)
 				case kind.Quantised():
-					w.Bytes = make([]byte, kind.Bytes(n*k))
+					w.Bytes = bytes.Repeat([]byte{1}, kind.Bytes(n*k)) // written, so that each page has memory of its own
 				default:
-					w.U16 = make([]uint16, n*k)
+					w.U16 = slices.Repeat([]uint16{1}, n*k)
 				}
 				weights, sizes, total = append(weights, w), append(sizes, [2]int{n, k}), total+n*k
 			}

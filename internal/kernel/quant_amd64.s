@@ -42,7 +42,7 @@ done:
 	RET
 
 // func dotsQ8_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·dotsQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -58,12 +58,15 @@ rows2:
 	MOVQ   SI, R9
 	MOVQ   DX, R10
 	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 rows2block:
+	PREFETCHT0   (R12)
+	ADDQ         $0x44, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
 	VPMOVSXBD    2(R10), Y5
@@ -132,10 +135,13 @@ rows1:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 rows1block:
+	PREFETCHT0   (R11)
+	ADDQ         $0x22, R11
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
 	VPMOVSXBD    2(R10), Y3
@@ -239,7 +245,7 @@ DATA eight<>+28(SB)/4, $0x00000008
 GLOBL eight<>(SB), RODATA|NOPTR, $32
 
 // func dotsQ4_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·dotsQ4_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -255,12 +261,15 @@ rows2:
 	MOVQ   SI, R9
 	MOVQ   DX, R10
 	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 rows2block:
+	PREFETCHT0   (R12)
+	ADDQ         $0x24, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
 	VPMOVZXBD    2(R10), Y5
@@ -341,10 +350,13 @@ rows1:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 rows1block:
+	PREFETCHT0   (R11)
+	ADDQ         $0x12, R11
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
 	VPMOVZXBD    2(R10), Y3
@@ -432,7 +444,7 @@ done:
 	RET
 
 // func dotsQ4_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·dotsQ4_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -448,12 +460,15 @@ rows2:
 	MOVQ   SI, R9
 	MOVQ   DX, R10
 	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 rows2block:
+	PREFETCHT0   (R12)
+	ADDQ         $0x28, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
 	VPBROADCASTW 2(R10), X5
@@ -530,10 +545,13 @@ rows1:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 rows1block:
+	PREFETCHT0   (R11)
+	ADDQ         $0x14, R11
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
 	VPBROADCASTW 2(R10), X3
@@ -698,7 +716,7 @@ DATA bits3<>+28(SB)/4, $0x0000001f
 GLOBL bits3<>(SB), RODATA|NOPTR, $32
 
 // func dotsQ5_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·dotsQ5_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -714,12 +732,15 @@ rows2:
 	MOVQ   SI, R9
 	MOVQ   DX, R10
 	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 rows2block:
+	PREFETCHT0   (R12)
+	ADDQ         $0x2c, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
 	VPBROADCASTD 2(R10), Y5
@@ -834,10 +855,13 @@ rows1:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 rows1block:
+	PREFETCHT0   (R11)
+	ADDQ         $0x16, R11
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
 	VPBROADCASTD 2(R10), Y3
@@ -959,7 +983,7 @@ done:
 	RET
 
 // func dotsQ5_1AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, F16C, FMA3
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·dotsQ5_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -975,12 +999,15 @@ rows2:
 	MOVQ   SI, R9
 	MOVQ   DX, R10
 	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
 rows2block:
+	PREFETCHT0   (R12)
+	ADDQ         $0x30, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
 	VPBROADCASTW 2(R10), X5
@@ -1091,10 +1118,13 @@ rows1:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
 rows1block:
+	PREFETCHT0   (R11)
+	ADDQ         $0x18, R11
 	VPBROADCASTW (R10), X2
 	VCVTPH2PS    X2, Y2
 	VPBROADCASTW 2(R10), X3

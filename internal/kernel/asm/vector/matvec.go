@@ -74,11 +74,17 @@ func (e stored) dots() {
 			}
 		}
 		MOVQ(x, at)
+		ahead := GP64() // what the next rows are read from, line after line: jumps from row to row would mislead the processor's own fetching
+		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(count)}, ahead)
 		LEAQ(Mem{Base: x, Index: k, Scale: 1}, end)
 		SUBQ(Imm(width), end) // of the last even eight
 		Label(group + "turn")
 		CMPQ(at, end)
 		JGE(LabelRef(group + "last"))
+		for line := 0; line < 2*lanes*e.size*count; line += 64 {
+			PREFETCHT0(Mem{Base: ahead, Disp: line})
+		}
+		ADDQ(U32(uint32(2*lanes*e.size*count)), ahead)
 		step(0)
 		step(1)
 		ADDQ(Imm(2*width), at)

@@ -165,8 +165,12 @@ func (l layout32) dots() {
 		if together == 2 {
 			LEAQ(Mem{Base: w, Index: stride, Scale: 1}, places[1])
 		}
+		ahead := GP64() // where rows are fetched from before their turn, as many bytes at a time as are read
+		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, ahead)
 		sums := zeros(2 * together)
 		Label(group + "block")
+		PREFETCHT0(Mem{Base: ahead})
+		ADDQ(Imm(uint64(together*l.bytes)), ahead)
 		for i, place := range places {
 			b := l.begin(place)
 			for part := range 2 {
