@@ -60,7 +60,10 @@ func encode(ctx context.Context, tok *tokenize.Tokenizer, t *data.Table, o token
 	}
 	s := &textSet{starts: make([]int, 1, len(list)+1)}
 	cut := 0
-	for _, e := range list {
+	for i, e := range list {
+		if len(e.IDs) == 0 { // a tokenizer that adds nothing, as GPT-2's
+			return nil, 0, &data.Error{File: t.Name, Line: t.Examples[i].Line, Msg: "the text has no tokens, so a classifier has nothing to read"}
+		}
 		s.ids, s.types = append(s.ids, e.IDs...), append(s.types, e.Types...)
 		s.starts = append(s.starts, len(s.ids))
 		if e.Truncated > 0 {

@@ -227,14 +227,18 @@ func ReadCase(t testing.TB, dir string) Case {
 // Path returns the path of a part of the fixture.
 func (c Case) Path(name string) string { return filepath.Join(c.Dir, name) }
 
-// TrainArgs returns the flags that train as the fixture was trained, from its first adapter.
-func (c Case) TrainArgs(output string) []string {
+// TrainArgs returns the flags that train a classifier as the fixture was trained, from its first adapter.
+func (c Case) TrainArgs() []string {
+	return append(c.LoopArgs("seq-cls"), "--train-file="+c.Path("train.jsonl"), "--adapter="+c.Path("adapter_init"),
+		fmt.Sprintf("--label-smoothing-factor=%v", c.Smoothing), "--problem-type="+c.Problem)
+}
+
+// LoopArgs returns the flags of the training loop as the fixture was trained, for the command of a task.
+func (c Case) LoopArgs(task string) []string {
 	arg := func(name string, v any) string { return fmt.Sprintf("--%s=%v", name, v) }
 	return []string{
-		"seq-cls", "--quiet", "--no-shuffle", "--dropout=0", arg("train-file", c.Path("train.jsonl")), arg("adapter", c.Path("adapter_init")),
-		arg("output-dir", output), arg("batch-size", c.BatchSize), arg("gradient-accumulation-steps", c.Accumulation),
+		task, "--quiet", "--no-shuffle", "--dropout=0", arg("batch-size", c.BatchSize), arg("gradient-accumulation-steps", c.Accumulation),
 		arg("max-steps", c.MaxSteps), arg("learning-rate", c.LearningRate), arg("weight-decay", c.WeightDecay),
 		arg("lr-scheduler-type", c.Schedule), arg("warmup-steps", c.WarmupSteps), arg("max-grad-norm", c.MaxGradNorm),
-		arg("label-smoothing-factor", c.Smoothing), arg("problem-type", c.Problem),
 	}
 }

@@ -25,8 +25,15 @@ func TestParity(t *testing.T) {
 }
 
 func train(t *testing.T, c clitest.Case, args ...string) {
+	t.Helper()
+	trainAs(t, c, append(c.TrainArgs(), args...))
+}
+
+// trainAs runs a command that trains and compares what comes out with the fixture.
+func trainAs(t *testing.T, c clitest.Case, args []string) {
+	t.Helper()
 	out := t.TempDir()
-	clitest.OK(t, finetune.Command, append(c.TrainArgs(out), args...)...)
+	clitest.OK(t, finetune.Command, append(args, "--output-dir", out)...)
 	steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
 	if len(steps) != len(c.Log) {
 		t.Fatalf("%d steps, want %d", len(steps), len(c.Log))
