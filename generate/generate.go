@@ -71,26 +71,27 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	if err := g.check(prompts, cfg); err != nil {
 		return nil, err
 	}
-	out := make([]Sequence, len(prompts)*cfg.NumReturnSequences)
-	r := &run{g: g, cfg: cfg, limit: g.model.MaxLength(), choose: chooser{cfg: cfg}, ends: g.ends(cfg)}
+	if len(prompts) == 0 {
+		return nil, nil
+	}
+	n := cfg.NumReturnSequences
+	out := make([]Sequence, len(prompts)*n)
+	r := &run{g: g, cfg: cfg, limit: g.model.MaxLength(), choose: chooser{cfg: cfg}, ends: g.ends(cfg), copies: n}
 	defer r.close()
 	b := &data.Batch{Starts: []int{0}}
 	longest := 0
-	for i := range out {
-		n, copies := i/cfg.NumReturnSequences, i%cfg.NumReturnSequences
-		out[i] = Sequence{Prompt: n, Copy: copies}
-		p := prompts[n]
-		r.live = append(r.live, newLive(i, p, &out[i], cfg, g.tok))
-		b.Rows = append(b.Rows, i)
-		b.IDs = append(b.IDs, p.IDs...)
+	for i, p := range prompts {
+		b.Rows, b.IDs = append(b.Rows, i), append(b.IDs, p.IDs...)
 		b.Starts = append(b.Starts, len(b.IDs))
 		longest = max(longest, len(p.IDs))
-	}
-	if len(out) == 0 {
-		return out, nil
+		for k := range n {
+			s := &out[i*n+k]
+			*s = Sequence{Prompt: i, Copy: k}
+			r.live = append(r.live, newLive(i*n+k, p, s, cfg, g.tok))
+		}
 	}
 	r.tape = op.NewEvalTape(g.pool)
-	r.cache = g.model.NewCache(len(out), min(longest+min(cfg.MaxNewTokens, reserve), r.limit))
+	r.cache = g.model.NewCache(len(prompts), min(longest+min(cfg.MaxNewTokens, reserve), r.limit))
 	err := r.loop(ctx, b)
 	for _, s := range r.live { // not ended, because of an error
 		r.emit(s, s.interrupt())
@@ -156,7 +157,9 @@ type run struct {
 	tape   *op.Tape
 	cache  *nn.Cache
 	live   []*live
-	keep   []int // of live, by place
+	copies int       // sequences that go on from one of the cache's: at first all of a prompt, then one
+	row    []float32 // logits of a sequence whose copies need them too
+	keep   []int     // of live, by place
 }
 
 func (r *run) close() {
@@ -173,7 +176,7 @@ func (r *run) loop(ctx context.Context, b *data.Batch) error {
 			return err
 		}
 		p := &nn.Pass{Tape: r.tape, Adapter: r.g.Adapter, Cache: r.cache}
-		if len(b.IDs) > len(r.live) {
+		if rows := len(b.Starts) - 1; len(b.IDs) > rows {
 			p.Keep = nn.LastRows(r.cache.Place(op.Seqs{Starts: b.Starts}))
 		}
 		logits := op.Values(r.g.model.Logits(p, b))
@@ -189,10 +192,15 @@ func (r *run) loop(ctx context.Context, b *data.Batch) error {
 
 // step gives every sequence the token that its row of logits leads to.
 func (r *run) step(logits []float32) error {
-	v := len(logits) / len(r.live)
+	v := r.g.model.Vocabulary()
 	r.keep = r.keep[:0]
 	for i, s := range r.live {
-		id, err := r.choose.next(logits[i*v:(i+1)*v], s.seen, len(s.out.IDs), s.draw)
+		row := logits[i/r.copies*v:][:v]
+		if i%r.copies < r.copies-1 { // choosing changes it
+			r.row = append(r.row[:0], row...)
+			row = r.row
+		}
+		id, err := r.choose.next(row, s.seen, len(s.out.IDs), s.draw)
 		if err != nil {
 			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.out.Prompt, len(s.out.IDs), err)
 		}
@@ -213,13 +221,13 @@ func (r *run) emit(s *live, text string) {
 
 // next lets the finished sequences go and makes the batch of the last tokens of the others.
 func (r *run) next(b *data.Batch) {
-	if len(r.keep) < len(r.live) {
-		r.cache.Keep(r.keep)
+	if len(r.keep) < len(r.live) || r.copies > 1 {
 		for to, from := range r.keep {
-			r.live[to] = r.live[from]
+			r.live[to], r.keep[to] = r.live[from], from/r.copies
 		}
+		r.cache.Keep(r.keep)
 		clear(r.live[len(r.keep):])
-		r.live = r.live[:len(r.keep)]
+		r.live, r.copies = r.live[:len(r.keep)], 1
 	}
 	b.Rows, b.IDs, b.Starts = b.Rows[:0], b.IDs[:0], b.Starts[:1]
 	for i, s := range r.live {

@@ -133,6 +133,29 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// TestCopies: the copies of a prompt share one pass over it, and each is what it is without the others that follow it.
+func TestCopies(t *testing.T) {
+	g := New(wild(t, 60), nil, nil)
+	list := []Prompt{{IDs: []int32{65, 66, 67}}, {IDs: []int32{68}, Number: 1}}
+	cfg := sampling(30)
+	cfg.NumReturnSequences, cfg.RepetitionPenalty = 4, 1.2
+	for id := range int32(6) {
+		cfg.EosTokenIDs = append(cfg.EosTokenIDs, 40*id)
+	}
+	all := must(t, g, list, cfg)
+	for n := 1; n < 4; n++ {
+		cfg.NumReturnSequences = n
+		for i, s := range must(t, g, list, cfg) {
+			if want := all[i/n*4+i%n]; !reflect.DeepEqual(s, want) {
+				t.Errorf("%d copies: got %v\nwant %v", n, s, want)
+			}
+		}
+	}
+	if slices.Equal(all[0].IDs, all[1].IDs) {
+		t.Error("copies are equal")
+	}
+}
+
 // TestCache: greedy tokens are those of computing everything again for each token, with an adapter too.
 func TestCache(t *testing.T) {
 	for _, dir := range []string{"gpt2_wte", "gpt2_c_attn", "llama_gqa", "llama_all_linear", "mistral_window", "qwen3"} {

@@ -3,6 +3,7 @@ package models_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/spalora/spalora/data"
@@ -124,6 +125,18 @@ func TestCache(t *testing.T) {
 		cache.Truncate(0, 6)
 		tail := &data.Batch{Starts: []int{0, 2}, IDs: b.IDs[b.Starts[1]+6 : b.Starts[1]+8]}
 		near(t, "after Keep and Truncate", causalLogits(m, nn.Pass{Cache: cache}, tail), want[40*(b.Starts[1]+6):40*(b.Starts[1]+8)], 3e-6)
+		// Two go on from it, without touching each other.
+		cache.Keep([]int{0, 0})
+		cache.Truncate(1, 7)
+		fork := &data.Batch{Starts: []int{0, 2, 4}, IDs: append(slices.Clone(b.IDs[b.Starts[1]+8:b.Starts[1]+10]), b.IDs[b.Starts[1]+7:b.Starts[1]+9]...)}
+		got := causalLogits(m, nn.Pass{Cache: cache}, fork)
+		near(t, "the first of two copies", got[:80], want[40*(b.Starts[1]+8):40*(b.Starts[1]+10)], 3e-6)
+		near(t, "the second of two copies", got[80:], want[40*(b.Starts[1]+7):40*(b.Starts[1]+9)], 3e-6)
+		if cache.Len(0) != 10 || cache.Len(1) != 9 {
+			t.Errorf("the copies have %d and %d rows", cache.Len(0), cache.Len(1))
+		}
+		cache.Keep([]int{0})
+		cache.Truncate(0, 8)
 		if cache.Len(0) != 8 || cache.Sequences() != 1 {
 			t.Errorf("the cache has %d rows of %d sequences", cache.Len(0), cache.Sequences())
 		}

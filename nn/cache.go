@@ -50,13 +50,28 @@ func (c *Cache) Truncate(i, n int) {
 	}
 }
 
-// Keep makes the cache hold only the sequences listed, in this order, each at most once.
+// Keep makes the cache hold the sequences listed, in this order. One that is listed again is copied: several may go on from it.
 func (c *Cache) Keep(which []int) {
 	kept := make([]remembered, len(which))
+	taken := make([]bool, len(c.seqs))
 	for to, from := range which {
 		kept[to] = c.seqs[from]
+		if taken[from] {
+			kept[to] = c.copied(c.seqs[from])
+		}
+		taken[from] = true
 	}
 	c.seqs = kept
+}
+
+// copied returns a sequence of its own with the same rows.
+func (c *Cache) copied(s remembered) remembered {
+	clone := func(x []float32) []float32 { return append(make([]float32, 0, max(len(x), c.capacity*c.width)), x...) }
+	layers := make([]op.Past, len(s.layers))
+	for l, p := range s.layers {
+		layers[l] = op.Past{Keys: clone(p.Keys), Values: clone(p.Values)}
+	}
+	return remembered{rows: s.rows, layers: layers}
 }
 
 // Place gives the sequences of a batch, one for each of the cache's, their places after the rows that are remembered.
