@@ -27,9 +27,9 @@ func BenchmarkDecode(b *testing.B) {
 				case kind == F32:
 					w.F32 = filled(n*k, 1)
 				case kind.Quantised():
-					w.Bytes = bytes.Repeat([]byte{1}, kind.Bytes(n*k)) // written, so that each page has memory of its own
+					w.Bytes = bytes.Repeat([]byte{0x3c}, kind.Bytes(n*k)) // written, so that each page has memory of its own
 				default:
-					w.U16 = slices.Repeat([]uint16{1}, n*k)
+					w.U16 = slices.Repeat([]uint16{0x3c3c}, n*k) // a normal number in both types
 				}
 				weights, sizes, total = append(weights, w), append(sizes, [2]int{n, k}), total+n*k
 			}
