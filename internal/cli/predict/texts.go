@@ -21,6 +21,8 @@ func formatOf(name string, content []byte, o data.ReadOptions) data.Format {
 		return o.Format
 	case slices.Contains(endings[3:6], ending):
 		return data.JSONLines
+	case ending == ".txt" && o.Delimiter == 0:
+		return data.PlainText
 	case slices.Contains(endings, ending) || o.Delimiter != 0:
 		return ""
 	}
