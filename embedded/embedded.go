@@ -19,6 +19,18 @@ var (
 	miniLMLicense []byte
 	//go:embed minilm/NOTICE.txt
 	miniLMNotice []byte
+	//go:embed gpt/config.json
+	gptConfig []byte
+	//go:embed gpt/model.safetensors
+	gptWeights []byte
+	//go:embed gpt/tokenizer.json
+	gptTokenizer []byte
+	//go:embed gpt/tokenizer_config.json
+	gptTokenizerConfig []byte
+	//go:embed gpt/NOTICE.txt
+	gptNotice []byte
+	//go:embed gpt/LICENSE-GSM8K.txt
+	gptLicense []byte
 	//go:embed banking77/train.csv
 	banking77Train []byte
 	//go:embed banking77/test.csv
@@ -28,6 +40,7 @@ var (
 // The names that messages and adapter configurations give to what is compiled in.
 const (
 	MiniLMName    = "sentence-transformers/all-MiniLM-L6-v2"
+	GPTName       = "spalora/gpt-shakespeare-3m"
 	Banking77Name = "banking77"
 )
 
@@ -38,6 +51,17 @@ func MiniLM() map[string][]byte {
 		"config.json": miniLMConfig, "model.safetensors": miniLMWeights, "tokenizer.json": miniLMTokenizer,
 		"tokenizer_config.json": miniLMTokenizerConfig, "special_tokens_map.json": miniLMSpecialTokens,
 		"LICENSE.txt": miniLMLicense, "NOTICE.txt": miniLMNotice,
+	}
+}
+
+// GPT returns the files of a small language model (GPT-2 architecture, 6 layers, C=192, 3.1 million weights in float16, a byte-level BPE
+// of 2,048 tokens, 256 positions) that this project trained on Shakespeare and on word problems, by name; docs/embedded-gpt.md tells
+// how. The command adapts it to the questions of Banking77, whose column text is a set of documents too. The contents must not be
+// changed.
+func GPT() map[string][]byte {
+	return map[string][]byte{
+		"config.json": gptConfig, "model.safetensors": gptWeights, "tokenizer.json": gptTokenizer,
+		"tokenizer_config.json": gptTokenizerConfig, "NOTICE.txt": gptNotice, "LICENSE-GSM8K.txt": gptLicense,
 	}
 }
 
