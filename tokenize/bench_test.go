@@ -49,3 +49,36 @@ func BenchmarkLoad(b *testing.B) {
 		loadDir(b, minilm)
 	}
 }
+
+// BenchmarkEncodeBPE measures one thread of byte-level BPE on lines of English
+// prose, with the words of the lines before in the cache, and on one word.
+func BenchmarkEncodeBPE(b *testing.B) {
+	tok := bpeCase(b, "smollm2")
+	raw, err := os.ReadFile("../LICENSE")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		lines []string
+	}{
+		{"english", strings.Split(strings.TrimSpace(string(raw)), "\n")},
+		{"one word", []string{strings.Repeat("supercalifragilistic", 1000)}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			size := 0
+			for _, s := range c.lines {
+				size += len(s) + 1
+			}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, s := range c.lines {
+					if _, err := tok.Encode(s, Options{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}

@@ -69,20 +69,27 @@ func (m *bpe) encode(dst []piece, word []byte, buf *buffers) []piece {
 		return append(dst, known...)
 	}
 	mark := len(dst)
-	if id, ok := m.ids[string(word)]; ok && m.whole {
-		dst = append(dst, piece{id, len(word)})
-	} else {
-		m.characters(word, s)
-		m.mergeAll(s)
-		to := 0
-		for i := range s.symbols {
-			if n := int(s.symbols[i].size); n > 0 {
-				to += n
-				dst = append(dst, piece{s.symbols[i].id, to})
-			}
+	dst = m.encodeNew(dst, word, s)
+	s.cache.put(word, dst[mark:])
+	return dst
+}
+
+// encodeNew is encode for a word that the cache does not know.
+func (m *bpe) encodeNew(dst []piece, word []byte, s *bpeScratch) []piece {
+	if m.whole {
+		if id, ok := m.ids[string(word)]; ok {
+			return append(dst, piece{id, len(word)})
 		}
 	}
-	s.cache.put(word, dst[mark:])
+	m.characters(word, s)
+	m.mergeAll(s)
+	to := 0
+	for i := range s.symbols {
+		if n := int(s.symbols[i].size); n > 0 {
+			to += n
+			dst = append(dst, piece{s.symbols[i].id, to})
+		}
+	}
 	return dst
 }
 

@@ -69,3 +69,76 @@ func FuzzEncode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLoadBPE checks that no tokenizer.json of a BPE model makes Load panic, and
+// that what it accepts works.
+func FuzzLoadBPE(f *testing.F) {
+	f.Add([]byte(tinyBPE()))
+	f.Add([]byte(tinyBPE("pre", `{"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "Split", "pattern": {"Regex": " ?\\p{L}+|[^a-c\\s]{1,3}"}, "behavior": "MergedWithPrevious", "invert": true}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`)))
+	f.Add([]byte(tinyBPE("normalizer", `{"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}`, "fallback", "true")))
+	f.Add([]byte(tinyBPE("pre", `{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true}`, "decoder", `{"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 2}]}`)))
+	f.Add([]byte(tinyBPE("prefix", `"##"`, "suffix", `"</w>"`, "decoder", `{"type": "BPEDecoder", "suffix": "</w>"}`, "merges", `[]`)))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		tok, err := Load(files{tokenizerFile: string(doc)}.open)
+		if err != nil {
+			return
+		}
+		for _, text := range []string{"", "ab abc  12 É\n", "\xff\u0301 中▁ <0x41>"} {
+			e, err := tok.EncodePair(text, "ab", Options{Offsets: true, Words: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := tok.Stream(true)
+			for _, id := range e.IDs {
+				s.Next(id)
+			}
+			s.Flush()
+		}
+	})
+}
+
+// FuzzVocabJSON checks that no vocab.json and merges.txt make Load panic.
+func FuzzVocabJSON(f *testing.F) {
+	f.Add([]byte(`{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}`), []byte("#version: 0.2\na b\n"), []byte(`{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true}`))
+	f.Add([]byte(`{"a": 0, "b": 9}`), []byte("a b"), []byte(`{"tokenizer_class": "Qwen2Tokenizer", "pad_token": {"content": "é", "lstrip": true}}`))
+	f.Add([]byte(`{}`), []byte("\r\n"), []byte(`{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"0": {"content": "x", "single_word": true, "lstrip": true, "rstrip": true, "normalized": true, "special": true}}}`))
+	f.Fuzz(func(t *testing.T, vocab, merges, config []byte) {
+		tok, err := Load(files{bpeFile: string(vocab), mergesFile: string(merges), configFile: string(config)}.open)
+		if err != nil {
+			return
+		}
+		e, err := tok.Encode("ab x <|endoftext|> é", Options{Offsets: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok.Decode(e.IDs, false)
+	})
+}
+
+// FuzzByteLevel checks that byte-level models lose nothing of a text, and that a
+// stream of any cut of it is what Decode gives.
+func FuzzByteLevel(f *testing.F) {
+	_, texts := loadBPE(f)
+	for i := 0; i < len(texts); i += 200 {
+		f.Add(texts[i], i)
+	}
+	toks := []*Tokenizer{bpeCase(f, "gpt2"), bpeCase(f, "llama3"), bpeCase(f, "smollm2")}
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		tok := toks[uint(n)%uint(len(toks))]
+		e, err := tok.Encode(text, Options{NoSpecial: true, Offsets: true, Words: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := tok.Decode(e.IDs, false); utf8.ValidString(text) && have != text {
+			t.Errorf("%q became %q", text, have)
+		}
+		ids := e.IDs[:uint(n)%uint(len(e.IDs)+1)]
+		s, have := tok.Stream(false), ""
+		for _, id := range ids {
+			have += s.Next(id)
+		}
+		if have += s.Flush(); have != tok.Decode(ids, false) {
+			t.Errorf("%v: stream %q, at once %q", ids, have, tok.Decode(ids, false))
+		}
+	})
+}

@@ -295,3 +295,100 @@ func TestLoneSurrogate(t *testing.T) {
 		}
 	}
 }
+
+// tinyBPE fills in a tokenizer.json of a BPE model: parts come as name, value pairs.
+func tinyBPE(parts ...string) string {
+	s := `{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%added%], "normalizer": %normalizer%,
+"pre_tokenizer": %pre%, "post_processor": %post%, "decoder": %decoder%, "model": {"type": "BPE", "dropout": %dropout%, "unk_token": %unk%,
+"continuing_subword_prefix": %prefix%, "end_of_word_suffix": %suffix%, "fuse_unk": false, "byte_fallback": %fallback%, "vocab": %vocab%, "merges": %merges%}}`
+	for _, list := range [][]string{parts, {
+		"added", "", "normalizer", "null", "pre", "null", "post", "null", "decoder", "null", "dropout", "null", "unk", "null", "prefix", "null",
+		"suffix", "null", "fallback", "false", "vocab", `{"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "▁": 5, "<0x41>": 6}`,
+		"merges", `["a b", ["ab", "c"]]`,
+	}} {
+		for i := 0; i < len(list); i += 2 {
+			s = strings.ReplaceAll(s, "%"+list[i]+"%", list[i+1])
+		}
+	}
+	return s
+}
+
+func TestLoadBPEErrors(t *testing.T) {
+	doc := func(parts ...string) files { return files{tokenizerFile: tinyBPE(parts...)} }
+	regex := func(p string) files {
+		return doc("pre", `{"type": "Split", "pattern": {"Regex": "`+p+`"}, "behavior": "Isolated", "invert": false}`)
+	}
+	const gpt2 = `{"tokenizer_class": "GPT2Tokenizer"}`
+	for _, c := range []struct {
+		name  string
+		files files
+		want  string // part of the message; "" = no error
+	}{
+		{"good", doc(), ""},
+		{"no type", files{tokenizerFile: strings.Replace(tinyBPE(), `"type": "BPE", `, "", 1)}, ""},
+		{"dropout", doc("dropout", "0.1"), "model.dropout: have 0.1, only null is supported"},
+		{"unk", doc("unk", `"<unk>"`), `model: unknown token "<unk>" is not in the vocabulary`},
+		{"merge words", doc("merges", `["a b c"]`), "model.merges[0]: want two tokens with a blank between"},
+		{"merge pair", doc("merges", `[["a", "b"], ["a"]]`), "model.merges[1]: want two tokens"},
+		{"merge number", doc("merges", `[3]`), "model.merges[0]: want two tokens"},
+		{"merges", doc("merges", `{}`), "model.merges: want an array, have an object"},
+		{"merge left", doc("merges", `["x b"]`), `model.merges: "x" "b": "x" is not in the vocabulary`},
+		{"merge whole", doc("merges", `["b a"]`), `"ba" is not in the vocabulary`},
+		{"merge short", doc("prefix", `"##"`, "merges", `["a b"]`), `"b" is shorter than continuing_subword_prefix`},
+		{"gap", doc("vocab", `{"a": 0, "b": 1, "ab": 7}`, "merges", `["a b"]`), ""},
+		{"far", doc("vocab", `{"a": 0, "b": 1, "ab": 70000}`, "merges", `["a b"]`), `token "ab": id 70000; want 0 … 65541 for 3 tokens`},
+		{"id twice", doc("vocab", `{"a": 0, "b": 0}`), `token "b": id 0 is also that of "a"`},
+		{"gap taken", doc("vocab", `{"a": 0, "b": 1, "ab": 3, "x": 4}`, "merges", `[]`, "added", addedJSON("4", "<x>", "")), `id 4 is that of "x" in the vocabulary, whose ids have gaps`},
+		{"fallback", doc("fallback", "true", "prefix", `"##"`), "byte_fallback with continuing_subword_prefix"},
+		{"look-behind", regex(`(?<=a)b`), `is not supported: (?<`},
+		{"look-ahead", regex(`\\s+(?!\\S)`), `pre_tokenizer.pattern.Regex: regular expression "\\s+(?!\\S)" is not supported`},
+		{"possessive", regex(`a++`), "a quantifier after a quantifier"},
+		{"lazy", regex(`a+?b`), "a quantifier after a quantifier"},
+		{"anchor", regex(`^a`), "is not supported: ^"},
+		{"category", regex(`\\p{Lu}`), `is not supported: \p{Lu}`},
+		{"back reference", regex(`(a)\\1`), `is not supported: \1`},
+		{"boundary", regex(`\\ba`), `is not supported: \b`},
+		{"class in class", regex(`[a[b]]`), "[ inside brackets"},
+		{"intersection", regex(`[a-z&&b]`), "& inside brackets"},
+		{"brace", regex(`a{,2}`), "a brace that is not a quantifier"},
+		{"many", regex(`a{2000}`), "invalid repeat count"},
+		{"empty match", regex(`a?`), "it matches the empty text"},
+		{"slow", regex(`a+b|a`), "can take quadratic time"},
+		{"slow group", regex(`(?:ab)+`), "can take quadratic time"},
+		{"open", regex(`[a`), "a bracket that is not closed"},
+		{"parenthesis", regex(`a)`), "unexpected )"},
+		{"pattern", doc("normalizer", `{"type": "Replace", "pattern": {}, "content": ""}`), "normalizer.pattern: want String or Regex"},
+		{"empty pattern", doc("normalizer", `{"type": "Replace", "pattern": {"String": ""}, "content": ""}`), "normalizer.pattern.String: empty"},
+		{"prepend", doc("normalizer", `{"type": "Prepend", "prepend": ""}`), "normalizer.prepend: nothing to prepend"},
+		{"mark", doc("pre", `{"type": "Metaspace", "replacement": "__"}`), `pre_tokenizer.replacement: want one character, have "__"`},
+		{"scheme", doc("pre", `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`), "want always or first or never"},
+		{"scheme twice", doc("pre", `{"type": "Metaspace", "replacement": "_", "add_prefix_space": false}`), "false needs prepend_scheme never"},
+		{"trimmed twice", doc("post", `{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "offsets are trimmed twice"},
+		{"after template", doc("post", `{"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {}}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "after one with a template"},
+		{"strip decoder", doc("decoder", `{"type": "Strip", "content": "", "start": -1, "stop": 0}`), "decoder.start: want an integer of 0"},
+		{"suffix", doc("decoder", `{"type": "BPEDecoder", "suffix": ""}`), "decoder.suffix: empty"},
+		{"no merges.txt", files{bpeFile: `{"a": 0}`, configFile: gpt2}, "merges.txt, which vocab.json needs: file does not exist"},
+		{"merges line", files{bpeFile: `{"a": 0}`, mergesFile: "#version: 0.2\na\n", configFile: gpt2}, `merges.txt: line 2: want two tokens with a blank between, have "a"`},
+		{"merges token", files{bpeFile: `{"a": 0}`, mergesFile: "a a\n", configFile: gpt2}, `vocab.json: model.merges: "a" "a": "aa" is not in the vocabulary`},
+		{"vocab.json ids", files{bpeFile: `{"a": "0"}`, mergesFile: "", configFile: gpt2}, `vocab.json: token "a": want an integer, have 0`},
+		{"class", files{bpeFile: `{}`, configFile: `{"tokenizer_class": "XLMTokenizer"}`}, `tokenizer_class: how "XLMTokenizer" splits text is not known, only GPT2Tokenizer and Qwen2Tokenizer`},
+		{"model", files{bpeFile: `{}`, modelFile: `{"model_type": "xlm"}`}, `what model_type "xlm" would do with vocab.json is not known`},
+		{"decoder id", files{bpeFile: `{"a": 0}`, mergesFile: "", configFile: `{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"content": "x", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}}}`}, `added_tokens_decoder: "x" has id 9, but gets 1`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(c.files.open)
+			if c.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			if !strings.HasPrefix(err.Error(), "tokenize: ") {
+				t.Errorf("error %q lacks the package", err)
+			}
+		})
+	}
+}

@@ -31,17 +31,25 @@ type fixtures struct {
 		PreTokenizer    any `json:"pre_tokenizer"`
 		Points, Strings string
 	}
-	Cases []struct {
-		Name, File                            string
-		Patch                                 map[string]any
-		IDs                                   [][]int32
-		Points, Strings, Pairs, Decode, Noise string
-	}
+	Cases []fixtureCase
+}
+
+type fixtureCase struct {
+	Name, File                            string
+	Patch                                 map[string]any
+	IDs                                   [][]int32
+	Points, Strings, Pairs, Decode, Noise string
 }
 
 func loadFixtures(t testing.TB) (f fixtures, texts []string) {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/cases.json")
+	return readFixtures(t, "testdata/cases.json", "testdata/strings.json.gz")
+}
+
+// readFixtures reads a file of hashes and the files of texts that they are of.
+func readFixtures(t testing.TB, cases string, textFiles ...string) (f fixtures, texts []string) {
+	t.Helper()
+	raw, err := os.ReadFile(cases)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,17 +58,21 @@ func loadFixtures(t testing.TB) (f fixtures, texts []string) {
 	if err := d.Decode(&f); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.Open("testdata/strings.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	z, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(z).Decode(&texts); err != nil {
-		t.Fatal(err)
+	for _, name := range textFiles {
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		z, err := gzip.NewReader(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		if err := json.NewDecoder(z).Decode(&list); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, list...)
 	}
 	if len(texts) < 10000 {
 		t.Fatalf("only %d texts", len(texts))
@@ -88,20 +100,27 @@ func TestPipelines(t *testing.T) {
 	for _, c := range f.Pipelines {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			var errs []error
-			tok := &Tokenizer{
-				normalizer:   parseNormalizer(field{"normalizer", c.Normalizer, &errs}),
-				preTokenizer: parsePreTokenizer(field{"pre_tokenizer", c.PreTokenizer, &errs}),
-				model:        byRune{}, template: plain, decoder: chain(blanks()),
-			}
-			if len(errs) > 0 {
-				t.Fatal(errs)
-			}
-			tok.scratch.New = func() any { return new(buffers) }
+			tok := pipeline(t, c.Normalizer, c.PreTokenizer)
 			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
 			check{t, c.Name, "strings", c.Strings, stringBlock, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
 		})
 	}
+}
+
+// pipeline returns a tokenizer of a normalizer and a pre-tokenizer whose model is
+// byRune.
+func pipeline(t *testing.T, normalizer, preTokenizer any) *Tokenizer {
+	var errs []error
+	tok := &Tokenizer{
+		normalizer:   parseNormalizer(field{"normalizer", normalizer, &errs}),
+		preTokenizer: parsePreTokenizer(field{"pre_tokenizer", preTokenizer, &errs}),
+		model:        byRune{}, template: plain, decoder: chain(blanks()),
+	}
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	tok.scratch.New = func() any { return new(buffers) }
+	return tok
 }
 
 // TestParity checks whole tokenizers: encoding, truncated pairs, decoding.
@@ -110,16 +129,21 @@ func TestParity(t *testing.T) {
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			tok := loadPatched(t, c.File, c.Patch)
-			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
-			check{t, c.Name, "strings", c.Strings, 8, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
-			check{t, c.Name, "pairs", c.Pairs, 8, len(texts)}.run(func(i int) any { return encodePair(tok, texts, i) })
-			check{t, c.Name, "decode", c.Decode, 32, len(texts)}.run(func(i int) any {
-				return tok.Decode(encodeAll(t, tok, texts[i]).IDs, i%2 == 0)
-			})
-			check{t, c.Name, "noise", c.Noise, 32, len(c.IDs)}.run(func(i int) any { return tok.Decode(c.IDs[i], i%2 == 0) })
+			checkCase(t, c, texts, 8)
 		})
 	}
+}
+
+// checkCase checks a whole tokenizer; a hash is of so many texts.
+func checkCase(t *testing.T, c fixtureCase, texts []string, block int) {
+	tok := loadPatched(t, c.File, c.Patch)
+	check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+	check{t, c.Name, "strings", c.Strings, block, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+	check{t, c.Name, "pairs", c.Pairs, block, len(texts)}.run(func(i int) any { return encodePair(tok, texts, i) })
+	check{t, c.Name, "decode", c.Decode, 32, len(texts)}.run(func(i int) any {
+		return tok.Decode(encodeAll(t, tok, texts[i]).IDs, i%2 == 0)
+	})
+	check{t, c.Name, "noise", c.Noise, 32, len(c.IDs)}.run(func(i int) any { return tok.Decode(c.IDs[i], i%2 == 0) })
 }
 
 // pointText is the text that tries code point p: at the start, inside a word,
@@ -246,6 +270,10 @@ func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 		case "model":
 			for k, v := range value.(map[string]any) {
 				model[k] = v
+			}
+		case "drop":
+			for _, token := range value.([]any) {
+				delete(model["vocab"].(map[string]any), token.(string))
 			}
 		case "added_tokens+":
 			doc["added_tokens"] = append(doc["added_tokens"].([]any), value.([]any)...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -190,6 +191,14 @@ func (t *translator) escape(inClass bool) error {
 		return errors.New("a backslash at the end")
 	case r == 'n', r == 'r', r == 't', r == 'f', r == 'v':
 		t.out.WriteString(`\` + string(r))
+		return nil
+	case r == 'u' && len(t.rest) >= 4:
+		point, err := strconv.ParseUint(t.rest[:4], 16, 16)
+		if err != nil {
+			return fmt.Errorf(`\u%s`, t.rest[:4])
+		}
+		t.rest = t.rest[4:]
+		fmt.Fprintf(&t.out, `\x{%x}`, point)
 		return nil
 	case r == 's' || r == 'S':
 		ranges = classRegex(isSpace, r == 'S')

@@ -170,11 +170,13 @@ func (s *settings) bosTemplate(ids map[string]int32) template {
 
 // readMerges reads merges.txt: two tokens a line, in the order of their ranks.
 func readMerges(text string) (merges [][2]string, err error) {
-	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		line = strings.TrimSuffix(line, "\r")
+	i := 0
+	for line := range strings.Lines(text) {
+		i++
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		m, ok := parseMerge(line)
 		if !ok {
-			return nil, fmt.Errorf("line %d: want two tokens with a blank between, have %q", i+1, line)
+			return nil, fmt.Errorf("line %d: want two tokens with a blank between, have %q", i, line)
 		}
 		if m != [2]string{} {
 			merges = append(merges, m)
