@@ -225,8 +225,8 @@ func (w *writer) write(text string) {
 	}
 }
 
-// atOnce is how many sequences are generated in one batch. Results do not depend on it.
-const atOnce = 16
+// atOnce is how many sequences are generated in one batch. With no more than 8 a result does not depend, to the bit, on how many there are.
+const atOnce = 8
 
 // sequence is what is written for one generated sequence.
 type sequence struct {
