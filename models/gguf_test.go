@@ -2,11 +2,13 @@ package models_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -51,6 +53,58 @@ func TestGGUF(t *testing.T) {
 				t.Errorf("logits differ by %.2g of the largest", d)
 			} else {
 				t.Logf("logits differ by %.2g of the largest", d)
+			}
+		})
+	}
+}
+
+// TestTrainingOnQuantisedWeights: loss and gradients of an adapter on a quantised base have the same bits as on the dequantised one, and
+// the base stays quantised.
+func TestTrainingOnQuantisedWeights(t *testing.T) {
+	for _, name := range []string{"llama", "qwen2", "gpt2"} {
+		t.Run(name, func(t *testing.T) {
+			src, err := checkpoint.Open("../testdata/gguf/" + name + ".gguf")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			m, _, err := models.OpenCausalLM(src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nn.SetDropout(m, 0)
+			wide, err := models.NewCausalLM(src.Config(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nn.SetDropout(wide, 0)
+			quantised := 0
+			byName := map[string]*op.Weight{}
+			for _, w := range nn.Weights(m) {
+				byName[w.Name] = w.Weight
+				if w.Weight.Type.Quantised() {
+					quantised++
+				}
+			}
+			for _, w := range nn.Weights(wide) {
+				if err := w.Weight.SetValues(byName[w.Name].Float32()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := causalBatch(5, 11, 8)
+			for i := range b.IDs {
+				b.IDs[i] = int32(int(b.IDs[i]) % m.Vocabulary())
+			}
+			targets := lora.Names(lora.AllLinear)
+			got := lossAndGradients(t, m, adapter(t, m, targets), nn.Pass{}, 2, b)
+			want := lossAndGradients(t, wide, adapter(t, wide, targets), nn.Pass{}, 2, b)
+			for i := range want {
+				if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+					t.Fatalf("value %d is %g, on dequantised weights %g", i, got[i], want[i])
+				}
+			}
+			if quantised == 0 {
+				t.Error("no weight is quantised")
 			}
 		})
 	}
