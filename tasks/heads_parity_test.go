@@ -147,7 +147,7 @@ func TestHeadsEqualPEFT(t *testing.T) {
 				}
 			}
 			d := deviations{initial: golden.MaxRel(r.logits(r.set), expected.Float32("init.logits"))}
-			d.loss, d.norm, d.rate = r.repeat(t, r, r.set, r.pool, out)
+			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.pool, out), r.Log)
 			d.adapter, d.tensor = r.adapter(t, out)
 			d.final = golden.MaxRel(r.logits(r.set), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)

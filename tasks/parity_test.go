@@ -41,11 +41,14 @@ type parityCase struct {
 	Warmup      int            `json:"warmup_steps"`
 	MaxGradNorm float64        `json:"max_grad_norm"`
 	Smoothing   float32        `json:"label_smoothing_factor"`
-	Log         []struct {
-		Loss         float64 `json:"loss"`
-		GradNorm     float64 `json:"grad_norm"`
-		LearningRate float64 `json:"learning_rate"`
-	} `json:"log"`
+	Log         []stepLog      `json:"log"`
+}
+
+// stepLog is what PEFT had in a step.
+type stepLog struct {
+	Loss         float64 `json:"loss"`
+	GradNorm     float64 `json:"grad_norm"`
+	LearningRate float64 `json:"learning_rate"`
 }
 
 func parityCases(t *testing.T) []parityCase {
@@ -201,11 +204,26 @@ func (r *parityRun) logits(t *testing.T, n int) []float32 {
 // train repeats PEFT's run and returns the largest relative deviations of loss, gradient norm and learning rate.
 func (r *parityRun) train(t *testing.T, dir string) (loss, norm, rate float64) {
 	t.Helper()
-	return r.c.repeat(t, r.task, r.set, r.task.cfg.Pool, dir)
+	return deviationsOf(r.c.repeat(t, r.task, r.set, r.task.cfg.Pool, dir), r.c.Log)
 }
 
-// repeat trains a task as PEFT did, saves the adapter and returns the largest relative deviations of loss, gradient norm and learning rate.
-func (c parityCase) repeat(t *testing.T, task train.Task, set *lora.Set, pool *op.Pool, dir string) (loss, norm, rate float64) {
+// deviationsOf returns the largest relative deviations of loss, gradient norm and learning rate.
+func deviationsOf(steps, want []stepLog) (loss, norm, rate float64) {
+	peak := 0.0
+	for _, w := range want {
+		peak = math.Max(peak, w.LearningRate)
+	}
+	for i, w := range want {
+		s := steps[i]
+		loss = math.Max(loss, math.Abs(s.Loss-w.Loss)/w.Loss)
+		norm = math.Max(norm, math.Abs(s.GradNorm-w.GradNorm)/w.GradNorm)
+		rate = math.Max(rate, math.Abs(s.LearningRate-w.LearningRate)/peak)
+	}
+	return loss, norm, rate
+}
+
+// repeat trains a task as PEFT did, saves the adapter and returns what each step had.
+func (c parityCase) repeat(t *testing.T, task train.Task, set *lora.Set, pool *op.Pool, dir string) (steps []stepLog) {
 	t.Helper()
 	cfg := train.Defaults()
 	cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = c.BatchSize, c.Accumulate, c.MaxSteps, true
@@ -213,10 +231,7 @@ func (c parityCase) repeat(t *testing.T, task train.Task, set *lora.Set, pool *o
 	cfg.Schedule, cfg.WarmupSteps = c.Schedule, c.Warmup
 	cfg.Pool, cfg.Adapter = pool, set
 	cfg.OnStep = func(s train.StepInfo) {
-		want := c.Log[s.Step-1]
-		loss = math.Max(loss, math.Abs(s.Loss-want.Loss)/want.Loss)
-		norm = math.Max(norm, math.Abs(s.GradNorm-want.GradNorm)/want.GradNorm)
-		rate = math.Max(rate, math.Abs(s.LearningRate-want.LearningRate)/c.Rate)
+		steps = append(steps, stepLog{s.Loss, s.GradNorm, s.LearningRate})
 	}
 	report, err := train.Run(t.Context(), task, set.Params(), cfg)
 	if err != nil {
@@ -228,7 +243,7 @@ func (c parityCase) repeat(t *testing.T, task train.Task, set *lora.Set, pool *o
 	if err := set.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	return loss, norm, rate
+	return steps
 }
 
 // adapter compares a saved adapter with PEFT's: the same tensors of the same shapes, but for the copies of base tables that PEFT
