@@ -176,16 +176,19 @@ func (b *Base) LoadAdapter(dir string, m spago.Model, task lora.TaskType, otherB
 	if err := CheckAdapterDir(dir); err != nil {
 		return nil, err
 	}
+	c, _, err := lora.ReadConfig(dir)
+	if err != nil {
+		return nil, InputError(err)
+	}
+	if c.TaskType != lora.NoTask && c.TaskType != task {
+		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for %s (%s)", dir, c.TaskType, taskNames[task], task))
+	}
 	set, warnings, err := lora.Load(dir, m)
 	for _, w := range warnings {
 		log.Warn().Msg(w)
 	}
 	if err != nil {
 		return nil, InputError(err)
-	}
-	c := set.Config()
-	if c.TaskType != lora.NoTask && c.TaskType != task {
-		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for %s (%s)", dir, c.TaskType, taskNames[task], task))
 	}
 	if f := set.Fingerprint(); f != "" && f != Fingerprint(m) {
 		err := fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with --model, or accept it with --allow-other-base", dir, c.BaseModel, b.Name)

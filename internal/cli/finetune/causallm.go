@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -183,11 +184,10 @@ func (r *causalRun) trainWith(ctx context.Context, s *subject, task *tasks.Causa
 		r.logSamples(ctx, samples, fmt.Sprintf("step %d", e.Step))
 	}
 	t := training{dir: dir, kind: s.kind(), task: task, params: s.params, results: newResults("causal-lm", s.base, s.fingerprint, s.set)}
-	t.started = func() error {
-		if cfg.ResumeFrom != "" {
-			return nil
+	t.started = func() {
+		if err := r.writeSamples(ctx, samples, "before training"); err != nil && ctx.Err() == nil {
+			r.console.Log.Warn().Msg(cli.OneLine(err))
 		}
-		return r.writeSamples(ctx, samples, "before training")
 	}
 	t.finished = func(report train.Report) error {
 		fmt.Fprintf(r.env.Out, "mean perplexity of training %.2f\n", math.Exp(report.TrainLoss))
@@ -225,6 +225,9 @@ func (r *causalRun) checkFlags() error {
 	if r.given("save-dtype") && !r.full {
 		errs = append(errs, errors.New("--save-dtype needs --full; adapters are stored in float32"))
 	}
+	if r.full && r.ownBase() {
+		errs = append(errs, fmt.Errorf("--output-dir %s is --model, whose weights would be replaced; give another", r.train.outputDir))
+	}
 	if r.blockSize < 0 {
 		errs = append(errs, fmt.Errorf("--block-size is %d; want 2 or more, or 0 for texts as they are", r.blockSize))
 	}
@@ -235,6 +238,16 @@ func (r *causalRun) checkFlags() error {
 		errs = append(errs, fmt.Errorf("--preview is %d; want 1 or more", r.preview))
 	}
 	return cli.UsageError(errors.Join(errs...))
+}
+
+// ownBase reports whether the output directory is that of the base.
+func (r *causalRun) ownBase() bool {
+	model, err := os.Stat(r.model)
+	if err != nil {
+		return false
+	}
+	out, err := os.Stat(r.train.outputDir)
+	return err == nil && os.SameFile(model, out)
 }
 
 func parseTooLong(s string) (tasks.TooLong, error) {

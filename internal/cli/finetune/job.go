@@ -105,19 +105,21 @@ type training struct {
 	params   []nn.NamedParam
 	results  results // what is known of them
 	testRows int     // 0: nothing is to be scored at the end
-	// started and finished, if set, are called before the first step and after the last one, with the best state in place.
-	started  func() error
+	// started and finished, if set, are called before the first step of a run that is not resumed, and after the last one with the
+	// best state in place.
+	started  func()
 	finished func(train.Report) error
 }
 
 // execute trains, scores the test rows with what is best, writes results.json and says where everything is.
 func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 	cfg.OutputDir, cfg.Logger = t.dir, j.console.Log
-	cfg.OnStart, cfg.OnStep = j.console.Start, j.console.Step
-	if t.started != nil {
-		if err := t.started(); err != nil {
-			return err
+	cfg.OnStep = j.console.Step
+	cfg.OnStart = func(p train.Plan) {
+		if t.started != nil && p.Done == 0 {
+			t.started()
 		}
+		j.console.Start(p)
 	}
 	report, err := train.Run(ctx, t.task, t.params, cfg)
 	j.console.Stop()
