@@ -50,6 +50,21 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
+// TestLanguageModelWorkflow goes the whole way with a language model: train, generate, merge, generate the same with the merged checkpoint.
+func TestLanguageModelWorkflow(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	clitest.OK(t, command, "finetune", "causal-lm", "--max-steps=4", "--max-train-samples=100", "--output-dir", path("run"))
+	attached := clitest.OK(t, command, "predict", "causal-lm", "--adapter", path("run"), "--prompt=How do I", "--max-new-tokens=16")
+	if base := clitest.OK(t, command, "predict", "causal-lm", "--prompt=How do I", "--max-new-tokens=16"); base.Out == attached.Out {
+		t.Errorf("the adapter has no effect: %s", base.Out)
+	}
+	clitest.OK(t, command, "adapter", "merge", "--adapter", path("run"), "--output-dir", path("merged"))
+	if merged := clitest.OK(t, command, "predict", "causal-lm", "--model", path("merged"), "--prompt=How do I", "--max-new-tokens=16"); merged.Out != attached.Out {
+		t.Errorf("after merging %s, before %s", merged.Out, attached.Out)
+	}
+}
+
 func TestGroups(t *testing.T) {
 	clitest.Run(t, command).Refused(t, 2, "spalora: a command is missing; want one of finetune, predict, adapter")
 	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)

@@ -42,15 +42,12 @@ type BuiltIn struct {
 func MiniLM() BuiltIn { return BuiltIn{embedded.MiniLMName, embedded.MiniLM} }
 
 // GPT returns the language model that is compiled in: the default of commands for causal language models.
-func GPT() BuiltIn { return BuiltIn{} }
+func GPT() BuiltIn { return BuiltIn{embedded.GPTName, embedded.GPT} }
 
 // OpenBase opens the checkpoint at path, a directory or a GGUF file, or the one that is compiled in if path is empty.
 func OpenBase(path string, builtIn BuiltIn) (*Base, error) {
 	b := &Base{Name: path}
 	var err error
-	if path == "" && builtIn.Files == nil {
-		return nil, UsageError(errors.New("--model is missing; give the directory of a checkpoint, or a GGUF file"))
-	}
 	if path != "" {
 		if err := CheckModelPath(path); err != nil {
 			return nil, err

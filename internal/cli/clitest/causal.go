@@ -65,7 +65,7 @@ type CausalCase struct {
 	Base   string
 	Vocab  int      // tokens
 	Rows   []string // the sequences that were trained on
-	Labels []int  // of their tokens or, for classifiers, of the sequences
+	Labels []int    // of their tokens or, for classifiers, of the sequences
 	Values []float32
 	// Whole says that every token of every row is a label, and has one.
 	Whole bool

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
@@ -247,5 +248,23 @@ func TestCausalStandardInput(t *testing.T) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("log line %s", line)
 		}
+	}
+}
+
+// TestBuiltIn trains what is compiled in, on what is compiled in, for a few steps.
+func TestBuiltIn(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	r := clitest.OK(t, finetune.Command, "causal-lm", "--max-steps=8", "--max-train-samples=400", "--output-dir", out)
+	for _, text := range []string{"before training, after \"How do I\":", "after training, after \"My card\":", "test, 500 rows: loss", "perplexity"} {
+		if !strings.Contains(r.Out, text) {
+			t.Errorf("standard output lacks %q:\n%s", text, r.Out)
+		}
+	}
+	steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
+	if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < first-0.3) {
+		t.Errorf("the loss goes from %v to %v", first, last)
+	}
+	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, "all-linear") || !strings.Contains(config, embedded.GPTName) {
+		t.Errorf("adapter_config.json is %s", config)
 	}
 }

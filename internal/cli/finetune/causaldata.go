@@ -2,10 +2,10 @@ package finetune
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
@@ -33,7 +33,7 @@ type split struct {
 // readDocuments reads the data and logs what is odd about them.
 func (r *causalRun) readDocuments() (d documents, err error) {
 	if r.files.train == "" {
-		if d.train, err = builtInText(); err != nil {
+		if d, err = builtInTexts(); err != nil {
 			return d, err
 		}
 	} else {
@@ -98,7 +98,7 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 		limit = min(limit, r.maxLength)
 	}
 	asked := r.given("block-size") && r.blockSize > 0
-	windows := asked || !r.given("block-size") && d.train.Format == data.PlainText
+	windows := asked || !r.given("block-size") && (d.train.Format == data.PlainText || r.files.train == "")
 	for _, x := range d.splits() {
 		switch {
 		case asked && x.docs.Kind != data.TextDocument:
@@ -134,7 +134,17 @@ func (r *causalRun) reportSplit(x split, task *tasks.CausalLM) {
 	}
 }
 
-// builtInText returns the text that is compiled in.
-func builtInText() (*data.Documents, error) {
-	return nil, cli.UsageError(errors.New("--train-file is missing; give a file of texts, prompts with completions, or chats"))
+// builtInTests is how many questions are scored at the end: enough to tell, and soon done.
+const builtInTests = 500
+
+// builtInTexts returns the questions of banking77 as texts.
+func builtInTexts() (d documents, err error) {
+	train, test := embedded.Banking77()
+	o := data.DocumentOptions{Format: data.CSV, TextColumn: "text"}
+	if d.train, err = data.ReadDocumentsBytes(train, embedded.Banking77Name, o); err != nil {
+		return d, err
+	}
+	o.MaxSamples = builtInTests
+	d.test, err = data.ReadDocumentsBytes(test, embedded.Banking77Name+" test", o)
+	return d, err
 }

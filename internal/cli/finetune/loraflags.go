@@ -50,7 +50,7 @@ func (f *loraFlags) attach(m spago.Model, base *cli.Base, task lora.TaskType, se
 	}
 	c := f.cfg
 	c.TaskType, c.BaseModel = task, base.Name
-	if given("target-modules") {
+	if given("target-modules") || len(f.targets) > 0 { // a task may have defaults of its own
 		c.TargetModules = parseTargets(f.targets)
 	} else {
 		t, err := lora.DefaultTargets(base.Info.ModelType)
