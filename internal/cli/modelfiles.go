@@ -26,7 +26,9 @@ var dtypes = map[string]safetensors.DType{
 	"f32": safetensors.F32, "f16": safetensors.F16, "bf16": safetensors.BF16,
 }
 
-// configNames are the names that config.json has for these types.
+// DTypeName returns the name that config.json has for a type of weights.
+func DTypeName(t safetensors.DType) string { return configNames[t] }
+
 var configNames = map[safetensors.DType]string{safetensors.F32: "float32", safetensors.F16: "float16", safetensors.BF16: "bfloat16"}
 
 // ParseDType reads the value of a flag that says how weights are stored; F32, F16 and BF16 are taken too.
@@ -124,6 +126,7 @@ type ModelFiles struct {
 var taken = []string{
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
 	"chat_template.jinja", "generation_config.json", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
+	"LICENSE-GSM8K.txt", // which the embedded GPT has read
 }
 
 // Write hands the files to put one after another, config.json last.

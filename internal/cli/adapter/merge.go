@@ -132,7 +132,7 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintf(r.env.Out, "merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest logit %.3g)\nmodel: %s\n",
-		len(tensors), r.dtype, d.difference, d.logit, r.outputDir)
+		len(tensors), cli.DTypeName(t), d.difference, d.logit, r.outputDir)
 	return nil
 }
 
