@@ -106,6 +106,29 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// TestCausalSpellings gives the flags of causal-lm that seq-cls lacks, on the command line and in YAML.
+func TestCausalSpellings(t *testing.T) {
+	for flag, value := range map[string]string{
+		"block-size": "64", "prompt-column": "a", "completion-column": "b", "messages-column": "c", "train-on-prompt": "true", "too-long": "error",
+		"sample-prompt": "x, y", "sample-max-new-tokens": "3", "gradient-checkpointing": "true", "full": "true", "from-scratch": "f", "tokenizer": "d",
+		"save-dtype": "bfloat16", "preview": "2",
+	} {
+		for _, name := range []string{flag, strings.ReplaceAll(flag, "-", "_")} {
+			cmd, _, err := finetune.Command(clitest.Env(nil, new(clitest.Buffer), new(clitest.Buffer))).Find([]string{"causal-lm"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), name+": "+value+"\n")
+			if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.PreRunE(cmd, nil); err != nil || !cmd.Flags().Changed(flag) || !strings.Contains(cmd.Flags().Lookup(flag).Value.String(), value) {
+				t.Errorf("%s: %v, %v", name, cmd.Flags().Lookup(flag).Value, err)
+			}
+		}
+	}
+}
+
 // small is a fixture that trains in milliseconds.
 func small(t *testing.T) clitest.Case {
 	return clitest.ReadCase(t, filepath.Join(clitest.Testdata, "bert", "query_value"))

@@ -23,6 +23,9 @@ func (r *causalRun) readInput() (*data.Documents, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.CompletionColumn == "" && o.PromptColumn != "" && o.TextColumn == "" { // completions need not be there
+		o.TextColumn, o.PromptColumn = o.PromptColumn, ""
+	}
 	content, err := cli.ReadInput(r.input, r.env.In)
 	if err != nil {
 		return nil, err

@@ -104,6 +104,9 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
+	if got := one("--input", file("ask.jsonl", `{"ask": "Who?"}`+"\n"+`{"ask": "a b"}`+"\n"), "--prompt-column=ask"); !equal(got, want) {
+		t.Errorf("--prompt-column: %+v, want %+v", got, want)
+	}
 	r := clitest.RunWith(t, t.Context(), "Who?\na b\n", predict.Command, causalArgs(c, "--max-new-tokens=5")...)
 	if got := clitest.Lines[generated](t, r.Out); !equal(got, want) {
 		t.Errorf("standard input: %+v, want %+v", got, want)
@@ -297,7 +300,7 @@ func TestCausalRefused(t *testing.T) {
 		{"directory", []string{"--input", dir}, 3, []string{dir, "directory"}},
 		{"empty file", []string{"--input", file("empty.txt", "")}, 3, []string{"empty.txt"}},
 		{"blank lines", []string{"--input", file("blank.txt", "\n\n")}, 3, []string{"blank.txt", "empty"}},
-		{"wrong column", []string{"--input", in, "--prompt-column=x"}, 3, []string{"in.jsonl", "--prompt-column"}},
+		{"wrong column", []string{"--input", in, "--prompt-column=x"}, 3, []string{"in.jsonl", `"x"`}},
 		{"no column", []string{"--input", file("a.csv", "x,y\na,b\n")}, 3, []string{"a.csv", "--text-column"}},
 		{"not JSON", []string{"--input", file("bad.jsonl", `{"prompt": "a"}`+"\n{\n")}, 3, []string{"bad.jsonl:2"}},
 		{"prompt too long", []string{"--prompt", long}, 2, []string{"--prompt", "40 tokens", "32 positions"}},
