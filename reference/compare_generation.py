@@ -34,7 +34,7 @@ def ours(model):
             out = os.path.join(d, 'out.jsonl')
             subprocess.run([a.predict, 'causal-lm', '--model', model, '--prompt', PROMPT, '--max-new-tokens', str(n), '--threads', str(a.threads), '--output', out, '--quiet'],
                            check=True, stdout=subprocess.DEVNULL)
-            return json.loads(open(out).readline())['tokens']
+            return len(json.loads(open(out).readline())['tokens'])
     return speed(generate)
 
 

@@ -2,5 +2,5 @@
 
 package tokenize
 
-// blockStep is 1: the parity tests check every block.
+// blockStep is 1: the parity tests check every block, and long texts are long.
 const blockStep = 1
