@@ -96,16 +96,7 @@ func (f *activate) Backward(gy mat.Tensor) error {
 		f.derivative(dst, dy)
 		return nil
 	}
-	f.into(f.x, func(dst []float32, add bool) {
-		if !add {
-			f.derivative(dst, dy)
-			return
-		}
-		d := f.t.alloc(len(dst))
-		f.derivative(d, dy)
-		f.t.accumulate(dst, d, true)
-		f.t.free(d)
-	})
+	f.whole(f.x, func(dst []float32) { f.derivative(dst, dy) })
 	return nil
 }
 

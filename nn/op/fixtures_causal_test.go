@@ -68,7 +68,6 @@ func torchRotary(c torchCase) {
 	s := Seqs{Starts: make([]int, n+1), First: c.ints("positions")}
 	frequencies := make([]float32, half)
 	for i := range frequencies {
-		s.Starts[0] = 0
 		frequencies[i] = 1 / pow(c.number("theta"), float32(2*i)/float32(2*half))
 	}
 	for i := range n {

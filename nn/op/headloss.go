@@ -185,8 +185,10 @@ func (f *headLoss) gradients(c *chunk, at int) {
 			t.pool.MatMul(f.dw, f.in, v, f.in, []kernel.Term{{A: dlT, B: matrix(c.x, f.in), K: n}}, sum)
 		}
 	}
-	for i := range n * min(1, len(f.db)) {
-		kernel.AddTo(f.db, c.logits[i*v:(i+1)*v])
+	if f.db != nil {
+		for i := range n {
+			kernel.AddTo(f.db, c.logits[i*v:(i+1)*v])
+		}
 	}
 	terms := [2]kernel.Term{{A: dl, B: f.head.Weight.mat(), K: v}}
 	used := 1

@@ -60,6 +60,20 @@ func (n *node) into(x mat.Tensor, write func(dst []float32, add bool)) {
 	}
 }
 
+// whole is into for gradients that can only be set, not added: where x has one already, the new one is made beside it.
+func (n *node) whole(x mat.Tensor, set func(dst []float32)) {
+	n.into(x, func(dst []float32, add bool) {
+		if !add {
+			set(dst)
+			return
+		}
+		d := n.t.alloc(len(dst))
+		set(d)
+		n.t.accumulate(dst, d, true)
+		n.t.free(d)
+	})
+}
+
 // open and shut are into in two steps, for functions that write several gradients at once. open returns nil if x wants
 // no gradient.
 func (n *node) open(x mat.Tensor) (dst []float32, add bool) {

@@ -78,16 +78,7 @@ func (f *rmsNorm) Backward(gy mat.Tensor) error {
 		backward(dst)
 		return nil
 	}
-	f.into(f.x, func(dst []float32, add bool) {
-		if !add {
-			backward(dst)
-			return
-		}
-		d := t.alloc(len(dst))
-		backward(d)
-		t.accumulate(dst, d, true)
-		t.free(d)
-	})
+	f.whole(f.x, backward)
 	return nil
 }
 

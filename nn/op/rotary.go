@@ -148,12 +148,9 @@ func (f *rotate) Backward(gy mat.Tensor) error {
 		return nil
 	}
 	dy := Values(gy)
-	f.into(f.x, func(dst []float32, add bool) {
-		d := f.t.alloc(len(dst))
-		copy(d, dy)
-		f.turn(d, true)
-		f.t.accumulate(dst, d, add)
-		f.t.free(d)
+	f.whole(f.x, func(dst []float32) {
+		copy(dst, dy)
+		f.turn(dst, true)
 	})
 	return nil
 }

@@ -47,21 +47,13 @@ func (f *swiGLU) Forward() (mat.Tensor, error) {
 // Backward: with g and u the halves of x, dG = dY∘u∘silu'(g) and dU = dY∘silu(g).
 func (f *swiGLU) Backward(gy mat.Tensor) error {
 	dy, x, w := Values(gy), Values(f.x), f.f
-	f.into(f.x, func(dst []float32, add bool) {
-		out := dst
-		if add {
-			out = f.t.alloc(len(dst))
-		}
+	f.whole(f.x, func(dst []float32) {
 		f.t.eachRows(f.rows, w, func(lo, hi int) {
 			for n := lo; n < hi; n++ {
-				row, d := x[2*n*w:2*(n+1)*w], out[2*n*w:2*(n+1)*w]
+				row, d := x[2*n*w:2*(n+1)*w], dst[2*n*w:2*(n+1)*w]
 				kernel.SwiGLUBackward(d[:w], d[w:], dy[n*w:(n+1)*w], row[:w], row[w:])
 			}
 		})
-		if add {
-			f.t.accumulate(dst, out, true)
-			f.t.free(out)
-		}
 	})
 	return nil
 }
