@@ -140,6 +140,9 @@ func readFile[T, O any](path string, in io.Reader, o O, file func(string, O) (T,
 	return t, err
 }
 
+// StandardBlock is how many tokens the windows have that plain text is cut into, if the model has as many positions.
+const StandardBlock = 128
+
 // Truncations lists the values of --truncation.
 const Truncations = "longest_first, only_first or only_second"
 

@@ -113,7 +113,7 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 	case asked:
 		return r.blockSize, nil
 	}
-	return min(standardBlock, limit), nil
+	return min(cli.StandardBlock, limit), nil
 }
 
 // reportSplit logs what became of the documents of a file.

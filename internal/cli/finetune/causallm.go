@@ -93,7 +93,7 @@ func (r *causalRun) addFull(fs *pflag.FlagSet) {
 }
 
 func (r *causalRun) addTask(fs *pflag.FlagSet) {
-	fs.IntVar(&r.blockSize, "block-size", standardBlock, "tokens of the windows that plain text is cut into (texts in rows only if this flag is given); 0: each text is one sequence, as it is")
+	fs.IntVar(&r.blockSize, "block-size", cli.StandardBlock, "tokens of the windows that plain text is cut into (texts in rows only if this flag is given); 0: each text is one sequence, as it is")
 	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a sequence; 0: what the checkpoint allows")
 	fs.StringVar(&r.tooLong, "too-long", "cut", "cut or error: what becomes of longer sequences")
 	fs.BoolVar(&r.trainOnPrompt, "train-on-prompt", false, "learn prompts and the turns of others too")
@@ -106,9 +106,6 @@ func (r *causalRun) addSamples(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&r.samplePrompts, "sample-prompt", nil, "a `text` to go on with before, during (at each evaluation) and after training; may be given several times; default: one from the data")
 	fs.IntVar(&r.sampleTokens, "sample-max-new-tokens", 48, "tokens of a sample; 0: no samples")
 }
-
-// standardBlock is the length of windows of plain text, if the model has as many positions.
-const standardBlock = 128
 
 // causalTraining returns the settings of the loop that a run has by default.
 func causalTraining() train.Config {

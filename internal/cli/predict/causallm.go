@@ -96,11 +96,8 @@ func (r *causalRun) addInput(fs *pflag.FlagSet) {
 	fs.StringVar(&r.system, "system", "", "`text` of the system message of a --chat")
 	r.data.Add(fs)
 	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text for --logits and --metrics-file; longer ones are cut and counted; 0: what the checkpoint allows")
-	fs.IntVar(&r.blockSize, "block-size", standardBlock, "tokens of the windows that --metrics-file cuts plain text into; 0: no windows")
+	fs.IntVar(&r.blockSize, "block-size", cli.StandardBlock, "tokens of the windows that --metrics-file cuts plain text into; 0: no windows")
 }
-
-// standardBlock is the length of windows of plain text, as in training.
-const standardBlock = 128
 
 func (r *causalRun) run(cmd *cobra.Command) (err error) {
 	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
