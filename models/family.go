@@ -15,6 +15,9 @@ type family struct {
 	name               string // model_type
 	sequenceClassifier func(labels int) (SequenceClassifier, loading)
 	tokenClassifier    func(labels int) (TokenClassifier, loading)
+	questionAnswerer   func() (QuestionAnswerer, loading)
+	multipleChoice     func() (MultipleChoice, loading)
+	encoder            func() (Encoder, loading)
 	causalLM           func() (CausalLM, loading)
 }
 
@@ -82,11 +85,18 @@ func checkRows(src *checkpoint.Source, vocabulary int, field string, width int, 
 }
 
 func bertFamily(c bert.Config) family {
+	below := func(heads ...string) loading { return loading{prefix: "bert.", heads: heads, std: c.InitializerRange} }
 	return family{
 		name: c.ModelType,
 		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
-			return bert.NewForSequenceClassification(c, labels), loading{prefix: "bert.", head: "classifier.", std: c.InitializerRange}
+			return bert.NewForSequenceClassification(c, labels), below("classifier.")
 		},
+		tokenClassifier: func(labels int) (TokenClassifier, loading) {
+			return bert.NewForTokenClassification(c, labels), below("classifier.")
+		},
+		questionAnswerer: func() (QuestionAnswerer, loading) { return bert.NewForQuestionAnswering(c), below("qa_outputs.") },
+		multipleChoice:   func() (MultipleChoice, loading) { return bert.NewForMultipleChoice(c), below("classifier.") },
+		encoder:          func() (Encoder, loading) { return bert.New(c), below("pooler.") },
 	}
 }
 
@@ -95,10 +105,10 @@ func gptFamily(c gpt.Config) family {
 	return family{
 		name: c.ModelType,
 		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
-			return gpt.NewForSequenceClassification(c, labels), loading{prefix: prefix, head: "score.", std: c.InitializerRange}
+			return gpt.NewForSequenceClassification(c, labels), loading{prefix: prefix, heads: []string{"score."}, std: c.InitializerRange}
 		},
 		tokenClassifier: func(labels int) (TokenClassifier, loading) {
-			return gpt.NewForTokenClassification(c, labels), loading{prefix: prefix, head: "classifier.", std: c.InitializerRange}
+			return gpt.NewForTokenClassification(c, labels), loading{prefix: prefix, heads: []string{"classifier."}, std: c.InitializerRange}
 		},
 		causalLM: func() (CausalLM, loading) {
 			return gpt.NewForCausalLM(c), loading{prefix: prefix, tied: tied(c.TieWordEmbeddings, "transformer.wte.weight")}
@@ -111,10 +121,10 @@ func llamaFamily(c llama.Config) family {
 	return family{
 		name: c.ModelType,
 		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
-			return llama.NewForSequenceClassification(c, labels), loading{prefix: prefix, head: "score.", std: c.InitializerRange}
+			return llama.NewForSequenceClassification(c, labels), loading{prefix: prefix, heads: []string{"score."}, std: c.InitializerRange}
 		},
 		tokenClassifier: func(labels int) (TokenClassifier, loading) {
-			return llama.NewForTokenClassification(c, labels), loading{prefix: prefix, head: "score.", std: c.InitializerRange}
+			return llama.NewForTokenClassification(c, labels), loading{prefix: prefix, heads: []string{"score."}, std: c.InitializerRange}
 		},
 		causalLM: func() (CausalLM, loading) {
 			return llama.NewForCausalLM(c), loading{prefix: prefix, tied: tied(c.TieWordEmbeddings, "model.embed_tokens.weight")}

@@ -19,39 +19,63 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// SequenceClassifier is a model with a head that gives one row of logits for each sequence.
-type SequenceClassifier interface {
+// TextModel is a model that reads token ids.
+type TextModel interface {
 	spago.Model
-	// Logits returns B×labels for the B sequences of b.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 	// MaxLength is how many tokens a sequence may have.
 	MaxLength() int
 	// Vocabulary is how many token ids the model knows.
 	Vocabulary() int
-	// Labels is the number of columns of the logits.
-	Labels() int
+	// TokenTypes is how many token types the model tells apart; below 2 it makes no difference which ones a batch has.
+	TokenTypes() int
 	// String prints the module tree.
 	String() string
+}
+
+// SequenceClassifier is a model with a head that gives one row of logits for each sequence.
+type SequenceClassifier interface {
+	TextModel
+	// Logits returns B×labels for the B sequences of b.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	// Labels is the number of columns of the logits.
+	Labels() int
 }
 
 // TokenClassifier is a model with a head that gives one row of logits for each token.
 type TokenClassifier interface {
-	spago.Model
+	TextModel
 	// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
-	// MaxLength is how many tokens a sequence may have.
-	MaxLength() int
-	// Vocabulary is how many token ids the model knows.
-	Vocabulary() int
 	// Labels is the number of columns of the logits.
 	Labels() int
-	// String prints the module tree.
-	String() string
+}
+
+// QuestionAnswerer is a model with a head that says where in a text the answer to a question stands.
+type QuestionAnswerer interface {
+	TextModel
+	// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: that the answer begins there, and that it ends there.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+}
+
+// MultipleChoice is a model with a head that scores each choice of a question, a sequence of its own.
+type MultipleChoice interface {
+	TextModel
+	// Logits returns B×1 for the B sequences of b.
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+}
+
+// Encoder is a model without a head: the one for feature extraction.
+type Encoder interface {
+	TextModel
+	// Forward returns the hidden states after the last block: N×Width for the N tokens of b, or p.Keep's rows of it.
+	Forward(p *nn.Pass, b *data.Batch) mat.Tensor
+	// Width is the number of columns of a hidden state.
+	Width() int
 }
 
 // CausalLM is a model that predicts the next token.
 type CausalLM interface {
-	spago.Model
+	TextModel
 	// Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id that follows
@@ -61,12 +85,6 @@ type CausalLM interface {
 	NewCache(sequences, capacity int) *nn.Cache
 	// Init makes all weights fresh.
 	Init(seed uint64) error
-	// MaxLength is how many tokens a sequence may have.
-	MaxLength() int
-	// Vocabulary is how many token ids the model knows.
-	Vocabulary() int
-	// String prints the module tree.
-	String() string
 }
 
 // Info is what a checkpoint says beside its architecture: in config.json, and in generation_config.json, which wins where both
@@ -137,32 +155,57 @@ func (i Info) LabelNames() ([]string, error) {
 // head that the checkpoint lacks, or has for another number of labels, is made fresh from seed (normal with
 // initializer_range, bias zero) and reported. The weights are views of src, which must stay open.
 func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (SequenceClassifier, checkpoint.Report, error) {
-	f, err := classifierFamily(src, labels)
-	if err != nil {
-		return nil, checkpoint.Report{}, err
-	}
-	m, l := f.sequenceClassifier(labels)
-	return filled(src, m, l, seed)
+	return openClassifier(src, func(f family) func(int) (SequenceClassifier, loading) { return f.sequenceClassifier }, "sequence-classification", labels, seed)
 }
 
 // OpenTokenClassifier does the same with a head that gives each token a row of logits.
 func OpenTokenClassifier(src *checkpoint.Source, labels int, seed uint64) (TokenClassifier, checkpoint.Report, error) {
-	f, err := classifierFamily(src, labels)
+	return openClassifier(src, func(f family) func(int) (TokenClassifier, loading) { return f.tokenClassifier }, "token-classification", labels, seed)
+}
+
+// OpenQuestionAnswerer does the same with a head for the start and the end of an answer.
+func OpenQuestionAnswerer(src *checkpoint.Source, seed uint64) (QuestionAnswerer, checkpoint.Report, error) {
+	return open(src, func(f family) func() (QuestionAnswerer, loading) { return f.questionAnswerer }, "question-answering", seed)
+}
+
+// OpenMultipleChoice does the same with a head that scores choices.
+func OpenMultipleChoice(src *checkpoint.Source, seed uint64) (MultipleChoice, checkpoint.Report, error) {
+	return open(src, func(f family) func() (MultipleChoice, loading) { return f.multipleChoice }, "multiple-choice", seed)
+}
+
+// OpenEncoder builds the model of src without a head and fills it; what the checkpoint lacks of its pooler is made fresh from seed.
+func OpenEncoder(src *checkpoint.Source, seed uint64) (Encoder, checkpoint.Report, error) {
+	return open(src, func(f family) func() (Encoder, loading) { return f.encoder }, "feature-extraction", seed)
+}
+
+// open builds and fills a model with the head that head picks of a family.
+func open[M spago.Model](src *checkpoint.Source, head func(family) func() (M, loading), name string, seed uint64) (M, checkpoint.Report, error) {
+	var none M
+	f, err := familyOf(src)
 	if err != nil {
-		return nil, checkpoint.Report{}, err
+		return none, checkpoint.Report{}, err
 	}
-	if f.tokenClassifier == nil {
-		return nil, checkpoint.Report{}, fmt.Errorf("models: %s: there is no token-classification head for model_type %q", src.Name(), f.name)
+	build := head(f)
+	if build == nil {
+		return none, checkpoint.Report{}, fmt.Errorf("models: %s: there is no %s head for model_type %q", src.Name(), name, f.name)
 	}
-	m, l := f.tokenClassifier(labels)
+	m, l := build()
 	return filled(src, m, l, seed)
 }
 
-func classifierFamily(src *checkpoint.Source, labels int) (family, error) {
+// openClassifier is open for heads with labels.
+func openClassifier[M spago.Model](src *checkpoint.Source, head func(family) func(int) (M, loading), name string, labels int, seed uint64) (M, checkpoint.Report, error) {
 	if labels < 1 {
-		return family{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
+		var none M
+		return none, checkpoint.Report{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
 	}
-	return familyOf(src)
+	return open(src, func(f family) func() (M, loading) {
+		build := head(f)
+		if build == nil {
+			return nil
+		}
+		return func() (M, loading) { return build(labels) }
+	}, name, seed)
 }
 
 // OpenCausalLM builds the language model of src and fills it. The weights are views of src, which must stay open; a checkpoint that
@@ -214,30 +257,37 @@ func filled[M spago.Model](src *checkpoint.Source, m M, l loading, seed uint64) 
 // loading says how a model is filled.
 type loading struct {
 	prefix string            // of the names below the head; files with and without it are read
-	head   string            // prefix of what may be missing; "": nothing may
+	heads  []string          // prefixes of what may be missing: heads, and what a head needs that not every checkpoint has
 	tied   map[string]string // names of weights that repeat another one
 	std    float64           // of fresh weights
 	seed   uint64
 }
 
-// otherParts are tensors of checkpoints that a classifier does not use: heads of other tasks and buffers.
+// isHead reports whether a weight may be missing.
+func (l loading) isHead(name string) bool {
+	return slices.ContainsFunc(l.heads, func(head string) bool { return strings.HasPrefix(name, head) })
+}
+
+// otherParts are tensors of checkpoints that a model may not use: heads of other tasks, poolers and buffers.
 var otherParts = []*regexp.Regexp{
 	regexp.MustCompile(`^cls\.`), regexp.MustCompile(`^qa_outputs\.`), regexp.MustCompile(`(^|\.)position_ids$`),
-	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`^(lm_head|score|classifier)\.`),
+	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`(^|\.)pooler\.`), regexp.MustCompile(`^(lm_head|score|classifier)\.`),
 	regexp.MustCompile(`(^|\.)attn\.(masked_)?bias$`), regexp.MustCompile(`(^|\.)rotary_emb\.inv_freq$`),
 }
 
 func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
 	weights := nn.Weights(m)
 	skip := slices.Clone(otherParts)
-	misfit := l.head != "" && headMisfits(src, weights, l)
+	misfit := headMisfits(src, weights, l)
 	if misfit {
-		head := regexp.QuoteMeta(l.head)
-		skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
+		for _, h := range l.heads {
+			head := regexp.QuoteMeta(h)
+			skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
+		}
 	}
 	wants := make([]checkpoint.Want, 0, len(weights))
 	for _, w := range weights {
-		if head := l.head != "" && strings.HasPrefix(w.Name, l.head); !head || !misfit {
+		if head := l.isHead(w.Name); !head || !misfit {
 			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
 		}
 	}
@@ -269,7 +319,7 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 // headMisfits reports whether the checkpoint has a head of another size than wanted.
 func headMisfits(src *checkpoint.Source, weights []nn.NamedWeight, l loading) bool {
 	for _, w := range weights {
-		if !strings.HasPrefix(w.Name, l.head) {
+		if !l.isHead(w.Name) {
 			continue
 		}
 		t, ok := src.Tensor(w.Name)

@@ -34,23 +34,13 @@ func (p *Pass) place(s op.Seqs) *Pass {
 	return p.With(s)
 }
 
-// after returns the pass for what the last block has left.
-func (p *Pass) after() *Pass {
-	if p.Keep == nil {
-		return p
-	}
-	q := p.With(p.Keep.Seqs)
-	q.Keep, q.Rotary = nil, nil
-	return q
-}
-
 // decode runs the decoder; the pass is that of its result.
 func decode(p *Pass, ids []int32, d Decoder) (mat.Tensor, *Pass) {
 	x := d.Forward(p, ids)
 	if p.Cache != nil {
 		p.Cache.commit(p.Seqs)
 	}
-	return x, p.after()
+	return x, p.After()
 }
 
 // CausalLogits returns the logits of the next token, rows×V: of every row of the sequences, or of p.Keep's.

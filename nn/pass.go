@@ -122,6 +122,16 @@ func (p *Pass) With(s op.Seqs) *Pass {
 	return &q
 }
 
+// After returns the pass for what the last block has left: all rows, or those that were kept.
+func (p *Pass) After() *Pass {
+	if p.Keep == nil {
+		return p
+	}
+	q := p.With(p.Keep.Seqs)
+	q.Keep, q.Rotary = nil, nil
+	return q
+}
+
 // kept returns x with only the rows that are kept and the pass that fits them; without a choice, both as they are.
 func (p *Pass) kept(x mat.Tensor) (mat.Tensor, *Pass) {
 	if p.Keep == nil {

@@ -11,12 +11,11 @@ import (
 // Describer is a layer that prints itself on one line; one that returns "" is left out of the tree.
 type Describer interface{ Describe() string }
 
-// Classed is a module that has a class name in the printed tree. Groups names the classes of the groups that dotted tags
-// make inside it, by path relative to the module.
-type Classed interface {
-	Class() string
-	Groups() map[string]string
-}
+// Classed is a module that has a class name in the printed tree.
+type Classed interface{ Class() string }
+
+// Grouped is a module in which dotted tags make groups of modules. Groups names their classes, by path relative to the module.
+type Grouped interface{ Groups() map[string]string }
 
 // Tree prints m in the style of PyTorch's print(model), so that a user sees the names that adapters may target. Runs of
 // equal elements of a list are printed once. decorate may be nil; for each module and group of modules it may return other
@@ -27,7 +26,9 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 	Walk(m, func(path string, module any) {
 		if c, ok := module.(Classed); ok {
 			groups[path] = c.Class()
-			for rel, class := range c.Groups() {
+		}
+		if g, ok := module.(Grouped); ok {
+			for rel, class := range g.Groups() {
 				groups[join(path, rel)] = class
 			}
 		}

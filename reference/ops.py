@@ -224,6 +224,17 @@ def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=()):
         correct=correct, targets=targets, dx=dx, dw=dw)
 
 
+def group_cross_entropy(case, lengths, columns, std=2.0, ignore=()):
+    """Rows are compared within their group: each column of a group is one softmax over its rows. sum is over groups and columns."""
+    starts = torch.tensor([0, *lengths]).cumsum(0)
+    x = normal(sum(lengths), columns, std=std).requires_grad_()
+    labels = torch.stack([torch.randint(0, n, (columns,), generator=gen) for n in lengths])
+    labels.view(-1)[list(ignore)] = -100
+    total = sum(F.cross_entropy(x[a:b].T, labels[g], reduction="sum", ignore_index=-100)
+                for g, (a, b) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist())))
+    put("group_cross_entropy", case, x=x, starts=starts, labels=labels, sum=total, targets=(labels >= 0).sum().float(), dx=backward(total, None, x)[0])
+
+
 linear("tiny", 1, 1, 1)
 linear("small", 5, 7, 3)
 linear("wide", 17, 33, 20)
@@ -276,6 +287,9 @@ linear_cross_entropy("plain", 7, 12, 33)
 linear_cross_entropy("ignore", 9, 8, 50, ignore=(0, 4, 8))
 linear_cross_entropy("sharp", 6, 16, 70, std=9.0)
 linear_cross_entropy("none", 3, 4, 5, ignore=(0, 1, 2))
+group_cross_entropy("choices", [4, 2, 5, 1], 1)
+group_cross_entropy("spans", [7, 3, 12], 2, ignore=(1, 2))
+group_cross_entropy("sharp", [9, 4], 2, std=40)
 
 if "--keep" in sys.argv[1:]:
     for name, old in load_file(OUT).items():

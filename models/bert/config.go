@@ -75,3 +75,16 @@ func (c Config) Check() error {
 	}
 	return k.Err("bert: config.json")
 }
+
+// limits returns what a model of this configuration can be given.
+func (c Config) limits() nn.Limits {
+	return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize, Types: c.TypeVocabSize}
+}
+
+// classifierDropout returns the dropout before a classifier.
+func (c Config) classifierDropout() float32 {
+	if c.ClassifierDropout != nil {
+		return *c.ClassifierDropout
+	}
+	return c.HiddenDropout
+}

@@ -9,28 +9,48 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Model is the encoder with its pooler (transformers' BertModel, models/bert/modeling_bert.py).
+// Model is the encoder with its pooler (transformers' BertModel, models/bert/modeling_bert.py). By itself it is the model for feature
+// extraction.
 type Model struct {
 	spago.Module
+	nn.Limits  `hf:"-"`
 	Config     Config      `hf:"-"`
 	Embeddings *Embeddings `hf:"embeddings"`
 	Layers     []*Layer    `hf:"encoder.layer"`
-	Pooler     *Pooler     `hf:"pooler"`
+	Pooler     *Pooler     `hf:"pooler"` // nil below heads that read single tokens
 }
 
 // New returns the encoder with empty weights. The configuration must have passed Check.
 func New(c Config) *Model {
-	m := &Model{Config: c, Embeddings: newEmbeddings(c), Pooler: newPooler(c)}
+	m := newModel(c)
+	m.Pooler = newPooler(c)
+	nn.Number(m)
+	return m
+}
+
+// newModel returns the encoder without pooler, as it stands below a head.
+func newModel(c Config) *Model {
+	m := &Model{Limits: c.limits(), Config: c, Embeddings: newEmbeddings(c)}
 	for range c.NumHiddenLayers {
 		m.Layers = append(m.Layers, newLayer(c))
 	}
 	return m
 }
 
-// Forward returns the hidden states after the last layer: N×C, or p.Keep's rows of it. The rows of b are the sequences.
+// sequences says which rows of a batch belong together.
+func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
+
+// Forward returns the hidden states after the last layer: N×C for the N tokens of b, or p.Keep's rows of it.
 func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+	p = p.With(sequences(b))
 	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Layers)
 }
+
+// Width returns C, the columns of a hidden state.
+func (m *Model) Width() int { return m.Config.HiddenSize }
+
+// String prints the module tree in the style of PyTorch.
+func (m *Model) String() string { return nn.Tree(m, nil) }
 
 // Embeddings turns ids into vectors: words + positions + types, normalised.
 type Embeddings struct {
@@ -138,7 +158,7 @@ func (l *Pooler) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	return l.Act.Forward(p, l.Dense.Forward(p, x))
 }
 
-// Class and Groups name what the printed tree shows, as transformers does.
+// Class names the model in the printed tree, as transformers does.
 func (m *Model) Class() string { return "BertModel" }
 
 // Groups names the modules that dotted tags stand for.
@@ -158,11 +178,5 @@ func (l *Layer) Groups() map[string]string {
 // Class names the embeddings in the printed tree.
 func (e *Embeddings) Class() string { return "BertEmbeddings" }
 
-// Groups is empty: no tag is dotted.
-func (e *Embeddings) Groups() map[string]string { return nil }
-
 // Class names the pooler in the printed tree.
 func (l *Pooler) Class() string { return "BertPooler" }
-
-// Groups is empty: no tag is dotted.
-func (l *Pooler) Groups() map[string]string { return nil }

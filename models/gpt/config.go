@@ -95,3 +95,6 @@ func (c Config) classifierDropout() float32 {
 	}
 	return 0.1
 }
+
+// limits returns what a model of this configuration can be given.
+func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.Positions, Words: c.VocabSize} }

@@ -99,9 +99,6 @@ func (b *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 // Class names the decoder in the printed tree.
 func (m *Model) Class() string { return "GPT2Model" }
 
-// Groups is empty: no tag is dotted.
-func (m *Model) Groups() map[string]string { return nil }
-
 // Class names the block in the printed tree.
 func (b *Block) Class() string { return "GPT2Block" }
 

@@ -18,13 +18,14 @@ func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: 
 // ForCausalLM predicts the next token (transformers' GPT2LMHeadModel).
 type ForCausalLM struct {
 	spago.Module
+	nn.Limits   `hf:"-"`
 	Transformer *Model     `hf:"transformer"`
 	Head        *nn.Linear `hf:"lm_head"` // C→V; by default the word table itself
 }
 
 // NewForCausalLM returns the model with empty weights. The configuration must have passed Check.
 func NewForCausalLM(c Config) *ForCausalLM {
-	m := &ForCausalLM{Transformer: New(c)}
+	m := &ForCausalLM{Limits: c.limits(), Transformer: New(c)}
 	if c.TieWordEmbeddings {
 		m.Head = nn.NewTied(m.Transformer.Words)
 	} else {
@@ -62,32 +63,24 @@ func (m *ForCausalLM) NewCache(sequences, capacity int) *nn.Cache {
 	return nn.NewCache(c.Layers, sequences, capacity, c.Width)
 }
 
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForCausalLM) MaxLength() int { return m.Transformer.Config.Positions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForCausalLM) Vocabulary() int { return m.Transformer.Config.VocabSize }
-
 // String prints the module tree in the style of PyTorch.
 func (m *ForCausalLM) String() string { return nn.Tree(m, nil) }
 
 // Class names the model in the printed tree.
 func (m *ForCausalLM) Class() string { return "GPT2LMHeadModel" }
 
-// Groups is empty: no tag is dotted.
-func (m *ForCausalLM) Groups() map[string]string { return nil }
-
 // ForSequenceClassification reads the last token of each sequence (transformers' GPT2ForSequenceClassification). With one label it
 // predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
+	nn.Limits   `hf:"-"`
 	Transformer *Model     `hf:"transformer"`
 	Score       *nn.Linear `hf:"score"` // C→labels, no bias
 }
 
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
-	m := &ForSequenceClassification{Transformer: New(c), Score: nn.NewLinear(c.Width, labels, false)}
+	m := &ForSequenceClassification{Limits: c.limits(), Transformer: New(c), Score: nn.NewLinear(c.Width, labels, false)}
 	nn.Number(m)
 	return m
 }
@@ -98,12 +91,6 @@ func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 	return nn.LastTokenLogits(p, sequences(b), b.IDs, m.Transformer.Config.padding(), m.Transformer, m.Score)
 }
 
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForSequenceClassification) MaxLength() int { return m.Transformer.Config.Positions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForSequenceClassification) Vocabulary() int { return m.Transformer.Config.VocabSize }
-
 // Labels returns the number of outputs.
 func (m *ForSequenceClassification) Labels() int { return m.Score.Weight.Rows }
 
@@ -113,12 +100,10 @@ func (m *ForSequenceClassification) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForSequenceClassification) Class() string { return "GPT2ForSequenceClassification" }
 
-// Groups is empty: no tag is dotted.
-func (m *ForSequenceClassification) Groups() map[string]string { return nil }
-
 // ForTokenClassification gives every token a row of logits (transformers' GPT2ForTokenClassification).
 type ForTokenClassification struct {
 	spago.Module
+	nn.Limits   `hf:"-"`
 	Transformer *Model      `hf:"transformer"`
 	Drop        *nn.Dropout `hf:"dropout"`
 	Classifier  *nn.Linear  `hf:"classifier"` // C→labels
@@ -126,7 +111,7 @@ type ForTokenClassification struct {
 
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{Transformer: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.Width, labels, true)}
+	m := &ForTokenClassification{Limits: c.limits(), Transformer: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.Width, labels, true)}
 	nn.Number(m)
 	return m
 }
@@ -136,12 +121,6 @@ func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
 	return nn.TokenLogits(p, sequences(b), b.IDs, m.Transformer, m.Drop, m.Classifier)
 }
 
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForTokenClassification) MaxLength() int { return m.Transformer.Config.Positions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForTokenClassification) Vocabulary() int { return m.Transformer.Config.VocabSize }
-
 // Labels returns the number of outputs of a token.
 func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
 
@@ -150,6 +129,3 @@ func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
 
 // Class names the model in the printed tree.
 func (m *ForTokenClassification) Class() string { return "GPT2ForTokenClassification" }
-
-// Groups is empty: no tag is dotted.
-func (m *ForTokenClassification) Groups() map[string]string { return nil }

@@ -15,13 +15,14 @@ func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: 
 // ForCausalLM predicts the next token (transformers' LlamaForCausalLM and its kin).
 type ForCausalLM struct {
 	spago.Module
-	Model *Model     `hf:"model"`
-	Head  *nn.Linear `hf:"lm_head"` // C→V; the word table itself if tie_word_embeddings
+	nn.Limits `hf:"-"`
+	Model     *Model     `hf:"model"`
+	Head      *nn.Linear `hf:"lm_head"` // C→V; the word table itself if tie_word_embeddings
 }
 
 // NewForCausalLM returns the model with empty weights. The configuration must have passed Check.
 func NewForCausalLM(c Config) *ForCausalLM {
-	m := &ForCausalLM{Model: New(c)}
+	m := &ForCausalLM{Limits: c.limits(), Model: New(c)}
 	if c.TieWordEmbeddings {
 		m.Head = nn.NewTied(m.Model.Words)
 	} else {
@@ -52,32 +53,24 @@ func (m *ForCausalLM) NewCache(sequences, capacity int) *nn.Cache {
 	return nn.NewCache(c.Layers, sequences, capacity, c.keyValueHeads()*c.headSize())
 }
 
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForCausalLM) MaxLength() int { return m.Model.Config.MaxPositions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForCausalLM) Vocabulary() int { return m.Model.Config.VocabSize }
-
 // String prints the module tree in the style of PyTorch.
 func (m *ForCausalLM) String() string { return nn.Tree(m, nil) }
 
 // Class names the model in the printed tree.
 func (m *ForCausalLM) Class() string { return m.Model.Config.class("ForCausalLM") }
 
-// Groups is empty: no tag is dotted.
-func (m *ForCausalLM) Groups() map[string]string { return nil }
-
 // ForSequenceClassification reads the last token of each sequence (transformers' LlamaForSequenceClassification and its kin). With one label it
 // predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
-	Model *Model     `hf:"model"`
-	Score *nn.Linear `hf:"score"` // C→labels, no bias
+	nn.Limits `hf:"-"`
+	Model     *Model     `hf:"model"`
+	Score     *nn.Linear `hf:"score"` // C→labels, no bias
 }
 
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
-	m := &ForSequenceClassification{Model: New(c), Score: nn.NewLinear(c.HiddenSize, labels, false)}
+	m := &ForSequenceClassification{Limits: c.limits(), Model: New(c), Score: nn.NewLinear(c.HiddenSize, labels, false)}
 	nn.Number(m)
 	return m
 }
@@ -87,12 +80,6 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
 	return nn.LastTokenLogits(p, sequences(b), b.IDs, m.Model.Words.Padding, m.Model, m.Score)
 }
-
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForSequenceClassification) MaxLength() int { return m.Model.Config.MaxPositions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForSequenceClassification) Vocabulary() int { return m.Model.Config.VocabSize }
 
 // Labels returns the number of outputs.
 func (m *ForSequenceClassification) Labels() int { return m.Score.Weight.Rows }
@@ -105,20 +92,18 @@ func (m *ForSequenceClassification) Class() string {
 	return m.Model.Config.class("ForSequenceClassification")
 }
 
-// Groups is empty: no tag is dotted.
-func (m *ForSequenceClassification) Groups() map[string]string { return nil }
-
 // ForTokenClassification gives every token a row of logits (transformers' LlamaForTokenClassification and its kin).
 type ForTokenClassification struct {
 	spago.Module
-	Model *Model      `hf:"model"`
-	Drop  *nn.Dropout `hf:"dropout"`
-	Score *nn.Linear  `hf:"score"` // C→labels
+	nn.Limits `hf:"-"`
+	Model     *Model      `hf:"model"`
+	Drop      *nn.Dropout `hf:"dropout"`
+	Score     *nn.Linear  `hf:"score"` // C→labels
 }
 
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{Model: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Score: nn.NewLinear(c.HiddenSize, labels, true)}
+	m := &ForTokenClassification{Limits: c.limits(), Model: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Score: nn.NewLinear(c.HiddenSize, labels, true)}
 	nn.Number(m)
 	return m
 }
@@ -127,12 +112,6 @@ func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
 func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
 	return nn.TokenLogits(p, sequences(b), b.IDs, m.Model, m.Drop, m.Score)
 }
-
-// MaxLength returns how many tokens a sequence may have.
-func (m *ForTokenClassification) MaxLength() int { return m.Model.Config.MaxPositions }
-
-// Vocabulary returns how many token ids the model knows.
-func (m *ForTokenClassification) Vocabulary() int { return m.Model.Config.VocabSize }
 
 // Labels returns the number of outputs of a token.
 func (m *ForTokenClassification) Labels() int { return m.Score.Weight.Rows }
@@ -144,6 +123,3 @@ func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
 func (m *ForTokenClassification) Class() string {
 	return m.Model.Config.class("ForTokenClassification")
 }
-
-// Groups is empty: no tag is dotted.
-func (m *ForTokenClassification) Groups() map[string]string { return nil }

@@ -105,9 +105,6 @@ func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 // Class names the decoder in the printed tree.
 func (m *Model) Class() string { return m.Config.class("Model") }
 
-// Groups is empty: no tag is dotted.
-func (m *Model) Groups() map[string]string { return nil }
-
 // Class names the block in the printed tree.
 func (l *Layer) Class() string { return l.config.class("DecoderLayer") }
 

@@ -187,6 +187,13 @@ var torchFunctions = map[string]func(c torchCase){
 	"swiglu":               torchSwiGLU,
 	"rotary":               torchRotary,
 	"linear_cross_entropy": torchHeadLoss,
+	"group_cross_entropy": func(c torchCase) {
+		x := c.param("x")
+		sum, targets := GroupCrossEntropy(c.tape, x, c.ints("starts"), int32s(c.ints("labels")))
+		c.is("sum", Values(sum))
+		c.is("targets", []float32{float32(targets)})
+		c.lossGradient(sum, x)
+	},
 }
 
 func activation(a Activation) func(torchCase) {

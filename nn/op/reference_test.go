@@ -250,6 +250,21 @@ func refAttentionMask(d Drop, example, head, position, firstKey, keys int) []flo
 	return maskRow(d.Key, site, firstKey, keys, d.P)
 }
 
+func refGroupCrossEntropy(x []float64, starts []int, labels []int32, k int) float64 {
+	sum := 0.0
+	for i, y := range labels {
+		if y == Ignore {
+			continue
+		}
+		var column []float64
+		for row := starts[i/k]; row < starts[i/k+1]; row++ {
+			column = append(column, x[row*k+i%k])
+		}
+		sum += refCrossEntropy(column, []int32{y}, nil, 0)
+	}
+	return sum
+}
+
 func refCrossEntropy(x []float64, labels []int32, weights []float64, smoothing float64) float64 {
 	k := len(x) / len(labels)
 	if weights == nil {

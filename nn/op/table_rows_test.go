@@ -208,6 +208,25 @@ func lossSamples() []sample {
 				return []float64{refCrossEntropy(x, c.labels, w, float64(c.smoothing))}
 			}))
 	}
+	for _, c := range []struct {
+		name   string
+		starts []int
+		labels []int32
+	}{
+		{"choices", []int{0, 4, 6, 7}, []int32{2, 0, 0}},
+		{"spans", []int{0, 3, 8}, []int32{2, 0, 1, 4}},
+		{"ignore", []int{0, 3, 8}, []int32{Ignore, 0, 1, Ignore}},
+		{"all ignored", []int{0, 2}, []int32{Ignore}},
+		{"no groups", []int{0}, nil},
+	} {
+		k := max(1, len(c.labels)/max(1, len(c.starts)-1))
+		list = append(list, unary("group cross entropy/"+c.name, c.starts[len(c.starts)-1], k,
+			func(t *Tape, x mat.Tensor) mat.Tensor {
+				sum, _ := GroupCrossEntropy(t, x, c.starts, c.labels)
+				return sum
+			},
+			func(x []float64) []float64 { return []float64{refGroupCrossEntropy(x, c.starts, c.labels, k)} }))
+	}
 	for _, size := range [][2]int{{1, 1}, {3, 4}} {
 		n := size[0] * size[1]
 		target := make([]float32, n)
