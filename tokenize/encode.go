@@ -2,6 +2,7 @@ package tokenize
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -75,14 +76,20 @@ func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, 
 const maxScratch = 1 << 20
 
 func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
-	if len(in.Text) > math.MaxInt32 || len(in.Pair) > math.MaxInt32 {
-		return Encoding{}, fmt.Errorf("text of more than %d bytes", math.MaxInt32)
+	size, err := in.size()
+	if err != nil {
+		return Encoding{}, err
 	}
 	buf := t.scratch.Get().(*buffers)
-	if len(in.Text) <= maxScratch && len(in.Pair) <= maxScratch {
+	if size <= maxScratch {
 		defer t.scratch.Put(buf)
 	}
-	texts := [2][]token{t.read(buf.tokens[0][:0], in.Text, buf)}
+	var texts [2][]token
+	if in.Words != nil {
+		texts[0] = t.readWords(buf.tokens[0][:0], in.Words, buf)
+	} else {
+		texts[0] = t.read(buf.tokens[0][:0], in.Text, buf)
+	}
 	buf.tokens[0] = texts[0]
 	parts := t.template.single
 	if in.HasPair {
@@ -101,6 +108,23 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	e := assemble(parts, texts, o)
 	e.Truncated = dropped
 	return e, nil
+}
+
+// size returns the bytes of the longest text of an input that can be encoded.
+func (in Input) size() (int, error) {
+	size := max(len(in.Text), len(in.Pair))
+	if in.Words != nil {
+		if in.Text != "" || in.HasPair {
+			return 0, errors.New("an input of words has neither text nor pair")
+		}
+		for _, w := range in.Words {
+			size += len(w)
+		}
+	}
+	if size > math.MaxInt32 {
+		return 0, fmt.Errorf("text of more than %d bytes", math.MaxInt32)
+	}
+	return size, nil
 }
 
 // read appends the tokens of text to dst.

@@ -77,9 +77,8 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	t := &Tokenizer{
 		normalizer: s.normalizer, preTokenizer: s.preTokenizer, template: s.template, decoder: s.decoder,
 		tokens: s.vocab, missing: s.missing, ids: make(map[string]int32, len(s.vocab)+len(s.added)), special: map[string]bool{},
-		maxLength: set.maxLength,
+		maxLength: set.maxLength, scratch: newScratch(),
 	}
-	t.scratch.New = func() any { return new(buffers) }
 	for id, token := range s.vocab {
 		if !t.missing[int32(id)] {
 			t.ids[token] = int32(id)

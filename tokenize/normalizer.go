@@ -1,5 +1,7 @@
 package tokenize
 
+import "sync"
+
 // normalizer rewrites a text before it is split into words.
 type normalizer interface {
 	// normalize returns the normal form of in. The result is in or one of the
@@ -20,6 +22,9 @@ type buffers struct {
 	tokens [2][]token
 	bpe    bpeScratch
 }
+
+// newScratch returns a pool of buffers.
+func newScratch() *sync.Pool { return &sync.Pool{New: func() any { return new(buffers) }} }
 
 // other returns the text buffer that is not a, emptied.
 func (b *buffers) other(a *aligned) *aligned {

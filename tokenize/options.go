@@ -66,11 +66,16 @@ type Options struct {
 	Words bool
 }
 
-// Input is one example: a text, or a text and its pair.
+// Input is one example: a text, a text and its pair, or words.
 type Input struct {
 	Text    string
 	Pair    string
 	HasPair bool
+	// Words, unless nil, are the text, each word encoded as if it were a text of
+	// its own (is_split_into_words of transformers): Encoding.Words are indices in
+	// Words and Encoding.Offsets code points of the word. A word of which the
+	// tokenizer leaves nothing, as of control characters, has no token.
+	Words []string
 }
 
 // Encoding is an encoded input. All slices are as long as IDs or nil, and belong
@@ -81,11 +86,12 @@ type Encoding struct {
 	// Types are the token type ids: 0 and 1 for a BERT text and its pair.
 	Types []int32
 	// Offsets are the half-open ranges of code points of the text, or of the
-	// pair, that the tokens were made from, so that string([]rune(text)[from:to])
+	// pair or the word, that the tokens were made from, so that string([]rune(text)[from:to])
 	// is the source of a token. Tokens that the template added have [0 0].
 	Offsets [][2]int
 	// Words are the numbers of the words, counted within the text or pair before
 	// truncation, that the tokens belong to; -1 for tokens that the template added.
+	// What a word of a text is, the pre-tokenizer says.
 	Words []int32
 	// Sequences tell the tokens of the text (0) from those of the pair (1) and
 	// those that the template added (-1).

@@ -119,7 +119,7 @@ func pipeline(t *testing.T, normalizer, preTokenizer any) *Tokenizer {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	tok.scratch.New = func() any { return new(buffers) }
+	tok.scratch = newScratch()
 	return tok
 }
 

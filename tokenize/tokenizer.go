@@ -23,7 +23,7 @@ type Tokenizer struct {
 	maxLength int
 	warnings  []string
 
-	scratch sync.Pool // of *buffers
+	scratch *sync.Pool // of *buffers
 }
 
 // VocabSize is the last id plus one. It is the number of tokens unless the
