@@ -136,6 +136,9 @@ func syntax(line []byte, err error) error {
 func tokenType(t json.Token) string {
 	switch t := t.(type) {
 	case json.Delim:
+		if t == '{' {
+			return "an object"
+		}
 		return "a list"
 	case string:
 		return "a string"
