@@ -22,6 +22,9 @@ type recordRows interface {
 	record(row [][]byte, line int) error
 }
 
+// raggedRows are records that need not have as many fields as the first row.
+type raggedRows interface{ ragged() bool }
+
 // readRecords gives the rows of CSV or TSV to t. It returns the number of blank lines.
 func readRecords(lines *lineReader, f Format, o ReadOptions, t recordRows) (blank int, err error) {
 	delimiter := o.Delimiter
@@ -57,12 +60,14 @@ func readRecords(lines *lineReader, f Format, o ReadOptions, t recordRows) (blan
 			return 0, err
 		}
 	}
+	r, ok := t.(raggedRows)
+	ragged := ok && r.ragged()
 	for !t.enough() {
 		row, err := records.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
+		if err == nil && !ragged {
 			err = checkRecord(h, row, records, o)
 		}
 		if err == nil {

@@ -1,8 +1,6 @@
 package data
 
 import (
-	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,14 +33,9 @@ func (d *Documents) SplitOff(fraction float64, seed uint64) (rest, held *Documen
 			r.List, h.List = []Document{first}, []Document{last}
 		}
 	default:
-		order := make([]int, len(d.List))
-		for i := range order {
-			order[i] = i
-		}
-		slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
-		take := make([]bool, len(d.List))
-		for _, i := range order[:int(math.Round(float64(fraction*float64(len(d.List)))))] {
-			take[i] = true
+		take, err := holdOut(len(d.List), fraction, seed)
+		if err != nil {
+			break // there are not enough
 		}
 		for i, e := range d.List {
 			if take[i] {

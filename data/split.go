@@ -109,6 +109,28 @@ func shares(classes [][]int, fraction float64, total int) []int {
 	return counts
 }
 
+// holdOut chooses round(fraction × n) of n rows. It is an error if fraction is not between 0 and 1 or
+// none or all would be chosen.
+func holdOut(n int, fraction float64, seed uint64) (take []bool, err error) {
+	if !(fraction > 0 && fraction < 1) {
+		return nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
+	}
+	held := int(math.Round(float64(fraction * float64(n))))
+	if held == 0 || held == n {
+		return nil, optionError("%s cannot be split into two parts with a fraction of %v", plural(n, "row"), fraction)
+	}
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
+	take = make([]bool, n)
+	for _, i := range order[:held] {
+		take[i] = true
+	}
+	return take, nil
+}
+
 // mix is the finaliser of SplitMix64 over seed and row: a random order that
 // every machine and Go version agrees on.
 func mix(seed uint64, row int) uint64 {

@@ -1,0 +1,317 @@
+package data
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func readChoices(t *testing.T, file, content string, o ChoiceOptions) *Choices {
+	t.Helper()
+	c, err := ReadChoicesBytes([]byte(content), file, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func ends(s ...string) []string { return s }
+
+func TestReadChoices(t *testing.T) {
+	const swag = ",video-id,fold-ind,startphrase,sent1,sent2,gold-source,ending0,ending1,ending2,ending3,label\n"
+	ab := []Choice{{Context: "c", Endings: ends("a", "b"), Label: 1, Line: 1}}
+	asked := []Choice{{Question: "q", Endings: ends("a", "b"), Label: 1, Line: 1}}
+	whole := []Choice{{Context: "c", Question: "q", Endings: ends("a", "b"), Label: 1, Line: 1}}
+	second := func(list []Choice) []Choice {
+		e := list[0]
+		e.Line = 2
+		return []Choice{e}
+	}
+	for _, tt := range []struct {
+		name, file, content string
+		options             ChoiceOptions
+		want                []Choice
+	}{
+		{"SWAG", "val.csv", swag + "0,v,1,One two,One,two,gold,a,\"b, c\",d,e,3\n", ChoiceOptions{},
+			[]Choice{{Context: "One", Question: "two", Endings: ends("a", "b, c", "d", "e"), Label: 3, Line: 2}}},
+		{"a start phrase only", "f.csv", "startphrase,ending0,ending1,label\nc,a,b,1\n", ChoiceOptions{}, second(ab)},
+		{"CODAH", "f.tsv", "o\tI say \"hi\". I\ta\tb\tc\td\t3\ni\tWe\ta\tb\t0\n", ChoiceOptions{Format: Codah},
+			[]Choice{{Context: "I say \"hi\". I", Endings: ends("a", "b", "c", "d"), Label: 3, Line: 1}, {Context: "We", Endings: ends("a", "b"), Label: 0, Line: 2}}},
+		{"CODAH by column numbers", "f.tsv", "o\tc\ta\tb\t1\n", ChoiceOptions{NoHeader: true, NoQuotes: true, ContextColumn: "1", ChoicesColumns: ends("2", "3"), LabelColumn: "4"}, ab},
+		{"QASC", "f.jsonl", `{"id":"x1","question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},"answerKey":"B","fact1":"f"}`, ChoiceOptions{},
+			[]Choice{{ID: "x1", Question: "q", Endings: ends("a", "b"), Label: 1, Line: 1}}},
+		{"QASC with a fact", "f.jsonl", `{"question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},"answerKey":"B","fact1":"c"}`, ChoiceOptions{ContextColumn: "fact1"}, whole},
+		{"ARC of the hub, choices called 1 and 2", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["1","2"]},"answerKey":"2"}`, ChoiceOptions{}, asked},
+		{"names of choices in another case", "f.jsonl", `{"question_stem":"q","choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"b"}`, ChoiceOptions{}, asked},
+		{"numbers as names", "f.jsonl", `{"stem":"q","choices":[{"text":"a","label":3},{"text":"b","label":4}],"label":4}`, ChoiceOptions{}, asked},
+		{"RACE of the hub", "f.jsonl", `{"example_id":"h1","article":"c","answer":"B","question":"q","options":["a","b"]}`, ChoiceOptions{}, whole},
+		{"RACE, several questions", "f.jsonl", `{"answers":["B","A"],"options":[["a","b"],["c","d","e"]],"questions":["q","r"],"article":"x","id":"h1.txt"}`, ChoiceOptions{},
+			[]Choice{{ID: "h1.txt", Context: "x", Question: "q", Endings: ends("a", "b"), Label: 1, Line: 1}, {ID: "h1.txt", Context: "x", Question: "r", Endings: ends("c", "d", "e"), Label: 0, Line: 1}}},
+		{"RACE, several questions, the first only", "f.jsonl", `{"answers":["B","A"],"options":[["a","b"],["c","d"]],"questions":["q","r"],"article":"c"}`, ChoiceOptions{MaxSamples: 1}, whole},
+		{"RACE, without answers", "f.jsonl", `{"options":[["a","b"]],"questions":["q"],"article":"c"}`, ChoiceOptions{OptionalLabels: true},
+			[]Choice{{Context: "c", Question: "q", Endings: ends("a", "b"), Label: -1, Line: 1}}},
+		{"one JSON object over lines", "f.json", "\n{\n \"answers\": [\"B\"],\n \"options\": [[\"a\", \"b\"]], \"questions\": [\"q\"], \"article\": \"c\"\n}\n", ChoiceOptions{}, second(whole)},
+		{"a JSON list", "f.json", "[{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1},\n\n {\"context\":\"c\",\n\"choices\":[\"a\",\"b\"],\"label\":0}]\n", ChoiceOptions{},
+			[]Choice{ab[0], {Context: "c", Endings: ends("a", "b"), Label: 0, Line: 3}}},
+		{"a JSON list from standard input", "-", `[{"context":"c","choices":["a","b"],"label":1}]`, ChoiceOptions{}, ab},
+		{"SWAG of the hub", "f.jsonl", `{"sent1":"c","sent2":"q","startphrase":"c q","ending0":"a","ending1":"b","label":1}`, ChoiceOptions{}, whole},
+		{"start phrase and numbered endings", "f.jsonl", `{"startphrase":"c","ending0":"a","ending1":"b","label":1}`, ChoiceOptions{}, ab},
+		{"a list of endings, a label in quotes", "f.jsonl", `{"ctx":"c","endings":["a","b"],"label":"1"}`, ChoiceOptions{}, ab},
+		{"a context that is empty", "f.jsonl", `{"context":"","question":"q","choices":["a","b"],"label":1}`, ChoiceOptions{}, asked},
+		{"two solutions of a goal, from 1 on", "f.jsonl", `{"goal":"q","sol1":"a","sol2":"b","label":1}`, ChoiceOptions{}, asked},
+		{"answers by letters", "f.jsonl", `{"context":"c","question":"q","answerA":"a","answerB":"b","label":2}`, ChoiceOptions{FirstIndex: 1}, whole},
+		{"with lines under names, in capitals", "f.csv", "CONTEXT,Choice_1,Choice_2,Label\nc,a,b,B\n", ChoiceOptions{}, second(ab)},
+		{"the label is the text", "f.csv", "context,choice0,choice1,label\nc,a,b, b \n", ChoiceOptions{}, second(ab)},
+		{"a number that is the text of no choice", "f.jsonl", `{"context":"c","choices":["10","20"],"label":"1"}`, ChoiceOptions{}, []Choice{{Context: "c", Endings: ends("10", "20"), Label: 1, Line: 1}}},
+		{"a text that is no number of a choice", "f.jsonl", `{"context":"c","choices":["10","20"],"label":"20"}`, ChoiceOptions{}, []Choice{{Context: "c", Endings: ends("10", "20"), Label: 1, Line: 1}}},
+		{"different numbers of choices", "f.jsonl", "{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\",\"c\"],\"label\":2}", ChoiceOptions{},
+			[]Choice{ab[0], {Context: "c", Endings: ends("a", "b", "c"), Label: 2, Line: 2}}},
+		{"more numbered ones than in the first row, and null", "f.jsonl", "{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"label\":1}\n{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":null,\"label\":2}", ChoiceOptions{},
+			[]Choice{ab[0], {Context: "c", Endings: ends("a", "b", "c"), Label: 2, Line: 2}}},
+		{"empty fields at the end", "f.csv", "context,ending0,ending1,ending2,label\nc,a,b,,1\n", ChoiceOptions{}, second(ab)},
+		{"names given", "f.jsonl", `{"context":"x","body":"c","ask":"q","good":"a","bad":"b","worse":"w","right":1}`,
+			ChoiceOptions{ContextColumn: "body", QuestionColumn: "ask", ChoicesColumns: ends("good", "bad"), LabelColumn: "right"}, whole},
+		{"an id that is a number", "f.jsonl", `{"uid":7,"id":"x","context":"c","choices":["a","b"],"label":1}`, ChoiceOptions{IDColumn: "uid"}, []Choice{{ID: "7", Context: "c", Endings: ends("a", "b"), Label: 1, Line: 1}}},
+		{"no label asked for", "f.jsonl", `{"context":"c","choices":["a","b"],"label":9}`, ChoiceOptions{NoLabels: true}, []Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}}},
+		{"labels where there are some", "f.jsonl", "{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":-1}", ChoiceOptions{OptionalLabels: true},
+			[]Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}, {Context: "c", Endings: ends("a", "b"), Label: 1, Line: 2}, {Context: "c", Endings: ends("a", "b"), Label: -1, Line: 3}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if c := readChoices(t, tt.file, tt.content, tt.options); !reflect.DeepEqual(c.List, tt.want) {
+				t.Errorf("got  %+v\nwant %+v", c.List, tt.want)
+			}
+		})
+	}
+}
+
+// The pairs are those of transformers' run_swag.
+func TestChoicePair(t *testing.T) {
+	for _, tt := range []struct {
+		c             Choice
+		first, second string
+	}{
+		{Choice{Context: "One.", Question: "A man", Endings: ends("x", "sits")}, "One.", "A man sits"},
+		{Choice{Context: "One.", Endings: ends("x", "sits")}, "One.", "sits"},
+		{Choice{Question: "Who?", Endings: ends("x", "he")}, "Who?", "he"},
+	} {
+		if a, b := tt.c.Pair(1); a != tt.first || b != tt.second {
+			t.Errorf("%+v: %q, %q", tt.c, a, b)
+		}
+	}
+}
+
+// TestBadChoices holds the message for every kind of broken file (D11 of the table of bad inputs, and the readers' own).
+func TestBadChoices(t *testing.T) {
+	const row = `{"context":"c","choices":["a","b"],"label":1}` + "\n"
+	for _, tt := range []struct {
+		name, file, content string
+		options             ChoiceOptions
+		line                int
+		want                string
+	}{
+		{"empty", "f.jsonl", "", ChoiceOptions{}, 0, "the file is empty"},
+		{"only blank lines", "f.jsonl", "\n\n", ChoiceOptions{}, 0, "the file has no questions"},
+		{"empty list", "f.json", "[]", ChoiceOptions{}, 0, "the file has no questions"},
+		{"header only", "f.csv", "context,ending0,ending1,label\n", ChoiceOptions{}, 0, "no questions below its header"},
+		{"Latin-1", "f.jsonl", row + "caf\xE9\n", ChoiceOptions{}, 2, "is 0xE9"},
+		{"label above the choices", "f.jsonl", row + `{"context":"c","choices":["a","b"],"label":2}`, ChoiceOptions{}, 2, "the label 2 is none of the 2 choices, which have the numbers 0 to 1; if the first choice has the number 1, say --first-index 1"},
+		{"label below the choices", "f.jsonl", `{"context":"c","choices":["a","b"],"label":-2}`, ChoiceOptions{OptionalLabels: true}, 1, "the label -2 is none of the 2 choices"},
+		{"label -1 in training", "f.jsonl", `{"context":"c","choices":["a","b"],"label":-1}`, ChoiceOptions{}, 1, "the label -1 is none of the 2 choices"},
+		{"label 0 where the first is 1", "f.jsonl", `{"context":"c","choices":["a","b"],"label":"0"}`, ChoiceOptions{FirstIndex: 1}, 1, "leave out --first-index 1"},
+		{"letter outside the choices", "f.csv", "context,ending0,ending1,label\nc,a,b,C\n", ChoiceOptions{}, 2, `the label "C" is none of the 2 choices, which have the letters A to B`},
+		{"name outside the choices", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["A","B"]},"answerKey":"C"}`, ChoiceOptions{}, 1, `the label "C" is none of the choices, which are called "A", "B"`},
+		{"two choices of one name", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["A","A"]},"answerKey":"A"}`, ChoiceOptions{}, 1, `the choices 1 and 2 are both called "A"`},
+		{"a text that is no choice", "f.csv", "context,ending0,ending1,label\nc,a,b,cat\n", ChoiceOptions{}, 2, `the label "cat" is not the number, the letter or the text of a choice ("a", "b")`},
+		{"a text that is two choices", "f.csv", "context,ending0,ending1,label\nc,cat,cat,cat\n", ChoiceOptions{}, 2, `the label "cat" is the text of the choices 1 and 2`},
+		{"text or number", "f.jsonl", `{"context":"c","choices":["1","0"],"label":"0"}`, ChoiceOptions{}, 1, `the label "0" may be choice 2, whose text it is, or choice 1 by its number or letter`},
+		{"label is a fraction", "f.jsonl", `{"context":"c","choices":["a","b"],"label":1.0}`, ChoiceOptions{}, 1, `the label 1 is not the number, the letter or the text of a choice`},
+		{"label is a list", "f.jsonl", `{"context":"c","choices":["a","b"],"label":[1]}`, ChoiceOptions{}, 1, `"label" is "[1]": give the number`},
+		{"label missing", "f.jsonl", row + `{"context":"c","choices":["a","b"]}`, ChoiceOptions{}, 2, "the question has no label"},
+		{"label empty", "f.csv", "context,ending0,ending1,label\nc,a,b,\n", ChoiceOptions{}, 2, "the question has no label"},
+		{"one choice", "f.jsonl", row + `{"context":"c","choices":["a"],"label":0}`, ChoiceOptions{}, 2, "the question has 1 choice; it needs at least two"},
+		{"no choice", "f.jsonl", `{"context":"c","choices":[],"label":0}`, ChoiceOptions{}, 1, "the question has 0 choices"},
+		{"one numbered choice", "f.jsonl", `{"context":"c","ending0":"a","ending1":"b","label":0}` + "\n" + `{"context":"c","ending0":"a","label":0}`, ChoiceOptions{}, 2, "the row has 1 choice (ending0 …)"},
+		{"one field", "f.csv", "context,ending0,ending1,label\nc,a,,0\n", ChoiceOptions{}, 2, "the question has 1 choice"},
+		{"a choice left out", "f.jsonl", `{"context":"c","ending0":"a","ending1":"b","label":0}` + "\n" + `{"context":"c","ending0":"a","ending2":"c","label":0}`, ChoiceOptions{}, 2, `the row has "ending2", but no "ending1"`},
+		{"empty choice", "f.jsonl", row + `{"context":"c","choices":["a"," ","b"],"label":0}`, ChoiceOptions{}, 2, "choice 2 of 3 is empty"},
+		{"empty field between", "f.csv", "context,ending0,ending1,ending2,label\nc,a,,b,0\n", ChoiceOptions{}, 2, "choice 2 of 3 is empty"},
+		{"empty choice at the end", "f.jsonl", `{"context":"c","ending0":"a","ending1":"b","ending2":"","label":0}`, ChoiceOptions{}, 1, "choice 3 of 3 is empty"},
+		{"choices are a string", "f.jsonl", `{"context":"c","choices":"ab","label":0}`, ChoiceOptions{}, 1, "not a list"},
+		{"choices are null", "f.jsonl", `{"context":"c","choices":null,"label":0}`, ChoiceOptions{}, 1, "the row has no choices"},
+		{"a choice is a number", "f.jsonl", `{"context":"c","choices":["a",2],"label":0}`, ChoiceOptions{}, 1, `choice 2 is "2", not a string`},
+		{"a choice without text", "f.jsonl", `{"question":{"stem":"q","choices":[{"label":"A"}]},"answerKey":"A"}`, ChoiceOptions{}, 1, `choice 1: it has no "text"`},
+		{"a choice without a name", "f.jsonl", `{"question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b"}]},"answerKey":"A"}`, ChoiceOptions{}, 1, `2 choices, but 1 "label"s of them`},
+		{"more texts than names", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["A"]},"answerKey":"A"}`, ChoiceOptions{}, 1, `2 choices, but 1 "label"s of them`},
+		{"question without a stem", "f.jsonl", `{"question":{"choices":["a","b"]},"answerKey":"A"}`, ChoiceOptions{}, 1, `"question": it has no "stem"`},
+		{"question without choices", "f.jsonl", `{"question":{"stem":"q"},"answerKey":"A"}`, ChoiceOptions{}, 1, `"question": it has no "choices"`},
+		{"question and no choices", "f.jsonl", `{"question":"q","answer":"A"}`, ChoiceOptions{}, 1, `"question" has no choices in it`},
+		{"question is a number", "f.jsonl", `{"question":1,"choices":["a","b"],"answer":"A"}`, ChoiceOptions{}, 1, `"question" is "1", not a string`},
+		{"more questions than options", "f.jsonl", `{"answers":["B"],"options":[["a","b"]],"questions":["q","r"],"article":"x"}`, ChoiceOptions{}, 1, `"questions" has 2 questions, "options" has 1: give one for each`},
+		{"more questions than answers", "f.jsonl", `{"answers":["B"],"options":[["a","b"],["a","b"]],"questions":["q","r"],"article":"x"}`, ChoiceOptions{}, 1, `"answers" has 1`},
+		{"a wrong answer of several", "f.jsonl", `{"answers":["B","D"],"options":[["a","b"],["a","b"]],"questions":["q","r"],"article":"x"}`, ChoiceOptions{}, 1, `question 2: the label "D" is none of the 2 choices`},
+		{"options of one for several", "f.jsonl", `{"answers":["B"],"options":"x","questions":["q"],"article":"x"}`, ChoiceOptions{}, 1, `"options" is "\"x\"", not a list like "questions"`},
+		{"CODAH, too few fields", "f.tsv", "o\tc\ta\tb\t0\no\tc\ta\t0\n", ChoiceOptions{Format: Codah}, 2, "the row has 4 fields; CODAH's have at least 5"},
+		{"CODAH, a wrong label", "f.tsv", "o\tc\ta\tb\t2\n", ChoiceOptions{Format: Codah}, 1, "the label 2 is none of the 2 choices"},
+		{"fewer fields", "f.csv", "context,ending0,ending1,label\nc,a\n", ChoiceOptions{}, 2, "the row has 2 fields, but the header has 4"},
+		{"no header, no columns", "f.tsv", "o\tc\ta\tb\t0\n", ChoiceOptions{NoHeader: true}, 1, "--context-column or --question-column is missing (the files of CODAH want --format codah instead)"},
+		{"no header, no choices", "f.tsv", "o\tc\ta\tb\t0\n", ChoiceOptions{NoHeader: true, ContextColumn: "1"}, 1, "--choices-column is missing"},
+		{"no header, no label", "f.tsv", "o\tc\ta\tb\t0\n", ChoiceOptions{NoHeader: true, ContextColumn: "1", ChoicesColumns: ends("2", "3")}, 1, "--label-column is missing"},
+		{"no choices in the header", "f.csv", "context,label\nc,0\n", ChoiceOptions{}, 1, "no column has a name that is known for choices"},
+		{"no question", "f.jsonl", `{"endings":["a","b"],"label":0}`, ChoiceOptions{}, 1, "no key has a name that is known for questions"},
+		{"no label in the header", "f.csv", "context,ending0,ending1\nc,a,b\n", ChoiceOptions{}, 1, "no column has a name that is known for labels"},
+		{"two contexts", "f.jsonl", `{"context":"c","article":"d","choices":["a","b"],"label":0}`, ChoiceOptions{}, 1, `the context may be "context" or "article"; say which with --context-column`},
+		{"two lists of choices", "f.jsonl", `{"context":"c","choices":["a","b"],"ending0":"a","ending1":"b","label":0}`, ChoiceOptions{}, 1, `the choices may be "choices" or "ending0"; say which with --choices-column`},
+		{"column missing", "f.csv", "context,ending0,ending1,label\nc,a,b,0\n", ChoiceOptions{ChoicesColumns: ends("ending0", "ending9")}, 1, `--choices-column: there is no column "ending9"`},
+		{"a key twice in a list", "f.json", "[\n{\"context\":\"c\",\"context\":\"d\"}]", ChoiceOptions{}, 2, `the key "context" is there twice`},
+		{"a list that breaks off", "f.json", "[" + row + ",", ChoiceOptions{}, 2, "the file ends before its JSON does"},
+		{"a list with a mistake", "f.json", "[" + row + ",\n  x]", ChoiceOptions{}, 3, "byte 3 of the line: not JSON"},
+		{"a list of strings", "f.json", "[\"a\"]", ChoiceOptions{}, 1, "the row is a string, not an object"},
+		{"truncated", "f.jsonl", row + `{"con`, ChoiceOptions{}, 2, "the last line ends in the middle of a row"},
+		{"half a surrogate pair", "f.jsonl", `{"context":"\ud83d","choices":["a","b"],"label":0}`, ChoiceOptions{}, 1, "half of a surrogate pair"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := ReadChoicesBytes([]byte(tt.content), tt.file, tt.options)
+			if err == nil {
+				t.Fatalf("no error, but %+v", c.List)
+			}
+			var e *Error
+			if !errors.As(err, &e) || errors.Is(err, ErrOption) {
+				t.Fatalf("not an error about the file: %v", err)
+			}
+			if e.File != tt.file || e.Line != tt.line {
+				t.Errorf("at %s:%d, want %s:%d", e.File, e.Line, tt.file, tt.line)
+			}
+			if s := err.Error(); !strings.HasPrefix(s, "data: "+tt.file+":") || !strings.Contains(s, tt.want) || strings.ContainsAny(s, "\n\r") {
+				t.Errorf("got  %s\nwant %s", s, tt.want)
+			}
+		})
+	}
+}
+
+func TestBadChoiceOptions(t *testing.T) {
+	for _, tt := range []struct {
+		name, file string
+		options    ChoiceOptions
+		want       string
+	}{
+		{"format", "f.csv", ChoiceOptions{Format: "txt"}, "is none of csv, tsv, jsonl, codah"},
+		{"plain text", "f.txt", ChoiceOptions{}, "plain text, which has no choices"},
+		{"negative limit", "f.csv", ChoiceOptions{MaxSamples: -1}, "negative"},
+		{"number of the first choice", "f.csv", ChoiceOptions{FirstIndex: 2}, "want 0 or 1"},
+		{"label that is not read", "f.csv", ChoiceOptions{NoLabels: true, LabelColumn: "a"}, "no labels are read"},
+		{"the same column", "f.csv", ChoiceOptions{ContextColumn: "a", ChoicesColumns: ends("a")}, `"a" is given by --context-column and by --choices-column`},
+		{"a choice twice", "f.csv", ChoiceOptions{ChoicesColumns: ends("a", "a")}, "by --choices-column and by --choices-column"},
+		{"an empty name", "f.csv", ChoiceOptions{ChoicesColumns: ends("a", "")}, "a name of --choices-column is empty"},
+		{"delimiter for JSON", "f.jsonl", ChoiceOptions{Delimiter: ';'}, "--delimiter is for CSV and TSV"},
+		{"delimiter for CODAH", "f.tsv", ChoiceOptions{Format: Codah, Delimiter: ';'}, "leave out --delimiter"},
+		{"columns for CODAH", "f.tsv", ChoiceOptions{Format: Codah, LabelColumn: "6"}, "leave out --label-column"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ReadChoicesBytes([]byte(`{"context":"c","choices":["a","b"],"label":0}`), tt.file, tt.options)
+			if !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+	for path, want := range map[string]string{"": "is empty", "testdata/none.jsonl": "there is no such file", "testdata": "this is a directory"} {
+		if _, err := ReadChoices(path, ChoiceOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", path, err, want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "f.jsonl")
+	if err := os.WriteFile(path, []byte(`{"context":"c","choices":["a","b"],"label":0}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := ReadChoices(path, ChoiceOptions{}); err != nil || len(c.List) != 1 || c.Columns.Choices[0] != "choices" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// A question that changes in any part changes the hash; how the file is written does not.
+func TestChoicesHash(t *testing.T) {
+	same := readChoices(t, "f.jsonl", `{"context":"c","choices":["a","b"],"label":1}`, ChoiceOptions{}).Hash()
+	for file, content := range map[string]string{
+		"f.csv":   "label,ending0,ending1,context\r\nB,a,b,c\r\n",
+		"f.jsonl": `{"id":"x","startphrase":"c","ending0":"a","ending1":"\u0062","label":"b"}`,
+	} {
+		if readChoices(t, file, content, ChoiceOptions{}).Hash() != same {
+			t.Errorf("%s %q has another hash", file, content)
+		}
+	}
+	seen := map[string]string{same: "the first"}
+	for _, content := range []string{
+		`{"context":"c","choices":["a","b"],"label":0}`, `{"question":"c","choices":["a","b"],"label":1}`, `{"context":"c","choices":["a","b","c"],"label":1}`,
+		`{"context":"ca","choices":["a","b"],"label":1}`, `{"context":"c","choices":["ab","b"],"label":1}`, `{"context":"c","question":"a","choices":["a","b"],"label":1}`,
+		`{"context":"c","choices":["a","b"],"label":1}` + "\n" + `{"context":"c","choices":["a","b"],"label":1}`,
+	} {
+		h := readChoices(t, "f.jsonl", content, ChoiceOptions{}).Hash()
+		if before, ok := seen[h]; ok {
+			t.Errorf("%s and %s have one hash", content, before)
+		}
+		seen[h] = content
+	}
+}
+
+func TestChoicesParts(t *testing.T) {
+	content := strings.Repeat(`{"context":"c","choices":["a","b"],"label":1}`+"\n", 10) + `{"context":"d","choices":["a","b","c","d"]}` + "\n"
+	c := readChoices(t, "f.jsonl", content, ChoiceOptions{OptionalLabels: true})
+	if n := c.Labelled(); n != 10 || c.Chance() != 0.5 || c.Limit(3).Labelled() != 3 || len(c.Limit(0).List) != 11 {
+		t.Errorf("%d labelled, chance %g", n, c.Chance())
+	}
+	rest, held, err := c.SplitOff(0.3, 7)
+	if err != nil || len(rest.List) != 8 || len(held.List) != 3 {
+		t.Fatalf("%d and %d, %v", len(rest.List), len(held.List), err)
+	}
+	lines := map[int]bool{}
+	for _, part := range []*Choices{rest, held} {
+		for i, e := range part.List {
+			if lines[e.Line] || i > 0 && e.Line < part.List[i-1].Line {
+				t.Fatalf("line %d is there twice or out of order", e.Line)
+			}
+			lines[e.Line] = true
+		}
+	}
+	if _, again, _ := c.SplitOff(0.3, 7); !reflect.DeepEqual(again, held) {
+		t.Error("the same seed gives other parts")
+	}
+	for _, fraction := range []float64{0, 1, 0.01, 0.99} {
+		if _, _, err := c.SplitOff(fraction, 1); !errors.Is(err, ErrOption) {
+			t.Errorf("%v: %v", fraction, err)
+		}
+	}
+}
+
+func TestChoiceWarnings(t *testing.T) {
+	row := func(context, a, b, label string) string {
+		return `{"context":"` + context + `","choices":["` + a + `","` + b + `"],"label":` + label + "}\n"
+	}
+	var many strings.Builder
+	for i := range 20 {
+		many.WriteString(row("c"+itoa(i), "a", "b", "1"))
+	}
+	read := func(content string) *Choices {
+		return readChoices(t, "f.jsonl", content, ChoiceOptions{OptionalLabels: true})
+	}
+	train := read(row("", "a", "b", "0") + row("c", "a", "a", "0") + row("c", "a", "a", "1") + row("d", "a", "b", "null"))
+	for _, tt := range []struct {
+		train, eval, test *Choices
+		want              []string
+	}{
+		{nil, read(row("c", "a", "b", "0")), nil, nil},
+		{train, nil, nil, []string{"f.jsonl:1: 1 row with neither context nor question", "f.jsonl:4: 1 row without a label", "f.jsonl:2: 2 rows with two equal choices", "f.jsonl:3: 1 row with the question and choices of a row before"}},
+		{read(row("c", "a", "b", "0")), read(row("x", "a", "b", "0") + row("c", "a", "b", "1")), nil, []string{"f.jsonl:2: 1 row with questions that are also in f.jsonl"}},
+		{read(many.String()), nil, nil, []string{"f.jsonl: every label is choice 2: a model learns the place, not the answer"}},
+		{read(many.String() + `{"context":"x","choices":["a","b","c"],"label":2}`), nil, nil, []string{"f.jsonl: no label is the first choice: if labels are numbers from 1 on, say --first-index 1"}},
+	} {
+		var got []string
+		for _, w := range ChoiceWarnings(tt.train, tt.eval, tt.test) {
+			got = append(got, w.String())
+		}
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+	}
+}

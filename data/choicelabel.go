@@ -1,0 +1,124 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// add checks a question and appends it. names are what the file calls its choices, nil if it
+// gives them no names.
+func (r *choiceRows) add(e Choice, names []string, label Label) error {
+	if len(e.Endings) < 2 {
+		return fmt.Errorf("the question has %s; it needs at least two", plural(len(e.Endings), "choice"))
+	}
+	for i, s := range e.Endings {
+		if blank(s) {
+			return fmt.Errorf("choice %d of %d is empty", i+1, len(e.Endings))
+		}
+	}
+	if !r.o.NoLabels {
+		var err error
+		if e.Label, err = r.answer(&e, names, label); err != nil {
+			return err
+		}
+	}
+	r.c.List = append(r.c.List, e)
+	return nil
+}
+
+// answer returns the index of the choice that a label means, -1 for none.
+func (r *choiceRows) answer(e *Choice, names []string, label Label) (int, error) {
+	none := label.Kind == NoLabel
+	if r.o.OptionalLabels { // test sets of the Hugging Face hub write -1 where they keep the answer back
+		none = none || label.Kind == IndexLabel && label.Index == -1 || label.Kind == NameLabel && strings.TrimSpace(label.Name) == "-1"
+	}
+	switch {
+	case none && r.o.OptionalLabels:
+		return -1, nil
+	case none:
+		return 0, errors.New("the question has no label")
+	case names != nil:
+		return named(names, label)
+	case label.Kind == IndexLabel:
+		return r.index(label.Index, len(e.Endings))
+	case label.Kind != NameLabel:
+		return 0, fmt.Errorf("the label %s is not the number, the letter or the text of a choice", label)
+	}
+	return r.spelled(e, label.Name)
+}
+
+// named returns the choice that the file gives this name to.
+func named(names []string, label Label) (int, error) {
+	want := label.Name
+	if label.Kind == IndexLabel {
+		want = strconv.FormatInt(label.Index, 10)
+	}
+	for _, equal := range []func(a, b string) bool{func(a, b string) bool { return a == b }, func(a, b string) bool { return fold(a) == fold(b) }} {
+		found := -1
+		for i, n := range names {
+			if !equal(n, want) {
+				continue
+			}
+			if found >= 0 {
+				return 0, fmt.Errorf("the choices %d and %d are both called %q", found+1, i+1, n)
+			}
+			found = i
+		}
+		if found >= 0 {
+			return found, nil
+		}
+	}
+	return 0, fmt.Errorf("the label %s is none of the choices, which are called %s", excerpt(want), nameList(names))
+}
+
+// index returns the choice with this number.
+func (r *choiceRows) index(n int64, choices int) (int, error) {
+	first := int64(r.o.FirstIndex)
+	if n < first || n >= first+int64(choices) {
+		hint := ""
+		switch {
+		case first == 0 && n == int64(choices):
+			hint = "; if the first choice has the number 1, say --first-index 1"
+		case first == 1 && n == 0:
+			hint = "; leave out --first-index 1 if the first choice has the number 0"
+		}
+		return 0, fmt.Errorf("the label %d is none of the %d choices, which have the numbers %d to %d%s", n, choices, first, first+int64(choices)-1, hint)
+	}
+	return int(n - first), nil
+}
+
+// spelled returns the choice that a text means: by its number, its letter, or itself.
+func (r *choiceRows) spelled(e *Choice, s string) (int, error) {
+	s = strings.TrimSpace(s)
+	text := -1
+	for i, ending := range e.Endings {
+		if strings.TrimSpace(ending) != s {
+			continue
+		}
+		if text >= 0 {
+			return 0, fmt.Errorf("the label %s is the text of the choices %d and %d: give a number or a letter", excerpt(s), text+1, i+1)
+		}
+		text = i
+	}
+	sign, err := -1, error(nil)
+	if n, numeral := strconv.ParseInt(s, 10, 64); numeral == nil {
+		sign, err = r.index(n, len(e.Endings))
+	} else if c := strings.ToUpper(s); len(c) == 1 && c[0] >= 'A' && c[0] <= 'Z' {
+		if sign = int(c[0] - 'A'); sign >= len(e.Endings) {
+			err = fmt.Errorf("the label %s is none of the %d choices, which have the letters A to %c", excerpt(s), len(e.Endings), 'A'+len(e.Endings)-1)
+		}
+	} else {
+		err = fmt.Errorf("the label %s is not the number, the letter or the text of a choice (%s)", excerpt(s), nameList(e.Endings))
+	}
+	switch {
+	case err != nil && text < 0:
+		return 0, err
+	case err != nil || sign == text:
+		return text, nil
+	case text < 0:
+		return sign, nil
+	}
+	return 0, fmt.Errorf("the label %s may be choice %d, whose text it is, or choice %d by its number or letter: write labels in another way", excerpt(s), text+1, sign+1)
+}

@@ -1,0 +1,353 @@
+package data
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// choiceRows puts the rows of a file into a list of questions.
+type choiceRows struct {
+	c       *Choices
+	o       ChoiceOptions
+	columns choiceColumns
+}
+
+func (r *choiceRows) resolve(h *header) (err error) {
+	if r.columns, err = h.choiceColumns(r.o); err == nil {
+		r.c.setColumns(h, r.columns)
+	}
+	return err
+}
+
+func (r *choiceRows) enough() bool { return r.c.full(r.o) }
+
+// record appends one row of CSV or TSV. Empty fields behind the last choice are choices that
+// the row does not have.
+func (r *choiceRows) record(row [][]byte, line int) error {
+	field := func(i int) string {
+		if i < 0 {
+			return ""
+		}
+		return string(row[i])
+	}
+	e := Choice{ID: field(r.columns.id), Context: field(r.columns.context), Question: field(r.columns.question), Label: -1, Line: line}
+	n := len(r.columns.choices)
+	for n > 0 && blank(field(r.columns.choices[n-1])) {
+		n--
+	}
+	for _, i := range r.columns.choices[:n] {
+		e.Endings = append(e.Endings, field(i))
+	}
+	label := Label{}
+	if s := field(r.columns.label); !blank(s) {
+		label = Label{Kind: NameLabel, Name: s}
+	}
+	if err := r.add(e, nil, label); err != nil {
+		return errorAt(r.c.Name, line, "%s", err)
+	}
+	return nil
+}
+
+// codahRows takes the rows of CODAH.
+type codahRows struct{ *choiceRows }
+
+func (r codahRows) resolve(h *header) error {
+	n := len(h.names)
+	if n < 5 {
+		return errorAt(h.file, h.line, "the row has %s; CODAH's have at least 5: category, prompt, two or more endings, label: %s", plural(n, "field"), h.list())
+	}
+	r.c.Columns = ChoiceColumns{Context: "1", Choices: h.names[2 : n-1], Label: itoa(n - 1)}
+	return nil
+}
+
+// ragged says that rows need not have as many fields as the first.
+func (r codahRows) ragged() bool { return true }
+
+func (r codahRows) record(row [][]byte, line int) error {
+	n := len(row)
+	if n < 5 {
+		return errorAt(r.c.Name, line, "the row has %s; CODAH's have at least 5: category, prompt, two or more endings, label", plural(n, "field"))
+	}
+	e := Choice{Context: string(row[1]), Label: -1, Line: line}
+	for _, f := range row[2 : n-1] {
+		e.Endings = append(e.Endings, string(f))
+	}
+	label := Label{}
+	if s := string(row[n-1]); !blank(s) {
+		label = Label{Kind: NameLabel, Name: s}
+	}
+	if err := r.add(e, nil, label); err != nil {
+		return errorAt(r.c.Name, line, "%s", err)
+	}
+	return nil
+}
+
+// object appends the question, or all questions, of one row of JSON.
+func (r *choiceRows) object(row map[string]json.RawMessage, line int) error {
+	c := r.c.Columns
+	e := Choice{Label: -1, Line: line}
+	var err error
+	if c.Context != "" {
+		if e.Context, err = optionalString(row, c.Context); err != nil {
+			return err
+		}
+	}
+	if e.ID, err = identifier(row, c.ID); err != nil {
+		return err
+	}
+	if v := row[c.Question]; c.Question != "" && len(v) > 0 && v[0] == '[' {
+		return r.several(row, e)
+	}
+	choices, err := r.question(row, &e)
+	if err != nil {
+		return err
+	}
+	label, err := r.label(row[r.labelKey(row)])
+	if err != nil {
+		return err
+	}
+	return r.fill(e, choices, label)
+}
+
+// question reads the question of a row and returns the value that holds its choices, nil if
+// they stand in keys of their own. QASC's and ARC's questions are objects with stem and choices.
+func (r *choiceRows) question(row map[string]json.RawMessage, e *Choice) (choices json.RawMessage, err error) {
+	c := r.c.Columns
+	v := row[c.Question]
+	if c.Question == "" || len(v) == 0 || v[0] != '{' {
+		if c.Question != "" {
+			if e.Question, err = optionalString(row, c.Question); err != nil {
+				return nil, err
+			}
+		}
+		if len(c.Choices) == 0 {
+			return nil, fmt.Errorf("%q has no choices in it, and no key has a name that is known for choices; say which with %s", c.Question, choicesFlag)
+		}
+		if r.single() {
+			return row[c.Choices[0]], nil
+		}
+		if e.Endings, err = r.series(row); err == nil && len(e.Endings) < 2 {
+			err = fmt.Errorf("the row has %s (%s …); a question has at least two", plural(len(e.Endings), "choice"), c.Choices[0])
+		}
+		return nil, err
+	}
+	inner, _, err := parseObject(v)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", c.Question, err)
+	}
+	if e.Question, err = stringValue(inner, "stem"); err != nil {
+		return nil, fmt.Errorf("%q: %w", c.Question, inMessage(err))
+	}
+	switch {
+	case len(inner["choices"]) > 0:
+		return inner["choices"], nil
+	case r.single():
+		return row[c.Choices[0]], nil
+	}
+	return nil, fmt.Errorf(`%q: it has no "choices"`, c.Question)
+}
+
+// single reports whether one key holds the list of choices.
+func (r *choiceRows) single() bool { return r.columns.series == nil && len(r.columns.choices) == 1 }
+
+// series reads choices that have a key each. Those that are not there, or null, behind the
+// last one are choices that the row does not have.
+func (r *choiceRows) series(row map[string]json.RawMessage) ([]string, error) {
+	names := r.c.Columns.Choices
+	if s := r.columns.series; s != nil { // a row may have more than the first
+		names = nil
+		for i := 0; s.name(i) != "" && row[s.name(i)] != nil; i++ {
+			names = append(names, s.name(i))
+		}
+		if next := s.name(len(names) + 1); next != "" && row[next] != nil && !empty(row[next]) {
+			return nil, fmt.Errorf("the row has %q, but no %q", next, s.name(len(names)))
+		}
+	}
+	n := len(names)
+	for n > 0 && (row[names[n-1]] == nil || string(row[names[n-1]]) == "null") {
+		n--
+	}
+	list := make([]string, n)
+	for i, name := range names[:n] {
+		var err error
+		if list[i], err = stringValue(row, name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// several appends the questions of a row that has a list of them about one context (RACE):
+// questions, their lists of options and their answers stand in lists of one length.
+func (r *choiceRows) several(row map[string]json.RawMessage, e Choice) error {
+	c := r.c.Columns
+	var questions []string
+	if err := json.Unmarshal(row[c.Question], &questions); err != nil {
+		return fmt.Errorf("%q is not a list of strings: %w", c.Question, err)
+	}
+	if !r.single() {
+		return fmt.Errorf("%q is a list, but there is no key with a list of choices for each question; say which with %s", c.Question, choicesFlag)
+	}
+	list := func(key string) ([]json.RawMessage, error) {
+		var list []json.RawMessage
+		v, ok := row[key]
+		if !ok {
+			return nil, fmt.Errorf("the row has no %q", key)
+		}
+		if err := json.Unmarshal(v, &list); err != nil {
+			return nil, fmt.Errorf("%q is %s, not a list like %q", key, excerpt(string(v)), c.Question)
+		}
+		if len(list) != len(questions) {
+			return nil, fmt.Errorf("%q has %s, %q has %d: give one for each", c.Question, plural(len(questions), "question"), key, len(list))
+		}
+		return list, nil
+	}
+	choices, err := list(c.Choices[0])
+	if err != nil {
+		return err
+	}
+	labels := make([]json.RawMessage, len(questions))
+	if key := r.labelKey(row); key != "" && !(r.o.OptionalLabels && empty(row[key])) {
+		if labels, err = list(key); err != nil {
+			return err
+		}
+	}
+	for i, q := range questions {
+		e.Question = q
+		label, err := r.label(labels[i])
+		if err == nil {
+			err = r.fill(e, choices[i], label)
+		}
+		if err != nil {
+			return fmt.Errorf("question %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// labelKey returns the key of the label. Where labels are optional, the first row may have had none.
+func (r *choiceRows) labelKey(row map[string]json.RawMessage) string {
+	if c := &r.c.Columns; c.Label == "" && !r.o.NoLabels && row["label"] != nil {
+		c.Label = "label"
+	}
+	return r.c.Columns.Label
+}
+
+// label reads the value of a label; nil, null and an empty string are none.
+func (r *choiceRows) label(v json.RawMessage) (Label, error) {
+	if len(v) == 0 || empty(v) {
+		return Label{}, nil
+	}
+	l, err := parseLabel(v, false)
+	if err != nil {
+		return l, fmt.Errorf("%q is %s: give the number, the letter or the text of a choice", r.c.Columns.Label, excerpt(string(v)))
+	}
+	return l, nil
+}
+
+// fill appends a question whose choices are a value of their own, or already there.
+func (r *choiceRows) fill(e Choice, choices json.RawMessage, label Label) error {
+	var names []string
+	if e.Endings == nil {
+		var err error
+		if e.Endings, names, err = parseChoices(choices); err != nil {
+			return err
+		}
+	}
+	return r.add(e, names, label)
+}
+
+// parseChoices reads a list of strings, a list of {"text": …, "label": …}, or an object with
+// two lists of these names. names are what the file calls its choices, nil if it does not.
+func parseChoices(v json.RawMessage) (texts, names []string, err error) {
+	if len(v) == 0 || string(v) == "null" {
+		return nil, nil, errors.New("the row has no choices")
+	}
+	if v[0] == '{' {
+		return parallelChoices(v)
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(v, &list); err != nil {
+		return nil, nil, fmt.Errorf("the choices are %s, not a list", excerpt(string(v)))
+	}
+	for i, c := range list {
+		switch c[0] {
+		case '"':
+			var s string
+			if err := json.Unmarshal(c, &s); err != nil {
+				return nil, nil, fmt.Errorf("choice %d: %w", i+1, err)
+			}
+			texts = append(texts, s)
+		case '{':
+			row, _, err := parseObject(c)
+			if err != nil {
+				return nil, nil, fmt.Errorf("choice %d: %w", i+1, err)
+			}
+			text, err := stringValue(row, "text")
+			if err != nil {
+				return nil, nil, fmt.Errorf("choice %d: %w", i+1, inMessage(err))
+			}
+			texts = append(texts, text)
+			if row["label"] == nil {
+				continue
+			}
+			name, err := identifier(row, "label")
+			if err != nil {
+				return nil, nil, fmt.Errorf("choice %d: %w", i+1, err)
+			}
+			names = append(names, name)
+		default:
+			return nil, nil, fmt.Errorf("choice %d is %s, not a string", i+1, excerpt(string(c)))
+		}
+	}
+	if len(names) > 0 && len(names) != len(texts) {
+		return nil, nil, fmt.Errorf(`%s, but %d "label"s of them`, plural(len(texts), "choice"), len(names))
+	}
+	return texts, names, nil
+}
+
+// parallelChoices reads {"text": ["…", …], "label": ["A", …]}.
+func parallelChoices(v json.RawMessage) (texts, names []string, err error) {
+	row, _, err := parseObject(v)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the choices: %w", err)
+	}
+	if err := json.Unmarshal(row["text"], &texts); err != nil {
+		return nil, nil, fmt.Errorf(`the choices are %s, not a list or an object with a list "text"`, excerpt(string(v)))
+	}
+	if row["label"] == nil {
+		return texts, nil, nil
+	}
+	if err := json.Unmarshal(row["label"], &names); err != nil {
+		return nil, nil, fmt.Errorf(`"label" of the choices is %s, not a list of strings`, excerpt(string(row["label"])))
+	}
+	if len(names) != len(texts) {
+		return nil, nil, fmt.Errorf(`%s, but %d "label"s of them`, plural(len(texts), "choice"), len(names))
+	}
+	return texts, names, nil
+}
+
+// optionalString returns the string of a key; "" if it is not there or null.
+func optionalString(row map[string]json.RawMessage, key string) (string, error) {
+	if v := row[key]; len(v) == 0 || string(v) == "null" {
+		return "", nil
+	}
+	return stringValue(row, key)
+}
+
+// identifier returns the string or the number of a key as text; "" if it is not there.
+func identifier(row map[string]json.RawMessage, key string) (string, error) {
+	v := bytes.TrimSpace(row[key])
+	switch {
+	case key == "" || len(v) == 0 || string(v) == "null":
+		return "", nil
+	case v[0] == '"':
+		return stringValue(row, key)
+	case strings.IndexByte("-0123456789", v[0]) >= 0:
+		return string(v), nil
+	}
+	return "", fmt.Errorf("%q is %s, neither a string nor a number", key, excerpt(string(v)))
+}
