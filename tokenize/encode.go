@@ -39,21 +39,45 @@ func prefixed(e Encoding, err error) (Encoding, error) {
 
 // EncodeBatch encodes inputs with the given number of goroutines and returns the
 // encodings in the order of the inputs. The error is that of the first input
-// that fails, with its index, or ctx's.
+// that fails, an [*InputError], or ctx's.
 func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, workers int) ([]Encoding, error) {
 	out := make([]Encoding, len(inputs))
-	errs := make([]error, len(inputs))
+	err := each(ctx, len(inputs), workers, func(i int) (err error) {
+		out[i], err = t.encode(inputs[i], o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// InputError says which input of a batch could not be encoded, and why.
+type InputError struct {
+	Index int
+	Err   error
+}
+
+// Error returns the index and the reason.
+func (e *InputError) Error() string { return fmt.Sprintf("tokenize: input %d: %v", e.Index, e.Err) }
+
+// Unwrap returns the reason.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// each calls f for 0 ≤ i < n with some goroutines and returns the error of the first i that fails.
+func each(ctx context.Context, n, workers int, f func(i int) error) error {
+	errs := make([]error, n)
 	var next atomic.Int64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
-	for range min(max(workers, 1), len(inputs)) {
+	for range min(max(workers, 1), n) {
 		wg.Go(func() {
 			for ctx.Err() == nil && !failed.Load() {
 				i := int(next.Add(1)) - 1
-				if i >= len(inputs) {
+				if i >= n {
 					return
 				}
-				if out[i], errs[i] = t.encode(inputs[i], o); errs[i] != nil {
+				if errs[i] = f(i); errs[i] != nil {
 					failed.Store(true)
 				}
 			}
@@ -63,40 +87,22 @@ func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, 
 	// Inputs are taken in order, so all before the first failure were tried.
 	for i, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("tokenize: input %d: %w", i, err)
+			return &InputError{i, err}
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return out, nil
+	return ctx.Err()
 }
 
 // maxScratch is the length of the longest text whose buffers are kept for the next.
 const maxScratch = 1 << 20
 
 func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
-	size, err := in.size()
+	buf, done, err := t.buffers(in)
 	if err != nil {
 		return Encoding{}, err
 	}
-	buf := t.scratch.Get().(*buffers)
-	if size <= maxScratch {
-		defer t.scratch.Put(buf)
-	}
-	var texts [2][]token
-	if in.Words != nil {
-		texts[0] = t.readWords(buf.tokens[0][:0], in.Words, buf)
-	} else {
-		texts[0] = t.read(buf.tokens[0][:0], in.Text, buf)
-	}
-	buf.tokens[0] = texts[0]
-	parts := t.template.single
-	if in.HasPair {
-		texts[1] = t.read(buf.tokens[1][:0], in.Pair, buf)
-		buf.tokens[1] = texts[1]
-		parts = t.template.pair
-	}
+	defer done()
+	texts, parts := t.readBoth(in, buf)
 	dropped, err := truncate(&texts, in.HasPair, added(parts), o)
 	if err != nil {
 		return Encoding{}, err
@@ -125,6 +131,35 @@ func (in Input) size() (int, error) {
 		return 0, fmt.Errorf("text of more than %d bytes", math.MaxInt32)
 	}
 	return size, nil
+}
+
+// buffers returns scratch memory for an input and what gives it back.
+func (t *Tokenizer) buffers(in Input) (buf *buffers, done func(), err error) {
+	size, err := in.size()
+	if err != nil {
+		return nil, nil, err
+	}
+	buf = t.scratch.Get().(*buffers)
+	if size > maxScratch {
+		return buf, func() {}, nil
+	}
+	return buf, func() { t.scratch.Put(buf) }, nil
+}
+
+// readBoth returns the tokens of an input's texts, which are buf's, and the template that they go into.
+func (t *Tokenizer) readBoth(in Input, buf *buffers) (texts [2][]token, parts []part) {
+	if in.Words != nil {
+		texts[0] = t.readWords(buf.tokens[0][:0], in.Words, buf)
+	} else {
+		texts[0] = t.read(buf.tokens[0][:0], in.Text, buf)
+	}
+	buf.tokens[0] = texts[0]
+	if !in.HasPair {
+		return texts, t.template.single
+	}
+	texts[1] = t.read(buf.tokens[1][:0], in.Pair, buf)
+	buf.tokens[1] = texts[1]
+	return texts, t.template.pair
 }
 
 // read appends the tokens of text to dst.

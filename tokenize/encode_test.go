@@ -197,14 +197,22 @@ func TestLinearTime(t *testing.T) {
 	}
 }
 
-// checkLinearTime compares the time of n units of text (fewer under the race detector) with that of a thousandth.
+// checkLinearTime compares the time of encoding n units of text with that of a thousandth.
 func checkLinearTime(t *testing.T, tok *Tokenizer, unit string, n int) {
+	checkTime(t, unit, n, func(text string) error {
+		_, err := tok.Encode(text, Options{Offsets: true})
+		return err
+	})
+}
+
+// checkTime compares the time that f takes for n units of text (fewer under the race detector) with that for a thousandth.
+func checkTime(t *testing.T, unit string, n int, f func(text string) error) {
 	const parts = 1000
 	n /= blockStep
 	short, long := strings.Repeat(unit, max(n/parts, 1)), strings.Repeat(unit, n)
 	once := func(text string) time.Duration {
 		start := time.Now()
-		if _, err := tok.Encode(text, Options{Offsets: true}); err != nil {
+		if err := f(text); err != nil {
 			t.Fatal(err)
 		}
 		return time.Since(start)
