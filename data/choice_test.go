@@ -256,7 +256,7 @@ func TestChoicesHash(t *testing.T) {
 }
 
 func TestChoicesParts(t *testing.T) {
-	content := strings.Repeat(`{"context":"c","choices":["a","b"],"label":1}`+"\n", 10) + `{"context":"d","choices":["a","b","c","d"]}` + "\n"
+	content := strings.Repeat(`{"question":"c","choices":["a","b"],"label":1}`+"\n", 10) + `{"context":"d","choices":["a","b","c","d"]}` + "\n"
 	c := readChoices(t, "f.jsonl", content, ChoiceOptions{OptionalLabels: true})
 	if n := c.Labelled(); n != 10 || c.Chance() != 0.5 || c.Limit(3).Labelled() != 3 || len(c.Limit(0).List) != 11 {
 		t.Errorf("%d labelled, chance %g", n, c.Chance())
@@ -276,6 +276,10 @@ func TestChoicesParts(t *testing.T) {
 	}
 	if _, again, _ := c.SplitOff(0.3, 7); !reflect.DeepEqual(again, held) {
 		t.Error("the same seed gives other parts")
+	}
+	about := readChoices(t, "f.jsonl", strings.Repeat(`{"context":"c","question":"q","choices":["a","b"],"label":1}`+"\n", 3)+strings.Repeat(`{"context":"d","question":"q","choices":["a","b"],"label":1}`+"\n", 3), ChoiceOptions{})
+	if rest, held, err := about.SplitOff(0.4, 1); err != nil || len(rest.List) != 3 || rest.List[0].Context != rest.List[2].Context || held.List[0].Context != held.List[2].Context {
+		t.Errorf("a context was cut in two: %+v, %+v, %v", rest, held, err)
 	}
 	for _, fraction := range []float64{0, 1, 0.01, 0.99} {
 		if _, _, err := c.SplitOff(fraction, 1); !errors.Is(err, ErrOption) {

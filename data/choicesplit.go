@@ -6,14 +6,20 @@ import (
 	"strings"
 )
 
-// SplitOff divides the questions into two lists: held gets about fraction of them, rest keeps
-// the others, both in the order of the file. The choice depends on seed and the number of
-// questions only, the same on every machine. It is an error if fraction is not between 0 and 1
-// or a part would be empty.
+// SplitOff divides the questions into two lists: held gets about fraction of them, rest keeps the
+// others, both in the order of the file. All questions about one context go to the same side. The
+// choice depends on seed and the order of the contexts only, the same on every machine. It is an
+// error if fraction is not between 0 and 1 or a part would be empty.
 func (c *Choices) SplitOff(fraction float64, seed uint64) (rest, held *Choices, err error) {
-	take, err := holdOut(len(c.List), fraction, seed)
+	contexts := make([]string, len(c.List))
+	for i := range c.List {
+		if contexts[i] = c.List[i].Context; contexts[i] == "" {
+			contexts[i] = "\x00" + itoa(i) // no text has a NUL
+		}
+	}
+	take, n, err := holdOutGroups(contexts, fraction, seed)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (%s, %s)", err, c.Name, plural(len(c.List), "question"))
+		return nil, nil, err
 	}
 	r, h := *c, *c
 	r.List, h.List = nil, nil
@@ -23,6 +29,10 @@ func (c *Choices) SplitOff(fraction float64, seed uint64) (rest, held *Choices, 
 		} else {
 			r.List = append(r.List, e)
 		}
+	}
+	if len(r.List) == 0 || len(h.List) == 0 {
+		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
+			c.Name, plural(len(c.List), "question"), plural(n, "context"), fraction)
 	}
 	return &r, &h, nil
 }

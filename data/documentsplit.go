@@ -1,6 +1,8 @@
 package data
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -33,9 +35,14 @@ func (d *Documents) SplitOff(fraction float64, seed uint64) (rest, held *Documen
 			r.List, h.List = []Document{first}, []Document{last}
 		}
 	default:
-		take, err := holdOut(len(d.List), fraction, seed)
-		if err != nil {
-			break // there are not enough
+		order := make([]int, len(d.List))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
+		take := make([]bool, len(d.List))
+		for _, i := range order[:int(math.Round(float64(fraction*float64(len(d.List)))))] {
+			take[i] = true
 		}
 		for i, e := range d.List {
 			if take[i] {

@@ -1,10 +1,6 @@
 package data
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // SplitOff divides the questions into two lists: held gets about fraction of them,
 // rest keeps the others, both in the order of the file. All questions about one
@@ -13,38 +9,18 @@ import (
 //
 // It is an error if fraction is not between 0 and 1 or a part would be empty.
 func (q *Questions) SplitOff(fraction float64, seed uint64) (rest, held *Questions, err error) {
-	if !(fraction > 0 && fraction < 1) {
-		return nil, nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
-	}
-	number := map[string]int{} // of each context, in the order of the file
-	var sizes []int
+	contexts := make([]string, len(q.List))
 	for i := range q.List {
-		n, ok := number[q.List[i].Context]
-		if !ok {
-			n = len(sizes)
-			number[q.List[i].Context] = n
-			sizes = append(sizes, 0)
-		}
-		sizes[n]++
+		contexts[i] = q.List[i].Context
 	}
-	order := make([]int, len(sizes))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
-	left := float64(fraction * float64(len(q.List)))
-	take := make([]bool, len(sizes))
-	for _, c := range order {
-		// A context is held if that comes nearer to what was asked for.
-		if size := float64(sizes[c]); size < 2*left {
-			take[c] = true
-			left -= size
-		}
+	take, n, err := holdOutGroups(contexts, fraction, seed)
+	if err != nil {
+		return nil, nil, err
 	}
 	r, h := *q, *q
 	r.List, h.List = nil, nil
-	for _, e := range q.List {
-		if take[number[e.Context]] {
+	for i, e := range q.List {
+		if take[i] {
 			h.List = append(h.List, e)
 		} else {
 			r.List = append(r.List, e)
@@ -52,7 +28,7 @@ func (q *Questions) SplitOff(fraction float64, seed uint64) (rest, held *Questio
 	}
 	if len(r.List) == 0 || len(h.List) == 0 {
 		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
-			q.Name, plural(len(q.List), "question"), plural(len(sizes), "context"), fraction)
+			q.Name, plural(len(q.List), "question"), plural(n, "context"), fraction)
 	}
 	return &r, &h, nil
 }

@@ -109,26 +109,42 @@ func shares(classes [][]int, fraction float64, total int) []int {
 	return counts
 }
 
-// holdOut chooses round(fraction × n) of n rows. It is an error if fraction is not between 0 and 1 or
-// none or all would be chosen.
-func holdOut(n int, fraction float64, seed uint64) (take []bool, err error) {
+// holdOutGroups chooses about fraction of the rows, keeping rows of one key together: group by group in an
+// order that depends on seed, a group is held if that comes nearer to what was asked for. It returns the
+// choice for each row and the number of groups. It is an error if fraction is not between 0 and 1.
+func holdOutGroups(keys []string, fraction float64, seed uint64) (take []bool, groups int, err error) {
 	if !(fraction > 0 && fraction < 1) {
-		return nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
+		return nil, 0, optionError("the part to split off (%v) is not between 0 and 1", fraction)
 	}
-	held := int(math.Round(float64(fraction * float64(n))))
-	if held == 0 || held == n {
-		return nil, optionError("%s cannot be split into two parts with a fraction of %v", plural(n, "row"), fraction)
+	number := map[string]int{} // of each group, in the order of the file
+	var sizes []int
+	for _, key := range keys {
+		n, ok := number[key]
+		if !ok {
+			n = len(sizes)
+			number[key] = n
+			sizes = append(sizes, 0)
+		}
+		sizes[n]++
 	}
-	order := make([]int, n)
+	order := make([]int, len(sizes))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
-	take = make([]bool, n)
-	for _, i := range order[:held] {
-		take[i] = true
+	left := float64(fraction * float64(len(keys)))
+	held := make([]bool, len(sizes))
+	for _, g := range order {
+		if size := float64(sizes[g]); size < 2*left {
+			held[g] = true
+			left -= size
+		}
 	}
-	return take, nil
+	take = make([]bool, len(keys))
+	for i, key := range keys {
+		take[i] = held[number[key]]
+	}
+	return take, len(sizes), nil
 }
 
 // mix is the finaliser of SplitMix64 over seed and row: a random order that
