@@ -3,7 +3,6 @@ package data
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"io"
 )
@@ -241,19 +240,14 @@ func (d *Documents) Limit(n int) *Documents {
 // alike, whatever their format, line ends or other columns.
 func (d *Documents) Hash() string {
 	h := sha256.New()
-	var n [8]byte
-	number := func(v int) {
-		binary.LittleEndian.PutUint64(n[:], uint64(v))
-		h.Write(n[:])
-	}
-	number(int(d.Kind))
+	hashNumber(h, uint64(d.Kind))
 	for i := range d.List {
 		e := &d.List[i]
 		for _, s := range []string{e.Text, e.Prompt, e.Completion} {
 			hashString(h, s)
 		}
-		number(e.Given)
-		number(len(e.Messages))
+		hashNumber(h, uint64(e.Given))
+		hashNumber(h, uint64(len(e.Messages)))
 		for _, m := range e.Messages {
 			hashString(h, m.Role)
 			hashString(h, m.Content)

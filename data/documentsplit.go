@@ -44,13 +44,7 @@ func (d *Documents) SplitOff(fraction float64, seed uint64) (rest, held *Documen
 		for _, i := range order[:int(math.Round(float64(fraction*float64(len(d.List)))))] {
 			take[i] = true
 		}
-		for i, e := range d.List {
-			if take[i] {
-				h.List = append(h.List, e)
-			} else {
-				r.List = append(r.List, e)
-			}
-		}
+		r.List, h.List = divide(d.List, take)
 	}
 	if len(r.List) == 0 || len(h.List) == 0 {
 		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v", d.Name, plural(len(d.List), "document"), fraction)

@@ -80,14 +80,16 @@ func parseNumber(s string) (float64, bool) {
 // Problem is what a head learns from labels.
 type Problem int
 
-// The three problem types, with the names that config.json has for them.
+// The problem types. The first three have the names that config.json has for them;
+// TokenTags is of another head, see [FindTags].
 const (
 	SingleLabel Problem = iota // one class for each row: cross-entropy
 	MultiLabel                 // any number of classes for each row: a yes or no for each
 	Regression                 // a number for each row: squared error
+	TokenTags                  // one class for each word (or token) of a text
 )
 
-// String returns the name that config.json uses.
+// String returns the name that config.json (and labels.json) uses.
 func (p Problem) String() string {
 	switch p {
 	case SingleLabel:
@@ -96,6 +98,8 @@ func (p Problem) String() string {
 		return "multi_label_classification"
 	case Regression:
 		return "regression"
+	case TokenTags:
+		return "token_classification"
 	}
 	return fmt.Sprintf("Problem(%d)", int(p))
 }

@@ -75,23 +75,8 @@ type LabelSource struct {
 // skipped. All rows at fault are counted, the first is named.
 func FindLabels(p Problem, src LabelSource, tables ...*Table) (*Labels, error) {
 	tables = slices.DeleteFunc(slices.Clone(tables), func(t *Table) bool { return t == nil })
-	if len(src.Fixed) > 0 && len(src.Saved) > 0 && !slices.Equal(src.Fixed, src.Saved) {
-		return nil, optionError("the labels given (%s) are not those of the adapter to start from (%s)", nameList(src.Fixed), nameList(src.Saved))
-	}
-	var l *Labels
-	var err error
-	switch {
-	case p == Regression:
-		l, err = NewLabels(p, nil)
-	case len(src.Fixed) > 0:
-		if l, err = NewLabels(p, src.Fixed); err != nil {
-			err = fmt.Errorf("%w: %w", err, ErrOption)
-		}
-	case len(src.Saved) > 0:
-		if l, err = NewLabels(p, src.Saved); err == nil {
-			l.from = "of the adapter"
-		}
-	default:
+	l, err := src.given(p)
+	if l == nil && err == nil {
 		l, err = collect(p, src.Config, tables)
 	}
 	if err != nil {
@@ -106,17 +91,34 @@ func FindLabels(p Problem, src LabelSource, tables ...*Table) (*Labels, error) {
 	return l, nil
 }
 
-// collect makes classes of config's names or of what the first table holds.
-func collect(p Problem, config []string, tables []*Table) (*Labels, error) {
-	generic := isGeneric(config)
-	if len(config) > 0 && !generic {
-		l, err := NewLabels(p, config)
-		if err != nil {
+// given returns the classes that the source names, nil if it leaves that to the data.
+func (src LabelSource) given(p Problem) (l *Labels, err error) {
+	if len(src.Fixed) > 0 && len(src.Saved) > 0 && !slices.Equal(src.Fixed, src.Saved) {
+		return nil, optionError("the labels given (%s) are not those of the adapter to start from (%s)", nameList(src.Fixed), nameList(src.Saved))
+	}
+	switch {
+	case p == Regression:
+		return NewLabels(p, nil)
+	case len(src.Fixed) > 0:
+		if l, err = NewLabels(p, src.Fixed); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, ErrOption)
+		}
+	case len(src.Saved) > 0:
+		if l, err = NewLabels(p, src.Saved); err != nil {
+			return nil, err
+		}
+		l.from = "of the adapter"
+	case len(src.Config) > 0 && !isGeneric(src.Config):
+		if l, err = NewLabels(p, src.Config); err != nil {
 			return nil, fmt.Errorf("%w (id2label of config.json)", err)
 		}
 		l.from = "of config.json"
-		return l, nil
 	}
+	return l, nil
+}
+
+// collect makes classes of what the first table holds, with config's made-up names.
+func collect(p Problem, config []string, tables []*Table) (*Labels, error) {
 	if len(tables) == 0 {
 		return nil, optionError("there are neither labels nor data to find them in")
 	}

@@ -60,7 +60,7 @@ func DecodeLabels(content []byte, name string) (*Labels, error) {
 	if f.ProblemType == nil || f.Labels == nil {
 		return nil, errorAt(name, 0, `not a labels.json file: it needs "problem_type" and "labels"`)
 	}
-	for _, p := range []Problem{SingleLabel, MultiLabel, Regression} {
+	for _, p := range []Problem{SingleLabel, MultiLabel, Regression, TokenTags} {
 		if p.String() != *f.ProblemType {
 			continue
 		}

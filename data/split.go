@@ -40,15 +40,7 @@ func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err 
 		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v that leave each class a row to train on", t.Name, plural(len(t.Examples), "row"), fraction)
 	}
 	r, h := *t, *t
-	r.Examples = make([]Example, 0, len(t.Examples)-n)
-	h.Examples = make([]Example, 0, n)
-	for i, e := range t.Examples {
-		if take[i] {
-			h.Examples = append(h.Examples, e)
-		} else {
-			r.Examples = append(r.Examples, e)
-		}
-	}
+	r.Examples, h.Examples = divide(t.Examples, take)
 	return &r, &h, nil
 }
 
@@ -145,6 +137,18 @@ func holdOutGroups(keys []string, fraction float64, seed uint64) (take []bool, g
 		take[i] = held[number[key]]
 	}
 	return take, len(sizes), nil
+}
+
+// divide returns what is not taken of a list and what is, both in its order.
+func divide[E any](list []E, take []bool) (rest, held []E) {
+	for i, e := range list {
+		if take[i] {
+			held = append(held, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return rest, held
 }
 
 // mix is the finaliser of SplitMix64 over seed and row: a random order that

@@ -199,27 +199,27 @@ func (t *Table) Hash() string {
 }
 
 func hashString(h hash.Hash, s string) {
-	var n [8]byte
-	binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
-	h.Write(n[:])
+	hashNumber(h, uint64(len(s)))
 	io.WriteString(h, s)
 }
 
-func hashLabel(h hash.Hash, l Label) {
+func hashNumber(h hash.Hash, v uint64) {
 	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], v)
+	h.Write(n[:])
+}
+
+func hashLabel(h hash.Hash, l Label) {
 	h.Write([]byte{byte(l.Kind)})
 	switch l.Kind {
 	case NameLabel:
 		hashString(h, l.Name)
 	case IndexLabel:
-		binary.LittleEndian.PutUint64(n[:], uint64(l.Index))
-		h.Write(n[:])
+		hashNumber(h, uint64(l.Index))
 	case NumberLabel:
-		binary.LittleEndian.PutUint64(n[:], math.Float64bits(l.Number))
-		h.Write(n[:])
+		hashNumber(h, math.Float64bits(l.Number))
 	case ListLabel:
-		binary.LittleEndian.PutUint64(n[:], uint64(len(l.List)))
-		h.Write(n[:])
+		hashNumber(h, uint64(len(l.List)))
 		for _, e := range l.List {
 			hashLabel(h, e)
 		}

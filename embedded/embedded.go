@@ -1,4 +1,4 @@
-// Package embedded holds the checkpoint and the data set that commands and examples use when they are given none, so that
+// Package embedded holds the checkpoints and the data sets that commands and examples use when they are given none, so that
 // a first run needs neither network nor files. Its licences stand beside the files. Library packages never import it.
 package embedded
 
@@ -35,13 +35,18 @@ var (
 	banking77Train []byte
 	//go:embed banking77/test.csv
 	banking77Test []byte
+	//go:embed restaurant8k/train.json
+	restaurant8kTrain []byte
+	//go:embed restaurant8k/test.json
+	restaurant8kTest []byte
 )
 
 // The names that messages and adapter configurations give to what is compiled in.
 const (
-	MiniLMName    = "sentence-transformers/all-MiniLM-L6-v2"
-	GPTName       = "spalora/gpt-shakespeare-3m"
-	Banking77Name = "banking77"
+	MiniLMName       = "sentence-transformers/all-MiniLM-L6-v2"
+	GPTName          = "spalora/gpt-shakespeare-3m"
+	Banking77Name    = "banking77"
+	Restaurant8kName = "restaurant8k"
 )
 
 // MiniLM returns the files of all-MiniLM-L6-v2 (BERT architecture, 6 layers, C=384, 22.7 million weights in float16), by
@@ -68,3 +73,7 @@ func GPT() map[string][]byte {
 // Banking77 returns the training and test questions of BANKING77: CSV with the columns text and category, 10,003 and
 // 3,080 rows, 77 intents. The contents must not be changed.
 func Banking77() (train, test []byte) { return banking77Train, banking77Test }
+
+// Restaurant8k returns the training and test utterances of RESTAURANTS-8K: lists of JSON objects with spans of characters, 2,049 and
+// 3,731 utterances, 5 slots (date, time, people, first_name, last_name). The contents must not be changed.
+func Restaurant8k() (train, test []byte) { return restaurant8kTrain, restaurant8kTest }

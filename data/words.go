@@ -1,0 +1,42 @@
+package data
+
+import "unicode"
+
+// Word is a part of a text: its code points From ≤ i < To.
+type Word struct{ From, To int }
+
+// SplitWords returns the words of a raw text, in order: each run of letters, numbers
+// and marks is one, every other visible character is one of its own. Two rules keep
+// words in one piece that a tokenizer for BERT does not take apart either: marks
+// belong to the character before them, whatever it is, and invisible format
+// characters (a zero width joiner, a soft hyphen) between two characters of a run are
+// part of it. One takes apart what such a tokenizer does: an ideograph (Han) is a word
+// of its own, since nothing stands between words there. Spaces and other invisible
+// characters are in no word.
+func SplitWords(text string) []Word {
+	var words []Word
+	open, run := false, false // the last word may still grow; it is a run
+	i := 0
+	for _, r := range text {
+		switch {
+		case open && unicode.IsMark(r):
+			words[len(words)-1].To = i + 1
+		case unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r):
+			alone := unicode.Is(unicode.Han, r)
+			if open && run && !alone {
+				words[len(words)-1].To = i + 1
+			} else {
+				words = append(words, Word{i, i + 1})
+			}
+			open, run = true, !alone
+		case unicode.Is(unicode.Cf, r): // joins a run if one goes on behind it
+		case unicode.IsSpace(r) || unicode.IsControl(r):
+			open, run = false, false
+		default:
+			words = append(words, Word{i, i + 1})
+			open, run = true, false
+		}
+		i++
+	}
+	return words
+}
