@@ -3,17 +3,20 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tokenize"
 )
 
 // textSet is a list of tokenised texts with their targets: the data.Set of tasks on text.
 type textSet struct {
 	ids    []int32 // all texts, one after another
-	types  []int32
+	types  []int32   // nil: the model makes no difference
 	starts []int     // n+1
 	labels []int32   // one for each text, or nil
+	each   bool      // labels has one for each token instead
 	values []float32 // width for each text, or nil
 	width  int
 }
@@ -31,14 +34,22 @@ func (s *textSet) Batch(rows []int) *data.Batch {
 		n += s.Tokens(r)
 	}
 	b := &data.Batch{
-		Rows: append([]int(nil), rows...), IDs: make([]int32, 0, n), Types: make([]int32, 0, n),
-		Starts: make([]int, 1, len(rows)+1),
+		Rows: append([]int(nil), rows...), IDs: make([]int32, 0, n), Starts: make([]int, 1, len(rows)+1),
+	}
+	if s.types != nil {
+		b.Types = make([]int32, 0, n)
 	}
 	for _, r := range rows {
 		lo, hi := s.starts[r], s.starts[r+1]
-		b.IDs, b.Types = append(b.IDs, s.ids[lo:hi]...), append(b.Types, s.types[lo:hi]...)
+		b.IDs = append(b.IDs, s.ids[lo:hi]...)
 		b.Starts = append(b.Starts, len(b.IDs))
-		if s.labels != nil {
+		if s.types != nil {
+			b.Types = append(b.Types, s.types[lo:hi]...)
+		}
+		switch {
+		case s.labels != nil && s.each:
+			b.Labels = append(b.Labels, s.labels[lo:hi]...)
+		case s.labels != nil:
 			b.Labels = append(b.Labels, s.labels[r])
 		}
 		if s.values != nil {
@@ -71,6 +82,46 @@ func encode(ctx context.Context, tok *tokenize.Tokenizer, t *data.Table, o token
 		}
 	}
 	return s, cut, nil
+}
+
+// checkText reports settings that contradict what a model or tokenizer can do.
+func checkText(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) []error {
+	var errs []error
+	if tok.VocabSize() > m.Vocabulary() {
+		errs = append(errs, fmt.Errorf("the tokenizer has %d tokens, the model's word_embeddings %d rows: they do not belong together", tok.VocabSize(), m.Vocabulary()))
+	}
+	if maxLength < 0 || maxLength > m.MaxLength() {
+		errs = append(errs, fmt.Errorf("max_length is %d; the model has %d positions", maxLength, m.MaxLength()))
+	}
+	return errs
+}
+
+// textLimit returns how many tokens a sequence may have: maxLength or, if that is 0, what model and tokenizer allow.
+func textLimit(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) int {
+	if maxLength > 0 {
+		return maxLength
+	}
+	if n := tok.MaxLength(); n > 0 && n < m.MaxLength() {
+		return n
+	}
+	return m.MaxLength()
+}
+
+// checkLoss reports options of the cross-entropy over k classes that make no sense.
+func checkLoss(smoothing float32, weights []float32, k int) []error {
+	var errs []error
+	if !(smoothing >= 0 && smoothing < 1) {
+		errs = append(errs, fmt.Errorf("label smoothing is %g; want at least 0 and below 1", smoothing))
+	}
+	if weights != nil && len(weights) != k {
+		errs = append(errs, fmt.Errorf("%d class weights for %d classes", len(weights), k))
+	}
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(float64(w), 0) {
+			errs = append(errs, fmt.Errorf("class weight %d is %g; want 0 or more", i, w))
+		}
+	}
+	return errs
 }
 
 // eachBatch runs f over all examples in batches of at most so many tokens, longest examples first so that equal lengths

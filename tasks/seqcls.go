@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sort"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -44,7 +43,7 @@ type SeqCls struct {
 // NewSeqCls returns a task without examples; Add gives it some. Settings that contradict each other, the model or the
 // tokenizer are reported in one error.
 func NewSeqCls(m models.SequenceClassifier, tok *tokenize.Tokenizer, c SeqClsConfig) (*SeqCls, error) {
-	var errs []error
+	errs := checkText(m, tok, c.MaxLength)
 	k := len(c.Labels.Names)
 	if c.Labels.Problem == data.Regression {
 		k = 1
@@ -52,37 +51,15 @@ func NewSeqCls(m models.SequenceClassifier, tok *tokenize.Tokenizer, c SeqClsCon
 	if m.Labels() != k {
 		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
 	}
-	if tok.VocabSize() > m.Vocabulary() {
-		errs = append(errs, fmt.Errorf("the tokenizer has %d tokens, the model's word_embeddings %d rows: they do not belong together", tok.VocabSize(), m.Vocabulary()))
-	}
-	if c.MaxLength < 0 || c.MaxLength > m.MaxLength() {
-		errs = append(errs, fmt.Errorf("max_length is %d; the model has %d positions", c.MaxLength, m.MaxLength()))
-	}
 	if single := c.Labels.Problem == data.SingleLabel; !single && (c.Smoothing != 0 || c.ClassWeights != nil) {
 		errs = append(errs, fmt.Errorf("label smoothing and class weights need single-label classification, not %v", c.Labels.Problem))
 	}
-	if !(c.Smoothing >= 0 && c.Smoothing < 1) {
-		errs = append(errs, fmt.Errorf("label smoothing is %g; want at least 0 and below 1", c.Smoothing))
-	}
-	if c.ClassWeights != nil && len(c.ClassWeights) != k {
-		errs = append(errs, fmt.Errorf("%d class weights for %d classes", len(c.ClassWeights), k))
-	}
-	for i, w := range c.ClassWeights {
-		if !(w >= 0) || math.IsInf(float64(w), 0) {
-			errs = append(errs, fmt.Errorf("class weight %d is %g; want 0 or more", i, w))
-		}
-	}
+	errs = append(errs, checkLoss(c.Smoothing, c.ClassWeights, k)...)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
 	t := &SeqCls{model: m, tok: tok, cfg: c, sets: map[data.Split]*textSet{}, cut: map[data.Split]int{}}
-	t.length = c.MaxLength
-	if t.length == 0 {
-		t.length = m.MaxLength()
-		if n := tok.MaxLength(); n > 0 && n < t.length {
-			t.length = n
-		}
-	}
+	t.length = textLimit(m, tok, c.MaxLength)
 	if c.EvalTokens == 0 {
 		t.cfg.EvalTokens = 4096
 	}
