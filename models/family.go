@@ -5,8 +5,11 @@ import (
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/models/bert"
+	"github.com/spalora/spalora/models/distilbert"
+	"github.com/spalora/spalora/models/electra"
 	"github.com/spalora/spalora/models/gpt"
 	"github.com/spalora/spalora/models/llama"
+	"github.com/spalora/spalora/models/roberta"
 )
 
 // family is an architecture with a checkpoint's configuration: it builds models with empty weights, and says how each is filled. A nil
@@ -24,7 +27,7 @@ type family struct {
 // The model types, for messages.
 const (
 	causalTypes = "gpt2, llama, mistral, qwen2 or qwen3"
-	allTypes    = "bert, " + causalTypes
+	allTypes    = "bert, roberta, xlm-roberta, distilbert, electra, " + causalTypes
 )
 
 // familyOf reads and checks the configuration of src.
@@ -40,6 +43,28 @@ func familyOf(src *checkpoint.Source) (family, error) {
 			return family{}, err
 		}
 		return bertFamily(c), checkRows(src, c.VocabSize, "hidden_size", c.HiddenSize, "bert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
+	case "roberta", "xlm-roberta":
+		defaults, err := roberta.DefaultConfig(info.ModelType)
+		if err != nil {
+			return family{}, err
+		}
+		c, err := decodeConfig(src, defaults)
+		if err != nil {
+			return family{}, err
+		}
+		return robertaFamily(c), checkRows(src, c.VocabSize, "hidden_size", c.HiddenSize, "roberta.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
+	case "distilbert":
+		c, err := decodeConfig(src, distilbert.DefaultConfig())
+		if err != nil {
+			return family{}, err
+		}
+		return distilbertFamily(c), checkRows(src, c.VocabSize, "dim", c.Width, "distilbert.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
+	case "electra":
+		c, err := decodeConfig(src, electra.DefaultConfig())
+		if err != nil {
+			return family{}, err
+		}
+		return electraFamily(c), checkRows(src, c.VocabSize, "embedding_size", c.EmbeddingSize, "electra.embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight")
 	case "gpt2":
 		c, err := decodeConfig(src, gpt.DefaultConfig())
 		if err != nil {
@@ -97,6 +122,66 @@ func bertFamily(c bert.Config) family {
 		questionAnswerer: func() (QuestionAnswerer, loading) { return bert.NewForQuestionAnswering(c), below("qa_outputs.") },
 		multipleChoice:   func() (MultipleChoice, loading) { return bert.NewForMultipleChoice(c), below("classifier.") },
 		encoder:          func() (Encoder, loading) { return bert.New(c), below("pooler.") },
+	}
+}
+
+func robertaFamily(c roberta.Config) family {
+	below := func(heads ...string) loading {
+		return loading{prefix: "roberta.", heads: heads, std: c.InitializerRange}
+	}
+	return family{
+		name: c.ModelType,
+		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
+			return roberta.NewForSequenceClassification(c, labels), below("classifier.")
+		},
+		tokenClassifier: func(labels int) (TokenClassifier, loading) {
+			return roberta.NewForTokenClassification(c, labels), below("classifier.")
+		},
+		questionAnswerer: func() (QuestionAnswerer, loading) { return roberta.NewForQuestionAnswering(c), below("qa_outputs.") },
+		multipleChoice: func() (MultipleChoice, loading) {
+			return roberta.NewForMultipleChoice(c), below("classifier.", "roberta.pooler.")
+		},
+		encoder: func() (Encoder, loading) { return roberta.New(c), below("pooler.") },
+	}
+}
+
+func distilbertFamily(c distilbert.Config) family {
+	below := func(heads ...string) loading {
+		return loading{prefix: "distilbert.", heads: heads, std: c.InitializerRange}
+	}
+	return family{
+		name: c.ModelType,
+		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
+			return distilbert.NewForSequenceClassification(c, labels), below("classifier.", "pre_classifier.")
+		},
+		tokenClassifier: func(labels int) (TokenClassifier, loading) {
+			return distilbert.NewForTokenClassification(c, labels), below("classifier.")
+		},
+		questionAnswerer: func() (QuestionAnswerer, loading) { return distilbert.NewForQuestionAnswering(c), below("qa_outputs.") },
+		multipleChoice: func() (MultipleChoice, loading) {
+			return distilbert.NewForMultipleChoice(c), below("classifier.", "pre_classifier.")
+		},
+		encoder: func() (Encoder, loading) { return distilbert.New(c), below() },
+	}
+}
+
+func electraFamily(c electra.Config) family {
+	below := func(heads ...string) loading {
+		return loading{prefix: "electra.", heads: heads, std: c.InitializerRange}
+	}
+	return family{
+		name: c.ModelType,
+		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
+			return electra.NewForSequenceClassification(c, labels), below("classifier.")
+		},
+		tokenClassifier: func(labels int) (TokenClassifier, loading) {
+			return electra.NewForTokenClassification(c, labels), below("classifier.")
+		},
+		questionAnswerer: func() (QuestionAnswerer, loading) { return electra.NewForQuestionAnswering(c), below("qa_outputs.") },
+		multipleChoice: func() (MultipleChoice, loading) {
+			return electra.NewForMultipleChoice(c), below("classifier.", "sequence_summary.")
+		},
+		encoder: func() (Encoder, loading) { return electra.New(c), below() },
 	}
 }
 

@@ -263,32 +263,37 @@ type loading struct {
 	seed   uint64
 }
 
-// isHead reports whether a weight may be missing.
-func (l loading) isHead(name string) bool {
-	return slices.ContainsFunc(l.heads, func(head string) bool { return strings.HasPrefix(name, head) })
+// headOf returns the one of heads that a weight belongs to, "" if it must not be missing.
+func (l loading) headOf(name string) string {
+	for _, head := range l.heads {
+		if strings.HasPrefix(name, head) {
+			return head
+		}
+	}
+	return ""
 }
 
 // otherParts are tensors of checkpoints that a model may not use: heads of other tasks, poolers and buffers.
 var otherParts = []*regexp.Regexp{
 	regexp.MustCompile(`^cls\.`), regexp.MustCompile(`^qa_outputs\.`), regexp.MustCompile(`(^|\.)position_ids$`),
 	regexp.MustCompile(`(^|\.)token_type_ids$`), regexp.MustCompile(`(^|\.)pooler\.`), regexp.MustCompile(`^(lm_head|score|classifier)\.`),
+	regexp.MustCompile(`^(pre_classifier|sequence_summary|vocab_(transform|layer_norm|projector))\.`),
+	regexp.MustCompile(`^(discriminator_predictions|generator_predictions|generator_lm_head)\.`),
 	regexp.MustCompile(`(^|\.)attn\.(masked_)?bias$`), regexp.MustCompile(`(^|\.)rotary_emb\.inv_freq$`),
 }
 
 func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
 	weights := nn.Weights(m)
 	skip := slices.Clone(otherParts)
-	misfit := headMisfits(src, weights, l)
-	if misfit {
-		for _, h := range l.heads {
-			head := regexp.QuoteMeta(h)
-			skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
-		}
+	misfits := l.misfits(src, weights)
+	for _, h := range misfits {
+		head := regexp.QuoteMeta(h)
+		skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
 	}
 	wants := make([]checkpoint.Want, 0, len(weights))
 	for _, w := range weights {
-		if head := l.isHead(w.Name); !head || !misfit {
-			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head})
+		if head := l.headOf(w.Name); head == "" || !slices.Contains(misfits, head) {
+			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: head != ""})
 		}
 	}
 	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip, Tied: l.tied})
@@ -309,23 +314,23 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 		if err := nn.Normal(w.Weight, l.std, nn.NewRand(l.seed, w.Name)); err != nil {
 			return report, err
 		}
-		if misfit { // a head that was not asked for is not in the report
+		if slices.Contains(misfits, l.headOf(w.Name)) { // a head that was not asked for is not in the report
 			report.Fresh = append(report.Fresh, w.Name)
 		}
 	}
 	return report, nil
 }
 
-// headMisfits reports whether the checkpoint has a head of another size than wanted.
-func headMisfits(src *checkpoint.Source, weights []nn.NamedWeight, l loading) bool {
+// misfits returns the heads that the checkpoint has in another size than wanted.
+func (l loading) misfits(src *checkpoint.Source, weights []nn.NamedWeight) (heads []string) {
 	for _, w := range weights {
-		if !l.isHead(w.Name) {
+		head := l.headOf(w.Name)
+		if head == "" || slices.Contains(heads, head) {
 			continue
 		}
-		t, ok := src.Tensor(w.Name)
-		if ok && fmt.Sprint(t.Shape) != fmt.Sprint(w.Weight.Shape()) {
-			return true
+		if t, ok := src.Tensor(w.Name); ok && fmt.Sprint(t.Shape) != fmt.Sprint(w.Weight.Shape()) {
+			heads = append(heads, head)
 		}
 	}
-	return false
+	return heads
 }

@@ -216,6 +216,12 @@ type Dropout struct {
 	Silent bool // not in the printed tree: where transformers has only a number
 }
 
+// secondCall is how far the random stream of a second call is from that of the first: beyond all places of a model, below those of adapters.
+const secondCall = 1 << 20
+
+// Again returns the place where a model calls the same module a second time: it draws anew.
+func (d *Dropout) Again() *Dropout { return &Dropout{P: d.P, Site: d.Site + secondCall, Silent: true} }
+
 // Residual returns x + drop(h).
 func (d *Dropout) Residual(p *Pass, x, h mat.Tensor) mat.Tensor {
 	return op.Residual(p.Tape, x, h, p.drop(*d))

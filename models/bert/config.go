@@ -44,6 +44,12 @@ func DefaultConfig() Config {
 // Check reports everything in the configuration that the model cannot be built with, in one error.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
+	c.CheckInto(&k)
+	return k.Err("bert: config.json")
+}
+
+// CheckInto notes what Check reports: for configurations that hold this one.
+func (c Config) CheckInto(k *nn.ConfigCheck) {
 	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
 	k.Size("hidden_size", c.HiddenSize, nn.MaxWidth)
 	k.Size("num_hidden_layers", c.NumHiddenLayers, nn.MaxLayers)
@@ -73,7 +79,19 @@ func (c Config) Check() error {
 	if c.PadTokenID != nil && (*c.PadTokenID < 0 || *c.PadTokenID >= c.VocabSize) {
 		k.Add(fmt.Errorf("pad_token_id %d is outside the vocabulary of %d", *c.PadTokenID, c.VocabSize))
 	}
-	return k.Err("bert: config.json")
+}
+
+// ClassPrefix returns what transformers' class names begin with: models of other types are built of the same blocks.
+func (c Config) ClassPrefix() string {
+	switch c.ModelType {
+	case "roberta":
+		return "Roberta"
+	case "xlm-roberta":
+		return "XLMRoberta"
+	case "electra":
+		return "Electra"
+	}
+	return "Bert"
 }
 
 // limits returns what a model of this configuration can be given.
@@ -81,8 +99,16 @@ func (c Config) limits() nn.Limits {
 	return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize, Types: c.TypeVocabSize}
 }
 
-// classifierDropout returns the dropout before a classifier.
-func (c Config) classifierDropout() float32 {
+// Padding returns the padding token, op.NoPadding if there is none.
+func (c Config) Padding() int {
+	if c.PadTokenID == nil {
+		return op.NoPadding
+	}
+	return *c.PadTokenID
+}
+
+// HeadDropout returns the dropout before a classifier.
+func (c Config) HeadDropout() float32 {
 	if c.ClassifierDropout != nil {
 		return *c.ClassifierDropout
 	}

@@ -21,7 +21,7 @@ type ForSequenceClassification struct {
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
 	m := &ForSequenceClassification{
-		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
+		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
 	}
 	nn.Number(m)
 	return m
@@ -65,7 +65,7 @@ type ForMultipleChoice struct {
 // NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
 func NewForMultipleChoice(c Config) *ForMultipleChoice {
 	m := &ForMultipleChoice{
-		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.HiddenSize, 1, true),
+		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, 1, true),
 	}
 	nn.Number(m)
 	return m
@@ -95,7 +95,7 @@ type ForTokenClassification struct {
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
 	m := &ForTokenClassification{
-		Limits: c.limits(), Bert: newModel(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
+		Limits: c.limits(), Bert: newModel(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
 	}
 	nn.Number(m)
 	return m

@@ -23,18 +23,14 @@ type Model struct {
 // New returns the encoder with empty weights. The configuration must have passed Check.
 func New(c Config) *Model {
 	m := newModel(c)
-	m.Pooler = newPooler(c)
+	m.Pooler = NewPooler(c)
 	nn.Number(m)
 	return m
 }
 
 // newModel returns the encoder without pooler, as it stands below a head.
 func newModel(c Config) *Model {
-	m := &Model{Limits: c.limits(), Config: c, Embeddings: newEmbeddings(c)}
-	for range c.NumHiddenLayers {
-		m.Layers = append(m.Layers, newLayer(c))
-	}
-	return m
+	return &Model{Limits: c.limits(), Config: c, Embeddings: NewEmbeddings(c, c.HiddenSize), Layers: NewLayers(c)}
 }
 
 // sequences says which rows of a batch belong together.
@@ -60,35 +56,39 @@ type Embeddings struct {
 	Types     *nn.Embedding `hf:"token_type_embeddings"` // type_vocab_size×C
 	Norm      *nn.LayerNorm `hf:"LayerNorm"`
 	Drop      *nn.Dropout   `hf:"dropout"`
+	class     string        `hf:"-"` // in the printed tree
 }
 
-func newEmbeddings(c Config) *Embeddings {
-	pad := op.NoPadding
-	if c.PadTokenID != nil {
-		pad = *c.PadTokenID
-	}
+// NewEmbeddings returns empty tables of that width. The configuration must have passed Check.
+func NewEmbeddings(c Config, width int) *Embeddings {
 	return &Embeddings{
-		Words:     nn.NewEmbedding(c.VocabSize, c.HiddenSize, pad),
-		Positions: nn.NewEmbedding(c.MaxPositions, c.HiddenSize, op.NoPadding),
-		Types:     nn.NewEmbedding(c.TypeVocabSize, c.HiddenSize, op.NoPadding),
-		Norm:      nn.NewLayerNorm(c.HiddenSize, c.LayerNormEps),
+		Words:     nn.NewEmbedding(c.VocabSize, width, c.Padding()),
+		Positions: nn.NewEmbedding(c.MaxPositions, width, op.NoPadding),
+		Types:     nn.NewEmbedding(c.TypeVocabSize, width, op.NoPadding),
+		Norm:      nn.NewLayerNorm(width, c.LayerNormEps),
 		Drop:      &nn.Dropout{P: c.HiddenDropout},
+		class:     c.ClassPrefix() + "Embeddings",
 	}
 }
 
 // Forward returns N×C for the N ids of b. Without types all are 0.
 func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
-	types := b.Types
-	if types == nil {
-		types = p.Tape.Ints(len(b.IDs))
-		clear(types)
-	}
 	// The order of the sum is transformers': words + types, then positions.
-	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), e.Types.Forward(p, types), e.Positions.Forward(p, p.Positions()))
+	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), LookUpTypes(p, b, e.Types), e.Positions.Forward(p, p.Positions()))
 	y := e.Drop.Forward(p, e.Norm.Forward(p, x))
 	p.Tape.Leave(scope, y)
 	return y
+}
+
+// LookUpTypes returns the rows of a table for the N token types of b: N×C. Without types all are 0, and a table of one row has no other.
+func LookUpTypes(p *nn.Pass, b *data.Batch, table *nn.Embedding) mat.Tensor {
+	types := b.Types
+	if types == nil || table.Weight.Rows == 1 {
+		types = p.Tape.Ints(len(b.IDs))
+		clear(types)
+	}
+	return table.Forward(p, types)
 }
 
 // Layer is one encoder block, post-norm. Rows are tokens, N = ΣT:
@@ -110,6 +110,16 @@ type Layer struct {
 	OutNorm  *nn.LayerNorm  `hf:"output.LayerNorm"`
 	OutDrop  *nn.Dropout    `hf:"output.dropout"`
 	Attn     nn.Attention   `hf:"-"` // heads; no weights
+	family   string         `hf:"-"` // what class names begin with in the printed tree
+}
+
+// NewLayers returns the num_hidden_layers blocks with empty weights. The configuration must have passed Check.
+func NewLayers(c Config) []*Layer {
+	list := make([]*Layer, c.NumHiddenLayers)
+	for i := range list {
+		list[i] = newLayer(c)
+	}
+	return list
 }
 
 func newLayer(c Config) *Layer {
@@ -120,7 +130,8 @@ func newLayer(c Config) *Layer {
 		AttnOut:  nn.NewLinear(w, w, true), AttnNorm: nn.NewLayerNorm(w, c.LayerNormEps), HidDrop: &nn.Dropout{P: c.HiddenDropout},
 		Up: nn.NewLinear(w, f, true), Act: activation(c.HiddenAct),
 		Down: nn.NewLinear(f, w, true), OutNorm: nn.NewLayerNorm(w, c.LayerNormEps), OutDrop: &nn.Dropout{P: c.HiddenDropout},
-		Attn: nn.Attention{Heads: c.NumAttentionHeads, KV: c.NumAttentionHeads, Dim: w / c.NumAttentionHeads},
+		Attn:   nn.Attention{Heads: c.NumAttentionHeads, KV: c.NumAttentionHeads, Dim: w / c.NumAttentionHeads},
+		family: c.ClassPrefix(),
 	}
 }
 
@@ -147,10 +158,12 @@ type Pooler struct {
 	spago.Module
 	Dense *nn.Linear     `hf:"dense"` // C→C
 	Act   *nn.Activation `hf:"activation"`
+	class string         `hf:"-"` // in the printed tree
 }
 
-func newPooler(c Config) *Pooler {
-	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("tanh")}
+// NewPooler returns a pooler with empty weights.
+func NewPooler(c Config) *Pooler {
+	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("tanh"), class: c.ClassPrefix() + "Pooler"}
 }
 
 // Forward takes and returns B×C.
@@ -165,18 +178,18 @@ func (m *Model) Class() string { return "BertModel" }
 func (m *Model) Groups() map[string]string { return map[string]string{"encoder": "BertEncoder"} }
 
 // Class names the block in the printed tree.
-func (l *Layer) Class() string { return "BertLayer" }
+func (l *Layer) Class() string { return l.family + "Layer" }
 
 // Groups names the modules that dotted tags stand for.
 func (l *Layer) Groups() map[string]string {
 	return map[string]string{
-		"attention": "BertAttention", "attention.self": "BertSelfAttention", "attention.output": "BertSelfOutput",
-		"intermediate": "BertIntermediate", "output": "BertOutput",
+		"attention": l.family + "Attention", "attention.self": l.family + "SelfAttention", "attention.output": l.family + "SelfOutput",
+		"intermediate": l.family + "Intermediate", "output": l.family + "Output",
 	}
 }
 
 // Class names the embeddings in the printed tree.
-func (e *Embeddings) Class() string { return "BertEmbeddings" }
+func (e *Embeddings) Class() string { return e.class }
 
 // Class names the pooler in the printed tree.
-func (l *Pooler) Class() string { return "BertPooler" }
+func (l *Pooler) Class() string { return l.class }

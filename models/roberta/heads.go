@@ -1,0 +1,161 @@
+package roberta
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/models/bert"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// ForSequenceClassification is the encoder with a head of two layers on the first token (transformers' RobertaForSequenceClassification).
+// With one label it predicts a number.
+type ForSequenceClassification struct {
+	spago.Module
+	nn.Limits  `hf:"-"`
+	Roberta    *Model              `hf:"roberta"`
+	Classifier *ClassificationHead `hf:"classifier"`
+}
+
+// NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
+func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
+	m := &ForSequenceClassification{Limits: c.limits(), Roberta: newModel(c), Classifier: newClassificationHead(c, labels)}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns B×labels for the B sequences of b.
+func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+	x, p := m.Roberta.first(p, b)
+	return m.Classifier.Forward(p, x)
+}
+
+// Labels returns the number of outputs.
+func (m *ForSequenceClassification) Labels() int { return m.Classifier.Out.Weight.Rows }
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForSequenceClassification) String() string { return nn.Tree(m, nil) }
+
+// Class names the model in the printed tree.
+func (m *ForSequenceClassification) Class() string {
+	return m.Roberta.class("ForSequenceClassification")
+}
+
+// ClassificationHead is out(drop(tanh(dense(drop(x))))) (transformers' RobertaClassificationHead).
+type ClassificationHead struct {
+	spago.Module
+	Dense *nn.Linear  `hf:"dense"` // C→C
+	Drop  *nn.Dropout `hf:"dropout"`
+	Out   *nn.Linear  `hf:"out_proj"` // C→labels
+	class string      `hf:"-"`        // in the printed tree
+}
+
+func newClassificationHead(c Config, labels int) *ClassificationHead {
+	return &ClassificationHead{
+		Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Out: nn.NewLinear(c.HiddenSize, labels, true),
+		Drop: &nn.Dropout{P: c.HeadDropout()}, class: c.ClassPrefix() + "ClassificationHead",
+	}
+}
+
+// Forward turns B×C into B×labels.
+func (h *ClassificationHead) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	x = op.Activate(p.Tape, h.Dense.Forward(p, h.Drop.Forward(p, x)), op.Tanh)
+	return h.Out.Forward(p, h.Drop.Again().Forward(p, x))
+}
+
+// Class names the head in the printed tree.
+func (h *ClassificationHead) Class() string { return h.class }
+
+// ForMultipleChoice gives each sequence, one choice of a question, a score from its pooled first token (transformers'
+// RobertaForMultipleChoice).
+type ForMultipleChoice struct {
+	spago.Module
+	nn.Limits  `hf:"-"`
+	Roberta    *Model      `hf:"roberta"`
+	Drop       *nn.Dropout `hf:"dropout"`
+	Classifier *nn.Linear  `hf:"classifier"` // C→1
+}
+
+// NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
+func NewForMultipleChoice(c Config) *ForMultipleChoice {
+	m := &ForMultipleChoice{Limits: c.limits(), Roberta: newModel(c), Drop: &nn.Dropout{P: c.HiddenDropout}, Classifier: nn.NewLinear(c.HiddenSize, 1, true)}
+	m.Roberta.Pooler = bert.NewPooler(c.Config)
+	nn.Number(m)
+	return m
+}
+
+// Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
+func (m *ForMultipleChoice) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+	x, p := m.Roberta.first(p, b)
+	return m.Classifier.Forward(p, m.Drop.Forward(p, m.Roberta.Pooler.Forward(p, x)))
+}
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForMultipleChoice) String() string { return nn.Tree(m, nil) }
+
+// Class names the model in the printed tree.
+func (m *ForMultipleChoice) Class() string { return m.Roberta.class("ForMultipleChoice") }
+
+// ForTokenClassification gives every token a row of logits (transformers' RobertaForTokenClassification).
+type ForTokenClassification struct {
+	spago.Module
+	nn.Limits  `hf:"-"`
+	Roberta    *Model      `hf:"roberta"`
+	Drop       *nn.Dropout `hf:"dropout"`
+	Classifier *nn.Linear  `hf:"classifier"` // C→labels
+}
+
+// NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
+func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
+	m := &ForTokenClassification{
+		Limits: c.limits(), Roberta: newModel(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
+	}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
+func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+	x := m.Roberta.Forward(p, b)
+	p = p.With(sequences(b)).After()
+	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
+}
+
+// Labels returns the number of outputs of a token.
+func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
+
+// Class names the model in the printed tree.
+func (m *ForTokenClassification) Class() string { return m.Roberta.class("ForTokenClassification") }
+
+// ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
+// RobertaForQuestionAnswering).
+type ForQuestionAnswering struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Roberta   *Model     `hf:"roberta"`
+	Outputs   *nn.Linear `hf:"qa_outputs"` // C→2: start, end
+}
+
+// NewForQuestionAnswering returns the model with empty weights. The configuration must have passed Check.
+func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
+	m := &ForQuestionAnswering{Limits: c.limits(), Roberta: newModel(c), Outputs: nn.NewLinear(c.HiddenSize, 2, true)}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
+func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+	x := m.Roberta.Forward(p, b)
+	return m.Outputs.Forward(p.With(sequences(b)).After(), x)
+}
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
+
+// Class names the model in the printed tree.
+func (m *ForQuestionAnswering) Class() string { return m.Roberta.class("ForQuestionAnswering") }
