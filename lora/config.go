@@ -68,7 +68,7 @@ func (c Config) Check() error {
 // saved returns modules_to_save with the heads of the task type, each once.
 func (c Config) saved() []string {
 	names := slices.Clone(c.ModulesToSave)
-	for _, h := range c.TaskType.heads() {
+	for _, h := range c.TaskType.Heads() {
 		if !slices.Contains(names, h) {
 			names = append(names, h)
 		}

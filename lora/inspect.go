@@ -19,12 +19,9 @@ type TensorInfo struct {
 
 // Tensors lists the tensors of the adapter in dir in the order of the file, without a model to fit them to.
 func Tensors(dir string) ([]TensorInfo, error) {
-	f, err := safetensors.Open(filepath.Join(dir, weightsName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, missingWeights(dir)
-	}
+	f, err := openWeights(dir)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+		return nil, err
 	}
 	list := make([]TensorInfo, 0, len(f.Names()))
 	for _, name := range f.Names() {
@@ -35,4 +32,29 @@ func Tensors(dir string) ([]TensorInfo, error) {
 		return nil, fmt.Errorf("lora: %s: %w", dir, err)
 	}
 	return list, nil
+}
+
+// ReadUse returns what the adapter in dir was made for, as [Set.SetUse] has it; "" for adapters of PEFT.
+func ReadUse(dir string) (string, error) {
+	f, err := openWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	use := f.Metadata()[useKey]
+	if err := f.Close(); err != nil {
+		return "", fmt.Errorf("lora: %s: %w", dir, err)
+	}
+	return use, nil
+}
+
+// openWeights opens the tensors of the adapter in dir.
+func openWeights(dir string) (*safetensors.File, error) {
+	f, err := safetensors.Open(filepath.Join(dir, weightsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missingWeights(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lora: %w", err)
+	}
+	return f, nil
 }

@@ -27,6 +27,9 @@ const (
 // fingerprintKey holds the base model's fingerprint in the metadata of the weights; PEFT passes over it.
 const fingerprintKey = "spalora.base_fingerprint"
 
+// useKey holds what the adapter is for, likewise.
+const useKey = "spalora.use"
+
 // keyPrefix stands before every path in an adapter file.
 const keyPrefix = "base_model.model."
 
@@ -75,6 +78,9 @@ func (s *Set) Save(dir string) error {
 	metadata := map[string]string{"format": "pt"}
 	if s.base != "" {
 		metadata[fingerprintKey] = s.base
+	}
+	if s.use != "" {
+		metadata[useKey] = s.use
 	}
 	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, metadata); err != nil {
 		return fmt.Errorf("lora: save: %w", err)
@@ -125,13 +131,9 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	if err != nil {
 		return nil, warnings, err
 	}
-	path := filepath.Join(dir, weightsName)
-	f, err := safetensors.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, warnings, missingWeights(dir)
-	}
+	f, err := openWeights(dir)
 	if err != nil {
-		return nil, warnings, fmt.Errorf("lora: %w", err)
+		return nil, warnings, err
 	}
 	defer f.Close()
 	s, err := attach(m, c)
@@ -139,9 +141,9 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 		return nil, warnings, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := s.fill(f); err != nil {
-		return nil, warnings, fmt.Errorf("lora: %s: %w", path, err)
+		return nil, warnings, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
 	}
-	s.base = f.Metadata()[fingerprintKey]
+	s.base, s.use = f.Metadata()[fingerprintKey], f.Metadata()[useKey]
 	for _, t := range s.stored() {
 		if n := notFinite(t.values); n > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: %s holds %d NaN or infinite values", weightsName, t.key, n))

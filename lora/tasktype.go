@@ -27,8 +27,8 @@ func ParseTaskType(s string) (TaskType, error) {
 	return NoTask, fmt.Errorf("lora: task_type %q is not known; want SEQ_CLS, TOKEN_CLS, QUESTION_ANS, CAUSAL_LM, SEQ_2_SEQ_LM or FEATURE_EXTRACTION", s)
 }
 
-// heads returns the names of head modules that PEFT trains by itself for a task type.
-func (t TaskType) heads() []string {
+// Heads returns the names of head modules that PEFT trains whole and saves by itself for a task type.
+func (t TaskType) Heads() []string {
 	switch t {
 	case SeqCls, TokenCls:
 		return []string{"classifier", "score"}

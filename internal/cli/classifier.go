@@ -9,9 +9,11 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 )
 
 // headNames are the weights of classification heads, out×in, as the architectures name them.
@@ -44,36 +46,113 @@ func (b *Base) headOutputs() int {
 	return 0
 }
 
-// ClassifierFlags say which trained classifier a command opens.
-type ClassifierFlags struct {
+// HeadFlags say which trained model with a head a command opens.
+type HeadFlags struct {
 	Model     string
 	Adapter   string
-	Problem   string
-	Labels    []string
 	OtherBase bool
 }
 
 // Add defines the flags.
-func (c *ClassifierFlags) Add(fs *pflag.FlagSet) {
-	fs.StringVar(&c.Model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
-	fs.StringVar(&c.Adapter, "adapter", "", "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head")
-	fs.StringVar(&c.Problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, else config.json, else regression for one output and single label for more")
-	fs.StringSliceVar(&c.Labels, "labels", nil, "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of the adapter, else id2label of config.json")
-	fs.BoolVar(&c.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
+func (f *HeadFlags) Add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.Model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
+	fs.StringVar(&f.Adapter, "adapter", "", "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head")
+	fs.BoolVar(&f.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
 }
 
-// Classifier is a trained sequence classifier: a base model with an adapter, or one that has its own head.
-type Classifier struct {
-	Model  models.SequenceClassifier
-	Set    *lora.Set // nil: none
+// Check reports contradictions. given tells whether a flag was set.
+func (f *HeadFlags) Check(given func(string) bool) []error {
+	var errs []error
+	if f.OtherBase && f.Adapter == "" {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
+	}
+	if given("adapter") && f.Adapter == "" {
+		errs = append(errs, errors.New("--adapter is empty; give a directory"))
+	}
+	return errs
+}
+
+// Trained is a base model with the adapter that it is used with.
+type Trained[M models.TextModel] struct {
+	Model M
+	Set   *lora.Set // nil: none
+}
+
+// Adapter returns the set as passes take it: nil, not a nil set, if there is none.
+func (t *Trained[M]) Adapter() nn.AdapterSet {
+	if t.Set == nil {
+		return nil
+	}
+	return t.Set
+}
+
+// OpenTrained opens the model of a base with a head, and the adapter that the flags name. A head that neither the checkpoint nor the
+// adapter has is an error, for its predictions would be random. task says what the adapter must be for, open how the model is opened with
+// a logger.
+func OpenTrained[M models.TextModel](b *Base, f HeadFlags, task func(M) Task, open func(zerolog.Logger) (M, checkpoint.Report, error), log zerolog.Logger) (*Trained[M], error) {
+	m, report, err := open(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
+	if err != nil {
+		return nil, err
+	}
+	t := &Trained[M]{Model: m}
+	var own []string
+	if f.Adapter != "" {
+		if t.Set, err = b.LoadAdapter(f.Adapter, m, task(m), f.OtherBase, log); err != nil {
+			return nil, err
+		}
+		own = t.Set.Saved()
+	}
+	random := slices.DeleteFunc(slices.Clone(report.Fresh), func(name string) bool { return slices.Contains(own, name) })
+	switch {
+	case len(random) == 0:
+		return t, nil
+	case f.Adapter == "":
+		return nil, InputError(fmt.Errorf("%s: %s are not in the checkpoint, so predictions would be random; give a trained adapter with --adapter", b.Name, strings.Join(random, ", ")))
+	}
+	return nil, InputError(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random", strings.Join(random, ", "), b.Name))
+}
+
+// ClassifierFlags say which trained classifier a command opens.
+type ClassifierFlags struct {
+	HeadFlags
+	Problem string
+	Labels  []string
+}
+
+// Add defines the flags.
+func (c *ClassifierFlags) Add(fs *pflag.FlagSet) {
+	c.HeadFlags.Add(fs)
+	fs.StringVar(&c.Problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, else config.json, else regression for one output and single label for more")
+	c.AddLabels(fs)
+}
+
+// AddLabels defines the flag that names the classes.
+func (c *ClassifierFlags) AddLabels(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&c.Labels, "labels", nil, "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of the adapter, else id2label of config.json")
+}
+
+// Classifier is a trained classifier of sequences or of tokens: a base model with an adapter, or one that has its own head.
+type Classifier[M models.TextModel] struct {
+	Trained[M]
 	Labels *data.Labels
 	// Told says that the problem type is known and not assumed, Named that the classes have names of their own.
 	Told, Named bool
 }
 
-// OpenClassifier opens the classifier that the flags name on an opened base. A head that neither the checkpoint nor the
-// adapter has is an error, for its predictions would be random.
-func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier, error) {
+// OpenClassifier opens the sequence classifier that the flags name on an opened base.
+func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier[models.SequenceClassifier], error) {
+	return openClassifier(b, f, SequenceClassification(), b.SequenceClassifier, log)
+}
+
+// OpenTokenClassifier opens the token classifier that the flags name on an opened base.
+func (b *Base) OpenTokenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier[models.TokenClassifier], error) {
+	f.Problem = data.SingleLabel.String() // of each token
+	return openClassifier(b, f, TokenClassification(), b.TokenClassifier, log)
+}
+
+// openClassifier opens a classifier with as many outputs as the head that the adapter or the checkpoint has. One that neither has is an
+// error.
+func openClassifier[M models.TextModel](b *Base, f ClassifierFlags, task Task, open func(labels int, seed uint64, log zerolog.Logger) (M, checkpoint.Report, error), log zerolog.Logger) (*Classifier[M], error) {
 	var saved *SavedLabels
 	outputs := b.headOutputs()
 	if f.Adapter != "" {
@@ -88,71 +167,71 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 			return nil, err
 		}
 		if n == 0 && outputs == 0 {
-			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; it was trained for another task, or without task_type %s", f.Adapter, b.Name, lora.SeqCls))
+			if err := task.check(f.Adapter); err != nil {
+				return nil, InputError(err)
+			}
+			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; it was trained for another task, or without task_type %s", f.Adapter, b.Name, task.Type))
 		}
 	}
 	if outputs == 0 {
 		return nil, InputError(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; give a trained adapter with --adapter", b.Name))
 	}
-	c, err := b.labels(f, saved, outputs)
+	names, err := b.classes(f, saved, outputs)
 	if err != nil {
 		return nil, err
 	}
-	m, report, err := b.SequenceClassifier(outputs, 0, log.Level(max(log.GetLevel(), zerolog.WarnLevel)))
+	c := &Classifier[M]{Labels: names.labels, Told: names.told, Named: names.named}
+	t, err := OpenTrained(b, f.HeadFlags, func(M) Task { return task },
+		func(log zerolog.Logger) (M, checkpoint.Report, error) { return open(outputs, 0, log) }, log)
 	if err != nil {
 		return nil, err
 	}
-	c.Model = m
-	var own []string
-	if f.Adapter != "" {
-		if c.Set, err = b.LoadAdapter(f.Adapter, m, lora.SeqCls, f.OtherBase, log); err != nil {
-			return nil, err
-		}
-		own = c.Set.Saved()
-	}
-	random := slices.DeleteFunc(slices.Clone(report.Fresh), func(name string) bool { return slices.Contains(own, name) })
-	if len(random) > 0 {
-		return nil, InputError(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random", strings.Join(random, ", "), b.Name))
-	}
+	c.Trained = *t
 	log.Info().Msgf("model %s: %v, %d outputs", b.Name, c.Labels.Problem, outputs)
 	return c, nil
 }
 
-// labels returns a classifier that has only problem type and classes, for a head with so many outputs.
-func (b *Base) labels(f ClassifierFlags, saved *SavedLabels, outputs int) (*Classifier, error) {
+// classes are the problem type and the classes of a head.
+type classes struct {
+	labels      *data.Labels
+	told, named bool // as in Classifier
+}
+
+// classes returns the problem type and the classes of a head with so many outputs.
+func (b *Base) classes(f ClassifierFlags, saved *SavedLabels, outputs int) (classes, error) {
 	problem, told, err := b.problem(f, saved, outputs)
 	if err != nil {
-		return nil, err
+		return classes{}, err
 	}
-	c := &Classifier{Told: told, Named: true}
+	c := classes{told: told, named: true}
 	var names []string
 	switch {
 	case problem == data.Regression && outputs != 1:
-		return nil, InputError(fmt.Errorf("%s: regression has one output, but the head has %d", b.Name, outputs))
+		return c, InputError(fmt.Errorf("%s: regression has one output, but the head has %d", b.Name, outputs))
 	case problem == data.Regression && len(f.Labels) > 0:
-		return nil, UsageError(errors.New("--labels: a regression has no classes"))
+		return c, UsageError(errors.New("--labels: a regression has no classes"))
 	case problem == data.Regression:
 	case len(f.Labels) > 0:
 		if names = f.Labels; len(names) != outputs {
-			return nil, UsageError(fmt.Errorf("--labels gives %d names, but the head has %d outputs", len(names), outputs))
+			return c, UsageError(fmt.Errorf("--labels gives %d names, but the head has %d outputs", len(names), outputs))
 		}
 		if saved != nil && !slices.Equal(names, saved.Names) {
-			return nil, UsageError(fmt.Errorf("--labels gives other names than %s of the adapter %s; leave the flag out", LabelsName, f.Adapter))
+			return c, UsageError(fmt.Errorf("--labels gives other names than %s of the adapter %s; leave the flag out", LabelsName, f.Adapter))
 		}
 	case saved != nil:
 		if names = saved.Names; len(names) != outputs {
-			return nil, InputError(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", f.Adapter, LabelsName, len(names), outputs))
+			return c, InputError(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", f.Adapter, LabelsName, len(names), outputs))
 		}
 	case f.Adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs:
-		return nil, InputError(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs", b.Name, len(b.Info.Labels), outputs))
+		return c, InputError(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs", b.Name, len(b.Info.Labels), outputs))
 	default:
 		if names, err = b.ConfigLabels(outputs); err != nil {
-			return nil, InputError(err)
+			return c, InputError(err)
 		}
-		c.Named = !slices.Equal(names, genericLabels(outputs))
+		c.named = !slices.Equal(names, genericLabels(outputs))
 	}
-	if c.Labels, err = data.NewLabels(problem, names); err != nil {
-		return nil, InputError(err)
+	if c.labels, err = data.NewLabels(problem, names); err != nil {
+		return c, InputError(err)
 	}
 	return c, nil
 }

@@ -58,7 +58,7 @@ func (b *Base) OpenLanguageModel(adapter string, otherBase bool, log zerolog.Log
 		return nil, err
 	}
 	if adapter != "" {
-		if l.Set, err = b.LoadAdapter(adapter, l.Model, lora.CausalLM, otherBase, log); err != nil {
+		if l.Set, err = b.LoadAdapter(adapter, l.Model, CausalLanguageModel(), otherBase, log); err != nil {
 			return nil, err
 		}
 	}

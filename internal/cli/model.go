@@ -30,6 +30,8 @@ type Base struct {
 	// File returns a file that stands beside the weights: of the tokenizer, the chat template, the terms. Its error wraps fs.ErrNotExist
 	// if there is none of that name.
 	File func(name string) ([]byte, error)
+
+	fresh []string // weights of the last model opened that the checkpoint lacks
 }
 
 // BuiltIn is a checkpoint that is compiled in.
@@ -105,19 +107,49 @@ func (b *Base) ConfigHash() string {
 // SequenceClassifier opens the checkpoint's model with a head for so many labels and logs what was made fresh or left out.
 func (b *Base) SequenceClassifier(labels int, seed uint64, log zerolog.Logger) (models.SequenceClassifier, checkpoint.Report, error) {
 	m, report, err := models.OpenSequenceClassifier(b.Source, labels, seed)
-	if err != nil {
-		return nil, report, InputError(err)
-	}
-	return m, report, b.opened(m, report, log)
+	return opened(b, m, report, err, log)
+}
+
+// TokenClassifier does the same with a head that labels tokens.
+func (b *Base) TokenClassifier(labels int, seed uint64, log zerolog.Logger) (models.TokenClassifier, checkpoint.Report, error) {
+	m, report, err := models.OpenTokenClassifier(b.Source, labels, seed)
+	return opened(b, m, report, err, log)
+}
+
+// QuestionAnswerer does the same with a head that finds answers.
+func (b *Base) QuestionAnswerer(seed uint64, log zerolog.Logger) (models.QuestionAnswerer, checkpoint.Report, error) {
+	m, report, err := models.OpenQuestionAnswerer(b.Source, seed)
+	return opened(b, m, report, err, log)
+}
+
+// MultipleChoice does the same with a head that scores choices.
+func (b *Base) MultipleChoice(seed uint64, log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
+	m, report, err := models.OpenMultipleChoice(b.Source, seed)
+	return opened(b, m, report, err, log)
+}
+
+// Encoder does the same without a head.
+func (b *Base) Encoder(seed uint64, log zerolog.Logger) (models.Encoder, checkpoint.Report, error) {
+	m, report, err := models.OpenEncoder(b.Source, seed)
+	return opened(b, m, report, err, log)
 }
 
 // CausalLM opens the checkpoint's language model and logs what was left out.
 func (b *Base) CausalLM(log zerolog.Logger) (models.CausalLM, checkpoint.Report, error) {
 	m, report, err := models.OpenCausalLM(b.Source)
-	if err != nil {
-		return nil, report, InputError(err)
+	return opened(b, m, report, err, log)
+}
+
+// opened ends the opening of a model of any head.
+func opened[M models.TextModel](b *Base, m M, report checkpoint.Report, err error, log zerolog.Logger) (M, checkpoint.Report, error) {
+	if err == nil {
+		err = b.opened(m, report, log)
 	}
-	return m, report, b.opened(m, report, log)
+	if err != nil {
+		var none M
+		return none, report, InputError(err)
+	}
+	return m, report, nil
 }
 
 // FreshCausalLM builds the language model of config.json with fresh weights.
@@ -129,14 +161,9 @@ func (b *Base) FreshCausalLM(seed uint64, log zerolog.Logger) (models.CausalLM, 
 	return m, b.opened(m, checkpoint.Report{}, log)
 }
 
-// textModel is a model of any head that reads token ids.
-type textModel interface {
-	spago.Model
-	Vocabulary() int
-}
-
 // opened logs what there is to know about a model that was just opened, and checks that the tokenizer is its own.
-func (b *Base) opened(m textModel, report checkpoint.Report, log zerolog.Logger) error {
+func (b *Base) opened(m models.TextModel, report checkpoint.Report, log zerolog.Logger) error {
+	b.fresh = report.Fresh
 	for _, line := range strings.Split(report.String(), "\n")[1:] {
 		if text, bad := strings.CutPrefix(line, "warning: "); bad {
 			log.Warn().Msg(text)
@@ -167,18 +194,14 @@ func sorted(set map[string]bool) []string {
 	return list
 }
 
-// LoadAdapter opens the adapter in dir for the base's model m and logs what it ignores. An adapter that remembers another
-// base model is an error unless otherBase is set, and so is one of another task.
-func (b *Base) LoadAdapter(dir string, m spago.Model, task lora.TaskType, otherBase bool, log zerolog.Logger) (*lora.Set, error) {
+// LoadAdapter opens the adapter in dir for m, the model of the base that was opened last, and logs what it ignores. An adapter that
+// remembers another base model is an error unless otherBase is set, and so is one of another task.
+func (b *Base) LoadAdapter(dir string, m spago.Model, task Task, otherBase bool, log zerolog.Logger) (*lora.Set, error) {
 	if err := CheckAdapterDir(dir); err != nil {
 		return nil, err
 	}
-	c, _, err := lora.ReadConfig(dir)
-	if err != nil {
+	if err := task.check(dir); err != nil {
 		return nil, InputError(err)
-	}
-	if c.TaskType != lora.NoTask && c.TaskType != task {
-		return nil, InputError(fmt.Errorf("%s: the adapter is for %s, not for %s (%s)", dir, c.TaskType, taskNames[task], task))
 	}
 	set, warnings, err := lora.Load(dir, m)
 	for _, w := range warnings {
@@ -187,7 +210,8 @@ func (b *Base) LoadAdapter(dir string, m spago.Model, task lora.TaskType, otherB
 	if err != nil {
 		return nil, InputError(err)
 	}
-	if f := set.Fingerprint(); f != "" && f != Fingerprint(m) {
+	c := set.Config()
+	if f := set.Fingerprint(); f != "" && f != b.Fingerprint(m) {
 		err := fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with --model, or accept it with --allow-other-base", dir, c.BaseModel, b.Name)
 		if !otherBase {
 			return nil, InputError(err)
@@ -198,19 +222,20 @@ func (b *Base) LoadAdapter(dir string, m spago.Model, task lora.TaskType, otherB
 	return set, nil
 }
 
-// taskNames are the task types in words.
-var taskNames = map[lora.TaskType]string{lora.SeqCls: "sequence classification", lora.CausalLM: "causal language modelling"}
-
 // sampled is how many values of each weight a fingerprint looks at.
 const sampled = 1024
 
-// Fingerprint tells base models apart: a hash of the names and shapes of the weights below the head and of the first values of
-// each. How the checkpoint stores them (its types, shards, prefixes) does not matter, as long as the values are the same: a quantised model is
-// another base.
-func Fingerprint(m spago.Model) string {
+// headParts begin the names of weights of heads.
+var headParts = []string{"classifier.", "pre_classifier.", "score.", "qa_outputs.", "sequence_summary."}
+
+// Fingerprint tells base models apart: a hash of the names and shapes of the weights of m, the model of the base that was opened last, below
+// the head and of the first values of each; what the checkpoint lacks does not count. How the checkpoint stores them (its types, shards,
+// prefixes) does not matter, as long as the values are the same: a quantised model is another base.
+func (b *Base) Fingerprint(m spago.Model) string {
 	h := sha256.New()
 	for _, w := range nn.Weights(m) {
-		if strings.HasPrefix(w.Name, "classifier.") || strings.HasPrefix(w.Name, "score.") {
+		head := slices.ContainsFunc(headParts, func(part string) bool { return strings.HasPrefix(w.Name, part) })
+		if head || slices.Contains(b.fresh, w.Name) {
 			continue
 		}
 		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())

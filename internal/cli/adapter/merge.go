@@ -19,13 +19,12 @@ import (
 
 // mergeRun is one run of "adapter merge".
 type mergeRun struct {
-	classifier cli.ClassifierFlags
-	log        cli.LogFlags
-	outputDir  string
-	dtype      string
-	overwrite  bool
-	threads    int
-	untold     bool // the adapter does not say what it is for
+	flags     cli.ClassifierFlags
+	log       cli.LogFlags
+	outputDir string
+	dtype     string
+	overwrite bool
+	threads   int
 
 	env     cli.Env
 	console *cli.Console
@@ -55,7 +54,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Model", func(fs *pflag.FlagSet) {
-		r.classifier.Add(fs)
+		r.flags.Add(fs)
 		fs.Lookup("model").Usage = "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task"
 		fs.Lookup("adapter").Usage = "`directory` of an adapter, of finetune or of PEFT"
 	})
@@ -78,20 +77,26 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	causal, err := r.isCausal()
+	task, err := r.task()
 	if err != nil {
 		return err
 	}
+	if err := r.checkLabels(task); err != nil {
+		return err
+	}
 	builtIn := cli.MiniLM()
-	if causal {
+	if task == cli.CausalLanguageModel().Name {
 		builtIn = cli.GPT()
 	}
-	base, err := cli.OpenBase(r.classifier.Model, builtIn)
+	base, err := cli.OpenBase(r.flags.Model, builtIn)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	j, err := r.open(base, causal || r.untold && isLanguageModel(base))
+	if task == "" {
+		task = taskOf(base)
+	}
+	j, err := r.open(base, task)
 	if err != nil {
 		return err
 	}
@@ -100,7 +105,7 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer pool.Close()
-	weights, err := lora.Merge(j.model, j.set, pool)
+	weights, err := lora.Merge(j.model.TextModel, j.set, pool)
 	if err != nil {
 		return err
 	}
@@ -143,7 +148,7 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	if r.classifier.Adapter == "" {
+	if r.flags.Adapter == "" {
 		errs = append(errs, errors.New("--adapter is missing; give the directory of the adapter to merge"))
 	}
 	if r.outputDir == "" {
@@ -155,7 +160,7 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	if err := files.CheckOutput(r.outputDir, r.overwrite); err != nil {
 		return t, cli.UsageError(err)
 	}
-	if within(r.outputDir, r.classifier.Model) || within(r.outputDir, r.classifier.Adapter) {
+	if within(r.outputDir, r.flags.Model) || within(r.outputDir, r.flags.Adapter) {
 		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another", r.outputDir))
 	}
 	if err := replaceable(r.outputDir); err != nil {

@@ -7,8 +7,9 @@ import (
 	"strings"
 
 	"github.com/nlpodyssey/spago/mat"
-	spago "github.com/nlpodyssey/spago/nn"
+	"github.com/rs/zerolog"
 
+	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
@@ -16,91 +17,193 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// textModel is a model of any head that turns token ids into logits.
-type textModel interface {
-	spago.Model
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
-	Vocabulary() int
-	MaxLength() int
+// subject is a model of any head with what it computes.
+type subject struct {
+	models.TextModel
+	outputs func(p *nn.Pass, b *data.Batch) mat.Tensor
 }
+
+// withLogits is a model whose head gives logits.
+type withLogits interface {
+	models.TextModel
+	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+}
+
+// headed makes a model with a head a subject.
+func headed[M withLogits](m M) subject { return subject{m, m.Logits} }
+
+// bare makes a model without a head a subject.
+func bare(m models.Encoder) subject { return subject{m, m.Forward} }
 
 // merging is a base model with its adapter, and what merging needs to know about them.
 type merging struct {
-	model  textModel
+	model  subject
 	set    *lora.Set
-	fresh  func() (textModel, error) // the base model once more
-	config map[string]any            // what changes in config.json
+	fresh  func() (subject, error) // the base model once more
+	config map[string]any          // what changes in config.json
 }
 
-// isCausal reports whether the adapter is one of a causal language model. Adapters that do not say what they are for are untold.
-func (r *mergeRun) isCausal() (bool, error) {
-	if err := cli.CheckAdapterDir(r.classifier.Adapter); err != nil {
-		return false, err
+// task returns the name of the task that the adapter is for: that of [cli.Task]. "" says that only the base can tell.
+func (r *mergeRun) task() (string, error) {
+	if err := cli.CheckAdapterDir(r.flags.Adapter); err != nil {
+		return "", err
 	}
-	c, _, err := lora.ReadConfig(r.classifier.Adapter)
+	c, _, err := lora.ReadConfig(r.flags.Adapter)
 	if err != nil {
-		return false, cli.InputError(err)
+		return "", cli.InputError(err)
 	}
-	if r.untold = c.TaskType == lora.NoTask; r.untold {
-		n, err := cli.HeadOutputs(r.classifier.Adapter)
-		r.untold = n == 0
-		return false, err
+	use, err := lora.ReadUse(r.flags.Adapter)
+	if err != nil {
+		return "", cli.InputError(err)
 	}
-	causal := c.TaskType == lora.CausalLM
-	if causal && (len(r.classifier.Labels) > 0 || r.classifier.Problem != "") {
-		return false, cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the adapter is for CAUSAL_LM"))
+	for _, t := range cli.Tasks() {
+		if use == t.Name || use == "" && c.TaskType != lora.NoTask && c.TaskType == t.Type {
+			return t.Name, nil
+		}
 	}
-	return causal, nil
+	tensors, err := lora.Tensors(r.flags.Adapter)
+	if err != nil {
+		return "", cli.InputError(err)
+	}
+	if slices.ContainsFunc(tensors, func(t lora.TensorInfo) bool { return t.Path == "qa_outputs.weight" }) {
+		return cli.QuestionAnswering(0).Name, nil
+	}
+	n, err := cli.HeadOutputs(r.flags.Adapter)
+	if n > 0 {
+		return cli.SequenceClassification().Name, err
+	}
+	return "", err
 }
 
-// isLanguageModel reports whether the checkpoint says that it predicts the next token.
-func isLanguageModel(b *cli.Base) bool {
-	return slices.ContainsFunc(b.Info.Classes, func(class string) bool {
-		return strings.HasSuffix(class, "ForCausalLM") || strings.HasSuffix(class, "LMHeadModel")
-	})
+// taskOf returns the name of the task that the checkpoint's own class is for.
+func taskOf(b *cli.Base) string {
+	for _, c := range b.Info.Classes {
+		for _, k := range []struct{ suffix, task string }{
+			{"ForCausalLM", cli.CausalLanguageModel().Name}, {"LMHeadModel", cli.CausalLanguageModel().Name},
+			{"ForTokenClassification", cli.TokenClassification().Name}, {"ForQuestionAnswering", cli.QuestionAnswering(0).Name},
+			{"ForMultipleChoice", cli.MultipleChoice("").Name},
+		} {
+			if strings.HasSuffix(c, k.suffix) {
+				return k.task
+			}
+		}
+	}
+	return cli.SequenceClassification().Name
 }
 
-// open opens base and adapter as a language model or a classifier.
-func (r *mergeRun) open(base *cli.Base, causal bool) (*merging, error) {
-	if causal {
-		m, err := base.OpenLanguageModel(r.classifier.Adapter, r.classifier.OtherBase, r.console.Log)
+// checkLabels errs if flags for classes are given for an adapter that has none.
+func (r *mergeRun) checkLabels(task string) error {
+	c := r.flags
+	switch task {
+	case cli.SequenceClassification().Name, "":
+		return nil
+	case cli.TokenClassification().Name:
+		if c.Problem == "" {
+			return nil
+		}
+		return cli.UsageError(errors.New("--problem-type is for sequence classifiers, but the adapter is for token classification"))
+	}
+	if len(c.Labels) > 0 || c.Problem != "" {
+		return cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the adapter is for " + task))
+	}
+	return nil
+}
+
+// open opens base and adapter for a task.
+func (r *mergeRun) open(base *cli.Base, task string) (*merging, error) {
+	log := r.console.Log
+	switch task {
+	case cli.CausalLanguageModel().Name:
+		return r.openCausal(base)
+	case cli.TokenClassification().Name:
+		c, err := base.OpenTokenClassifier(r.flags, log)
 		if err != nil {
 			return nil, err
 		}
-		j := &merging{model: m.Model, set: m.Set, config: map[string]any{}}
-		j.fresh = func() (textModel, error) {
-			m, _, err := models.OpenCausalLM(base.Source)
-			return m, err
+		again := func() (models.TokenClassifier, checkpoint.Report, error) {
+			return models.OpenTokenClassifier(base.Source, c.Model.Labels(), 0)
 		}
-		if m.Set.Unties(m.Model) {
-			j.config["tie_word_embeddings"] = false
+		return merged(&c.Trained, headed[models.TokenClassifier], again, classes(c.Labels, false)), nil
+	case cli.QuestionAnswering(0).Name:
+		t, err := cli.OpenTrained(base, r.flags.HeadFlags, func(m models.QuestionAnswerer) cli.Task { return cli.QuestionAnswering(m.TokenTypes()) },
+			func(log zerolog.Logger) (models.QuestionAnswerer, checkpoint.Report, error) {
+				return base.QuestionAnswerer(0, log)
+			}, log)
+		if err != nil {
+			return nil, err
 		}
-		j.setClass()
-		return j, nil
+		again := func() (models.QuestionAnswerer, checkpoint.Report, error) {
+			return models.OpenQuestionAnswerer(base.Source, 0)
+		}
+		return merged(t, headed[models.QuestionAnswerer], again, map[string]any{}), nil
+	case cli.MultipleChoice("").Name:
+		t, err := cli.OpenTrained(base, r.flags.HeadFlags, func(models.MultipleChoice) cli.Task { return cli.MultipleChoice(base.Info.ModelType) },
+			func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
+				return base.MultipleChoice(0, log)
+			}, log)
+		if err != nil {
+			return nil, err
+		}
+		again := func() (models.MultipleChoice, checkpoint.Report, error) {
+			return models.OpenMultipleChoice(base.Source, 0)
+		}
+		return merged(t, headed[models.MultipleChoice], again, map[string]any{}), nil
+	case cli.FeatureExtraction().Name:
+		m, report, err := base.Encoder(0, log)
+		if err != nil {
+			return nil, err
+		}
+		set, err := base.LoadAdapter(r.flags.Adapter, m, cli.FeatureExtraction(), r.flags.OtherBase, log)
+		if err != nil {
+			return nil, err
+		}
+		if len(report.Fresh) > 0 {
+			log.Warn().Msgf("%s has no pooler; a fresh one is written, as transformers makes it", base.Name)
+		}
+		again := func() (models.Encoder, checkpoint.Report, error) { return models.OpenEncoder(base.Source, 0) }
+		return merged(&cli.Trained[models.Encoder]{Model: m, Set: set}, bare, again, map[string]any{}), nil
 	}
-	c, err := base.OpenClassifier(r.classifier, r.console.Log)
+	c, err := base.OpenClassifier(r.flags, log)
 	if err != nil {
 		return nil, err
 	}
-	j := &merging{model: c.Model, set: c.Set, config: classes(c)}
-	j.fresh = func() (textModel, error) {
-		m, _, err := models.OpenSequenceClassifier(base.Source, c.Model.Labels(), 0)
-		return m, err
+	again := func() (models.SequenceClassifier, checkpoint.Report, error) {
+		return models.OpenSequenceClassifier(base.Source, c.Model.Labels(), 0)
 	}
-	j.setClass()
-	return j, nil
+	return merged(&c.Trained, headed[models.SequenceClassifier], again, classes(c.Labels, c.Told)), nil
 }
 
-// setClass notes the model's class for config.json.
-func (j *merging) setClass() {
-	if k, ok := j.model.(nn.Classed); ok {
-		j.config["architectures"] = []string{k.Class()}
+// merged puts together what merging needs of a model that again opens once more.
+func merged[M models.TextModel](t *cli.Trained[M], as func(M) subject, again func() (M, checkpoint.Report, error), config map[string]any) *merging {
+	if k, ok := any(t.Model).(nn.Classed); ok {
+		config["architectures"] = []string{k.Class()}
 	}
+	return &merging{model: as(t.Model), set: t.Set, config: config, fresh: func() (subject, error) {
+		m, _, err := again()
+		if err != nil {
+			return subject{}, err
+		}
+		return as(m), nil
+	}}
 }
 
-// classes returns what config.json says about a classifier's head: class names and problem type.
-func classes(c *cli.Classifier) map[string]any {
-	names := c.Labels.Names
+// openCausal opens base and adapter as a language model.
+func (r *mergeRun) openCausal(base *cli.Base) (*merging, error) {
+	m, err := base.OpenLanguageModel(r.flags.Adapter, r.flags.OtherBase, r.console.Log)
+	if err != nil {
+		return nil, err
+	}
+	config := map[string]any{}
+	if m.Set.Unties(m.Model) {
+		config["tie_word_embeddings"] = false
+	}
+	again := func() (models.CausalLM, checkpoint.Report, error) { return models.OpenCausalLM(base.Source) }
+	return merged(&cli.Trained[models.CausalLM]{Model: m.Model, Set: m.Set}, headed[models.CausalLM], again, config), nil
+}
+
+// classes returns what config.json says about a classifier's head: class names and, if it is told, the problem type.
+func classes(l *data.Labels, told bool) map[string]any {
+	names := l.Names
 	if len(names) == 0 { // regression: transformers counts outputs by names
 		names = []string{"LABEL_0"}
 	}
@@ -109,8 +212,8 @@ func classes(c *cli.Classifier) map[string]any {
 		id2label[strconv.Itoa(i)], label2id[n] = n, i
 	}
 	set := map[string]any{"id2label": id2label, "label2id": label2id}
-	if c.Told {
-		set["problem_type"] = c.Labels.Problem.String()
+	if told {
+		set["problem_type"] = l.Problem.String()
 	}
 	return set
 }

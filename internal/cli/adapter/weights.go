@@ -7,6 +7,7 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -34,13 +35,13 @@ func (j *merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (deviatio
 	if err != nil {
 		return deviation{}, cli.InputError(err)
 	}
-	if err := fill(whole, tensors); err != nil {
+	if err := fill(whole.TextModel, tensors); err != nil {
 		return deviation{}, err
 	}
 	b := probe(whole.Vocabulary(), whole.MaxLength())
-	run := func(m textModel, p *nn.Pass) ([]float32, error) {
+	run := func(m subject, p *nn.Pass) ([]float32, error) {
 		p.Tape = op.NewEvalTape(pool)
-		logits := append([]float32(nil), op.Values(m.Logits(p, b))...)
+		logits := append([]float32(nil), op.Values(m.outputs(p, b))...)
 		return logits, p.Tape.Close()
 	}
 	want, err := run(j.model, &nn.Pass{Adapter: j.set})
@@ -63,7 +64,7 @@ func (j *merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (deviatio
 }
 
 // fill makes tensors the weights of m. A tied head that has a tensor of its own is untied.
-func fill(m textModel, tensors []safetensors.Tensor) error {
+func fill(m models.TextModel, tensors []safetensors.Tensor) error {
 	byName := map[string]safetensors.Tensor{}
 	for _, t := range tensors {
 		byName[t.Name] = t

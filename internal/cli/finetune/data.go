@@ -16,16 +16,16 @@ type tables struct {
 }
 
 // readData reads the tables, guesses the problem type and finds the classes.
-func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
+func (r *seqClsRun) readData(base *cli.Base) error {
 	t, err := r.readTables()
 	if err != nil {
-		return t, nil, err
+		return err
 	}
 	problem, why, err := data.GuessProblem(t.all)
 	saved, savedErr := r.savedLabels()
 	switch {
 	case savedErr != nil:
-		return t, nil, savedErr
+		return savedErr
 	case r.problem != "":
 		problem, _ = data.ParseProblem(r.problem)
 		why, err = "--problem-type", nil
@@ -33,18 +33,18 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 		problem, why, err = *saved.Problem, "the adapter's labels.json", nil
 	}
 	if err != nil {
-		return t, nil, err
+		return err
 	}
 	src, err := r.labelSource(base, saved)
 	if err != nil {
-		return t, nil, err
+		return err
 	}
 	labels, err := data.FindLabels(problem, src, t.all, t.eval, t.test)
 	if err != nil {
-		return t, nil, err
+		return err
 	}
 	if err := r.checkHead(labels); err != nil {
-		return t, nil, err
+		return err
 	}
 	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
 		if *p != nil {
@@ -52,7 +52,8 @@ func (r *seqClsRun) readData(base *cli.Base) (tables, *data.Labels, error) {
 		}
 	}
 	r.report(t, labels, why)
-	return t, labels, nil
+	r.tables, r.found = t, labels
+	return nil
 }
 
 // checkHead errs if the adapter to start from has a head for another number of classes.

@@ -44,12 +44,13 @@ func (f *loraFlags) check() error {
 }
 
 // attach makes or loads the adapter.
-func (f *loraFlags) attach(m spago.Model, base *cli.Base, task lora.TaskType, seed uint64, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
+func (f *loraFlags) attach(m spago.Model, base *cli.Base, task cli.Task, seed uint64, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
 	if f.adapter != "" {
 		return f.start(m, base, task, given, log)
 	}
 	c := f.cfg
-	c.TaskType, c.BaseModel = task, base.Name
+	c.TaskType, c.BaseModel = task.Type, base.Name
+	c.ModulesToSave = append(slices.Clone(task.Saves), c.ModulesToSave...)
 	if given("target-modules") || len(f.targets) > 0 { // a task may have defaults of its own
 		c.TargetModules = parseTargets(f.targets)
 	} else {
@@ -68,7 +69,8 @@ func (f *loraFlags) attach(m spago.Model, base *cli.Base, task lora.TaskType, se
 			return nil, cli.UsageError(fmt.Errorf("--modules-to-save %s: the model has no such module (--print-model shows the names)", name))
 		}
 	}
-	set.SetFingerprint(cli.Fingerprint(m))
+	set.SetFingerprint(base.Fingerprint(m))
+	set.SetUse(task.Name)
 	return set, nil
 }
 
@@ -87,7 +89,7 @@ func parseTargets(list []string) lora.Targets {
 }
 
 // start loads the adapter to go on from. Flags that contradict it are an error; dropout may change.
-func (f *loraFlags) start(m spago.Model, base *cli.Base, task lora.TaskType, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
+func (f *loraFlags) start(m spago.Model, base *cli.Base, task cli.Task, given func(string) bool, log zerolog.Logger) (*lora.Set, error) {
 	set, err := base.LoadAdapter(f.adapter, m, task, f.otherBase, log)
 	if err != nil {
 		return nil, err
@@ -112,8 +114,11 @@ func (f *loraFlags) start(m spago.Model, base *cli.Base, task lora.TaskType, giv
 	if given("lora-dropout") {
 		set.SetDropout(f.cfg.Dropout)
 	}
-	set.SetTaskType(task)
+	if c.TaskType == lora.NoTask {
+		set.SetTaskType(task.Type)
+	}
+	set.SetUse(task.Name)
 	set.SetBaseModel(base.Name)
-	set.SetFingerprint(cli.Fingerprint(m))
+	set.SetFingerprint(base.Fingerprint(m))
 	return set, nil
 }

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
-	"github.com/spalora/spalora/lora"
 )
 
 // prepareOutput makes and locks the output directory. Only the directory of a run that is resumed may hold anything without
@@ -85,23 +83,4 @@ func missing(dir string) []string {
 		}
 		list = append(list, dir)
 	}
-}
-
-func save(dir string, set *lora.Set, labels *data.Labels) error {
-	if err := set.Save(dir); err != nil {
-		return err
-	}
-	return files.WriteFile(filepath.Join(dir, cli.LabelsName), files.Bytes(labels.Encode()))
-}
-
-// identity is what must be the same when a run is resumed, beside the settings of the loop.
-func (r *seqClsRun) identity(base *cli.Base, set *lora.Set, labels *data.Labels, t tables) map[string]string {
-	id := r.commonIdentity(base, set.Fingerprint(), set)
-	id["labels"], id["training data"] = string(labels.Encode()), t.train.Hash()
-	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
-	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.smoothing), strings.Join(r.classWeights, ",")
-	if t.eval != nil {
-		id["evaluation data"] = t.eval.Hash()
-	}
-	return id
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
@@ -27,6 +28,10 @@ type seqClsRun struct {
 	smoothing           float32
 	classWeights        []string
 	data                cli.DataFlags
+
+	tables tables
+	found  *data.Labels
+	opened models.SequenceClassifier
 }
 
 const seqClsExamples = `  # the model and the data that are compiled in: MiniLM on the 77 intents of banking77
@@ -59,7 +64,7 @@ With the embedded model the learning rate is 3e-3, a tenth of the steps warm up,
 unless flags say otherwise.
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal with the adapter saved.`,
 		Example: seqClsExamples,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -103,8 +108,10 @@ func seqClsTraining() train.Config {
 	return c
 }
 
-// demo changes defaults, where no flag says otherwise, for what is compiled in. docs/parity.md has what they reach.
-func (r *seqClsRun) demo() {
+func (r *seqClsRun) name() string { return "seq-cls" }
+
+// defaults changes defaults, where no flag says otherwise, for what is compiled in. docs/parity.md has what they reach.
+func (r *seqClsRun) defaults() {
 	if r.model != "" {
 		return
 	}
@@ -124,59 +131,6 @@ func (r *seqClsRun) demo() {
 	}
 }
 
-func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
-	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
-	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
-		return err
-	}
-	r.demo()
-	cfg, err := r.train.config(r.given)
-	if err != nil {
-		return err
-	}
-	if err := r.checkFlags(); err != nil {
-		return err
-	}
-	out, err := r.train.prepareOutput("seq-cls")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.release()) }()
-	base, err := cli.OpenBase(r.model, cli.MiniLM())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	t, labels, err := r.readData(base)
-	if err != nil {
-		return err
-	}
-	pool, err := cli.NewPool(r.train.threads)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	m, set, err := r.openModel(base, labels, cfg.Seed)
-	if err != nil {
-		return err
-	}
-	task, err := r.newTask(cmd.Context(), base, m, set, labels, t, pool)
-	if err != nil {
-		return err
-	}
-	cfg.Pool, cfg.Adapter = pool, set
-	cfg.Save = func(dir string) error { return save(dir, set, labels) }
-	cfg.OnEval = r.console.Evaluation
-	cfg.Identity = r.identity(base, set, labels, t)
-	run := training{dir: out.dir, kind: "adapter", task: task, params: set.Params(), results: newResults("seq-cls", base, set.Fingerprint(), set)}
-	classes := len(labels.Names)
-	run.results.Problem, run.results.Labels = labels.Problem.String(), &classes
-	if t.test != nil {
-		run.testRows = len(t.test.Examples)
-	}
-	return r.execute(cmd.Context(), run, cfg)
-}
-
 // checkFlags reports flags that contradict each other before anything is opened.
 func (r *seqClsRun) checkFlags() error {
 	errs := r.job.checkFlags(cli.DataFlagNames())
@@ -191,41 +145,24 @@ func (r *seqClsRun) checkFlags() error {
 	return cli.UsageError(errors.Join(errs...))
 }
 
-func (r *seqClsRun) openModel(base *cli.Base, labels *data.Labels, seed uint64) (models.SequenceClassifier, *lora.Set, error) {
-	log := r.console.Log
-	outputs := max(1, len(labels.Names))
-	m, report, err := base.SequenceClassifier(outputs, seed, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := r.checkFinite(base, report); err != nil {
-		return nil, nil, err
-	}
-	if r.given("dropout") {
-		nn.SetDropout(m, r.dropout)
-	}
-	set, err := r.lora.attach(m, base, lora.SeqCls, seed, r.given, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	if r.printModel {
-		fmt.Fprintf(r.env.Out, "%s\n\n%s\n\n", m, set.Tree(m))
-	}
-	log.Info().Msg(set.Summary(m))
-	return m, set, nil
+func (r *seqClsRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Task, checkpoint.Report, error) {
+	m, report, err := base.SequenceClassifier(max(1, len(r.found.Names)), seed, r.console.Log)
+	r.opened = m
+	return m, cli.SequenceClassification(), report, err
 }
 
-func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.SequenceClassifier, set *lora.Set, labels *data.Labels, t tables, pool *op.Pool) (*tasks.SeqCls, error) {
+func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
+	t := r.tables
 	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, t.train.Columns.Pair != ""); err != nil {
 		return nil, err
 	}
 	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
-	weights, err := r.weights(labels, t.train)
+	weights, err := r.weights(r.found, t.train)
 	if err != nil {
 		return nil, err
 	}
-	task, err := tasks.NewSeqCls(m, base.Tokenizer, tasks.SeqClsConfig{
-		Labels: labels, MaxLength: r.maxLength, Truncation: truncation, Smoothing: r.smoothing, ClassWeights: weights, Pool: pool, Adapter: set,
+	task, err := tasks.NewSeqCls(r.opened, base.Tokenizer, tasks.SeqClsConfig{
+		Labels: r.found, MaxLength: r.maxLength, Truncation: truncation, Smoothing: r.smoothing, ClassWeights: weights, Pool: pool, Adapter: set,
 	})
 	if err != nil {
 		return nil, cli.UsageError(err)
@@ -243,4 +180,24 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, m models.Sequen
 		}
 	}
 	return task, nil
+}
+
+func (r *seqClsRun) classes() *data.Labels { return r.found }
+
+func (r *seqClsRun) describe(t *training) {
+	n := len(r.found.Names)
+	t.results.Problem, t.results.Labels = r.found.Problem.String(), &n
+	if r.tables.test != nil {
+		t.testRows = len(r.tables.test.Examples)
+	}
+}
+
+func (r *seqClsRun) identity(id map[string]string) {
+	t := r.tables
+	id["labels"], id["training data"] = string(r.found.Encode()), t.train.Hash()
+	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
+	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.smoothing), strings.Join(r.classWeights, ",")
+	if t.eval != nil {
+		id["evaluation data"] = t.eval.Hash()
+	}
 }

@@ -52,7 +52,7 @@ func (r *causalRun) openSubject(base *cli.Base, seed uint64) (*subject, error) {
 	if r.given("dropout") {
 		nn.SetDropout(s.model, r.dropout)
 	}
-	s.fingerprint = cli.Fingerprint(s.model)
+	s.fingerprint = base.Fingerprint(s.model)
 	if r.printModel {
 		fmt.Fprintf(r.env.Out, "%s\n\n", s.model)
 	}
@@ -62,7 +62,7 @@ func (r *causalRun) openSubject(base *cli.Base, seed uint64) (*subject, error) {
 		log.Info().Msgf("all %d weights are trained", nn.Count(s.model))
 		return s, nil
 	}
-	if s.set, err = r.lora.attach(s.model, base, lora.CausalLM, seed, r.given, log); err != nil {
+	if s.set, err = r.lora.attach(s.model, base, cli.CausalLanguageModel(), seed, r.given, log); err != nil {
 		return nil, err
 	}
 	s.params = s.set.Params()

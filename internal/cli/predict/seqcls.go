@@ -3,42 +3,31 @@ package predict
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
-	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
-	"github.com/spalora/spalora/train"
 )
 
 // seqClsRun is one run of "predict seq-cls".
 type seqClsRun struct {
+	job
 	classifier cli.ClassifierFlags
 	input      cli.InputFlags
 	data       cli.DataFlags
-	log        cli.LogFlags
 
-	output, metricsFile string
-	overwrite           bool
-	logits, allScores   bool
-	noLabels            bool
-	maxLength           int
-	truncation          string
-	tokensPerBatch      int
-	threads             int
-
-	env     cli.Env
-	given   func(flag string) bool
-	console *cli.Console
+	logits, allScores bool
+	noLabels          bool
+	maxLength         int
+	truncation        string
 }
 
 const seqClsExamples = `  # two texts, with an adapter that finetune wrote on the embedded model
@@ -51,7 +40,7 @@ const seqClsExamples = `  # two texts, with an adapter that finetune wrote on th
   cat texts.txt | predict seq-cls --model DIR --quiet | jq -r .label`
 
 func seqCls(env cli.Env) *cobra.Command {
-	r := &seqClsRun{env: env}
+	r := &seqClsRun{job: job{env: env}}
 	cmd := &cobra.Command{
 		Use:   "seq-cls",
 		Short: "Classes or values of texts and text pairs",
@@ -78,28 +67,22 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
-		fs.BoolVar(&r.logits, "logits", false, "write the logits too")
-		fs.BoolVar(&r.allScores, "all-scores", false, "write the probabilities of all classes too")
-		fs.StringVar(&r.metricsFile, "metrics-file", "", "`file` for the metrics, JSON")
-		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
+		r.addOutput(fs, func(fs *pflag.FlagSet) {
+			fs.BoolVar(&r.logits, "logits", false, "write the logits too")
+			fs.BoolVar(&r.allScores, "all-scores", false, "write the probabilities of all classes too")
+		})
 	})
-	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
-		fs.IntVar(&r.tokensPerBatch, "tokens-per-batch", 4096, "tokens that are computed at once. Results do not depend on it")
-		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
-	})
+	cli.Section(fs, "Speed", r.addSpeed)
 	cli.Section(fs, "Messages", r.log.Add)
 	cli.Leaf(cmd)
 	return cmd
 }
 
 func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
-	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
-	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
+	if err := r.start(cmd); err != nil {
 		return err
 	}
-	result := cli.Result{Flag: "--output", Path: r.output, Overwrite: r.overwrite}
-	scores := cli.Result{Flag: "--metrics-file", Path: r.metricsFile, Overwrite: r.overwrite}
+	result, scores := r.results()
 	if err := r.checkFlags(result, scores); err != nil {
 		return err
 	}
@@ -135,7 +118,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeMetrics(scores, table, metrics); err != nil {
+	if err := r.writeMetrics(scores, table.Name, table.Labelled(), metrics); err != nil {
 		return err
 	}
 	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, c, logits) })
@@ -145,27 +128,15 @@ func (r *seqClsRun) checkFlags(result, scores cli.Result) error {
 	if err := r.input.Check(r.env, r.given); err != nil {
 		return err
 	}
-	var errs []error
+	errs := append(r.job.checkFlags(), r.classifier.Check(r.given)...)
 	if r.noLabels && (r.data.Label != "" || r.data.LabelSeparator != "") {
 		errs = append(errs, errors.New("--no-labels excludes --label-column and --label-separator"))
 	}
 	if r.metricsFile != "" && (r.noLabels || len(r.input.Texts) > 0) {
 		errs = append(errs, errors.New("--metrics-file needs an input with labels"))
 	}
-	if r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-" || r.metricsFile == r.output) {
-		errs = append(errs, errors.New("--metrics-file wants a file of its own"))
-	}
-	if r.given("tokens-per-batch") && r.tokensPerBatch < 1 {
-		errs = append(errs, fmt.Errorf("--tokens-per-batch is %d; want 1 or more", r.tokensPerBatch))
-	}
 	if _, err := cli.ParseTruncation(r.truncation); err != nil {
 		errs = append(errs, err)
-	}
-	if r.classifier.OtherBase && r.classifier.Adapter == "" {
-		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
-	}
-	if r.given("adapter") && r.classifier.Adapter == "" {
-		errs = append(errs, errors.New("--adapter is empty; give a directory"))
 	}
 	if err := cli.UsageError(errors.Join(errs...)); err != nil {
 		return err
@@ -174,7 +145,7 @@ func (r *seqClsRun) checkFlags(result, scores cli.Result) error {
 }
 
 // read returns the rows to predict. Labels that they have are checked.
-func (r *seqClsRun) read(c *cli.Classifier) (*data.Table, error) {
+func (r *seqClsRun) read(c *cli.Classifier[models.SequenceClassifier]) (*data.Table, error) {
 	if t := r.input.Table(); t != nil {
 		return t, nil
 	}
@@ -205,7 +176,7 @@ func (r *seqClsRun) read(c *cli.Classifier) (*data.Table, error) {
 
 // checkLabels holds the labels of t to the classes. Where the adapter does not tell whether a row may have several, the labels do.
 // Names are no error if the adapter has none for its classes: there are no metrics then.
-func (r *seqClsRun) checkLabels(c *cli.Classifier, t *data.Table) (*data.Table, error) {
+func (r *seqClsRun) checkLabels(c *cli.Classifier[models.SequenceClassifier], t *data.Table) (*data.Table, error) {
 	problem := c.Labels.Problem
 	if guess, _, err := data.GuessProblem(t); !c.Told && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
 		problem = guess
@@ -227,15 +198,14 @@ func (r *seqClsRun) checkLabels(c *cli.Classifier, t *data.Table) (*data.Table, 
 	return &bare, nil
 }
 
-func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier) (*tasks.SeqCls, func(), error) {
+func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier[models.SequenceClassifier]) (*tasks.SeqCls, func(), error) {
 	pool, err := cli.NewPool(r.threads)
 	if err != nil {
 		return nil, nil, err
 	}
 	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
-	cfg := tasks.SeqClsConfig{Labels: c.Labels, MaxLength: r.maxLength, Truncation: truncation, EvalTokens: r.tokensPerBatch, Pool: pool}
-	if c.Set != nil {
-		cfg.Adapter = c.Set
+	cfg := tasks.SeqClsConfig{
+		Labels: c.Labels, MaxLength: r.maxLength, Truncation: truncation, EvalTokens: r.tokensPerBatch, Pool: pool, Adapter: c.Adapter(),
 	}
 	task, err := tasks.NewSeqCls(c.Model, base.Tokenizer, cfg)
 	if err != nil {
@@ -245,57 +215,31 @@ func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier) (*tasks.SeqCls, f
 	return task, pool.Close, nil
 }
 
-// portion is how many rows are tokenised and computed between two lines about progress.
-const portion = 2048
-
 // predict computes the logits of all rows, some at a time.
-func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Classifier, t *data.Table) ([]float32, error) {
-	began := time.Now()
-	told := began
-	rows := len(t.Examples)
+func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Classifier[models.SequenceClassifier], t *data.Table) ([]float32, error) {
 	var all []float32
 	cut := 0
-	for lo := 0; lo < rows; lo += portion {
+	err := r.inPortions(t.Name, len(t.Examples), func(lo, hi int) error {
 		part := *t
-		part.Examples = t.Examples[lo:min(lo+portion, rows)]
+		part.Examples = t.Examples[lo:hi]
 		logits, n, err := task.Predict(ctx, &part)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		cut += n
-		if err := checkFinite(&part, logits, c.Model.Labels()); err != nil {
-			return nil, err
-		}
 		all = append(all, logits...)
-		if done := lo + len(part.Examples); done < rows && time.Since(told) > 5*time.Second {
-			told = time.Now()
-			r.console.Log.Info().Msgf("%d of %d rows", done, rows)
-		}
+		return checkFinite(&part, logits, c.Model.Labels())
+	})
+	if err != nil {
+		return nil, err
 	}
 	if cut > 0 {
-		r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", t.Name, cut, rows, task.Limit())
+		r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", t.Name, cut, len(t.Examples), task.Limit())
 	}
-	r.console.Log.Info().Msgf("%s: %d rows in %.2f s", t.Name, rows, time.Since(began).Seconds())
 	return all, nil
 }
 
-// writeMetrics logs the metrics, if there are any, and writes their file, if one is asked for.
-func (r *seqClsRun) writeMetrics(to cli.Result, t *data.Table, m train.Metrics) error {
-	if len(m.Values) == 0 {
-		return nil
-	}
-	r.console.Log.Info().Msgf("%s, %d labelled rows: %s", t.Name, t.Labelled(), cli.MetricsText(m))
-	if to.Path == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("--metrics-file: %w", err)
-	}
-	return to.Write(r.env, files.Bytes(append(text, '\n')))
-}
-
-func (r *seqClsRun) writeRows(w io.Writer, c *cli.Classifier, logits []float32) error {
+func (r *seqClsRun) writeRows(w io.Writer, c *cli.Classifier[models.SequenceClassifier], logits []float32) error {
 	k := c.Model.Labels()
 	var b bytes.Buffer
 	for lo := 0; lo < len(logits); lo += k {
