@@ -39,6 +39,10 @@ var (
 	restaurant8kTrain []byte
 	//go:embed restaurant8k/test.json
 	restaurant8kTest []byte
+	//go:embed policyqa/train.json
+	policyQATrain []byte
+	//go:embed policyqa/test.json
+	policyQATest []byte
 )
 
 // The names that messages and adapter configurations give to what is compiled in.
@@ -47,6 +51,7 @@ const (
 	GPTName          = "spalora/gpt-shakespeare-3m"
 	Banking77Name    = "banking77"
 	Restaurant8kName = "restaurant8k"
+	PolicyQAName     = "policyqa"
 )
 
 // MiniLM returns the files of all-MiniLM-L6-v2 (BERT architecture, 6 layers, C=384, 22.7 million weights in float16), by
@@ -77,3 +82,8 @@ func Banking77() (train, test []byte) { return banking77Train, banking77Test }
 // Restaurant8k returns the training and test utterances of RESTAURANTS-8K: lists of JSON objects with spans of characters, 2,049 and
 // 3,731 utterances, 5 slots (date, time, people, first_name, last_name). The contents must not be changed.
 func Restaurant8k() (train, test []byte) { return restaurant8kTrain, restaurant8kTest }
+
+// PolicyQA returns a part of PolicyQA, questions about the privacy policies of websites, to train and to test on: SQuAD JSON of
+// version 1.1, 1,294 and 411 questions with one answer or more, on the paragraphs of policies of different websites. The contents
+// must not be changed.
+func PolicyQA() (train, test []byte) { return policyQATrain, policyQATest }
