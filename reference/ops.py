@@ -235,6 +235,40 @@ def group_cross_entropy(case, lengths, columns, std=2.0, ignore=()):
     put("group_cross_entropy", case, x=x, starts=starts, labels=labels, sum=total, targets=(labels >= 0).sum().float(), dx=backward(total, None, x)[0])
 
 
+def mean_rows(case, lengths, width):
+    """Mean pooling as sentence-transformers has it, over padded sequences and their mask."""
+    starts = torch.tensor([0, *lengths]).cumsum(0)
+    x = normal(sum(lengths), width).requires_grad_()
+    padded = torch.nn.utils.rnn.pad_sequence(x.split(lengths), batch_first=True, padding_value=7.0)
+    mask = (torch.arange(padded.shape[1])[None] < torch.tensor(lengths)[:, None]).float()[..., None]
+    y = (padded * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+    dy = normal(*y.shape)
+    put("mean_rows", case, x=x, starts=starts, y=y, dy=dy, dx=backward(y, dy, x)[0])
+
+
+def normalize_rows(case, n, width, std=1.0):
+    x = normal(n, width, std=std).requires_grad_()
+    y = F.normalize(x, dim=-1)
+    dy = normal(*y.shape)
+    put("normalize_rows", case, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
+
+
+def cosine(case, groups, width):
+    """CosineSimilarityLoss: the squared error of the cosine of rows 2i and 2i+1 and a score."""
+    x, target = normal(2 * groups, width).requires_grad_(), torch.rand(groups, generator=gen)
+    y = torch.cosine_similarity(x[::2], x[1::2])
+    total = F.mse_loss(y, target, reduction="sum")
+    put("cosine", case, x=x, target=target, y=y, sum=total, dx=backward(total, None, x)[0])
+
+
+def multiple_negatives(case, groups, width, scale):
+    """MultipleNegativesRankingLoss, summed: the cosines of rows 2i with all rows 2j+1, times scale, are logits whose label is i."""
+    x = (normal(groups, 1, width) + normal(groups, 2, width, std=1.5)).reshape(2 * groups, width).detach().requires_grad_()
+    scores = F.normalize(x[::2], dim=-1) @ F.normalize(x[1::2], dim=-1).T * scale
+    total = F.cross_entropy(scores, torch.arange(groups), reduction="sum")
+    put("multiple_negatives", case, x=x, scale=float(scale), y=scores, sum=total, dx=backward(total, None, x)[0])
+
+
 linear("tiny", 1, 1, 1)
 linear("small", 5, 7, 3)
 linear("wide", 17, 33, 20)
@@ -290,6 +324,15 @@ linear_cross_entropy("none", 3, 4, 5, ignore=(0, 1, 2))
 group_cross_entropy("choices", [4, 2, 5, 1], 1)
 group_cross_entropy("spans", [7, 3, 12], 2, ignore=(1, 2))
 group_cross_entropy("sharp", [9, 4], 2, std=40)
+mean_rows("ragged", [5, 1, 9, 2], 12)
+mean_rows("one", [3], 5)
+normalize_rows("normal", 6, 24)
+normalize_rows("small", 4, 9, std=1e-6)
+normalize_rows("tiny", 3, 6, std=1e-14)
+cosine("normal", 7, 16)
+multiple_negatives("plain", 6, 16, 20)
+multiple_negatives("flat", 9, 8, 1)
+multiple_negatives("single", 1, 4, 20)
 
 if "--keep" in sys.argv[1:]:
     for name, old in load_file(OUT).items():

@@ -187,6 +187,10 @@ var torchFunctions = map[string]func(c torchCase){
 	"swiglu":               torchSwiGLU,
 	"rotary":               torchRotary,
 	"linear_cross_entropy": torchHeadLoss,
+	"mean_rows":            torchMeanRows,
+	"normalize_rows":       torchNormalizeRows,
+	"cosine":               torchCosine,
+	"multiple_negatives":   torchMultipleNegatives,
 	"group_cross_entropy": func(c torchCase) {
 		x := c.param("x")
 		sum, targets := GroupCrossEntropy(c.tape, x, c.ints("starts"), int32s(c.ints("labels")))

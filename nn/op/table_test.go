@@ -13,7 +13,7 @@ import (
 
 // samples is the table of this package's functions: every function, every way of using it.
 func samples() []sample {
-	return slices.Concat(affineSamples(), embeddingSamples(), layerNormSamples(), attentionSamples(), rowSamples(), lossSamples(), causalSamples())
+	return slices.Concat(affineSamples(), embeddingSamples(), layerNormSamples(), attentionSamples(), rowSamples(), lossSamples(), pairSamples(), causalSamples())
 }
 
 // ragged are sequences of lengths 3, 1, 4 whose global numbers have nothing to do with their place.
