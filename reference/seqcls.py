@@ -4,6 +4,8 @@ import json
 import pathlib
 
 import torch
+import torch.nn.functional as F
+from peft import TaskType
 from transformers import AutoModelForSequenceClassification
 
 
@@ -28,8 +30,8 @@ def read_labels(path):
     return value
 
 
-def load_base(directory, num_labels=None, dropout=None, problem_type=None):
-    """The base model in float32. dropout overrides the three dropout probabilities of the checkpoint."""
+def load_base(directory, num_labels=None, dropout=None, problem_type=None, kind=AutoModelForSequenceClassification):
+    """The base model with the head of kind, in float32. dropout overrides the three dropout probabilities of the checkpoint."""
     options = {}
     if num_labels is not None:
         options["num_labels"] = num_labels
@@ -37,7 +39,7 @@ def load_base(directory, num_labels=None, dropout=None, problem_type=None):
         options.update(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, classifier_dropout=dropout)
     if problem_type:
         options["problem_type"] = problem_type
-    return AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32, **options)
+    return kind.from_pretrained(directory, dtype=torch.float32, **options)
 
 
 def pad(sequences, types=None):
@@ -61,15 +63,71 @@ def encode(tokenizer, rows, max_length):
     return encoded["input_ids"], encoded["token_type_ids"]
 
 
+def in_batches(ids, batch_size=32):
+    """Row numbers in batches of like length."""
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    return [order[s:s + batch_size] for s in range(0, len(order), batch_size)]
+
+
 @torch.no_grad()
-def predict(model, ids, types, batch_size=32):
+def predict(model, ids, types):
     """Logits of all rows, in the rows' order; rows of like length share a batch."""
     model.eval()
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     out = [None] * len(ids)
-    for start in range(0, len(order), batch_size):
-        chunk = order[start:start + batch_size]
-        logits = model(**pad([ids[i] for i in chunk], [types[i] for i in chunk])).logits
-        for i, row in zip(chunk, logits):
+    for batch in in_batches(ids):
+        logits = model(**pad([ids[i] for i in batch], [types[i] for i in batch])).logits
+        for i, row in zip(batch, logits):
             out[i] = row
     return torch.stack(out)
+
+
+@torch.no_grad()
+def predict_tokens(model, ids, types=None, logits=lambda out: out.logits):
+    """Logits of the tokens of each row, in the rows' order, without padding."""
+    model.eval()
+    out = [None] * len(ids)
+    for batch in in_batches(ids):
+        padded = pad([ids[i] for i in batch], types and [types[i] for i in batch])
+        for i, row in zip(batch, logits(model(**padded))):
+            out[i] = row[:len(ids[i])]
+    return out
+
+
+class SeqCls:
+    """Loss: cross entropy, mean over rows. Score: accuracy."""
+    lora = {"task_type": TaskType.SEQ_CLS}
+    head = []
+
+    @staticmethod
+    def flags(p):
+        p.add_argument("--text-column", default="text")
+        p.add_argument("--text-pair-column", default="text_pair")
+        p.add_argument("--label-column", default="label")
+
+    def __init__(self, a, tokenizer, names):
+        columns = (a.text_column, a.label_column, a.text_pair_column)
+        rows = read_rows(a.train_file, *columns)[:a.max_train_samples]
+        self.names = names or sorted({r[2] for r in rows})
+        self.ids, self.types = encode(tokenizer, rows, a.max_length)
+        self.labels = torch.tensor([self.names.index(r[2]) for r in rows])
+        self.lengths = self.tokens = [len(i) for i in self.ids]
+        self.test = read_rows(a.test_file, *columns) if a.test_file else []
+        self.test_encoded = encode(tokenizer, self.test, a.max_length) if self.test else ([], [])
+        self.labels_file = {"problem_type": "single_label_classification", "labels": self.names}
+
+    def base(self, a):
+        return load_base(a.model, len(self.names), a.dropout)
+
+    def targets(self, rows):
+        return len(rows)
+
+    def loss(self, model, rows, smoothing):
+        logits = model(**pad([self.ids[i] for i in rows], [self.types[i] for i in rows])).logits
+        return F.cross_entropy(logits, self.labels[rows], reduction="sum", label_smoothing=smoothing)
+
+    def evaluate(self, model):
+        """Scores, and for each row its label and logits."""
+        logits = predict(model, *self.test_encoded)
+        gold = torch.tensor([self.names.index(r[2]) for r in self.test])
+        return {"accuracy": (logits.argmax(1) == gold).float().mean().item(), "loss": F.cross_entropy(logits, gold).item()}, \
+            [{"label": self.names[int(row.argmax())], "logits": row.tolist()} for row in logits]

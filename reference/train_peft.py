@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""LoRA training for sequence classification with transformers and PEFT, the way `finetune seq-cls` does it.
+"""LoRA training of encoders with transformers and PEFT, the way `finetune` does it.
 
-usage: python reference/train_peft.py --model DIR --train-file F [--test-file F] --output-dir D [options]
+usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-file F] --output-dir D [options]
 
-Flags have the meaning of the Go command's flags of the same name. Written to the output directory: the adapter as PEFT
-saves it, labels.json, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (label, logits for
-each row of the test file) and results.json. With --save-init DIR the adapter is also saved before training, with labels.json,
-to start the other program from; --init-only stops there.
+TASK is seq-cls (the default), token-cls, question-answering or multiple-choice. Flags have the meaning of the Go command's flags
+of the same name. Written to the output directory: the adapter as PEFT saves it, labels.json where there are labels, metrics.jsonl
+(step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a line for each row of the test file: label and logits; tags and the
+logits of each word; id, answer and score; number of the choice and the scores of all) and results.json. With --save-init DIR the
+adapter is also saved before training, with labels.json, to start the other program from; --init-only stops there.
+
+A row of training is a text, a sentence, a window of a question, or a question with all its choices.
 """
 import argparse
 import json
@@ -18,25 +21,30 @@ import shutil
 import time
 
 import torch
-import torch.nn.functional as F
 import transformers
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from transformers import AutoTokenizer
 
+import choices
+import questions
 import seqcls
+import tokencls
+
+TASKS = {"seq-cls": seqcls.SeqCls, "token-cls": tokencls.TokenCls, "question-answering": questions.QuestionAnswering,
+         "multiple-choice": choices.MultipleChoice}
 
 
 def parse():
     p = argparse.ArgumentParser()
+    p.add_argument("task", nargs="?", choices=TASKS, default="seq-cls")
+    for kind in TASKS.values():
+        kind.flags(p)
     p.add_argument("--model", required=True)
     p.add_argument("--train-file", required=True)
     p.add_argument("--test-file")
     p.add_argument("--output-dir", required=True, type=pathlib.Path)
     p.add_argument("--adapter", help="start from this adapter and its config")
-    p.add_argument("--text-column", default="text")
-    p.add_argument("--text-pair-column", default="text_pair")
-    p.add_argument("--label-column", default="label")
     p.add_argument("--batch-size", type=int, default=16)
     p.add_argument("--gradient-accumulation-steps", type=int, default=1)
     p.add_argument("--num-train-epochs", type=float, default=1)
@@ -65,12 +73,15 @@ def parse():
     p.add_argument("--max-train-samples", type=int)
     p.add_argument("--eval-epochs", action="store_true", help="evaluate on the test file after every epoch")
     p.add_argument("--threads", type=int, default=1)
-    return p.parse_args()
+    a = p.parse_args()
+    if a.label_smoothing and a.task == "question-answering":
+        p.error("question answering has no label smoothing")
+    return a
 
 
-def build(a, num_labels):
+def build(a, task):
     torch.manual_seed(a.seed)
-    base = seqcls.load_base(a.model, num_labels, a.dropout)
+    base = task.base(a)
     if a.adapter:
         model = PeftModel.from_pretrained(base, a.adapter, is_trainable=True)
         if a.lora_dropout is not None:
@@ -80,9 +91,9 @@ def build(a, num_labels):
         return model
     targets = a.target_modules if a.target_modules == "all-linear" else a.target_modules.split(",")
     alpha = int(a.lora_alpha) if a.lora_alpha == int(a.lora_alpha) else a.lora_alpha
-    return get_peft_model(base, LoraConfig(
-        r=a.lora_r, lora_alpha=alpha, lora_dropout=a.lora_dropout or 0.0, target_modules=targets, task_type=TaskType.SEQ_CLS,
-        modules_to_save=a.modules_to_save.split(",") if a.modules_to_save else None))
+    save = task.head + (a.modules_to_save.split(",") if a.modules_to_save else [])
+    return get_peft_model(base, LoraConfig(r=a.lora_r, lora_alpha=alpha, lora_dropout=a.lora_dropout or 0.0, target_modules=targets,
+                                           modules_to_save=save or None, **task.lora))
 
 
 def schedule(a, optimizer, total):
@@ -94,46 +105,45 @@ def schedule(a, optimizer, total):
     return transformers.get_linear_schedule_with_warmup(optimizer, warmup, total)
 
 
-def epoch_batches(a, ids, rng):
+def epoch_batches(a, lengths, rng):
     """Row numbers of one epoch's batches; the last batch may be short."""
-    order = list(range(len(ids)))
+    order = list(range(len(lengths)))
     if not a.no_shuffle:
         rng.shuffle(order)
     size = a.batch_size
     if a.group_by_length:
         mega = 50 * size
-        order = [i for s in range(0, len(order), mega) for i in sorted(order[s:s + mega], key=lambda i: -len(ids[i]))]
+        order = [i for s in range(0, len(order), mega) for i in sorted(order[s:s + mega], key=lambda i: -lengths[i])]
     batches = [order[s:s + size] for s in range(0, len(order), size)]
     if a.group_by_length:
         rng.shuffle(batches)
     return batches
 
 
-def chunks(batch, ids, size):
+def chunks(batch, lengths, size):
     """A batch's rows, or with a size parts of it, shortest rows first."""
     if not size:
         return [batch]
-    batch = sorted(batch, key=lambda i: len(ids[i]))
+    batch = sorted(batch, key=lambda i: lengths[i])
     return [batch[s:s + size] for s in range(0, len(batch), size)]
 
 
-def train(a, model, ids, types, labels, evaluate):
+def train(a, model, task):
     params = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(params, lr=a.learning_rate, weight_decay=a.weight_decay)
-    per_epoch = math.ceil(math.ceil(len(ids) / a.batch_size) / a.gradient_accumulation_steps)
+    per_epoch = math.ceil(math.ceil(len(task.lengths) / a.batch_size) / a.gradient_accumulation_steps)
     total = a.max_steps or math.ceil(per_epoch * a.num_train_epochs)
     scheduler = schedule(a, optimizer, total)
     rng, step, seconds, tokens = random.Random(a.seed), 0, 0.0, 0
     with open(a.output_dir / "metrics.jsonl", "w") as log:
         while step < total:
-            batches = epoch_batches(a, ids, rng)
+            batches = epoch_batches(a, task.lengths, rng)
             for start in range(0, len(batches), a.gradient_accumulation_steps):
                 group = batches[start:start + a.gradient_accumulation_steps]
-                began, targets, loss_sum = time.perf_counter(), sum(map(len, group)), 0.0
+                began, targets, loss_sum = time.perf_counter(), sum(map(task.targets, group)), 0.0
                 model.train()
-                for batch in (c for b in group for c in chunks(b, ids, a.chunk)):
-                    logits = model(**seqcls.pad([ids[i] for i in batch], [types[i] for i in batch])).logits
-                    loss = F.cross_entropy(logits, labels[batch], reduction="sum", label_smoothing=a.label_smoothing) / targets
+                for batch in (c for b in group for c in chunks(b, task.lengths, a.chunk)):
+                    loss = task.loss(model, batch, a.label_smoothing) / targets
                     loss.backward()
                     loss_sum += loss.item()
                 norm = torch.nn.utils.clip_grad_norm_(params, a.max_grad_norm or math.inf)
@@ -143,15 +153,15 @@ def train(a, model, ids, types, labels, evaluate):
                 optimizer.zero_grad()
                 step += 1
                 seconds += time.perf_counter() - began
-                tokens += sum(len(ids[i]) for batch in group for i in batch)
+                tokens += sum(task.tokens[i] for batch in group for i in batch)
                 log.write(json.dumps({"step": step, "epoch": step / per_epoch, "loss": loss_sum, "grad_norm": norm.item(),
                                       "learning_rate": rate, "tokens_per_second": round(tokens / seconds, 1)}) + "\n")
                 log.flush()
                 if step == total:
                     break
             if a.eval_epochs and step < total:
-                accuracy = evaluate()["accuracy"]
-                log.write(json.dumps({"step": step, "eval_accuracy": accuracy}) + "\n")
+                scores, _ = task.evaluate(model)
+                log.write(json.dumps({"step": step} | {f"eval_{k}": v for k, v in scores.items()}) + "\n")
     return {"steps": step, "train_seconds": round(seconds, 1), "tokens_per_second": round(tokens / seconds, 1)}
 
 
@@ -160,41 +170,29 @@ def main():
     torch.set_num_threads(a.threads)
     transformers.logging.set_verbosity_error()
     a.output_dir.mkdir(parents=True, exist_ok=True)
-    columns = (a.text_column, a.label_column, a.text_pair_column)
-    rows = seqcls.read_rows(a.train_file, *columns)[:a.max_train_samples]
     adapter_labels = pathlib.Path(a.adapter or "") / "labels.json"
-    names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else sorted({r[2] for r in rows})
-    labels_file = {"problem_type": "single_label_classification", "labels": names}
-    (a.output_dir / "labels.json").write_text(json.dumps(labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    tokenizer = AutoTokenizer.from_pretrained(a.model)
-    ids, types = seqcls.encode(tokenizer, rows, a.max_length)
-    labels = torch.tensor([names.index(r[2]) for r in rows])
-    test = seqcls.read_rows(a.test_file, *columns) if a.test_file else []
-    test_ids, test_types = seqcls.encode(tokenizer, test, a.max_length) if test else ([], [])
-    model = build(a, len(names))
+    names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else None
+    task = TASKS[a.task](a, AutoTokenizer.from_pretrained(a.model), names)
+    if task.labels_file:
+        (a.output_dir / "labels.json").write_text(json.dumps(task.labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    model = build(a, task)
     if a.float64:
         model.double()
     model.print_trainable_parameters()
     if a.save_init:
         model.save_pretrained(a.save_init)
-        shutil.copy(a.output_dir / "labels.json", a.save_init)
+        if task.labels_file:
+            shutil.copy(a.output_dir / "labels.json", a.save_init)
     if a.init_only:
         return
 
-    def evaluate():
-        logits = seqcls.predict(model, test_ids, test_types)
-        gold = torch.tensor([names.index(r[2]) for r in test])
-        return {"accuracy": (logits.argmax(1) == gold).float().mean().item(), "loss": F.cross_entropy(logits, gold).item(), "logits": logits}
-
-    results = train(a, model, ids, types, labels, evaluate)
+    results = train(a, model, task)
     model.save_pretrained(a.output_dir)
-    if test:
-        scores = evaluate()
-        logits = scores.pop("logits")
+    if task.test:
+        scores, rows = task.evaluate(model)
         results.update({f"test_{k}": v for k, v in scores.items()})
         with open(a.output_dir / "predictions.jsonl", "w") as file:
-            for row in logits:
-                file.write(json.dumps({"label": names[int(row.argmax())], "logits": row.tolist()}) + "\n")
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     results["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     settings = {k: str(v) if isinstance(v, pathlib.Path) else v for k, v in vars(a).items()}
     (a.output_dir / "results.json").write_text(json.dumps(results | {"settings": settings}, indent=2) + "\n")
