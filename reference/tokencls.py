@@ -84,7 +84,9 @@ def encode(tokenizer, sentence, max_length, all_tokens=False):
 
 
 class TokenCls:
-    """Loss: mean over the tokens that have a label. Score: seqeval's, of one tag for each word, that of its first token."""
+    """Loss: mean over the tokens that have a label. Score: seqeval's, of one tag for each word, that of its first token.
+
+    Words without a token (signs that the tokenizer drops, what is behind max_length) count in no score."""
     lora = {"task_type": TaskType.TOKEN_CLS}
     head = []
 
@@ -136,8 +138,8 @@ class TokenCls:
                         total += F.cross_entropy(values, torch.tensor(self.names.index(tags[w]))).item()
                         count += 1
             predicted = ["O" if v is None else self.names[int(v.argmax())] for v in by_word]
-            want.append(tags)
-            got.append(predicted)
+            want.append([t for t, v in zip(tags, by_word) if v is not None])
+            got.append([t for t, v in zip(predicted, by_word) if v is not None])
             rows.append({"tags": predicted, "logits": [None if v is None else v.tolist() for v in by_word]})
         scores = {"precision": precision_score(want, got), "recall": recall_score(want, got), "f1": f1_score(want, got),
                   "accuracy": accuracy_score(want, got), "loss": total / count}
