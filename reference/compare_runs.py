@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Compares runs of `finetune seq-cls` with runs of train_peft.py.
+"""Compares runs of `finetune` with runs of train_peft.py.
 
 usage: python reference/compare_runs.py OURS PEFT [--predictions FILE]
-       python reference/compare_runs.py --seeds --ours DIR… --peft DIR…
+       python reference/compare_runs.py --seeds [--metric f1] --ours DIR… --peft DIR…
 
 The first form compares two runs of the same rows step by step: losses, gradient norms, the tensors of the saved adapters and,
-with --predictions (what `predict seq-cls --logits` wrote for the test file that train_peft.py was given), the test rows. The
-second compares the test accuracies of two groups of runs, with Welch's t-test. Needs, beside requirements.txt: pip install scipy==1.17.1
+with --predictions (what `predict` wrote for the test file that train_peft.py was given, with --logits where it has that flag), what is
+predicted: labels, the tag of each word, or answers. The second compares a test score (accuracy) of two groups of runs, with Welch's
+t-test. Needs, beside requirements.txt: pip install scipy==1.17.1
 """
 import argparse
 import json
@@ -41,20 +42,41 @@ def compare_adapters(ours, peft):
     print(f"adapter: {len(off)} tensors, relative Frobenius norm of the difference at most {off[worst]:.1e} ({worst}), median {statistics.median(off.values()):.1e}")
 
 
+def outcomes(row):
+    """What a line predicts: one thing, or one for each word; and its logits as one list, or None."""
+    logits = row.get("logits")
+    if "tags" in row:
+        known = [logits is None or v is not None for v in logits or row["tags"]]  # words without a token count nowhere
+        flat = None if logits is None else [x for v in logits if v is not None for x in v]
+        return [t for t, k in zip(row["tags"], known) if k and t], flat
+    return [row["answer"] if "answer" in row else row["label"]], logits
+
+
 def compare_predictions(file, peft):
     a, b = lines(file), lines(peft / "predictions.jsonl")
-    same = sum(x["label"] == y["label"] for x, y in zip(a, b, strict=True))
-    x, y = (torch.tensor([r["logits"] for r in rows], dtype=torch.float64) for rows in (a, b))
-    print(f"predictions: {same} of {len(a)} rows the same ({same / len(a):.2%}), max |difference| / max |logit| {(x - y).abs().max() / y.abs().max():.1e}")
+    same = count = whole = 0
+    ours, theirs = [], []
+    for x, y in zip(a, b, strict=True):
+        (x, xs), (y, ys) = outcomes(x), outcomes(y)
+        same += sum(p == q for p, q in zip(x, y, strict=True))
+        count, whole = count + len(y), whole + (x == y)
+        if xs is not None and ys is not None:
+            ours, theirs = ours + xs, theirs + ys
+    words = "" if count == len(a) else f", {whole} of {len(a)} rows in all words"
+    print(f"predictions: {same} of {count} the same ({same / count:.2%}){words}")
+    if ours:
+        x, y = (torch.tensor(v, dtype=torch.float64) for v in (ours, theirs))
+        print(f"logits: max |difference| / max |logit| {(x - y).abs().max() / y.abs().max():.1e}")
 
 
-def accuracy(run):
+def score(run, metric):
     r = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    return r["test"]["accuracy"] if "test" in r else r["test_accuracy"]
+    scores = r["test"] if "test" in r else {k.removeprefix("test_"): v for k, v in r.items()}
+    return scores[metric] / (100 if any(k.startswith("exact") for k in scores) else 1)  # SQuAD's are percentages
 
 
-def compare_seeds(ours, peft):
-    groups = {"ours": [accuracy(d) for d in ours], "PEFT": [accuracy(d) for d in peft]}
+def compare_seeds(ours, peft, metric):
+    groups = {"ours": [score(d, metric) for d in ours], "PEFT": [score(d, metric) for d in peft]}
     for name, v in groups.items():
         print(f"{name}: {len(v)} runs, mean {statistics.mean(v):.2%}, standard deviation {statistics.stdev(v):.2%}, "
               f"{min(v):.2%} to {max(v):.2%} ({', '.join(f'{x:.2%}' for x in v)})")
@@ -69,13 +91,14 @@ def main():
     p.add_argument("runs", nargs="*", type=pathlib.Path, metavar="DIR")
     p.add_argument("--predictions", type=pathlib.Path)
     p.add_argument("--seeds", action="store_true")
+    p.add_argument("--metric", default="accuracy", help="accuracy, f1, exact_match …")
     p.add_argument("--ours", nargs="+", type=pathlib.Path)
     p.add_argument("--peft", nargs="+", type=pathlib.Path)
     a = p.parse_args()
     if a.seeds:
         if not a.ours or not a.peft or a.runs:
             p.error("--seeds needs --ours DIR… and --peft DIR…")
-        compare_seeds(a.ours, a.peft)
+        compare_seeds(a.ours, a.peft, a.metric)
         return
     if len(a.runs) != 2:
         p.error("expected OURS PEFT")
