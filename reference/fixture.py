@@ -56,7 +56,7 @@ def train(c, model, targets, loss):
             mean.backward()
             total += mean.item()
         if step == 0:
-            named = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+            named = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
             grads = get_peft_model_state_dict(model, state_dict=named)
         norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])
         log.append({"step": step + 1, "loss": total, "grad_norm": norm.item(), "learning_rate": scheduler.get_last_lr()[0]})
@@ -84,10 +84,11 @@ def save_adapter(model, name):
     (pathlib.Path(name) / "README.md").unlink(missing_ok=True)
 
 
-def deviation(model, other, log, log64):
-    """How far the float32 run is from the float64 run: losses and norms (largest relative), adapter (worst tensor, Frobenius)."""
+def deviation(model, other, log, log64, but=()):
+    """How far the float32 run is from the float64 run: losses and norms (largest relative), adapter (worst tensor, Frobenius). but: ends of
+    the names of tensors that have no gradient."""
     a, b = get_peft_model_state_dict(model), get_peft_model_state_dict(other)
-    tensors = {k: ((a[k].double() - b[k]).norm() / b[k].norm()).item() for k in a}
+    tensors = {k: ((a[k].double() - b[k]).norm() / b[k].norm()).item() for k in a if not k.endswith(tuple(but))}
     worst = max(tensors, key=tensors.get)
     rel = lambda key: max(abs(x[key] / y[key] - 1) for x, y in zip(log, log64))
     return {"loss": rel("loss"), "grad_norm": rel("grad_norm"), "adapter": tensors[worst], "worst_tensor": worst}
