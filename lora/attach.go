@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	spago "github.com/nlpodyssey/spago/nn"
@@ -20,7 +21,7 @@ const siteBase = 1 << 24
 // start at the base's values. The draw depends on seed and each layer's path only. A target that matches nothing, or
 // nothing that can take a correction, is an error with the nearest names. m must have its weights and is not changed.
 func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
-	s, err := attach(m, c)
+	s, err := attach(m, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -39,8 +40,9 @@ func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	return s, nil
 }
 
-// attach makes a set whose pairs are zero.
-func attach(m spago.Model, c Config) (*Set, error) {
+// attach makes a set whose pairs are zero. The targets of an adapter that is loaded may name modules that are saved whole: PEFT writes
+// every linear layer for all-linear and passes over these.
+func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func attach(m spago.Model, c Config) (*Set, error) {
 	if err := s.copyModules(m); err != nil {
 		return nil, err
 	}
-	if err := s.addPairs(m); err != nil {
+	if err := s.addPairs(m, loaded); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -81,7 +83,22 @@ func (s *Set) copyModules(m spago.Model) error {
 			s.dropped = append(s.dropped, n)
 		}
 	}
+	if s.config.TargetModules.pattern == AllLinear {
+		s.nameSaved()
+	}
 	return nil
+}
+
+// nameSaved adds saved modules to modules_to_save that are there only because their names end in one of it, as DistilBERT's pre_classifier
+// ends in classifier: PEFT saves them, too, but would first adapt them for all-linear, which it leaves modules out of by their whole names, and stop.
+func (s *Set) nameSaved() {
+	for _, c := range s.copies {
+		path, _ := savedModule(c.path, s.config.saved())
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		if !slices.ContainsFunc(s.config.saved(), func(n string) bool { return n == name || n == path }) {
+			s.config.ModulesToSave = append(slices.Clone(s.config.ModulesToSave), name)
+		}
+	}
 }
 
 // keyed is a weight with what a pass asks for it by.
@@ -151,26 +168,46 @@ func (s *Set) inSaved(path string) bool {
 	return ok
 }
 
-// outputLayer is the head of language models, which all-linear leaves out as PEFT does.
-const outputLayer = "lm_head"
+const (
+	outputLayer = "lm_head" // the head of language models, which all-linear leaves out as PEFT does
+	pooler      = "pooler." // of an encoder without a head: nothing reads it
+)
 
-func (s *Set) addPairs(m spago.Model) error {
+// addAllLinear makes pairs for all-linear. For feature extraction it leaves the pooler out, which PEFT adapts although no gradient reaches
+// it, and names the others, so that PEFT opens the adapter as it is.
+func (s *Set) addAllLinear(list []candidate) error {
+	unread := false
+	for _, c := range list {
+		if c.table || c.path == outputLayer {
+			continue
+		}
+		if s.config.TaskType == FeatureExtraction && strings.HasPrefix(c.path, pooler) {
+			unread = true
+			continue
+		}
+		if err := s.add(c); err != nil {
+			return err
+		}
+	}
+	if len(s.pairs) == 0 {
+		return errors.New("lora: the model has no linear layer for all-linear")
+	}
+	if unread {
+		var names []string
+		for _, p := range s.pairs {
+			names = append(names, p.path)
+		}
+		s.config.TargetModules = Names(names...)
+	}
+	return nil
+}
+
+func (s *Set) addPairs(m spago.Model, loaded bool) error {
 	s.config.FanInFanOut = false
 	list, others := s.candidates(m)
 	t := s.config.TargetModules
 	if t.pattern == AllLinear {
-		for _, c := range list {
-			if c.table || c.path == outputLayer {
-				continue
-			}
-			if err := s.add(c); err != nil {
-				return err
-			}
-		}
-		if len(s.pairs) == 0 {
-			return errors.New("lora: the model has no linear layer for all-linear")
-		}
-		return nil
+		return s.addAllLinear(list)
 	}
 	match, err := t.matcher()
 	if err != nil {
@@ -187,6 +224,11 @@ func (s *Set) addPairs(m spago.Model) error {
 		}
 		if err := s.add(c); err != nil {
 			return err
+		}
+	}
+	if loaded && len(s.pairs) > 0 {
+		for i, name := range t.names {
+			hit[i] = hit[i] || s.inSaved(name)
 		}
 	}
 	return s.unmatched(match, hit, list, others)

@@ -136,7 +136,7 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 		return nil, warnings, err
 	}
 	defer f.Close()
-	s, err := attach(m, c)
+	s, err := attach(m, c, true)
 	if err != nil {
 		return nil, warnings, fmt.Errorf("%s: %w", dir, err)
 	}

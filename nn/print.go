@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,12 +18,15 @@ type Classed interface{ Class() string }
 // Grouped is a module in which dotted tags make groups of modules. Groups names their classes, by path relative to the module.
 type Grouped interface{ Groups() map[string]string }
 
+// Trailer is a module of which transformers prints one part behind the others: Trailing returns its name, "" for none.
+type Trailer interface{ Trailing() string }
+
 // Tree prints m in the style of PyTorch's print(model), so that a user sees the names that adapters may target. Runs of
 // equal elements of a list are printed once. decorate may be nil; for each module and group of modules it may return other
 // text to print in place of its own (several lines, relative to the module). module is nil unless it is a layer.
 func Tree(m spago.Model, decorate func(path string, module any, text string) string) string {
 	root := &branch{}
-	groups := map[string]string{}
+	groups, trailing := map[string]string{}, map[string]string{}
 	Walk(m, func(path string, module any) {
 		if c, ok := module.(Classed); ok {
 			groups[path] = c.Class()
@@ -31,6 +35,9 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 			for rel, class := range g.Groups() {
 				groups[join(path, rel)] = class
 			}
+		}
+		if l, ok := module.(Trailer); ok {
+			trailing[path] = l.Trailing()
 		}
 		d, ok := module.(Describer)
 		if !ok {
@@ -43,12 +50,13 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 	if decorate == nil {
 		decorate = func(_ string, _ any, text string) string { return text }
 	}
-	return (&printer{groups, decorate}).render(root, "")
+	return (&printer{groups, trailing, decorate}).render(root, "")
 }
 
-// printer knows the classes of groups by path.
+// printer knows the classes of groups, and which part comes last, by path.
 type printer struct {
 	groups   map[string]string
+	trailing map[string]string
 	decorate func(path string, module any, text string) string
 }
 
@@ -87,6 +95,12 @@ func (p *printer) render(b *branch, path string) string {
 		class = "Module"
 		if b.isList() {
 			class = "ModuleList"
+		}
+	}
+	if last := p.trailing[path]; last != "" {
+		if i := slices.IndexFunc(b.children, func(c *branch) bool { return c.name == last }); i >= 0 {
+			c := b.children[i]
+			b.children = append(slices.Delete(b.children, i, i+1), c)
 		}
 	}
 	texts := make([]string, len(b.children))

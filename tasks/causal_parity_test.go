@@ -107,7 +107,7 @@ func (r *causalRun) logitsWith(a nn.AdapterSet) []float32 {
 // train repeats PEFT's run as parityRun does, and compares the counts of targets and of right predictions.
 func (r *causalRun) train(t *testing.T, dir string) []stepLog {
 	t.Helper()
-	steps := r.repeat(t, r, r.adapted, r.cfg.Pool, dir)
+	steps := r.repeat(t, r, r.adapted, r.adapted.Params(), r.cfg.Pool, dir)
 	if len(r.Counts) != r.MaxSteps || len(r.counts) != r.MaxSteps*r.Accumulate {
 		t.Fatalf("counts of %d steps and %d micro-batches", len(r.Counts), len(r.counts))
 	}
@@ -135,7 +135,7 @@ func TestCausalTrainingEqualsPEFT(t *testing.T) {
 			out := outputDir(t, filepath.Base(dir))
 			d := deviations{initial: golden.MaxRel(r.logits(), expected.Float32("init.logits"))}
 			d.loss, d.norm, d.rate = deviationsOf(r.train(t, out), r.Log)
-			d.adapter, d.tensor = r.adapter(t, out)
+			d.adapter, d.tensor = r.adapter(t, out, none)
 			d.final = golden.MaxRel(r.logits(), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
 			r.writeLogits(t, filepath.Join(out, "logits.jsonl"))

@@ -147,8 +147,8 @@ func TestHeadsEqualPEFT(t *testing.T) {
 				}
 			}
 			d := deviations{initial: golden.MaxRel(r.logits(r.set), expected.Float32("init.logits"))}
-			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.pool, out), r.Log)
-			d.adapter, d.tensor = r.adapter(t, out)
+			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.set.Params(), r.pool, out), r.Log)
+			d.adapter, d.tensor = r.adapter(t, out, none)
 			d.final = golden.MaxRel(r.logits(r.set), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
 		})

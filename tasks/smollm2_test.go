@@ -84,7 +84,7 @@ func TestSmolLM2Training(t *testing.T) {
 	d := deviations{initial: fingerprint(t, r.logits(), expected, "init.")}
 	steps := r.train(t, out)
 	d.loss, d.norm, d.rate = deviationsOf(steps, r.Exact)
-	d.adapter, d.tensor = r.adapter(t, out)
+	d.adapter, d.tensor = r.adapter(t, out, none)
 	d.final = fingerprint(t, r.logits(), expected, "final.")
 	d.check(t, "smollm2", r.MaxSteps)
 }

@@ -43,6 +43,9 @@ func (m *ForSequenceClassification) Class() string {
 	return m.Roberta.class("ForSequenceClassification")
 }
 
+// Trailing names the part that the printed tree has last.
+func (m *ForSequenceClassification) Trailing() string { return m.Roberta.trailing() }
+
 // ClassificationHead is out(drop(tanh(dense(drop(x))))) (transformers' RobertaClassificationHead).
 type ClassificationHead struct {
 	spago.Module
@@ -98,6 +101,9 @@ func (m *ForMultipleChoice) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForMultipleChoice) Class() string { return m.Roberta.class("ForMultipleChoice") }
 
+// Trailing names the part that the printed tree has last.
+func (m *ForMultipleChoice) Trailing() string { return m.Roberta.trailing() }
+
 // ForTokenClassification gives every token a row of logits (transformers' RobertaForTokenClassification).
 type ForTokenClassification struct {
 	spago.Module
@@ -132,6 +138,9 @@ func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForTokenClassification) Class() string { return m.Roberta.class("ForTokenClassification") }
 
+// Trailing names the part that the printed tree has last.
+func (m *ForTokenClassification) Trailing() string { return m.Roberta.trailing() }
+
 // ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
 // RobertaForQuestionAnswering).
 type ForQuestionAnswering struct {
@@ -159,3 +168,6 @@ func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
 
 // Class names the model in the printed tree.
 func (m *ForQuestionAnswering) Class() string { return m.Roberta.class("ForQuestionAnswering") }
+
+// Trailing names the part that the printed tree has last.
+func (m *ForQuestionAnswering) Trailing() string { return m.Roberta.trailing() }

@@ -1,0 +1,346 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/train"
+)
+
+// encoderRun is a training run of PEFT on an encoder with the head of a task (reference/encoder_fixtures.py).
+type encoderRun struct {
+	parityCase
+	Task         string   `json:"task"`
+	TypesDropped bool     `json:"types_dropped"`
+	Symmetric    []string `json:"symmetric"`
+
+	src     *checkpoint.Source
+	model   spago.Model
+	forward func(p *nn.Pass, b *data.Batch) mat.Tensor // logits or hidden states
+	set     *lora.Set
+	pool    *op.Pool
+	rows    *encoderRows
+}
+
+// encoderRows are the rows of a fixture. An item is a sequence, a question with its choices, or a pair.
+type encoderRows struct {
+	textSet
+	groups []int // item i is the sequences groups[i] to groups[i+1]
+	each   int   // labels of an item; 0: one for each token
+}
+
+// Len returns the number of items.
+func (s *encoderRows) Len() int { return len(s.groups) - 1 }
+
+// Tokens returns the length of an item.
+func (s *encoderRows) Tokens(i int) int { return s.starts[s.groups[i+1]] - s.starts[s.groups[i]] }
+
+// Batch puts the sequences of items together.
+func (s *encoderRows) Batch(items []int) *data.Batch {
+	b := &data.Batch{Starts: []int{0}, Groups: []int{0}}
+	for _, i := range items {
+		for seq := s.groups[i]; seq < s.groups[i+1]; seq++ {
+			lo, hi := s.starts[seq], s.starts[seq+1]
+			b.Rows, b.IDs, b.Starts = append(b.Rows, seq), append(b.IDs, s.ids[lo:hi]...), append(b.Starts, len(b.IDs)+hi-lo)
+			if s.types != nil {
+				b.Types = append(b.Types, s.types[lo:hi]...)
+			}
+			if s.each == 0 {
+				b.Labels = append(b.Labels, s.labels[lo:hi]...)
+			}
+		}
+		b.Groups = append(b.Groups, len(b.Starts)-1)
+		if s.each > 0 && s.labels != nil {
+			b.Labels = append(b.Labels, s.labels[i*s.each:(i+1)*s.each]...)
+		}
+		if s.values != nil {
+			b.Values = append(b.Values, s.values[i*s.width:(i+1)*s.width]...)
+		}
+	}
+	return b
+}
+
+func openEncoderRun(t *testing.T, dir string) *encoderRun {
+	t.Helper()
+	r := &encoderRun{pool: op.NewPool(2)}
+	t.Cleanup(r.pool.Close)
+	text, err := os.ReadFile(filepath.Join(dir, "case.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, r); err != nil {
+		t.Fatal(err)
+	}
+	r.dir, r.base = dir, filepath.Join(dir, "base")
+	if r.src, err = checkpoint.Open(r.base); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.src.Close() })
+	r.model, r.forward = r.open(t)
+	if r.set, _, err = lora.Load(filepath.Join(dir, "adapter_init"), r.model); err != nil {
+		t.Fatal(err)
+	}
+	r.read(t)
+	return r
+}
+
+// open builds the model of the case, without dropout, with what computes its output.
+func (r *encoderRun) open(t *testing.T) (m spago.Model, forward func(*nn.Pass, *data.Batch) mat.Tensor) {
+	t.Helper()
+	type head interface {
+		spago.Model
+		Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	}
+	var h head
+	var err error
+	switch r.Task {
+	case "seq_cls":
+		h, _, err = models.OpenSequenceClassifier(r.src, r.NumLabels, 1)
+	case "token_cls":
+		h, _, err = models.OpenTokenClassifier(r.src, r.NumLabels, 1)
+	case "question_answering":
+		h, _, err = models.OpenQuestionAnswerer(r.src, 1)
+	case "multiple_choice":
+		h, _, err = models.OpenMultipleChoice(r.src, 1)
+	case "feature_extraction":
+		var e models.Encoder
+		if e, _, err = models.OpenEncoder(r.src, 1); err != nil {
+			t.Fatal(err)
+		}
+		nn.SetDropout(e, 0)
+		return e, e.Forward
+	default:
+		t.Fatalf("task %q", r.Task)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.SetDropout(h, 0)
+	return h, h.Logits
+}
+
+// read reads the rows.
+func (r *encoderRun) read(t *testing.T) {
+	t.Helper()
+	g := golden.Open(t, filepath.Join(r.dir, "batches.safetensors"))
+	int32s := func(name string) (list []int32) {
+		for _, x := range g.Ints(name) {
+			list = append(list, int32(x))
+		}
+		return list
+	}
+	s := &encoderRows{textSet: textSet{ids: int32s("ids"), starts: g.Ints("starts")}, each: 1}
+	if g.Has("types") && !r.TypesDropped {
+		s.types = int32s("types")
+	}
+	if g.Has("groups") {
+		s.groups = g.Ints("groups")
+	} else {
+		for i := range len(s.starts) {
+			s.groups = append(s.groups, i)
+		}
+	}
+	if r.Task == "feature_extraction" || r.Problem != "single_label_classification" {
+		s.values = g.Float32("labels")
+		s.width = len(s.values) / s.Len()
+	} else {
+		s.labels = int32s("labels")
+		s.each = map[string]int{"token_cls": 0, "question_answering": 2}[r.Task]
+		if r.Task == "seq_cls" || r.Task == "multiple_choice" {
+			s.each = 1
+		}
+	}
+	r.rows = s
+}
+
+// Set returns the rows for training, and nothing to evaluate.
+func (r *encoderRun) Set(s data.Split) data.Set {
+	if s != data.Train {
+		return nil
+	}
+	return r.rows
+}
+
+// Loss is that of transformers' head for the task.
+func (r *encoderRun) Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets float64, err error) {
+	y := r.forward(p, b)
+	switch r.Task {
+	case "question_answering":
+		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Starts, b.Labels)
+	case "multiple_choice":
+		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Groups, b.Labels)
+	case "feature_extraction":
+		sum, targets = pairLoss(p.Tape, y, b)
+	default:
+		problem, e := data.ParseProblem(r.Problem)
+		if e != nil {
+			return nil, 0, e
+		}
+		sum, targets = (&SeqCls{cfg: SeqClsConfig{Labels: &data.Labels{Problem: problem}}}).loss(p.Tape, y, b) // a token's class is as good as a sequence's
+	}
+	return sum, targets, nil
+}
+
+// Evaluate is never asked for.
+func (r *encoderRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
+	return train.Metrics{}, nil
+}
+
+// pairLoss is the squared error of the cosine of the mean hidden states of pairs, computed here in float64: the operator is a squared
+// error whose targets are chosen so that it has the gradient of the loss. Loss and targets are scaled alike, so that the targets are far from the
+// hidden states and rounding does not show.
+func pairLoss(tape *op.Tape, hidden mat.Tensor, b *data.Batch) (mat.Tensor, float64) {
+	const scale = 64
+	h := op.Values(hidden)
+	_, width := op.Size(hidden)
+	targets, loss := append([]float32(nil), h...), 0.0
+	for pair, want := range b.Values {
+		u, v := meanRow(h, width, b, 2*pair), meanRow(h, width, b, 2*pair+1)
+		uu, vv, uv := dot(u, u), dot(v, v), dot(u, v)
+		norm := math.Sqrt(uu * vv)
+		d := uv/norm - float64(want)
+		loss += d * d
+		for side, x := range [][]float64{u, v} {
+			other, own := [][]float64{v, u}[side], []float64{uu, vv}[side]
+			lo, hi := b.Starts[2*pair+side], b.Starts[2*pair+side+1]
+			for i := lo * width; i < hi*width; i++ {
+				c := i % width
+				gradient := 2 * d * (other[c]/norm - x[c]*uv/(norm*own)) / float64(hi-lo)
+				targets[i] -= float32(scale * gradient / 2)
+			}
+		}
+	}
+	squares := op.MSE(tape, hidden, targets)
+	rest := float32(scale*loss - float64(op.Values(squares)[0]))
+	return op.Add(tape, squares, op.NewParam(1, 1, []float32{rest})), scale * float64(len(b.Values))
+}
+
+func meanRow(h []float32, width int, b *data.Batch, sequence int) []float64 {
+	mean := make([]float64, width)
+	lo, hi := b.Starts[sequence], b.Starts[sequence+1]
+	for i := lo * width; i < hi*width; i++ {
+		mean[i%width] += float64(h[i]) / float64(hi-lo)
+	}
+	return mean
+}
+
+func dot(a, b []float64) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// output returns what the model makes of the first batch.
+func (r *encoderRun) output(forward func(*nn.Pass, *data.Batch) mat.Tensor, adapter nn.AdapterSet) []float32 {
+	tape := op.NewEvalTape(r.pool)
+	defer tape.Close()
+	items := make([]int, r.BatchSize)
+	for i := range items {
+		items[i] = i
+	}
+	y := forward(&nn.Pass{Tape: tape, Adapter: adapter}, r.rows.Batch(items))
+	out := append([]float32(nil), op.Values(y)...)
+	if len(r.Symmetric) > 0 {
+		_, width := op.Size(y)
+		center(out, width)
+	}
+	return out
+}
+
+// center takes the mean of each column away: what a softmax over rows does not see.
+func center(x []float32, width int) {
+	rows := len(x) / width
+	for c := range width {
+		mean := 0.0
+		for n := range rows {
+			mean += float64(x[n*width+c]) / float64(rows)
+		}
+		for n := range rows {
+			x[n*width+c] -= float32(mean)
+		}
+	}
+}
+
+// from compares with an output of the fixture, relative to the largest.
+func (r *encoderRun) from(expected *golden.Fixture, name string, got []float32) float64 {
+	want := slices.Clone(expected.Float32(name))
+	if shape := expected.Shape(name); len(r.Symmetric) > 0 {
+		center(want, shape[len(shape)-1])
+	}
+	return golden.MaxRel(got, want)
+}
+
+// merged returns the output of the model with the trained adapter merged in.
+func (r *encoderRun) merged(t *testing.T) []float32 {
+	t.Helper()
+	s, _, err := lora.Load(filepath.Join(r.dir, "adapter_final"), r.model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := lora.Merge(r.model, s, r.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, forward := r.open(t)
+	if err := lora.Assign(m, weights); err != nil {
+		t.Fatal(err)
+	}
+	return r.output(forward, nil)
+}
+
+// params lists what trains: not what PEFT adapts although no gradient reaches it, a pooler that nothing reads.
+func (r *encoderRun) params(expected *golden.Fixture) []nn.NamedParam {
+	return slices.DeleteFunc(r.set.Params(), func(p nn.NamedParam) bool { return !expected.Has("grad." + p.Name) })
+}
+
+// tensors compares a saved adapter with PEFT's, but for tensors that have no gradient.
+func (r *encoderRun) tensors(t *testing.T, dir string) (worst float64, name string) {
+	t.Helper()
+	return r.adapter(t, dir, func(name string) bool {
+		return slices.ContainsFunc(r.Symmetric, func(end string) bool { return strings.HasSuffix(name, end) })
+	})
+}
+
+// TestEncodersEqualPEFT repeats PEFT's training of encoders with the head of every task. With -v it prints the table of docs/parity.md.
+func TestEncodersEqualPEFT(t *testing.T) {
+	dirs, err := filepath.Glob("../testdata/encoder/*")
+	if err != nil || len(dirs) < 25 {
+		t.Fatalf("fixtures: %v, %v", dirs, err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			r, expected, out := openEncoderRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), outputDir(t, filepath.Base(dir))
+			if expected.Has("base.logits") {
+				if d := r.from(expected, "base.logits", r.output(r.forward, nil)); !(d <= 2e-5) {
+					t.Errorf("output of the base: off by %.2g of the largest", d)
+				}
+			}
+			d := deviations{initial: r.from(expected, "init.logits", r.output(r.forward, r.set))}
+			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.params(expected), r.pool, out), r.Log)
+			d.adapter, d.tensor = r.tensors(t, out)
+			d.final = r.from(expected, "final.logits", r.output(r.forward, r.set))
+			d.check(t, filepath.Base(dir), r.MaxSteps)
+			if d := r.from(expected, "merged.logits", r.merged(t)); !(d <= 2e-5) {
+				t.Errorf("output of the merged model: off by %.2g of the largest", d)
+			}
+		})
+	}
+}
