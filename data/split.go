@@ -101,23 +101,6 @@ func shares(classes [][]int, fraction float64, total int) []int {
 	return counts
 }
 
-// holdOut chooses round(fraction × n) of n rows. It is an error if fraction is not between 0 and 1 or
-// none or all would be chosen.
-func holdOut(n int, fraction float64, seed uint64) (take []bool, err error) {
-	if !(fraction > 0 && fraction < 1) {
-		return nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
-	}
-	held := int(math.Round(float64(fraction * float64(n))))
-	if held == 0 || held == n {
-		return nil, optionError("%s cannot be split into two parts with a fraction of %v", plural(n, "row"), fraction)
-	}
-	take = make([]bool, n)
-	for _, i := range shuffled(n, seed)[:held] {
-		take[i] = true
-	}
-	return take, nil
-}
-
 // shuffled returns the numbers below n in an order that depends on seed only.
 func shuffled(n int, seed uint64) []int {
 	order := make([]int, n)
