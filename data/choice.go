@@ -137,6 +137,9 @@ func ReadChoicesFrom(r io.Reader, name string, o ChoiceOptions) (*Choices, error
 	default:
 		c.Blank, err = readRecords(lines, format, o.reading(), rows)
 	}
+	if err == nil {
+		err = rows.decide()
+	}
 	if err != nil {
 		return nil, err
 	}

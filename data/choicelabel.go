@@ -89,7 +89,8 @@ func (r *choiceRows) index(n int64, choices int) (int, error) {
 	return int(n - first), nil
 }
 
-// spelled returns the choice that a text means: by its number, its letter, or itself.
+// spelled returns the choice that a text means: by its number, its letter, or itself. Where these differ, the answer is only settled
+// by decide.
 func (r *choiceRows) spelled(e *Choice, s string) (int, error) {
 	s = strings.TrimSpace(s)
 	text := -1
@@ -115,10 +116,35 @@ func (r *choiceRows) spelled(e *Choice, s string) (int, error) {
 	switch {
 	case err != nil && text < 0:
 		return 0, err
-	case err != nil || sign == text:
+	case err != nil:
+		r.asText = true
 		return text, nil
 	case text < 0:
+		r.asSign = true
 		return sign, nil
+	case sign != text:
+		r.unclear = append(r.unclear, unclearLabel{len(r.c.List), sign, text, s})
 	}
-	return 0, fmt.Errorf("the label %s may be choice %d, whose text it is, or choice %d by its number or letter: write labels in another way", excerpt(s), text+1, sign+1)
+	return sign, nil
+}
+
+// unclearLabel is a label that is the number or letter of one choice and the text of another.
+type unclearLabel struct {
+	question   int
+	sign, text int // the choices
+	label      string
+}
+
+// decide settles labels that may be read in two ways: as the other labels of the file are to be read.
+func (r *choiceRows) decide() error {
+	for _, u := range r.unclear {
+		if r.asSign == r.asText {
+			return errorAt(r.c.Name, r.c.List[u.question].Line, "the label %s may be choice %d, whose text it is, or choice %d by its number or letter, and the other rows do not tell which: write labels in another way",
+				excerpt(u.label), u.text+1, u.sign+1)
+		}
+		if r.asText {
+			r.c.List[u.question].Label = u.text
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ type choiceRows struct {
 	c       *Choices
 	o       ChoiceOptions
 	columns choiceColumns
+
+	asSign, asText bool // there are labels that can only be numbers or letters, or only texts
+	unclear        []unclearLabel
 }
 
 func (r *choiceRows) resolve(h *header) (err error) {
@@ -76,8 +80,12 @@ func (r codahRows) record(row [][]byte, line int) error {
 		e.Endings = append(e.Endings, string(f))
 	}
 	label := Label{}
-	if s := string(row[n-1]); !blank(s) {
-		label = Label{Kind: NameLabel, Name: s}
+	if s := strings.TrimSpace(string(row[n-1])); s != "" {
+		index, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return errorAt(r.c.Name, line, "the label %s is not the number of a choice", excerpt(s))
+		}
+		label = Label{Kind: IndexLabel, Index: index}
 	}
 	if err := r.add(e, nil, label); err != nil {
 		return errorAt(r.c.Name, line, "%s", err)
