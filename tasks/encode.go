@@ -65,21 +65,32 @@ func encode(ctx context.Context, tok *tokenize.Tokenizer, t *data.Table, o token
 	for i, e := range t.Examples {
 		inputs[i] = tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 	}
+	s, cut, err := encodeInputs(ctx, tok, t.Name, inputs, func(i int) int { return t.Examples[i].Line }, o, workers)
+	n := 0
+	for _, c := range cut {
+		if c {
+			n++
+		}
+	}
+	return s, n, err
+}
+
+// encodeInputs tokenises texts and pairs of the file name, of which line tells where each stands. It returns which of them had to be cut
+// to the limit.
+func encodeInputs(ctx context.Context, tok *tokenize.Tokenizer, name string, inputs []tokenize.Input, line func(i int) int, o tokenize.Options, workers int) (*textSet, []bool, error) {
 	list, err := tok.EncodeBatch(ctx, inputs, o, workers)
 	if err != nil {
-		return nil, 0, fmt.Errorf("tasks: %s: %w", t.Name, err)
+		return nil, nil, fmt.Errorf("tasks: %s: %w", name, err)
 	}
 	s := &textSet{starts: make([]int, 1, len(list)+1)}
-	cut := 0
+	cut := make([]bool, len(list))
 	for i, e := range list {
 		if len(e.IDs) == 0 { // a tokenizer that adds nothing, as GPT-2's
-			return nil, 0, &data.Error{File: t.Name, Line: t.Examples[i].Line, Msg: "the text has no tokens, so a classifier has nothing to read"}
+			return nil, nil, &data.Error{File: name, Line: line(i), Msg: "the text has no tokens, so a classifier has nothing to read"}
 		}
 		s.ids, s.types = append(s.ids, e.IDs...), append(s.types, e.Types...)
 		s.starts = append(s.starts, len(s.ids))
-		if e.Truncated > 0 {
-			cut++
-		}
+		cut[i] = e.Truncated > 0
 	}
 	return s, cut, nil
 }
