@@ -43,6 +43,10 @@ var (
 	policyQATrain []byte
 	//go:embed policyqa/test.json
 	policyQATest []byte
+	//go:embed codah/train.tsv
+	codahTrain []byte
+	//go:embed codah/test.tsv
+	codahTest []byte
 )
 
 // The names that messages and adapter configurations give to what is compiled in.
@@ -52,6 +56,7 @@ const (
 	Banking77Name    = "banking77"
 	Restaurant8kName = "restaurant8k"
 	PolicyQAName     = "policyqa"
+	CodahName        = "codah"
 )
 
 // MiniLM returns the files of all-MiniLM-L6-v2 (BERT architecture, 6 layers, C=384, 22.7 million weights in float16), by
@@ -87,3 +92,8 @@ func Restaurant8k() (train, test []byte) { return restaurant8kTrain, restaurant8
 // version 1.1, 1,294 and 411 questions with one answer or more, on the paragraphs of policies of different websites. The contents
 // must not be changed.
 func PolicyQA() (train, test []byte) { return policyQATrain, policyQATest }
+
+// Codah returns the training and test questions of the first fold of CODAH, endings of sentences of which one is sensible: tabs, no
+// header, no quotes; a category, a prompt, four endings and the number of the right one; 1,665 and 555 rows. The contents must not be
+// changed.
+func Codah() (train, test []byte) { return codahTrain, codahTest }

@@ -21,7 +21,12 @@ type FormatFlags struct {
 
 // Add defines the flags. txt says what a file of plain text is.
 func (f *FormatFlags) Add(fs *pflag.FlagSet, txt string) {
-	fs.StringVar(&f.Format, "format", "", "csv, tsv, jsonl or txt"+txt+"; default: from the file's name")
+	f.addFormat(fs, "csv, tsv, jsonl or txt"+txt)
+}
+
+// addFormat defines the flags where other formats are read.
+func (f *FormatFlags) addFormat(fs *pflag.FlagSet, formats string) {
+	fs.StringVar(&f.Format, "format", "", formats+"; default: from the file's name")
 	fs.StringVar(&f.Delimiter, "delimiter", "", "`character` between columns of CSV, \\t for a tab")
 	fs.BoolVar(&f.NoHeader, "no-header", false, "the first line of CSV or TSV is a row, not names")
 	fs.BoolVar(&f.NoQuotes, "no-quotes", false, "quotes in CSV or TSV are part of the text")

@@ -17,9 +17,10 @@ type results struct {
 	Task        string         `json:"task"`
 	Model       string         `json:"model"`
 	Fingerprint string         `json:"base_fingerprint"`
-	Problem     string         `json:"problem_type,omitempty"` // of a classifier
-	Labels      *int           `json:"num_labels,omitempty"`   // of a classifier
-	Adapter     *lora.Config   `json:"adapter,omitempty"`      // nil: all weights were trained
+	Problem     string         `json:"problem_type,omitempty"`    // of a classifier
+	Labels      *int           `json:"num_labels,omitempty"`      // of a classifier
+	Chance      *float64       `json:"chance_accuracy,omitempty"` // of multiple choice: what guessing reaches on the test rows
+	Adapter     *lora.Config   `json:"adapter,omitempty"`         // nil: all weights were trained
 	Train       train.Report   `json:"train"`
 	Test        *train.Metrics `json:"test,omitempty"`
 	Platform    string         `json:"platform"`

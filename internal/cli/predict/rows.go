@@ -86,11 +86,21 @@ func (r *seqClsRun) rowOf(l *data.Labels, logits []float32) row {
 	return out
 }
 
-// checkFinite errs if a logit is no number, and names its row.
+// checkFinite errs if a logit is no number, and names its row. k are the logits of a row.
 func checkFinite(t *data.Table, logits []float32, k int) error {
+	for i := 0; i < len(logits); i += k {
+		if err := finite(t.Name, t.Examples[i/k].Line, logits[i:i+k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finite errs if one of the logits of the row at that line of a file is no number.
+func finite(file string, line int, logits []float32) error {
 	for i, v := range logits {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("%s:%d: logit %d is %v; the weights of the model or the adapter are damaged", t.Name, t.Examples[i/k].Line, i%k, f)
+			return fmt.Errorf("%s:%d: logit %d is %v; the weights of the model or the adapter are damaged", file, line, i, f)
 		}
 	}
 	return nil

@@ -1,0 +1,214 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/train"
+)
+
+// choiceRun is one run of "finetune multiple-choice".
+type choiceRun struct {
+	job
+	truncation string
+	maxLength  int
+	data       cli.ChoiceFlags
+
+	choices struct{ train, eval, test *data.Choices } // eval and test may be nil
+	opened  models.MultipleChoice
+}
+
+const choiceExamples = `  # the model and the data that are compiled in: MiniLM on CODAH, which of four endings is sensible
+  finetune multiple-choice
+
+  # your own checkpoint; SWAG's files, the names of whose columns are known
+  finetune multiple-choice --model bert-base-uncased --train-file train.csv --eval-file val.csv --max-length 80 --output-dir runs/swag
+
+  # QASC with a fact as context; RACE
+  finetune multiple-choice --train-file train.jsonl --context-column fact1 --validation-split 0.1
+  finetune multiple-choice --model bert-base-uncased --train-file race.jsonl --max-length 512 --batch-size 4 --gradient-accumulation-steps 4
+
+  # other names; labels that count from 1
+  finetune multiple-choice --train-file siqa.csv --choices-column answerA,answerB,answerC --label-column label --first-index 1`
+
+func multipleChoice(env cli.Env) *cobra.Command {
+	r := &choiceRun{job: job{env: env}}
+	cmd := &cobra.Command{
+		Use:   "multiple-choice",
+		Short: "Which of several choices answers a question or ends a text",
+		Long: `Fine-tune a LoRA adapter that picks one of the choices of a question.
+
+Each choice is read as a pair of texts: the context, and the question with the choice after a space; without a context the question and the
+choice. Rows may have different numbers of choices. A batch of --batch-size questions holds all their choices.
+
+It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the last), metrics.jsonl (a
+line for each step and evaluation), results.json and checkpoints. PEFT has no task type for it: task_type is null and the head is in
+modules_to_save.
+
+With the embedded model the learning rate is 1e-3, a tenth of the steps warm up, the pooler trains too, all linear layers are adapted with r = 16, and its
+embedded data are gone through three times, unless flags say otherwise.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal with the adapter saved.`,
+		Example: choiceExamples,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model and data", r.addData)
+	cli.Section(fs, "How data files are read", r.data.Add)
+	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter(), "; the head always is") })
+	cli.Section(fs, "Task", r.addTask)
+	r.train.add(fs, choiceTraining())
+	cli.Section(fs, "Messages", r.addMessages)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+func (r *choiceRun) addData(fs *pflag.FlagSet) {
+	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
+	r.files.add(fs, "CSV, TSV or JSON Lines", "CODAH", "; questions about one context stay together")
+}
+
+func (r *choiceRun) addTask(fs *pflag.FlagSet) {
+	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a choice with what stands before it; 0: what the checkpoint allows")
+	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
+}
+
+// choiceTraining returns the settings of the loop that a run has by default.
+func choiceTraining() train.Config {
+	c := train.Defaults()
+	c.BatchSize, c.NumTrainEpochs, c.LearningRate = 16, 3, 1e-3
+	return c
+}
+
+func (r *choiceRun) name() string { return "multiple-choice" }
+
+// defaults changes defaults, where no flag says otherwise, for what is compiled in. docs/parity.md has what they reach.
+func (r *choiceRun) defaults() {
+}
+
+// checkFlags reports flags that contradict each other before anything is opened.
+func (r *choiceRun) checkFlags() error {
+	errs := r.job.checkFlags(cli.ChoiceFlagNames())
+	if _, err := cli.ParseTruncation(r.truncation); err != nil {
+		errs = append(errs, err)
+	}
+	return cli.UsageError(errors.Join(errs...))
+}
+
+// readData reads the questions and logs what is odd about them.
+func (r *choiceRun) readData(*cli.Base) error {
+	if err := r.readChoices(); err != nil {
+		return err
+	}
+	r.choices.train = r.choices.train.Limit(r.files.max)
+	if r.files.split > 0 {
+		var err error
+		if r.choices.train, r.choices.eval, err = r.choices.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
+			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
+		}
+	}
+	rows := fmt.Sprintf("data %s: %d questions to train on", r.choices.train.Name, len(r.choices.train.List))
+	for _, part := range []struct {
+		choices *data.Choices
+		what    string
+	}{{r.choices.eval, "evaluate"}, {r.choices.test, "test"}} {
+		if part.choices != nil {
+			rows += fmt.Sprintf(", %d to %s on", len(part.choices.List), part.what)
+		}
+	}
+	r.console.Log.Info().Msgf("%s; guessing is right in %.1f %% of the first", rows, 100*r.choices.train.Chance())
+	for _, w := range data.ChoiceWarnings(r.choices.train, r.choices.eval, r.choices.test) {
+		r.console.Log.Warn().Msg(w.String())
+	}
+	return nil
+}
+
+func (r *choiceRun) readChoices() (err error) {
+	if r.files.train == "" {
+		train, test := embedded.Codah()
+		o := data.ChoiceOptions{Format: data.Codah}
+		if r.choices.train, err = data.ReadChoicesBytes(train, embedded.CodahName, o); err != nil {
+			return err
+		}
+		r.choices.test, err = data.ReadChoicesBytes(test, embedded.CodahName+" test", o)
+		return err
+	}
+	o, err := r.data.Options()
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		path string
+		to   **data.Choices
+	}{{r.files.train, &r.choices.train}, {r.files.eval, &r.choices.eval}, {r.files.test, &r.choices.test}} {
+		if f.path == "" {
+			continue
+		}
+		if *f.to, err = cli.ReadChoices(f.path, r.env.In, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *choiceRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Task, checkpoint.Report, error) {
+	m, report, err := base.MultipleChoice(seed, r.console.Log)
+	r.opened = m
+	return m, cli.MultipleChoice(base.Info.ModelType), report, err
+}
+
+func (r *choiceRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
+	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, true); err != nil {
+		return nil, err
+	}
+	truncation, _ := cli.ParseTruncation(r.truncation) // checked before
+	task, err := tasks.NewMultipleChoice(r.opened, base.Tokenizer, tasks.MultipleChoiceConfig{MaxLength: r.maxLength, Truncation: truncation, Pool: pool, Adapter: set})
+	if err != nil {
+		return nil, cli.UsageError(err)
+	}
+	for i, c := range []*data.Choices{r.choices.train, r.choices.eval, r.choices.test} {
+		s := []data.Split{data.Train, data.Eval, data.Test}[i]
+		if c == nil {
+			continue
+		}
+		if err := task.Add(ctx, s, c); err != nil {
+			return nil, err
+		}
+		if n, limit := task.Truncated(s); n > 0 {
+			r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, n, len(c.List), limit)
+		}
+	}
+	return task, nil
+}
+
+func (r *choiceRun) classes() *data.Labels { return nil }
+
+func (r *choiceRun) describe(t *training) {
+	if r.choices.test == nil {
+		return
+	}
+	t.testRows = len(r.choices.test.List)
+	chance := r.choices.test.Chance()
+	t.results.Chance = &chance
+}
+
+func (r *choiceRun) identity(id map[string]string) {
+	id["training data"] = r.choices.train.Hash()
+	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
+	if r.choices.eval != nil {
+		id["evaluation data"] = r.choices.eval.Hash()
+	}
+}
