@@ -218,4 +218,5 @@ def main():
     print(len(cases), "cases,", path.stat().st_size, "bytes" + (", equal to the official scripts" if directory else ""))
 
 
-main()
+if __name__ == "__main__":
+    main()
