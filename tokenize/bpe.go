@@ -78,16 +78,16 @@ func (m *bpe) encode(dst []piece, word []byte, buf *buffers) []piece {
 func (m *bpe) encodeNew(dst []piece, word []byte, s *bpeScratch) []piece {
 	if m.whole {
 		if id, ok := m.ids[string(word)]; ok {
-			return append(dst, piece{id, len(word)})
+			return append(dst, piece{id, 0, len(word)})
 		}
 	}
 	m.characters(word, s)
 	m.mergeAll(s)
-	to := 0
+	from := 0
 	for i := range s.symbols {
 		if n := int(s.symbols[i].size); n > 0 {
-			to += n
-			dst = append(dst, piece{s.symbols[i].id, to})
+			dst = append(dst, piece{s.symbols[i].id, from, from + n})
+			from += n
 		}
 	}
 	return dst
@@ -151,13 +151,8 @@ func (m *bpe) affix(char []byte, first, last bool, s *bpeScratch) []byte {
 
 // addBytes adds the tokens of the bytes of char, if all have one.
 func (m *bpe) addBytes(char []byte, s *bpeScratch) bool {
-	if m.bytes == nil {
+	if !hasBytes(m.bytes, char) {
 		return false
-	}
-	for _, b := range char {
-		if m.bytes[b] < 0 {
-			return false
-		}
 	}
 	for _, b := range char {
 		s.add(m.bytes[b], 1)

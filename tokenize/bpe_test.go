@@ -38,17 +38,27 @@ func TestBPEPipelines(t *testing.T) {
 	for _, c := range f.Pipelines {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			tok := pipeline(t, c.Normalizer, c.PreTokenizer)
-			check{t, c.Name, "points", c.Points, 1024, lastPoint / 8}.run(func(i int) any {
-				text := ""
-				for p := 8 * i; p < 8*i+8; p++ {
-					text += pointText(p)
-				}
-				return encodeAll(t, tok, text)
-			})
-			check{t, c.Name, "strings", c.Strings, 128, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+			checkPipeline(t, c, texts)
 		})
 	}
+}
+
+// checkPipeline checks what a model sees of each text.
+func checkPipeline(t *testing.T, c fixturePipeline, texts []string) {
+	tok := pipeline(t, c.Normalizer, c.PreTokenizer)
+	checkPoints(t, c.Name, c.Points, tok)
+	check{t, c.Name, "strings", c.Strings, 128, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+}
+
+// checkPoints checks what becomes of every code point, eight in a text.
+func checkPoints(t *testing.T, name, want string, tok *Tokenizer) {
+	check{t, name, "points", want, 1024, lastPoint / 8}.run(func(i int) any {
+		text := ""
+		for p := 8 * i; p < 8*i+8; p++ {
+			text += pointText(p)
+		}
+		return encodeAll(t, tok, text)
+	})
 }
 
 // TestBPEParity checks whole tokenizers, as TestParity.
@@ -57,7 +67,9 @@ func TestBPEParity(t *testing.T) {
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			checkCase(t, c, texts, 32)
+			tok := loadPatched(t, c.File, c.Patch)
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			checkCase(t, c, tok, texts, 32)
 		})
 	}
 }

@@ -18,6 +18,6 @@
 // a text, such as "[SEP]", become the special token, as in the reference; remove
 // them from text that is not trusted.
 //
-// Models are WordPiece and BPE. A tokenizer.json with any other part than
+// Models are WordPiece, BPE and Unigram. A tokenizer.json with any other part than
 // the ones listed in docs/tokenizers.md is refused by name.
 package tokenize

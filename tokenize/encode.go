@@ -201,11 +201,8 @@ func (t *Tokenizer) readNormal(dst []token, word int32, in *aligned, buf *buffer
 		split := t.preTokenizer.split(in, buf)
 		for _, w := range buf.words {
 			buf.pieces = t.model.encode(buf.pieces[:0], split.text[w.from:w.to], buf)
-			from := w.from
 			for _, p := range buf.pieces {
-				to := w.from + p.to
-				dst = append(dst, token{id: p.id, from: split.pos[from], to: split.pos[to-1] + 1, word: word})
-				from = to
+				dst = append(dst, token{id: p.id, from: split.pos[w.from+p.from], to: split.pos[w.from+p.to-1] + 1, word: word})
 			}
 			word++
 		}

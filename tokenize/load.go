@@ -21,7 +21,7 @@ const (
 
 // Load reads a checkpoint's tokenizer: tokenizer.json if there is one, else
 // vocab.json with merges.txt, else vocab.txt, both with the settings of
-// tokenizer_config.json. open returns the contents
+// tokenizer_config.json and for the class that it or config.json names. open returns the contents
 // of the named file, or an error that is fs.ErrNotExist.
 //
 // Padding and truncation that tokenizer.json holds are checked but not applied
@@ -36,9 +36,15 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		name  string
 		parse func(raw []byte) (*spec, error)
 	}{
-		{tokenizerFile, parseTokenizer},
+		{tokenizerFile, func(raw []byte) (s *spec, err error) {
+			s = new(spec)
+			if set.usual, s.exactScores, err = set.beside(open); err != nil {
+				return nil, err
+			}
+			return s, s.parseTokenizer(raw)
+		}},
 		{bpeFile, func(raw []byte) (*spec, error) { return set.parseVocabJSON(raw, open) }},
-		{vocabFile, set.parseVocab},
+		{vocabFile, func(raw []byte) (*spec, error) { return set.parseVocab(raw, open) }},
 	} {
 		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +63,7 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		}
 		return build(f.name, s, set)
 	}
-	return nil, fmt.Errorf("tokenize: none of %s, %s and %s found: %w", tokenizerFile, bpeFile, vocabFile, fs.ErrNotExist)
+	return nil, errNoFile(open)
 }
 
 // spec is a tokenizer as its file describes it.
@@ -65,6 +71,7 @@ type spec struct {
 	vocab        []string       // of the model, by id
 	missing      map[int32]bool // ids below the last that the vocabulary lacks
 	model        func(*Tokenizer) (model, error)
+	exactScores  bool         // whether a Unigram model's scores are the numbers of the file, or what libraryFloat makes of them
 	added        []addedToken // in the order of the file
 	normalizer   normalizer
 	preTokenizer preTokenizer

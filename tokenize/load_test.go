@@ -70,7 +70,7 @@ func TestLoadErrors(t *testing.T) {
 		{"unknown field", files{tokenizerFile: `{"x": 1,` + tinyWith()[1:]}, "unknown field x"},
 		{"version", files{tokenizerFile: strings.Replace(tinyWith(), `"1.0"`, `"2.0"`, 1)}, `version: want 1.0, have "2.0"`},
 		{"no model", files{tokenizerFile: `{"version": "1.0"}`}, "model: want an object, have nothing"},
-		{"model type", files{tokenizerFile: strings.Replace(tinyWith(), `"WordPiece", "unk`, `"Unigram", "unk`, 1)}, `model.type: "Unigram" is not supported`},
+		{"model type", files{tokenizerFile: strings.Replace(tinyWith(), `"WordPiece", "unk`, `"WordLevel", "unk`, 1)}, `model.type: "WordLevel" is not supported`},
 		{"id twice", doc("vocab", `{"[UNK]": 0, "a": 1, "b": 1}`), `token "b": id 1 is also that of "a"`},
 		{"gap", doc("vocab", `{"[UNK]": 0, "a": 2}`), `token "a": id 2, but the ids of 2 tokens are 0 … 1 without gaps`},
 		{"negative id", doc("vocab", `{"[UNK]": -1}`), `token "[UNK]": id -1`},
@@ -85,8 +85,8 @@ func TestLoadErrors(t *testing.T) {
 		{"added vanishes", doc("added", addedJSON("5", "\u0301", `"normalized": true`)), "nothing is left of it after normalization"},
 		{"added alike", doc("added", addedJSON("5", "Q", `"normalized": true`)+","+addedJSON("6", "q", `"normalized": true`)), `is "q" after normalization, as "Q" is`},
 		{"added fields", doc("added", `{"id": 5, "content": "x"}`), "added_tokens[0].special: want true or false, have nothing"},
-		{"normalizer", doc("normalizer", `{"type": "Nmt"}`), `normalizer "Nmt" is not supported`},
-		{"inner normalizer", doc("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]}`), `normalizer.normalizers[1].type: normalizer "Nmt" is not supported`},
+		{"normalizer", doc("normalizer", `{"type": "ByteLevel"}`), `normalizer "ByteLevel" is not supported`},
+		{"inner normalizer", doc("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "ByteLevel"}]}`), `normalizer.normalizers[1].type: normalizer "ByteLevel" is not supported`},
 		{"normalizer field", doc("normalizer", `{"type": "NFC", "form": 1}`), "normalizer: unknown field form"},
 		{"normalizer type", doc("normalizer", `{}`), "normalizer.type: want a string, have nothing"},
 		{"pre-tokenizer", doc("pre_tokenizer", `{"type": "UnicodeScripts"}`), `pre-tokenizer "UnicodeScripts" is not supported`},
@@ -132,8 +132,8 @@ func TestLoadErrors(t *testing.T) {
 }
 
 func TestLoadReportsAll(t *testing.T) {
-	_, err := Load(files{tokenizerFile: tinyWith("normalizer", `{"type": "Nmt"}`, "decoder", `{"type": "CTC"}`, "vocab", `{"a": 1}`)}.open)
-	for _, want := range []string{`"Nmt"`, `"CTC"`, `token "a": id 1`} {
+	_, err := Load(files{tokenizerFile: tinyWith("normalizer", `{"type": "ByteLevel"}`, "decoder", `{"type": "CTC"}`, "vocab", `{"a": 1}`)}.open)
+	for _, want := range []string{`"ByteLevel"`, `"CTC"`, `token "a": id 1`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
@@ -371,7 +371,7 @@ func TestLoadBPEErrors(t *testing.T) {
 		{"merges line", files{bpeFile: `{"a": 0}`, mergesFile: "#version: 0.2\na\n", configFile: gpt2}, `merges.txt: line 2: want two tokens with a blank between, have "a"`},
 		{"merges token", files{bpeFile: `{"a": 0}`, mergesFile: "a a\n", configFile: gpt2}, `vocab.json: model.merges: "a" "a": "aa" is not in the vocabulary`},
 		{"vocab.json ids", files{bpeFile: `{"a": "0"}`, mergesFile: "", configFile: gpt2}, `vocab.json: token "a": want an integer, have 0`},
-		{"class", files{bpeFile: `{}`, configFile: `{"tokenizer_class": "XLMTokenizer"}`}, `tokenizer_class: how "XLMTokenizer" splits text is not known, only GPT2Tokenizer and Qwen2Tokenizer`},
+		{"class", files{bpeFile: `{}`, configFile: `{"tokenizer_class": "XLMTokenizer"}`}, `tokenizer_class: how "XLMTokenizer" splits text is not known, only GPT2Tokenizer, Qwen2Tokenizer and RobertaTokenizer`},
 		{"model", files{bpeFile: `{}`, modelFile: `{"model_type": "xlm"}`}, `what model_type "xlm" would do with vocab.json is not known`},
 		{"decoder id", files{bpeFile: `{"a": 0}`, mergesFile: "", configFile: `{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"content": "x", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}}}`}, `added_tokens_decoder: "x" has id 9, but gets 1`},
 	} {

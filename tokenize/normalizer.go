@@ -11,16 +11,17 @@ type normalizer interface {
 
 // buffers are the scratch memory of one goroutine.
 type buffers struct {
-	a, b   aligned   // text before and after a pass of the normalizer
-	c, d   aligned   // and of a pre-tokenizer that rewrites words
-	plain  []change  // output of a canonical ordering
-	source []segment // of the text as given
-	normal []segment // of a normalized part of it
-	words  []span    // that a pre-tokenizer splits
-	split  []span    // for the parts that it makes
-	pieces []piece
-	tokens [2][]token
-	bpe    bpeScratch
+	a, b    aligned   // text before and after a pass of the normalizer
+	c, d    aligned   // and of a pre-tokenizer that rewrites words
+	plain   []change  // output of a normalizer that adds and swallows code points
+	source  []segment // of the text as given
+	normal  []segment // of a normalized part of it
+	words   []span    // that a pre-tokenizer splits
+	split   []span    // for the parts that it makes
+	pieces  []piece
+	tokens  [2][]token
+	bpe     bpeScratch
+	unigram unigramScratch
 }
 
 // newScratch returns a pool of buffers.

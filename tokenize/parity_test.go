@@ -25,13 +25,15 @@ const (
 
 type fixtures struct {
 	Version   string
-	Pipelines []struct {
-		Name            string
-		Normalizer      any
-		PreTokenizer    any `json:"pre_tokenizer"`
-		Points, Strings string
-	}
-	Cases []fixtureCase
+	Pipelines []fixturePipeline
+	Cases     []fixtureCase
+}
+
+type fixturePipeline struct {
+	Name            string
+	Normalizer      any
+	PreTokenizer    any `json:"pre_tokenizer"`
+	Points, Strings string
 }
 
 type fixtureCase struct {
@@ -87,8 +89,8 @@ type byRune struct{}
 func (byRune) encode(dst []piece, word []byte, _ *buffers) []piece {
 	for i := 0; i < len(word); {
 		r, n := utf8.DecodeRune(word[i:])
+		dst = append(dst, piece{r, i, i + n})
 		i += n
-		dst = append(dst, piece{r, i})
 	}
 	return dst
 }
@@ -112,7 +114,7 @@ func TestPipelines(t *testing.T) {
 func pipeline(t *testing.T, normalizer, preTokenizer any) *Tokenizer {
 	var errs []error
 	tok := &Tokenizer{
-		normalizer:   parseNormalizer(field{"normalizer", normalizer, &errs}),
+		normalizer:   parseNormalizer(field{"normalizer", withCharsMaps(t, normalizer), &errs}),
 		preTokenizer: parsePreTokenizer(field{"pre_tokenizer", preTokenizer, &errs}),
 		model:        byRune{}, template: plain, decoder: chain(blanks()),
 	}
@@ -129,15 +131,15 @@ func TestParity(t *testing.T) {
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			checkCase(t, c, texts, 8)
+			tok := loadPatched(t, c.File, c.Patch)
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			checkCase(t, c, tok, texts, 8)
 		})
 	}
 }
 
-// checkCase checks a whole tokenizer; a hash is of so many texts.
-func checkCase(t *testing.T, c fixtureCase, texts []string, block int) {
-	tok := loadPatched(t, c.File, c.Patch)
-	check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+// checkCase checks a whole tokenizer on texts; a hash is of so many.
+func checkCase(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string, block int) {
 	check{t, c.Name, "strings", c.Strings, block, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
 	check{t, c.Name, "pairs", c.Pairs, block, len(texts)}.run(func(i int) any { return encodePair(tok, texts, i) })
 	check{t, c.Name, "decode", c.Decode, 32, len(texts)}.run(func(i int) any {
@@ -269,7 +271,12 @@ func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 		switch key {
 		case "model":
 			for k, v := range value.(map[string]any) {
-				model[k] = v
+				switch k {
+				case "scores", "drop":
+					patchUnigram(model["vocab"].([]any), k, v)
+				default:
+					model[k] = v
+				}
 			}
 		case "drop":
 			for _, token := range value.([]any) {
@@ -281,6 +288,7 @@ func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 			doc[key] = value
 		}
 	}
+	withCharsMaps(t, doc)
 	if raw, err = json.Marshal(doc); err != nil {
 		t.Fatal(err)
 	}

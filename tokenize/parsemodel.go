@@ -20,14 +20,18 @@ func parseModel(f field, s *spec) {
 		kind = t.text()
 	} else if f.get("merges").is() {
 		kind = "BPE"
+	} else if f.get("unk_id").is() {
+		kind = "Unigram"
 	}
 	switch kind {
 	case "WordPiece":
 		parseWordPiece(f, s)
 	case "BPE":
 		parseBPE(f, s)
+	case "Unigram":
+		parseUnigram(f, s)
 	default:
-		f.get("type").fail("%q is not supported, only BPE and WordPiece", kind)
+		f.get("type").fail("%q is not supported, only BPE, Unigram and WordPiece", kind)
 	}
 }
 
@@ -137,13 +141,7 @@ func (s *spec) setBPE(b bpeSettings) {
 		}
 		m.setShort()
 		if b.fallback {
-			m.bytes = new([256]int32)
-			for i := range m.bytes {
-				m.bytes[i] = -1
-				if id, ok := m.ids[fmt.Sprintf("<0x%02X>", i)]; ok {
-					m.bytes[i] = id
-				}
-			}
+			m.bytes = byteTokens(m.ids)
 		}
 		if id, ok := m.ids[b.unk]; ok && b.hasUnk {
 			m.unk = id
@@ -152,6 +150,19 @@ func (s *spec) setBPE(b bpeSettings) {
 		}
 		return m, m.setMerges(b)
 	}
+}
+
+// byteTokens returns the tokens of bytes, such as <0x0A>, by byte; -1 for bytes
+// without one.
+func byteTokens(ids map[string]int32) *[256]int32 {
+	t := new([256]int32)
+	for b := range t {
+		t[b] = -1
+		if id, ok := ids[fmt.Sprintf("<0x%02X>", b)]; ok {
+			t[b] = id
+		}
+	}
+	return t
 }
 
 // knowsBytes reports whether no character can be unknown: p writes bytes, and all

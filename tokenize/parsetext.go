@@ -32,6 +32,17 @@ func parseNormalizer(f field) normalizer {
 	case "NFC", "NFD", "NFKC", "NFKD":
 		f.only("type")
 		return form{compat: t.text()[2] == 'K', compose: t.text()[len(t.text())-1] == 'C'}
+	case "Nmt":
+		f.only("type")
+		return nmt{}
+	case "Precompiled":
+		f.only("type", "precompiled_charsmap")
+		m, err := parseCharsMap(f.get("precompiled_charsmap").text())
+		if err != nil {
+			f.get("precompiled_charsmap").fail("%v", err)
+			return sequence(nil)
+		}
+		return m
 	case "Prepend":
 		f.only("type", "prepend")
 		p := f.get("prepend")

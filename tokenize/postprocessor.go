@@ -41,9 +41,14 @@ func parseTemplate(f field) template {
 
 // parseTrim reads how offsets are trimmed.
 func parseTrim(f field) trimming {
-	trim, prefix := f.get("trim_offsets").truth(), f.get("add_prefix_space").truth()
+	return trimmingOf(f.get("trim_offsets").truth(), f.get("add_prefix_space").truth())
+}
+
+// trimmingOf is how offsets are trimmed, if at all, where a blank is put before a text or
+// not.
+func trimmingOf(offsets, prefix bool) trimming {
 	switch {
-	case !trim:
+	case !offsets:
 		return keepOffsets
 	case prefix:
 		return trimPrefixed

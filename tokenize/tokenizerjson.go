@@ -6,14 +6,13 @@ import (
 )
 
 // parseTokenizer reads a tokenizer.json.
-func parseTokenizer(raw []byte) (*spec, error) {
+func (s *spec) parseTokenizer(raw []byte) error {
 	doc, err := parseJSON(tokenizerFile, raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var errs []error
 	f := field{"", doc, &errs}
-	s := &spec{}
 	if f.object() != nil {
 		f.only("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
 			"post_processor", "decoder", "model")
@@ -29,9 +28,9 @@ func parseTokenizer(raw []byte) (*spec, error) {
 		s.decoder = parseDecoder(f.get("decoder"))
 	}
 	if len(errs) > 0 {
-		return nil, fmt.Errorf("tokenize: %s: %w", tokenizerFile, errors.Join(errs...))
+		return fmt.Errorf("tokenize: %s: %w", tokenizerFile, errors.Join(errs...))
 	}
-	return s, nil
+	return nil
 }
 
 // parseStored checks the padding and truncation in the file, which are not used.

@@ -35,22 +35,26 @@ func (f form) normalize(in *aligned, buf *buffers) *aligned {
 	if f.compose {
 		buf.plain = recompose(buf.plain)
 	}
-	// Positions follow the reference: a code point that replaces takes the place
-	// of the next one of the input, an added one that of the one before, whatever
-	// the reordering of marks did.
+	return out.apply(in, buf.plain)
+}
+
+// apply appends what changes make of in. Positions follow the reference: a code
+// point that replaces takes the place of the next one of the input, an added one
+// that of the one before, whatever the reordering of marks did.
+func (a *aligned) apply(in *aligned, changes []change) *aligned {
 	at := 0 // byte offset in in.text
-	for _, c := range buf.plain {
+	for _, c := range changes {
 		if c.n > 0 {
-			out.add(c.r, in.pos[max(at-1, 0)])
+			a.add(c.r, in.pos[max(at-1, 0)])
 			continue
 		}
-		out.add(c.r, in.pos[at])
+		a.add(c.r, in.pos[at])
 		for k := c.n; k <= 0; k++ {
 			_, size := utf8.DecodeRune(in.text[at:])
 			at += size
 		}
 	}
-	return out
+	return a
 }
 
 // decompose returns the decomposition of in in canonical order.

@@ -1,10 +1,7 @@
 package tokenize
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -14,39 +11,44 @@ import (
 type bpeClass struct {
 	normalizer   normalizer
 	preTokenizer func(prefix bool) preTokenizer
+	template     func(s *settings, ids map[string]int32) template
 	roles        map[string]string // tokens that the settings need not name
 }
 
 const endOfText = "<|endoftext|>"
 
-// bpeClasses are the classes by the name that tokenizer_config.json gives them,
-// without Fast at the end.
+// bpeClasses are the classes that make a tokenizer of vocab.json and merges.txt.
 var bpeClasses = map[string]bpeClass{
 	"GPT2Tokenizer": {
 		normalizer:   sequence(nil),
 		preTokenizer: func(prefix bool) preTokenizer { return byteLevel(prefix, true) },
+		template:     (*settings).bosTemplate,
 		roles:        map[string]string{"bos_token": endOfText, "eos_token": endOfText, "unk_token": endOfText},
+	},
+	"RobertaTokenizer": {
+		normalizer:   sequence(nil),
+		preTokenizer: func(prefix bool) preTokenizer { return byteLevel(prefix, true) },
+		template:     (*settings).robertaTemplate,
+		roles:        robertaRoles,
 	},
 	"Qwen2Tokenizer": {
 		normalizer: form{compose: true},
 		preTokenizer: func(prefix bool) preTokenizer {
 			return preSequence{splitPattern{find: wordPattern{anyCase: true, newlines: true, digits: 1}}, byteLevel(prefix, false)}
 		},
-		roles: map[string]string{"eos_token": endOfText, "unk_token": endOfText, "pad_token": endOfText},
+		template: (*settings).bosTemplate,
+		roles:    map[string]string{"eos_token": endOfText, "unk_token": endOfText, "pad_token": endOfText},
 	},
 }
-
-// modelClasses are the classes that transformers takes for a model_type of
-// config.json when tokenizer_config.json names none.
-var modelClasses = map[string]string{"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer", "qwen3": "Qwen2Tokenizer"}
 
 // parseVocabJSON reads vocab.json and completes it, by merges.txt and the
 // settings, to the tokenizer that transformers makes of them.
 func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error)) (*spec, error) {
-	class, err := s.bpeClass(open)
+	name, err := s.knownClass(open, bpeFile, "", bpeClassNames)
 	if err != nil {
 		return nil, err
 	}
+	class := bpeClasses[name]
 	doc, err := parseJSON(bpeFile, raw)
 	if err != nil {
 		return nil, err
@@ -65,36 +67,8 @@ func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error))
 	t.preTokenizer = class.preTokenizer(s.flag("add_prefix_space", false))
 	s.usual = class.roles
 	ids := s.nameSpecial(t)
-	t.template = s.bosTemplate(ids)
+	t.template = class.template(s, ids)
 	return t, s.err()
-}
-
-// bpeClass returns the tokenizer class that tokenizer_config.json names, or else
-// that of the model.
-func (s *settings) bpeClass(open func(string) ([]byte, error)) (bpeClass, error) {
-	name := s.config.get("tokenizer_class").optionalText()
-	if name == "" {
-		raw, err := open(modelFile)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return bpeClass{}, fmt.Errorf("tokenize: %s: %w", modelFile, err)
-		}
-		if err == nil {
-			doc, err := parseJSON(modelFile, raw)
-			if err != nil {
-				return bpeClass{}, err
-			}
-			typ := field{modelFile + ":", doc, &s.errs}.get("model_type").optionalText()
-			if name = modelClasses[typ]; name == "" {
-				return bpeClass{}, fmt.Errorf("tokenize: %s: tokenizer_class is missing, and what model_type %q would do with %s is not known", configFile, typ, bpeFile)
-			}
-		}
-	}
-	class, ok := bpeClasses[strings.TrimSuffix(name, "Fast")]
-	if !ok {
-		return bpeClass{}, fmt.Errorf("tokenize: %s: tokenizer_class: how %q splits text is not known, only %s: save the tokenizer with transformers to get a %s",
-			configFile, name, strings.Join(slices.Sorted(maps.Keys(bpeClasses)), " and "), tokenizerFile)
-	}
-	return class, nil
 }
 
 // nameSpecial adds to t the tokens that the settings list, then the named ones and
@@ -166,6 +140,17 @@ func (s *settings) bosTemplate(ids map[string]int32) template {
 		return slices.Concat(around("add_bos_token", "bos_token", typ), []part{{text: text, typ: typ}}, around("add_eos_token", "eos_token", typ))
 	}
 	return template{single: single(0), pair: slices.Concat(single(0), single(1))}
+}
+
+// robertaTemplate is the template of RoBERTa.
+func (s *settings) robertaTemplate(ids map[string]int32) template {
+	place := func(key string) part {
+		token, _ := s.role(key, s.usual[key])
+		return oneToken(token, ids[token])
+	}
+	t := robertaTemplate(place("cls_token"), place("sep_token"))
+	t.trim = trimmingOf(s.flag("trim_offsets", true), s.flag("add_prefix_space", false))
+	return t
 }
 
 // readMerges reads merges.txt: two tokens a line, in the order of their ranks.

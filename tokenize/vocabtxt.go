@@ -12,7 +12,10 @@ import (
 
 // parseVocab reads a vocabulary of one token a line, the line number from 0 being
 // the id, and completes it to BERT's tokenizer by the settings.
-func (s *settings) parseVocab(raw []byte) (*spec, error) {
+func (s *settings) parseVocab(raw []byte, open func(string) ([]byte, error)) (*spec, error) {
+	if _, err := s.knownClass(open, vocabFile, bertClasses[0], bertClasses); err != nil {
+		return nil, err
+	}
 	lines, ids, err := readLines(raw)
 	if err != nil {
 		return nil, fmt.Errorf("tokenize: %s: %w", vocabFile, err)

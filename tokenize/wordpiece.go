@@ -7,8 +7,8 @@ import (
 
 // piece is a part of a word that has an id of its own.
 type piece struct {
-	id int32
-	to int // end of the part, in bytes of the word
+	id       int32
+	from, to int // bytes of the word; tokens of its bytes have the range of all of them
 }
 
 // model turns words into ids.
@@ -43,17 +43,17 @@ func newWordPiece(vocab []string, unk int32, prefix string, maxChars int) *wordP
 
 func (m *wordPiece) encode(dst []piece, word []byte, _ *buffers) []piece {
 	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
-		return append(dst, piece{m.unk, len(word)})
+		return append(dst, piece{m.unk, 0, len(word)})
 	}
 	mark := len(dst)
 	t := m.start
 	for at := 0; at < len(word); {
 		n, id := longest(t, word[at:])
 		if n == 0 {
-			return append(dst[:mark], piece{m.unk, len(word)})
+			return append(dst[:mark], piece{m.unk, 0, len(word)})
 		}
+		dst = append(dst, piece{id, at, at + n})
 		at += n
-		dst = append(dst, piece{id, at})
 		t = m.inner
 	}
 	return dst

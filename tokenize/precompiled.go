@@ -1,0 +1,206 @@
+package tokenize
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/clipperhouse/uax29/v2/graphemes"
+)
+
+// charsMap is the normalizer of SentencePiece models: a table of strings and what
+// they become. The table is a double-array trie in the layout of
+// github.com/s-yata/darts-clone: a unit holds the label of its node (bits 0–7 and
+// 31), whether a key ends there (bit 8) and how far its children are (bits 9–31);
+// the unit of a key's end holds the key's value (bits 0–30).
+type charsMap struct {
+	units   []uint32
+	strings string // what keys become, each with a NUL at its end; values are offsets
+}
+
+// maxReplacement bounds in bytes what one key may become; Unicode's longest has 33.
+const maxReplacement = 1 << 10
+
+// parseCharsMap reads the precompiled_charsmap of a tokenizer.json: base64 of the
+// trie's size in bytes (u32, little-endian), the trie, and the strings.
+func parseCharsMap(text string) (*charsMap, error) {
+	if strings.ContainsAny(text, "\r\n") { // which the decoder would skip
+		return nil, errors.New("line break in base64")
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) < 4 {
+		return nil, fmt.Errorf("has %d bytes, its header 4", len(raw))
+	}
+	size := uint64(binary.LittleEndian.Uint32(raw))
+	raw = raw[4:]
+	switch {
+	case size == 0 || size%4 != 0:
+		return nil, fmt.Errorf("a trie of %d bytes: want a multiple of 4 above 0", size)
+	case size > uint64(len(raw)):
+		return nil, fmt.Errorf("a trie of %d bytes, but only %d follow", size, len(raw))
+	}
+	m := &charsMap{units: make([]uint32, size/4), strings: string(raw[size:])}
+	for i := range m.units {
+		m.units[i] = binary.LittleEndian.Uint32(raw[4*i:])
+	}
+	if !utf8.ValidString(m.strings) {
+		return nil, errors.New("the replacements are not UTF-8")
+	}
+	return m, m.check()
+}
+
+func unitLabel(u uint32) uint32  { return u & (1<<31 | 0xFF) }
+func unitValue(u uint32) uint32  { return u & (1<<31 - 1) }
+func unitEnds(u uint32) bool     { return u>>8&1 == 1 }
+func unitOffset(u uint32) uint32 { return u >> 10 << (u & (1 << 9) >> 6) }
+
+// check walks through the trie, so that find never leaves it or the strings.
+func (m *charsMap) check() error {
+	seen := make([]bool, len(m.units))
+	queue := []uint32{0}
+	for len(queue) > 0 {
+		at := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		u := m.units[at]
+		children := at ^ unitOffset(u)
+		if int64(children|0xFF) >= int64(len(m.units)) {
+			return fmt.Errorf("node %d of the trie has children at %d, but there are only %d nodes", at, children, len(m.units))
+		}
+		if at != 0 && unitEnds(u) {
+			if err := m.checkValue(unitValue(m.units[children])); err != nil {
+				return fmt.Errorf("node %d of the trie: %w", at, err)
+			}
+		}
+		for label := uint32(1); label <= 0xFF; label++ {
+			child := children ^ label
+			if unitLabel(m.units[child]) == label && !seen[child] {
+				seen[child] = true
+				queue = append(queue, child)
+			}
+		}
+	}
+	return nil
+}
+
+// checkValue checks the value of a key.
+func (m *charsMap) checkValue(v uint32) error {
+	if int64(v) >= int64(len(m.strings)) {
+		return fmt.Errorf("replacement at %d, but there are only %d bytes", v, len(m.strings))
+	}
+	rest := m.strings[v:]
+	switch n := strings.IndexByte(rest[:min(len(rest), maxReplacement+1)], 0); {
+	case !utf8.RuneStart(rest[0]):
+		return fmt.Errorf("replacement at %d begins inside a character", v)
+	case n < 0:
+		return fmt.Errorf("replacement at %d of more than %d bytes or without an end", v, maxReplacement)
+	}
+	return nil
+}
+
+// find returns what the shortest key that text begins with becomes. As in the
+// reference, it stands for all of text.
+func (m *charsMap) find(text []byte) (string, bool) {
+	at := unitOffset(m.units[0])
+	for _, b := range text {
+		if b == 0 {
+			break
+		}
+		at ^= uint32(b)
+		u := m.units[at]
+		if unitLabel(u) != uint32(b) {
+			break
+		}
+		at ^= unitOffset(u)
+		if unitEnds(u) {
+			rest := m.strings[unitValue(m.units[at]):]
+			return rest[:strings.IndexByte(rest, 0)], true
+		}
+	}
+	return "", false
+}
+
+// maxCluster is the length in bytes below which a grapheme cluster is looked up
+// as a whole before its code points are.
+const maxCluster = 6
+
+func (m *charsMap) normalize(in *aligned, buf *buffers) *aligned {
+	changes, modified := buf.plain[:0], false
+	for at := 0; at < len(in.text); {
+		cluster := in.text[at : at+clusterLen(in.text[at:])]
+		at += len(cluster)
+		_, first := runeAt(cluster, 0)
+		if len(cluster) < maxCluster && first < len(cluster) {
+			if to, ok := m.find(cluster); ok {
+				changes, modified = exchange(changes, utf8.RuneCount(cluster), to), true
+				continue
+			}
+		}
+		for len(cluster) > 0 {
+			r, n := runeAt(cluster, 0)
+			if to, ok := m.find(cluster[:n]); ok {
+				changes, modified = exchange(changes, 1, to), true
+			} else {
+				changes = append(changes, change{r: r})
+			}
+			cluster = cluster[n:]
+		}
+	}
+	buf.plain = changes
+	if !modified {
+		return in
+	}
+	return buf.other(in).apply(in, changes)
+}
+
+// clusterLen returns the length of the grapheme cluster that text begins with.
+func clusterLen(text []byte) int {
+	if text[0] < utf8.RuneSelf && text[0] != '\r' && (len(text) == 1 || text[1] < utf8.RuneSelf) {
+		return 1
+	}
+	n, _, _ := graphemes.SplitFunc(text, true) // never fails: everything is there
+	return n
+}
+
+// exchange appends the code points that n of the input become. Of those left out
+// without a replacement at the beginning of a text the reference loses count, and
+// so does this.
+func exchange(changes []change, n int, to string) []change {
+	more := utf8.RuneCountInString(to) - n
+	added := len(changes) + n // index of the first code point without one to replace
+	for _, r := range to {
+		c := change{r: r}
+		if len(changes) >= added {
+			c.n = 1
+		}
+		changes = append(changes, c)
+	}
+	if more < 0 && len(changes) > 0 {
+		changes[len(changes)-1].n += more
+	}
+	return changes
+}
+
+// nmt is the cleaning of SentencePiece's rules for machine translation: control
+// characters removed, other white space and invisible characters made blanks.
+type nmt struct{}
+
+func (nmt) normalize(in *aligned, buf *buffers) *aligned {
+	out := buf.other(in)
+	for i, r := range in.runes() {
+		switch {
+		case 0x01 <= r && r <= 0x08, r == 0x0B, 0x0E <= r && r <= 0x1F, r == 0x7F, r == 0x8F, r == 0x9F:
+			continue
+		case r == '\t', r == '\n', r == '\f', r == '\r', r == 0x1680, 0x200B <= r && r <= 0x200F,
+			r == 0x2028, r == 0x2029, r == 0x2581, r == 0xFEFF, r == 0xFFFD:
+			r = ' '
+		}
+		out.add(r, in.pos[i])
+	}
+	return out
+}

@@ -1,0 +1,139 @@
+package tokenize
+
+// unigram splits a word into the pieces of its vocabulary whose scores have the
+// greatest sum (Kudo 2018, https://arxiv.org/abs/1804.10959). Sums are taken and
+// compared in the reference's order, so that equal ones fall out alike.
+type unigram struct {
+	trie     *trie       // vocabulary
+	scores   []float64   // logarithms of probabilities, by id
+	unk      int32       // neighbouring characters that no piece covers are one of these
+	unkScore float64     // score of such a character
+	bytes    *[256]int32 // tokens of bytes for characters that no piece covers, or nil
+}
+
+// unkPenalty is what a character that no piece covers scores below the least
+// likely piece (SentencePiece's kUnkPenalty).
+const unkPenalty = 10
+
+// pathEnd is the best way to split a word up to one of its bytes.
+type pathEnd struct {
+	score float64
+	from  int32 // byte where the last piece begins; -1: no way yet
+	id    int32 // of the last piece
+}
+
+// unigramScratch is what the encoding of a word needs.
+type unigramScratch struct {
+	ends  []pathEnd
+	cuts  []pathEnd // the best path, backwards; score is not used
+	cache wordCache
+}
+
+func (m *unigram) encode(dst []piece, word []byte, buf *buffers) []piece {
+	s := &buf.unigram
+	if known, ok := s.cache.get(word); ok {
+		return append(dst, known...)
+	}
+	mark := len(dst)
+	m.search(word, s)
+	dst = m.collect(dst, word, s)
+	s.cache.put(word, dst[mark:])
+	return dst
+}
+
+// search fills s.ends: for each byte of word at which a character ends, the best
+// path to it (Viterbi). Of equals the one whose last piece is the longest stays.
+func (m *unigram) search(word []byte, s *unigramScratch) {
+	s.ends = grow(s.ends, len(word)+1)
+	for i := range s.ends {
+		s.ends[i].from = -1
+	}
+	s.ends[0].score = 0
+	for at := 0; at < len(word); {
+		so := s.ends[at].score
+		offer := func(to int, id int32, score float64) {
+			if e := &s.ends[to]; e.from < 0 || score > e.score {
+				*e = pathEnd{score, int32(at), id}
+			}
+		}
+		_, size := runeAt(word, at)
+		covered := false // whether the character is a piece
+		n := m.trie.root[word[at]]
+		for to := at + 1; n != 0; to++ {
+			if id := m.trie.value[n]; id >= 0 {
+				offer(to, id, m.scores[id]+so)
+				covered = covered || to == at+size
+			}
+			if to == len(word) {
+				break
+			}
+			n = m.trie.child(n, word[to])
+		}
+		if !covered {
+			offer(at+size, m.unk, m.unkScore+so)
+		}
+		at += size
+	}
+}
+
+// collect appends the pieces of the best path to dst.
+func (m *unigram) collect(dst []piece, word []byte, s *unigramScratch) []piece {
+	s.cuts = s.cuts[:0]
+	for at := len(word); at > 0; at = int(s.ends[at].from) {
+		s.cuts = append(s.cuts, pathEnd{from: s.ends[at].from, id: s.ends[at].id})
+	}
+	for i := len(s.cuts) - 1; i >= 0; i-- {
+		c, to := s.cuts[i], len(word)
+		for i > 0 && c.id == m.unk && s.cuts[i-1].id == m.unk {
+			i--
+		}
+		if i > 0 {
+			to = int(s.cuts[i-1].from)
+		}
+		if c.id == m.unk {
+			dst = m.unknown(dst, word, int(c.from), to)
+		} else {
+			dst = append(dst, piece{c.id, int(c.from), to})
+		}
+	}
+	return dst
+}
+
+// unknown appends the tokens of a part of word that no piece covers. The part may
+// be a piece nevertheless: the one for unknown text, spelled out, or one with a
+// score below that of unknown characters.
+func (m *unigram) unknown(dst []piece, word []byte, from, to int) []piece {
+	part := word[from:to]
+	if n, id := longest(m.trie, part); n == len(part) {
+		return append(dst, piece{id, from, to})
+	}
+	if !hasBytes(m.bytes, part) {
+		return append(dst, piece{m.unk, from, to})
+	}
+	for _, b := range part {
+		dst = append(dst, piece{m.bytes[b], from, to})
+	}
+	return dst
+}
+
+// hasBytes reports whether all bytes of text have a token in table, which may be
+// nil.
+func hasBytes(table *[256]int32, text []byte) bool {
+	if table == nil {
+		return false
+	}
+	for _, b := range text {
+		if table[b] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// grow returns a slice of n elements with unknown contents, in place of s.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
