@@ -65,8 +65,11 @@ type Entity struct {
 }
 
 // cutTag returns the letter and the type of a tag: "B-PER" is B and PER. A tag without
-// a type has the type "_", as in seqeval.
+// a type has the type "_", as in seqeval; an empty tag is O.
 func cutTag(tag string) (letter rune, kind string) {
+	if tag == "" {
+		tag = outside
+	}
 	letter, n := utf8.DecodeRuneInString(tag)
 	_, kind, cut := strings.Cut(tag[n:], "-")
 	if !cut {
