@@ -37,6 +37,12 @@
 // with completions, and chats from the same formats, but a file of plain text is
 // one document. docs/data.md has examples.
 //
+// # Tagged sentences
+//
+// [ReadTokens] reads sentences with a tag for each word: CoNLL, CoNLL-U, and JSON with
+// lists of words and tags or with spans of characters, which become tags. [GuessScheme],
+// [TokenTable.Repair] and [FindTags] make classes of them.
+//
 // # Labels
 //
 // In CSV and TSV a label is text: the name of a class, spaces and case as they

@@ -92,7 +92,7 @@ func TestEntitiesEqualSeqeval(t *testing.T) {
 			}
 		}
 	}
-	if modes < 3400 {
+	if modes < 3700 {
 		t.Errorf("only %d strict scores were compared", modes)
 	}
 }
