@@ -68,4 +68,4 @@ class MultipleChoice:
         gold = [torch.tensor(label) for _, _, label in self.test]
         return {"accuracy": sum(int(s.argmax() == g) for s, g in zip(scores, gold)) / len(gold),
                 "loss": sum(F.cross_entropy(s, g).item() for s, g in zip(scores, gold)) / len(gold)}, \
-            [{"label": int(s.argmax()), "logits": s.tolist()} for s in scores]
+            [{"choice": int(s.argmax()), "logits": s.tolist()} for s in scores]

@@ -126,7 +126,7 @@ class TokenCls:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum", label_smoothing=smoothing)
 
     def evaluate(self, model):
-        """Scores, and for each sentence its tags and the logits of each word (null: no token of it is left)."""
+        """Scores, and for each sentence the tag of each word and its probability (null: the word has no token)."""
         logits = seqcls.predict_tokens(model, [ids for ids, _ in self.test_encoded])
         want, got, rows, total, count = [], [], [], 0.0, 0
         for (_, word_of), row, (_, _, tags) in zip(self.test_encoded, logits, self.test):
@@ -137,10 +137,10 @@ class TokenCls:
                     if tags[w] in self.names:
                         total += F.cross_entropy(values, torch.tensor(self.names.index(tags[w]))).item()
                         count += 1
-            predicted = ["O" if v is None else self.names[int(v.argmax())] for v in by_word]
-            want.append([t for t, v in zip(tags, by_word) if v is not None])
-            got.append([t for t, v in zip(predicted, by_word) if v is not None])
-            rows.append({"tags": predicted, "logits": [None if v is None else v.tolist() for v in by_word]})
+            predicted = [None if v is None else self.names[int(v.argmax())] for v in by_word]
+            want.append([t for t, p in zip(tags, predicted) if p is not None])
+            got.append([p for p in predicted if p is not None])
+            rows.append({"tags": predicted, "scores": [None if v is None else v.softmax(0).max().item() for v in by_word]})
         scores = {"precision": precision_score(want, got), "recall": recall_score(want, got), "f1": f1_score(want, got),
                   "accuracy": accuracy_score(want, got), "loss": total / count}
         return {k: float(v) for k, v in scores.items()}, rows
