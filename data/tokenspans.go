@@ -186,7 +186,7 @@ func (s span) place(e *TokenExample, length int) (placed, error) {
 // tag gives an example the tags that its spans stand for, in the scheme IOB2. A span
 // that begins or ends within a word, or between words, is moved to the borders of the
 // words that it has characters of. Of spans that share a word the one that begins first
-// is kept, of those the longest, of those the first of the row: a word has one tag.
+// is kept, of those the longest, of those the first by its label: a word has one tag.
 func (r *tokenRows) tag(e *TokenExample, spans []span, line int) (err error) {
 	length := utf8.RuneCountInString(e.Text)
 	list := make([]placed, len(spans))
@@ -198,7 +198,9 @@ func (r *tokenRows) tag(e *TokenExample, spans []span, line int) (err error) {
 			return fmt.Errorf("the span %q from %d to %d does not begin and end with a word", s.label, s.from, s.to)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b placed) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.To, a.To)) })
+	slices.SortStableFunc(list, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.To, a.To), cmp.Compare(a.label, b.label))
+	})
 	e.Tags = make([]string, len(e.Words))
 	for i := range e.Tags {
 		e.Tags[i] = outside

@@ -22,7 +22,7 @@ func TestSpans(t *testing.T) {
 		{"side by side", "a b c", `[0,1,"X"],[2,5,"X"]`, "B-X B-X I-X", 0, 0},
 		{"the first one is kept", "a b c", `[2,5,"Y"],[0,3,"X"]`, "B-X I-X O", 0, 1},
 		{"the longer one is kept", "a b c", `[0,1,"X"],[0,3,"Y"]`, "B-Y I-Y O", 0, 1},
-		{"of equals the one that stands first", "a b c", `[2,3,"X"],[2,3,"Y"]`, "O B-X O", 0, 1},
+		{"of equals the first label", "a b c", `[2,3,"Y"],[2,3,"X"]`, "O B-X O", 0, 1},
 		{"twice the same", "a b c", `[2,3,"X"],[2,3,"X"]`, "O B-X O", 0, 1},
 		{"one word, two spans", "10pm", `[0,2,"X"],[2,4,"Y"]`, "B-X", 1, 1},
 		{"one that is left out does not shade others", "a b c d", `[0,3,"X"],[2,5,"Y"],[4,7,"Z"]`, "B-X I-X B-Z I-Z", 0, 1},
