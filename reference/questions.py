@@ -102,7 +102,7 @@ class QuestionAnswering:
                    for k, logits in enumerate((out.start_logits, out.end_logits)))
 
     def evaluate(self, model):
-        """Scores, and for each question its answer with the sum of its two logits."""
+        """Scores, and for each question its answer and the sum of the two logits of it."""
         w = self.test_windows
         logits = seqcls.predict_tokens(model, w.ids, w.types, lambda out: torch.stack([out.start_logits, out.end_logits], -1))
         by_question = [[] for _ in self.test]
@@ -112,4 +112,4 @@ class QuestionAnswering:
         golds = [q["answers"]["text"] for q in self.test]
         exact, f1 = zip(*(squad_fixture.score_one(text, gold, 1 if all(golds) else 2) for (text, _), gold in zip(answers, golds)))
         return {"exact_match": 100 * sum(exact) / len(golds), "f1": 100 * sum(f1) / len(golds)}, \
-            [{"id": q["id"], "answer": text, "score": value} for q, (text, value) in zip(self.test, answers)]
+            [{"id": q["id"], "answer": text, "logit": value} for q, (text, value) in zip(self.test, answers)]

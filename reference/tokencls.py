@@ -109,7 +109,7 @@ class TokenCls:
         self.lengths = self.tokens = [len(i) for i in self.ids]
         self.counts = [sum(x >= 0 for x in row) for row in self.labels]
         self.test_encoded = [encode(tokenizer, s, a.max_length) for s in self.test]
-        self.labels_file = {"labels": self.names}
+        self.labels_file = {"problem_type": "token_classification", "labels": self.names}
 
     def base(self, a):
         return seqcls.load_base(a.model, len(self.names), a.dropout, kind=AutoModelForTokenClassification)

@@ -6,7 +6,7 @@ usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-
 TASK is seq-cls (the default), token-cls, question-answering or multiple-choice. Flags have the meaning of the Go command's flags
 of the same name. Written to the output directory: the adapter as PEFT saves it, labels.json where there are labels, metrics.jsonl
 (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a line for each row of the test file: label and logits; tags of the words
-and their probabilities; id, answer and score; number of the choice and the logits of all) and results.json. With --save-init DIR the
+and their probabilities; id, answer and the sum of its logits; number of the choice and the logits of all) and results.json. With --save-init DIR the
 adapter is also saved before training, with labels.json, to start the other program from; --init-only stops there.
 
 A row of training is a text, a sentence, a window of a question, or a question with all its choices.
