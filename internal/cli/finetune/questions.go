@@ -1,0 +1,234 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/train"
+)
+
+// qaRun is one run of "finetune question-answering".
+type qaRun struct {
+	job
+	data    cli.QuestionFlags
+	answers cli.AnswerFlags
+
+	questions struct{ train, eval, test *data.Questions } // eval and test may be nil
+	config    tasks.QAConfig
+	opened    models.QuestionAnswerer
+}
+
+const qaExamples = `  # the model and the data that are compiled in: MiniLM on questions about privacy policies
+  finetune question-answering
+
+  # your own checkpoint and data
+  finetune question-answering --model bert-base-uncased --train-file train-v1.1.json --eval-file dev-v1.1.json \
+      --learning-rate 3e-4 --output-dir runs/squad
+
+  # rows with keys of other names; a tenth of the contexts for validation; long windows that overlap little
+  finetune question-answering --train-file faq.jsonl --question-column q --context-column page --answers-column a \
+      --validation-split 0.1 --max-length 512 --doc-stride 64
+
+  # the settings in a file, one of them overridden
+  finetune question-answering --config run.yaml --learning-rate 1e-3`
+
+func questionAnswering(env cli.Env) *cobra.Command {
+	r := &qaRun{job: job{env: env}}
+	cmd := &cobra.Command{
+		Use:   "question-answering",
+		Short: "Answers to questions that are parts of a given context",
+		Long: `Fine-tune a LoRA adapter for extractive question answering: the answer to a question is a part of its context.
+
+Data are SQuAD JSON (1.1 or 2.0) or JSON Lines with the keys id, question, context and answers ({"text": […], "answer_start": […]},
+in code points). A context that does not fit into one sequence is cut into windows that overlap.
+
+It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
+last), metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
+
+With the embedded model the learning rate is 3e-3, a tenth of the steps warm up, and its embedded data are gone through twice,
+unless flags say otherwise.
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal with the adapter saved.`,
+		Example: qaExamples,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model and data", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
+		r.files.add(fs, "SQuAD JSON or JSON Lines", embedded.PolicyQAName, ", context by context")
+	})
+	cli.Section(fs, "How data files are read", r.data.Add)
+	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, qaAdapter(), "; the head always is") })
+	cli.Section(fs, "Task", func(fs *pflag.FlagSet) {
+		r.answers.AddWindows(fs)
+		r.answers.AddAnswers(fs, "if the data have such questions")
+		fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
+	})
+	r.train.add(fs, qaTraining())
+	cli.Section(fs, "Messages", r.addMessages)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+// qaAdapter returns the adapter that a run has by default.
+func qaAdapter() lora.Config {
+	c := lora.DefaultConfig()
+	c.R, c.Alpha = 16, 32
+	return c
+}
+
+// qaTraining returns the settings of the loop that a run has by default.
+func qaTraining() train.Config {
+	c := train.Defaults()
+	c.BatchSize, c.NumTrainEpochs = 16, 3
+	c.LearningRate, c.Schedule = 1e-3, train.Linear
+	return c
+}
+
+func (r *qaRun) name() string { return "question-answering" }
+
+// defaults changes defaults, where no flag says otherwise, for what is compiled in. docs/parity.md has what they reach.
+func (r *qaRun) defaults() {
+	if r.model != "" {
+		return
+	}
+	t := &r.train
+	if !r.given("learning-rate") {
+		t.cfg.LearningRate = 3e-3
+	}
+	if !r.given("warmup-ratio") && !r.given("warmup-steps") && t.schedule != string(train.Constant) {
+		t.cfg.WarmupRatio = 0.1
+	}
+	if r.files.train == "" && !r.given("num-train-epochs") {
+		t.cfg.NumTrainEpochs = 2
+	}
+}
+
+// checkFlags reports flags that contradict each other before anything is opened.
+func (r *qaRun) checkFlags() error {
+	errs := append(r.job.checkFlags(cli.QuestionFlagNames()), r.answers.Check(r.given)...)
+	return cli.UsageError(errors.Join(errs...))
+}
+
+// readData reads the questions. Those of which no answer can be learned are left out of the ones to train on.
+func (r *qaRun) readData(*cli.Base) (err error) {
+	q := &r.questions
+	if r.files.train == "" {
+		train, test := embedded.PolicyQA()
+		o := data.QuestionOptions{Format: data.SQuADJSON}
+		if q.test, err = data.ReadQuestionsBytes(test, embedded.PolicyQAName+" test", o); err != nil {
+			return err
+		}
+		if q.train, err = data.ReadQuestionsBytes(train, embedded.PolicyQAName, o); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range []struct {
+			to   **data.Questions
+			path string
+		}{{&q.train, r.files.train}, {&q.eval, r.files.eval}, {&q.test, r.files.test}} {
+			if f.path == "" {
+				continue
+			}
+			if *f.to, err = cli.ReadQuestions(f.path, r.env.In, r.data.Options()); err != nil {
+				return err
+			}
+		}
+	}
+	q.train = q.train.Limit(r.files.max)
+	if r.files.split > 0 {
+		if q.train, q.eval, err = q.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
+			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
+		}
+	}
+	all := len(q.train.List)
+	if q.train = q.train.WithPlaces(); len(q.train.List) == 0 {
+		return &data.Error{File: q.train.Name, Msg: fmt.Sprintf("none of %d questions has an answer that stands in its context, so there is nothing to learn", all)}
+	}
+	if r.config, err = r.answers.Config(r.given, q.train, q.eval, q.test); err != nil {
+		return err
+	}
+	r.report()
+	return nil
+}
+
+// report logs what was read and what is odd about it.
+func (r *qaRun) report() {
+	q := r.questions
+	log := r.console.Log
+	text := fmt.Sprintf("data %s: %d questions to train on", q.train.Name, len(q.train.List))
+	if q.eval != nil {
+		text += fmt.Sprintf(", %d to evaluate on", len(q.eval.List))
+	}
+	if q.test != nil {
+		text += fmt.Sprintf(", %d to test on", len(q.test.List))
+	}
+	if r.config.NullAnswers {
+		text += "; some may have no answer"
+	}
+	log.Info().Msg(text)
+	for _, w := range data.QuestionWarnings(q.train, q.eval, q.test) {
+		log.Warn().Msg(w.String())
+	}
+}
+
+func (r *qaRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Task, checkpoint.Report, error) {
+	m, report, err := base.QuestionAnswerer(seed, r.console.Log)
+	if err != nil {
+		return nil, cli.Task{}, report, err
+	}
+	r.opened = m
+	return m, cli.QuestionAnswering(m.TokenTypes()), report, nil
+}
+
+func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
+	c := r.config
+	c.ZeroTypes, c.Pool, c.Adapter = cli.ZeroTypes(r.opened, set, r.console.Log), pool, set
+	task, err := tasks.NewQA(r.opened, base.Tokenizer, c)
+	if err != nil {
+		return nil, cli.UsageError(err)
+	}
+	for i, q := range []*data.Questions{r.questions.train, r.questions.eval, r.questions.test} {
+		s := []data.Split{data.Train, data.Eval, data.Test}[i]
+		if q == nil {
+			continue
+		}
+		if err := task.Add(ctx, s, q); err != nil {
+			return nil, err
+		}
+		cli.LogQuestions(r.console.Log, q.Name, task.Counts(s), task.Limit())
+	}
+	return task, nil
+}
+
+func (r *qaRun) classes() *data.Labels { return nil }
+
+func (r *qaRun) describe(t *training) {
+	if r.questions.test != nil {
+		t.testRows = len(r.questions.test.List)
+	}
+}
+
+func (r *qaRun) identity(id map[string]string) {
+	c := r.config
+	id["training data"] = r.questions.train.Hash()
+	id["max_length"], id["doc_stride"], id["max_query_length"] = fmt.Sprint(c.MaxLength), fmt.Sprint(c.DocStride), fmt.Sprint(c.MaxQueryLength)
+	if r.questions.eval == nil {
+		return
+	}
+	id["evaluation data"] = r.questions.eval.Hash()
+	id["n_best_size"], id["max_answer_length"] = fmt.Sprint(c.NBest), fmt.Sprint(c.MaxAnswer)
+	id["version_2_with_negative"], id["null_score_diff_threshold"] = fmt.Sprint(c.NullAnswers), fmt.Sprint(c.NullThreshold)
+}
