@@ -35,6 +35,17 @@ type QuestionCounts struct {
 	Shortened int // questions that were cut to the limit of their own
 }
 
+// Add adds the counts of other questions.
+func (c *QuestionCounts) Add(o QuestionCounts) {
+	c.Questions += o.Questions
+	c.Windows += o.Windows
+	c.Split += o.Split
+	c.Answered += o.Answered
+	c.Lost += o.Lost
+	c.Shrunk += o.Shrunk
+	c.Shortened += o.Shortened
+}
+
 // Batch puts windows together, without padding. Labels has start and end of each.
 func (s *questionSet) Batch(rows []int) *data.Batch {
 	b := s.textSet.Batch(rows)

@@ -1,0 +1,86 @@
+package predict
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/tasks"
+)
+
+// answerRow is what is written for one question.
+type answerRow struct {
+	ID string `json:"id"`
+	spanRow
+	NullDiff *float64  `json:"null_score_diff,omitempty"`
+	Answers  []spanRow `json:"answers,omitempty"`
+}
+
+// spanRow is an answer.
+type spanRow struct {
+	Answer     string   `json:"answer"`
+	Start      *int     `json:"start"`
+	End        *int     `json:"end"`
+	Score      float64  `json:"score"`
+	StartLogit *float32 `json:"start_logit,omitempty"`
+	EndLogit   *float32 `json:"end_logit,omitempty"`
+}
+
+func spanOf(s tasks.Span) spanRow {
+	row := spanRow{Answer: s.Text, Score: s.Probability}
+	if !s.Null() {
+		row.Start, row.End = &s.Start, &s.End
+	}
+	return row
+}
+
+// writeRows writes a JSON object for each question.
+func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.QAPrediction, null bool) error {
+	var b bytes.Buffer
+	for i := range list {
+		p := &list[i]
+		row := answerRow{ID: q.List[i].ID, spanRow: spanOf(p.Span)}
+		if null {
+			row.NullDiff = &p.NullDiff
+		}
+		if r.allAnswers {
+			for k := range p.NBest {
+				a := spanOf(p.NBest[k])
+				a.StartLogit, a.EndLogit = &p.NBest[k].StartLogit, &p.NBest[k].EndLogit
+				row.Answers = append(row.Answers, a)
+			}
+		}
+		b.Reset()
+		if err := appendJSON(&b, row); err != nil {
+			return fmt.Errorf("question %d: %w", i+1, err)
+		}
+		b.WriteByte('\n')
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeSQuAD writes one JSON object with the text of each answer by the id of its question.
+func writeSQuAD(w io.Writer, q *data.Questions, list []tasks.QAPrediction) error {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n  ")
+		if err := appendJSON(&b, q.List[i].ID); err != nil {
+			return err
+		}
+		b.WriteString(": ")
+		if err := appendJSON(&b, list[i].Text); err != nil {
+			return err
+		}
+	}
+	b.WriteString("\n}\n")
+	_, err := w.Write(b.Bytes())
+	return err
+}
