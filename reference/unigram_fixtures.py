@@ -16,6 +16,8 @@ import collections
 import io
 import json
 import os
+import random
+import struct
 import sys
 import tempfile
 
@@ -24,6 +26,7 @@ import sentencepiece
 import tokenizer_fixtures as base
 import tokenizers
 import transformers
+import words_fixtures
 from bpe_fixtures import LLAMA2, NFKC, PREPEND, TEMPLATE, decoders, metaspace, replace, rewrite, strip, words
 from sentencepiece import sentencepiece_model_pb2
 from tokenizer_fixtures import SPLIT, added
@@ -105,7 +108,7 @@ PAIR_TYPES = {
 }
 FALLBACK = decoders(replace("\u2581", " "), {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0})
 
-# name, file, fields of tokenizer.json to replace ("model" only in part), whether every code point is tried
+# name, file, fields of tokenizer.json to replace ("model" only in part), whether every code point and words are tried
 CASES = [
     ("xlm-roberta", XLMR, {}, True),
     # as XLM-RoBERTa's file was published, and with tokens of every flag
@@ -198,13 +201,28 @@ def make_charsmaps(texts):
             f.write(bz2.compress(table))
 
 
+def read_scores():
+    """Numbers as JSON spells them, and the score that the library's reader makes of each."""
+    rng = random.Random(7)
+    out = ["0", "-0", "-0.0", "-1", "5e-324", "2.5e-324", "1e-400", "0e999999999999", "1e308", "1.7976931348623157e308", "-4.9406564584124654e-324", "1e-2147483649"]
+    out += ["18446744073709551615", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "0.1844674407370955161599", "18446744073709551615.9e-3"]
+    out += ["1844674407370955161.50", "18446744073709551610.5", "1E+2", "1.5E-07", "0.00000000000000000000000000000000000000000000001234567890123456789"]
+    out += [repr(-rng.random() * 16) for _ in range(100)]
+    out += [repr(struct.unpack("<f", struct.pack("<f", -rng.random() * 16))[0]) for _ in range(300)]
+    out += [repr(rng.uniform(1, 10) * 10.0 ** rng.randrange(-320, 308)) for _ in range(100)]
+    doc = json.dumps({"version": "1.0", "added_tokens": [], "model": {"type": "Unigram", "unk_id": 0, "vocab": [], "byte_fallback": False}})
+    vocab = ", ".join(f'["{i}", {n}]' for i, n in enumerate(out))
+    tok = Tokenizer.from_str(doc.replace('"vocab": []', f'"vocab": [{vocab}]'))
+    return [[n, repr(score)] for n, (_, score) in zip(out, json.loads(tok.to_str())["model"]["vocab"], strict=True)]
+
+
 def write():
     strings = bpe.read_strings()
     texts = common_texts(strings)
     make_charsmaps(texts)
     train_xlmr(texts)
     train_bytes(texts)
-    doc = {"version": tokenizers.__version__}
+    doc = {"version": tokenizers.__version__, "scores": read_scores()}
     doc["pipelines"] = [run_pipeline(strings, *p) for p in PIPELINES]
     doc["cases"] = [run_case(strings, *c) for c in CASES]
     with open(os.path.join(OUT, "unigram_cases.json"), "w", encoding="utf-8") as f:
@@ -225,6 +243,8 @@ def run_case(strings, name, file, patch, points):
     out = {"name": name, "file": os.path.relpath(file, os.path.join(OUT, "..")), "patch": patch}
     if points:
         out["points"] = base.hashes(base.LAST // 8, 1024, lambda i: base.encode(tok, point_texts(i)))
+    if points or name == "whole texts":
+        out["words"] = base.hashes(len(strings), words_fixtures.BLOCK, lambda i: words_fixtures.run(tok, strings[i], i))
     tried, out["ids"] = base.kinds(tok, strings, BLOCK)
     for kind, (n, size, result) in tried.items():
         out[kind] = base.hashes(n, size, result)

@@ -157,7 +157,11 @@ func TestRoundTrip(t *testing.T) {
 func TestVocabJSON(t *testing.T) {
 	_, texts := loadBPE(t)
 	vocab, merges := splitModel(t, "testdata/bpe_bytes.json")
+	const roberta = `"add_prefix_space": true, "bos_token": "<|begin|>", "cls_token": "<|begin|>", "eos_token": "<|endoftext|>", "sep_token": "<|endoftext|>",
+		"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "mask_token": "<|endoftext|>"}`
 	for _, c := range []struct{ name, config, model, as string }{
+		{"roberta", `{"tokenizer_class": "RobertaTokenizer", ` + roberta, "", "roberta"},
+		{"roberta by model", `{` + roberta, `{"model_type": "roberta"}`, "roberta"},
 		{"gpt2", `{"tokenizer_class": "GPT2Tokenizer"}`, "", "gpt2"},
 		{"gpt2 by model", `{}`, `{"model_type": "gpt2"}`, "gpt2"},
 		{"qwen2", `{"tokenizer_class": "Qwen2TokenizerFast", "bos_token": null}`, "", "qwen2"},
@@ -173,11 +177,14 @@ func TestVocabJSON(t *testing.T) {
 			}
 			want := bpeCase(t, c.as)
 			for _, text := range texts {
-				if strings.Contains(text, "<|begin|>") {
+				if have.BosID() != 1 && strings.Contains(text, "<|begin|>") {
 					continue // a special token of tokenizer.json only
 				}
 				a, b := encodeAll(t, have, text), encodeAll(t, want, text)
-				if !slices.Equal(a.IDs, b.IDs) || !slices.Equal(a.Words, b.Words) {
+				if c.as != "roberta" {
+					a.Offsets, b.Offsets = nil, nil // trimmed in tokenizer.json only
+				}
+				if !reflect.DeepEqual(a, b) {
 					t.Fatalf("%q: have %v, want %v", text, a, b)
 				}
 				if x, y := have.Decode(a.IDs, true), want.Decode(b.IDs, true); x != y {

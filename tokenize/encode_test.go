@@ -211,19 +211,18 @@ func checkTime(t *testing.T, unit string, n int, f func(text string) error) {
 	n /= blockStep
 	short, long := strings.Repeat(unit, max(n/parts, 1)), strings.Repeat(unit, n)
 	once := func(text string) time.Duration {
-		start := time.Now()
+		start := cpuTime()
 		if err := f(text); err != nil {
 			t.Fatal(err)
 		}
-		return time.Since(start)
+		return cpuTime() - start
 	}
 	once(short)
 	small := once(short)
 	big := once(long)
 	runtime.GC()
-	// Quadratic time would be a million times the small one's. The long text is
-	// also interrupted by whatever else the machine does, and leaves the cache;
-	// five seconds are never a failure.
+	// Quadratic time would be a million times the small one's. The long text also
+	// leaves the cache; five seconds are never a failure.
 	if limit := max(20*parts*small, 5*time.Second); big > limit {
 		t.Errorf("%d units take %v, %d take %v: more than %v", max(n/parts, 1), small, n, big, limit)
 	}

@@ -13,7 +13,7 @@ type normalizer interface {
 type buffers struct {
 	a, b    aligned   // text before and after a pass of the normalizer
 	c, d    aligned   // and of a pre-tokenizer that rewrites words
-	plain   []change  // output of a normalizer that adds and swallows code points
+	plain   []change  // output of a canonical ordering
 	source  []segment // of the text as given
 	normal  []segment // of a normalized part of it
 	words   []span    // that a pre-tokenizer splits

@@ -130,32 +130,31 @@ func (m *charsMap) find(text []byte) (string, bool) {
 const maxCluster = 6
 
 func (m *charsMap) normalize(in *aligned, buf *buffers) *aligned {
-	changes, modified := buf.plain[:0], false
+	w := exchanger{in: in, out: buf.other(in)}
 	for at := 0; at < len(in.text); {
 		cluster := in.text[at : at+clusterLen(in.text[at:])]
 		at += len(cluster)
-		_, first := runeAt(cluster, 0)
-		if len(cluster) < maxCluster && first < len(cluster) {
+		r, n := runeAt(cluster, 0)
+		if n < len(cluster) && len(cluster) < maxCluster {
 			if to, ok := m.find(cluster); ok {
-				changes, modified = exchange(changes, utf8.RuneCount(cluster), to), true
+				w.exchange(utf8.RuneCount(cluster), to)
 				continue
 			}
 		}
-		for len(cluster) > 0 {
-			r, n := runeAt(cluster, 0)
+		for {
 			if to, ok := m.find(cluster[:n]); ok {
-				changes, modified = exchange(changes, 1, to), true
+				w.exchange(1, to)
 			} else {
-				changes = append(changes, change{r: r})
+				w.push(change{r: r})
 			}
-			cluster = cluster[n:]
+			if cluster = cluster[n:]; len(cluster) == 0 {
+				break
+			}
+			r, n = runeAt(cluster, 0)
 		}
 	}
-	buf.plain = changes
-	if !modified {
-		return in
-	}
-	return buf.other(in).apply(in, changes)
+	w.flush()
+	return w.out
 }
 
 // clusterLen returns the length of the grapheme cluster that text begins with.
@@ -167,23 +166,41 @@ func clusterLen(text []byte) int {
 	return n
 }
 
-// exchange appends the code points that n of the input become. Of those left out
-// without a replacement at the beginning of a text the reference loses count, and
-// so does this.
-func exchange(changes []change, n int, to string) []change {
-	more := utf8.RuneCountInString(to) - n
-	added := len(changes) + n // index of the first code point without one to replace
+// exchanger writes a text with some of its code points exchanged for others.
+type exchanger struct {
+	in, out *aligned
+	at      int    // bytes of in that are done
+	last    change // not written yet, since it may have to swallow what follows
+	some    bool   // whether there is a last one
+}
+
+func (w *exchanger) flush() {
+	if w.some {
+		w.at = w.out.change(w.in, w.at, w.last)
+	}
+}
+
+func (w *exchanger) push(c change) {
+	w.flush()
+	w.last, w.some = c, true
+}
+
+// exchange writes what n code points of the input become. Of those left out without
+// a replacement at the beginning of a text the reference loses count, and so
+// does this.
+func (w *exchanger) exchange(n int, to string) {
+	written := 0
 	for _, r := range to {
 		c := change{r: r}
-		if len(changes) >= added {
+		if written >= n {
 			c.n = 1
 		}
-		changes = append(changes, c)
+		w.push(c)
+		written++
 	}
-	if more < 0 && len(changes) > 0 {
-		changes[len(changes)-1].n += more
+	if written < n && w.some {
+		w.last.n += written - n
 	}
-	return changes
 }
 
 // nmt is the cleaning of SentencePiece's rules for machine translation: control

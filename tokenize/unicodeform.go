@@ -35,26 +35,28 @@ func (f form) normalize(in *aligned, buf *buffers) *aligned {
 	if f.compose {
 		buf.plain = recompose(buf.plain)
 	}
-	return out.apply(in, buf.plain)
+	at := 0
+	for _, c := range buf.plain {
+		at = out.change(in, at, c)
+	}
+	return out
 }
 
-// apply appends what changes make of in. Positions follow the reference: a code
-// point that replaces takes the place of the next one of the input, an added one
-// that of the one before, whatever the reordering of marks did.
-func (a *aligned) apply(in *aligned, changes []change) *aligned {
-	at := 0 // byte offset in in.text
-	for _, c := range changes {
-		if c.n > 0 {
-			a.add(c.r, in.pos[max(at-1, 0)])
-			continue
-		}
-		a.add(c.r, in.pos[at])
-		for k := c.n; k <= 0; k++ {
-			_, size := utf8.DecodeRune(in.text[at:])
-			at += size
-		}
+// change appends what c makes of in from byte at on, and returns the byte after it.
+// Positions follow the reference: a code point that replaces takes the place of
+// the next one of the input, an added one that of the one before, whatever the
+// reordering of marks did.
+func (a *aligned) change(in *aligned, at int, c change) int {
+	if c.n > 0 {
+		a.add(c.r, in.pos[max(at-1, 0)])
+		return at
 	}
-	return a
+	a.add(c.r, in.pos[at])
+	for k := c.n; k <= 0; k++ {
+		_, size := utf8.DecodeRune(in.text[at:])
+		at += size
+	}
+	return at
 }
 
 // decompose returns the decomposition of in in canonical order.

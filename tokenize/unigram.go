@@ -18,14 +18,13 @@ const unkPenalty = 10
 // pathEnd is the best way to split a word up to one of its bytes.
 type pathEnd struct {
 	score float64
-	from  int32 // byte where the last piece begins; -1: no way yet
+	link  int32 // byte where the last piece begins; -1: no way yet. After turn, where the next piece ends
 	id    int32 // of the last piece
 }
 
 // unigramScratch is what the encoding of a word needs.
 type unigramScratch struct {
 	ends  []pathEnd
-	cuts  []pathEnd // the best path, backwards; score is not used
 	cache wordCache
 }
 
@@ -36,7 +35,8 @@ func (m *unigram) encode(dst []piece, word []byte, buf *buffers) []piece {
 	}
 	mark := len(dst)
 	m.search(word, s)
-	dst = m.collect(dst, word, s)
+	turn(s.ends)
+	dst = m.collect(dst, word, s.ends)
 	s.cache.put(word, dst[mark:])
 	return dst
 }
@@ -46,13 +46,13 @@ func (m *unigram) encode(dst []piece, word []byte, buf *buffers) []piece {
 func (m *unigram) search(word []byte, s *unigramScratch) {
 	s.ends = grow(s.ends, len(word)+1)
 	for i := range s.ends {
-		s.ends[i].from = -1
+		s.ends[i].link = -1
 	}
 	s.ends[0].score = 0
 	for at := 0; at < len(word); {
 		so := s.ends[at].score
 		offer := func(to int, id int32, score float64) {
-			if e := &s.ends[to]; e.from < 0 || score > e.score {
+			if e := &s.ends[to]; e.link < 0 || score > e.score {
 				*e = pathEnd{score, int32(at), id}
 			}
 		}
@@ -76,25 +76,30 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 	}
 }
 
-// collect appends the pieces of the best path to dst.
-func (m *unigram) collect(dst []piece, word []byte, s *unigramScratch) []piece {
-	s.cuts = s.cuts[:0]
-	for at := len(word); at > 0; at = int(s.ends[at].from) {
-		s.cuts = append(s.cuts, pathEnd{from: s.ends[at].from, id: s.ends[at].id})
+// turn makes the links of the best path lead from its beginning to its end.
+func turn(ends []pathEnd) {
+	next := int32(-1)
+	for at := int32(len(ends) - 1); at >= 0; {
+		e := &ends[at]
+		at, e.link, next = e.link, next, at
 	}
-	for i := len(s.cuts) - 1; i >= 0; i-- {
-		c, to := s.cuts[i], len(word)
-		for i > 0 && c.id == m.unk && s.cuts[i-1].id == m.unk {
-			i--
+}
+
+// collect appends the pieces of the best path to dst.
+func (m *unigram) collect(dst []piece, word []byte, ends []pathEnd) []piece {
+	for at := 0; at < len(word); {
+		to := int(ends[at].link)
+		id := ends[to].id
+		if id != m.unk {
+			dst = append(dst, piece{id, at, to})
+			at = to
+			continue
 		}
-		if i > 0 {
-			to = int(s.cuts[i-1].from)
+		for to < len(word) && ends[ends[to].link].id == m.unk {
+			to = int(ends[to].link)
 		}
-		if c.id == m.unk {
-			dst = m.unknown(dst, word, int(c.from), to)
-		} else {
-			dst = append(dst, piece{c.id, int(c.from), to})
-		}
+		dst = m.unknown(dst, word, at, to)
+		at = to
 	}
 	return dst
 }

@@ -13,10 +13,7 @@ import (
 // reference/words_fixtures.py.
 func TestWordsParity(t *testing.T) {
 	var f struct {
-		Cases []struct {
-			fixtureCase
-			Words string
-		}
+		Cases []fixtureCase
 	}
 	raw, err := os.ReadFile("testdata/words.json")
 	if err != nil {
@@ -36,19 +33,24 @@ func TestWordsParity(t *testing.T) {
 			if strings.HasSuffix(c.Name, " prefixed") {
 				tok = tok.WithPrefixSpace()
 			}
-			check{t, c.Name, "words", c.Words, 128, len(texts)}.run(func(i int) any {
-				o := Options{Offsets: true, Words: true}
-				if i%3 == 2 {
-					o.MaxLength = []int{4, 5, 8, 13}[i/3%4]
-				}
-				e, err := tok.EncodeWords(strings.Split(texts[i], " "), o)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return e
-			})
+			checkWords(t, c, tok, texts)
 		})
 	}
+}
+
+// checkWords checks texts that come as words.
+func checkWords(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string) {
+	check{t, c.Name, "words", c.Words, 128, len(texts)}.run(func(i int) any {
+		o := Options{Offsets: true, Words: true}
+		if i%3 == 2 {
+			o.MaxLength = []int{4, 5, 8, 13}[i/3%4]
+		}
+		e, err := tok.EncodeWords(strings.Split(texts[i], " "), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	})
 }
 
 // TestWordsWithoutTokens checks words of which nothing is left, and inputs that are not clear.
