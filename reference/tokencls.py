@@ -29,12 +29,18 @@ def split_words(text):
 
 
 def span_tags(words, spans):
-    """IOB2 tags of words, of which a span (from, to, name) takes all that it touches."""
-    tags = ["O"] * len(words)
-    for start, end, name in sorted(spans):
-        inside = [i for i, (a, b) in enumerate(words) if a < end and b > start and tags[i] == "O"]
-        for n, i in enumerate(inside):
-            tags[i] = ("I-" if n else "B-") + name
+    """IOB2 tags of words, of which a span (from, to, name) takes all that it touches. Of spans that share words the one that begins first
+    counts, then the longer one, then that of the first name; the others are left out."""
+    placed = []
+    for start, end, name in spans:
+        touched = [i for i, (a, b) in enumerate(words) if a < end and b > start]
+        if touched:
+            placed.append((touched[0], -touched[-1], name))
+    tags, free = ["O"] * len(words), 0
+    for first, last, name in sorted(placed):
+        if first >= free:
+            free = 1 - last
+            tags[first:free] = ["B-" + name] + ["I-" + name] * (free - first - 1)
     return tags
 
 
