@@ -176,7 +176,12 @@ func TestVocabJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := bpeCase(t, c.as)
-			for _, text := range texts {
+			some := 1 // every text
+			if c.model != "" {
+				some = 16 // how the class is found has no more to do with texts
+			}
+			for i := 0; i < len(texts); i += some {
+				text := texts[i]
 				if have.BosID() != 1 && strings.Contains(text, "<|begin|>") {
 					continue // a special token of tokenizer.json only
 				}
