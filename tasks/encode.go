@@ -12,7 +12,7 @@ import (
 
 // textSet is a list of tokenised texts with their targets: the data.Set of tasks on text.
 type textSet struct {
-	ids    []int32 // all texts, one after another
+	ids    []int32   // all texts, one after another
 	types  []int32   // nil: the model makes no difference
 	starts []int     // n+1
 	labels []int32   // one for each text, or nil

@@ -117,6 +117,8 @@ type ClassifierFlags struct {
 	HeadFlags
 	Problem string
 	Labels  []string
+
+	tags bool // the head classifies tokens
 }
 
 // Add defines the flags.
@@ -146,7 +148,7 @@ func (b *Base) OpenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifie
 
 // OpenTokenClassifier opens the token classifier that the flags name on an opened base.
 func (b *Base) OpenTokenClassifier(f ClassifierFlags, log zerolog.Logger) (*Classifier[models.TokenClassifier], error) {
-	f.Problem = data.SingleLabel.String() // of each token
+	f.tags = true
 	return openClassifier(b, f, TokenClassification(), b.TokenClassifier, log)
 }
 
@@ -257,6 +259,12 @@ func genericLabels(outputs int) []string {
 // problem returns the problem type: that of the flag, the adapter or the configuration. If none of them tells, it is what
 // transformers assumes.
 func (b *Base) problem(f ClassifierFlags, saved *SavedLabels, outputs int) (p data.Problem, told bool, err error) {
+	if f.tags {
+		if saved != nil && saved.Problem != nil && *saved.Problem != data.TokenTags {
+			return 0, false, InputError(fmt.Errorf("%s: %s says %v, so the adapter does not classify tokens", f.Adapter, LabelsName, *saved.Problem))
+		}
+		return data.TokenTags, true, nil
+	}
 	if f.Problem != "" {
 		p, err := data.ParseProblem(f.Problem)
 		if err == nil && saved != nil && saved.Problem != nil && *saved.Problem != p {

@@ -18,25 +18,36 @@ type InputFlags struct {
 	Input string
 	Texts []string
 	Pairs []string
+	// Reading lists the flags that say how files are read; nil: those of DataFlags.
+	Reading []string
 }
 
 // Add defines the flags.
 func (f *InputFlags) Add(fs *pflag.FlagSet) {
+	f.AddTexts(fs)
+	fs.StringArrayVar(&f.Pairs, "text-pair", nil, "the second `text` of the --text in the same place")
+}
+
+// AddTexts defines the flags of a command that reads no pairs.
+func (f *InputFlags) AddTexts(fs *pflag.FlagSet) {
 	fs.StringVar(&f.Input, "input", "", "`file` of texts, or - for standard input; default: standard input, if something is piped into it")
 	fs.StringArrayVar(&f.Texts, "text", nil, "a `text`, instead of a file; may be given several times")
-	fs.StringArrayVar(&f.Pairs, "text-pair", nil, "the second `text` of the --text in the same place")
 }
 
 // Check reports contradictions. given tells whether a flag was set. Without any flag the input is standard input.
 func (f *InputFlags) Check(env Env, given func(string) bool) error {
+	reading := f.Reading
+	if reading == nil {
+		reading = DataFlagNames()
+	}
 	switch {
 	case f.Input != "" && len(f.Texts) > 0:
 		return UsageError(errors.New("--input and --text exclude each other"))
 	case len(f.Pairs) > 0 && len(f.Pairs) != len(f.Texts):
 		return UsageError(fmt.Errorf("%d times --text-pair for %d times --text; give one for each", len(f.Pairs), len(f.Texts)))
 	case len(f.Texts) > 0:
-		if i := slices.IndexFunc(DataFlagNames(), given); i >= 0 {
-			return UsageError(fmt.Errorf("--%s is for files, not for --text", DataFlagNames()[i]))
+		if i := slices.IndexFunc(reading, given); i >= 0 {
+			return UsageError(fmt.Errorf("--%s is for files, not for --text", reading[i]))
 		}
 		return nil
 	case given("input") && f.Input == "":

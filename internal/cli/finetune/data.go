@@ -2,7 +2,6 @@ package finetune
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -22,7 +21,7 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 		return err
 	}
 	problem, why, err := data.GuessProblem(t.all)
-	saved, savedErr := r.savedLabels()
+	saved, savedErr := r.savedLabels(false)
 	switch {
 	case savedErr != nil:
 		return savedErr
@@ -35,7 +34,7 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
-	src, err := r.labelSource(base, saved)
+	src, err := r.labelSource(base, r.labels, saved)
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
-	if err := r.checkHead(labels); err != nil {
+	if err := r.checkHead(labels, "--labels and --problem-type say"); err != nil {
 		return err
 	}
 	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
@@ -54,52 +53,6 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	r.report(t, labels, why)
 	r.tables, r.found = t, labels
 	return nil
-}
-
-// checkHead errs if the adapter to start from has a head for another number of classes.
-func (r *seqClsRun) checkHead(l *data.Labels) error {
-	if r.lora.adapter == "" {
-		return nil
-	}
-	n, err := cli.HeadOutputs(r.lora.adapter)
-	if err != nil {
-		return err
-	}
-	if k := max(1, len(l.Names)); n > 0 && n != k {
-		return cli.InputError(fmt.Errorf("%s: the head of the adapter has %d outputs, %v of the data needs %d; --labels and --problem-type say what the outputs are", r.lora.adapter, n, l.Problem, k))
-	}
-	return nil
-}
-
-// labelSource says where class names may come from beside the data.
-func (r *seqClsRun) labelSource(base *cli.Base, saved *cli.SavedLabels) (data.LabelSource, error) {
-	src := data.LabelSource{Fixed: r.labels}
-	var err error
-	if src.Config, err = base.Info.LabelNames(); err != nil {
-		return src, cli.InputError(err)
-	}
-	if r.lora.adapter == "" {
-		return src, nil
-	}
-	n, err := cli.HeadOutputs(r.lora.adapter)
-	switch {
-	case err != nil:
-		return src, err
-	case saved == nil && n > 0: // an adapter of PEFT does not name its classes, but its head says how many there are
-		src.Config, err = base.ConfigLabels(n)
-	case saved != nil && len(saved.Names) > 0 && n > 0 && n != len(saved.Names):
-		err = fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", r.lora.adapter, cli.LabelsName, len(saved.Names), n)
-	case saved != nil:
-		src.Saved = saved.Names
-	}
-	return src, cli.InputError(err)
-}
-
-func (r *seqClsRun) savedLabels() (*cli.SavedLabels, error) {
-	if r.lora.adapter == "" {
-		return nil, nil
-	}
-	return cli.ReadLabels(r.lora.adapter)
 }
 
 func (r *seqClsRun) readTables() (t tables, err error) {
@@ -156,40 +109,10 @@ func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
 	}
 }
 
-// weights reads --class-weights: a number for each class, or balanced: rows / (classes · rows of the class), as
-// scikit-learn has it.
+// weights reads --class-weights.
 func (r *seqClsRun) weights(labels *data.Labels, t *data.Table) ([]float32, error) {
-	list := r.classWeights
-	if len(list) == 0 {
-		return nil, nil
-	}
-	if labels.Problem != data.SingleLabel {
+	if len(r.classWeights) > 0 && labels.Problem != data.SingleLabel {
 		return nil, cli.UsageError(fmt.Errorf("--class-weights needs single-label classification, not %v", labels.Problem))
 	}
-	if len(list) == 1 && list[0] == "balanced" {
-		classes, err := labels.Classes(t)
-		if err != nil {
-			return nil, err
-		}
-		counts := make([]int, len(labels.Names))
-		for _, c := range classes {
-			if c != data.Ignore {
-				counts[c]++
-			}
-		}
-		w := make([]float32, len(counts))
-		for i, n := range counts {
-			w[i] = float32(len(classes)) / float32(len(counts)*max(n, 1))
-		}
-		return w, nil
-	}
-	w := make([]float32, len(list))
-	for i, s := range list {
-		x, err := strconv.ParseFloat(s, 32)
-		if err != nil {
-			return nil, cli.UsageError(fmt.Errorf("--class-weights: %q is not a number", s))
-		}
-		w[i] = float32(x)
-	}
-	return w, nil
+	return classWeights(r.classWeights, len(labels.Names), func() ([]int32, error) { return labels.Classes(t) })
 }

@@ -109,6 +109,8 @@ type training struct {
 	// best state in place.
 	started  func()
 	finished func(train.Report) error
+	// complete, if set, adds to the results of a run that went through.
+	complete func(*results)
 }
 
 // execute trains, scores the test rows with what is best, writes results.json and says where everything is.
@@ -139,6 +141,9 @@ func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 			return errors.Join(err, t.results.write(t.dir))
 		}
 		t.results.Test = &m
+	}
+	if t.complete != nil {
+		t.complete(&t.results)
 	}
 	if err := t.results.write(t.dir); err != nil {
 		return err

@@ -23,6 +23,8 @@ type results struct {
 	Adapter     *lora.Config   `json:"adapter,omitempty"`         // nil: all weights were trained
 	Train       train.Report   `json:"train"`
 	Test        *train.Metrics `json:"test,omitempty"`
+	EvalTypes   []typeScore    `json:"eval_types,omitempty"` // of the best evaluation, for token classification
+	TestTypes   []typeScore    `json:"test_types,omitempty"`
 	Platform    string         `json:"platform"`
 }
 

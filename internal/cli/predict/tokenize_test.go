@@ -104,5 +104,5 @@ func TestTokenizeRefused(t *testing.T) {
 			}
 		})
 	}
-	clitest.Run(t, predict.Command, "token").Refused(t, cli.Usage, "want one of seq-cls, causal-lm", "tokenize")
+	clitest.Run(t, predict.Command, "token").Refused(t, cli.Usage, "want one of seq-cls, token-cls", "tokenize")
 }

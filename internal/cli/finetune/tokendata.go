@@ -1,0 +1,221 @@
+package finetune
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/metrics"
+)
+
+// tokenTables are the sentences of a run; eval and test may be nil.
+type tokenTables struct{ train, eval, test *data.TokenTable }
+
+func (t tokenTables) list() []*data.TokenTable { return []*data.TokenTable{t.train, t.eval, t.test} }
+
+// readData reads the sentences and finds the scheme and the classes of their tags.
+func (r *tokenClsRun) readData(base *cli.Base) error {
+	all, t, err := r.readTables()
+	if err != nil {
+		return err
+	}
+	saved, err := r.savedLabels(true)
+	if err != nil {
+		return err
+	}
+	src, err := r.labelSource(base, r.labels, saved)
+	if err != nil {
+		return err
+	}
+	tables := []**data.TokenTable{&all, &t.eval, &t.test}
+	for _, p := range tables {
+		if *p != nil {
+			if *p, err = (*p).WithNames(firstOf(src.Fixed, src.Saved, src.Config)); err != nil {
+				return err
+			}
+		}
+	}
+	var why string
+	if r.scheme, why, err = r.data.FindScheme(all, t.eval, t.test); err != nil {
+		return err
+	}
+	for _, p := range tables {
+		if *p != nil {
+			if *p, err = cli.RepairTags(*p, r.scheme, r.data.Strict); err != nil {
+				return err
+			}
+		}
+	}
+	if r.found, err = data.FindTags(src, all, t.eval, t.test); err != nil {
+		return err
+	}
+	if err := r.checkHead(r.found, "--labels says"); err != nil {
+		return err
+	}
+	t.train = all.Limit(r.files.max)
+	if r.files.split > 0 {
+		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
+			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
+		}
+	}
+	r.tables = t
+	r.report(why)
+	return nil
+}
+
+// firstOf returns the first list that is not empty.
+func firstOf(lists ...[]string) []string {
+	for _, l := range lists {
+		if len(l) > 0 {
+			return l
+		}
+	}
+	return nil
+}
+
+// readTables reads the files. all is what --train-file holds.
+func (r *tokenClsRun) readTables() (all *data.TokenTable, t tokenTables, err error) {
+	if r.files.train == "" {
+		train, test := embedded.Restaurant8k()
+		o := data.TokenOptions{Format: data.JSONLines}
+		if t.test, err = data.ReadTokensBytes(test, embedded.Restaurant8kName+" test", o); err != nil {
+			return nil, t, err
+		}
+		all, err = data.ReadTokensBytes(train, embedded.Restaurant8kName, o)
+		return all, t, err
+	}
+	o, err := r.data.Options()
+	if err != nil {
+		return nil, t, err
+	}
+	for _, f := range []struct {
+		path string
+		to   **data.TokenTable
+	}{{r.files.train, &all}, {r.files.eval, &t.eval}, {r.files.test, &t.test}} {
+		if f.path != "" {
+			if *f.to, err = cli.ReadTokens(f.path, r.env.In, o); err != nil {
+				return nil, t, err
+			}
+		}
+	}
+	return all, t, nil
+}
+
+// report logs what was read and what is odd about it.
+func (r *tokenClsRun) report(why string) {
+	t, log := r.tables, r.console.Log
+	rows := fmt.Sprintf("data %s: %d sentences to train on", t.train.Name, len(t.train.Examples))
+	if t.eval != nil {
+		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
+	}
+	if t.test != nil {
+		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
+	}
+	scheme := "tags of the scheme " + string(r.scheme)
+	if r.scheme == data.Plain {
+		scheme = "tags that spell no entities"
+	}
+	log.Info().Msgf("%s; %s (%s), %d labels", rows, scheme, why, len(r.found.Names))
+	for _, w := range data.TokenWarnings(r.found, t.train, t.eval, t.test) {
+		log.Warn().Msg(w.String())
+	}
+}
+
+// remark logs what is odd about the scores of a split and, of the test, those of each type.
+func (r *tokenClsRun) remark(s data.Split, scores *tasks.TokenScores) {
+	log := r.console.Log
+	for _, text := range oddScores(scores, r.found.Names) {
+		log.Warn().Msgf("%v: %s", s, text)
+	}
+	if s != data.Test {
+		return
+	}
+	list := typeScores(scores, r.found.Names)
+	if scores.Entities == nil {
+		return
+	}
+	for _, x := range list {
+		log.Info().Msgf("test, %s: precision %.4f, recall %.4f, f1 %.4f; %d entities, %d predicted", x.Type, x.Precision, x.Recall, x.F1, x.Targets, x.Predicted)
+	}
+}
+
+// oddScores says why scores tell little.
+func oddScores(s *tasks.TokenScores, names []string) []string {
+	if s.Entities == nil {
+		only := ""
+		for i, c := range s.Tags.PerClass {
+			if c.Predicted == s.Words && c.Targets < s.Words {
+				only = names[i]
+			}
+		}
+		if only == "" {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s is predicted for every one of %d words. Likely causes: %s", only, s.Words, collapse)}
+	}
+	wanted, predicted := s.Found()
+	switch {
+	case wanted == 0 && predicted == 0:
+		return []string{fmt.Sprintf("none of the %d words is in an entity, and none is predicted to be: f1, precision and recall are 0 by convention", s.Words)}
+	case wanted == 0:
+		return []string{fmt.Sprintf("none of the %d words is in an entity, so each of the %d predicted ones is wrong and f1 is 0", s.Words, predicted)}
+	case predicted == 0:
+		return []string{fmt.Sprintf("not one entity is predicted for %d words, which have %d: f1 is 0. Likely causes: %s", s.Words, wanted, collapse)}
+	}
+	return nil
+}
+
+// collapse lists why a model predicts one tag only.
+const collapse = "too few steps so far; a learning rate that is too high for the layers that are adapted (all-linear with 3e-3 collapses to O, 1e-3 on query and value does not) " +
+	"or too low; --class-weights; or almost all words with one tag (--class-weights balanced)"
+
+// typeScore is the score of a type of entity, or of a tag, as results.json has it.
+type typeScore struct {
+	Type      string  `json:"type"`
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+	F1        float64 `json:"f1"`
+	Targets   int     `json:"targets"`
+	Predicted int     `json:"predicted"`
+}
+
+// typeScores lists the scores of types or, without entities, of tags that are there or predicted.
+func typeScores(s *tasks.TokenScores, names []string) []typeScore {
+	if s == nil {
+		return nil
+	}
+	var list []typeScore
+	add := func(name string, c metrics.ClassScore) {
+		list = append(list, typeScore{name, c.Precision, c.Recall, c.F1, c.Targets, c.Predicted})
+	}
+	if s.Entities != nil {
+		for _, t := range s.Entities.PerType {
+			add(t.Type, t.ClassScore)
+		}
+		return list
+	}
+	for i, c := range s.Tags.PerClass {
+		if c.Targets+c.Predicted > 0 {
+			add(names[i], c)
+		}
+	}
+	return list
+}
+
+// complete puts the scores of types into the results: those of the best evaluation, if it was in this run, and of the test.
+func (r *tokenClsRun) complete(out *results) {
+	out.TestTypes = typeScores(r.test, r.found.Names)
+	best := out.Train.Best
+	if best == nil {
+		return
+	}
+	for _, s := range r.evaluations {
+		if reflect.DeepEqual(s.Metrics(), best.Metrics) {
+			out.EvalTypes = typeScores(s, r.found.Names)
+			return
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/tasks"
+)
+
+// TokenDataFlags are the flags that say how files of tagged sentences are read.
+type TokenDataFlags struct {
+	Tokens, Tags, Text string
+	Format, Delimiter  string
+	Scheme             string
+	Strict             bool
+	ReplaceInvalid     bool
+}
+
+// Add defines the flags.
+func (d *TokenDataFlags) Add(fs *pflag.FlagSet) {
+	fs.StringVar(&d.Tokens, "tokens-column", "", "`name` of the key with the list of words, or number of the column with the word, from 0; default: tokens or words, the first column, FORM")
+	fs.StringVar(&d.Tags, "tags-column", "", "`name` of the key with the list of tags or spans, or number of the column with the tag; default: tags, ner_tags and other usual names, the last column, UPOS")
+	fs.StringVar(&d.Text, "text-column", "", "`name` of the key with the text, for rows of raw texts with spans of characters; default: text or sentence")
+	fs.StringVar(&d.Format, "format", "", "conll, conllu, jsonl or txt; default: from the file's name")
+	fs.StringVar(&d.Delimiter, "delimiter", "", "`character` between columns of CoNLL, \\t for a tab; default: tabs if the first row has one, else spaces")
+	fs.StringVar(&d.Scheme, "scheme", "", "how tags spell entities: IOB2 (BIO), IOB1, IOE1, IOE2, IOBES, BILOU, or none; default: guessed from the tags")
+	fs.BoolVar(&d.Strict, "strict", false, "refuse tags against the rules of the scheme and spans that are not on borders of words or overlap, instead of mending and counting them")
+	fs.BoolVar(&d.ReplaceInvalid, "replace-invalid", false, "replace what is not UTF-8 by U+FFFD and count it, instead of stopping")
+}
+
+// TokenDataFlagNames lists the flags of [TokenDataFlags.Add].
+func TokenDataFlagNames() []string { return FlagNames(new(TokenDataFlags).Add) }
+
+// Check reports values that have no meaning.
+func (d *TokenDataFlags) Check() error {
+	if d.Scheme == "" {
+		return nil
+	}
+	_, err := data.ParseScheme(d.Scheme)
+	return err
+}
+
+// Options returns how the flags want files to be read.
+func (d *TokenDataFlags) Options() (data.TokenOptions, error) {
+	f := FormatFlags{Delimiter: d.Delimiter}
+	delimiter, err := f.delimiter()
+	return data.TokenOptions{
+		Format: data.Format(d.Format), Delimiter: delimiter, TokensColumn: d.Tokens, TagsColumn: d.Tags, TextColumn: d.Text,
+		Strict: d.Strict, ReplaceInvalid: d.ReplaceInvalid,
+	}, err
+}
+
+// FindScheme returns the scheme that --scheme names, else the one that the tags of the tables are written in. nil tables are skipped.
+func (d *TokenDataFlags) FindScheme(tables ...*data.TokenTable) (s data.Scheme, why string, err error) {
+	if d.Scheme != "" {
+		s, err = data.ParseScheme(d.Scheme)
+		return s, "--scheme", err
+	}
+	s, err = data.GuessScheme(tables...)
+	return s, "guessed from the tags", err
+}
+
+// ReadTokens reads a file of tagged sentences, or standard input for "-".
+func ReadTokens(path string, in io.Reader, o data.TokenOptions) (*data.TokenTable, error) {
+	t, err := readFile(path, in, o, data.ReadTokens, data.ReadTokensFrom)
+	if err == nil && path == "-" {
+		t.Name = stdinName
+	}
+	return t, err
+}
+
+// TokenStride is how many tokens neighbouring windows of a long sentence share by default; of short windows, half of them.
+const TokenStride = 32
+
+// CheckStride errs if a --stride of windows of sentences has no meaning.
+func CheckStride(stride int) error {
+	if stride < -1 {
+		return fmt.Errorf("--stride is %d; want 0 or more, or -1 to cut long sentences", stride)
+	}
+	return nil
+}
+
+// TokenWarnings logs what became of sentences that a task has tokenised, with windows of so many tokens.
+func TokenWarnings(log zerolog.Logger, t *data.TokenTable, c tasks.TokenCounts, limit int) {
+	if c.Windowed > 0 {
+		log.Info().Msgf("%s: %d of %d sentences are longer than %d tokens and are read in windows that overlap", t.Name, c.Windowed, c.Sentences, limit)
+	}
+	if c.Cut > 0 {
+		log.Warn().Msgf("%s: %d of %d sentences are longer than %d tokens and were cut; %d words are lost and count in no score", t.Name, c.Cut, c.Sentences, limit, c.CutWords)
+	}
+	if c.Tokenless > 0 {
+		in := ""
+		if c.TokenlessTagged > 0 {
+			in = fmt.Sprintf(", %d of them tagged", c.TokenlessTagged)
+		}
+		log.Warn().Msgf("%s: %d words have no token of their own%s; nothing is predicted for them, and they count in no score", t.Name, c.Tokenless, in)
+	}
+	if c.Empty > 0 {
+		log.Warn().Msgf("%s: %d sentences have nothing to predict and were left out", t.Name, c.Empty)
+	}
+}
+
+// RepairTags returns a table whose tags follow the rules of a scheme, or refuses tags that do not.
+func RepairTags(t *data.TokenTable, s data.Scheme, strict bool) (*data.TokenTable, error) {
+	mended, err := t.Repair(s)
+	if err != nil || !strict || mended.Repaired == 0 {
+		return mended, err
+	}
+	for i := range t.Examples {
+		for w, tag := range t.Examples[i].Tags {
+			if want := mended.Examples[i].Tags[w]; tag != want {
+				return nil, &data.Error{File: t.Name, Line: t.Examples[i].Line,
+					Msg: fmt.Sprintf("word %d (%q) has the tag %s, which must be %s in the scheme %s; %d tags of the file are against its rules. Correct them, or leave --strict out", w, t.Examples[i].Word(w), tag, want, s, mended.Repaired)}
+			}
+		}
+	}
+	return mended, nil
+}

@@ -1,0 +1,211 @@
+package tasks
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// The fixture of these tests is written by reference/minilm_tokens_fixtures.py.
+const tokenFixture = "../testdata/minilm_tokens"
+
+// tokenRun is the fixture's model with its first adapter.
+type tokenRun struct {
+	c    parityCase
+	set  *lora.Set
+	task *TokenCls
+}
+
+func readTokens(t *testing.T, path string) *data.TokenTable {
+	t.Helper()
+	table, err := data.ReadTokens(path, data.TokenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// openTokens opens the fixture's model. change may change the configuration.
+func openTokens(t *testing.T, change func(*TokenClsConfig)) *tokenRun {
+	t.Helper()
+	r := &tokenRun{c: parityCase{dir: tokenFixture}}
+	text, err := os.ReadFile(filepath.Join(tokenFixture, "case.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &r.c); err != nil {
+		t.Fatal(err)
+	}
+	src, err := checkpoint.Open("../embedded/minilm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	tok, err := tokenize.Load(src.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := models.OpenTokenClassifier(src, r.c.NumLabels, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.SetDropout(m, 0)
+	if r.set, _, err = lora.Load(filepath.Join(tokenFixture, "adapter_init"), m); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(tokenFixture, "adapter_init", "labels.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := data.DecodeLabels(content, "labels.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := op.NewPool(2)
+	t.Cleanup(pool.Close)
+	c := TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: pool, Adapter: r.set}
+	if change != nil {
+		change(&c)
+	}
+	if r.task, err = NewTokenCls(m, tok, c); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// logits returns those of the first n sequences of a set, all tokens.
+func (r *tokenRun) logits(t *testing.T, s *tokenSet, n int) []float32 {
+	t.Helper()
+	part := &textSet{ids: s.ids[:s.starts[n]], starts: s.starts[:n+1]}
+	if s.types != nil {
+		part.types = s.types[:s.starts[n]]
+	}
+	k := r.task.model.Labels()
+	out := make([]float32, k*len(part.ids))
+	err := r.task.forward(t.Context(), part, func(seqs []int, _ *op.Tape, x mat.Tensor, _ []int, b *data.Batch) {
+		for i, q := range seqs {
+			copy(out[k*part.starts[q]:], op.Values(x)[k*b.Starts[i]:k*b.Starts[i+1]])
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func int32s(list []int) []int32 {
+	out := make([]int32, len(list))
+	for i, v := range list {
+		out[i] = int32(v)
+	}
+	return out
+}
+
+// TestTokensEqualPEFT repeats PEFT's training run on words, from the file to the saved adapter: ids, labels, losses, norms, adapter and logits.
+func TestTokensEqualPEFT(t *testing.T) {
+	r := openTokens(t, nil)
+	for s, name := range map[data.Split]string{data.Train: "train.jsonl", data.Test: "test.jsonl"} {
+		if err := r.task.Add(t.Context(), s, readTokens(t, filepath.Join(tokenFixture, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := golden.Open(t, filepath.Join(tokenFixture, "batches.safetensors"))
+	for prefix, s := range map[string]*tokenSet{"": r.task.sets[data.Train], "test_": r.task.sets[data.Test]} {
+		if !slices.Equal(s.ids, int32s(g.Ints(prefix+"ids"))) || !slices.Equal(s.starts, g.Ints(prefix+"starts")) || !slices.Equal(s.labels, int32s(g.Ints(prefix+"labels"))) {
+			t.Fatalf("%sids or labels are not those that PEFT trained on", prefix)
+		}
+	}
+	expected, dir := golden.Open(t, filepath.Join(tokenFixture, "expected.safetensors")), t.TempDir()
+	d := deviations{initial: golden.MaxRel(r.logits(t, r.task.sets[data.Train], r.c.BatchSize), expected.Float32("init.logits"))}
+	d.loss, d.norm, d.rate = deviationsOf(r.c.repeat(t, r.task, r.set, r.set.Params(), r.task.cfg.Pool, dir), r.c.Log)
+	d.adapter, d.tensor = r.c.adapter(t, dir, none)
+	test := r.task.sets[data.Test]
+	d.final = golden.MaxRel(r.logits(t, test, test.Len()), expected.Float32("final.logits"))
+	d.check(t, "minilm_tokens", r.c.MaxSteps)
+}
+
+// TestPipeline compares entities with those of transformers' pipeline, by all strategies: raw texts and words. Of words that it would take apart, since it looks at
+// tokens to find words, only those strategies that know no words.
+func TestPipeline(t *testing.T) {
+	type results struct {
+		Texts, Words [][][]any
+	}
+	var f struct {
+		Texts      []string
+		Words      [][]string
+		Strategies map[Aggregation]results
+	}
+	raw, err := os.ReadFile(filepath.Join(tokenFixture, "pipeline.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &f); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Strategies) != len(Aggregations) {
+		t.Fatalf("%d strategies", len(f.Strategies))
+	}
+	texts, words := &data.TokenTable{Name: "texts"}, &data.TokenTable{Name: "words"}
+	for _, text := range f.Texts {
+		texts.Examples = append(texts.Examples, data.TokenExample{Text: text, Words: data.SplitWords(text)})
+	}
+	for _, list := range f.Words {
+		e := data.TokenExample{Split: true}
+		for i, w := range list {
+			if i > 0 {
+				e.Text += " "
+			}
+			from := len([]rune(e.Text))
+			e.Text += w
+			e.Words = append(e.Words, data.Word{From: from, To: len([]rune(e.Text))})
+		}
+		words.Examples = append(words.Examples, e)
+	}
+	r := openTokens(t, nil)
+	compared := 0
+	check := func(table *data.TokenTable, of func(results) [][][]any) {
+		predictions, _, err := r.task.Predict(t.Context(), table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for how, want := range f.Strategies {
+			for i, p := range predictions {
+				if e := table.Examples[i]; e.Split && how != AggregateNone && how != AggregateSimple &&
+					slices.ContainsFunc(e.WordTexts(), func(w string) bool { return len(data.SplitWords(w)) > 1 }) {
+					continue
+				}
+				have, want := r.task.Entities(p, how), of(want)[i]
+				if len(have) != len(want) {
+					t.Errorf("%s %q: %d entities %+v, the pipeline's %d: %v", how, table.Examples[i].Text, len(have), have, len(want), want)
+					continue
+				}
+				for j, e := range have {
+					w := want[j]
+					compared++
+					if e.Type != w[0] || math.Abs(e.Score-w[1].(float64)) > 2e-6 || e.From != int(w[2].(float64)) || e.To != int(w[3].(float64)) || how == AggregateNone && e.Index != int(w[4].(float64)) {
+						t.Errorf("%s %q: entity %d is %+v, the pipeline's %v", how, table.Examples[i].Text, j, e, w)
+					}
+				}
+			}
+		}
+	}
+	check(texts, func(r results) [][][]any { return r.Texts })
+	check(words, func(r results) [][][]any { return r.Words })
+	if compared < 1000 {
+		t.Errorf("only %d entities compared", compared)
+	}
+}

@@ -1,0 +1,446 @@
+package tasks
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// tagged returns a table of sentences: words with their tags behind a slash, separated by blanks.
+func tagged(t *testing.T, sentences ...string) *data.TokenTable {
+	t.Helper()
+	var b strings.Builder
+	for _, s := range sentences {
+		for _, w := range strings.Fields(s) {
+			i := strings.LastIndexByte(w, '/')
+			fmt.Fprintf(&b, "%s\t%s\n", w[:i], w[i+1:])
+		}
+		b.WriteByte('\n')
+	}
+	table, err := data.ReadTokensBytes([]byte(b.String()), "test.conll", data.TokenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// labelTexts returns the tokens of sequence i with the tags of those that have one.
+func (r *tokenRun) labelTexts(s *tokenSet, i int) string {
+	var parts []string
+	for k := s.starts[i]; k < s.starts[i+1]; k++ {
+		text, _ := r.task.tok.Token(s.ids[k])
+		if l := s.labels[k]; l != data.Ignore {
+			text += "/" + r.task.cfg.Labels.Names[l]
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, " ")
+}
+
+func TestTokenLabels(t *testing.T) {
+	table := tagged(t, "Anna/B-date Featherston/B-people at/O 7:30/B-time pm/I-time")
+	for _, c := range []struct {
+		name   string
+		change func(*TokenClsConfig)
+		want   []string
+	}{
+		{"first", nil, []string{"[CLS] anna/B-date feathers/B-people ##ton at/O 7/B-time : 30 pm/I-time [SEP]"}},
+		{"all", func(c *TokenClsConfig) { c.LabelAllTokens = true },
+			[]string{"[CLS] anna/B-date feathers/B-people ##ton/I-people at/O 7/B-time :/I-time 30/I-time pm/I-time [SEP]"}},
+		{"cut", func(c *TokenClsConfig) { c.MaxLength, c.Stride = 6, -1 }, []string{"[CLS] anna/B-date feathers/B-people ##ton at/O [SEP]"}},
+		{"windows", func(c *TokenClsConfig) { c.MaxLength, c.Stride = 7, 2 }, []string{
+			"[CLS] anna/B-date feathers/B-people ##ton at/O 7 [SEP]", "[CLS] at 7/B-time : 30 pm/I-time [SEP]"}},
+		{"no overlap", func(c *TokenClsConfig) { c.MaxLength = 5 }, []string{
+			"[CLS] anna/B-date feathers/B-people ##ton [SEP]", "[CLS] at/O 7/B-time : [SEP]", "[CLS] 30 pm/I-time [SEP]"}},
+		{"stride too long", func(c *TokenClsConfig) { c.MaxLength, c.Stride = 6, 99 }, []string{
+			"[CLS] anna/B-date feathers/B-people ##ton at [SEP]", "[CLS] ##ton at/O 7 : [SEP]", "[CLS] 7/B-time : 30 pm/I-time [SEP]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := openTokens(t, c.change)
+			if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+				t.Fatal(err)
+			}
+			s := r.task.sets[data.Train]
+			for i := range max(s.Len(), len(c.want)) {
+				have, want := "", ""
+				if i < s.Len() {
+					have = r.labelTexts(s, i)
+				}
+				if i < len(c.want) {
+					want = c.want[i]
+				}
+				if have != want {
+					t.Errorf("sequence %d is\n%s, want\n%s", i, have, want)
+				}
+			}
+		})
+	}
+}
+
+// TestRawTextLabels checks that tokens of a raw text belong to the words that they stand in.
+func TestRawTextLabels(t *testing.T) {
+	table, err := data.ReadTokensBytes([]byte(`{"text": "Dinner for Łukasz-Ivan,  at 8pm...", "spans": [{"start": 11, "end": 22, "label": "date"}, {"start": 28, "end": 31, "label": "time"}]}`),
+		"x.jsonl", data.TokenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := openTokens(t, nil)
+	if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+		t.Fatal(err)
+	}
+	want := "[CLS] dinner/O for/O ł/B-date ##uka ##sz -/I-date ivan/I-date ,/O at/O 8/B-time ##pm ./O ./O ./O [SEP]"
+	if have := r.labelTexts(r.task.sets[data.Train], 0); have != want {
+		t.Errorf("%s, want\n%s", have, want)
+	}
+}
+
+func TestTokenCounts(t *testing.T) {
+	r := openTokens(t, func(c *TokenClsConfig) { c.MaxLength, c.Stride = 6, -1 })
+	table := tagged(t, "\u200b/O a/O \u200b/B-time", "one/O two/O three/O four/O five/O six/B-time", "\u200b/O", "a/O")
+	if err := r.task.Add(t.Context(), data.Eval, table); err != nil {
+		t.Fatal(err)
+	}
+	want := TokenCounts{Sentences: 4, Sequences: 3, Words: 11, Targets: 6, Cut: 1, CutWords: 2, Tokenless: 3, TokenlessTagged: 1, Empty: 1}
+	if have := r.task.Counts(data.Eval); have != want {
+		t.Errorf("%+v, want %+v", have, want)
+	}
+	if _, counts, err := r.task.Predict(t.Context(), table); err != nil || counts.Cut != 1 || counts.Tokenless != 3 || counts.Sequences != 3 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+	if err := r.task.Add(t.Context(), data.Train, tagged(t, "\u200b/O")); err == nil || !strings.Contains(err.Error(), "no word of 1 sentences has a tag and a token") {
+		t.Errorf("%v", err)
+	}
+	if err := r.task.Add(t.Context(), data.Train, tagged(t, "a/B-drink")); err == nil || !strings.Contains(err.Error(), `"B-drink"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHome compares the choice of a window with a search through all of them.
+func TestHome(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 3000 {
+		n, room := 1+r.IntN(60), 1+r.IntN(20)
+		step := 1 + r.IntN(room)
+		var starts, ends []int
+		for from := 0; ; from += step {
+			starts, ends = append(starts, from), append(ends, min(from+room, n))
+			if ends[len(ends)-1] == n {
+				break
+			}
+		}
+		from := r.IntN(n)
+		to := min(from+1+r.IntN(4), n)
+		best, most := -1, math.MinInt
+		for k := range starts {
+			if from < starts[k] || from >= ends[k] {
+				continue
+			}
+			left, right := from-starts[k], ends[k]-to
+			if k == 0 {
+				left = math.MaxInt
+			}
+			if ends[k] == n {
+				right = math.MaxInt
+			}
+			if c := min(left, right); c > most {
+				best, most = k, c
+			}
+		}
+		if have := home(starts, ends, from, to); have != best {
+			t.Fatalf("windows %v to %v of %d, tokens %d to %d: %d, want %d", starts, ends, n, from, to, have, best)
+		}
+	}
+}
+
+// TestWindowsPredictAll checks that every word of a long text is predicted once, in order, and that predictions in the middle of windows differ little from
+// those of the whole text.
+func TestWindowsPredictAll(t *testing.T) {
+	text := strings.Repeat("Table for Anna Featherstonehaugh at 7:30 pm, please. ", 8)
+	table := &data.TokenTable{Name: "text", Examples: []data.TokenExample{{Text: text, Words: data.SplitWords(text)}}}
+	whole, _, err := openTokens(t, nil).task.Predict(t.Context(), table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stride := range []int{0, 1, 10, 40} {
+		r := openTokens(t, func(c *TokenClsConfig) { c.MaxLength, c.Stride = 24, stride })
+		parts, counts, err := r.task.Predict(t.Context(), table)
+		if err != nil || counts.Windowed != 1 || counts.Sequences < 6 {
+			t.Fatalf("%+v, %v", counts, err)
+		}
+		strip := func(p TokenPrediction) (list []PredictedToken) {
+			for _, k := range p.Tokens {
+				k.Scores = nil
+				list = append(list, k)
+			}
+			return list
+		}
+		if have, want := strip(parts[0]), strip(whole[0]); !reflect.DeepEqual(have, want) {
+			t.Errorf("stride %d: tokens %v, want %v", stride, have, want)
+		}
+		tags, scores := r.task.Tags(&table.Examples[0], parts[0])
+		if slices.Contains(tags, "") || slices.Contains(scores, 0) {
+			t.Errorf("stride %d: words without prediction: %v", stride, tags)
+		}
+	}
+}
+
+// TestTokenEvaluate compares an evaluation with the scores of the same predictions, and with a loss computed from all logits.
+func TestTokenEvaluate(t *testing.T) {
+	table := readTokens(t, tokenFixture+"/test.jsonl")
+	for name, change := range map[string]func(*TokenClsConfig){
+		"plain": nil, "windows": func(c *TokenClsConfig) { c.MaxLength, c.Stride, c.EvalTokens = 9, 3, 64 },
+		"strict": func(c *TokenClsConfig) { c.Strict = true }, "cut": func(c *TokenClsConfig) { c.MaxLength, c.Stride = 8, -1 },
+		"tags": func(c *TokenClsConfig) { c.Scheme = data.Plain },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var full *TokenScores
+			r := openTokens(t, func(c *TokenClsConfig) {
+				if change != nil {
+					change(c)
+				}
+				c.OnScores = func(_ data.Split, s *TokenScores) { full = s }
+			})
+			if err := r.task.Add(t.Context(), data.Eval, table); err != nil {
+				t.Fatal(err)
+			}
+			m, err := r.task.Evaluate(t.Context(), data.Eval)
+			if err != nil {
+				t.Fatal(err)
+			}
+			predictions, _, err := r.task.Predict(t.Context(), table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores, err := r.task.Score(table, predictions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(scores.Loss-full.Loss) > 1e-5 {
+				t.Errorf("loss %g, of the probabilities %g", full.Loss, scores.Loss)
+			}
+			scores.Loss = full.Loss
+			if !reflect.DeepEqual(scores, full) || !reflect.DeepEqual(m, full.Metrics()) {
+				t.Errorf("%+v, of the predictions %+v", full, scores)
+			}
+			var names []string
+			for _, v := range m.Values {
+				names = append(names, v.Name)
+			}
+			if !slices.Equal(names, r.task.MetricNames()) || m.Main != names[0] {
+				t.Errorf("metrics %v, main %s; want %v", names, m.Main, r.task.MetricNames())
+			}
+		})
+	}
+}
+
+// TestNothingFound checks scores of texts without entities and of a model that predicts none.
+func TestNothingFound(t *testing.T) {
+	var s *TokenScores
+	r := openTokens(t, func(c *TokenClsConfig) { c.OnScores = func(_ data.Split, x *TokenScores) { s = x } })
+	for _, p := range r.set.Params() { // a head that always says O
+		if strings.Contains(p.Name, "classifier.weight") {
+			clear(op.Values(p.Param))
+		}
+		if strings.Contains(p.Name, "classifier.bias") {
+			v := op.Values(p.Param)
+			clear(v)
+			v[slices.Index(r.task.cfg.Labels.Names, "O")] = 9
+		}
+	}
+	for split, table := range map[data.Split]*data.TokenTable{data.Eval: tagged(t, "at/O 7/B-time"), data.Test: tagged(t, "at/O home/O")} {
+		if err := r.task.Add(t.Context(), split, table); err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.task.Evaluate(t.Context(), split)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f1, _ := m.Get("f1")
+		wanted, predicted := s.Found()
+		if f1.Value != 0 || predicted != 0 || wanted != map[data.Split]int{data.Eval: 1, data.Test: 0}[split] {
+			t.Errorf("%v: f1 %g, %d wanted, %d predicted", split, f1.Value, wanted, predicted)
+		}
+	}
+}
+
+// TestTokenConfig gives settings that contradict each other.
+func TestTokenConfig(t *testing.T) {
+	r := openTokens(t, nil)
+	bad := r.task.cfg
+	bad.Strict, bad.Scheme, bad.MaxLength, bad.Smoothing, bad.ClassWeights = true, data.Plain, 9999, 1, []float32{1}
+	bad.Labels = &data.Labels{Names: []string{"O", "B-X"}, Problem: data.TokenTags}
+	_, err := NewTokenCls(r.task.model, r.task.tok, bad)
+	for _, want := range []string{"9 outputs for 2 labels", "max_length is 9999", "label smoothing is 1", "1 class weights for 2 classes", "strict scoring is of entities"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
+// TestEntitiesOfSchemes checks where entities begin and end.
+func TestEntitiesOfSchemes(t *testing.T) {
+	for _, c := range []struct {
+		scheme data.Scheme
+		tags   string
+		want   string
+	}{
+		{data.IOB2, "O B-A I-A B-A I-B O I-B", "A 1-3, A 3-4, B 4-5, B 6-7"},
+		{data.IOBES, "S-A S-A B-A E-A I-A B-B I-B E-B O", "A 0-1, A 1-2, A 2-4, A 4-5, B 5-8"},
+		{data.BILOU, "U-A B-A L-A L-A O", "A 0-1, A 1-3, A 3-4"},
+		{data.IOE2, "I-A E-A I-A E-A", "A 0-2, A 2-4"},
+		{data.IOB2, "B I O I", "_ 0-2, _ 3-4"},
+		{data.Plain, "NOUN NOUN VERB O B-X I-X", "NOUN 0-2, VERB 2-3, B-X 4-5, I-X 5-6"},
+	} {
+		tags := strings.Fields(c.tags)
+		names := slices.Compact(slices.Sorted(slices.Values(tags)))
+		task := &TokenCls{cfg: TokenClsConfig{Labels: &data.Labels{Names: names}, Scheme: c.scheme}}
+		var p TokenPrediction
+		for i, tag := range tags {
+			scores := make([]float32, len(names))
+			scores[slices.Index(names, tag)] = 1
+			p.Tokens = append(p.Tokens, PredictedToken{Word: i, From: i, To: i + 1, Scores: scores})
+		}
+		var have []string
+		for _, e := range task.Entities(p, AggregateFirst) {
+			have = append(have, fmt.Sprintf("%s %d-%d", e.Type, e.From, e.To))
+		}
+		if s := strings.Join(have, ", "); s != c.want {
+			t.Errorf("%s %s: %s, want %s", c.scheme, c.tags, s, c.want)
+		}
+	}
+}
+
+// TestTokensOfCausalModels trains heads on small GPT-2 and LLaMA checkpoints through the task, and checks that only labelled rows in the last block give the same loss.
+func TestTokensOfCausalModels(t *testing.T) {
+	for _, name := range []string{"gpt2_token_cls", "llama_token_cls"} {
+		t.Run(name, func(t *testing.T) {
+			src, err := checkpoint.Open("../testdata/causal_heads/" + name + "/base")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			tok := letters(t)
+			table := tagged(t, "Anna/B-P went/O to/O Rome/B-P today/O", "we/O saw/O it/O", "Bob/B-P ran/O", "no/O")
+			labels, err := data.FindTags(data.LabelSource{}, table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, _, err := models.OpenTokenClassifier(src, len(labels.Names), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nn.SetDropout(m, 0)
+			targets, err := lora.DefaultTargets(strings.TrimSuffix(name, "_token_cls"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: targets, TaskType: lora.TokenCls}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool := op.NewPool(2)
+			defer pool.Close()
+			task, err := NewTokenCls(m, tok, TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: pool, Adapter: set})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []data.Split{data.Train, data.Test} {
+				if err := task.Add(t.Context(), s, table); err != nil {
+					t.Fatal(err)
+				}
+			}
+			compareKept(t, task)
+			before, err := task.Evaluate(t.Context(), data.Test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := train.Defaults()
+			cfg.MaxSteps, cfg.BatchSize, cfg.LearningRate, cfg.Pool, cfg.Adapter = 40, 2, 1e-2, pool, set
+			if _, err := train.Run(t.Context(), task, set.Params(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			after, err := task.Evaluate(t.Context(), data.Test)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, _ := before.Get("loss")
+			b, _ := after.Get("loss")
+			if !(b.Value < 0.6*a.Value) {
+				t.Errorf("loss %g before, %g after training", a.Value, b.Value)
+			}
+		})
+	}
+}
+
+// compareKept checks that leaving rows without a label out of the last block changes no bit of the loss.
+func compareKept(t *testing.T, task *TokenCls) {
+	t.Helper()
+	b := task.sets[data.Train].Batch([]int{0, 1, 2})
+	loss := func(f func(p *nn.Pass) float64) float64 {
+		tape := op.NewEvalTape(task.cfg.Pool)
+		defer tape.Close()
+		return f(&nn.Pass{Tape: tape, Adapter: task.cfg.Adapter})
+	}
+	kept := loss(func(p *nn.Pass) float64 {
+		sum, _, err := task.Loss(p, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(op.Values(sum)[0])
+	})
+	all := loss(func(p *nn.Pass) float64 {
+		sum, _ := task.loss(p.Tape, task.model.Logits(p, b), nil, b)
+		return float64(op.Values(sum)[0])
+	})
+	if math.Abs(kept-all) > 1e-6*all {
+		t.Errorf("loss of the rows with labels %g, of all rows %g", kept, all)
+	}
+}
+
+var _ interface {
+	train.Task
+	train.MetricNamer
+} = (*TokenCls)(nil)
+
+// letters returns a tokenizer of single letters and a blank.
+func letters(t *testing.T) *tokenize.Tokenizer {
+	t.Helper()
+	vocab := map[string]int{"Ġ": 0}
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABR" {
+		vocab[string(c)] = len(vocab)
+	}
+	text, err := json.Marshal(map[string]any{
+		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{}, "normalizer": nil, "post_processor": nil, "decoder": nil,
+		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": []any{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenize.Load(func(name string) ([]byte, error) {
+		if name != "tokenizer.json" {
+			return nil, fs.ErrNotExist
+		}
+		return text, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
