@@ -29,9 +29,9 @@ const (
 // NoOverlap is the DocStride of windows that share no tokens.
 const NoOverlap = -1
 
-// QAConfig says how questions on contexts become logits, a loss and answers. The zero value is usable: it has the defaults of transformers'
+// QuestionAnsweringConfig says how questions on contexts become logits, a loss and answers. The zero value is usable: it has the defaults of transformers'
 // run_qa.py.
-type QAConfig struct {
+type QuestionAnsweringConfig struct {
 	MaxLength      int // tokens of a window, with question and special tokens; 0: 384, or what model and tokenizer allow
 	DocStride      int // tokens that a context's windows have in common; 0: 128, less where windows have no room for more
 	MaxQueryLength int // tokens that are kept of a question; 0: all
@@ -48,21 +48,21 @@ type QAConfig struct {
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 }
 
-// QA is extractive question answering: the answer to a question is a part of a context. A context that is too long for one sequence becomes
+// QuestionAnswering is extractive question answering: the answer to a question is a part of a context. A context that is too long for one sequence becomes
 // several, each an example of its own, which overlap; where the answer is not in a window, the window's first token is the target. It
 // implements [train.Task]. Once made it is not changed and is safe for concurrent use.
-type QA struct {
+type QuestionAnswering struct {
 	model     models.QuestionAnswerer
 	tok       *tokenize.Tokenizer
-	cfg       QAConfig
+	cfg       QuestionAnsweringConfig
 	cut       tokenize.Windowing
 	sets      map[data.Split]*questionSet
 	questions map[data.Split]*data.Questions
 }
 
-// NewQA returns a task without examples; Add gives it some. Settings that contradict each other, the model or the tokenizer are reported in
+// NewQuestionAnswering returns a task without examples; Add gives it some. Settings that contradict each other, the model or the tokenizer are reported in
 // one error.
-func NewQA(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c QAConfig) (*QA, error) {
+func NewQuestionAnswering(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c QuestionAnsweringConfig) (*QuestionAnswering, error) {
 	errs := checkText(m, tok, c.MaxLength)
 	negative := func(what string, n int) {
 		if n < 0 {
@@ -84,7 +84,7 @@ func NewQA(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c QAConfig) (*QA,
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &QA{model: m, tok: tok, cfg: c, sets: map[data.Split]*questionSet{}, questions: map[data.Split]*data.Questions{}}
+	t := &QuestionAnswering{model: m, tok: tok, cfg: c, sets: map[data.Split]*questionSet{}, questions: map[data.Split]*data.Questions{}}
 	t.cut = tokenize.Windowing{MaxLength: textLimit(m, tok, c.MaxLength), Stride: max(c.DocStride, 0), MaxText: c.MaxQueryLength}
 	if c.MaxLength == 0 {
 		t.cut.MaxLength = min(t.cut.MaxLength, standardWindow)
@@ -98,7 +98,7 @@ func NewQA(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c QAConfig) (*QA,
 }
 
 // Add tokenises questions and makes them one of the task's splits. It must not be called while the task is in use.
-func (t *QA) Add(ctx context.Context, s data.Split, q *data.Questions) error {
+func (t *QuestionAnswering) Add(ctx context.Context, s data.Split, q *data.Questions) error {
 	set, err := t.encode(ctx, q)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (t *QA) Add(ctx context.Context, s data.Split, q *data.Questions) error {
 }
 
 // Counts tells what became of the questions of a split.
-func (t *QA) Counts(s data.Split) QuestionCounts {
+func (t *QuestionAnswering) Counts(s data.Split) QuestionCounts {
 	if set, ok := t.sets[s]; ok {
 		return set.counts
 	}
@@ -116,10 +116,10 @@ func (t *QA) Counts(s data.Split) QuestionCounts {
 }
 
 // Limit returns how many tokens a window may have.
-func (t *QA) Limit() int { return t.cut.MaxLength }
+func (t *QuestionAnswering) Limit() int { return t.cut.MaxLength }
 
 // Set returns the windows of a split, or nil.
-func (t *QA) Set(s data.Split) data.Set {
+func (t *QuestionAnswering) Set(s data.Split) data.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -128,14 +128,14 @@ func (t *QA) Set(s data.Split) data.Set {
 
 // Loss returns the summed cross-entropy of the starts and of the ends of b, each a softmax over the tokens of a window, and the number of
 // both: their mean is the mean of transformers' two means.
-func (t *QA) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *QuestionAnswering) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
 	sum, targets := op.GroupCrossEntropy(p.Tape, t.model.Logits(p, b), b.Starts, b.Labels)
 	return sum, targets, nil
 }
 
 // forward computes the logits of all tokens of a set, start and end of one after the other, without recording. each is called for each
 // batch; nil: nothing.
-func (t *QA) forward(ctx context.Context, set *questionSet, each func(tape *op.Tape, logits mat.Tensor, b *data.Batch)) ([]float32, error) {
+func (t *QuestionAnswering) forward(ctx context.Context, set *questionSet, each func(tape *op.Tape, logits mat.Tensor, b *data.Batch)) ([]float32, error) {
 	out := make([]float32, 2*len(set.ids))
 	tape := op.NewEvalTape(t.cfg.Pool)
 	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(rows []int, b *data.Batch) error {
@@ -154,7 +154,7 @@ func (t *QA) forward(ctx context.Context, set *questionSet, each func(tape *op.T
 }
 
 // Predict answers questions. It returns an answer for each, in order, and what became of the questions.
-func (t *QA) Predict(ctx context.Context, q *data.Questions) ([]QAPrediction, QuestionCounts, error) {
+func (t *QuestionAnswering) Predict(ctx context.Context, q *data.Questions) ([]AnswerPrediction, QuestionCounts, error) {
 	set, err := t.encode(ctx, q)
 	if err != nil {
 		return nil, QuestionCounts{}, err
@@ -168,7 +168,7 @@ func (t *QA) Predict(ctx context.Context, q *data.Questions) ([]QAPrediction, Qu
 }
 
 // MetricNames lists the metrics of Evaluate, the deciding one first, as transformers names them.
-func (t *QA) MetricNames() []string {
+func (t *QuestionAnswering) MetricNames() []string {
 	if t.cfg.NullAnswers {
 		return []string{"f1", "exact_match", "HasAns_f1", "HasAns_exact", "NoAns_f1", "NoAns_exact",
 			"best_f1", "best_f1_thresh", "best_exact", "best_exact_thresh", "loss"}
@@ -177,7 +177,7 @@ func (t *QA) MetricNames() []string {
 }
 
 // Evaluate answers the questions of a split with the adapter of the configuration and scores the answers.
-func (t *QA) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *QuestionAnswering) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v questions to evaluate", s)
@@ -208,7 +208,7 @@ func (t *QA) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) 
 
 // Score returns the metrics of Evaluate but the loss, in percent, for answers that were predicted before. Questions whose answers are not
 // given do not count; if none counts, the result is the zero Metrics.
-func (t *QA) Score(q *data.Questions, answers []QAPrediction) (train.Metrics, error) {
+func (t *QuestionAnswering) Score(q *data.Questions, answers []AnswerPrediction) (train.Metrics, error) {
 	if len(answers) != len(q.List) {
 		return train.Metrics{}, fmt.Errorf("tasks: %d answers for %d questions", len(answers), len(q.List))
 	}

@@ -71,10 +71,10 @@ func miniLMTokenizer(t *testing.T) *tokenize.Tokenizer {
 	return tok
 }
 
-func fakeTask(t *testing.T, c QAConfig) (*QA, *fakeQA) {
+func fakeTask(t *testing.T, c QuestionAnsweringConfig) (*QuestionAnswering, *fakeQA) {
 	t.Helper()
 	m := &fakeQA{Limits: nn.Limits{Positions: 512, Words: 30522, Types: 2}, logits: func(*data.Batch, int) (float32, float32) { return 0, 0 }}
-	task, err := NewQA(m, miniLMTokenizer(t), c)
+	task, err := NewQuestionAnswering(m, miniLMTokenizer(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestQALabels(t *testing.T) {
 		if stride == 0 {
 			stride = NoOverlap
 		}
-		task, _ := fakeTask(t, QAConfig{MaxLength: s.Length, DocStride: stride})
+		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: s.Length, DocStride: stride})
 		if err := task.Add(t.Context(), data.Train, q); err != nil {
 			t.Fatal(err)
 		}
@@ -150,9 +150,9 @@ func (d *draws) below(n uint64) int {
 func (d *draws) logit() float32 { return float32(d.below(1024)-512) / 64 }
 
 // drawnCase returns case n of answers.json.
-func drawnCase(n int) (c QAConfig, context string, offsets [][][2]int32, logits [][]float32) {
+func drawnCase(n int) (c QuestionAnsweringConfig, context string, offsets [][][2]int32, logits [][]float32) {
 	d := draws(n)
-	c = QAConfig{
+	c = QuestionAnsweringConfig{
 		NBest: []int{20, 3, 1, 7}[n%4], MaxAnswer: []int{30, 4, 1}[n/4%3], NullAnswers: n/12%2 == 1, NullThreshold: []float64{0, 1.5, -2}[n/24%3],
 	}
 	words := 2 + d.below(30)
@@ -241,7 +241,9 @@ func TestQAAnswers(t *testing.T) {
 func asked(context string, answers ...data.Answer) *data.Questions {
 	q := &data.Questions{Name: "q.json"}
 	for i, a := range answers {
-		q.List = append(q.List, data.Question{ID: string(rune('a' + i)), Question: " what is it?", Context: context, Answers: []data.Answer{a}, Labelled: true, Line: i + 1})
+		q.List = append(q.List, data.Question{
+			ID: string(rune('a' + i)), Question: " what is it?", Context: context, Answers: []data.Answer{a}, Labelled: true, Line: i + 1,
+		})
 	}
 	return q
 }
@@ -249,7 +251,7 @@ func asked(context string, answers ...data.Answer) *data.Questions {
 // TestQAWindows checks labels by hand: answers at the borders of a context, in code points behind characters of several bytes, cut by a window,
 // without a place, with white space around them, and questions without an answer.
 func TestQAWindows(t *testing.T) {
-	task, _ := fakeTask(t, QAConfig{MaxLength: 16, DocStride: 4})
+	task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: 16, DocStride: 4})
 	context := "Zürich 😀 lies on the river Limmat, and the lake is to the south of the old town."
 	at := func(text string) data.Answer {
 		return data.Answer{Text: text, Start: len([]rune(context[:strings.Index(context, text)]))}
@@ -298,7 +300,7 @@ func TestQAWindows(t *testing.T) {
 func TestQAStride(t *testing.T) {
 	q := asked(strings.Repeat("some words about it and more. ", 20), data.Answer{Text: "some", Start: 0})
 	for _, length := range []int{9, 10, 16, 60, 130, 140, 384} {
-		task, _ := fakeTask(t, QAConfig{MaxLength: length})
+		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: length})
 		set, err := task.encode(t.Context(), q)
 		if err != nil {
 			t.Fatalf("length %d: %v", length, err)
@@ -308,11 +310,11 @@ func TestQAStride(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		cfg  QAConfig
+		cfg  QuestionAnsweringConfig
 		want []string
 	}{
-		{QAConfig{MaxLength: 7}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "max query length"}},
-		{QAConfig{MaxLength: 20, DocStride: 13}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
+		{QuestionAnsweringConfig{MaxLength: 7}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "max query length"}},
+		{QuestionAnsweringConfig{MaxLength: 20, DocStride: 13}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
 	} {
 		task, _ := fakeTask(t, c.cfg)
 		_, err := task.encode(t.Context(), q)
@@ -330,18 +332,18 @@ func TestQAStride(t *testing.T) {
 			t.Errorf("%+v: %T", c.cfg, err)
 		}
 	}
-	task, _ := fakeTask(t, QAConfig{MaxLength: 8, MaxQueryLength: 2, DocStride: NoOverlap})
+	task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: 8, MaxQueryLength: 2, DocStride: NoOverlap})
 	set, err := task.encode(t.Context(), q)
 	if err != nil || set.counts.Shortened != 1 || set.counts.Shrunk != 0 {
 		t.Errorf("%+v, %v", set.counts, err)
 	}
 }
 
-// TestQAConfig checks what NewQA refuses.
+// TestQAConfig checks what NewQuestionAnswering refuses.
 func TestQAConfig(t *testing.T) {
-	_, m := fakeTask(t, QAConfig{})
+	_, m := fakeTask(t, QuestionAnsweringConfig{})
 	tok := miniLMTokenizer(t)
-	_, err := NewQA(m, tok, QAConfig{MaxLength: 513, DocStride: -2, MaxQueryLength: -1, NBest: -3, MaxAnswer: -4, NullThreshold: 1})
+	_, err := NewQuestionAnswering(m, tok, QuestionAnsweringConfig{MaxLength: 513, DocStride: -2, MaxQueryLength: -1, NBest: -3, MaxAnswer: -4, NullThreshold: 1})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -350,11 +352,11 @@ func TestQAConfig(t *testing.T) {
 			t.Errorf("%q lacks %q", err, want)
 		}
 	}
-	if _, err := NewQA(m, tok, QAConfig{NullAnswers: true, NullThreshold: math.NaN()}); err == nil {
+	if _, err := NewQuestionAnswering(m, tok, QuestionAnsweringConfig{NullAnswers: true, NullThreshold: math.NaN()}); err == nil {
 		t.Error("a threshold that is NaN is accepted")
 	}
 	for types, zero := range map[int]bool{1: false, 2: true} {
-		task, m := fakeTask(t, QAConfig{ZeroTypes: zero})
+		task, m := fakeTask(t, QuestionAnsweringConfig{ZeroTypes: zero})
 		m.Types = types
 		set, err := task.encode(t.Context(), asked("a b c", data.Answer{Text: "b", Start: 2}))
 		if err != nil || set.Batch([]int{0}).Types != nil {
@@ -368,7 +370,7 @@ func TestQAEvaluate(t *testing.T) {
 	q := policyQA(t).Limit(60)
 	q.List = append(q.List, data.Question{ID: "none", Question: "who are you?", Context: q.List[0].Context, Impossible: true, Labelled: true})
 	for _, null := range []bool{false, true} {
-		task, m := fakeTask(t, QAConfig{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
+		task, m := fakeTask(t, QuestionAnsweringConfig{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
 		if err := task.Add(t.Context(), data.Eval, q); err != nil {
 			t.Fatal(err)
 		}
@@ -433,7 +435,7 @@ func TestQAEvaluate(t *testing.T) {
 
 // TestQAUnlabelled checks what cannot be scored, and stopping.
 func TestQAUnlabelled(t *testing.T) {
-	task, _ := fakeTask(t, QAConfig{})
+	task, _ := fakeTask(t, QuestionAnsweringConfig{})
 	q := &data.Questions{Name: "q", List: []data.Question{{ID: "1", Question: "who?", Context: "me and you"}}}
 	if err := task.Add(t.Context(), data.Eval, q); err != nil {
 		t.Fatal(err)

@@ -25,8 +25,8 @@ func (s Span) Null() bool { return s.Start < 0 }
 
 func (s Span) score() float32 { return s.StartLogit + s.EndLogit }
 
-// QAPrediction is what is predicted for a question.
-type QAPrediction struct {
+// AnswerPrediction is what is predicted for a question.
+type AnswerPrediction struct {
 	Span         // the answer
 	NBest []Span // the best answers by score, no answer among them if questions may have none
 	// NullDiff is by how much the score of no answer exceeds that of the best answer, if questions may have none.
@@ -34,7 +34,7 @@ type QAPrediction struct {
 }
 
 // answers finds the answer to each question in the logits of its windows.
-func (t *QA) answers(q *data.Questions, s *questionSet, logits []float32) ([]QAPrediction, error) {
+func (t *QuestionAnswering) answers(q *data.Questions, s *questionSet, logits []float32) ([]AnswerPrediction, error) {
 	for i, v := range logits {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			w, _ := slices.BinarySearch(s.starts, i/2+1)
@@ -42,7 +42,7 @@ func (t *QA) answers(q *data.Questions, s *questionSet, logits []float32) ([]QAP
 			return nil, &data.Error{File: q.Name, Line: q.List[n-1].Line, Msg: "a logit is no finite number; the weights of the model or the adapter are damaged"}
 		}
 	}
-	out := make([]QAPrediction, len(q.List))
+	out := make([]AnswerPrediction, len(q.List))
 	for i := range out {
 		var c candidates
 		for w := s.first[i]; w < s.first[i+1]; w++ {
@@ -91,7 +91,7 @@ func best(logits []float32, n int) []int {
 
 // choose picks the answer, as postprocess_qa_predictions of transformers' examples does. Where that returns the text "empty" because no window
 // offers anything, there is no answer.
-func (c *candidates) choose(context string, cfg QAConfig) QAPrediction {
+func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerPrediction {
 	if cfg.NullAnswers {
 		c.list = append(c.list, c.null)
 	}
@@ -100,7 +100,7 @@ func (c *candidates) choose(context string, cfg QAConfig) QAPrediction {
 	if cfg.NullAnswers && !slices.ContainsFunc(kept, Span.Null) {
 		kept = append(kept[:len(kept):len(kept)], c.null)
 	}
-	p := QAPrediction{Span: Span{Start: -1, End: -1}, NBest: slices.Clone(kept)}
+	p := AnswerPrediction{Span: Span{Start: -1, End: -1}, NBest: slices.Clone(kept)}
 	probabilities(p.NBest)
 	runes := []rune(context)
 	found := false

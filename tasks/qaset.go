@@ -59,7 +59,7 @@ func (s *questionSet) Batch(rows []int) *data.Batch {
 const questionsAtOnce = 1024
 
 // encode tokenises questions and contexts.
-func (t *QA) encode(ctx context.Context, q *data.Questions) (*questionSet, error) {
+func (t *QuestionAnswering) encode(ctx context.Context, q *data.Questions) (*questionSet, error) {
 	s := &questionSet{textSet: textSet{starts: []int{0}}, first: []int{0}}
 	s.counts.Questions = len(q.List)
 	typed := t.model.TokenTypes() > 1 && !t.cfg.ZeroTypes
@@ -81,7 +81,7 @@ func (t *QA) encode(ctx context.Context, q *data.Questions) (*questionSet, error
 }
 
 // encodeError names the question that cannot be cut, and what to do.
-func (t *QA) encodeError(q *data.Questions, lo int, err error) error {
+func (t *QuestionAnswering) encodeError(q *data.Questions, lo int, err error) error {
 	var bad *tokenize.InputError
 	if !errors.As(err, &bad) {
 		return err

@@ -65,7 +65,7 @@ type AnswerFlags struct {
 // AddWindows defines the flags of windows.
 func (f *AnswerFlags) AddWindows(fs *pflag.FlagSet) {
 	fs.IntVar(&f.MaxLength, "max-length", 0, "tokens of a window: the question and a part of the context; default: 384, or what the checkpoint allows")
-	fs.IntVar(&f.DocStride, "doc-stride", 0, "tokens that windows of a context have in common; default: 128, or half of what a window holds of the context if that is less")
+	fs.IntVar(&f.DocStride, "doc-stride", 0, "tokens that windows of a context have in common; default: 128, or half of a window's part of the context if 128 is too much")
 	fs.IntVar(&f.MaxQueryLength, "max-query-length", 0, "tokens that are kept of a question; 0: all")
 }
 
@@ -83,7 +83,10 @@ func (f *AnswerFlags) Check(given func(string) bool) []error {
 	for _, n := range []struct {
 		flag         string
 		value, least int
-	}{{"max-length", f.MaxLength, 0}, {"max-query-length", f.MaxQueryLength, 0}, {"doc-stride", f.DocStride, 0}, {"max-answer-length", f.MaxAnswer, 1}, {"n-best-size", f.NBest, 1}} {
+	}{
+		{"max-length", f.MaxLength, 0}, {"max-query-length", f.MaxQueryLength, 0}, {"doc-stride", f.DocStride, 0},
+		{"max-answer-length", f.MaxAnswer, 1}, {"n-best-size", f.NBest, 1},
+	} {
 		if n.value < n.least {
 			errs = append(errs, fmt.Errorf("--%s is %d; want %d or more", n.flag, n.value, n.least))
 		}
@@ -96,8 +99,8 @@ func (f *AnswerFlags) Check(given func(string) bool) []error {
 
 // Config returns what the flags say about the questions that are given, of which each may be nil: unless the flag says otherwise, questions
 // may have no answer if one of these has none.
-func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questions) (tasks.QAConfig, error) {
-	c := tasks.QAConfig{
+func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questions) (tasks.QuestionAnsweringConfig, error) {
+	c := tasks.QuestionAnsweringConfig{
 		MaxLength: f.MaxLength, DocStride: f.DocStride, MaxQueryLength: f.MaxQueryLength, NBest: f.NBest, MaxAnswer: f.MaxAnswer,
 		NullAnswers: f.NullAnswers, NullThreshold: f.NullThreshold,
 	}

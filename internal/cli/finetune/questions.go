@@ -26,7 +26,7 @@ type qaRun struct {
 	answers cli.AnswerFlags
 
 	questions struct{ train, eval, test *data.Questions } // eval and test may be nil
-	config    tasks.QAConfig
+	config    tasks.QuestionAnsweringConfig
 	opened    models.QuestionAnswerer
 }
 
@@ -196,7 +196,7 @@ func (r *qaRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Ta
 func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
 	c := r.config
 	c.ZeroTypes, c.Pool, c.Adapter = cli.ZeroTypes(r.opened, set, r.console.Log), pool, set
-	task, err := tasks.NewQA(r.opened, base.Tokenizer, c)
+	task, err := tasks.NewQuestionAnswering(r.opened, base.Tokenizer, c)
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}

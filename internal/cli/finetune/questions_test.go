@@ -25,7 +25,8 @@ func questionRows(n int, contextWords int) string {
 		before := strings.Repeat("we will send money . ", i%3)
 		context := before + "the " + thing + " is very " + kind + " . " + strings.Repeat("they lost it again . ", contextWords/5)
 		start := len(before) + len("the "+thing+" is very ")
-		fmt.Fprintf(&b, `{"id": "q%d", "question": "is the %s ?", "context": %q, "answers": {"text": [%q], "answer_start": [%d]}}`+"\n", i, thing, context, kind, start)
+		fmt.Fprintf(&b, `{"id": "q%d", "question": "is the %s ?", "context": %q, "answers": {"text": [%q], "answer_start": [%d]}}`+"\n",
+			i, thing, context, kind, start)
 	}
 	return b.String()
 }
@@ -72,8 +73,8 @@ func TestQuestionAnswering(t *testing.T) {
 		t.Fatal(err)
 	}
 	scores := filepath.Join(dir, "scores.json")
-	clitest.OK(t, predict.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--adapter", out, "--input", test, "--max-length=32", "--max-answer-length=5",
-		"--metrics-file", scores)
+	clitest.OK(t, predict.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--adapter", out, "--input", test,
+		"--max-length=32", "--max-answer-length=5", "--metrics-file", scores)
 	var again map[string]float64
 	if err := json.Unmarshal([]byte(clitest.Read(t, scores)), &again); err != nil {
 		t.Fatal(err)
@@ -91,7 +92,8 @@ func TestQuestionAnswering(t *testing.T) {
 // TestQAOverfit learns questions by heart, over windows, some of them without an answer.
 func TestQAOverfit(t *testing.T) {
 	dir := t.TempDir()
-	rows := questionRows(12, 30) + `{"id": "none", "question": "can you pay ?", "context": "they lost it again . we will send money .", "answers": {"text": [], "answer_start": []}}` + "\n"
+	rows := questionRows(12, 30) + `{"id": "none", "question": "can you pay ?", "context": "they lost it again . we will send money .", ` +
+		`"answers": {"text": [], "answer_start": []}}` + "\n"
 	file := clitest.Write(t, filepath.Join(dir, "train.jsonl"), rows)
 	out := filepath.Join(dir, "out")
 	clitest.OK(t, finetune.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--train-file", file, "--test-file", file, "--output-dir", out,
@@ -107,7 +109,8 @@ func TestQAOverfit(t *testing.T) {
 
 // TestQAResume goes on after a stop, and from a checkpoint, with the bytes of a run that was never stopped; other windows are refused.
 func TestQAResume(t *testing.T) {
-	args := qaArgs(t, "--max-steps=6", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--max-length=30", "--doc-stride=5", "--save-steps=1", "--keep-checkpoints=0")
+	args := qaArgs(t, "--max-steps=6", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--max-length=30",
+		"--doc-stride=5", "--save-steps=1", "--keep-checkpoints=0")
 	whole := filepath.Join(t.TempDir(), "whole")
 	clitest.OK(t, finetune.Command, append(args, "--output-dir", whole)...)
 	compare := func(dir string) {
@@ -131,7 +134,9 @@ func TestQAResume(t *testing.T) {
 	}
 	clitest.OK(t, finetune.Command, append(args, "--resume-from-checkpoint", stopped)...)
 	compare(stopped)
-	for flag, want := range map[string]string{"--doc-stride=6": "doc_stride", "--max-length=31": "max_length", "--max-query-length=30": "max_query_length", "--max-answer-length=7": "max_answer_length"} {
+	for flag, want := range map[string]string{
+		"--doc-stride=6": "doc_stride", "--max-length=31": "max_length", "--max-query-length=30": "max_query_length", "--max-answer-length=7": "max_answer_length",
+	} {
 		clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", whole, flag)...).Refused(t, cli.Usage, want)
 	}
 }
@@ -174,7 +179,7 @@ func TestQARefused(t *testing.T) {
 	}
 	good := row("a", `{"text": ["good"], "answer_start": [12]}`)
 	misplaced := row("b", `{"text": ["good"], "answer_start": [1]}`)
-	long := file("long.jsonl", fmt.Sprintf(`{"id": "a", "question": %q, "context": "the film is good .", "answers": {"text": ["good"], "answer_start": [12]}}`+"\n", strings.Repeat("is the film good ? ", 9)))
+	long := file("long.jsonl", strings.Replace(good, "is the film good ?", strings.Repeat("is the film good ? ", 9), 1))
 	for _, x := range []struct {
 		name string
 		args []string
@@ -206,7 +211,8 @@ func TestQARefused(t *testing.T) {
 		})
 	}
 	clitest.Run(t, finetune.Command, "question-answering", "--context-column", "x").Refused(t, cli.Usage, "--context-column needs --train-file")
-	r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", file("some.jsonl", good+misplaced+row("c", `{"text": ["bad"], "answer_start": [1]}`)), "--output-dir", filepath.Join(dir, "some"))...)
+	some := file("some.jsonl", good+misplaced+row("c", `{"text": ["bad"], "answer_start": [1]}`))
+	r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", some, "--output-dir", filepath.Join(dir, "some"))...)
 	for _, want := range []string{"2 answers not at answer_start", "1 question without an answer whose place is known"} {
 		if !strings.Contains(r.Err, want) {
 			t.Errorf("the log lacks %q:\n%s", want, r.Err)

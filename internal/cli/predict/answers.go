@@ -36,7 +36,7 @@ func spanOf(s tasks.Span) spanRow {
 }
 
 // writeRows writes a JSON object for each question.
-func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.QAPrediction, null bool) error {
+func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction, null bool) error {
 	var b bytes.Buffer
 	for i := range list {
 		p := &list[i]
@@ -64,7 +64,7 @@ func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.QAPredict
 }
 
 // writeSQuAD writes one JSON object with the text of each answer by the id of its question.
-func writeSQuAD(w io.Writer, q *data.Questions, list []tasks.QAPrediction) error {
+func writeSQuAD(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction) error {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i := range list {

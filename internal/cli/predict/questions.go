@@ -134,7 +134,7 @@ func (r *qaRun) run(cmd *cobra.Command) (err error) {
 	defer pool.Close()
 	c.ZeroTypes = cli.ZeroTypes(trained.Model, trained.Set, r.console.Log)
 	c.EvalTokens, c.Pool, c.Adapter = r.tokensPerBatch, pool, trained.Adapter()
-	task, err := tasks.NewQA(trained.Model, base.Tokenizer, c)
+	task, err := tasks.NewQuestionAnswering(trained.Model, base.Tokenizer, c)
 	if err != nil {
 		return cli.UsageError(err)
 	}
@@ -241,8 +241,8 @@ func (r *qaRun) read() (*data.Questions, error) {
 }
 
 // predict answers all questions, some at a time.
-func (r *qaRun) predict(ctx context.Context, task *tasks.QA, q *data.Questions) ([]tasks.QAPrediction, error) {
-	var all []tasks.QAPrediction
+func (r *qaRun) predict(ctx context.Context, task *tasks.QuestionAnswering, q *data.Questions) ([]tasks.AnswerPrediction, error) {
+	var all []tasks.AnswerPrediction
 	var counts tasks.QuestionCounts
 	err := r.inPortions(q.Name, len(q.List), func(lo, hi int) error {
 		part := *q

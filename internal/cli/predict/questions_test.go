@@ -97,7 +97,8 @@ func TestQAAnswers(t *testing.T) {
 		}
 	}
 	for _, flags := range [][]string{{"--tokens-per-batch=1"}, {"--threads=1"}} {
-		if r := clitest.OK(t, predict.Command, append(args, append(flags, "--input", file, "--all-answers", "--n-best-size=7", "--max-answer-length=3")...)...); r.Out != whole.Out {
+		flags = append(flags, "--input", file, "--all-answers", "--n-best-size=7", "--max-answer-length=3")
+		if r := clitest.OK(t, predict.Command, append(args, flags...)...); r.Out != whole.Out {
 			t.Errorf("%v changes the answers", flags)
 		}
 	}
@@ -184,10 +185,12 @@ func TestQARefused(t *testing.T) {
 			clitest.Run(t, predict.Command, args...).Refused(t, x.code, x.want...)
 		})
 	}
-	clitest.Run(t, predict.Command, append([]string{"question-answering", "--quiet", "--model", base.Path("base")}, one...)...).Refused(t, cli.BadInput, "qa_outputs", "--adapter")
+	bareBase := append([]string{"question-answering", "--quiet", "--model", base.Path("base")}, one...)
+	clitest.Run(t, predict.Command, bareBase...).Refused(t, cli.BadInput, "qa_outputs", "--adapter")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := clitest.RunWith(t, ctx, clitest.Read(t, in), predict.Command, "question-answering", "--model", base.Path("base"), "--adapter", adapter); r.Code != cli.Cancelled || r.Out != "" {
+	r := clitest.RunWith(t, ctx, clitest.Read(t, in), predict.Command, "question-answering", "--model", base.Path("base"), "--adapter", adapter)
+	if r.Code != cli.Cancelled || r.Out != "" {
 		t.Errorf("stopped: exit code %d, output %q", r.Code, r.Out)
 	}
 }
