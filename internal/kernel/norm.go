@@ -28,6 +28,13 @@ func LayerNorm(y, xhat, x, gamma, beta []float32, eps float32) (rstd float32) {
 	return rstd
 }
 
+// LayerNormAgain computes y from xhat, with the bits that [LayerNorm] gave it.
+func LayerNormAgain(y, xhat, gamma, beta []float32) {
+	mustMatch3("LayerNormAgain", len(y), len(xhat), len(gamma))
+	mustMatch("LayerNormAgain", len(y), len(beta))
+	normalize(y, nil, xhat, gamma, beta, 0, 1)
+}
+
 // LayerNormBackward is the gradient of one row of LayerNorm with respect to x, given the gradient dy of y and the
 // forward's xhat and rstd; dx may be dy or xhat. With g = dy∘gamma and means over the row:
 //

@@ -96,6 +96,10 @@ func TestLayerNorm(t *testing.T) {
 			LayerNorm(fx.data, both, fx.data, gamma, beta, eps)
 			mustEqualBits(t, what+": y over x", fx.data, fy.data)
 			mustEqualBits(t, what+": xhat with y over x", both, fh.data)
+			again := fence(make([]float32, n), 5)
+			LayerNormAgain(again.data, fh.data, gamma, beta)
+			mustEqualBits(t, what+": y again", again.data, fy.data)
+			again.check(t, what)
 		}
 	}
 }

@@ -89,9 +89,7 @@ func (f *layerNorm) again(dst []float32) {
 	c, gain, bias := f.cols, f.gain.vector(), f.bias.vector()
 	f.t.eachRows(f.rows, c, func(lo, hi int) {
 		for n := lo; n < hi; n++ {
-			row := dst[n*c : (n+1)*c]
-			kernel.Mul(row, f.xhat[n*c:(n+1)*c], gain)
-			kernel.AddTo(row, bias)
+			kernel.LayerNormAgain(dst[n*c:(n+1)*c], f.xhat[n*c:(n+1)*c], gain, bias)
 		}
 	})
 }
