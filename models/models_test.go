@@ -26,9 +26,12 @@ type tree struct {
 	shards  int
 }
 
-func newTree(t *testing.T) *tree {
+func newTree(t *testing.T) *tree { return treeOf(t, "bert", "query_value") }
+
+// treeOf is the checkpoint of a fixture.
+func treeOf(t *testing.T, family, name string) *tree {
 	t.Helper()
-	base := filepath.Join("..", "testdata", "bert", "query_value", "base")
+	base := filepath.Join("..", "testdata", family, name, "base")
 	text, err := os.ReadFile(filepath.Join(base, "config.json"))
 	if err != nil {
 		t.Fatal(err)

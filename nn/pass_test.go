@@ -168,3 +168,45 @@ func TestStack(t *testing.T) {
 		t.Error("no blocks: the operand")
 	}
 }
+
+// TestDropoutAgain: a module that is called a second time draws anew, with its probability of the time.
+func TestDropoutAgain(t *testing.T) {
+	d := &nn.Dropout{P: 0.5, Site: 3}
+	x := values(4, 8, 1)
+	pass := nn.Pass{Seqs: op.Seqs{Starts: []int{0, 4}}, Train: true, Key: op.Key{Seed: 1}}
+	first := run(pass, func(p *nn.Pass) mat.Tensor { return d.Forward(p, x) })
+	second := run(pass, func(p *nn.Pass) mat.Tensor { return d.Again().Forward(p, x) })
+	if slices.Equal(first, second) {
+		t.Error("the second call drops the same elements")
+	}
+	if !slices.Equal(second, run(pass, func(p *nn.Pass) mat.Tensor { return d.Again().Forward(p, x) })) {
+		t.Error("another draw for the same step")
+	}
+	d.P = 0
+	if got := run(pass, func(p *nn.Pass) mat.Tensor { return d.Again().Forward(p, x) }); !slices.Equal(got, op.Values(x)) {
+		t.Error("the second call does not have the module's probability")
+	}
+}
+
+// trailed is a module that prints its first layer behind the others.
+type trailed struct {
+	spago.Module
+	First  *nn.Linear `hf:"first"`
+	Second *nn.Note   `hf:"second"`
+	Third  *nn.Linear `hf:"third"`
+	last   string     `hf:"-"`
+}
+
+func (m *trailed) Trailing() string { return m.last }
+
+// TestTrailing: the part that a module names is printed last, if it has it.
+func TestTrailing(t *testing.T) {
+	m := &trailed{First: nn.NewLinear(1, 2, true), Second: &nn.Note{Text: "Identity()"}, Third: nn.NewLinear(3, 4, false)}
+	const first, second, third = "  (first): Linear(in_features=1, out_features=2, bias=True)\n", "  (second): Identity()\n", "  (third): Linear(in_features=3, out_features=4, bias=False)\n"
+	for last, want := range map[string]string{"": first + second + third, "third": first + second + third, "first": second + third + first, "fourth": first + second + third} {
+		m.last = last
+		if got := nn.Tree(m, nil); got != "Module(\n"+want+")" {
+			t.Errorf("%q last: got\n%s", last, got)
+		}
+	}
+}
