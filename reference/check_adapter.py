@@ -5,6 +5,8 @@ usage: python reference/check_adapter.py BASE_DIR ADAPTER_DIR INPUT [--logits FI
        python reference/check_adapter.py --merged DIR INPUT [--logits FILE] [--output FILE] [options]
        python reference/check_adapter.py --causal BASE_DIR ADAPTER_DIR --logits FILE [--tolerance X]
        python reference/check_adapter.py --causal --merged DIR --logits FILE [--tolerance X]
+       python reference/check_adapter.py --task TASK BASE_DIR ADAPTER_DIR --logits FILE [--tolerance X]
+       python reference/check_adapter.py --task TASK --merged DIR --logits FILE [--tolerance X]
 
 INPUT is a CSV, TSV or JSON Lines file with a text column. Without --output the logits go to standard output, one JSON
 object a row. --logits is the output of `predict seq-cls --logits`; the exit code is 1 if the largest difference is
@@ -12,6 +14,10 @@ above --tolerance times the largest logit, if a row's label is not that of its l
 
 With --causal the model predicts the next token, and --logits is the output of `predict causal-lm --logits`: in each line the ids of a text
 and the logits after each of them.
+
+With --task the model has the head of seq_cls, token_cls, question_answering, multiple_choice or feature_extraction, and --logits has a line for
+each sequence: its ids, its token types if the model has some, and its logits (hidden states, of feature_extraction), row after row. For question
+answering and multiple choice what all rows have in common does not count.
 """
 import argparse
 import json
@@ -26,6 +32,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 import causallm
+import encoders
 import seqcls
 
 
@@ -34,6 +41,7 @@ def parse():
     p.add_argument("paths", nargs="+", metavar="PATH")
     p.add_argument("--merged", action="store_true", help="the first path is a merged checkpoint, no adapter follows")
     p.add_argument("--causal", action="store_true", help="a model that predicts the next token")
+    p.add_argument("--task", choices=encoders.AUTO, help="a model with the head of this task, fed with ids")
     p.add_argument("--logits", type=pathlib.Path)
     p.add_argument("--output", type=pathlib.Path)
     p.add_argument("--text-column", default="text")
@@ -42,10 +50,11 @@ def parse():
     p.add_argument("--tolerance", type=float, default=1e-4)
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
-    if len(a.paths) != 3 - a.merged - a.causal:
-        p.error("expected " + ("DIR" if a.merged else "BASE_DIR ADAPTER_DIR") + ("" if a.causal else " INPUT"))
-    if a.causal and not a.logits:
-        p.error("--causal wants --logits")
+    ids = a.causal or a.task is not None
+    if len(a.paths) != 3 - a.merged - ids:
+        p.error("expected " + ("DIR" if a.merged else "BASE_DIR ADAPTER_DIR") + ("" if ids else " INPUT"))
+    if ids and not a.logits:
+        p.error("--causal and --task want --logits")
     return a
 
 
@@ -56,6 +65,10 @@ def open_merged(directory, kind=transformers.AutoModelForSequenceClassification)
         if info[kind]:
             sys.exit(f"{directory}: {kind}: {sorted(info[kind])}")
     return model
+
+
+def read_rows(file):
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def open_adapter(base, adapter):
@@ -70,7 +83,7 @@ def open_adapter(base, adapter):
 
 def compare(a, logits, labels):
     """True if the given file agrees."""
-    rows = [json.loads(line) for line in a.logits.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = read_rows(a.logits)
     if len(rows) != len(logits):
         print(f"{a.logits}: {len(rows)} rows, expected {len(logits)}")
         return False
@@ -91,7 +104,7 @@ def check_causal(a):
         model = open_merged(directory, transformers.AutoModelForCausalLM)
     else:
         model = open_adapter(causallm.load_base(directory), pathlib.Path(a.paths[1]))
-    rows = [json.loads(line) for line in a.logits.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = read_rows(a.logits)
     difference = largest = tokens = same = 0
     for row in rows:
         logits, ours = causallm.observe(model, [row["ids"]], "", hidden=False)["logits"], torch.tensor(row["logits"], dtype=torch.float32)
@@ -101,13 +114,30 @@ def check_causal(a):
     return difference <= a.tolerance * largest
 
 
+def check_task(a):
+    """True if the output for each sequence agrees."""
+    rows = read_rows(a.logits)
+    if a.merged:
+        model = open_merged(a.paths[0], encoders.AUTO[a.task])
+    else:
+        width = len(rows[0]["logits"][0])
+        model = open_adapter(encoders.load_base(a.task, a.paths[0], width), pathlib.Path(a.paths[1]))
+    want = torch.cat([encoders.observe_alone(a.task, model, r["ids"], r.get("types")) for r in rows])
+    ours = torch.cat([torch.tensor(r["logits"], dtype=torch.float32) for r in rows])
+    if a.task in (encoders.QA, encoders.CHOICE):
+        want, ours = want - want.mean(0), ours - ours.mean(0)
+    relative = ((ours - want).abs().max() / want.abs().max()).item()
+    print(f"sequences {len(rows)}, rows {len(want)}, max |difference| / max |value| {relative:.3e}")
+    return relative <= a.tolerance
+
+
 def main():
     a = parse()
     torch.set_num_threads(a.threads)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    if a.causal:
-        sys.exit(0 if check_causal(a) else 1)
+    if a.causal or a.task:
+        sys.exit(0 if (check_causal if a.causal else check_task)(a) else 1)
     directory = a.paths[0]
     if a.merged:
         model = open_merged(directory)

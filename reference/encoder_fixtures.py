@@ -26,12 +26,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from transformers import BertConfig, DistilBertConfig, ElectraConfig, RobertaConfig, XLMRobertaConfig
 
+import encoders
+from encoders import AUTO, CHOICE, FEATURES, QA, SEQ, TOKEN
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "encoder"
 IGNORE = -100
-SEQ, TOKEN, QA, CHOICE, FEATURES = "seq_cls", "token_cls", "question_answering", "multiple_choice", "feature_extraction"
-AUTO = {
-    SEQ: transformers.AutoModelForSequenceClassification, TOKEN: transformers.AutoModelForTokenClassification,
-    QA: transformers.AutoModelForQuestionAnswering, CHOICE: transformers.AutoModelForMultipleChoice, FEATURES: transformers.AutoModel}
 TASK_TYPES = {SEQ: "SEQ_CLS", TOKEN: "TOKEN_CLS", QA: "QUESTION_ANS", CHOICE: None, FEATURES: "FEATURE_EXTRACTION"}
 
 # Sizes of an architecture's checkpoints; each case overrides some. Every name is one of config.json.
@@ -131,19 +130,6 @@ def write_base(family, task, sizes, c, directory, gen):
     return config
 
 
-def load_base(task, c, base):
-    options = {}
-    if task in (SEQ, TOKEN):
-        options = dict(num_labels=c["labels"])
-    if c["problem"]:
-        options["problem_type"] = c["problem"]
-    model = AUTO[task].from_pretrained(base, dtype=torch.float32, **options)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    return model
-
-
 class Rows:
     """Random rows of a task, as fixture.train wants them. An item is a sequence, a question with its choices, or a pair."""
 
@@ -240,12 +226,7 @@ class Rows:
         """The outputs for the first batch: a row for each sequence, each real token, or each choice."""
         model.eval()
         batch = self.inputs(0, self.c["batch"])
-        out, real = model(**batch), batch["attention_mask"].bool()
-        if self.task == FEATURES:
-            return {name: out.last_hidden_state[real]}
-        if self.task == QA:
-            return {name: torch.stack([out.start_logits[real], out.end_logits[real]], 1)}
-        return {name: out.logits[real] if self.task == TOKEN else out.logits.reshape(-1, 1) if self.task == CHOICE else out.logits}
+        return {name: encoders.output(self.task, model(**batch), batch["attention_mask"].bool())}
 
 
 def check_types(rows, model):
@@ -267,7 +248,11 @@ def make(name, seed):
     config = write_base(family, task, sizes, c, directory / "base", gen)
     os.chdir(directory)  # so that the adapter's config says "base", not a path of this machine
     rows = Rows(name, family, task, config, c, rng)
-    base = load_base(task, c, "base")
+
+    def load_base():
+        return encoders.load_base(task, "base", c["labels"], c["problem"])
+
+    base = load_base()
     pathlib.Path("print_base.txt").write_text(str(base) + "\n")
     task_type = TASK_TYPES[task] if c["task_type"] == "" else c["task_type"]
     model = get_peft_model(base, LoraConfig(r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"], lora_dropout=0.0, task_type=task_type,
@@ -287,7 +272,7 @@ def make(name, seed):
     log64, _ = train(c, double, rows.targets, rows.loss)
     save_adapter(model, "adapter_final")
     expected |= {f"grad.{k}": v for k, v in grads.items()} | rows.observe(model, "final.logits")
-    again = PeftModel.from_pretrained(load_base(task, c, "base"), "adapter_final")
+    again = PeftModel.from_pretrained(load_base(), "adapter_final")
     torch.testing.assert_close(rows.observe(again, "x")["x"], expected["final.logits"])
     save_file(rows.tensors(), "batches.safetensors", metadata={"source": "reference/encoder_fixtures.py"})
     rows.typed = rows.typed and not rows.types_dropped  # the merged model is not PEFT's any more

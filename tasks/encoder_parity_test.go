@@ -3,7 +3,6 @@ package tasks
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -186,7 +185,8 @@ func (r *encoderRun) Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets fl
 	case "multiple_choice":
 		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Groups, b.Labels)
 	case "feature_extraction":
-		sum, targets = pairLoss(p.Tape, y, b)
+		cosines := op.PairDots(p.Tape, op.NormalizeRows(p.Tape, op.MeanRows(p.Tape, y, b.Starts)))
+		sum, targets = op.MSE(p.Tape, cosines, b.Values), float64(len(b.Values))
 	default:
 		problem, e := data.ParseProblem(r.Problem)
 		if e != nil {
@@ -200,52 +200,6 @@ func (r *encoderRun) Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets fl
 // Evaluate is never asked for.
 func (r *encoderRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
 	return train.Metrics{}, nil
-}
-
-// pairLoss is the squared error of the cosine of the mean hidden states of pairs, computed here in float64: the operator is a squared
-// error whose targets are chosen so that it has the gradient of the loss. Loss and targets are scaled alike, so that the targets are far from the
-// hidden states and rounding does not show.
-func pairLoss(tape *op.Tape, hidden mat.Tensor, b *data.Batch) (mat.Tensor, float64) {
-	const scale = 64
-	h := op.Values(hidden)
-	_, width := op.Size(hidden)
-	targets, loss := append([]float32(nil), h...), 0.0
-	for pair, want := range b.Values {
-		u, v := meanRow(h, width, b, 2*pair), meanRow(h, width, b, 2*pair+1)
-		uu, vv, uv := dot(u, u), dot(v, v), dot(u, v)
-		norm := math.Sqrt(uu * vv)
-		d := uv/norm - float64(want)
-		loss += d * d
-		for side, x := range [][]float64{u, v} {
-			other, own := [][]float64{v, u}[side], []float64{uu, vv}[side]
-			lo, hi := b.Starts[2*pair+side], b.Starts[2*pair+side+1]
-			for i := lo * width; i < hi*width; i++ {
-				c := i % width
-				gradient := 2 * d * (other[c]/norm - x[c]*uv/(norm*own)) / float64(hi-lo)
-				targets[i] -= float32(scale * gradient / 2)
-			}
-		}
-	}
-	squares := op.MSE(tape, hidden, targets)
-	rest := float32(scale*loss - float64(op.Values(squares)[0]))
-	return op.Add(tape, squares, op.NewParam(1, 1, []float32{rest})), scale * float64(len(b.Values))
-}
-
-func meanRow(h []float32, width int, b *data.Batch, sequence int) []float64 {
-	mean := make([]float64, width)
-	lo, hi := b.Starts[sequence], b.Starts[sequence+1]
-	for i := lo * width; i < hi*width; i++ {
-		mean[i%width] += float64(h[i]) / float64(hi-lo)
-	}
-	return mean
-}
-
-func dot(a, b []float64) float64 {
-	sum := 0.0
-	for i := range a {
-		sum += a[i] * b[i]
-	}
-	return sum
 }
 
 // output returns what the model makes of the first batch.
@@ -263,6 +217,46 @@ func (r *encoderRun) output(forward func(*nn.Pass, *data.Batch) mat.Tensor, adap
 		center(out, width)
 	}
 	return out
+}
+
+// writeOutput writes the ids, types and output of each sequence of the first batch, for reference/check_adapter.py --task.
+func (r *encoderRun) writeOutput(t *testing.T, file string) {
+	t.Helper()
+	tape := op.NewEvalTape(r.pool)
+	defer tape.Close()
+	b := r.rows.Batch([]int{0, 1})
+	y := r.forward(&nn.Pass{Tape: tape, Adapter: r.set}, b)
+	values, rows := op.Values(y), b.Starts
+	if n, _ := op.Size(y); n != len(b.IDs) { // one for each sequence
+		rows = nil
+		for i := range n + 1 {
+			rows = append(rows, i)
+		}
+	}
+	_, width := op.Size(y)
+	var lines []byte
+	for i := range len(b.Starts) - 1 {
+		var line struct {
+			IDs    []int32     `json:"ids"`
+			Types  []int32     `json:"types,omitempty"`
+			Logits [][]float32 `json:"logits"`
+		}
+		line.IDs = b.IDs[b.Starts[i]:b.Starts[i+1]]
+		if b.Types != nil {
+			line.Types = b.Types[b.Starts[i]:b.Starts[i+1]]
+		}
+		for row := rows[i]; row < rows[i+1]; row++ {
+			line.Logits = append(line.Logits, values[row*width:(row+1)*width])
+		}
+		text, err := json.Marshal(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(append(lines, text...), '\n')
+	}
+	if err := os.WriteFile(file, lines, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // center takes the mean of each column away: what a softmax over rows does not see.
@@ -338,6 +332,7 @@ func TestEncodersEqualPEFT(t *testing.T) {
 			d.adapter, d.tensor = r.tensors(t, out)
 			d.final = r.from(expected, "final.logits", r.output(r.forward, r.set))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
+			r.writeOutput(t, filepath.Join(out, "logits.jsonl"))
 			if d := r.from(expected, "merged.logits", r.merged(t)); !(d <= 2e-5) {
 				t.Errorf("output of the merged model: off by %.2g of the largest", d)
 			}

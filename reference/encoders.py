@@ -1,0 +1,42 @@
+"""Encoders with the heads of tasks in transformers: what the scripts for them share."""
+import torch
+import transformers
+
+SEQ, TOKEN, QA, CHOICE, FEATURES = "seq_cls", "token_cls", "question_answering", "multiple_choice", "feature_extraction"
+AUTO = {
+    SEQ: transformers.AutoModelForSequenceClassification, TOKEN: transformers.AutoModelForTokenClassification,
+    QA: transformers.AutoModelForQuestionAnswering, CHOICE: transformers.AutoModelForMultipleChoice, FEATURES: transformers.AutoModel}
+
+
+def load_base(task, directory, labels, problem=None):
+    """The base model in float32, dropout 0. labels counts in the tasks that have some."""
+    options = dict(num_labels=labels) if task in (SEQ, TOKEN) else {}
+    if problem:
+        options["problem_type"] = problem
+    model = AUTO[task].from_pretrained(directory, dtype=torch.float32, **options)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def output(task, out, real):
+    """What a model computes for a batch: a row for each sequence, each real token (real is the attention mask), or each choice."""
+    if task == FEATURES:
+        return out.last_hidden_state[real]
+    if task == QA:
+        return torch.stack([out.start_logits[real], out.end_logits[real]], 1)
+    return out.logits[real] if task == TOKEN else out.logits.reshape(-1, 1) if task == CHOICE else out.logits
+
+
+@torch.no_grad()
+def observe_alone(task, model, ids, types=None):
+    """The output for one sequence; of one choice, as transformers' models for multiple choice take it."""
+    def tensor(row):
+        return torch.tensor([[row]] if task == CHOICE else [row])
+
+    batch = {"input_ids": tensor(ids), "attention_mask": tensor([1] * len(ids))}
+    if types:
+        batch["token_type_ids"] = tensor(types)
+    model.eval()
+    return output(task, model(**batch), batch["attention_mask"].bool())
