@@ -110,7 +110,9 @@ type choiceSet struct {
 func (s *choiceSet) Len() int { return len(s.labels) }
 
 // Tokens returns the length of all choices of question q.
-func (s *choiceSet) Tokens(q int) int { return s.texts.starts[s.starts[q+1]] - s.texts.starts[s.starts[q]] }
+func (s *choiceSet) Tokens(q int) int {
+	return s.texts.starts[s.starts[q+1]] - s.texts.starts[s.starts[q]]
+}
 
 // Batch puts all choices of questions together. Rows are the numbers of the choices in the set.
 func (s *choiceSet) Batch(questions []int) *data.Batch {

@@ -203,6 +203,10 @@ func (r *choiceRun) describe(t *training) {
 	t.testRows = len(r.choices.test.List)
 	chance := r.choices.test.Chance()
 	t.results.Chance = &chance
+	t.finished = func(train.Report) error {
+		_, err := fmt.Fprintf(r.env.Out, "test, by guessing: accuracy %.4f\n", chance)
+		return err
+	}
 }
 
 func (r *choiceRun) identity(id map[string]string) {

@@ -101,7 +101,9 @@ func (r *choiceRun) run(cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
 	trained, err := cli.OpenTrained(base, r.head, func(models.MultipleChoice) cli.Task { return cli.MultipleChoice(base.Info.ModelType) },
-		func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) { return base.MultipleChoice(0, log) }, r.console.Log)
+		func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
+			return base.MultipleChoice(0, log)
+		}, r.console.Log)
 	if err != nil {
 		return err
 	}
