@@ -44,6 +44,20 @@ func Init(m spago.Model, seed uint64, std func(path string) float64) error {
 	return err
 }
 
+// InitMissing gives the weights of m that have no values yet fresh ones: normal with standard deviation std, biases 0. It is for heads of
+// one's own on a model that was opened. The draw depends on seed and path only.
+func InitMissing(m spago.Model, std float64, seed uint64) error {
+	for _, w := range Weights(m) {
+		if w.Weight.Filled() {
+			continue
+		}
+		if err := Normal(w.Weight, std, NewRand(seed, w.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func ones(w *op.Weight) error {
 	v := make([]float32, w.Len())
 	for i := range v {

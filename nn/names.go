@@ -12,8 +12,8 @@ import (
 )
 
 // Walk visits m and everything below it in the order of declaration, each with its path: the tags of the fields on the
-// way, joined by dots; elements of a slice add their number. Modules are visited before what they hold. Pointers that
-// are nil are passed over. It panics on a field without an hf tag: a mistake in a model's declaration.
+// way, joined by dots; elements of a slice add their number. Modules are visited before what they hold. Pointers and interfaces
+// that are nil are passed over. It panics on a field without an hf tag: a mistake in a model's declaration.
 //
 // visit gets a pointer to the module: *Linear, *Embedding, *Dropout, *op.Weight, a model's own struct, …
 func Walk(m spago.Model, visit func(path string, module any)) {
@@ -62,6 +62,10 @@ func walkValue(v reflect.Value, path string, visit func(string, any)) {
 	case reflect.Struct:
 		visit(path, v.Addr().Interface())
 		walkFields(v, path, visit)
+	case reflect.Interface: // a model of some architecture below a head of one's own
+		if !v.IsNil() {
+			walkValue(v.Elem(), path, visit)
+		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			walkValue(v.Index(i), join(path, strconv.Itoa(i)), visit)

@@ -279,3 +279,40 @@ func TestWalkVisitsPointers(t *testing.T) {
 		}
 	})
 }
+
+// above has a model of any kind below a head of its own.
+type above struct {
+	spago.Module
+	Below spago.Model `hf:"below"`
+	None  spago.Model `hf:"none"`
+	Head  *nn.Linear  `hf:"head"`
+}
+
+// TestModelBelow: a field that is an interface holds a module like any other, and InitMissing fills what has no values.
+func TestModelBelow(t *testing.T) {
+	below := newToy()
+	if err := nn.Init(below, 1, func(string) float64 { return 1 }); err != nil {
+		t.Fatal(err)
+	}
+	m := &above{Below: below, Head: nn.NewLinear(4, 2, true)}
+	before := nn.Weights(below)[0].Weight.Float32()
+	if err := nn.InitMissing(m, 0.5, 1); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, w := range nn.Weights(m) {
+		names = append(names, w.Name)
+		if !w.Weight.Filled() {
+			t.Errorf("%s has no values", w.Name)
+		}
+	}
+	if names[0] != "below.words.weight" || !slices.Contains(names, "head.bias") || len(names) != len(nn.Weights(below))+2 {
+		t.Errorf("weights %v", names)
+	}
+	if !slices.Equal(nn.Weights(below)[0].Weight.Float32(), before) {
+		t.Error("a weight that had values has others")
+	}
+	if head := m.Head.Weight.Float32(); slices.Equal(head, make([]float32, 8)) || !slices.Equal(m.Head.Bias.Float32(), make([]float32, 2)) {
+		t.Errorf("head %v, bias %v", head, m.Head.Bias.Float32())
+	}
+}

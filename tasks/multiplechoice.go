@@ -179,16 +179,13 @@ func (t *MultipleChoice) Evaluate(ctx context.Context, s data.Split) (train.Metr
 // logits computes one number for each choice of a set.
 func (t *MultipleChoice) logits(ctx context.Context, set *choiceSet) ([]float32, error) {
 	out := make([]float32, set.starts[set.Len()])
-	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(_ []int, b *data.Batch) error {
-		x := op.Values(t.model.Logits(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b))
+	err := infer(ctx, set, t.cfg.EvalTokens, t.cfg.Pool, t.cfg.Adapter, t.model.Logits, func(b *data.Batch, y mat.Tensor) {
+		x := op.Values(y)
 		for i, choice := range b.Rows {
 			out[choice] = x[i]
 		}
-		tape.Reset()
-		return nil
 	})
-	return out, errors.Join(err, tape.Close())
+	return out, err
 }
 
 // choiceMetrics returns accuracy and mean loss of the questions that have a label, the zero Metrics if none has.

@@ -57,8 +57,8 @@ It writes to --output-dir: adapter_config.json and adapter_model.safetensors (th
 line for each step and evaluation), results.json and checkpoints. PEFT has no task type for it: task_type is null and the head is in
 modules_to_save.
 
-With the embedded model the learning rate is 1e-3, a tenth of the steps warm up, the pooler trains too, all linear layers are adapted with r = 16, and its
-embedded data are gone through three times, unless flags say otherwise.
+With the embedded model --lora-r is 16, --lora-alpha 32, and the pooler trains too; its embedded data are gone through twice, unless flags say
+otherwise.
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal with the adapter saved.`,
 		Example: choiceExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
@@ -95,8 +95,23 @@ func choiceTraining() train.Config {
 
 func (r *choiceRun) name() string { return "multiple-choice" }
 
-// defaults changes defaults, where no flag says otherwise, for what is compiled in. docs/parity.md has what they reach.
+// defaults changes defaults, where no flag says otherwise, for what is compiled in.
 func (r *choiceRun) defaults() {
+	if r.model != "" {
+		return
+	}
+	if r.files.train == "" && !r.given("num-train-epochs") {
+		r.train.cfg.NumTrainEpochs = 2
+	}
+	if r.lora.adapter != "" {
+		return
+	}
+	if !r.given("lora-r") && !r.given("lora-alpha") {
+		r.lora.cfg.R, r.lora.cfg.Alpha = 16, 32
+	}
+	if !r.given("modules-to-save") { // the checkpoint was trained for sentence embeddings, which do not use its pooler
+		r.lora.cfg.ModulesToSave = []string{"pooler"}
+	}
 }
 
 // checkFlags reports flags that contradict each other before anything is opened.

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// open returns the encoder that is compiled in, and the messages of RESTAURANTS-8K with their numbers of details.
+func open(ctx context.Context) (models.Encoder, *messages) {
+	src, err := checkpoint.FromBytes(embedded.MiniLM())
+	check(err)
+	tok, err := tokenize.Load(src.File)
+	check(err)
+	encoder, _, err := models.OpenEncoder(src, 42)
+	check(err)
+	trainJSON, testJSON := embedded.Restaurant8k()
+	list := &messages{sets: map[data.Split]data.Set{}, pool: op.NewPool(0)}
+	for split, content := range map[data.Split][]byte{data.Train: trainJSON, data.Test: testJSON} {
+		table, err := data.ReadTokensBytes(content, embedded.Restaurant8kName, data.TokenOptions{Format: data.JSONLines})
+		check(err)
+		var inputs []tokenize.Input
+		var answers []float32
+		for _, e := range table.Examples {
+			details := map[string]bool{}
+			for _, x := range data.Entities(e.Tags) {
+				details[x.Type] = true
+			}
+			inputs, answers = append(inputs, tokenize.Input{Text: e.Text}), append(answers, yes(len(details) > 0), yes(len(details) > 1))
+		}
+		list.sets[split], err = tasks.Texts(ctx, encoder, tok, inputs, tasks.Targets{Values: answers}, list.pool)
+		check(err)
+	}
+	return encoder, list
+}
+
+func yes(b bool) float32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// messages are the examples of a counter, and how it is scored.
+type messages struct {
+	sets    map[data.Split]data.Set
+	pool    *op.Pool
+	adapter *lora.Set
+}
+
+// Set returns the messages of a split, or nil.
+func (m *messages) Set(s data.Split) data.Set { return m.sets[s] }
+
+// score returns how often the number is right (0, 1, 2 for more), and by how much it is off on average.
+func (m *messages) score(ctx context.Context, s data.Split, logits func(*nn.Pass, *data.Batch) mat.Tensor) (train.Metrics, error) {
+	right, off, n := 0, 0, m.sets[s].Len()
+	err := tasks.Infer(ctx, m.sets[s], m.pool, m.adapter, logits, func(b *data.Batch, y mat.Tensor) {
+		x := op.Values(y)
+		for i := 0; i < len(x); i += 2 {
+			is, want := above(x[i:i+2], 0), above(b.Values[i:i+2], 0.5)
+			if is == want {
+				right++
+			}
+			off += max(is-want, want-is)
+		}
+	})
+	return train.Metrics{Main: "accuracy", Values: []train.Metric{
+		{Name: "accuracy", Value: float64(right) / float64(n)}, {Name: "mean_absolute_error", Value: float64(off) / float64(n), LowerIsBetter: true},
+	}}, err
+}
+
+// above counts the values above a limit.
+func above(values []float32, limit float32) int {
+	n := 0
+	for _, x := range values {
+		if x > limit {
+			n++
+		}
+	}
+	return n
+}
+
+// save writes the adapter with the head into a temporary directory and says what it holds.
+func save(set *lora.Set) error {
+	dir, err := os.MkdirTemp("", "custom-task-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := set.Save(dir); err != nil {
+		return err
+	}
+	config, err := os.ReadFile(dir + "/adapter_config.json")
+	fmt.Printf("saved; PEFT reads this configuration:\n%s\n", config)
+	return err
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
