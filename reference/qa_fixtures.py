@@ -19,6 +19,8 @@ import struct
 import numpy as np
 import transformers
 
+import questions
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "..", "tasks", "testdata", "qa")
 EMBEDDED = os.path.join(HERE, "..", "embedded")
@@ -27,53 +29,22 @@ BLOCK = 16  # questions of one hash
 CASES = 600
 
 
-def questions():
-    with open(os.path.join(EMBEDDED, "policyqa", "train.json"), encoding="utf-8") as f:
-        for article in json.load(f)["data"]:
-            for paragraph in article["paragraphs"]:
-                for q in paragraph["qas"]:
-                    yield q["question"].lstrip(), paragraph["context"], q["answers"][0]
-
-
-def label(ids, offsets, sequences, start, end):
-    """The tokens at which code points start to end of the context begin and end, or 0 and 0."""
-    context = [i for i, s in enumerate(sequences) if s == 1]
-    if not context or offsets[context[0]][0] > start or offsets[context[-1]][1] < end:
-        return 0, 0
-    first, last = context[0], context[-1]
-    i = first
-    while i <= last and offsets[i][0] <= start:
-        i += 1
-    k = last
-    while k >= first and offsets[k][1] >= end:
-        k -= 1
-    return i - 1, k + 1
-
-
-def windows(tokenizer, question, context, answer, length, stride):
-    e = tokenizer(
-        question, context, truncation="only_second", max_length=length, stride=stride, return_overflowing_tokens=True, return_offsets_mapping=True
-    )
-    start, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
-    for i, ids in enumerate(e["input_ids"]):
-        yield ids, e["token_type_ids"][i], label(ids, e["offset_mapping"][i], e.sequence_ids(i), start, end)
-
-
 def labels():
     tokenizer = transformers.AutoTokenizer.from_pretrained(os.path.join(EMBEDDED, "minilm"))
-    rows = list(questions())
+    rows = questions.read_questions(os.path.join(EMBEDDED, "policyqa", "train.json"))
     out = []
     for length, stride in SETTINGS:
         count = inside = 0
         digests = []
         for lo in range(0, len(rows), BLOCK):
-            h = hashlib.sha256()
-            for row in rows[lo : lo + BLOCK]:
-                for ids, types, span in windows(tokenizer, *row, length, stride):
-                    flat = [len(ids), *ids, *types, *span]
-                    h.update(struct.pack(f"<{len(flat)}i", *flat))
-                    count += 1
-                    inside += span != (0, 0)
+            h, block = hashlib.sha256(), rows[lo : lo + BLOCK]
+            cut = questions.Windows(tokenizer, block, length, stride)
+            for ids, types, offsets, n in zip(cut.ids, cut.types, cut.offsets, cut.question):
+                span = questions.target(offsets, block[n]["answers"])
+                flat = [len(ids), *ids, *types, *span]
+                h.update(struct.pack(f"<{len(flat)}i", *flat))
+                count += 1
+                inside += span != (0, 0)
             digests.append(h.hexdigest()[:8])
         print(f"length {length}, stride {stride}: {count} windows, {inside} with the answer")
         out.append({"length": length, "stride": stride, "windows": count, "answered": inside, "hashes": "".join(digests)})

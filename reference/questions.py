@@ -54,8 +54,8 @@ def best_answer(context, windows, n_best, longest):
     """The text with the largest sum of logits among pairs of the n_best starts and ends of each window, of at most longest tokens, and that sum."""
     best, text = None, ""
     for offsets, (start, end) in windows:
-        ends = end.argsort(descending=True, stable=True)[:n_best].tolist()
-        for s in start.argsort(descending=True, stable=True)[:n_best].tolist():
+        ends = end.argsort(stable=True).flip(0)[:n_best].tolist()
+        for s in start.argsort(stable=True).flip(0)[:n_best].tolist():
             for e in ends:
                 if offsets[s] is None or offsets[e] is None or not 0 <= e - s < longest:
                     continue
