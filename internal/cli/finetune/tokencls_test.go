@@ -87,6 +87,12 @@ func TestTokenClsOutput(t *testing.T) {
 	}
 }
 
+// TestTokenClsParity trains through the command as PEFT did and compares every step and the adapter that comes out.
+func TestTokenClsParity(t *testing.T) {
+	c := clitest.ReadCase(t, filepath.Join(clitest.Testdata, "minilm_tokens"))
+	trainAs(t, c, append(c.LoopArgs("token-cls"), "--train-file", c.Path("train.jsonl"), "--adapter", c.Path("adapter_init")))
+}
+
 // TestTokenClsResume stops a run, goes on, and compares with a run that was never stopped.
 func TestTokenClsResume(t *testing.T) {
 	args := tokenArgs(t, "--max-steps=5", "--gradient-accumulation-steps=2", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.3", "--eval-steps=2", "--label-all-tokens",
