@@ -16,6 +16,7 @@ var known = []struct{ text, pair string }{
 	{"premise", "hypothesis"},
 	{"question1", "question2"},
 	{"question", "sentence"},
+	{"anchor", "positive"},
 	{"sentence", ""},
 	{"question", ""},
 	{"review", ""},

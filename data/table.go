@@ -57,10 +57,10 @@ type ReadOptions struct {
 	// TextColumn, PairColumn and LabelColumn name the columns (JSON: keys).
 	// Those not given are looked up among well-known names, in any case: texts
 	// are text (with text_pair), sentence1 and sentence2, premise and hypothesis,
-	// question1 and question2, question and sentence, sentence, question, review,
-	// content, utterance, message or query; labels are label or labels, else
-	// category, class, target, intent or score. If several fit, it is an error;
-	// a given TextColumn without a PairColumn reads single texts.
+	// question1 and question2, question and sentence, anchor and positive, sentence,
+	// question, review, content, utterance, message or query; labels are label or
+	// labels, else category, class, target, intent or score. If several fit, it is an
+	// error; a given TextColumn without a PairColumn reads single texts.
 	TextColumn, PairColumn, LabelColumn string
 	// LabelSeparator makes a list of each label in CSV or TSV: with "|" the
 	// field "a|b" is two labels and an empty field is none (multi-label).
