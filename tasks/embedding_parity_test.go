@@ -112,8 +112,8 @@ func TestEmbeddingEqualsPEFT(t *testing.T) {
 			}
 			c.task.cfg.Adapter = c.set
 			d := deviations{initial: golden.MaxRel(c.vectors(t), expected.Float32("init.vectors"))}
-			d.loss, d.norm, d.rate = deviationsOf(c.repeat(t, c.task, c.set, c.task.cfg.Pool, out), c.Log)
-			d.adapter, d.tensor = c.adapter(t, out)
+			d.loss, d.norm, d.rate = deviationsOf(c.repeat(t, c.task, c.set, c.set.Params(), c.task.cfg.Pool, out), c.Log)
+			d.adapter, d.tensor = c.adapter(t, out, none)
 			d.final = golden.MaxRel(c.vectors(t), expected.Float32("final.vectors"))
 			d.check(t, filepath.Base(dir), c.MaxSteps)
 			config, _, err := lora.ReadConfig(out)

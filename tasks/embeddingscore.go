@@ -69,11 +69,13 @@ func (t *Embedding) scores(table *data.Table) ([]float32, error) {
 	}
 	for i, v := range scores {
 		line := table.Examples[i].Line
-		switch score := float64(v); {
-		case math.IsNaN(score):
+		switch top := float32(t.cfg.MaxScore); {
+		case v != v:
 			return nil, at(line, "the pair has no score, but others have: either all have one or none has")
-		case math.Abs(score) > t.cfg.MaxScore:
-			return nil, at(line, "the score %g is above %g, that of texts that mean the same; say with --max-score what the largest is (5 for STS-B)", score, t.cfg.MaxScore)
+		case v > top:
+			return nil, at(line, "the score %g is above %g, that of texts that mean the same; say with --max-score what the largest is (5 for STS-B)", v, top)
+		case v < -top:
+			return nil, at(line, "the score %g is below %g, the opposite of that of texts that mean the same", v, -top)
 		}
 		scores[i] = float32(float64(v) / t.cfg.MaxScore)
 	}

@@ -85,7 +85,15 @@ func (j *job) adapt(cmd *cobra.Command, h headed) (err error) {
 		return err
 	}
 	cfg.Pool, cfg.Adapter = pool, set
-	cfg.Save = func(dir string) error { return save(dir, set, h.classes()) }
+	cfg.Save = func(dir string) error {
+		if err := save(dir, set, h.classes()); err != nil {
+			return err
+		}
+		if more, ok := h.(interface{ saveBeside(dir string) error }); ok {
+			return more.saveBeside(dir)
+		}
+		return nil
+	}
 	cfg.OnEval = j.console.Evaluation
 	cfg.Identity = j.commonIdentity(base, set.Fingerprint(), set)
 	h.identity(cfg.Identity)

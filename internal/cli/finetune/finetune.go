@@ -16,5 +16,5 @@ func Command(env cli.Env) *cobra.Command {
 
 Each task type has a subcommand. Without flags it runs on a model and a data set that are compiled in.`,
 	}
-	return cli.Group(cmd, seqCls(env), tokenCls(env), questionAnswering(env), multipleChoice(env), causalLM(env))
+	return cli.Group(cmd, seqCls(env), tokenCls(env), questionAnswering(env), multipleChoice(env), embed(env), causalLM(env))
 }

@@ -17,5 +17,5 @@ func Command(env cli.Env) *cobra.Command {
 
 Each task type has a subcommand.`,
 	}
-	return cli.Group(cmd, seqCls(env), tokenCls(env), questionAnswering(env), multipleChoice(env), causalLM(env), tokenizeTexts(env))
+	return cli.Group(cmd, seqCls(env), tokenCls(env), questionAnswering(env), multipleChoice(env), embed(env), causalLM(env), tokenizeTexts(env))
 }

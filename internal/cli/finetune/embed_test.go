@@ -1,0 +1,161 @@
+package finetune_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+)
+
+// scoredPairs and barePairs are texts of the small fixture's vocabulary, or nearly.
+const (
+	scoredPairs = "sentence1,sentence2,score\na b,a c,5\nd e f,g h,0.5\ni j,i,4\nk,l m n,1\no p,p o,4.5\nq r,s t,0\n"
+	barePairs   = "{\"anchor\":\"a b\",\"positive\":\"a c\"}\n{\"anchor\":\"d e f\",\"positive\":\"f e\"}\n{\"anchor\":\"i j\",\"positive\":\"i\"}\n{\"anchor\":\"k\",\"positive\":\"k m n\"}\n"
+)
+
+// embedArgs trains the small model on pairs for a few steps.
+func embedArgs(t *testing.T, pairs, name string, args ...string) []string {
+	t.Helper()
+	file := clitest.Write(t, filepath.Join(t.TempDir(), name), pairs)
+	return append([]string{"embed", "--quiet", "--model", small(t).Path("base"), "--train-file", file, "--max-steps=4", "--batch-size=3"}, args...)
+}
+
+// TestEmbedOutput looks at the files that a run with each loss leaves.
+func TestEmbedOutput(t *testing.T) {
+	for _, x := range []struct{ name, pairs, loss, main string }{
+		{"train.csv", scoredPairs, "cosine", "spearman"}, {"train.jsonl", barePairs, "multiple_negatives", "accuracy"},
+	} {
+		t.Run(x.loss, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			args := embedArgs(t, x.pairs, x.name, "--output-dir", out, "--max-score=5", "--pooling=cls", "--eval-steps=2")
+			args = append(args, "--eval-file", args[5], "--test-file", args[5])
+			r := clitest.OK(t, finetune.Command, args...)
+			for _, want := range []string{"adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "pooling.json", "results.json"} {
+				if !slices.Contains(names(t, out), want) {
+					t.Errorf("the directory has no %s", want)
+				}
+			}
+			if slices.Contains(names(t, out), "labels.json") {
+				t.Error("there are labels")
+			}
+			var config map[string]any
+			if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "adapter_config.json"))), &config); err != nil {
+				t.Fatal(err)
+			}
+			if config["task_type"] != "FEATURE_EXTRACTION" || config["modules_to_save"] != nil {
+				t.Errorf("task_type %v, modules_to_save %v", config["task_type"], config["modules_to_save"])
+			}
+			if got := clitest.Read(t, filepath.Join(out, "pooling.json")); got != "{\"pooling_mode\":\"cls\"}\n" {
+				t.Errorf("pooling.json is %s", got)
+			}
+			for _, want := range []string{"before training: test, ", "best evaluation", x.main + " ", "trained 4 steps"} {
+				if !strings.Contains(r.Out, want) {
+					t.Errorf("standard output lacks %q:\n%s", want, r.Out)
+				}
+			}
+			if got := metrics(t, out); strings.Count(got, "grad_norm") != 4 || strings.Count(got, "eval_"+x.main) != 2 {
+				t.Errorf("metrics.jsonl is\n%s", got)
+			}
+		})
+	}
+}
+
+// TestEmbedLearns is the smoke test: the loss of a few pairs goes down.
+func TestEmbedLearns(t *testing.T) {
+	for _, x := range []struct{ name, pairs string }{{"train.csv", scoredPairs}, {"train.jsonl", barePairs}} {
+		out := filepath.Join(t.TempDir(), "out")
+		clitest.OK(t, finetune.Command, embedArgs(t, x.pairs, x.name, "--output-dir", out, "--max-score=5", "--max-steps=40", "--batch-size=6", "--learning-rate=0.02",
+			"--target-modules=all-linear", "--lora-r=16", "--lora-alpha=32", "--dropout=0")...)
+		steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
+		if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < first/4) {
+			t.Errorf("%s: the loss goes from %v to %v", x.name, first, last)
+		}
+	}
+}
+
+// TestEmbedResume goes on from a checkpoint to the same bytes, and refuses other settings.
+func TestEmbedResume(t *testing.T) {
+	args := embedArgs(t, barePairs, "train.jsonl", "--dropout=0.1", "--gradient-accumulation-steps=2", "--batch-size=2", "--save-steps=1", "--keep-checkpoints=0")
+	whole, other := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "other")
+	clitest.OK(t, finetune.Command, append(args, "--output-dir", whole)...)
+	clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--threads=1", "--resume-from-checkpoint", filepath.Join(whole, "checkpoint-2"))...)
+	for _, name := range []string{"adapter_model.safetensors", "adapter_config.json", "pooling.json"} {
+		if clitest.Read(t, filepath.Join(other, name)) != clitest.Read(t, filepath.Join(whole, name)) {
+			t.Errorf("%s has other bytes than that of the run without a stop", name)
+		}
+	}
+	for _, change := range []struct{ flag, want string }{
+		{"--pooling=cls", "pooling"}, {"--similarity-scale=5", "similarity_scale"}, {"--max-length=9", "max_length"}, {"--max-train-samples=3", "training data"},
+	} {
+		r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", whole, change.flag)...)
+		if r.Code != cli.Usage || !strings.Contains(r.Err, change.want) {
+			t.Errorf("%s: exit code %d, want 2 and %q\n%s", change.flag, r.Code, change.want, r.Err)
+		}
+	}
+}
+
+// TestEmbedAlias runs under PEFT's name, from an adapter with its pooling.
+func TestEmbedAlias(t *testing.T) {
+	first := filepath.Join(t.TempDir(), "first")
+	clitest.OK(t, finetune.Command, embedArgs(t, scoredPairs, "train.csv", "--output-dir", first, "--max-score=5", "--pooling=cls")...)
+	args := embedArgs(t, scoredPairs, "train.csv", "--max-score=5", "--adapter", first)
+	args[0] = "feature-extraction"
+	second := filepath.Join(t.TempDir(), "second")
+	clitest.OK(t, finetune.Command, append(args, "--output-dir", second)...)
+	if got := clitest.Read(t, filepath.Join(second, "pooling.json")); !strings.Contains(got, "cls") {
+		t.Errorf("pooling.json is %s", got)
+	}
+	clitest.Run(t, finetune.Command, append(args, "--pooling=mean", "--output-dir", filepath.Join(t.TempDir(), "third"))...).Refused(t, cli.Usage, "--pooling is mean, but the adapter", "was trained with cls")
+}
+
+// TestEmbedWrong gives flags and files that have no meaning.
+func TestEmbedWrong(t *testing.T) {
+	single, names := "text\na\nb\n", "sentence1,sentence2,label\na,b,same\nc,d,other\n"
+	for _, x := range []struct {
+		name, pairs, args string
+		code              int
+		want              string
+	}{
+		{"train.csv", scoredPairs, "", cli.BadInput, "the score 5 is above 1, that of texts that mean the same; say with --max-score"},
+		{"train.csv", scoredPairs, "--loss ranking", cli.Usage, `--loss: the loss is "ranking"; want cosine or multiple_negatives`},
+		{"train.csv", scoredPairs, "--pooling max", cli.Usage, `--pooling: pooling is "max"; want mean or cls`},
+		{"train.csv", scoredPairs, "--max-score 0", cli.Usage, "--max-score is 0"},
+		{"train.csv", scoredPairs, "--similarity-scale -1", cli.Usage, "--similarity-scale is -1"},
+		{"train.csv", scoredPairs, "--label-column grade", cli.BadInput, `--label-column: there is no column "grade"`},
+		{"train.csv", scoredPairs, "--text-column a", cli.BadInput, `--text-column: there is no column "a"`},
+		{"train.csv", scoredPairs, "--max-score 5 --max-length 1", cli.Usage, "--max-length is 1"},
+		{"train.csv", scoredPairs, "--max-score 5 --metric-for-best-model accuracy --validation-split 0.5", cli.Usage, `no metric "accuracy"`},
+		{"train.csv", "", "", cli.BadInput, "the file is empty"},
+		{"train.csv", single, "", cli.BadInput, "train.csv:2: the row is a single text"},
+		{"train.csv", names, "", cli.BadInput, `"same"`},
+		{"train.jsonl", barePairs, "--loss cosine", cli.BadInput, "the pairs have no scores, which the loss cosine needs"},
+		{"train.jsonl", barePairs, "--test-file none.jsonl", cli.BadInput, "none.jsonl: there is no such file"},
+	} {
+		t.Run(x.args+" "+x.want, func(t *testing.T) {
+			parent := t.TempDir()
+			args := append(embedArgs(t, x.pairs, x.name, "--output-dir", filepath.Join(parent, "out")), strings.Fields(x.args)...)
+			clitest.Run(t, finetune.Command, args...).Refused(t, x.code, x.want)
+			nothingIn(t, parent)
+		})
+	}
+	half := strings.Replace(scoredPairs, "4.5", "", 1) // a warning comes before the error
+	if r := clitest.Run(t, finetune.Command, embedArgs(t, half, "train.csv", "--max-score=5")...); r.Code != cli.BadInput || !strings.Contains(r.Err, "train.csv:6: the pair has no score") {
+		t.Errorf("exit code %d\n%s", r.Code, r.Err)
+	}
+	clitest.Run(t, finetune.Command, "embed", "--text-column", "x").Refused(t, cli.Usage, "--text-column needs --train-file")
+	gpt := filepath.Join(clitest.Testdata, "..", "embedded", "gpt")
+	clitest.Run(t, finetune.Command, embedArgs(t, barePairs, "train.jsonl", "--model", gpt)...).Refused(t, cli.BadInput, `there is no feature-extraction head for model_type "gpt2"`)
+}
+
+// TestEmbedScoresNotUsed trains on scored pairs as if all belonged together, and says so.
+func TestEmbedScoresNotUsed(t *testing.T) {
+	args := slices.DeleteFunc(embedArgs(t, scoredPairs, "train.csv", "--loss=multiple_negatives", "--output-dir", filepath.Join(t.TempDir(), "out")), func(a string) bool { return a == "--quiet" })
+	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, "the scores are not used by --loss multiple_negatives") {
+		t.Errorf("nothing is said about the scores:\n%s", r.Err)
+	}
+}

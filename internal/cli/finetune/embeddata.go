@@ -1,0 +1,135 @@
+package finetune
+
+import (
+	"fmt"
+
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/tasks"
+)
+
+// readData reads the pairs and decides what is learned from them, and how vectors are pooled.
+func (r *embedRun) readData(*cli.Base) error {
+	var err error
+	if r.pooled, err = cli.FindPooling(r.pooling, r.lora.adapter, r.model); err != nil {
+		return err
+	}
+	t, err := r.readTables()
+	if err != nil {
+		return err
+	}
+	scored := t.all.Labelled() > 0
+	r.loss = tasks.CosineLoss
+	switch {
+	case r.lossName != "":
+		r.loss, _ = tasks.ParsePairLoss(r.lossName) // checked before
+	case !scored:
+		r.loss = tasks.MultipleNegatives
+	}
+	log := r.console.Log
+	rows := fmt.Sprintf("data %s: %d pairs to train on", t.train.Name, len(t.train.Examples))
+	if t.eval != nil {
+		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
+	}
+	if t.test != nil {
+		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
+	}
+	log.Info().Msgf("%s; loss %v, pooling %v", rows, r.loss, r.pooled)
+	if scored && r.loss == tasks.MultipleNegatives {
+		log.Warn().Msgf("%s: the scores are not used by --loss multiple_negatives, which takes all pairs for texts that belong together", t.train.Name)
+	}
+	for _, w := range data.Warnings(nil, t.train, t.eval, t.test) {
+		log.Warn().Msg(w.String())
+	}
+	r.tables = t
+	return nil
+}
+
+func (r *embedRun) readTables() (t tables, err error) {
+	if r.files.train == "" {
+		if t.all, t.test, err = bankingPairs(); err != nil {
+			return t, err
+		}
+	} else {
+		o, err := r.data.Options()
+		if err != nil {
+			return t, err
+		}
+		o.OptionalLabels = true
+		for _, f := range []struct {
+			path string
+			to   **data.Table
+		}{{r.files.train, &t.all}, {r.files.eval, &t.eval}, {r.files.test, &t.test}} {
+			if f.path == "" {
+				continue
+			}
+			if *f.to, err = cli.ReadTable(f.path, r.env.In, o); err != nil {
+				return t, err
+			}
+		}
+	}
+	t.train = t.all.Limit(r.files.max)
+	if r.files.split > 0 {
+		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
+			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
+		}
+	}
+	return t, nil
+}
+
+// bankingPairs makes pairs of the embedded questions: to train on, two of the same intent; to test on, as many of the same intent (score 1)
+// as of two different ones (score 0).
+func bankingPairs() (train, test *data.Table, err error) {
+	trainText, testText := embedded.Banking77()
+	o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+	questions, err := data.ReadTextBytes(trainText, embedded.Banking77Name+" pairs", o)
+	if err != nil {
+		return nil, nil, err
+	}
+	tested, err := data.ReadTextBytes(testText, embedded.Banking77Name+" test pairs", o)
+	if err != nil {
+		return nil, nil, err
+	}
+	pair := func(a, b data.Example, label data.Label) data.Example {
+		return data.Example{Text: a.Text, Pair: b.Text, HasPair: true, Label: label, Line: a.Line}
+	}
+	train, test = emptied(questions), emptied(tested)
+	for _, list := range byIntent(questions) {
+		for i := 0; i+1 < len(list); i += 2 {
+			train.Examples = append(train.Examples, pair(list[i], list[i+1], data.Label{}))
+		}
+	}
+	same, other := data.Label{Kind: data.NumberLabel, Number: 1}, data.Label{Kind: data.NumberLabel}
+	intents := byIntent(tested)
+	for n, list := range intents {
+		next := intents[(n+1)%len(intents)]
+		for i := 0; i+1 < len(list); i += 2 {
+			test.Examples = append(test.Examples, pair(list[i], list[i+1], same), pair(list[i], next[i%len(next)], other))
+		}
+	}
+	return train, test, nil
+}
+
+// emptied returns a table without its rows.
+func emptied(t *data.Table) *data.Table {
+	c := *t
+	c.Examples = nil
+	return &c
+}
+
+// byIntent returns the rows of each class, classes in the order of their first row.
+func byIntent(t *data.Table) [][]data.Example {
+	var list [][]data.Example
+	number := map[string]int{}
+	for _, e := range t.Examples {
+		n, ok := number[e.Label.Name]
+		if !ok {
+			n = len(list)
+			number[e.Label.Name] = n
+			list = append(list, nil)
+		}
+		list[n] = append(list[n], e)
+	}
+	return list
+}
