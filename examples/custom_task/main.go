@@ -54,6 +54,6 @@ func main() {
 	check(err)
 	score, err := c.Evaluate(ctx, data.Test)
 	check(err)
-	fmt.Printf("%d steps, mean loss %.3f, on test messages %+v\n", report.Steps, report.TrainLoss, score.Values)
+	fmt.Printf("%d steps, mean loss %.3f; test: accuracy %.3f, off by %.3f\n", report.Steps, report.TrainLoss, score.Values[0].Value, score.Values[1].Value)
 	check(save(set))
 }
