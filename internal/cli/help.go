@@ -64,9 +64,13 @@ func usage(w io.Writer, cmd *cobra.Command, width int) error {
 	var b strings.Builder
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "Usage:\n  %s COMMAND [flags]\n\nCommands:\n", cmd.CommandPath())
+		longest := 0
+		for _, c := range cmd.Commands() {
+			longest = max(longest, len(c.Name()))
+		}
 		for _, c := range cmd.Commands() {
 			if c.IsAvailableCommand() && c.Name() != "help" {
-				fmt.Fprintf(&b, "  %-10s %s\n", c.Name(), c.Short)
+				fmt.Fprintf(&b, "  %-*s  %s\n", longest, c.Name(), c.Short)
 			}
 		}
 		fmt.Fprintf(&b, "\n'%s COMMAND --help' tells more about a command.\n", cmd.CommandPath())
