@@ -97,7 +97,7 @@ func TestQAOverfit(t *testing.T) {
 	file := clitest.Write(t, filepath.Join(dir, "train.jsonl"), rows)
 	out := filepath.Join(dir, "out")
 	clitest.OK(t, finetune.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--train-file", file, "--test-file", file, "--output-dir", out,
-		"--max-steps=120", "--batch-size=8", "--learning-rate=0.02", "--target-modules=all-linear", "--max-length=30", "--dropout=0")
+		"--max-steps=120", "--batch-size=8", "--learning-rate=0.005", "--target-modules=all-linear", "--max-length=30", "--dropout=0")
 	var results struct{ Test map[string]float64 }
 	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "results.json"))), &results); err != nil {
 		t.Fatal(err)
