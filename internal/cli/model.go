@@ -177,6 +177,9 @@ func (b *Base) opened(m models.TextModel, report checkpoint.Report, log zerolog.
 	if tokens, rows := b.Tokenizer.VocabSize(), m.Vocabulary(); tokens > rows {
 		return InputError(fmt.Errorf("%s: the tokenizer has %d tokens, the model's word embeddings %d rows: they do not belong together", b.Name, tokens, rows))
 	}
+	if tokens, rows := b.Tokenizer.VocabSize(), m.Vocabulary(); tokens < rows {
+		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings %d rows: the rest is not used", tokens, rows)
+	}
 	types := map[string]bool{}
 	for _, w := range nn.Weights(m) {
 		types[w.Weight.Type.String()] = true
