@@ -90,6 +90,41 @@ func modelPooling(path string) (tasks.Pooling, error) {
 	return 0, InputError(fmt.Errorf("%s: the pooling %s is not supported; mean and cls are, see --pooling", path, strings.Join(modes, ", ")))
 }
 
+// EncoderFiles returns the files by which sentence-transformers, and [FindPooling] and [Normalizes] here, know how a sentence encoder makes
+// vectors: those of a model that an adapter was merged into, by name.
+func EncoderFiles(adapter, model string, width int) (map[string][]byte, error) {
+	p, err := FindPooling("", adapter, model)
+	if err != nil {
+		return nil, err
+	}
+	normalize, err := Normalizes(model)
+	if err != nil {
+		return nil, err
+	}
+	type module struct {
+		Index int    `json:"idx"`
+		Name  string `json:"name"`
+		Path  string `json:"path"`
+		Type  string `json:"type"`
+	}
+	const types = "sentence_transformers.models."
+	modules := []module{{0, "0", "", types + "Transformer"}, {1, "1", "1_Pooling", types + "Pooling"}}
+	if normalize {
+		modules = append(modules, module{2, "2", "2_Normalize", types + "Normalize"})
+	}
+	out := map[string][]byte{}
+	for name, v := range map[string]any{"modules.json": modules, "1_Pooling/config.json": map[string]any{
+		"word_embedding_dimension": width, "pooling_mode_cls_token": p == tasks.FirstPooling, "pooling_mode_mean_tokens": p == tasks.MeanPooling,
+	}} {
+		text, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return nil, err
+		}
+		out[name] = append(text, '\n')
+	}
+	return out, nil
+}
+
 // Normalizes reports whether sentence-transformers' modules.json in the directory of a model ends in vectors of length 1. So do those of
 // the embedded MiniLM ("").
 func Normalizes(model string) (bool, error) {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -131,6 +133,11 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	err = files.WriteDir(r.outputDir, r.overwrite, func(dir *files.Dir) error {
+		for _, name := range slices.Sorted(maps.Keys(j.beside)) {
+			if err := dir.WriteFile(name, files.Bytes(j.beside[name])); err != nil {
+				return err
+			}
+		}
 		return cli.ModelFiles{Base: base, Config: config, Tensors: tensors}.Write(dir.WriteFile)
 	})
 	if err != nil {

@@ -41,6 +41,7 @@ type merging struct {
 	set    *lora.Set
 	fresh  func() (subject, error) // the base model once more
 	config map[string]any          // what changes in config.json
+	beside map[string][]byte       // other files of the model, by name; nil: none
 }
 
 // task returns the name of the task that the adapter is for: that of [cli.Task]. "" says that only the base can tell.
@@ -161,7 +162,9 @@ func (r *mergeRun) open(base *cli.Base, task string) (*merging, error) {
 			log.Warn().Msgf("%s has no pooler; a fresh one is written, as transformers makes it", base.Name)
 		}
 		again := func() (models.Encoder, checkpoint.Report, error) { return models.OpenEncoder(base.Source, 0) }
-		return merged(&cli.Trained[models.Encoder]{Model: m, Set: set}, bare, again, map[string]any{}), nil
+		j := merged(&cli.Trained[models.Encoder]{Model: m, Set: set}, bare, again, map[string]any{})
+		j.beside, err = cli.EncoderFiles(r.flags.Adapter, r.flags.Model, m.Width())
+		return j, err
 	}
 	c, err := base.OpenClassifier(r.flags, log)
 	if err != nil {

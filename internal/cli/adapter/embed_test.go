@@ -1,0 +1,31 @@
+package adapter_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/spalora/spalora/internal/cli/adapter"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+	"github.com/spalora/spalora/internal/cli/predict"
+)
+
+// TestMergeEmbedding merges a sentence encoder: the model alone makes nearly the vectors that it made with the adapter, pooled alike.
+func TestMergeEmbedding(t *testing.T) {
+	dir := t.TempDir()
+	base, trained, merged := filepath.Join(clitest.Testdata, "bert", "query_value", "base"), filepath.Join(dir, "trained"), filepath.Join(dir, "merged")
+	pairs := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "anchor,positive\na b,c d\ne,f g\nh i,j\n")
+	clitest.OK(t, finetune.Command, "embed", "--quiet", "--model", base, "--train-file", pairs, "--max-steps=3", "--pooling=cls", "--output-dir", trained)
+	clitest.OK(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", merged)
+	vector := func(args ...string) []float64 {
+		t.Helper()
+		out := clitest.OK(t, predict.Command, append([]string{"embed", "--quiet", "--text", "a b c d"}, args...)...).Out
+		return clitest.Lines[struct{ Embedding []float64 }](t, out)[0].Embedding
+	}
+	want, got := vector("--model", base, "--adapter", trained), vector("--model", merged)
+	for i := range want {
+		if d := got[i] - want[i]; d > 1e-5 || d < -1e-5 {
+			t.Fatalf("value %d is %g, with the adapter %g", i, got[i], want[i])
+		}
+	}
+}
