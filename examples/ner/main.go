@@ -6,9 +6,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spalora/spalora/checkpoint"
@@ -169,10 +171,19 @@ func keep(ctx context.Context, l lesson) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := l.set.Save(dir); err != nil {
+	names := filepath.Join(dir, "labels.json")
+	if err := errors.Join(l.set.Save(dir), os.WriteFile(names, l.labels.Encode(), 0o666)); err != nil {
 		return err
 	}
-	fresh, _, err := models.OpenTokenClassifier(l.src, len(l.labels.Names), 7)
+	content, err := os.ReadFile(names)
+	if err != nil {
+		return err
+	}
+	labels, err := data.DecodeLabels(content, names)
+	if err != nil {
+		return err
+	}
+	fresh, _, err := models.OpenTokenClassifier(l.src, len(labels.Names), 7)
 	if err != nil {
 		return err
 	}
@@ -180,7 +191,7 @@ func keep(ctx context.Context, l lesson) error {
 	if err != nil {
 		return err
 	}
-	task, err := tasks.NewTokenCls(fresh, l.tok, tasks.TokenClsConfig{Labels: l.labels, Scheme: data.IOB2, Pool: l.pool, Adapter: loaded})
+	task, err := tasks.NewTokenCls(fresh, l.tok, tasks.TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: l.pool, Adapter: loaded})
 	if err != nil {
 		return err
 	}
