@@ -85,16 +85,12 @@ func TestAnyCheckpointForAnyTask(t *testing.T) {
 	if err != nil || len(cases) < 25 {
 		t.Fatalf("fixtures: %v, %v", cases, err)
 	}
-	heads := []string{"classifier.", "qa_outputs.", "pre_classifier.", "sequence_summary.", "pooler.", "roberta.pooler."}
+	heads := []string{"classifier.", "qa_outputs.", "pre_classifier.", "sequence_summary.", "pooler.", "bert.pooler.", "roberta.pooler."}
 	for _, dir := range cases {
 		name := filepath.Base(dir)
 		tr := treeOf(t, "encoder", name)
-		pooler := slices.ContainsFunc(tr.tensors, func(x safetensors.Tensor) bool { return strings.Contains(x.Name, "pooler.dense") })
 		for task := range openers {
 			t.Run(name+" for "+task, func(t *testing.T) {
-				if strings.HasPrefix(name, "bert") && !pooler && (task == "seq_cls" || task == "multiple_choice") {
-					t.Skip("BERT's pooler must be there")
-				}
 				o := openAs(t, task, tr)
 				fresh := map[string]bool{}
 				for _, n := range o.report.Fresh {
@@ -198,7 +194,8 @@ func TestEncoderErrors(t *testing.T) {
 		{"electra_qa", "question_answering", func(c *tree) { c.config["embedding_size"] = 16 }, []string{"embedding_size 16", "60×12"}},
 		{"electra_qa", "question_answering", func(c *tree) { c.drop("embeddings_project") }, []string{"2 missing", "electra.embeddings_project.weight"}},
 		{"electra_qa", "multiple_choice", func(c *tree) { c.config["summary_type"] = "mean" }, []string{"summary_type"}},
-		{"bert_qa_typed", "seq_cls", func(c *tree) { c.drop("pooler") }, []string{"2 missing", "bert.pooler.dense.weight"}},
+		{"roberta_token_cls", "multiple_choice", func(c *tree) { c.add("roberta.pooler.dense.weight", 16, 16); c.add("roberta.pooler.dense.bias", 15) },
+			[]string{"roberta.pooler.dense.bias is [15], want [16]"}},
 	} {
 		tr := treeOf(t, "encoder", c.base)
 		c.change(tr)

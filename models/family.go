@@ -114,13 +114,13 @@ func bertFamily(c bert.Config) family {
 	return family{
 		name: c.ModelType,
 		sequenceClassifier: func(labels int) (SequenceClassifier, loading) {
-			return bert.NewForSequenceClassification(c, labels), below("classifier.")
+			return bert.NewForSequenceClassification(c, labels), below("classifier.", "bert.pooler.")
 		},
 		tokenClassifier: func(labels int) (TokenClassifier, loading) {
 			return bert.NewForTokenClassification(c, labels), below("classifier.")
 		},
 		questionAnswerer: func() (QuestionAnswerer, loading) { return bert.NewForQuestionAnswering(c), below("qa_outputs.") },
-		multipleChoice:   func() (MultipleChoice, loading) { return bert.NewForMultipleChoice(c), below("classifier.") },
+		multipleChoice:   func() (MultipleChoice, loading) { return bert.NewForMultipleChoice(c), below("classifier.", "bert.pooler.") },
 		encoder:          func() (Encoder, loading) { return bert.New(c), below("pooler.") },
 	}
 }

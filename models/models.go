@@ -325,7 +325,7 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 func (l loading) misfits(src *checkpoint.Source, weights []nn.NamedWeight) (heads []string) {
 	for _, w := range weights {
 		head := l.headOf(w.Name)
-		if head == "" || slices.Contains(heads, head) {
+		if head == "" || strings.HasSuffix(head, "pooler.") || slices.Contains(heads, head) { // a pooler's size is the model's, whatever the task
 			continue
 		}
 		if t, ok := src.Tensor(w.Name); ok && fmt.Sprint(t.Shape) != fmt.Sprint(w.Weight.Shape()) {

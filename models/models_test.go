@@ -246,7 +246,6 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"missing tensors", func(c *tree) { c.drop("layer.1.output.dense") }, 3,
 			[]string{"2 missing", "bert.encoder.layer.1.output.dense.weight", "bert.encoder.layer.1.output.dense.bias"}},
-		{"no pooler", func(c *tree) { c.drop("pooler") }, 3, []string{"bert.pooler.dense.weight"}},
 		{"unexpected tensors", func(c *tree) { c.add("bert.encoder.layer.2.output.dense.bias", 32); c.add("extra", 1) }, 3,
 			[]string{"2 unexpected", "bert.encoder.layer.2.output.dense.bias", "extra"}},
 		{"missing and unexpected", func(c *tree) {
