@@ -120,8 +120,10 @@ func bertFamily(c bert.Config) family {
 			return bert.NewForTokenClassification(c, labels), below("classifier.")
 		},
 		questionAnswerer: func() (QuestionAnswerer, loading) { return bert.NewForQuestionAnswering(c), below("qa_outputs.") },
-		multipleChoice:   func() (MultipleChoice, loading) { return bert.NewForMultipleChoice(c), below("classifier.", "bert.pooler.") },
-		encoder:          func() (Encoder, loading) { return bert.New(c), below("pooler.") },
+		multipleChoice: func() (MultipleChoice, loading) {
+			return bert.NewForMultipleChoice(c), below("classifier.", "bert.pooler.")
+		},
+		encoder: func() (Encoder, loading) { return bert.New(c), below("pooler.") },
 	}
 }
 
