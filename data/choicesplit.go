@@ -17,22 +17,9 @@ func (c *Choices) SplitOff(fraction float64, seed uint64) (rest, held *Choices, 
 			contexts[i] = "\x00" + itoa(i) // no text has a NUL
 		}
 	}
-	take, n, err := holdOutGroups(contexts, fraction, seed)
-	if err != nil {
-		return nil, nil, err
-	}
 	r, h := *c, *c
-	r.List, h.List = nil, nil
-	for i, e := range c.List {
-		if take[i] {
-			h.List = append(h.List, e)
-		} else {
-			r.List = append(r.List, e)
-		}
-	}
-	if len(r.List) == 0 || len(h.List) == 0 {
-		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
-			c.Name, plural(len(c.List), "question"), plural(n, "context"), fraction)
+	if r.List, h.List, err = divideByContext(c.Name, c.List, contexts, fraction, seed); err != nil {
+		return nil, nil, err
 	}
 	return &r, &h, nil
 }
@@ -56,21 +43,11 @@ func ChoiceWarnings(train, eval, test *Choices) []Warning {
 	if train == nil {
 		return out
 	}
-	seen := map[string]bool{}
-	for i := range train.List {
-		seen[train.List[i].key()] = true
-	}
+	known := newTrained(train.Name, train.List, func(e *Choice) (string, int) { return e.key(), e.Line })
 	for _, c := range []*Choices{eval, test} {
-		if c == nil {
-			continue
+		if c != nil {
+			out = append(out, known.among(c.Name, c.List, "with questions that are also in ")...)
 		}
-		var both tally
-		for i := range c.List {
-			if seen[c.List[i].key()] {
-				both.add(c.List[i].Line)
-			}
-		}
-		out = append(out, both.of(c.Name, "with questions that are also in "+train.Name)...)
 	}
 	return out
 }

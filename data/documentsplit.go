@@ -1,7 +1,6 @@
 package data
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -35,13 +34,8 @@ func (d *Documents) SplitOff(fraction float64, seed uint64) (rest, held *Documen
 			r.List, h.List = []Document{first}, []Document{last}
 		}
 	default:
-		order := make([]int, len(d.List))
-		for i := range order {
-			order[i] = i
-		}
-		slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
 		take := make([]bool, len(d.List))
-		for _, i := range order[:int(math.Round(float64(fraction*float64(len(d.List)))))] {
+		for _, i := range shuffled(len(d.List), seed)[:int(math.Round(float64(fraction*float64(len(d.List)))))] {
 			take[i] = true
 		}
 		r.List, h.List = divide(d.List, take)
@@ -80,21 +74,11 @@ func DocumentWarnings(train, eval, test *Documents) []Warning {
 	if train == nil {
 		return out
 	}
-	seen := map[string]bool{}
-	for i := range train.List {
-		seen[train.List[i].key()] = true
-	}
+	known := newTrained(train.Name, train.List, func(e *Document) (string, int) { return e.key(), e.Line })
 	for _, d := range []*Documents{eval, test} {
-		if d == nil {
-			continue
+		if d != nil {
+			out = append(out, known.among(d.Name, d.List, "with content that is also in ")...)
 		}
-		var c tally
-		for i := range d.List {
-			if seen[d.List[i].key()] {
-				c.add(d.List[i].Line)
-			}
-		}
-		out = append(out, c.of(d.Name, "with content that is also in "+train.Name)...)
 	}
 	return out
 }

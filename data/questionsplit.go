@@ -13,22 +13,9 @@ func (q *Questions) SplitOff(fraction float64, seed uint64) (rest, held *Questio
 	for i := range q.List {
 		contexts[i] = q.List[i].Context
 	}
-	take, n, err := holdOutGroups(contexts, fraction, seed)
-	if err != nil {
-		return nil, nil, err
-	}
 	r, h := *q, *q
-	r.List, h.List = nil, nil
-	for i, e := range q.List {
-		if take[i] {
-			h.List = append(h.List, e)
-		} else {
-			r.List = append(r.List, e)
-		}
-	}
-	if len(r.List) == 0 || len(h.List) == 0 {
-		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
-			q.Name, plural(len(q.List), "question"), plural(n, "context"), fraction)
+	if r.List, h.List, err = divideByContext(q.Name, q.List, contexts, fraction, seed); err != nil {
+		return nil, nil, err
 	}
 	return &r, &h, nil
 }
@@ -47,21 +34,11 @@ func QuestionWarnings(train, eval, test *Questions) []Warning {
 	if train == nil {
 		return out
 	}
-	seen := map[asked]bool{}
-	for i := range train.List {
-		seen[train.List[i].asked()] = true
-	}
+	known := newTrained(train.Name, train.List, func(e *Question) (asked, int) { return e.asked(), e.Line })
 	for _, q := range []*Questions{eval, test} {
-		if q == nil {
-			continue
+		if q != nil {
+			out = append(out, known.among(q.Name, q.List, "with a question and context that are also in ")...)
 		}
-		var c tally
-		for i := range q.List {
-			if seen[q.List[i].asked()] {
-				c.add(q.List[i].Line)
-			}
-		}
-		out = append(out, c.of(q.Name, "with a question and context that are also in "+train.Name)...)
 	}
 	return out
 }

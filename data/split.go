@@ -145,6 +145,19 @@ func holdOutGroups(keys []string, fraction float64, seed uint64) (take []bool, g
 	return take, len(sizes), nil
 }
 
+// divideByContext divides the questions of a file into two parts that share no context. contexts has that of each.
+func divideByContext[Q any](name string, list []Q, contexts []string, fraction float64, seed uint64) (rest, held []Q, err error) {
+	take, n, err := holdOutGroups(contexts, fraction, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rest, held = divide(list, take); len(rest) == 0 || len(held) == 0 {
+		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
+			name, plural(len(list), "question"), plural(n, "context"), fraction)
+	}
+	return rest, held, nil
+}
+
 // divide returns what is not taken of a list and what is, both in its order.
 func divide[E any](list []E, take []bool) (rest, held []E) {
 	for i, e := range list {

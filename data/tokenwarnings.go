@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,21 +27,12 @@ func TokenWarnings(l *Labels, train, eval, test *TokenTable) []Warning {
 	if train == nil {
 		return out
 	}
-	seen := map[string]bool{}
-	for i := range train.Examples {
-		seen[train.Examples[i].key()] = true
-	}
+	known := newTrained(train.Name, train.Examples, func(e *TokenExample) (string, int) { return e.key(), e.Line })
 	for _, t := range []*TokenTable{eval, test} {
-		if t == nil {
-			continue
+		if t != nil {
+			worded := slices.DeleteFunc(slices.Clone(t.Examples), func(e TokenExample) bool { return len(e.Words) == 0 })
+			out = append(out, known.among(t.Name, worded, "with words that are also in ")...)
 		}
-		var both tally
-		for i := range t.Examples {
-			if e := &t.Examples[i]; len(e.Words) > 0 && seen[e.key()] {
-				both.add(e.Line)
-			}
-		}
-		out = append(out, both.of(t.Name, "with words that are also in "+train.Name)...)
 	}
 	return out
 }

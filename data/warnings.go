@@ -39,16 +39,14 @@ func Warnings(l *Labels, train, eval, test *Table) []Warning {
 			out = append(out, l.warnings(t, t == train)...)
 		}
 	}
-	seen := map[texts]int{}
-	if train != nil {
-		for i := range train.Examples {
-			e := &train.Examples[i]
-			if _, ok := seen[e.texts()]; !ok {
-				seen[e.texts()] = e.Line
-			}
+	if train == nil {
+		return out
+	}
+	known := newTrained(train.Name, train.Examples, func(e *Example) (texts, int) { return e.texts(), e.Line })
+	for _, t := range []*Table{eval, test} {
+		if t != nil {
+			out = append(out, known.among(t.Name, t.Examples, "with texts that are also in ")...)
 		}
-		out = append(out, overlap(seen, train, eval)...)
-		out = append(out, overlap(seen, train, test)...)
 	}
 	return out
 }
@@ -201,16 +199,29 @@ func (l *Labels) targetWarnings(t *Table) []Warning {
 	return out
 }
 
-// overlap counts the rows of t whose texts are also trained on.
-func overlap(seen map[texts]int, train, t *Table) []Warning {
-	if t == nil {
-		return nil
+// trained are the rows of a training file, by what a model sees of each.
+type trained[R any, K comparable] struct {
+	file string
+	seen map[K]bool
+	row  func(*R) (key K, line int)
+}
+
+func newTrained[R any, K comparable](file string, rows []R, row func(*R) (key K, line int)) trained[R, K] {
+	t := trained[R, K]{file, make(map[K]bool, len(rows)), row}
+	for i := range rows {
+		key, _ := row(&rows[i])
+		t.seen[key] = true
 	}
+	return t
+}
+
+// among returns a warning about the rows of another file that are also trained on, or none; what ends before the training file's name.
+func (t trained[R, K]) among(file string, rows []R, what string) []Warning {
 	var c tally
-	for i := range t.Examples {
-		if _, ok := seen[t.Examples[i].texts()]; ok {
-			c.add(t.Examples[i].Line)
+	for i := range rows {
+		if key, line := t.row(&rows[i]); t.seen[key] {
+			c.add(line)
 		}
 	}
-	return c.warn(t, "with texts that are also in "+train.Name)
+	return c.of(file, what+t.file)
 }
