@@ -50,12 +50,19 @@ func (f *InputFlags) Check(env Env, given func(string) bool) error {
 			return UsageError(fmt.Errorf("--%s is for files, not for --text", reading[i]))
 		}
 		return nil
-	case given("input") && f.Input == "":
+	}
+	return DefaultInput(&f.Input, env, given, "give --input FILE or --text TEXT, or pipe texts into standard input")
+}
+
+// DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to do instead.
+func DefaultInput(input *string, env Env, given func(string) bool, instead string) error {
+	switch {
+	case given("input") && *input == "":
 		return UsageError(errors.New("--input is empty; give a file, or - for standard input"))
-	case f.Input == "" && env.InTerminal:
-		return UsageError(errors.New("there is nothing to read; give --input FILE or --text TEXT, or pipe texts into standard input"))
-	case f.Input == "":
-		f.Input = "-"
+	case *input == "" && env.InTerminal:
+		return UsageError(errors.New("there is nothing to read; " + instead))
+	case *input == "":
+		*input = "-"
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package predict
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 
 	"github.com/spalora/spalora/data"
@@ -37,8 +36,7 @@ func spanOf(s tasks.Span) spanRow {
 
 // writeRows writes a JSON object for each question.
 func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction, null bool) error {
-	var b bytes.Buffer
-	for i := range list {
+	return eachLine(w, "question", len(list), func(i int) any {
 		p := &list[i]
 		row := answerRow{ID: q.List[i].ID, spanRow: spanOf(p.Span)}
 		if null {
@@ -51,16 +49,8 @@ func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPre
 				row.Answers = append(row.Answers, a)
 			}
 		}
-		b.Reset()
-		if err := appendJSON(&b, row); err != nil {
-			return fmt.Errorf("question %d: %w", i+1, err)
-		}
-		b.WriteByte('\n')
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+		return row
+	})
 }
 
 // writeSQuAD writes one JSON object with the text of each answer by the id of its question.

@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -130,7 +129,7 @@ func (r *embedRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	return result.Write(r.env, func(w io.Writer) error {
-		return eachLine(w, len(cosines), func(i int) any { return similarityRow{cosines[i]} })
+		return eachLine(w, "row", len(cosines), func(i int) any { return similarityRow{cosines[i]} })
 	})
 }
 
@@ -212,9 +211,7 @@ func (r *embedRun) read() (*data.Table, error) {
 		if t, err = cli.ReadTable(r.input.Input, r.env.In, o); err != nil {
 			return nil, err
 		}
-		if t.Replaced > 0 {
-			r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", t.Name, t.Replaced)
-		}
+		r.warnReplaced(t.Name, t.Replaced)
 	}
 	pairs := t.Examples[0].HasPair
 	switch {
@@ -275,24 +272,8 @@ func (r *embedRun) writeVectors(to cli.Result, vectors []float32, width int) err
 		if r.format == "npy" {
 			return writeNPY(w, vectors, width)
 		}
-		return eachLine(w, n, func(i int) any { return vectorRow{vectors[i*width : (i+1)*width]} })
+		return eachLine(w, "row", n, func(i int) any { return vectorRow{vectors[i*width : (i+1)*width]} })
 	})
-}
-
-// eachLine writes n rows of JSON Lines.
-func eachLine(w io.Writer, n int, row func(i int) any) error {
-	var b bytes.Buffer
-	for i := range n {
-		b.Reset()
-		if err := appendJSON(&b, row(i)); err != nil {
-			return fmt.Errorf("row %d: %w", i+1, err)
-		}
-		b.WriteByte('\n')
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // writeNPY writes rows of float32 in the format NPY 1.0 of NumPy: a header whose length is a multiple of 64, then the values,

@@ -65,6 +65,13 @@ func (j *job) checkFlags() []error {
 	return errs
 }
 
+// warnReplaced tells in how many lines of a file bytes were replaced, if in any.
+func (j *job) warnReplaced(file string, lines int) {
+	if lines > 0 {
+		j.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", file, lines)
+	}
+}
+
 // portion is how many rows are tokenised and computed between two lines about progress.
 const portion = 2048
 

@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -147,7 +146,7 @@ func (r *choiceRun) checkFlags(result, scores cli.Result) error {
 	errs := append(r.job.checkFlags(), r.head.Check(r.given)...)
 	if slices.ContainsFunc(oneQuestion, r.given) {
 		errs = append(errs, r.checkQuestion()...)
-	} else if err := r.checkInput(); err != nil {
+	} else if err := cli.DefaultInput(&r.input, r.env, r.given, "give --input FILE, or --context or --question with --choice, or pipe questions into standard input"); err != nil {
 		return err
 	}
 	if r.noLabels && (r.data.Label != "" || r.given("first-index")) {
@@ -188,19 +187,6 @@ func (r *choiceRun) checkQuestion() []error {
 	return errs
 }
 
-// checkInput makes standard input the input if there is no other.
-func (r *choiceRun) checkInput() error {
-	switch {
-	case r.given("input") && r.input == "":
-		return cli.UsageError(errors.New("--input is empty; give a file, or - for standard input"))
-	case r.input == "" && r.env.InTerminal:
-		return cli.UsageError(errors.New("there is nothing to read; give --input FILE, or --context or --question with --choice, or pipe questions into standard input"))
-	case r.input == "":
-		r.input = "-"
-	}
-	return nil
-}
-
 // read returns the questions. Labels that they have are checked.
 func (r *choiceRun) read() (*data.Choices, error) {
 	if len(r.choices) > 0 {
@@ -218,9 +204,7 @@ func (r *choiceRun) read() (*data.Choices, error) {
 	if (r.data.Label != "" || r.metricsFile != "") && c.Labelled() == 0 {
 		return nil, cli.InputError(fmt.Errorf("%s: no question has a label, so there are no metrics", c.Name))
 	}
-	if c.Replaced > 0 {
-		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", c.Name, c.Replaced)
-	}
+	r.warnReplaced(c.Name, c.Replaced)
 	return c, nil
 }
 
@@ -261,9 +245,8 @@ type choiceRow struct {
 }
 
 func (r *choiceRun) writeRows(w io.Writer, c *data.Choices, list []tasks.ChoicePrediction) error {
-	var b bytes.Buffer
-	for i, p := range list {
-		e := c.List[i]
+	return eachLine(w, "question", len(list), func(i int) any {
+		e, p := c.List[i], list[i]
 		row := choiceRow{ID: e.ID, Choice: p.Index, Text: e.Endings[p.Index], Score: p.Probabilities[p.Index]}
 		if r.logits {
 			row.Logits = p.Logits
@@ -271,14 +254,6 @@ func (r *choiceRun) writeRows(w io.Writer, c *data.Choices, list []tasks.ChoiceP
 		if r.allScores {
 			row.Scores = p.Probabilities
 		}
-		b.Reset()
-		if err := appendJSON(&b, row); err != nil {
-			return fmt.Errorf("question %d: %w", i+1, err)
-		}
-		b.WriteByte('\n')
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+		return row
+	})
 }

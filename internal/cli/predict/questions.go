@@ -159,7 +159,7 @@ func (r *qaRun) checkFlags(result, scores cli.Result) error {
 	errs := slices.Concat(r.job.checkFlags(), r.head.Check(r.given), r.answers.Check(r.given))
 	if r.given("question") || r.given("context") {
 		errs = append(errs, r.checkQuestions()...)
-	} else if err := r.checkInput(); err != nil {
+	} else if err := cli.DefaultInput(&r.input, r.env, r.given, "give --input FILE, or --question TEXT --context TEXT, or pipe questions into standard input"); err != nil {
 		return err
 	}
 	if r.noLabels && (r.data.Answers != "" || r.data.Strict) {
@@ -203,19 +203,6 @@ func (r *qaRun) checkQuestions() []error {
 	return errs
 }
 
-// checkInput makes standard input the input if there is no other.
-func (r *qaRun) checkInput() error {
-	switch {
-	case r.given("input") && r.input == "":
-		return cli.UsageError(errors.New("--input is empty; give a file, or - for standard input"))
-	case r.input == "" && r.env.InTerminal:
-		return cli.UsageError(errors.New("there is nothing to read; give --input FILE, or --question TEXT --context TEXT, or pipe questions into standard input"))
-	case r.input == "":
-		r.input = "-"
-	}
-	return nil
-}
-
 // read returns the questions, with the answers that the input has.
 func (r *qaRun) read() (*data.Questions, error) {
 	if len(r.questions) > 0 {
@@ -234,9 +221,7 @@ func (r *qaRun) read() (*data.Questions, error) {
 	if (r.data.Answers != "" || r.metricsFile != "") && q.Labelled() == 0 {
 		return nil, cli.InputError(fmt.Errorf("%s: no question has answers, so there are no metrics", q.Name))
 	}
-	if q.Replaced > 0 {
-		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", q.Name, q.Replaced)
-	}
+	r.warnReplaced(q.Name, q.Replaced)
 	return q, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/spalora/spalora/data"
@@ -45,6 +46,22 @@ func (s scores) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+// eachLine writes n lines of JSON; noun is what one of them stands for, for messages.
+func eachLine(w io.Writer, noun string, n int, row func(i int) any) error {
+	var b bytes.Buffer
+	for i := range n {
+		b.Reset()
+		if err := appendJSON(&b, row(i)); err != nil {
+			return fmt.Errorf("%s %d: %w", noun, i+1, err)
+		}
+		b.WriteByte('\n')
+		if _, err := w.Write(b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // appendJSON writes v without the escapes that only HTML needs.

@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,9 +167,7 @@ func (r *seqClsRun) read(c *cli.Classifier[models.SequenceClassifier]) (*data.Ta
 			return nil, err
 		}
 	}
-	if t.Replaced > 0 {
-		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", t.Name, t.Replaced)
-	}
+	r.warnReplaced(t.Name, t.Replaced)
 	return t, nil
 }
 
@@ -241,16 +238,5 @@ func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Clas
 
 func (r *seqClsRun) writeRows(w io.Writer, c *cli.Classifier[models.SequenceClassifier], logits []float32) error {
 	k := c.Model.Labels()
-	var b bytes.Buffer
-	for lo := 0; lo < len(logits); lo += k {
-		b.Reset()
-		if err := appendJSON(&b, r.rowOf(c.Labels, logits[lo:lo+k])); err != nil {
-			return fmt.Errorf("row %d: %w", lo/k+1, err)
-		}
-		b.WriteByte('\n')
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachLine(w, "row", len(logits)/k, func(i int) any { return r.rowOf(c.Labels, logits[i*k:(i+1)*k]) })
 }

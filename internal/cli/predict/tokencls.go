@@ -191,9 +191,7 @@ func (r *tokenClsRun) read(c *cli.Classifier[models.TokenClassifier], scheme dat
 	if err != nil {
 		return nil, err
 	}
-	if t.Replaced > 0 {
-		r.console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", t.Name, t.Replaced)
-	}
+	r.warnReplaced(t.Name, t.Replaced)
 	if t.Labelled() > 0 {
 		return r.checkTags(c, t, scheme)
 	}

@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 
@@ -30,18 +29,7 @@ type entity struct {
 }
 
 func (r *tokenClsRun) writeRows(w io.Writer, tok *tokenize.Tokenizer, task *tasks.TokenCls, t *data.TokenTable, predictions []tasks.TokenPrediction) error {
-	var b bytes.Buffer
-	for i, p := range predictions {
-		b.Reset()
-		if err := appendJSON(&b, r.rowOf(tok, task, &t.Examples[i], p)); err != nil {
-			return fmt.Errorf("row %d: %w", i+1, err)
-		}
-		b.WriteByte('\n')
-		if _, err := w.Write(b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachLine(w, "row", len(predictions), func(i int) any { return r.rowOf(tok, task, &t.Examples[i], predictions[i]) })
 }
 
 // rowOf returns the row of one sentence.
