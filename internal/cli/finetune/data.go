@@ -8,10 +8,16 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 )
 
-// tables are the data of a run; eval and test may be nil.
+// tables are the texts of a run.
 type tables struct {
-	train, eval, test *data.Table
-	all               *data.Table // all rows of the training file, which the classes are found in
+	parts[*data.Table]
+	all *data.Table // all rows of the training file, which the classes are found in
+}
+
+// chosen returns the tables of a run of which p are the whole files.
+func (j *job) chosen(p parts[*data.Table]) (tables, error) {
+	t := tables{p, p.train}
+	return t, t.choose(j.files, j.train.cfg.Seed)
 }
 
 // readData reads the tables, guesses the problem type and finds the classes.
@@ -45,10 +51,8 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err := r.checkHead(labels, "--labels and --problem-type say"); err != nil {
 		return err
 	}
-	for _, p := range []**data.Table{&t.train, &t.eval, &t.test} {
-		if *p != nil {
-			*p = (*p).WithTargets(problem)
-		}
+	if err := t.edit(func(x *data.Table) (*data.Table, error) { return x.WithTargets(problem), nil }); err != nil {
+		return err
 	}
 	r.report(t, labels, why)
 	r.tables, r.found = t, labels
@@ -56,53 +60,30 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 }
 
 func (r *seqClsRun) readTables() (t tables, err error) {
+	var p parts[*data.Table]
 	if r.files.train == "" {
 		train, test := embedded.Banking77()
 		o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-		if t.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
+		if p.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
 			return t, err
 		}
-		if t.all, err = data.ReadTextBytes(train, embedded.Banking77Name, o); err != nil {
-			return t, err
-		}
+		p.train, err = data.ReadTextBytes(train, embedded.Banking77Name, o)
 	} else {
-		o, err := r.data.Options()
-		if err != nil {
-			return t, err
-		}
-		if t.all, err = cli.ReadTable(r.files.train, r.env.In, o); err != nil {
-			return t, err
-		}
-		if r.files.eval != "" {
-			if t.eval, err = cli.ReadTable(r.files.eval, r.env.In, o); err != nil {
-				return t, err
-			}
-		}
-		if r.files.test != "" {
-			if t.test, err = cli.ReadTable(r.files.test, r.env.In, o); err != nil {
-				return t, err
-			}
+		var o data.ReadOptions
+		if o, err = r.data.Options(); err == nil {
+			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadTable(path, r.env.In, o) })
 		}
 	}
-	t.train = t.all.Limit(r.files.max)
-	if r.files.split > 0 {
-		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
-			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
+	if err != nil {
+		return t, err
 	}
-	return t, nil
+	return r.chosen(p)
 }
 
 // report logs what was read and what is odd about it.
 func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
 	log := r.console.Log
-	rows := fmt.Sprintf("data %s: %d rows to train on", t.train.Name, len(t.train.Examples))
-	if t.eval != nil {
-		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
-	}
-	if t.test != nil {
-		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
-	}
+	rows := t.sizes(t.train.Name, "rows", func(x *data.Table) int { return len(x.Examples) })
 	log.Info().Msgf("%s; %v (%s), %d labels", rows, labels.Problem, why, len(labels.Names))
 	for _, w := range data.Warnings(labels, t.train, t.eval, t.test) {
 		log.Warn().Msg(w.String())

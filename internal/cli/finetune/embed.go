@@ -155,19 +155,15 @@ func (r *embedRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, p
 		return nil, cli.UsageError(err)
 	}
 	r.before = func() (train.Metrics, error) { return task.Evaluate(ctx, data.Test) }
-	for i, table := range []*data.Table{r.tables.train, r.tables.eval, r.tables.test} {
-		s := []data.Split{data.Train, data.Eval, data.Test}[i]
-		if table == nil {
-			continue
-		}
+	return task, r.tables.each(func(s data.Split, table *data.Table) error {
 		if err := task.Add(ctx, s, table); err != nil {
-			return nil, err
+			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
 			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, 2*len(table.Examples), limit)
 		}
-	}
-	return task, nil
+		return nil
+	})
 }
 
 func (r *embedRun) classes() *data.Labels { return nil }
@@ -188,11 +184,7 @@ func (r *embedRun) describe(t *training) {
 }
 
 func (r *embedRun) identity(id map[string]string) {
-	t := r.tables
-	id["training data"] = t.train.Hash()
-	if t.eval != nil {
-		id["evaluation data"] = t.eval.Hash()
-	}
+	r.tables.identity(id)
 	id["max_length"], id["pooling"], id["loss"] = fmt.Sprint(r.maxLength), r.pooled.String(), r.loss.String()
 	id["similarity_scale"], id["max_score"] = fmt.Sprint(r.scale), fmt.Sprint(r.maxScore)
 }

@@ -1,7 +1,6 @@
 package finetune
 
 import (
-	"fmt"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -28,13 +27,7 @@ func (r *embedRun) readData(*cli.Base) error {
 		r.loss = tasks.MultipleNegatives
 	}
 	log := r.console.Log
-	rows := fmt.Sprintf("data %s: %d pairs to train on", t.train.Name, len(t.train.Examples))
-	if t.eval != nil {
-		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
-	}
-	if t.test != nil {
-		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
-	}
+	rows := t.sizes(t.train.Name, "pairs", func(x *data.Table) int { return len(x.Examples) })
 	log.Info().Msgf("%s; loss %v, pooling %v", rows, r.loss, r.pooled)
 	if scored && r.loss == tasks.MultipleNegatives {
 		log.Warn().Msgf("%s: the scores are not used by --loss multiple_negatives, which takes all pairs for texts that belong together", t.train.Name)
@@ -47,35 +40,20 @@ func (r *embedRun) readData(*cli.Base) error {
 }
 
 func (r *embedRun) readTables() (t tables, err error) {
+	var p parts[*data.Table]
 	if r.files.train == "" {
-		if t.all, t.test, err = bankingPairs(); err != nil {
-			return t, err
-		}
+		p.train, p.test, err = bankingPairs()
 	} else {
-		o, err := r.data.Options()
-		if err != nil {
-			return t, err
-		}
-		o.OptionalLabels = true
-		for _, f := range []struct {
-			path string
-			to   **data.Table
-		}{{r.files.train, &t.all}, {r.files.eval, &t.eval}, {r.files.test, &t.test}} {
-			if f.path == "" {
-				continue
-			}
-			if *f.to, err = cli.ReadTable(f.path, r.env.In, o); err != nil {
-				return t, err
-			}
+		var o data.ReadOptions
+		if o, err = r.data.Options(); err == nil {
+			o.OptionalLabels = true
+			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadTable(path, r.env.In, o) })
 		}
 	}
-	t.train = t.all.Limit(r.files.max)
-	if r.files.split > 0 {
-		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
-			return t, cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
+	if err != nil {
+		return t, err
 	}
-	return t, nil
+	return r.chosen(p)
 }
 
 // bankingPairs makes pairs of the embedded questions: to train on, two of the same intent; to test on, as many of the same intent (score 1)

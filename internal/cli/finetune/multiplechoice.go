@@ -26,7 +26,7 @@ type choiceRun struct {
 	maxLength  int
 	data       cli.ChoiceFlags
 
-	choices struct{ train, eval, test *data.Choices } // eval and test may be nil
+	choices parts[*data.Choices]
 	opened  models.MultipleChoice
 }
 
@@ -128,22 +128,10 @@ func (r *choiceRun) readData(*cli.Base) error {
 	if err := r.readChoices(); err != nil {
 		return err
 	}
-	r.choices.train = r.choices.train.Limit(r.files.max)
-	if r.files.split > 0 {
-		var err error
-		if r.choices.train, r.choices.eval, err = r.choices.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
-			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
+	if err := r.choices.choose(r.files, r.train.cfg.Seed); err != nil {
+		return err
 	}
-	rows := fmt.Sprintf("data %s: %d questions to train on", r.choices.train.Name, len(r.choices.train.List))
-	for _, part := range []struct {
-		choices *data.Choices
-		what    string
-	}{{r.choices.eval, "evaluate"}, {r.choices.test, "test"}} {
-		if part.choices != nil {
-			rows += fmt.Sprintf(", %d to %s on", len(part.choices.List), part.what)
-		}
-	}
+	rows := r.choices.sizes(r.choices.train.Name, "questions", func(c *data.Choices) int { return len(c.List) })
 	r.console.Log.Info().Msgf("%s; guessing is right in %.1f %% of the first", rows, 100*r.choices.train.Chance())
 	for _, w := range data.ChoiceWarnings(r.choices.train, r.choices.eval, r.choices.test) {
 		r.console.Log.Warn().Msg(w.String())
@@ -165,18 +153,8 @@ func (r *choiceRun) readChoices() (err error) {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		path string
-		to   **data.Choices
-	}{{r.files.train, &r.choices.train}, {r.files.eval, &r.choices.eval}, {r.files.test, &r.choices.test}} {
-		if f.path == "" {
-			continue
-		}
-		if *f.to, err = cli.ReadChoices(f.path, r.env.In, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.choices, err = readParts(r.files, func(path string) (*data.Choices, error) { return cli.ReadChoices(path, r.env.In, o) })
+	return err
 }
 
 func (r *choiceRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Task, checkpoint.Report, error) {
@@ -194,19 +172,15 @@ func (r *choiceRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	for i, c := range []*data.Choices{r.choices.train, r.choices.eval, r.choices.test} {
-		s := []data.Split{data.Train, data.Eval, data.Test}[i]
-		if c == nil {
-			continue
-		}
+	return task, r.choices.each(func(s data.Split, c *data.Choices) error {
 		if err := task.Add(ctx, s, c); err != nil {
-			return nil, err
+			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
 			r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, n, len(c.List), limit)
 		}
-	}
-	return task, nil
+		return nil
+	})
 }
 
 func (r *choiceRun) classes() *data.Labels { return nil }
@@ -225,9 +199,6 @@ func (r *choiceRun) describe(t *training) {
 }
 
 func (r *choiceRun) identity(id map[string]string) {
-	id["training data"] = r.choices.train.Hash()
+	r.choices.identity(id)
 	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
-	if r.choices.eval != nil {
-		id["evaluation data"] = r.choices.eval.Hash()
-	}
 }

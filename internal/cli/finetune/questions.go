@@ -25,7 +25,7 @@ type qaRun struct {
 	data    cli.QuestionFlags
 	answers cli.AnswerFlags
 
-	questions struct{ train, eval, test *data.Questions } // eval and test may be nil
+	questions parts[*data.Questions]
 	config    tasks.QuestionAnsweringConfig
 	opened    models.QuestionAnswerer
 }
@@ -139,23 +139,13 @@ func (r *qaRun) readData(*cli.Base) (err error) {
 			return err
 		}
 	} else {
-		for _, f := range []struct {
-			to   **data.Questions
-			path string
-		}{{&q.train, r.files.train}, {&q.eval, r.files.eval}, {&q.test, r.files.test}} {
-			if f.path == "" {
-				continue
-			}
-			if *f.to, err = cli.ReadQuestions(f.path, r.env.In, r.data.Options()); err != nil {
-				return err
-			}
+		*q, err = readParts(r.files, func(path string) (*data.Questions, error) { return cli.ReadQuestions(path, r.env.In, r.data.Options()) })
+		if err != nil {
+			return err
 		}
 	}
-	q.train = q.train.Limit(r.files.max)
-	if r.files.split > 0 {
-		if q.train, q.eval, err = q.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
-			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
+	if err = q.choose(r.files, r.train.cfg.Seed); err != nil {
+		return err
 	}
 	all := len(q.train.List)
 	if q.train = q.train.WithPlaces(); len(q.train.List) == 0 {
@@ -172,13 +162,7 @@ func (r *qaRun) readData(*cli.Base) (err error) {
 func (r *qaRun) report() {
 	q := r.questions
 	log := r.console.Log
-	text := fmt.Sprintf("data %s: %d questions to train on", q.train.Name, len(q.train.List))
-	if q.eval != nil {
-		text += fmt.Sprintf(", %d to evaluate on", len(q.eval.List))
-	}
-	if q.test != nil {
-		text += fmt.Sprintf(", %d to test on", len(q.test.List))
-	}
+	text := q.sizes(q.train.Name, "questions", func(x *data.Questions) int { return len(x.List) })
 	if r.config.NullAnswers {
 		text += "; some may have no answer"
 	}
@@ -204,17 +188,13 @@ func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	for i, q := range []*data.Questions{r.questions.train, r.questions.eval, r.questions.test} {
-		s := []data.Split{data.Train, data.Eval, data.Test}[i]
-		if q == nil {
-			continue
-		}
+	return task, r.questions.each(func(s data.Split, q *data.Questions) error {
 		if err := task.Add(ctx, s, q); err != nil {
-			return nil, err
+			return err
 		}
 		cli.LogQuestions(r.console.Log, q.Name, task.Counts(s), task.Limit())
-	}
-	return task, nil
+		return nil
+	})
 }
 
 func (r *qaRun) classes() *data.Labels { return nil }
@@ -227,12 +207,11 @@ func (r *qaRun) describe(t *training) {
 
 func (r *qaRun) identity(id map[string]string) {
 	c := r.config
-	id["training data"] = r.questions.train.Hash()
+	r.questions.identity(id)
 	id["max_length"], id["doc_stride"], id["max_query_length"] = fmt.Sprint(c.MaxLength), fmt.Sprint(c.DocStride), fmt.Sprint(c.MaxQueryLength)
 	if r.questions.eval == nil {
 		return
 	}
-	id["evaluation data"] = r.questions.eval.Hash()
 	id["n_best_size"], id["max_answer_length"] = fmt.Sprint(c.NBest), fmt.Sprint(c.MaxAnswer)
 	id["version_2_with_negative"], id["null_score_diff_threshold"] = fmt.Sprint(c.NullAnswers), fmt.Sprint(c.NullThreshold)
 }

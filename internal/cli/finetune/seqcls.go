@@ -167,19 +167,15 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	for i, table := range []*data.Table{t.train, t.eval, t.test} {
-		s := []data.Split{data.Train, data.Eval, data.Test}[i]
-		if table == nil {
-			continue
-		}
+	return task, t.each(func(s data.Split, table *data.Table) error {
 		if err := task.Add(ctx, s, table); err != nil {
-			return nil, err
+			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
 			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, len(table.Examples), limit)
 		}
-	}
-	return task, nil
+		return nil
+	})
 }
 
 func (r *seqClsRun) classes() *data.Labels { return r.found }
@@ -193,11 +189,8 @@ func (r *seqClsRun) describe(t *training) {
 }
 
 func (r *seqClsRun) identity(id map[string]string) {
-	t := r.tables
-	id["labels"], id["training data"] = string(r.found.Encode()), t.train.Hash()
+	r.tables.identity(id)
+	id["labels"] = string(r.found.Encode())
 	id["max_length"], id["truncation"] = fmt.Sprint(r.maxLength), r.truncation
 	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.smoothing), strings.Join(r.classWeights, ",")
-	if t.eval != nil {
-		id["evaluation data"] = t.eval.Hash()
-	}
 }

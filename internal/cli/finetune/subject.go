@@ -129,10 +129,7 @@ func (s *subject) save(dir string) error {
 // identity is what must be the same when a run is resumed, beside the settings of the loop.
 func (r *causalRun) identity(s *subject, d documents) map[string]string {
 	id := r.commonIdentity(s.base, s.fingerprint, s.set)
-	id["training data"] = d.train.Hash()
-	if d.eval != nil {
-		id["evaluation data"] = d.eval.Hash()
-	}
+	d.identity(id)
 	id["block_size"], id["max_length"], id["too_long"] = fmt.Sprint(r.blockSize), fmt.Sprint(r.maxLength), r.tooLong
 	id["train_on_prompt"] = fmt.Sprint(r.trainOnPrompt)
 	return id

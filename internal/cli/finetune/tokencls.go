@@ -31,7 +31,7 @@ type tokenClsRun struct {
 	classWeights []string
 	data         cli.TokenDataFlags
 
-	tables tokenTables
+	tables parts[*data.TokenTable]
 	found  *data.Labels
 	scheme data.Scheme
 	opened models.TokenClassifier
@@ -151,17 +151,13 @@ func (r *tokenClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	for i, table := range r.tables.list() {
-		if table == nil {
-			continue
-		}
-		s := []data.Split{data.Train, data.Eval, data.Test}[i]
+	return task, r.tables.each(func(s data.Split, table *data.TokenTable) error {
 		if err := task.Add(ctx, s, table); err != nil {
-			return nil, err
+			return err
 		}
 		cli.TokenWarnings(r.console.Log, table, task.Counts(s), task.Limit())
-	}
-	return task, nil
+		return nil
+	})
 }
 
 // scored keeps the scores of an evaluation and says what is odd about them.
@@ -196,12 +192,9 @@ func (r *tokenClsRun) describe(t *training) {
 }
 
 func (r *tokenClsRun) identity(id map[string]string) {
-	t := r.tables
-	id["labels"], id["training data"] = string(r.found.Encode()), t.train.Hash()
+	r.tables.identity(id)
+	id["labels"] = string(r.found.Encode())
 	id["max_length"], id["stride"], id["label_all_tokens"] = fmt.Sprint(r.maxLength), fmt.Sprint(r.stride), fmt.Sprint(r.labelAll)
 	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.smoothing), strings.Join(r.classWeights, ",")
 	id["scheme"], id["seqeval_mode"] = string(r.scheme), r.seqevalMode
-	if t.eval != nil {
-		id["evaluation data"] = t.eval.Hash()
-	}
 }

@@ -11,14 +11,9 @@ import (
 	"github.com/spalora/spalora/tasks/metrics"
 )
 
-// tokenTables are the sentences of a run; eval and test may be nil.
-type tokenTables struct{ train, eval, test *data.TokenTable }
-
-func (t tokenTables) list() []*data.TokenTable { return []*data.TokenTable{t.train, t.eval, t.test} }
-
 // readData reads the sentences and finds the scheme and the classes of their tags.
 func (r *tokenClsRun) readData(base *cli.Base) error {
-	all, t, err := r.readTables()
+	t, err := r.readTables()
 	if err != nil {
 		return err
 	}
@@ -30,36 +25,25 @@ func (r *tokenClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
-	tables := []**data.TokenTable{&all, &t.eval, &t.test}
-	for _, p := range tables {
-		if *p != nil {
-			if *p, err = (*p).WithNames(firstOf(src.Fixed, src.Saved, src.Config)); err != nil {
-				return err
-			}
-		}
-	}
-	var why string
-	if r.scheme, why, err = r.data.FindScheme(all, t.eval, t.test); err != nil {
+	names := firstOf(src.Fixed, src.Saved, src.Config)
+	if err := t.edit(func(x *data.TokenTable) (*data.TokenTable, error) { return x.WithNames(names) }); err != nil {
 		return err
 	}
-	for _, p := range tables {
-		if *p != nil {
-			if *p, err = cli.RepairTags(*p, r.scheme, r.data.Strict); err != nil {
-				return err
-			}
-		}
+	var why string
+	if r.scheme, why, err = r.data.FindScheme(t.train, t.eval, t.test); err != nil {
+		return err
 	}
-	if r.found, err = data.FindTags(src, all, t.eval, t.test); err != nil {
+	if err := t.edit(func(x *data.TokenTable) (*data.TokenTable, error) { return cli.RepairTags(x, r.scheme, r.data.Strict) }); err != nil {
+		return err
+	}
+	if r.found, err = data.FindTags(src, t.train, t.eval, t.test); err != nil {
 		return err
 	}
 	if err := r.checkHead(r.found, "--labels says"); err != nil {
 		return err
 	}
-	t.train = all.Limit(r.files.max)
-	if r.files.split > 0 {
-		if t.train, t.eval, err = t.train.SplitOff(r.files.split, r.train.cfg.Seed); err != nil {
-			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
-		}
+	if err := t.choose(r.files, r.train.cfg.Seed); err != nil {
+		return err
 	}
 	r.tables = t
 	r.report(why)
@@ -76,44 +60,27 @@ func firstOf(lists ...[]string) []string {
 	return nil
 }
 
-// readTables reads the files. all is what --train-file holds.
-func (r *tokenClsRun) readTables() (all *data.TokenTable, t tokenTables, err error) {
+func (r *tokenClsRun) readTables() (t parts[*data.TokenTable], err error) {
 	if r.files.train == "" {
 		train, test := embedded.Restaurant8k()
 		o := data.TokenOptions{Format: data.JSONLines}
 		if t.test, err = data.ReadTokensBytes(test, embedded.Restaurant8kName+" test", o); err != nil {
-			return nil, t, err
+			return t, err
 		}
-		all, err = data.ReadTokensBytes(train, embedded.Restaurant8kName, o)
-		return all, t, err
+		t.train, err = data.ReadTokensBytes(train, embedded.Restaurant8kName, o)
+		return t, err
 	}
 	o, err := r.data.Options()
 	if err != nil {
-		return nil, t, err
+		return t, err
 	}
-	for _, f := range []struct {
-		path string
-		to   **data.TokenTable
-	}{{r.files.train, &all}, {r.files.eval, &t.eval}, {r.files.test, &t.test}} {
-		if f.path != "" {
-			if *f.to, err = cli.ReadTokens(f.path, r.env.In, o); err != nil {
-				return nil, t, err
-			}
-		}
-	}
-	return all, t, nil
+	return readParts(r.files, func(path string) (*data.TokenTable, error) { return cli.ReadTokens(path, r.env.In, o) })
 }
 
 // report logs what was read and what is odd about it.
 func (r *tokenClsRun) report(why string) {
 	t, log := r.tables, r.console.Log
-	rows := fmt.Sprintf("data %s: %d sentences to train on", t.train.Name, len(t.train.Examples))
-	if t.eval != nil {
-		rows += fmt.Sprintf(", %d to evaluate on", len(t.eval.Examples))
-	}
-	if t.test != nil {
-		rows += fmt.Sprintf(", %d to test on", len(t.test.Examples))
-	}
+	rows := t.sizes(t.train.Name, "sentences", func(x *data.TokenTable) int { return len(x.Examples) })
 	scheme := "tags of the scheme " + string(r.scheme)
 	if r.scheme == data.Plain {
 		scheme = "tags that spell no entities"
