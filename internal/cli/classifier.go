@@ -112,6 +112,22 @@ func OpenTrained[M models.TextModel](b *Base, f HeadFlags, task func(M) Task, op
 	return nil, InputError(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random", strings.Join(random, ", "), b.Name))
 }
 
+// OpenQuestionAnswerer opens the model for answers that the flags name on an opened base.
+func (b *Base) OpenQuestionAnswerer(f HeadFlags, log zerolog.Logger) (*Trained[models.QuestionAnswerer], error) {
+	return OpenTrained(b, f, func(m models.QuestionAnswerer) Task { return QuestionAnswering(m.TokenTypes()) },
+		func(log zerolog.Logger) (models.QuestionAnswerer, checkpoint.Report, error) {
+			return b.QuestionAnswerer(0, log)
+		}, log)
+}
+
+// OpenMultipleChoice opens the model for choices that the flags name on an opened base.
+func (b *Base) OpenMultipleChoice(f HeadFlags, log zerolog.Logger) (*Trained[models.MultipleChoice], error) {
+	return OpenTrained(b, f, func(models.MultipleChoice) Task { return MultipleChoice(b.Info.ModelType) },
+		func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
+			return b.MultipleChoice(0, log)
+		}, log)
+}
+
 // ClassifierFlags say which trained classifier a command opens.
 type ClassifierFlags struct {
 	HeadFlags

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/nlpodyssey/spago/mat"
-	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
@@ -126,10 +125,7 @@ func (r *mergeRun) open(base *cli.Base, task string) (*merging, error) {
 		}
 		return merged(&c.Trained, headed[models.TokenClassifier], again, classes(c.Labels, false)), nil
 	case cli.QuestionAnswering(0).Name:
-		t, err := cli.OpenTrained(base, r.flags.HeadFlags, func(m models.QuestionAnswerer) cli.Task { return cli.QuestionAnswering(m.TokenTypes()) },
-			func(log zerolog.Logger) (models.QuestionAnswerer, checkpoint.Report, error) {
-				return base.QuestionAnswerer(0, log)
-			}, log)
+		t, err := base.OpenQuestionAnswerer(r.flags.HeadFlags, log)
 		if err != nil {
 			return nil, err
 		}
@@ -138,10 +134,7 @@ func (r *mergeRun) open(base *cli.Base, task string) (*merging, error) {
 		}
 		return merged(t, headed[models.QuestionAnswerer], again, map[string]any{}), nil
 	case cli.MultipleChoice("").Name:
-		t, err := cli.OpenTrained(base, r.flags.HeadFlags, func(models.MultipleChoice) cli.Task { return cli.MultipleChoice(base.Info.ModelType) },
-			func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
-				return base.MultipleChoice(0, log)
-			}, log)
+		t, err := base.OpenMultipleChoice(r.flags.HeadFlags, log)
 		if err != nil {
 			return nil, err
 		}

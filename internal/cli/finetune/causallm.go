@@ -129,9 +129,7 @@ func (r *causalRun) defaults() {
 	if !r.given("batch-size") && !r.given("tokens-per-batch") {
 		r.train.cfg.BatchSize = 4
 	}
-	if !r.given("warmup-ratio") && !r.given("warmup-steps") && r.train.schedule != string(train.Constant) {
-		r.train.cfg.WarmupRatio = 0.1
-	}
+	r.warmUp()
 	if !r.given("target-modules") && r.lora.adapter == "" {
 		r.lora.targets = []string{lora.AllLinear}
 	}

@@ -1,7 +1,6 @@
 package finetune
 
 import (
-
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"

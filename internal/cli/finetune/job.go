@@ -47,6 +47,13 @@ func (f *dataFiles) add(fs *pflag.FlagSet, what, builtIn, how string) {
 	fs.IntVar(&f.max, "max-train-samples", 0, "train on the first so many rows only; 0: on all")
 }
 
+// warmUp lets the learning rate rise over a tenth of the steps, where no flag says otherwise.
+func (j *job) warmUp() {
+	if !j.given("warmup-ratio") && !j.given("warmup-steps") && j.train.schedule != string(train.Constant) {
+		j.train.cfg.WarmupRatio = 0.1
+	}
+}
+
 func (j *job) addMessages(fs *pflag.FlagSet) {
 	j.log.Add(fs)
 	fs.BoolVar(&j.allowNonFinite, "allow-non-finite", false, "train although weights of the checkpoint are NaN or infinite")

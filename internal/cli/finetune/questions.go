@@ -112,9 +112,7 @@ func (r *qaRun) defaults() {
 	if !r.given("batch-size") && !r.given("tokens-per-batch") {
 		t.cfg.BatchSize = 8
 	}
-	if !r.given("warmup-ratio") && !r.given("warmup-steps") && t.schedule != string(train.Constant) {
-		t.cfg.WarmupRatio = 0.1
-	}
+	r.warmUp()
 	if r.files.train == "" && !r.given("num-train-epochs") {
 		t.cfg.NumTrainEpochs = 1.5
 	}

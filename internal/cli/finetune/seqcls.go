@@ -118,9 +118,7 @@ func (r *seqClsRun) defaults() {
 	if !r.given("learning-rate") {
 		r.train.cfg.LearningRate = 3e-3
 	}
-	if !r.given("warmup-ratio") && !r.given("warmup-steps") && r.train.schedule != string(train.Constant) {
-		r.train.cfg.WarmupRatio = 0.1
-	}
+	r.warmUp()
 	if r.files.train == "" && !r.given("num-train-epochs") {
 		r.train.cfg.NumTrainEpochs = 1
 	}

@@ -8,14 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
-	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -99,10 +96,7 @@ func (r *choiceRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	trained, err := cli.OpenTrained(base, r.head, func(models.MultipleChoice) cli.Task { return cli.MultipleChoice(base.Info.ModelType) },
-		func(log zerolog.Logger) (models.MultipleChoice, checkpoint.Report, error) {
-			return base.MultipleChoice(0, log)
-		}, r.console.Log)
+	trained, err := base.OpenMultipleChoice(r.head, r.console.Log)
 	if err != nil {
 		return err
 	}

@@ -9,14 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
-	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -112,10 +109,7 @@ func (r *qaRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	trained, err := cli.OpenTrained(base, r.head, func(m models.QuestionAnswerer) cli.Task { return cli.QuestionAnswering(m.TokenTypes()) },
-		func(log zerolog.Logger) (models.QuestionAnswerer, checkpoint.Report, error) {
-			return base.QuestionAnswerer(0, log)
-		}, r.console.Log)
+	trained, err := base.OpenQuestionAnswerer(r.head, r.console.Log)
 	if err != nil {
 		return err
 	}
