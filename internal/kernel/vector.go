@@ -39,14 +39,6 @@ func Scale(dst, x []float32, s float32) {
 	scale(dst, x, s)
 }
 
-// Mul is the elementwise product of two slices of one length; dst may be a or b:
-//
-//	dst[i] = a[i]·b[i]
-func Mul(dst, a, b []float32) {
-	mustMatch3("Mul", len(dst), len(a), len(b))
-	mul(dst, a, b)
-}
-
 // Dot is the inner product of two slices of one length:
 //
 //	Σ a[i]·b[i]

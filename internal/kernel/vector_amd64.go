@@ -42,18 +42,6 @@ func scale(dst, x []float32, s float32) {
 	}
 }
 
-func mul(dst, a, b []float32) {
-	if !hasAVX2 {
-		mulGeneric(dst, a, b)
-		return
-	}
-	for len(dst) > 0 {
-		n := min(len(dst), maxCall)
-		mulAVX2(&dst[0], &a[0], &b[0], n)
-		dst, a, b = dst[n:], a[n:], b[n:]
-	}
-}
-
 // The reductions are given at most maxCall elements.
 
 func dot(a, b []float32) float32 {

@@ -30,7 +30,6 @@ func BenchmarkSlices(b *testing.B) {
 		{"AddTo", func(n int) { AddTo(dst[:n], x[:n]) }},
 		{"AddScaled", func(n int) { AddScaled(dst[:n], x[:n], 1e-3) }},
 		{"Scale", func(n int) { Scale(dst[:n], x[:n], 2) }},
-		{"Mul", func(n int) { Mul(dst[:n], x[:n], y[:n]) }},
 		{"Dot", func(n int) { Dot(x[:n], y[:n]) }},
 		{"Sum", func(n int) { Sum(x[:n]) }},
 		{"SumSquares", func(n int) { SumSquares(x[:n]) }},

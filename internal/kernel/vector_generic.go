@@ -25,13 +25,6 @@ func scaleGeneric(dst, x []float32, s float32) {
 	}
 }
 
-func mulGeneric(dst, a, b []float32) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] * b[i]
-	}
-}
-
 // dotGeneric keeps eight partial sums: a single one would wait for each addition, and would round more.
 func dotGeneric(a, b []float32) float32 {
 	b = b[:len(a)]

@@ -14,10 +14,6 @@ func scale(dst, x []float32, s float32) {
 	scaleGeneric(dst, x, s)
 }
 
-func mul(dst, a, b []float32) {
-	mulGeneric(dst, a, b)
-}
-
 func dot(a, b []float32) float32 {
 	return dotGeneric(a, b)
 }

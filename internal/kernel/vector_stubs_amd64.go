@@ -19,11 +19,6 @@ func addScaledAVX2(dst *float32, x *float32, n int, s float32)
 //go:noescape
 func scaleAVX2(dst *float32, x *float32, n int, s float32)
 
-// mulAVX2 is dst[i] = a[i]·b[i] for n elements.
-//
-//go:noescape
-func mulAVX2(dst *float32, a *float32, b *float32, n int)
-
 // dotAVX2 returns Σ a[i]·b[i] over n elements, in 32 running sums.
 //
 //go:noescape

@@ -46,7 +46,6 @@ func slicewiseFunctions() []slicewise {
 		update("AddScaled", func(dst, x []float32) { AddScaled(dst, x, s) }),
 		update("AddScaled go", func(dst, x []float32) { addScaledGeneric(dst, x, s) }),
 		map1("Scale", func(dst, x []float32) { Scale(dst, x, s) }), map1("Scale go", func(dst, x []float32) { scaleGeneric(dst, x, s) }),
-		map2("Mul", Mul), map2("Mul go", mulGeneric),
 		map1("Exp", Exp), map1("Exp go", expGeneric),
 		map1("Erf", Erf), map1("Erf go", erfGeneric),
 		map1("GELU", GELU), map1("GELU go", geluGeneric),
@@ -219,14 +218,13 @@ func TestSumsAndProducts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const n, s = 1000, float32(0.37)
 	a, b := randomSlice(rng, n), randomSlice(rng, n)
-	sum, product, scaled, added := make([]float32, n), make([]float32, n), make([]float32, n), append([]float32(nil), a...)
+	sum, scaled, added := make([]float32, n), make([]float32, n), append([]float32(nil), a...)
 	Add(sum, a, b)
-	Mul(product, a, b)
 	Scale(scaled, a, s)
 	AddScaled(added, b, s)
 	for i := range n {
-		if !equalBits(sum[i], a[i]+b[i]) || !equalBits(product[i], a[i]*b[i]) || !equalBits(scaled[i], a[i]*s) {
-			t.Fatalf("of %v and %v: sum %v, product %v, times %v %v", a[i], b[i], sum[i], product[i], s, scaled[i])
+		if !equalBits(sum[i], a[i]+b[i]) || !equalBits(scaled[i], a[i]*s) {
+			t.Fatalf("of %v and %v: sum %v, times %v %v", a[i], b[i], sum[i], s, scaled[i])
 		}
 		fused, plain := float32(math.FMA(float64(b[i]), float64(s), float64(a[i]))), a[i]+float32(b[i]*s)
 		if !equalBits(added[i], fused) && !equalBits(added[i], plain) {

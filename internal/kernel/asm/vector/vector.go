@@ -44,15 +44,6 @@ func vector() {
 		},
 	}.write()
 
-	routine{
-		name: "mulAVX2", doc: "is dst[i] = a[i]·b[i] for n elements.",
-		streams: []stream{out("dst"), in("a"), in("b")}, unroll: 4,
-		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
-			VMULPS(x[1], x[0], x[0])
-			return vecs{x[0]}
-		},
-	}.write()
-
 	reductions()
 }
 
