@@ -34,17 +34,28 @@ func Tensors(dir string) ([]TensorInfo, error) {
 	return list, nil
 }
 
-// ReadUse returns what the adapter in dir was made for, as [Set.SetUse] has it; "" for adapters of PEFT.
-func ReadUse(dir string) (string, error) {
+// ReadNotes returns the notes of the adapter in dir by name, see [Set.SetNote]. Adapters of PEFT have none.
+func ReadNotes(dir string) (map[string]string, error) {
 	f, err := openWeights(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	use := f.Metadata()[useKey]
+	list := notes(f)
 	if err := f.Close(); err != nil {
-		return "", fmt.Errorf("lora: %s: %w", dir, err)
+		return nil, fmt.Errorf("lora: %s: %w", dir, err)
 	}
-	return use, nil
+	return list, nil
+}
+
+// notes returns what the file of an adapter holds beside its tensors.
+func notes(f *safetensors.File) map[string]string {
+	list := map[string]string{}
+	for key, value := range f.Metadata() {
+		if name, ok := strings.CutPrefix(key, notePrefix); ok && key != fingerprintKey {
+			list[name] = value
+		}
+	}
+	return list
 }
 
 // openWeights opens the tensors of the adapter in dir.

@@ -27,8 +27,8 @@ const (
 // fingerprintKey holds the base model's fingerprint in the metadata of the weights; PEFT passes over it.
 const fingerprintKey = "spalora.base_fingerprint"
 
-// useKey holds what the adapter is for, likewise.
-const useKey = "spalora.use"
+// notePrefix stands before the names of notes there.
+const notePrefix = "spalora."
 
 // keyPrefix stands before every path in an adapter file.
 const keyPrefix = "base_model.model."
@@ -79,8 +79,8 @@ func (s *Set) Save(dir string) error {
 	if s.base != "" {
 		metadata[fingerprintKey] = s.base
 	}
-	if s.use != "" {
-		metadata[useKey] = s.use
+	for name, value := range s.notes {
+		metadata[notePrefix+name] = value
 	}
 	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, metadata); err != nil {
 		return fmt.Errorf("lora: save: %w", err)
@@ -143,7 +143,7 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	if err := s.fill(f); err != nil {
 		return nil, warnings, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
 	}
-	s.base, s.use = f.Metadata()[fingerprintKey], f.Metadata()[useKey]
+	s.base, s.notes = f.Metadata()[fingerprintKey], notes(f)
 	for _, t := range s.stored() {
 		if n := notFinite(t.values); n > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: %s holds %d NaN or infinite values", weightsName, t.key, n))

@@ -43,7 +43,13 @@ func TestSaveLoad(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, everything())
 	shake(s, 3)
+	s.SetNote("use", "a test")
+	s.SetNote("length", "7")
+	s.SetNote("length", "")
 	dir := save(t, s)
+	if notes, err := lora.ReadNotes(dir); err != nil || len(notes) != 1 || notes["use"] != "a test" {
+		t.Errorf("notes %v, %v", notes, err)
+	}
 	back, warnings, err := lora.Load(dir, m)
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)

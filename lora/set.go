@@ -22,7 +22,7 @@ type Set struct {
 	copyOf  map[*op.Weight]*op.Weight
 	dropped []string // modules_to_save that the model does not have
 	base    string   // fingerprint of the base model, "" if unknown
-	use     string   // what the set is for, "" if unknown
+	notes   map[string]string
 }
 
 // pair is the correction of one layer.
@@ -95,12 +95,18 @@ func (s *Set) SetFingerprint(f string) { s.base = f }
 // Fingerprint returns what SetFingerprint was given, now or when the adapter was saved; "" for adapters of PEFT.
 func (s *Set) Fingerprint() string { return s.base }
 
-// SetUse says what the set is for, in a program's own words: several uses (multiple choice, say) have no task type in PEFT. It is saved
-// with the tensors.
-func (s *Set) SetUse(use string) { s.use = use }
-
-// Use returns what SetUse was given, now or when the adapter was saved; "" for adapters of PEFT.
-func (s *Set) Use() string { return s.use }
+// SetNote has the set remember a word of its program's own, under a name: what it was trained for, say, since several tasks (multiple
+// choice) have no task type in PEFT. Notes are saved with the tensors, where PEFT passes over them; an empty value takes one away.
+func (s *Set) SetNote(name, value string) {
+	if value == "" {
+		delete(s.notes, name)
+		return
+	}
+	if s.notes == nil {
+		s.notes = map[string]string{}
+	}
+	s.notes[name] = value
+}
 
 // Summary returns PEFT's line about how much trains. Its total counts a saved module twice, the original and the copy.
 func (s *Set) Summary(m spago.Model) string {

@@ -148,8 +148,20 @@ func readFile[T, O any](path string, in io.Reader, o O, file func(string, O) (T,
 // StandardBlock is how many tokens the windows have that plain text is cut into, if the model has as many positions.
 const StandardBlock = 128
 
-// Truncations lists the values of --truncation.
-const Truncations = "longest_first, only_first or only_second"
+// AddMaxLength defines --max-length, the tokens of an input; of says of which.
+func AddMaxLength(fs *pflag.FlagSet, to *int, of string) {
+	fs.IntVar(to, "max-length", 0, "tokens of "+of+"; 0: what the checkpoint allows")
+	remembered(fs, "max-length")
+}
+
+// AddTruncation defines --truncation.
+func AddTruncation(fs *pflag.FlagSet, to *string) {
+	fs.StringVar(to, "truncation", tokenize.LongestFirst.String(), "what to cut of longer ones: "+truncations)
+	remembered(fs, "truncation")
+}
+
+// truncations lists the values of --truncation.
+const truncations = "longest_first, only_first or only_second"
 
 // ParseTruncation reads the value of --truncation.
 func ParseTruncation(s string) (tokenize.Strategy, error) {
@@ -158,7 +170,7 @@ func ParseTruncation(s string) (tokenize.Strategy, error) {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("--truncation is %q; want %s", s, Truncations)
+	return 0, fmt.Errorf("--truncation is %q; want %s", s, truncations)
 }
 
 // CheckMaxLength errs if --max-length has no room for the special tokens of a text, or of a pair. 0 is no limit.

@@ -22,7 +22,7 @@ func Section(fs *pflag.FlagSet, title string, define func(fs *pflag.FlagSet)) {
 	define(fs)
 	fs.VisitAll(func(f *pflag.Flag) {
 		if !known[f.Name] {
-			f.Annotations = map[string][]string{sectionKey: {title}}
+			_ = fs.SetAnnotation(f.Name, sectionKey, []string{title}) // it errs for unknown flags
 		}
 	})
 }

@@ -53,6 +53,9 @@ func ReadQuestions(path string, in io.Reader, o data.QuestionOptions) (*data.Que
 	return q, err
 }
 
+// NullAnswersFlag says that questions may have no answer.
+const NullAnswersFlag = "version-2-with-negative"
+
 // AnswerFlags are the flags that say how contexts are cut into windows and how answers are found in them. Names are those of transformers'
 // run_qa.py.
 type AnswerFlags struct {
@@ -67,13 +70,15 @@ func (f *AnswerFlags) AddWindows(fs *pflag.FlagSet) {
 	fs.IntVar(&f.MaxLength, "max-length", 0, "tokens of a window: the question and a part of the context; default: 384, or what the checkpoint allows")
 	fs.IntVar(&f.DocStride, "doc-stride", 0, "tokens that windows of a context have in common; default: 128, or half of a window's part of the context if 128 is too much")
 	fs.IntVar(&f.MaxQueryLength, "max-query-length", 0, "tokens that are kept of a question; 0: all")
+	remembered(fs, "max-length", "doc-stride", "max-query-length")
 }
 
 // AddAnswers defines the flags of answers. automatic says when questions may have none without the flag.
 func (f *AnswerFlags) AddAnswers(fs *pflag.FlagSet, automatic string) {
 	fs.IntVar(&f.MaxAnswer, "max-answer-length", 30, "tokens of the longest answer that is predicted")
 	fs.IntVar(&f.NBest, "n-best-size", 20, "how many of the best starts and ends are paired, and how many answers share the probability")
-	fs.BoolVar(&f.NullAnswers, "version-2-with-negative", false, "a question may have no answer; default: "+automatic)
+	fs.BoolVar(&f.NullAnswers, NullAnswersFlag, false, "a question may have no answer; default: "+automatic)
+	remembered(fs, "max-answer-length", NullAnswersFlag)
 	fs.Float64Var(&f.NullThreshold, "null-score-diff-threshold", 0, "no answer is predicted if its score exceeds that of the best answer by more than this")
 }
 
@@ -91,7 +96,7 @@ func (f *AnswerFlags) Check(given func(string) bool) []error {
 			errs = append(errs, fmt.Errorf("--%s is %d; want %d or more", n.flag, n.value, n.least))
 		}
 	}
-	if given("null-score-diff-threshold") && given("version-2-with-negative") && !f.NullAnswers {
+	if given("null-score-diff-threshold") && given(NullAnswersFlag) && !f.NullAnswers {
 		errs = append(errs, errors.New("--null-score-diff-threshold needs --version-2-with-negative"))
 	}
 	return errs
@@ -107,7 +112,7 @@ func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questio
 	if given("doc-stride") && f.DocStride == 0 {
 		c.DocStride = tasks.NoOverlap
 	}
-	if !given("version-2-with-negative") {
+	if !given(NullAnswersFlag) {
 		c.NullAnswers = slices.ContainsFunc(questions, func(q *data.Questions) bool {
 			return q != nil && slices.ContainsFunc(q.List, func(q data.Question) bool { return q.Impossible })
 		})

@@ -8,6 +8,9 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
+// UseNote is the note of an adapter (see [lora.Set.SetNote]) that holds the name of its task.
+const UseNote = "use"
+
 // Task is a task type as commands see it.
 type Task struct {
 	Name    string          // in words; adapters made here remember it
@@ -74,11 +77,11 @@ func (t Task) check(dir string) error {
 	if c.TaskType != lora.NoTask && c.TaskType != t.Type && !slices.Contains(t.Accepts, c.TaskType) {
 		return fmt.Errorf("%s: the adapter is for %s, not for %s", dir, c.TaskType, t.words())
 	}
-	use, err := lora.ReadUse(dir)
+	notes, err := lora.ReadNotes(dir)
 	if err != nil {
 		return err
 	}
-	if use != "" && use != t.Name {
+	if use := notes[UseNote]; use != "" && use != t.Name {
 		return fmt.Errorf("%s: the adapter was trained for %s, not for %s", dir, use, t.words())
 	}
 	return nil

@@ -73,8 +73,11 @@ func ReadTokens(path string, in io.Reader, o data.TokenOptions) (*data.TokenTabl
 	return t, err
 }
 
-// TokenStride is how many tokens neighbouring windows of a long sentence share by default; of short windows, half of them.
-const TokenStride = 32
+// AddStride defines --stride, the tokens that neighbouring windows of a long sentence share.
+func AddStride(fs *pflag.FlagSet, to *int) {
+	fs.IntVar(to, "stride", 32, "tokens that the windows of a longer sentence share, at most half of them; -1: cut it instead")
+	remembered(fs, "stride")
+}
 
 // CheckStride errs if a --stride of windows of sentences has no meaning.
 func CheckStride(stride int) error {

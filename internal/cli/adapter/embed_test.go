@@ -2,6 +2,7 @@ package adapter_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spalora/spalora/internal/cli/adapter"
@@ -15,8 +16,11 @@ func TestMergeEmbedding(t *testing.T) {
 	dir := t.TempDir()
 	base, trained, merged := filepath.Join(clitest.Testdata, "bert", "query_value", "base"), filepath.Join(dir, "trained"), filepath.Join(dir, "merged")
 	pairs := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "anchor,positive\na b,c d\ne,f g\nh i,j\n")
-	clitest.OK(t, finetune.Command, "embed", "--quiet", "--model", base, "--train-file", pairs, "--max-steps=3", "--pooling=cls", "--output-dir", trained)
+	clitest.OK(t, finetune.Command, "embed", "--quiet", "--model", base, "--train-file", pairs, "--max-steps=3", "--pooling=cls", "--max-length=30", "--output-dir", trained)
 	clitest.OK(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", merged)
+	if shown := clitest.OK(t, adapter.Command, "show", "--adapter", trained).Out; !strings.Contains(shown, "\nmax-length: 30\nuse: feature extraction\n") {
+		t.Errorf("show:\n%s", shown)
+	}
 	vector := func(args ...string) []float64 {
 		t.Helper()
 		out := clitest.OK(t, predict.Command, append([]string{"embed", "--quiet", "--text", "a b c d"}, args...)...).Out

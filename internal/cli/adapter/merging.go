@@ -52,10 +52,11 @@ func (r *mergeRun) task() (string, error) {
 	if err != nil {
 		return "", cli.InputError(err)
 	}
-	use, err := lora.ReadUse(r.flags.Adapter)
+	notes, err := lora.ReadNotes(r.flags.Adapter)
 	if err != nil {
 		return "", cli.InputError(err)
 	}
+	use := notes[cli.UseNote]
 	for _, t := range cli.Tasks() {
 		if use == t.Name || use == "" && c.TaskType != lora.NoTask && c.TaskType == t.Type {
 			return t.Name, nil

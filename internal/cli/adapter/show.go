@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +23,7 @@ func show(env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show",
 		Short:   "Print what is in an adapter",
-		Long:    "Print the configuration, the classes and the tensors of an adapter, without its base model.",
+		Long:    "Print the configuration, the classes, the notes and the tensors of an adapter, without its base model.",
 		Example: showExamples,
 	}
 	fs := cmd.Flags()
@@ -55,6 +57,10 @@ func printAdapter(w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
+	notes, err := lora.ReadNotes(dir)
+	if err != nil {
+		return err
+	}
 	config, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
@@ -71,6 +77,9 @@ func printAdapter(w io.Writer, dir string) error {
 		if len(labels.Names) > 0 {
 			fmt.Fprintf(&b, "%d classes: %s\n", len(labels.Names), strings.Join(labels.Names, ", "))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(notes)) {
+		fmt.Fprintf(&b, "%s: %s\n", name, notes[name])
 	}
 	values := 0
 	for _, t := range tensors {

@@ -50,6 +50,9 @@ func (j *job) adapt(cmd *cobra.Command, h headed) (err error) {
 	if j.console, err = cli.NewConsole(j.env, j.log); err != nil {
 		return err
 	}
+	if err := cli.Recall(cmd.Flags(), j.lora.adapter, j.console.Log); err != nil {
+		return err
+	}
 	h.defaults()
 	cfg, err := j.train.config(j.given)
 	if err != nil {
@@ -80,6 +83,7 @@ func (j *job) adapt(cmd *cobra.Command, h headed) (err error) {
 	if err != nil {
 		return err
 	}
+	cli.Remember(cmd.Flags(), set)
 	task, err := h.newTask(cmd.Context(), base, set, pool)
 	if err != nil {
 		return err

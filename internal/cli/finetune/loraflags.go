@@ -70,7 +70,7 @@ func (f *loraFlags) attach(m spago.Model, base *cli.Base, task cli.Task, seed ui
 		}
 	}
 	set.SetFingerprint(base.Fingerprint(m))
-	set.SetUse(task.Name)
+	set.SetNote(cli.UseNote, task.Name)
 	return set, nil
 }
 
@@ -117,7 +117,7 @@ func (f *loraFlags) start(m spago.Model, base *cli.Base, task cli.Task, given fu
 	if c.TaskType == lora.NoTask {
 		set.SetTaskType(task.Type)
 	}
-	set.SetUse(task.Name)
+	set.SetNote(cli.UseNote, task.Name)
 	set.SetBaseModel(base.Name)
 	set.SetFingerprint(base.Fingerprint(m))
 	return set, nil

@@ -81,8 +81,8 @@ func (r *choiceRun) addData(fs *pflag.FlagSet) {
 }
 
 func (r *choiceRun) addTask(fs *pflag.FlagSet) {
-	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a choice with what stands before it; 0: what the checkpoint allows")
-	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+	cli.AddMaxLength(fs, &r.maxLength, "a choice with what stands before it")
+	cli.AddTruncation(fs, &r.truncation)
 	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 }
 

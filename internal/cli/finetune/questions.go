@@ -181,6 +181,9 @@ func (r *qaRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Ta
 
 func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
 	c := r.config
+	if c.NullAnswers { // what predict reads need not tell it
+		set.SetNote(cli.NullAnswersFlag, "true")
+	}
 	c.ZeroTypes, c.Pool, c.Adapter = cli.ZeroTypes(r.opened, set, r.console.Log), pool, set
 	task, err := tasks.NewQuestionAnswering(r.opened, base.Tokenizer, c)
 	if err != nil {

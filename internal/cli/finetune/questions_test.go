@@ -73,8 +73,7 @@ func TestQuestionAnswering(t *testing.T) {
 		t.Fatal(err)
 	}
 	scores := filepath.Join(dir, "scores.json")
-	clitest.OK(t, predict.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--adapter", out, "--input", test,
-		"--max-length=32", "--max-answer-length=5", "--metrics-file", scores)
+	clitest.OK(t, predict.Command, "question-answering", "--quiet", "--model", small(t).Path("base"), "--adapter", out, "--input", test, "--metrics-file", scores)
 	var again map[string]float64
 	if err := json.Unmarshal([]byte(clitest.Read(t, scores)), &again); err != nil {
 		t.Fatal(err)

@@ -86,8 +86,8 @@ func (r *seqClsRun) addData(fs *pflag.FlagSet) {
 func (r *seqClsRun) addTask(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&r.labels, "labels", nil, "`names` of the classes, in order; default: the adapter's, else the checkpoint's id2label, else those found, sorted")
 	fs.StringVar(&r.problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: guessed from the labels")
-	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text or pair; 0: what the checkpoint allows")
-	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+	cli.AddMaxLength(fs, &r.maxLength, "a text or pair")
+	cli.AddTruncation(fs, &r.truncation)
 	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
 	fs.StringSliceVar(&r.classWeights, "class-weights", nil, "`weight` of each class in the loss, in order, or balanced")

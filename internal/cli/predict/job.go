@@ -41,11 +41,13 @@ func (j *job) addSpeed(fs *pflag.FlagSet) {
 	fs.IntVar(&j.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 }
 
-// start makes the console.
+// start makes the console, and takes over what the adapter was trained with.
 func (j *job) start(cmd *cobra.Command) (err error) {
 	j.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
-	j.console, err = cli.NewConsole(j.env, j.log)
-	return err
+	if j.console, err = cli.NewConsole(j.env, j.log); err != nil {
+		return err
+	}
+	return cli.Recall(cmd.Flags(), cmd.Flag("adapter").Value.String(), j.console.Log)
 }
 
 // results returns where predictions and metrics go.

@@ -79,8 +79,8 @@ func (r *choiceRun) addInput(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&r.choices, "choice", nil, "a `text` to choose; given two or more times")
 	r.data.Add(fs)
 	fs.BoolVar(&r.noLabels, "no-labels", false, "do not read labels, even if the input has some")
-	fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a choice with what stands before it; 0: what the checkpoint allows")
-	fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+	cli.AddMaxLength(fs, &r.maxLength, "a choice with what stands before it")
+	cli.AddTruncation(fs, &r.truncation)
 }
 
 func (r *choiceRun) run(cmd *cobra.Command) (err error) {

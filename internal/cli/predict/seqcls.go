@@ -62,8 +62,8 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		r.input.Add(fs)
 		r.data.Add(fs)
 		fs.BoolVar(&r.noLabels, "no-labels", false, "do not read labels, even if the input has some")
-		fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a text or pair; 0: what the checkpoint allows")
-		fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut of longer ones: "+cli.Truncations)
+		cli.AddMaxLength(fs, &r.maxLength, "a text or pair")
+		cli.AddTruncation(fs, &r.truncation)
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		r.addOutput(fs, func(fs *pflag.FlagSet) {

@@ -68,8 +68,8 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		r.input.AddTexts(fs)
 		r.data.Add(fs)
 		fs.BoolVar(&r.noLabels, "no-labels", false, "do not read tags, even if the input has some")
-		fs.IntVar(&r.maxLength, "max-length", 0, "tokens of a sentence; 0: what the checkpoint allows")
-		fs.IntVar(&r.stride, "stride", cli.TokenStride, "tokens that the windows of a longer sentence share; -1: cut it instead")
+		cli.AddMaxLength(fs, &r.maxLength, "a sentence")
+		cli.AddStride(fs, &r.stride)
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		r.addOutput(fs, func(fs *pflag.FlagSet) {

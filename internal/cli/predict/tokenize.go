@@ -63,7 +63,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	cli.Section(fs, "Tokenizer", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.model, "model", "", "`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; default: the embedded MiniLM")
 		fs.IntVar(&r.maxLength, "max-length", 0, "cut to so many tokens, special ones counted; 0: do not cut")
-		fs.StringVar(&r.truncation, "truncation", "longest_first", "what to cut: "+cli.Truncations)
+		cli.AddTruncation(fs, &r.truncation)
 		fs.BoolVar(&r.noSpecial, "no-special-tokens", false, "do not add [CLS], [SEP] and the like")
 	})
 	cli.Section(fs, "Input", func(fs *pflag.FlagSet) {

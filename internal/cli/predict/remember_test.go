@@ -1,0 +1,106 @@
+package predict_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+	"github.com/spalora/spalora/internal/cli/predict"
+)
+
+// TestRemembers trains with inputs of other lengths than the defaults: predict, and a run that goes on from the adapter, take them over, unless
+// a flag says otherwise.
+func TestRemembers(t *testing.T) {
+	base := fixture(t, "query_value").Path("base")
+	dir := t.TempDir()
+	file := clitest.Write(t, filepath.Join(dir, "train.csv"), "text,label\n\"the film is very good\",positive\n\"the book is very bad\",negative\n")
+	train := func(args ...string) string {
+		t.Helper()
+		out := filepath.Join(t.TempDir(), "out")
+		clitest.OK(t, finetune.Command, append([]string{"seq-cls", "--quiet", "--model", base, "--train-file", file, "--max-steps=1", "--output-dir", out}, args...)...)
+		return out
+	}
+	long := []string{"seq-cls", "--logits", "--model", base, "--text", "the film is very very good again and again", "--adapter"}
+	cut := func(args ...string) clitest.Result {
+		t.Helper()
+		return clitest.OK(t, predict.Command, append(long, args...)...)
+	}
+	const told = "was trained with --max-length 5"
+
+	first := train("--max-length=5")
+	short := cut(first)
+	if !strings.Contains(short.Err, told) {
+		t.Errorf("the log lacks %q:\n%s", told, short.Err)
+	}
+	whole := cut(first, "--max-length=0")
+	if strings.Contains(whole.Err, told) || whole.Out == short.Out {
+		t.Errorf("--max-length does not win over what the adapter remembers:\n%s%s", whole.Err, whole.Out)
+	}
+	if again := cut(train("--adapter", first)); !strings.Contains(again.Err, told) {
+		t.Errorf("a run that went on from the adapter does not remember it:\n%s", again.Err)
+	}
+	if other := cut(train("--adapter", first, "--max-length=7", "--truncation=only_first")); !strings.Contains(other.Err, "trained with --max-length 7 --truncation only_first") {
+		t.Errorf("a run that went on otherwise remembers:\n%s", other.Err)
+	}
+	if plain := cut(train()); strings.Contains(plain.Err, "was trained with") {
+		t.Errorf("nothing was given, but:\n%s", plain.Err)
+	}
+}
+
+// TestRemembersNull: after questions without answers in training, predict finds some without being told, in an input that says nothing about answers.
+func TestRemembersNull(t *testing.T) {
+	base := fixture(t, "query_value").Path("base")
+	dir := t.TempDir()
+	train := func(name, rows string) string {
+		t.Helper()
+		file, out := clitest.Write(t, filepath.Join(dir, name+".jsonl"), rows), filepath.Join(dir, name)
+		clitest.OK(t, finetune.Command, "question-answering", "--quiet", "--model", base, "--train-file", file, "--max-steps=1", "--output-dir", out)
+		return out
+	}
+	ask := []string{"question-answering", "--quiet", "--model", base, "--context", qaContext, "--question", "is the film good ?", "--adapter"}
+	for _, x := range []struct {
+		name string
+		args []string
+		null bool
+	}{
+		{"some", []string{train("some", qaRow("a", "good")+qaRow("b", ""))}, true},
+		{"none", []string{train("none", qaRow("a", "good"))}, false},
+		{"refused", []string{filepath.Join(dir, "some"), "--version-2-with-negative=false"}, false},
+	} {
+		lines := clitest.Lines[qaLine](t, clitest.OK(t, predict.Command, append(ask, x.args...)...).Out)
+		if got := lines[0].Diff != nil; got != x.null {
+			t.Errorf("%s: null_score_diff is written: %v", x.name, got)
+		}
+	}
+}
+
+// TestRemembersNonsense has files that somebody changed.
+func TestRemembersNonsense(t *testing.T) {
+	c := fixture(t, "query_value")
+	for value, x := range map[string]struct {
+		code int
+		want string
+	}{"long": {cli.BadInput, `remembers --max-length "long"`}, "-3": {cli.Usage, "-3"}} {
+		dir := clitest.CopyDir(t, c.Path("adapter_final"))
+		path := filepath.Join(dir, "adapter_model.safetensors")
+		f, err := safetensors.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []safetensors.Tensor
+		for _, name := range f.Names() {
+			tensor, _ := f.Tensor(name)
+			tensor.Data = append([]byte(nil), tensor.Data...)
+			list = append(list, tensor)
+		}
+		f.Close()
+		if err := safetensors.WriteFile(path, list, map[string]string{"spalora.max-length": value}); err != nil {
+			t.Fatal(err)
+		}
+		clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", dir, "--text", "good").Refused(t, x.code, x.want)
+	}
+}
