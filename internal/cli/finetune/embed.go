@@ -63,21 +63,10 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		Example: embedExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	cli.Section(fs, "Model and data", r.addData)
-	cli.Section(fs, "How data files are read", r.addReading)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter(), "") })
-	cli.Section(fs, "Task", r.addTask)
-	r.train.add(fs, embedTraining())
-	cli.Section(fs, "Messages", r.addMessages)
-	cli.Leaf(cmd)
-	return cmd
-}
-
-func (r *embedRun) addData(fs *pflag.FlagSet) {
-	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
-	r.files.add(fs, "CSV, TSV or JSON Lines with pairs of texts", "pairs of banking77", "")
+	return r.addFlags(cmd, sections{
+		models: directoriesOrGGUF, formats: "CSV, TSV or JSON Lines with pairs of texts", builtIn: "pairs of banking77",
+		reading: r.addReading, task: r.addTask, adapter: seqClsAdapter(), training: embedTraining(),
+	})
 }
 
 func (r *embedRun) addReading(fs *pflag.FlagSet) {
@@ -91,7 +80,6 @@ func (r *embedRun) addTask(fs *pflag.FlagSet) {
 	fs.Float32Var(&r.scale, "similarity-scale", 20, "factor of the cosines in multiple_negatives")
 	fs.Float64Var(&r.maxScore, "max-score", 1, "score of texts that mean the same: scores are divided by it")
 	cli.AddMaxLength(fs, &r.maxLength, "a text")
-	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 }
 
 // embedTraining returns the settings of the loop that a run has by default.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/train"
 )
@@ -53,6 +55,43 @@ func (j *job) warmUp() {
 		j.train.cfg.WarmupRatio = 0.1
 	}
 }
+
+// sections are what a task type has for the sections of --help that all have.
+type sections struct {
+	models                   string // kinds of --model
+	formats, builtIn, chosen string // see dataFiles.add
+	reading, task            func(fs *pflag.FlagSet)
+	adapter                  lora.Config
+	head                     string // see loraFlags.add
+	training                 train.Config
+}
+
+// addFlags defines the flags of a command whose runs train an adapter of an encoder.
+func (j *job) addFlags(cmd *cobra.Command, s sections) *cobra.Command {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	cli.Section(fs, "Model and data", func(fs *pflag.FlagSet) {
+		fs.StringVar(&j.model, "model", "", s.models+"; default: the embedded MiniLM")
+		j.files.add(fs, s.formats, s.builtIn, s.chosen)
+	})
+	cli.Section(fs, "How data files are read", s.reading)
+	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { j.lora.add(fs, s.adapter, s.head) })
+	cli.Section(fs, "Task", func(fs *pflag.FlagSet) {
+		s.task(fs)
+		fs.Float32Var(&j.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
+	})
+	j.train.add(fs, s.training)
+	cli.Section(fs, "Messages", j.addMessages)
+	cli.Leaf(cmd)
+	return cmd
+}
+
+// The kinds of --model, and what becomes of heads without a flag.
+const (
+	directories       = "`directory` of a Hugging Face checkpoint"
+	directoriesOrGGUF = directories + ", or GGUF file"
+	headTrains        = "; the head always is"
+)
 
 func (j *job) addMessages(fs *pflag.FlagSet) {
 	j.log.Add(fs)

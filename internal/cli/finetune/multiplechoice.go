@@ -63,27 +63,15 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		Example: choiceExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	cli.Section(fs, "Model and data", r.addData)
-	cli.Section(fs, "How data files are read", r.data.Add)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter(), "; the head always is") })
-	cli.Section(fs, "Task", r.addTask)
-	r.train.add(fs, choiceTraining())
-	cli.Section(fs, "Messages", r.addMessages)
-	cli.Leaf(cmd)
-	return cmd
-}
-
-func (r *choiceRun) addData(fs *pflag.FlagSet) {
-	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
-	r.files.add(fs, "CSV, TSV or JSON Lines", "CODAH", "; questions about one context stay together")
+	return r.addFlags(cmd, sections{
+		models: directories, formats: "CSV, TSV or JSON Lines", builtIn: "CODAH", chosen: "; questions about one context stay together",
+		reading: r.data.Add, task: r.addTask, adapter: seqClsAdapter(), head: headTrains, training: choiceTraining(),
+	})
 }
 
 func (r *choiceRun) addTask(fs *pflag.FlagSet) {
 	cli.AddMaxLength(fs, &r.maxLength, "a choice with what stands before it")
 	cli.AddTruncation(fs, &r.truncation)
-	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 }
 
 // choiceTraining returns the settings of the loop that a run has by default.

@@ -63,23 +63,15 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		Example: qaExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	cli.Section(fs, "Model and data", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint; default: the embedded MiniLM")
-		r.files.add(fs, "SQuAD JSON or JSON Lines", embedded.PolicyQAName, ", context by context")
+	return r.addFlags(cmd, sections{
+		models: directories, formats: "SQuAD JSON or JSON Lines", builtIn: embedded.PolicyQAName, chosen: ", context by context",
+		reading: r.data.Add, task: r.addTask, adapter: qaAdapter(), head: headTrains, training: qaTraining(),
 	})
-	cli.Section(fs, "How data files are read", r.data.Add)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, qaAdapter(), "; the head always is") })
-	cli.Section(fs, "Task", func(fs *pflag.FlagSet) {
-		r.answers.AddWindows(fs)
-		r.answers.AddAnswers(fs, "if the data have such questions")
-		fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
-	})
-	r.train.add(fs, qaTraining())
-	cli.Section(fs, "Messages", r.addMessages)
-	cli.Leaf(cmd)
-	return cmd
+}
+
+func (r *qaRun) addTask(fs *pflag.FlagSet) {
+	r.answers.AddWindows(fs)
+	r.answers.AddAnswers(fs, "if the data have such questions")
 }
 
 // qaAdapter returns the adapter that a run has by default.

@@ -66,21 +66,10 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		Example: seqClsExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	cli.Section(fs, "Model and data", r.addData)
-	cli.Section(fs, "How data files are read", r.data.Add)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, seqClsAdapter(), "; the head always is") })
-	cli.Section(fs, "Task", r.addTask)
-	r.train.add(fs, seqClsTraining())
-	cli.Section(fs, "Messages", r.addMessages)
-	cli.Leaf(cmd)
-	return cmd
-}
-
-func (r *seqClsRun) addData(fs *pflag.FlagSet) {
-	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
-	r.files.add(fs, "CSV, TSV or JSON Lines", "banking77", ", class by class")
+	return r.addFlags(cmd, sections{
+		models: directoriesOrGGUF, formats: "CSV, TSV or JSON Lines", builtIn: "banking77", chosen: ", class by class",
+		reading: r.data.Add, task: r.addTask, adapter: seqClsAdapter(), head: headTrains, training: seqClsTraining(),
+	})
 }
 
 func (r *seqClsRun) addTask(fs *pflag.FlagSet) {
@@ -88,7 +77,6 @@ func (r *seqClsRun) addTask(fs *pflag.FlagSet) {
 	fs.StringVar(&r.problem, "problem-type", "", "single_label_classification, multi_label_classification or regression; default: guessed from the labels")
 	cli.AddMaxLength(fs, &r.maxLength, "a text or pair")
 	cli.AddTruncation(fs, &r.truncation)
-	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
 	fs.StringSliceVar(&r.classWeights, "class-weights", nil, "`weight` of each class in the loss, in order, or balanced")
 }

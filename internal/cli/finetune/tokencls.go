@@ -72,21 +72,10 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		Example: tokenClsExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.adapt(cmd, r) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	cli.Section(fs, "Model and data", r.addData)
-	cli.Section(fs, "How data files are read", r.data.Add)
-	cli.Section(fs, "Adapter", func(fs *pflag.FlagSet) { r.lora.add(fs, tokenClsAdapter(), "; the head always is") })
-	cli.Section(fs, "Task", r.addTask)
-	r.train.add(fs, tokenClsTraining())
-	cli.Section(fs, "Messages", r.addMessages)
-	cli.Leaf(cmd)
-	return cmd
-}
-
-func (r *tokenClsRun) addData(fs *pflag.FlagSet) {
-	fs.StringVar(&r.model, "model", "", "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded MiniLM")
-	r.files.add(fs, "CoNLL, CoNLL-U or JSON Lines", "restaurant8k", "")
+	return r.addFlags(cmd, sections{
+		models: directoriesOrGGUF, formats: "CoNLL, CoNLL-U or JSON Lines", builtIn: "restaurant8k",
+		reading: r.data.Add, task: r.addTask, adapter: tokenClsAdapter(), head: headTrains, training: tokenClsTraining(),
+	})
 }
 
 func (r *tokenClsRun) addTask(fs *pflag.FlagSet) {
@@ -95,7 +84,6 @@ func (r *tokenClsRun) addTask(fs *pflag.FlagSet) {
 	fs.StringVar(&r.seqevalMode, "seqeval-mode", "default", "which entities count: default, or strict: those spelled by the rules of the scheme")
 	cli.AddMaxLength(fs, &r.maxLength, "a sentence")
 	cli.AddStride(fs, &r.stride)
-	fs.Float32Var(&r.dropout, "dropout", 0, "dropout of the model; default: the checkpoint's")
 	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
 	fs.StringSliceVar(&r.classWeights, "class-weights", nil, "`weight` of each tag in the loss, in order, or balanced")
 }
