@@ -14,8 +14,11 @@ type tables struct {
 	all *data.Table // all rows of the training file, which the classes are found in
 }
 
-// chosen returns the tables of a run of which p are the whole files.
+// chosen returns the tables of a run of which p are the whole files: all of pairs, or all of single texts.
 func (j *job) chosen(p parts[*data.Table]) (tables, error) {
+	if err := data.CheckPairs(p.train, p.eval, p.test); err != nil {
+		return tables{}, err
+	}
 	t := tables{p, p.train}
 	return t, t.choose(j.files, j.train.cfg.Seed)
 }

@@ -127,6 +127,7 @@ func TestWrongFiles(t *testing.T) {
 		{"ragged", []string{"--train-file", file("ragged.csv", "text,label\na,negative\nb\n")}, 3, []string{"ragged.csv:3"}},
 		{"wrong label", []string{"--train-file", file("label.csv", "text,label\na,negative\nb,good\n")}, 3, []string{"label.csv:3", `"good"`, "negative", "positive"}},
 		{"wrong label in the evaluation", []string{"--eval-file", file("eval.csv", "text,label\na,bad\n")}, 3, []string{"eval.csv:2", `"bad"`}},
+		{"pairs in the evaluation", []string{"--eval-file", file("pairs.csv", "text,text_pair,label\na,b,negative\n")}, 3, []string{"pairs.csv:2", "pairs of texts", "single texts"}},
 		{"no label in the test", []string{"--test-file", file("test.csv", "text\na\n")}, 3, []string{"test.csv", "--label-column"}},
 		{"not JSON", []string{"--train-file", file("bad.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \n")}, 3, []string{"bad.jsonl:2"}},
 		{"pickle as data", []string{"--train-file", file("data.csv", "PK\x03\x04....")}, 3, []string{"data.csv", "zip"}},
