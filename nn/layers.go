@@ -252,7 +252,7 @@ func NewActivation(name string) (*Activation, error) {
 		return nil, err
 	}
 	class, ok := map[string]string{"gelu_new": "NewGELUActivation", "gelu_pytorch_tanh": "GELUTanh", "gelu_fast": "FastGELUActivation",
-		"gelu_accurate": "AccurateGELUActivation", "relu": "ReLU", "tanh": "Tanh"}[name]
+		"gelu_accurate": "AccurateGELUActivation", "relu": "ReLU", "tanh": "Tanh", "silu": "SiLUActivation", "swish": "SiLU"}[name]
 	if !ok {
 		class = "GELUActivation"
 	}

@@ -260,13 +260,13 @@ func TestNearest(t *testing.T) {
 
 func TestNewActivation(t *testing.T) {
 	for name, want := range map[string]string{"gelu": "GELUActivation()", "gelu_new": "NewGELUActivation()", "gelu_pytorch_tanh": "GELUTanh()", "relu": "ReLU()", "tanh": "Tanh()",
-		"gelu_fast": "FastGELUActivation()", "gelu_accurate": "AccurateGELUActivation()"} {
+		"gelu_fast": "FastGELUActivation()", "gelu_accurate": "AccurateGELUActivation()", "silu": "SiLUActivation()", "swish": "SiLU()"} {
 		a, err := nn.NewActivation(name)
 		if err != nil || a.Describe() != want {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
-	if _, err := nn.NewActivation("swish"); err == nil || !strings.Contains(err.Error(), `"swish"`) {
+	if _, err := nn.NewActivation("quick_gelu"); err == nil || !strings.Contains(err.Error(), `"quick_gelu"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -68,14 +68,7 @@ def mills(t):
     return mp.exp(t * t / 2) * mp.erfc(t / mp.sqrt(2)) / 2
 
 
-def erf_over_x(s):
-    """erf(x)/x as a function of s = x^2."""
-    x = mp.sqrt(s)
-    return mp.erf(x) / x
-
-
 if __name__ == "__main__":
     half = mp.log(2) / 2
     show("expm1 tail, degree 4", fit(expm1_tail, -half, half, 4, 0, rounds=20))
     show("mills 4/5 on [0, 13.3]", fit(mills, mp.mpf(0), mp.mpf("13.3"), 4, 5))
-    show("erf(x)/x as a polynomial in x^2 on x^2 <= 1/2, degree 5", fit(erf_over_x, mp.mpf("1e-12"), mp.mpf(1) / 2, 5, 0, rounds=20))

@@ -1,24 +1,5 @@
 package kernel
 
-// Exp is the exponential of each element; dst may be x:
-//
-//	dst[i] = e^x[i]
-//
-// At most 1 ULP from the exact value over all float32 numbers, results below the normal range included. Exp(-Inf) = 0,
-// Exp(+Inf) = +Inf, NaN stays NaN, overflow gives +Inf.
-func Exp(dst, x []float32) {
-	mustMatch("Exp", len(dst), len(x))
-	exp(dst, x)
-}
-
-// Erf is the error function of each element, at most 3 ULP from the exact value; dst may be x:
-//
-//	dst[i] = 2/√π · ∫ e^-t² dt from 0 to x[i]
-func Erf(dst, x []float32) {
-	mustMatch("Erf", len(dst), len(x))
-	erf(dst, x)
-}
-
 // GELU is the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016); dst may be x:
 //
 //	dst[i] = x[i]·Φ(x[i]),  Φ(x) = (1 + erf(x/√2))/2

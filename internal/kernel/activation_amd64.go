@@ -4,30 +4,6 @@ package kernel
 
 //go:generate go -C asm run ./vector -family activation -out ../activation_amd64.s -stubs ../activation_stubs_amd64.go -pkg kernel
 
-func exp(dst, x []float32) {
-	if !hasAVX2 {
-		expGeneric(dst, x)
-		return
-	}
-	for len(dst) > 0 {
-		n := min(len(dst), maxCall)
-		expAVX2(&dst[0], &x[0], n)
-		dst, x = dst[n:], x[n:]
-	}
-}
-
-func erf(dst, x []float32) {
-	if !hasAVX2 {
-		erfGeneric(dst, x)
-		return
-	}
-	for len(dst) > 0 {
-		n := min(len(dst), maxCall)
-		erfAVX2(&dst[0], &x[0], n)
-		dst, x = dst[n:], x[n:]
-	}
-}
-
 func gelu(dst, x []float32) {
 	if !hasAVX2 {
 		geluGeneric(dst, x)

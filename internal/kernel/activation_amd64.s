@@ -4,825 +4,6 @@
 
 #include "textflag.h"
 
-// func expAVX2(dst *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS expLow<>+0(SB), Y0
-	VMOVUPS expHigh<>+0(SB), Y1
-
-turn:
-	CMPQ         DX, $0x10
-	JL           vector
-	VMOVUPS      (CX), Y2
-	VMINPS       Y2, Y1, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      round<>+0(SB), Y3
-	VFMADD231PS  log2e<>+0(SB), Y2, Y3
-	VSUBPS       round<>+0(SB), Y3, Y4
-	VFNMADD231PS ln2High<>+0(SB), Y4, Y2
-	VFNMADD231PS ln2Low<>+0(SB), Y4, Y2
-	VMOVUPS      exp6<>+0(SB), Y4
-	VFMADD213PS  exp5<>+0(SB), Y2, Y4
-	VFMADD213PS  exp4<>+0(SB), Y2, Y4
-	VFMADD213PS  exp3<>+0(SB), Y2, Y4
-	VFMADD213PS  exp2<>+0(SB), Y2, Y4
-	VFMADD213PS  exp1<>+0(SB), Y2, Y4
-	VFMADD213PS  exp0<>+0(SB), Y2, Y4
-	VPSUBD       round<>+0(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y2, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      32(CX), Y2
-	VMINPS       Y2, Y1, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      round<>+0(SB), Y3
-	VFMADD231PS  log2e<>+0(SB), Y2, Y3
-	VSUBPS       round<>+0(SB), Y3, Y4
-	VFNMADD231PS ln2High<>+0(SB), Y4, Y2
-	VFNMADD231PS ln2Low<>+0(SB), Y4, Y2
-	VMOVUPS      exp6<>+0(SB), Y4
-	VFMADD213PS  exp5<>+0(SB), Y2, Y4
-	VFMADD213PS  exp4<>+0(SB), Y2, Y4
-	VFMADD213PS  exp3<>+0(SB), Y2, Y4
-	VFMADD213PS  exp2<>+0(SB), Y2, Y4
-	VFMADD213PS  exp1<>+0(SB), Y2, Y4
-	VFMADD213PS  exp0<>+0(SB), Y2, Y4
-	VPSUBD       round<>+0(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y2, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 32(AX)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	SUBQ         $0x10, DX
-	JMP          turn
-
-vector:
-	CMPQ         DX, $0x08
-	JL           rest
-	VMOVUPS      (CX), Y2
-	VMINPS       Y2, Y1, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      round<>+0(SB), Y3
-	VFMADD231PS  log2e<>+0(SB), Y2, Y3
-	VSUBPS       round<>+0(SB), Y3, Y4
-	VFNMADD231PS ln2High<>+0(SB), Y4, Y2
-	VFNMADD231PS ln2Low<>+0(SB), Y4, Y2
-	VMOVUPS      exp6<>+0(SB), Y4
-	VFMADD213PS  exp5<>+0(SB), Y2, Y4
-	VFMADD213PS  exp4<>+0(SB), Y2, Y4
-	VFMADD213PS  exp3<>+0(SB), Y2, Y4
-	VFMADD213PS  exp2<>+0(SB), Y2, Y4
-	VFMADD213PS  exp1<>+0(SB), Y2, Y4
-	VFMADD213PS  exp0<>+0(SB), Y2, Y4
-	VPSUBD       round<>+0(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y2, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	SUBQ         $0x08, DX
-	JMP          vector
-
-rest:
-	TESTQ        DX, DX
-	JE           done
-	LEAQ         masks<>+0(SB), BX
-	NEGQ         DX
-	VMOVDQU      32(BX)(DX*4), Y2
-	VMASKMOVPS   (CX), Y2, Y3
-	VMINPS       Y3, Y1, Y3
-	VMAXPS       Y3, Y0, Y3
-	VMOVUPS      round<>+0(SB), Y0
-	VFMADD231PS  log2e<>+0(SB), Y3, Y0
-	VSUBPS       round<>+0(SB), Y0, Y1
-	VFNMADD231PS ln2High<>+0(SB), Y1, Y3
-	VFNMADD231PS ln2Low<>+0(SB), Y1, Y3
-	VMOVUPS      exp6<>+0(SB), Y1
-	VFMADD213PS  exp5<>+0(SB), Y3, Y1
-	VFMADD213PS  exp4<>+0(SB), Y3, Y1
-	VFMADD213PS  exp3<>+0(SB), Y3, Y1
-	VFMADD213PS  exp2<>+0(SB), Y3, Y1
-	VFMADD213PS  exp1<>+0(SB), Y3, Y1
-	VFMADD213PS  exp0<>+0(SB), Y3, Y1
-	VPSUBD       round<>+0(SB), Y0, Y0
-	VPSRAD       $0x01, Y0, Y3
-	VPSUBD       Y3, Y0, Y0
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPADDD       bias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y3, Y1, Y1
-	VMULPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y2, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-DATA expLow<>+0(SB)/4, $0xc2d00000
-DATA expLow<>+4(SB)/4, $0xc2d00000
-DATA expLow<>+8(SB)/4, $0xc2d00000
-DATA expLow<>+12(SB)/4, $0xc2d00000
-DATA expLow<>+16(SB)/4, $0xc2d00000
-DATA expLow<>+20(SB)/4, $0xc2d00000
-DATA expLow<>+24(SB)/4, $0xc2d00000
-DATA expLow<>+28(SB)/4, $0xc2d00000
-GLOBL expLow<>(SB), RODATA|NOPTR, $32
-
-DATA expHigh<>+0(SB)/4, $0x42b20000
-DATA expHigh<>+4(SB)/4, $0x42b20000
-DATA expHigh<>+8(SB)/4, $0x42b20000
-DATA expHigh<>+12(SB)/4, $0x42b20000
-DATA expHigh<>+16(SB)/4, $0x42b20000
-DATA expHigh<>+20(SB)/4, $0x42b20000
-DATA expHigh<>+24(SB)/4, $0x42b20000
-DATA expHigh<>+28(SB)/4, $0x42b20000
-GLOBL expHigh<>(SB), RODATA|NOPTR, $32
-
-DATA round<>+0(SB)/4, $0x4b400000
-DATA round<>+4(SB)/4, $0x4b400000
-DATA round<>+8(SB)/4, $0x4b400000
-DATA round<>+12(SB)/4, $0x4b400000
-DATA round<>+16(SB)/4, $0x4b400000
-DATA round<>+20(SB)/4, $0x4b400000
-DATA round<>+24(SB)/4, $0x4b400000
-DATA round<>+28(SB)/4, $0x4b400000
-GLOBL round<>(SB), RODATA|NOPTR, $32
-
-DATA log2e<>+0(SB)/4, $0x3fb8aa3b
-DATA log2e<>+4(SB)/4, $0x3fb8aa3b
-DATA log2e<>+8(SB)/4, $0x3fb8aa3b
-DATA log2e<>+12(SB)/4, $0x3fb8aa3b
-DATA log2e<>+16(SB)/4, $0x3fb8aa3b
-DATA log2e<>+20(SB)/4, $0x3fb8aa3b
-DATA log2e<>+24(SB)/4, $0x3fb8aa3b
-DATA log2e<>+28(SB)/4, $0x3fb8aa3b
-GLOBL log2e<>(SB), RODATA|NOPTR, $32
-
-DATA ln2High<>+0(SB)/4, $0x3f318000
-DATA ln2High<>+4(SB)/4, $0x3f318000
-DATA ln2High<>+8(SB)/4, $0x3f318000
-DATA ln2High<>+12(SB)/4, $0x3f318000
-DATA ln2High<>+16(SB)/4, $0x3f318000
-DATA ln2High<>+20(SB)/4, $0x3f318000
-DATA ln2High<>+24(SB)/4, $0x3f318000
-DATA ln2High<>+28(SB)/4, $0x3f318000
-GLOBL ln2High<>(SB), RODATA|NOPTR, $32
-
-DATA ln2Low<>+0(SB)/4, $0xb95e8083
-DATA ln2Low<>+4(SB)/4, $0xb95e8083
-DATA ln2Low<>+8(SB)/4, $0xb95e8083
-DATA ln2Low<>+12(SB)/4, $0xb95e8083
-DATA ln2Low<>+16(SB)/4, $0xb95e8083
-DATA ln2Low<>+20(SB)/4, $0xb95e8083
-DATA ln2Low<>+24(SB)/4, $0xb95e8083
-DATA ln2Low<>+28(SB)/4, $0xb95e8083
-GLOBL ln2Low<>(SB), RODATA|NOPTR, $32
-
-DATA exp6<>+0(SB)/4, $0x3ab634da
-DATA exp6<>+4(SB)/4, $0x3ab634da
-DATA exp6<>+8(SB)/4, $0x3ab634da
-DATA exp6<>+12(SB)/4, $0x3ab634da
-DATA exp6<>+16(SB)/4, $0x3ab634da
-DATA exp6<>+20(SB)/4, $0x3ab634da
-DATA exp6<>+24(SB)/4, $0x3ab634da
-DATA exp6<>+28(SB)/4, $0x3ab634da
-GLOBL exp6<>(SB), RODATA|NOPTR, $32
-
-DATA exp5<>+0(SB)/4, $0x3c09058e
-DATA exp5<>+4(SB)/4, $0x3c09058e
-DATA exp5<>+8(SB)/4, $0x3c09058e
-DATA exp5<>+12(SB)/4, $0x3c09058e
-DATA exp5<>+16(SB)/4, $0x3c09058e
-DATA exp5<>+20(SB)/4, $0x3c09058e
-DATA exp5<>+24(SB)/4, $0x3c09058e
-DATA exp5<>+28(SB)/4, $0x3c09058e
-GLOBL exp5<>(SB), RODATA|NOPTR, $32
-
-DATA exp4<>+0(SB)/4, $0x3d2aaadd
-DATA exp4<>+4(SB)/4, $0x3d2aaadd
-DATA exp4<>+8(SB)/4, $0x3d2aaadd
-DATA exp4<>+12(SB)/4, $0x3d2aaadd
-DATA exp4<>+16(SB)/4, $0x3d2aaadd
-DATA exp4<>+20(SB)/4, $0x3d2aaadd
-DATA exp4<>+24(SB)/4, $0x3d2aaadd
-DATA exp4<>+28(SB)/4, $0x3d2aaadd
-GLOBL exp4<>(SB), RODATA|NOPTR, $32
-
-DATA exp3<>+0(SB)/4, $0x3e2aaa6f
-DATA exp3<>+4(SB)/4, $0x3e2aaa6f
-DATA exp3<>+8(SB)/4, $0x3e2aaa6f
-DATA exp3<>+12(SB)/4, $0x3e2aaa6f
-DATA exp3<>+16(SB)/4, $0x3e2aaa6f
-DATA exp3<>+20(SB)/4, $0x3e2aaa6f
-DATA exp3<>+24(SB)/4, $0x3e2aaa6f
-DATA exp3<>+28(SB)/4, $0x3e2aaa6f
-GLOBL exp3<>(SB), RODATA|NOPTR, $32
-
-DATA exp2<>+0(SB)/4, $0x3f000000
-DATA exp2<>+4(SB)/4, $0x3f000000
-DATA exp2<>+8(SB)/4, $0x3f000000
-DATA exp2<>+12(SB)/4, $0x3f000000
-DATA exp2<>+16(SB)/4, $0x3f000000
-DATA exp2<>+20(SB)/4, $0x3f000000
-DATA exp2<>+24(SB)/4, $0x3f000000
-DATA exp2<>+28(SB)/4, $0x3f000000
-GLOBL exp2<>(SB), RODATA|NOPTR, $32
-
-DATA exp1<>+0(SB)/4, $0x3f800000
-DATA exp1<>+4(SB)/4, $0x3f800000
-DATA exp1<>+8(SB)/4, $0x3f800000
-DATA exp1<>+12(SB)/4, $0x3f800000
-DATA exp1<>+16(SB)/4, $0x3f800000
-DATA exp1<>+20(SB)/4, $0x3f800000
-DATA exp1<>+24(SB)/4, $0x3f800000
-DATA exp1<>+28(SB)/4, $0x3f800000
-GLOBL exp1<>(SB), RODATA|NOPTR, $32
-
-DATA exp0<>+0(SB)/4, $0x3f800000
-DATA exp0<>+4(SB)/4, $0x3f800000
-DATA exp0<>+8(SB)/4, $0x3f800000
-DATA exp0<>+12(SB)/4, $0x3f800000
-DATA exp0<>+16(SB)/4, $0x3f800000
-DATA exp0<>+20(SB)/4, $0x3f800000
-DATA exp0<>+24(SB)/4, $0x3f800000
-DATA exp0<>+28(SB)/4, $0x3f800000
-GLOBL exp0<>(SB), RODATA|NOPTR, $32
-
-DATA bias<>+0(SB)/4, $0x0000007f
-DATA bias<>+4(SB)/4, $0x0000007f
-DATA bias<>+8(SB)/4, $0x0000007f
-DATA bias<>+12(SB)/4, $0x0000007f
-DATA bias<>+16(SB)/4, $0x0000007f
-DATA bias<>+20(SB)/4, $0x0000007f
-DATA bias<>+24(SB)/4, $0x0000007f
-DATA bias<>+28(SB)/4, $0x0000007f
-GLOBL bias<>(SB), RODATA|NOPTR, $32
-
-DATA masks<>+0(SB)/4, $0xffffffff
-DATA masks<>+4(SB)/4, $0xffffffff
-DATA masks<>+8(SB)/4, $0xffffffff
-DATA masks<>+12(SB)/4, $0xffffffff
-DATA masks<>+16(SB)/4, $0xffffffff
-DATA masks<>+20(SB)/4, $0xffffffff
-DATA masks<>+24(SB)/4, $0xffffffff
-DATA masks<>+28(SB)/4, $0xffffffff
-DATA masks<>+32(SB)/4, $0x00000000
-DATA masks<>+36(SB)/4, $0x00000000
-DATA masks<>+40(SB)/4, $0x00000000
-DATA masks<>+44(SB)/4, $0x00000000
-DATA masks<>+48(SB)/4, $0x00000000
-DATA masks<>+52(SB)/4, $0x00000000
-DATA masks<>+56(SB)/4, $0x00000000
-DATA masks<>+60(SB)/4, $0x00000000
-GLOBL masks<>(SB), RODATA|NOPTR, $64
-
-// func erfAVX2(dst *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·erfAVX2(SB), NOSPLIT, $0-24
-	MOVQ    dst+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS erfCut<>+0(SB), Y0
-
-turn:
-	CMPQ         DX, $0x10
-	JL           vector
-	VMOVUPS      (CX), Y1
-	VMULPS       sqrt2<>+0(SB), Y1, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y5
-	VMINPS       Y5, Y0, Y5
-	VMULPS       Y5, Y5, Y3
-	VMOVAPS      Y3, Y2
-	VFMSUB231PS  Y5, Y5, Y2
-	VMULPS       half<>+0(SB), Y2, Y2
-	VMULPS       minusHalf<>+0(SB), Y3, Y3
-	VMOVUPS      roundBiased<>+0(SB), Y4
-	VFMADD231PS  log2e<>+0(SB), Y3, Y4
-	VSUBPS       roundBiased<>+0(SB), Y4, Y6
-	VFNMADD231PS ln2High<>+0(SB), Y6, Y3
-	VFNMADD231PS ln2Low<>+0(SB), Y6, Y3
-	VSUBPS       Y2, Y3, Y3
-	VMOVUPS      exp6<>+0(SB), Y2
-	VFMADD213PS  exp5<>+0(SB), Y3, Y2
-	VFMADD213PS  exp4<>+0(SB), Y3, Y2
-	VFMADD213PS  exp3<>+0(SB), Y3, Y2
-	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  exp1<>+0(SB), Y3, Y2
-	VFMADD213PS  exp0<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      millsP4<>+0(SB), Y3
-	VFMADD213PS  millsP3<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP2<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP1<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP0<>+0(SB), Y5, Y3
-	VMOVUPS      millsQ5<>+0(SB), Y4
-	VFMADD213PS  millsQ4<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ3<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ2<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ1<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ0<>+0(SB), Y5, Y4
-	VMULPS       Y3, Y2, Y2
-	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      one<>+0(SB), Y4
-	VFNMADD231PS two<>+0(SB), Y2, Y4
-	VMULPS       Y1, Y1, Y3
-	VANDPS       magnitude<>+0(SB), Y1, Y2
-	VMOVUPS      erf5<>+0(SB), Y6
-	VFMADD213PS  erf4<>+0(SB), Y3, Y6
-	VFMADD213PS  erf3<>+0(SB), Y3, Y6
-	VFMADD213PS  erf2<>+0(SB), Y3, Y6
-	VFMADD213PS  erf1<>+0(SB), Y3, Y6
-	VFMADD213PS  erf0<>+0(SB), Y3, Y6
-	VMULPS       Y6, Y2, Y2
-	VMOVUPS      erfSmall<>+0(SB), Y3
-	VCMPPS       $0x1e, Y3, Y5, Y5
-	VBLENDVPS    Y5, Y4, Y2, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y2
-	VANDPS       sign<>+0(SB), Y1, Y1
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      32(CX), Y1
-	VMULPS       sqrt2<>+0(SB), Y1, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y5
-	VMINPS       Y5, Y0, Y5
-	VMULPS       Y5, Y5, Y3
-	VMOVAPS      Y3, Y2
-	VFMSUB231PS  Y5, Y5, Y2
-	VMULPS       half<>+0(SB), Y2, Y2
-	VMULPS       minusHalf<>+0(SB), Y3, Y3
-	VMOVUPS      roundBiased<>+0(SB), Y4
-	VFMADD231PS  log2e<>+0(SB), Y3, Y4
-	VSUBPS       roundBiased<>+0(SB), Y4, Y6
-	VFNMADD231PS ln2High<>+0(SB), Y6, Y3
-	VFNMADD231PS ln2Low<>+0(SB), Y6, Y3
-	VSUBPS       Y2, Y3, Y3
-	VMOVUPS      exp6<>+0(SB), Y2
-	VFMADD213PS  exp5<>+0(SB), Y3, Y2
-	VFMADD213PS  exp4<>+0(SB), Y3, Y2
-	VFMADD213PS  exp3<>+0(SB), Y3, Y2
-	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  exp1<>+0(SB), Y3, Y2
-	VFMADD213PS  exp0<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      millsP4<>+0(SB), Y3
-	VFMADD213PS  millsP3<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP2<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP1<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP0<>+0(SB), Y5, Y3
-	VMOVUPS      millsQ5<>+0(SB), Y4
-	VFMADD213PS  millsQ4<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ3<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ2<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ1<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ0<>+0(SB), Y5, Y4
-	VMULPS       Y3, Y2, Y2
-	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      one<>+0(SB), Y4
-	VFNMADD231PS two<>+0(SB), Y2, Y4
-	VMULPS       Y1, Y1, Y3
-	VANDPS       magnitude<>+0(SB), Y1, Y2
-	VMOVUPS      erf5<>+0(SB), Y6
-	VFMADD213PS  erf4<>+0(SB), Y3, Y6
-	VFMADD213PS  erf3<>+0(SB), Y3, Y6
-	VFMADD213PS  erf2<>+0(SB), Y3, Y6
-	VFMADD213PS  erf1<>+0(SB), Y3, Y6
-	VFMADD213PS  erf0<>+0(SB), Y3, Y6
-	VMULPS       Y6, Y2, Y2
-	VMOVUPS      erfSmall<>+0(SB), Y3
-	VCMPPS       $0x1e, Y3, Y5, Y5
-	VBLENDVPS    Y5, Y4, Y2, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y2
-	VANDPS       sign<>+0(SB), Y1, Y1
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	SUBQ         $0x10, DX
-	JMP          turn
-
-vector:
-	CMPQ         DX, $0x08
-	JL           rest
-	VMOVUPS      (CX), Y1
-	VMULPS       sqrt2<>+0(SB), Y1, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y5
-	VMINPS       Y5, Y0, Y5
-	VMULPS       Y5, Y5, Y3
-	VMOVAPS      Y3, Y2
-	VFMSUB231PS  Y5, Y5, Y2
-	VMULPS       half<>+0(SB), Y2, Y2
-	VMULPS       minusHalf<>+0(SB), Y3, Y3
-	VMOVUPS      roundBiased<>+0(SB), Y4
-	VFMADD231PS  log2e<>+0(SB), Y3, Y4
-	VSUBPS       roundBiased<>+0(SB), Y4, Y6
-	VFNMADD231PS ln2High<>+0(SB), Y6, Y3
-	VFNMADD231PS ln2Low<>+0(SB), Y6, Y3
-	VSUBPS       Y2, Y3, Y3
-	VMOVUPS      exp6<>+0(SB), Y2
-	VFMADD213PS  exp5<>+0(SB), Y3, Y2
-	VFMADD213PS  exp4<>+0(SB), Y3, Y2
-	VFMADD213PS  exp3<>+0(SB), Y3, Y2
-	VFMADD213PS  exp2<>+0(SB), Y3, Y2
-	VFMADD213PS  exp1<>+0(SB), Y3, Y2
-	VFMADD213PS  exp0<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      millsP4<>+0(SB), Y3
-	VFMADD213PS  millsP3<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP2<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP1<>+0(SB), Y5, Y3
-	VFMADD213PS  millsP0<>+0(SB), Y5, Y3
-	VMOVUPS      millsQ5<>+0(SB), Y4
-	VFMADD213PS  millsQ4<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ3<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ2<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ1<>+0(SB), Y5, Y4
-	VFMADD213PS  millsQ0<>+0(SB), Y5, Y4
-	VMULPS       Y3, Y2, Y2
-	VDIVPS       Y4, Y2, Y2
-	VMOVUPS      one<>+0(SB), Y4
-	VFNMADD231PS two<>+0(SB), Y2, Y4
-	VMULPS       Y1, Y1, Y3
-	VANDPS       magnitude<>+0(SB), Y1, Y2
-	VMOVUPS      erf5<>+0(SB), Y6
-	VFMADD213PS  erf4<>+0(SB), Y3, Y6
-	VFMADD213PS  erf3<>+0(SB), Y3, Y6
-	VFMADD213PS  erf2<>+0(SB), Y3, Y6
-	VFMADD213PS  erf1<>+0(SB), Y3, Y6
-	VFMADD213PS  erf0<>+0(SB), Y3, Y6
-	VMULPS       Y6, Y2, Y2
-	VMOVUPS      erfSmall<>+0(SB), Y3
-	VCMPPS       $0x1e, Y3, Y5, Y5
-	VBLENDVPS    Y5, Y4, Y2, Y2
-	VANDPS       magnitude<>+0(SB), Y2, Y2
-	VANDPS       sign<>+0(SB), Y1, Y1
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	SUBQ         $0x08, DX
-	JMP          vector
-
-rest:
-	TESTQ        DX, DX
-	JE           done
-	LEAQ         masks<>+0(SB), BX
-	NEGQ         DX
-	VMOVDQU      32(BX)(DX*4), Y1
-	VMASKMOVPS   (CX), Y1, Y2
-	VMULPS       sqrt2<>+0(SB), Y2, Y3
-	VANDPS       magnitude<>+0(SB), Y3, Y3
-	VMINPS       Y3, Y0, Y3
-	VMULPS       Y3, Y3, Y4
-	VMOVAPS      Y4, Y0
-	VFMSUB231PS  Y3, Y3, Y0
-	VMULPS       half<>+0(SB), Y0, Y0
-	VMULPS       minusHalf<>+0(SB), Y4, Y4
-	VMOVUPS      roundBiased<>+0(SB), Y5
-	VFMADD231PS  log2e<>+0(SB), Y4, Y5
-	VSUBPS       roundBiased<>+0(SB), Y5, Y6
-	VFNMADD231PS ln2High<>+0(SB), Y6, Y4
-	VFNMADD231PS ln2Low<>+0(SB), Y6, Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      exp6<>+0(SB), Y0
-	VFMADD213PS  exp5<>+0(SB), Y4, Y0
-	VFMADD213PS  exp4<>+0(SB), Y4, Y0
-	VFMADD213PS  exp3<>+0(SB), Y4, Y0
-	VFMADD213PS  exp2<>+0(SB), Y4, Y0
-	VFMADD213PS  exp1<>+0(SB), Y4, Y0
-	VFMADD213PS  exp0<>+0(SB), Y4, Y0
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y0, Y0
-	VMOVUPS      millsP4<>+0(SB), Y4
-	VFMADD213PS  millsP3<>+0(SB), Y3, Y4
-	VFMADD213PS  millsP2<>+0(SB), Y3, Y4
-	VFMADD213PS  millsP1<>+0(SB), Y3, Y4
-	VFMADD213PS  millsP0<>+0(SB), Y3, Y4
-	VMOVUPS      millsQ5<>+0(SB), Y5
-	VFMADD213PS  millsQ4<>+0(SB), Y3, Y5
-	VFMADD213PS  millsQ3<>+0(SB), Y3, Y5
-	VFMADD213PS  millsQ2<>+0(SB), Y3, Y5
-	VFMADD213PS  millsQ1<>+0(SB), Y3, Y5
-	VFMADD213PS  millsQ0<>+0(SB), Y3, Y5
-	VMULPS       Y4, Y0, Y0
-	VDIVPS       Y5, Y0, Y0
-	VMOVUPS      one<>+0(SB), Y5
-	VFNMADD231PS two<>+0(SB), Y0, Y5
-	VMULPS       Y2, Y2, Y4
-	VANDPS       magnitude<>+0(SB), Y2, Y0
-	VMOVUPS      erf5<>+0(SB), Y6
-	VFMADD213PS  erf4<>+0(SB), Y4, Y6
-	VFMADD213PS  erf3<>+0(SB), Y4, Y6
-	VFMADD213PS  erf2<>+0(SB), Y4, Y6
-	VFMADD213PS  erf1<>+0(SB), Y4, Y6
-	VFMADD213PS  erf0<>+0(SB), Y4, Y6
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      erfSmall<>+0(SB), Y4
-	VCMPPS       $0x1e, Y4, Y3, Y3
-	VBLENDVPS    Y3, Y5, Y0, Y0
-	VANDPS       magnitude<>+0(SB), Y0, Y0
-	VANDPS       sign<>+0(SB), Y2, Y2
-	VORPS        Y2, Y0, Y0
-	VMASKMOVPS   Y0, Y1, (AX)
-
-done:
-	VZEROUPPER
-	RET
-
-DATA erfCut<>+0(SB)/4, $0x40b504f3
-DATA erfCut<>+4(SB)/4, $0x40b504f3
-DATA erfCut<>+8(SB)/4, $0x40b504f3
-DATA erfCut<>+12(SB)/4, $0x40b504f3
-DATA erfCut<>+16(SB)/4, $0x40b504f3
-DATA erfCut<>+20(SB)/4, $0x40b504f3
-DATA erfCut<>+24(SB)/4, $0x40b504f3
-DATA erfCut<>+28(SB)/4, $0x40b504f3
-GLOBL erfCut<>(SB), RODATA|NOPTR, $32
-
-DATA sqrt2<>+0(SB)/4, $0x3fb504f3
-DATA sqrt2<>+4(SB)/4, $0x3fb504f3
-DATA sqrt2<>+8(SB)/4, $0x3fb504f3
-DATA sqrt2<>+12(SB)/4, $0x3fb504f3
-DATA sqrt2<>+16(SB)/4, $0x3fb504f3
-DATA sqrt2<>+20(SB)/4, $0x3fb504f3
-DATA sqrt2<>+24(SB)/4, $0x3fb504f3
-DATA sqrt2<>+28(SB)/4, $0x3fb504f3
-GLOBL sqrt2<>(SB), RODATA|NOPTR, $32
-
-DATA magnitude<>+0(SB)/4, $0x7fffffff
-DATA magnitude<>+4(SB)/4, $0x7fffffff
-DATA magnitude<>+8(SB)/4, $0x7fffffff
-DATA magnitude<>+12(SB)/4, $0x7fffffff
-DATA magnitude<>+16(SB)/4, $0x7fffffff
-DATA magnitude<>+20(SB)/4, $0x7fffffff
-DATA magnitude<>+24(SB)/4, $0x7fffffff
-DATA magnitude<>+28(SB)/4, $0x7fffffff
-GLOBL magnitude<>(SB), RODATA|NOPTR, $32
-
-DATA half<>+0(SB)/4, $0x3f000000
-DATA half<>+4(SB)/4, $0x3f000000
-DATA half<>+8(SB)/4, $0x3f000000
-DATA half<>+12(SB)/4, $0x3f000000
-DATA half<>+16(SB)/4, $0x3f000000
-DATA half<>+20(SB)/4, $0x3f000000
-DATA half<>+24(SB)/4, $0x3f000000
-DATA half<>+28(SB)/4, $0x3f000000
-GLOBL half<>(SB), RODATA|NOPTR, $32
-
-DATA minusHalf<>+0(SB)/4, $0xbf000000
-DATA minusHalf<>+4(SB)/4, $0xbf000000
-DATA minusHalf<>+8(SB)/4, $0xbf000000
-DATA minusHalf<>+12(SB)/4, $0xbf000000
-DATA minusHalf<>+16(SB)/4, $0xbf000000
-DATA minusHalf<>+20(SB)/4, $0xbf000000
-DATA minusHalf<>+24(SB)/4, $0xbf000000
-DATA minusHalf<>+28(SB)/4, $0xbf000000
-GLOBL minusHalf<>(SB), RODATA|NOPTR, $32
-
-DATA roundBiased<>+0(SB)/4, $0x4b40007f
-DATA roundBiased<>+4(SB)/4, $0x4b40007f
-DATA roundBiased<>+8(SB)/4, $0x4b40007f
-DATA roundBiased<>+12(SB)/4, $0x4b40007f
-DATA roundBiased<>+16(SB)/4, $0x4b40007f
-DATA roundBiased<>+20(SB)/4, $0x4b40007f
-DATA roundBiased<>+24(SB)/4, $0x4b40007f
-DATA roundBiased<>+28(SB)/4, $0x4b40007f
-GLOBL roundBiased<>(SB), RODATA|NOPTR, $32
-
-DATA millsP4<>+0(SB)/4, $0x3b83c000
-DATA millsP4<>+4(SB)/4, $0x3b83c000
-DATA millsP4<>+8(SB)/4, $0x3b83c000
-DATA millsP4<>+12(SB)/4, $0x3b83c000
-DATA millsP4<>+16(SB)/4, $0x3b83c000
-DATA millsP4<>+20(SB)/4, $0x3b83c000
-DATA millsP4<>+24(SB)/4, $0x3b83c000
-DATA millsP4<>+28(SB)/4, $0x3b83c000
-GLOBL millsP4<>(SB), RODATA|NOPTR, $32
-
-DATA millsP3<>+0(SB)/4, $0x3d23ca03
-DATA millsP3<>+4(SB)/4, $0x3d23ca03
-DATA millsP3<>+8(SB)/4, $0x3d23ca03
-DATA millsP3<>+12(SB)/4, $0x3d23ca03
-DATA millsP3<>+16(SB)/4, $0x3d23ca03
-DATA millsP3<>+20(SB)/4, $0x3d23ca03
-DATA millsP3<>+24(SB)/4, $0x3d23ca03
-DATA millsP3<>+28(SB)/4, $0x3d23ca03
-GLOBL millsP3<>(SB), RODATA|NOPTR, $32
-
-DATA millsP2<>+0(SB)/4, $0x3e39ab20
-DATA millsP2<>+4(SB)/4, $0x3e39ab20
-DATA millsP2<>+8(SB)/4, $0x3e39ab20
-DATA millsP2<>+12(SB)/4, $0x3e39ab20
-DATA millsP2<>+16(SB)/4, $0x3e39ab20
-DATA millsP2<>+20(SB)/4, $0x3e39ab20
-DATA millsP2<>+24(SB)/4, $0x3e39ab20
-DATA millsP2<>+28(SB)/4, $0x3e39ab20
-GLOBL millsP2<>(SB), RODATA|NOPTR, $32
-
-DATA millsP1<>+0(SB)/4, $0x3edf140f
-DATA millsP1<>+4(SB)/4, $0x3edf140f
-DATA millsP1<>+8(SB)/4, $0x3edf140f
-DATA millsP1<>+12(SB)/4, $0x3edf140f
-DATA millsP1<>+16(SB)/4, $0x3edf140f
-DATA millsP1<>+20(SB)/4, $0x3edf140f
-DATA millsP1<>+24(SB)/4, $0x3edf140f
-DATA millsP1<>+28(SB)/4, $0x3edf140f
-GLOBL millsP1<>(SB), RODATA|NOPTR, $32
-
-DATA millsP0<>+0(SB)/4, $0x3f000000
-DATA millsP0<>+4(SB)/4, $0x3f000000
-DATA millsP0<>+8(SB)/4, $0x3f000000
-DATA millsP0<>+12(SB)/4, $0x3f000000
-DATA millsP0<>+16(SB)/4, $0x3f000000
-DATA millsP0<>+20(SB)/4, $0x3f000000
-DATA millsP0<>+24(SB)/4, $0x3f000000
-DATA millsP0<>+28(SB)/4, $0x3f000000
-GLOBL millsP0<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ5<>+0(SB)/4, $0x3c251f2d
-DATA millsQ5<>+4(SB)/4, $0x3c251f2d
-DATA millsQ5<>+8(SB)/4, $0x3c251f2d
-DATA millsQ5<>+12(SB)/4, $0x3c251f2d
-DATA millsQ5<>+16(SB)/4, $0x3c251f2d
-DATA millsQ5<>+20(SB)/4, $0x3c251f2d
-DATA millsQ5<>+24(SB)/4, $0x3c251f2d
-DATA millsQ5<>+28(SB)/4, $0x3c251f2d
-GLOBL millsQ5<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ4<>+0(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+4(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+8(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+12(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+16(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+20(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+24(SB)/4, $0x3dcd4b58
-DATA millsQ4<>+28(SB)/4, $0x3dcd4b58
-GLOBL millsQ4<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ3<>+0(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+4(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+8(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+12(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+16(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+20(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+24(SB)/4, $0x3eedc6c0
-DATA millsQ3<>+28(SB)/4, $0x3eedc6c0
-GLOBL millsQ3<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ2<>+0(SB)/4, $0x3f98e63b
-DATA millsQ2<>+4(SB)/4, $0x3f98e63b
-DATA millsQ2<>+8(SB)/4, $0x3f98e63b
-DATA millsQ2<>+12(SB)/4, $0x3f98e63b
-DATA millsQ2<>+16(SB)/4, $0x3f98e63b
-DATA millsQ2<>+20(SB)/4, $0x3f98e63b
-DATA millsQ2<>+24(SB)/4, $0x3f98e63b
-DATA millsQ2<>+28(SB)/4, $0x3f98e63b
-GLOBL millsQ2<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ1<>+0(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+4(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+8(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+12(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+16(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+20(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+24(SB)/4, $0x3fd5ab1f
-DATA millsQ1<>+28(SB)/4, $0x3fd5ab1f
-GLOBL millsQ1<>(SB), RODATA|NOPTR, $32
-
-DATA millsQ0<>+0(SB)/4, $0x3f800000
-DATA millsQ0<>+4(SB)/4, $0x3f800000
-DATA millsQ0<>+8(SB)/4, $0x3f800000
-DATA millsQ0<>+12(SB)/4, $0x3f800000
-DATA millsQ0<>+16(SB)/4, $0x3f800000
-DATA millsQ0<>+20(SB)/4, $0x3f800000
-DATA millsQ0<>+24(SB)/4, $0x3f800000
-DATA millsQ0<>+28(SB)/4, $0x3f800000
-GLOBL millsQ0<>(SB), RODATA|NOPTR, $32
-
-DATA one<>+0(SB)/4, $0x3f800000
-DATA one<>+4(SB)/4, $0x3f800000
-DATA one<>+8(SB)/4, $0x3f800000
-DATA one<>+12(SB)/4, $0x3f800000
-DATA one<>+16(SB)/4, $0x3f800000
-DATA one<>+20(SB)/4, $0x3f800000
-DATA one<>+24(SB)/4, $0x3f800000
-DATA one<>+28(SB)/4, $0x3f800000
-GLOBL one<>(SB), RODATA|NOPTR, $32
-
-DATA two<>+0(SB)/4, $0x40000000
-DATA two<>+4(SB)/4, $0x40000000
-DATA two<>+8(SB)/4, $0x40000000
-DATA two<>+12(SB)/4, $0x40000000
-DATA two<>+16(SB)/4, $0x40000000
-DATA two<>+20(SB)/4, $0x40000000
-DATA two<>+24(SB)/4, $0x40000000
-DATA two<>+28(SB)/4, $0x40000000
-GLOBL two<>(SB), RODATA|NOPTR, $32
-
-DATA erf5<>+0(SB)/4, $0xba359b9d
-DATA erf5<>+4(SB)/4, $0xba359b9d
-DATA erf5<>+8(SB)/4, $0xba359b9d
-DATA erf5<>+12(SB)/4, $0xba359b9d
-DATA erf5<>+16(SB)/4, $0xba359b9d
-DATA erf5<>+20(SB)/4, $0xba359b9d
-DATA erf5<>+24(SB)/4, $0xba359b9d
-DATA erf5<>+28(SB)/4, $0xba359b9d
-GLOBL erf5<>(SB), RODATA|NOPTR, $32
-
-DATA erf4<>+0(SB)/4, $0x3ba84a43
-DATA erf4<>+4(SB)/4, $0x3ba84a43
-DATA erf4<>+8(SB)/4, $0x3ba84a43
-DATA erf4<>+12(SB)/4, $0x3ba84a43
-DATA erf4<>+16(SB)/4, $0x3ba84a43
-DATA erf4<>+20(SB)/4, $0x3ba84a43
-DATA erf4<>+24(SB)/4, $0x3ba84a43
-DATA erf4<>+28(SB)/4, $0x3ba84a43
-GLOBL erf4<>(SB), RODATA|NOPTR, $32
-
-DATA erf3<>+0(SB)/4, $0xbcdbe712
-DATA erf3<>+4(SB)/4, $0xbcdbe712
-DATA erf3<>+8(SB)/4, $0xbcdbe712
-DATA erf3<>+12(SB)/4, $0xbcdbe712
-DATA erf3<>+16(SB)/4, $0xbcdbe712
-DATA erf3<>+20(SB)/4, $0xbcdbe712
-DATA erf3<>+24(SB)/4, $0xbcdbe712
-DATA erf3<>+28(SB)/4, $0xbcdbe712
-GLOBL erf3<>(SB), RODATA|NOPTR, $32
-
-DATA erf2<>+0(SB)/4, $0x3de7162e
-DATA erf2<>+4(SB)/4, $0x3de7162e
-DATA erf2<>+8(SB)/4, $0x3de7162e
-DATA erf2<>+12(SB)/4, $0x3de7162e
-DATA erf2<>+16(SB)/4, $0x3de7162e
-DATA erf2<>+20(SB)/4, $0x3de7162e
-DATA erf2<>+24(SB)/4, $0x3de7162e
-DATA erf2<>+28(SB)/4, $0x3de7162e
-GLOBL erf2<>(SB), RODATA|NOPTR, $32
-
-DATA erf1<>+0(SB)/4, $0xbec093a0
-DATA erf1<>+4(SB)/4, $0xbec093a0
-DATA erf1<>+8(SB)/4, $0xbec093a0
-DATA erf1<>+12(SB)/4, $0xbec093a0
-DATA erf1<>+16(SB)/4, $0xbec093a0
-DATA erf1<>+20(SB)/4, $0xbec093a0
-DATA erf1<>+24(SB)/4, $0xbec093a0
-DATA erf1<>+28(SB)/4, $0xbec093a0
-GLOBL erf1<>(SB), RODATA|NOPTR, $32
-
-DATA erf0<>+0(SB)/4, $0x3f906ebb
-DATA erf0<>+4(SB)/4, $0x3f906ebb
-DATA erf0<>+8(SB)/4, $0x3f906ebb
-DATA erf0<>+12(SB)/4, $0x3f906ebb
-DATA erf0<>+16(SB)/4, $0x3f906ebb
-DATA erf0<>+20(SB)/4, $0x3f906ebb
-DATA erf0<>+24(SB)/4, $0x3f906ebb
-DATA erf0<>+28(SB)/4, $0x3f906ebb
-GLOBL erf0<>(SB), RODATA|NOPTR, $32
-
-DATA erfSmall<>+0(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+4(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+8(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+12(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+16(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+20(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+24(SB)/4, $0x3f7fff5f
-DATA erfSmall<>+28(SB)/4, $0x3f7fff5f
-GLOBL erfSmall<>(SB), RODATA|NOPTR, $32
-
-DATA sign<>+0(SB)/4, $0x80000000
-DATA sign<>+4(SB)/4, $0x80000000
-DATA sign<>+8(SB)/4, $0x80000000
-DATA sign<>+12(SB)/4, $0x80000000
-DATA sign<>+16(SB)/4, $0x80000000
-DATA sign<>+20(SB)/4, $0x80000000
-DATA sign<>+24(SB)/4, $0x80000000
-DATA sign<>+28(SB)/4, $0x80000000
-GLOBL sign<>(SB), RODATA|NOPTR, $32
-
 // func geluAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·geluAVX2(SB), NOSPLIT, $0-24
@@ -1024,6 +205,274 @@ DATA geluCut<>+20(SB)/4, $0x415451ec
 DATA geluCut<>+24(SB)/4, $0x415451ec
 DATA geluCut<>+28(SB)/4, $0x415451ec
 GLOBL geluCut<>(SB), RODATA|NOPTR, $32
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+DATA magnitude<>+4(SB)/4, $0x7fffffff
+DATA magnitude<>+8(SB)/4, $0x7fffffff
+DATA magnitude<>+12(SB)/4, $0x7fffffff
+DATA magnitude<>+16(SB)/4, $0x7fffffff
+DATA magnitude<>+20(SB)/4, $0x7fffffff
+DATA magnitude<>+24(SB)/4, $0x7fffffff
+DATA magnitude<>+28(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $32
+
+DATA half<>+0(SB)/4, $0x3f000000
+DATA half<>+4(SB)/4, $0x3f000000
+DATA half<>+8(SB)/4, $0x3f000000
+DATA half<>+12(SB)/4, $0x3f000000
+DATA half<>+16(SB)/4, $0x3f000000
+DATA half<>+20(SB)/4, $0x3f000000
+DATA half<>+24(SB)/4, $0x3f000000
+DATA half<>+28(SB)/4, $0x3f000000
+GLOBL half<>(SB), RODATA|NOPTR, $32
+
+DATA minusHalf<>+0(SB)/4, $0xbf000000
+DATA minusHalf<>+4(SB)/4, $0xbf000000
+DATA minusHalf<>+8(SB)/4, $0xbf000000
+DATA minusHalf<>+12(SB)/4, $0xbf000000
+DATA minusHalf<>+16(SB)/4, $0xbf000000
+DATA minusHalf<>+20(SB)/4, $0xbf000000
+DATA minusHalf<>+24(SB)/4, $0xbf000000
+DATA minusHalf<>+28(SB)/4, $0xbf000000
+GLOBL minusHalf<>(SB), RODATA|NOPTR, $32
+
+DATA roundBiased<>+0(SB)/4, $0x4b40007f
+DATA roundBiased<>+4(SB)/4, $0x4b40007f
+DATA roundBiased<>+8(SB)/4, $0x4b40007f
+DATA roundBiased<>+12(SB)/4, $0x4b40007f
+DATA roundBiased<>+16(SB)/4, $0x4b40007f
+DATA roundBiased<>+20(SB)/4, $0x4b40007f
+DATA roundBiased<>+24(SB)/4, $0x4b40007f
+DATA roundBiased<>+28(SB)/4, $0x4b40007f
+GLOBL roundBiased<>(SB), RODATA|NOPTR, $32
+
+DATA log2e<>+0(SB)/4, $0x3fb8aa3b
+DATA log2e<>+4(SB)/4, $0x3fb8aa3b
+DATA log2e<>+8(SB)/4, $0x3fb8aa3b
+DATA log2e<>+12(SB)/4, $0x3fb8aa3b
+DATA log2e<>+16(SB)/4, $0x3fb8aa3b
+DATA log2e<>+20(SB)/4, $0x3fb8aa3b
+DATA log2e<>+24(SB)/4, $0x3fb8aa3b
+DATA log2e<>+28(SB)/4, $0x3fb8aa3b
+GLOBL log2e<>(SB), RODATA|NOPTR, $32
+
+DATA ln2High<>+0(SB)/4, $0x3f318000
+DATA ln2High<>+4(SB)/4, $0x3f318000
+DATA ln2High<>+8(SB)/4, $0x3f318000
+DATA ln2High<>+12(SB)/4, $0x3f318000
+DATA ln2High<>+16(SB)/4, $0x3f318000
+DATA ln2High<>+20(SB)/4, $0x3f318000
+DATA ln2High<>+24(SB)/4, $0x3f318000
+DATA ln2High<>+28(SB)/4, $0x3f318000
+GLOBL ln2High<>(SB), RODATA|NOPTR, $32
+
+DATA ln2Low<>+0(SB)/4, $0xb95e8083
+DATA ln2Low<>+4(SB)/4, $0xb95e8083
+DATA ln2Low<>+8(SB)/4, $0xb95e8083
+DATA ln2Low<>+12(SB)/4, $0xb95e8083
+DATA ln2Low<>+16(SB)/4, $0xb95e8083
+DATA ln2Low<>+20(SB)/4, $0xb95e8083
+DATA ln2Low<>+24(SB)/4, $0xb95e8083
+DATA ln2Low<>+28(SB)/4, $0xb95e8083
+GLOBL ln2Low<>(SB), RODATA|NOPTR, $32
+
+DATA exp6<>+0(SB)/4, $0x3ab634da
+DATA exp6<>+4(SB)/4, $0x3ab634da
+DATA exp6<>+8(SB)/4, $0x3ab634da
+DATA exp6<>+12(SB)/4, $0x3ab634da
+DATA exp6<>+16(SB)/4, $0x3ab634da
+DATA exp6<>+20(SB)/4, $0x3ab634da
+DATA exp6<>+24(SB)/4, $0x3ab634da
+DATA exp6<>+28(SB)/4, $0x3ab634da
+GLOBL exp6<>(SB), RODATA|NOPTR, $32
+
+DATA exp5<>+0(SB)/4, $0x3c09058e
+DATA exp5<>+4(SB)/4, $0x3c09058e
+DATA exp5<>+8(SB)/4, $0x3c09058e
+DATA exp5<>+12(SB)/4, $0x3c09058e
+DATA exp5<>+16(SB)/4, $0x3c09058e
+DATA exp5<>+20(SB)/4, $0x3c09058e
+DATA exp5<>+24(SB)/4, $0x3c09058e
+DATA exp5<>+28(SB)/4, $0x3c09058e
+GLOBL exp5<>(SB), RODATA|NOPTR, $32
+
+DATA exp4<>+0(SB)/4, $0x3d2aaadd
+DATA exp4<>+4(SB)/4, $0x3d2aaadd
+DATA exp4<>+8(SB)/4, $0x3d2aaadd
+DATA exp4<>+12(SB)/4, $0x3d2aaadd
+DATA exp4<>+16(SB)/4, $0x3d2aaadd
+DATA exp4<>+20(SB)/4, $0x3d2aaadd
+DATA exp4<>+24(SB)/4, $0x3d2aaadd
+DATA exp4<>+28(SB)/4, $0x3d2aaadd
+GLOBL exp4<>(SB), RODATA|NOPTR, $32
+
+DATA exp3<>+0(SB)/4, $0x3e2aaa6f
+DATA exp3<>+4(SB)/4, $0x3e2aaa6f
+DATA exp3<>+8(SB)/4, $0x3e2aaa6f
+DATA exp3<>+12(SB)/4, $0x3e2aaa6f
+DATA exp3<>+16(SB)/4, $0x3e2aaa6f
+DATA exp3<>+20(SB)/4, $0x3e2aaa6f
+DATA exp3<>+24(SB)/4, $0x3e2aaa6f
+DATA exp3<>+28(SB)/4, $0x3e2aaa6f
+GLOBL exp3<>(SB), RODATA|NOPTR, $32
+
+DATA exp2<>+0(SB)/4, $0x3f000000
+DATA exp2<>+4(SB)/4, $0x3f000000
+DATA exp2<>+8(SB)/4, $0x3f000000
+DATA exp2<>+12(SB)/4, $0x3f000000
+DATA exp2<>+16(SB)/4, $0x3f000000
+DATA exp2<>+20(SB)/4, $0x3f000000
+DATA exp2<>+24(SB)/4, $0x3f000000
+DATA exp2<>+28(SB)/4, $0x3f000000
+GLOBL exp2<>(SB), RODATA|NOPTR, $32
+
+DATA exp1<>+0(SB)/4, $0x3f800000
+DATA exp1<>+4(SB)/4, $0x3f800000
+DATA exp1<>+8(SB)/4, $0x3f800000
+DATA exp1<>+12(SB)/4, $0x3f800000
+DATA exp1<>+16(SB)/4, $0x3f800000
+DATA exp1<>+20(SB)/4, $0x3f800000
+DATA exp1<>+24(SB)/4, $0x3f800000
+DATA exp1<>+28(SB)/4, $0x3f800000
+GLOBL exp1<>(SB), RODATA|NOPTR, $32
+
+DATA exp0<>+0(SB)/4, $0x3f800000
+DATA exp0<>+4(SB)/4, $0x3f800000
+DATA exp0<>+8(SB)/4, $0x3f800000
+DATA exp0<>+12(SB)/4, $0x3f800000
+DATA exp0<>+16(SB)/4, $0x3f800000
+DATA exp0<>+20(SB)/4, $0x3f800000
+DATA exp0<>+24(SB)/4, $0x3f800000
+DATA exp0<>+28(SB)/4, $0x3f800000
+GLOBL exp0<>(SB), RODATA|NOPTR, $32
+
+DATA millsP4<>+0(SB)/4, $0x3b83c000
+DATA millsP4<>+4(SB)/4, $0x3b83c000
+DATA millsP4<>+8(SB)/4, $0x3b83c000
+DATA millsP4<>+12(SB)/4, $0x3b83c000
+DATA millsP4<>+16(SB)/4, $0x3b83c000
+DATA millsP4<>+20(SB)/4, $0x3b83c000
+DATA millsP4<>+24(SB)/4, $0x3b83c000
+DATA millsP4<>+28(SB)/4, $0x3b83c000
+GLOBL millsP4<>(SB), RODATA|NOPTR, $32
+
+DATA millsP3<>+0(SB)/4, $0x3d23ca03
+DATA millsP3<>+4(SB)/4, $0x3d23ca03
+DATA millsP3<>+8(SB)/4, $0x3d23ca03
+DATA millsP3<>+12(SB)/4, $0x3d23ca03
+DATA millsP3<>+16(SB)/4, $0x3d23ca03
+DATA millsP3<>+20(SB)/4, $0x3d23ca03
+DATA millsP3<>+24(SB)/4, $0x3d23ca03
+DATA millsP3<>+28(SB)/4, $0x3d23ca03
+GLOBL millsP3<>(SB), RODATA|NOPTR, $32
+
+DATA millsP2<>+0(SB)/4, $0x3e39ab20
+DATA millsP2<>+4(SB)/4, $0x3e39ab20
+DATA millsP2<>+8(SB)/4, $0x3e39ab20
+DATA millsP2<>+12(SB)/4, $0x3e39ab20
+DATA millsP2<>+16(SB)/4, $0x3e39ab20
+DATA millsP2<>+20(SB)/4, $0x3e39ab20
+DATA millsP2<>+24(SB)/4, $0x3e39ab20
+DATA millsP2<>+28(SB)/4, $0x3e39ab20
+GLOBL millsP2<>(SB), RODATA|NOPTR, $32
+
+DATA millsP1<>+0(SB)/4, $0x3edf140f
+DATA millsP1<>+4(SB)/4, $0x3edf140f
+DATA millsP1<>+8(SB)/4, $0x3edf140f
+DATA millsP1<>+12(SB)/4, $0x3edf140f
+DATA millsP1<>+16(SB)/4, $0x3edf140f
+DATA millsP1<>+20(SB)/4, $0x3edf140f
+DATA millsP1<>+24(SB)/4, $0x3edf140f
+DATA millsP1<>+28(SB)/4, $0x3edf140f
+GLOBL millsP1<>(SB), RODATA|NOPTR, $32
+
+DATA millsP0<>+0(SB)/4, $0x3f000000
+DATA millsP0<>+4(SB)/4, $0x3f000000
+DATA millsP0<>+8(SB)/4, $0x3f000000
+DATA millsP0<>+12(SB)/4, $0x3f000000
+DATA millsP0<>+16(SB)/4, $0x3f000000
+DATA millsP0<>+20(SB)/4, $0x3f000000
+DATA millsP0<>+24(SB)/4, $0x3f000000
+DATA millsP0<>+28(SB)/4, $0x3f000000
+GLOBL millsP0<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ5<>+0(SB)/4, $0x3c251f2d
+DATA millsQ5<>+4(SB)/4, $0x3c251f2d
+DATA millsQ5<>+8(SB)/4, $0x3c251f2d
+DATA millsQ5<>+12(SB)/4, $0x3c251f2d
+DATA millsQ5<>+16(SB)/4, $0x3c251f2d
+DATA millsQ5<>+20(SB)/4, $0x3c251f2d
+DATA millsQ5<>+24(SB)/4, $0x3c251f2d
+DATA millsQ5<>+28(SB)/4, $0x3c251f2d
+GLOBL millsQ5<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ4<>+0(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+4(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+8(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+12(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+16(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+20(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+24(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+28(SB)/4, $0x3dcd4b58
+GLOBL millsQ4<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ3<>+0(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+4(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+8(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+12(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+16(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+20(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+24(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+28(SB)/4, $0x3eedc6c0
+GLOBL millsQ3<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ2<>+0(SB)/4, $0x3f98e63b
+DATA millsQ2<>+4(SB)/4, $0x3f98e63b
+DATA millsQ2<>+8(SB)/4, $0x3f98e63b
+DATA millsQ2<>+12(SB)/4, $0x3f98e63b
+DATA millsQ2<>+16(SB)/4, $0x3f98e63b
+DATA millsQ2<>+20(SB)/4, $0x3f98e63b
+DATA millsQ2<>+24(SB)/4, $0x3f98e63b
+DATA millsQ2<>+28(SB)/4, $0x3f98e63b
+GLOBL millsQ2<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ1<>+0(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+4(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+8(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+12(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+16(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+20(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+24(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+28(SB)/4, $0x3fd5ab1f
+GLOBL millsQ1<>(SB), RODATA|NOPTR, $32
+
+DATA millsQ0<>+0(SB)/4, $0x3f800000
+DATA millsQ0<>+4(SB)/4, $0x3f800000
+DATA millsQ0<>+8(SB)/4, $0x3f800000
+DATA millsQ0<>+12(SB)/4, $0x3f800000
+DATA millsQ0<>+16(SB)/4, $0x3f800000
+DATA millsQ0<>+20(SB)/4, $0x3f800000
+DATA millsQ0<>+24(SB)/4, $0x3f800000
+DATA millsQ0<>+28(SB)/4, $0x3f800000
+GLOBL millsQ0<>(SB), RODATA|NOPTR, $32
+
+DATA masks<>+0(SB)/4, $0xffffffff
+DATA masks<>+4(SB)/4, $0xffffffff
+DATA masks<>+8(SB)/4, $0xffffffff
+DATA masks<>+12(SB)/4, $0xffffffff
+DATA masks<>+16(SB)/4, $0xffffffff
+DATA masks<>+20(SB)/4, $0xffffffff
+DATA masks<>+24(SB)/4, $0xffffffff
+DATA masks<>+28(SB)/4, $0xffffffff
+DATA masks<>+32(SB)/4, $0x00000000
+DATA masks<>+36(SB)/4, $0x00000000
+DATA masks<>+40(SB)/4, $0x00000000
+DATA masks<>+44(SB)/4, $0x00000000
+DATA masks<>+48(SB)/4, $0x00000000
+DATA masks<>+52(SB)/4, $0x00000000
+DATA masks<>+56(SB)/4, $0x00000000
+DATA masks<>+60(SB)/4, $0x00000000
+GLOBL masks<>(SB), RODATA|NOPTR, $64
 
 // func geluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1245,6 +694,16 @@ DATA invSqrt2Pi<>+20(SB)/4, $0x3ecc422a
 DATA invSqrt2Pi<>+24(SB)/4, $0x3ecc422a
 DATA invSqrt2Pi<>+28(SB)/4, $0x3ecc422a
 GLOBL invSqrt2Pi<>(SB), RODATA|NOPTR, $32
+
+DATA one<>+0(SB)/4, $0x3f800000
+DATA one<>+4(SB)/4, $0x3f800000
+DATA one<>+8(SB)/4, $0x3f800000
+DATA one<>+12(SB)/4, $0x3f800000
+DATA one<>+16(SB)/4, $0x3f800000
+DATA one<>+20(SB)/4, $0x3f800000
+DATA one<>+24(SB)/4, $0x3f800000
+DATA one<>+28(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $32
 
 // func geluTanhAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1752,6 +1211,16 @@ DATA tanhLow<>+24(SB)/4, $0xc2200000
 DATA tanhLow<>+28(SB)/4, $0xc2200000
 GLOBL tanhLow<>(SB), RODATA|NOPTR, $32
 
+DATA sign<>+0(SB)/4, $0x80000000
+DATA sign<>+4(SB)/4, $0x80000000
+DATA sign<>+8(SB)/4, $0x80000000
+DATA sign<>+12(SB)/4, $0x80000000
+DATA sign<>+16(SB)/4, $0x80000000
+DATA sign<>+20(SB)/4, $0x80000000
+DATA sign<>+24(SB)/4, $0x80000000
+DATA sign<>+28(SB)/4, $0x80000000
+GLOBL sign<>(SB), RODATA|NOPTR, $32
+
 DATA expTail4<>+0(SB)/4, $0x3ab634da
 DATA expTail4<>+4(SB)/4, $0x3ab634da
 DATA expTail4<>+8(SB)/4, $0x3ab634da
@@ -1801,6 +1270,16 @@ DATA expTail0<>+20(SB)/4, $0x3f000000
 DATA expTail0<>+24(SB)/4, $0x3f000000
 DATA expTail0<>+28(SB)/4, $0x3f000000
 GLOBL expTail0<>(SB), RODATA|NOPTR, $32
+
+DATA two<>+0(SB)/4, $0x40000000
+DATA two<>+4(SB)/4, $0x40000000
+DATA two<>+8(SB)/4, $0x40000000
+DATA two<>+12(SB)/4, $0x40000000
+DATA two<>+16(SB)/4, $0x40000000
+DATA two<>+20(SB)/4, $0x40000000
+DATA two<>+24(SB)/4, $0x40000000
+DATA two<>+28(SB)/4, $0x40000000
+GLOBL two<>(SB), RODATA|NOPTR, $32
 
 // func tanhBackwardAVX2(dx *float32, dy *float32, y *float32, n int)
 // Requires: AVX, FMA3
@@ -2127,6 +1606,46 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+DATA expLow<>+0(SB)/4, $0xc2d00000
+DATA expLow<>+4(SB)/4, $0xc2d00000
+DATA expLow<>+8(SB)/4, $0xc2d00000
+DATA expLow<>+12(SB)/4, $0xc2d00000
+DATA expLow<>+16(SB)/4, $0xc2d00000
+DATA expLow<>+20(SB)/4, $0xc2d00000
+DATA expLow<>+24(SB)/4, $0xc2d00000
+DATA expLow<>+28(SB)/4, $0xc2d00000
+GLOBL expLow<>(SB), RODATA|NOPTR, $32
+
+DATA expHigh<>+0(SB)/4, $0x42b20000
+DATA expHigh<>+4(SB)/4, $0x42b20000
+DATA expHigh<>+8(SB)/4, $0x42b20000
+DATA expHigh<>+12(SB)/4, $0x42b20000
+DATA expHigh<>+16(SB)/4, $0x42b20000
+DATA expHigh<>+20(SB)/4, $0x42b20000
+DATA expHigh<>+24(SB)/4, $0x42b20000
+DATA expHigh<>+28(SB)/4, $0x42b20000
+GLOBL expHigh<>(SB), RODATA|NOPTR, $32
+
+DATA round<>+0(SB)/4, $0x4b400000
+DATA round<>+4(SB)/4, $0x4b400000
+DATA round<>+8(SB)/4, $0x4b400000
+DATA round<>+12(SB)/4, $0x4b400000
+DATA round<>+16(SB)/4, $0x4b400000
+DATA round<>+20(SB)/4, $0x4b400000
+DATA round<>+24(SB)/4, $0x4b400000
+DATA round<>+28(SB)/4, $0x4b400000
+GLOBL round<>(SB), RODATA|NOPTR, $32
+
+DATA bias<>+0(SB)/4, $0x0000007f
+DATA bias<>+4(SB)/4, $0x0000007f
+DATA bias<>+8(SB)/4, $0x0000007f
+DATA bias<>+12(SB)/4, $0x0000007f
+DATA bias<>+16(SB)/4, $0x0000007f
+DATA bias<>+20(SB)/4, $0x0000007f
+DATA bias<>+24(SB)/4, $0x0000007f
+DATA bias<>+28(SB)/4, $0x0000007f
+GLOBL bias<>(SB), RODATA|NOPTR, $32
 
 // func siluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3

@@ -24,16 +24,6 @@ const (
 	millsQ4 = 0.10024136016843
 	millsQ5 = 0.01007823388422
 
-	// erf(x)/x in powers of x² on |x| <= erfSmall, relative error 2^-30.
-	erfC0    = 1.1283791662928
-	erfC1    = -0.37612627507812
-	erfC2    = 0.11283527373922
-	erfC3    = -0.02684358181552
-	erfC4    = 0.0051358058444556
-	erfC5    = -0.00069277899973256
-	erfSmall = 0.7071
-	erfCut   = 4 // beyond, erf rounds to 1
-
 	// geluCut is where e^(-t²/2) leaves the normal range of float32.
 	geluCut = 13.27
 	// geluTanhCut is where e^2u leaves it.
@@ -55,42 +45,6 @@ func reduce(x float64) (scale, r float64) {
 func expSmall(x float64) float64 {
 	scale, r := reduce(x)
 	return scale * (1 + (r + r*r*(expC2+r*(expC3+r*(expC4+r*(expC5+r*expC6))))))
-}
-
-func exp32(x float32) float32 {
-	switch {
-	case x > 89:
-		return float32(math.Inf(1))
-	case x < -104:
-		return 0
-	case x != x:
-		return x
-	}
-	return float32(expSmall(float64(x)))
-}
-
-func expGeneric(dst, x []float32) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = exp32(x[i])
-	}
-}
-
-// erfGeneric is a polynomial near 0 and 1 - 2·Φ(-√2·|x|) elsewhere.
-func erfGeneric(dst, x []float32) {
-	x = x[:len(dst)]
-	for i := range dst {
-		v := float64(x[i])
-		s, t := v*v, math.Abs(v)
-		switch {
-		case t > erfCut:
-			dst[i] = float32(math.Copysign(1, v))
-		case t > erfSmall:
-			dst[i] = float32(math.Copysign(1-2*expSmall(-s)*mills(t*math.Sqrt2), v))
-		default: // NaN too
-			dst[i] = float32(v * (erfC0 + s*(erfC1+s*(erfC2+s*(erfC3+s*(erfC4+s*erfC5))))))
-		}
-	}
 }
 
 // mills returns e^(t²/2)·Φ(-t) for t in [0, geluCut].

@@ -2,14 +2,6 @@
 
 package kernel
 
-func exp(dst, x []float32) {
-	expGeneric(dst, x)
-}
-
-func erf(dst, x []float32) {
-	erfGeneric(dst, x)
-}
-
 func gelu(dst, x []float32) {
 	geluGeneric(dst, x)
 }

@@ -4,16 +4,6 @@
 
 package kernel
 
-// expAVX2 is dst[i] = e^x[i] for n elements.
-//
-//go:noescape
-func expAVX2(dst *float32, x *float32, n int)
-
-// erfAVX2 is dst[i] = erf(x[i]), a polynomial near 0 and 1 - 2·Φ(-√2·|x[i]|) elsewhere, for n elements.
-//
-//go:noescape
-func erfAVX2(dst *float32, x *float32, n int)
-
 // geluAVX2 is dst[i] = x[i]·Φ(x[i]) = max(x[i], 0) - t·Φ(-t), t = |x[i]|, for n elements.
 //
 //go:noescape

@@ -34,8 +34,6 @@ func BenchmarkSlices(b *testing.B) {
 		{"Sum", func(n int) { Sum(x[:n]) }},
 		{"SumSquares", func(n int) { SumSquares(x[:n]) }},
 		{"FirstNonFinite", func(n int) { FirstNonFinite(x[:n]) }},
-		{"Exp", func(n int) { Exp(dst[:n], x[:n]) }},
-		{"Erf", func(n int) { Erf(dst[:n], x[:n]) }},
 		{"GELU", func(n int) { GELU(dst[:n], x[:n]) }},
 		{"GELUBackward", func(n int) { GELUBackward(dst[:n], y[:n], x[:n]) }},
 		{"GELUTanh", func(n int) { GELUTanh(dst[:n], x[:n]) }},

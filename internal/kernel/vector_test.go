@@ -46,8 +46,6 @@ func slicewiseFunctions() []slicewise {
 		update("AddScaled", func(dst, x []float32) { AddScaled(dst, x, s) }),
 		update("AddScaled go", func(dst, x []float32) { addScaledGeneric(dst, x, s) }),
 		map1("Scale", func(dst, x []float32) { Scale(dst, x, s) }), map1("Scale go", func(dst, x []float32) { scaleGeneric(dst, x, s) }),
-		map1("Exp", Exp), map1("Exp go", expGeneric),
-		map1("Erf", Erf), map1("Erf go", erfGeneric),
 		map1("GELU", GELU), map1("GELU go", geluGeneric),
 		map2("GELUBackward", GELUBackward), map2("GELUBackward go", geluBackwardGeneric),
 		map1("GELUTanh", GELUTanh), map1("GELUTanh go", geluTanhGeneric),

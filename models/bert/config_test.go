@@ -34,7 +34,7 @@ func TestConfigCheck(t *testing.T) {
 		{"no feed-forward", func(c *bert.Config) { c.IntermediateSize = 0 }, []string{"intermediate_size is 0"}},
 		{"no positions", func(c *bert.Config) { c.MaxPositions = -1 }, []string{"max_position_embeddings is -1"}},
 		{"no types", func(c *bert.Config) { c.TypeVocabSize = 0 }, []string{"type_vocab_size is 0"}},
-		{"activation", func(c *bert.Config) { c.HiddenAct = "swish" }, []string{"hidden_act", `"swish"`}},
+		{"activation", func(c *bert.Config) { c.HiddenAct = "quick_gelu" }, []string{"hidden_act", `"quick_gelu"`}},
 		{"dropout 1", func(c *bert.Config) { c.HiddenDropout = 1 }, []string{"hidden_dropout_prob is 1"}},
 		{"dropout NaN", func(c *bert.Config) { c.AttentionDropout = nan }, []string{"attention_probs_dropout_prob is NaN"}},
 		{"dropout negative", func(c *bert.Config) { c.AttentionDropout = -0.1 }, []string{"attention_probs_dropout_prob is -0.1"}},

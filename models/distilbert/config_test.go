@@ -26,7 +26,7 @@ func TestConfigCheck(t *testing.T) {
 		{"no feed-forward", func(c *distilbert.Config) { c.Inner = 0 }, []string{"hidden_dim is 0"}},
 		{"no positions", func(c *distilbert.Config) { c.MaxPositions = -1 }, []string{"max_position_embeddings is -1"}},
 		{"no vocabulary", func(c *distilbert.Config) { c.VocabSize = 0 }, []string{"vocab_size is 0", "pad_token_id 0 is outside"}},
-		{"activation", func(c *distilbert.Config) { c.Activation = "swish" }, []string{"activation", `"swish"`}},
+		{"activation", func(c *distilbert.Config) { c.Activation = "quick_gelu" }, []string{"activation", `"quick_gelu"`}},
 		{"dropout 1", func(c *distilbert.Config) { c.Dropout = 1 }, []string{"dropout is 1"}},
 		{"dropout NaN", func(c *distilbert.Config) { c.AttentionDropout = nan }, []string{"attention_dropout is NaN"}},
 		{"answers", func(c *distilbert.Config) { c.QADropout = -1 }, []string{"qa_dropout is -1"}},

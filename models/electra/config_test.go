@@ -25,7 +25,7 @@ func TestConfigCheck(t *testing.T) {
 		{"mean", func(c *electra.Config) { c.SummaryType = "mean" }, []string{`summary_type "mean"`}},
 		{"attention", func(c *electra.Config) { c.SummaryType = "attn" }, []string{`summary_type "attn"`}},
 		{"labels", func(c *electra.Config) { c.SummaryProjToLabels = true }, []string{"summary_proj_to_labels"}},
-		{"activation", func(c *electra.Config) { c.SummaryActivation = "swish" }, []string{"summary_activation", `"swish"`}},
+		{"activation", func(c *electra.Config) { c.SummaryActivation = "quick_gelu" }, []string{"summary_activation", `"quick_gelu"`}},
 		{"first dropout", func(c *electra.Config) { c.SummaryFirstDropout = 1 }, []string{"summary_first_dropout is 1"}},
 		{"last dropout", func(c *electra.Config) { c.SummaryLastDropout = -1 }, []string{"summary_last_dropout is -1"}},
 	} {

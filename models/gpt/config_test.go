@@ -26,7 +26,7 @@ func TestConfigCheck(t *testing.T) {
 		{"no positions", func(c *gpt.Config) { c.Positions = -1 }, []string{"n_positions is -1"}},
 		{"no vocabulary", func(c *gpt.Config) { c.VocabSize = 0 }, []string{"vocab_size is 0"}},
 		{"no feed-forward", func(c *gpt.Config) { c.Inner = &inner }, []string{"n_inner is 0"}},
-		{"activation", func(c *gpt.Config) { c.Activation = "swish" }, []string{"activation_function", `"swish"`}},
+		{"activation", func(c *gpt.Config) { c.Activation = "quick_gelu" }, []string{"activation_function", `"quick_gelu"`}},
 		{"dropout 1", func(c *gpt.Config) { c.ResidualDropout = 1 }, []string{"resid_pdrop is 1"}},
 		{"dropout NaN", func(c *gpt.Config) { c.AttentionDropout = nan }, []string{"attn_pdrop is NaN"}},
 		{"embedding dropout", func(c *gpt.Config) { c.EmbeddingDropout = -1 }, []string{"embd_pdrop is -1"}},

@@ -17,6 +17,7 @@ const (
 	GELUTanh                   // the tanh approximation of GELU
 	ReLU
 	Tanh
+	SiLU // x·σ(x), also called swish
 )
 
 // ParseActivation reads the name that Hugging Face configs use. Unknown names are an error.
@@ -30,16 +31,18 @@ func ParseActivation(name string) (Activation, error) {
 		return ReLU, nil
 	case "tanh":
 		return Tanh, nil
+	case "silu", "swish":
+		return SiLU, nil
 	}
-	return 0, fmt.Errorf("activation %q is not supported; want gelu, gelu_new, relu or tanh", name)
+	return 0, fmt.Errorf("activation %q is not supported; want gelu, gelu_new, relu, silu or tanh", name)
 }
 
 func (a Activation) String() string {
-	return [...]string{"GELU", "GELUTanh", "ReLU", "Tanh"}[a]
+	return [...]string{"GELU", "GELUTanh", "ReLU", "Tanh", "SiLU"}[a]
 }
 
-// Activate applies a to every element of x (N×C). GELU keeps x, and its result is computed anew when somebody's backward
-// reads it; ReLU and Tanh keep the result.
+// Activate applies a to every element of x (N×C). GELU and SiLU keep x, and their result is computed anew when
+// somebody's backward reads it; ReLU and Tanh keep the result.
 func Activate(t *Tape, x mat.Tensor, a Activation) mat.Tensor {
 	f := &activate{x: x, a: a}
 	f.inputs = []mat.Tensor{x}
@@ -65,6 +68,8 @@ func (f *activate) compute(dst []float32) {
 			kernel.ReLU(dst[lo:hi], x[lo:hi])
 		case Tanh:
 			kernel.Tanh(dst[lo:hi], x[lo:hi])
+		case SiLU:
+			kernel.SiLU(dst[lo:hi], x[lo:hi])
 		}
 	})
 }
@@ -117,6 +122,8 @@ func (f *activate) derivative(dst, dy []float32) {
 			kernel.ReLUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
 		case Tanh:
 			kernel.TanhBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
+		case SiLU:
+			kernel.SiLUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
 		}
 	})
 }

@@ -2,8 +2,6 @@ package op
 
 import (
 	spago "github.com/nlpodyssey/spago/nn"
-
-	"github.com/spalora/spalora/internal/kernel"
 )
 
 // The functions that causal models are made of, against PyTorch.
@@ -16,14 +14,12 @@ func torchRMSNorm(c torchCase) {
 	c.gradients(map[string]*spago.Param{"dx": x, "dgain": gain.Param})
 }
 
-// torchSiLU runs the kernel: no model here has the function by itself.
 func torchSiLU(c torchCase) {
-	x := c.floats("x")
-	y, dx := make([]float32, len(x)), make([]float32, len(x))
-	kernel.SiLU(y, x)
-	kernel.SiLUBackward(dx, c.floats("dy"), x)
-	c.near("y", y, 1e-6, 1e-7)
-	c.near("dx", dx, 1e-6, 3e-7)
+	x := c.param("x")
+	y := Activate(c.tape, x, SiLU)
+	c.near("y", Values(y), 1e-6, 1e-7)
+	c.backward(y)
+	c.near("dx", Grad(x), 1e-6, 3e-7)
 }
 
 func torchSwiGLU(c torchCase) {

@@ -165,6 +165,8 @@ func refActivate(x []float64, a Activation) []float64 {
 			y[i] = math.Max(v, 0)
 		case Tanh:
 			y[i] = math.Tanh(v)
+		case SiLU:
+			y[i] = v / (1 + math.Exp(-v))
 		}
 	}
 	return y

@@ -117,7 +117,7 @@ func unary(name string, rows, cols int, run func(t *Tape, x mat.Tensor) mat.Tens
 
 func rowSamples() []sample {
 	var list []sample
-	for _, a := range []Activation{GELU, GELUTanh, ReLU, Tanh} {
+	for _, a := range []Activation{GELU, GELUTanh, ReLU, Tanh, SiLU} {
 		for _, rows := range []int{1, 8, 500} {
 			list = append(list, unary(fmt.Sprintf("activate/%v %d", a, rows), rows, 7*min(rows, 8),
 				func(t *Tape, x mat.Tensor) mat.Tensor { return Activate(t, x, a) },

@@ -232,12 +232,12 @@ func TestPanics(t *testing.T) {
 
 func TestParseActivation(t *testing.T) {
 	for name, want := range map[string]Activation{"gelu": GELU, "gelu_python": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh,
-		"gelu_fast": GELUTanh, "gelu_accurate": GELUTanh, "relu": ReLU, "tanh": Tanh} {
+		"gelu_fast": GELUTanh, "gelu_accurate": GELUTanh, "relu": ReLU, "tanh": Tanh, "silu": SiLU, "swish": SiLU} {
 		if got, err := ParseActivation(name); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "GELU", "swish", "silu", "quick_gelu"} {
+	for _, name := range []string{"", "GELU", "SiLU", "quick_gelu"} {
 		if _, err := ParseActivation(name); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", name)) {
 			t.Errorf("%q: got %v", name, err)
 		}

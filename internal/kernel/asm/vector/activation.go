@@ -1,8 +1,6 @@
 package main
 
 import (
-	"math"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -13,7 +11,6 @@ var (
 	expTail = []float64{0.49999999552224, 0.16666577320428, 0.041666853771324, 0.0083631403231369, 0.0013901249560789}
 	millsP  = []float64{0.50000000247869, 0.43569990877585, 0.18131684915709, 0.039987573783655, 0.004020690704889}
 	millsQ  = []float64{1, 1.6692847359451, 1.1945260832692, 0.46440695288189, 0.10024136016843, 0.01007823388422}
-	erfC    = []float64{1.1283791662928, -0.37612627507812, 0.11283527373922, -0.02684358181552, 0.0051358058444556, -0.00069277899973256}
 )
 
 const (
@@ -25,8 +22,6 @@ const (
 	geluTanhZ3  = 0.044715 * geluTanhZ1
 	geluCut     = 13.27
 	geluTanhCut = 10.03
-	erfSmall    = 0.7071
-	erfCut      = 4
 	roundMagic  = 3 << 22 // adding it rounds to an integer, which then are the low bits
 )
 
@@ -113,20 +108,11 @@ func gradient(name, doc, of string, prepare func([]VecVirtual), f func(x VecVirt
 }
 
 func activation() {
-	writeExp()
-	writeErf()
 	writeGELU()
 	writeGELUTanh()
 	writeTanh()
 	writeReLU()
 	writeSiLU()
-}
-
-func writeExp() {
-	var low, high VecVirtual
-	unary("expAVX2", "e^x[i]", func([]VecVirtual) {
-		low, high = register(float("expLow", -104)), register(float("expHigh", 89))
-	}, func(x VecVirtual) VecVirtual { return expAll(x, low, high) })
 }
 
 // expAll returns e^x with the whole range of float32, subnormal results and infinity included. low and high hold expLow and expHigh.
@@ -147,29 +133,6 @@ func expAll(x, low, high VecVirtual) VecVirtual {
 	VMULPS(half, e, e)
 	VMULPS(power, e, e)
 	return e
-}
-
-func writeErf() {
-	var cut VecVirtual
-	unary("erfAVX2", "erf(x[i]), a polynomial near 0 and 1 - 2·Φ(-√2·|x[i]|) elsewhere,", func([]VecVirtual) {
-		cut = register(float("erfCut", erfCut*math.Sqrt2))
-	}, func(x VecVirtual) VecVirtual {
-		scaled, small, square, large := YMM(), YMM(), YMM(), YMM()
-		VMULPS(float("sqrt2", math.Sqrt2), x, scaled)
-		t, e, p, q := gaussian(scaled, cut)
-		VMULPS(p, e, e)
-		VDIVPS(q, e, e)
-		VMOVUPS(float("one", 1), large)
-		VFNMADD231PS(float("two", 2), e, large)
-
-		VMULPS(x, x, square)
-		VANDPS(magnitude(), x, small)
-		VMULPS(polynomial("erf", erfC, square), small, small)
-		const greater = 0x1e // ordered, quiet
-		VCMPPS(Imm(greater), register(float("erfSmall", erfSmall*math.Sqrt2)), t, t)
-		VBLENDVPS(t, large, small, small)
-		return withSign(small, x)
-	})
 }
 
 // gaussian returns t = min(|x|, cut), e^(-t²/2), and p and q with Φ(-t) = e^(-t²/2)·p/q.
