@@ -2,8 +2,10 @@ package tasks
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
 
@@ -100,6 +103,67 @@ func TestRawTextLabels(t *testing.T) {
 	if have := r.labelTexts(r.task.sets[data.Train], 0); have != want {
 		t.Errorf("%s, want\n%s", have, want)
 	}
+}
+
+// TestRawTextBlanks has a tokenizer that makes tokens of blanks alone (▁): words have the same first tokens, and the same prediction,
+// in a raw text as in a list of words; their entities begin without the blank.
+func TestRawTextBlanks(t *testing.T) {
+	r := openTokens(t, nil)
+	tok, err := tokenize.Load(func(name string) ([]byte, error) {
+		if name != "tokenizer.json" {
+			return nil, fs.ErrNotExist
+		}
+		return os.ReadFile("../tokenize/testdata/bpe_marks.json")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.task.cfg
+	if r.task, err = NewTokenCls(r.task.model, tok, c); err != nil {
+		t.Fatal(err)
+	}
+	const text = "Zvonimir at 8 zebra"
+	words := tagged(t, strings.Join(strings.Fields(text), "/O ")+"/O")
+	raw := &data.TokenTable{Name: "raw", Examples: []data.TokenExample{{Text: text, Words: data.SplitWords(text)}}}
+	predict := func(table *data.TokenTable) ([]string, []float32, TokenPrediction) {
+		t.Helper()
+		list, _, err := r.task.Predict(t.Context(), table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags, scores := r.task.Tags(&table.Examples[0], list[0])
+		return tags, scores, list[0]
+	}
+	tags, scores, list := predict(words)
+	rawTags, rawScores, rawList := predict(raw)
+	if !slices.Equal(tags, rawTags) || !slices.Equal(scores, rawScores) {
+		t.Errorf("words %v %v\nraw text %v %v", tags, scores, rawTags, rawScores)
+	}
+	alone := 0
+	for i, k := range rawList.Tokens {
+		if text[k.From:k.To] == " " {
+			alone++
+		}
+		if k.Begin != words.Examples[0].Words[k.Word].From || k.Word != list.Tokens[i].Word {
+			t.Errorf("token %d, %+v, is of another word", i, k)
+		}
+		rawList.Tokens[i].Scores = oneHot(len(k.Scores), slices.Index(c.Labels.Names, "B-time"))
+	}
+	if alone == 0 {
+		t.Error("no token is a blank alone, so nothing was tested")
+	}
+	for _, e := range r.task.Entities(rawList, AggregateFirst) {
+		if text[e.From] == ' ' {
+			t.Errorf("%q begins with a blank", text[e.From:e.To])
+		}
+	}
+}
+
+// oneHot is 1 at one place of n.
+func oneHot(n, at int) []float32 {
+	v := make([]float32, n)
+	v[at] = 1
+	return v
 }
 
 func TestTokenCounts(t *testing.T) {

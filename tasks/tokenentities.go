@@ -93,8 +93,11 @@ func (t *TokenCls) part(tokens []PredictedToken, a Aggregation) taggedPart {
 			scores[j] = float32(sum / float64(len(tokens)))
 		}
 	}
-	best := largest(scores)
-	return taggedPart{t.cfg.Labels.Names[best], float64(scores[best]), tokens[0].From, tokens[len(tokens)-1].To, tokens[0].Index, tokens[0].ID}
+	from, best := tokens[0].From, largest(scores)
+	if a != AggregateNone && a != AggregateSimple {
+		from = max(from, tokens[0].Begin)
+	}
+	return taggedPart{t.cfg.Labels.Names[best], float64(scores[best]), from, tokens[len(tokens)-1].To, tokens[0].Index, tokens[0].ID}
 }
 
 // cutTag returns the letter and the type of a tag that spells an entity; of another the letter is 0.

@@ -25,6 +25,7 @@ type PredictedToken struct {
 	Index    int       // among the tokens of the sentence, special ones counted, as if it were in one window
 	Word     int       // the word that it belongs to
 	From, To int       // the code points of the sentence's text that it was made from
+	Begin    int       // the code point where its word begins, which may be behind a blank that belongs to the token
 	Scores   []float32 // probability of each label
 }
 
@@ -95,7 +96,9 @@ func (x *tokenText) each(e *data.TokenExample, f func(window int, tokens []Predi
 				if e.Split {
 					first = e.Words[word].From
 				}
-				tokens = append(tokens, PredictedToken{ID: id, Index: index, Word: word, From: first + w.Offsets[i][0], To: first + w.Offsets[i][1]})
+				tokens = append(tokens, PredictedToken{
+					ID: id, Index: index, Word: word, From: first + w.Offsets[i][0], To: first + w.Offsets[i][1], Begin: e.Words[word].From,
+				})
 			}
 			index++
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"unicode"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tokenize"
@@ -176,6 +178,7 @@ func (x *tokenText) match(e *data.TokenExample) {
 
 // wordsOfTokens returns the word of each token of the sentence, special ones left out, and the token before which each window ends.
 func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int) {
+	text := []rune(e.Text)
 	ends = make([]int, len(x.windows))
 	for k, w := range x.windows {
 		n, at := x.starts[k], 0
@@ -189,7 +192,7 @@ func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int)
 			if n == len(of) {
 				word := w.Words[i]
 				if !e.Split {
-					word, at = wordAt(e.Words, at, w.Offsets[i])
+					word, at = wordAt(text, e.Words, at, w.Offsets[i])
 				}
 				of = append(of, word)
 			}
@@ -200,17 +203,23 @@ func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int)
 	return of, ends
 }
 
-// wordAt returns the word that a token begins in or, if it begins in none, the first one that it reaches into; -1 if there is none. Words
+// wordAt returns the word that a token begins in or, if it begins in none, the first one that it reaches into; -1 if there is none. A token of the
+// blank before a word alone (▁, of SentencePiece models) is the word's first, as it is when the text comes in words. Words
 // before number at end before the token.
-func wordAt(words []data.Word, at int, offsets [2]int) (word int32, next int) {
+func wordAt(text []rune, words []data.Word, at int, offsets [2]int) (word int32, next int) {
 	from, to := offsets[0], max(offsets[1], offsets[0]+1) // a token that stands for nothing in the text belongs to what follows
 	for at < len(words) && words[at].To <= from {
 		at++
 	}
-	if at < len(words) && words[at].From < to {
+	if at < len(words) && (words[at].From < to || words[at].From == to && blank(text[from:offsets[1]])) {
 		return int32(at), at
 	}
 	return -1, at
+}
+
+// blank reports whether text is white space, and some.
+func blank(text []rune) bool {
+	return len(text) > 0 && !slices.ContainsFunc(text, func(r rune) bool { return !unicode.IsSpace(r) })
 }
 
 // home returns the window, of those that hold token from, in which the shorter of the two contexts of tokens from ≤ i < to is longest. Windows
