@@ -78,8 +78,8 @@ func (f *AnswerFlags) AddAnswers(fs *pflag.FlagSet, automatic string) {
 	fs.IntVar(&f.MaxAnswer, "max-answer-length", 30, "tokens of the longest answer that is predicted")
 	fs.IntVar(&f.NBest, "n-best-size", 20, "how many of the best starts and ends are paired, and how many answers share the probability")
 	fs.BoolVar(&f.NullAnswers, NullAnswersFlag, false, "a question may have no answer; default: "+automatic)
-	remembered(fs, "max-answer-length", NullAnswersFlag)
 	fs.Float64Var(&f.NullThreshold, "null-score-diff-threshold", 0, "no answer is predicted if its score exceeds that of the best answer by more than this")
+	remembered(fs, "max-answer-length", "n-best-size", NullAnswersFlag, "null-score-diff-threshold")
 }
 
 // Check reports settings that have no meaning. given tells whether a flag was set.
@@ -96,7 +96,7 @@ func (f *AnswerFlags) Check(given func(string) bool) []error {
 			errs = append(errs, fmt.Errorf("--%s is %d; want %d or more", n.flag, n.value, n.least))
 		}
 	}
-	if given("null-score-diff-threshold") && given(NullAnswersFlag) && !f.NullAnswers {
+	if f.NullThreshold != 0 && given(NullAnswersFlag) && !f.NullAnswers {
 		errs = append(errs, errors.New("--null-score-diff-threshold needs --version-2-with-negative"))
 	}
 	return errs
@@ -117,7 +117,7 @@ func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questio
 			return q != nil && slices.ContainsFunc(q.List, func(q data.Question) bool { return q.Impossible })
 		})
 	}
-	if given("null-score-diff-threshold") && !c.NullAnswers {
+	if f.NullThreshold != 0 && !c.NullAnswers {
 		return c, UsageError(errors.New("--null-score-diff-threshold: every question has an answer; --version-2-with-negative says that one may have none"))
 	}
 	return c, nil

@@ -27,9 +27,18 @@ func (d *TokenDataFlags) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&d.Text, "text-column", "", "`name` of the key with the text, for rows of raw texts with spans of characters; default: text or sentence")
 	fs.StringVar(&d.Format, "format", "", "conll, conllu, jsonl or txt; default: from the file's name")
 	fs.StringVar(&d.Delimiter, "delimiter", "", "`character` between columns of CoNLL, \\t for a tab; default: tabs if the first row has one, else spaces")
-	fs.StringVar(&d.Scheme, "scheme", "", "how tags spell entities: IOB2 (BIO), IOB1, IOE1, IOE2, IOBES, BILOU, or none; default: guessed from the tags")
 	fs.BoolVar(&d.Strict, "strict", false, "refuse tags against the rules of the scheme and spans that are not on borders of words or overlap, instead of mending and counting them")
 	fs.BoolVar(&d.ReplaceInvalid, "replace-invalid", false, "replace what is not UTF-8 by U+FFFD and count it, instead of stopping")
+}
+
+// SchemeFlag says how tags spell entities.
+const SchemeFlag = "scheme"
+
+// AddScheme defines --scheme and --seqeval-mode, by which entities are told from tags. from says what the scheme is by default.
+func (d *TokenDataFlags) AddScheme(fs *pflag.FlagSet, mode *string, from string) {
+	fs.StringVar(&d.Scheme, SchemeFlag, "", "how tags spell entities: IOB2 (BIO), IOB1, IOE1, IOE2, IOBES, BILOU, or none; default: "+from)
+	fs.StringVar(mode, "seqeval-mode", "default", "which entities count in metrics: default, or strict: those spelled by the rules of the scheme")
+	remembered(fs, SchemeFlag, "seqeval-mode")
 }
 
 // TokenDataFlagNames lists the flags of [TokenDataFlags.Add].

@@ -81,7 +81,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 func (r *tokenClsRun) addTask(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&r.labels, "labels", nil, "`names` of the tags, in order; default: the adapter's, else the checkpoint's id2label, else those found, sorted")
 	fs.BoolVar(&r.labelAll, "label-all-tokens", false, "give a label to all tokens of a word, not to the first one only")
-	fs.StringVar(&r.seqevalMode, "seqeval-mode", "default", "which entities count: default, or strict: those spelled by the rules of the scheme")
+	r.data.AddScheme(fs, &r.seqevalMode, "guessed from the tags to train on")
 	cli.AddMaxLength(fs, &r.maxLength, "a sentence")
 	cli.AddStride(fs, &r.stride)
 	fs.Float32Var(&r.smoothing, "label-smoothing-factor", 0, "label smoothing")
@@ -127,6 +127,7 @@ func (r *tokenClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set
 	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, false); err != nil {
 		return nil, err
 	}
+	set.SetNote(cli.SchemeFlag, string(r.scheme)) // names of classes alone do not tell
 	weights, err := classWeights(r.classWeights, len(r.found.Names), func() ([]int32, error) { return r.allClasses() })
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (r *tokenClsRun) readData(base *cli.Base) error {
 		return err
 	}
 	var why string
-	if r.scheme, why, err = r.data.FindScheme(t.train, t.eval, t.test); err != nil {
+	if r.scheme, why, err = r.data.FindScheme(t.train); err != nil {
 		return err
 	}
 	if err := t.edit(func(x *data.TokenTable) (*data.TokenTable, error) { return cli.RepairTags(x, r.scheme, r.data.Strict) }); err != nil {

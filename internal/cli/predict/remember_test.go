@@ -78,6 +78,35 @@ func TestRemembersNull(t *testing.T) {
 	}
 }
 
+// TestRemembersScheme trains on tags in IOB1 whose names alone look like IOB2: predict reads a file of them as the training did, and tells
+// the entities of raw texts by the same rules.
+func TestRemembersScheme(t *testing.T) {
+	base := fixture(t, "query_value").Path("base")
+	dir := t.TempDir()
+	file := clitest.Write(t, filepath.Join(dir, "train.conll"), "film\tI-X\nfilm\tB-X\nis\tO\n\nthe\tO\nbook\tI-X\n\nbook\tI-X\ncard\tB-X\ncard\tI-X\n")
+	for _, x := range []struct{ args, log []string }{
+		{nil, []string{"tags of the scheme IOB1 (guessed from the tags)", "--scheme IOB1"}},
+		{[]string{"--seqeval-mode=strict"}, []string{"--seqeval-mode strict"}},
+		{[]string{"--scheme=none"}, []string{"tags that spell no entities", "--scheme none"}},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		trained := clitest.OK(t, finetune.Command, append([]string{"token-cls", "--model", base, "--train-file", file, "--test-file", file, "--labels=B-X,I-X,O", "--max-steps=20",
+			"--output-dir", out}, x.args...)...)
+		again := clitest.OK(t, predict.Command, "token-cls", "--model", base, "--adapter", out, "--input", file)
+		for _, text := range x.log {
+			if !strings.Contains(trained.Err+again.Err, text) {
+				t.Errorf("%v: the logs lack %q:\n%s%s", x.args, text, trained.Err, again.Err)
+			}
+		}
+		_, want, _ := strings.Cut(trained.Out, "test, 3 rows: ")
+		want, _, _ = strings.Cut(want, ", loss")
+		if want == "" || !strings.Contains(again.Err, want) || strings.Contains(again.Err, "repaired") {
+			t.Errorf("%v: the test has %q, predict says\n%s", x.args, want, again.Err)
+		}
+		clitest.OK(t, predict.Command, "token-cls", "--quiet", "--model", base, "--adapter", out, "--text", "the film")
+	}
+}
+
 // TestRemembersNonsense has files that somebody changed.
 func TestRemembersNonsense(t *testing.T) {
 	c := fixture(t, "query_value")

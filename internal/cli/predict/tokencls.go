@@ -75,7 +75,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		r.addOutput(fs, func(fs *pflag.FlagSet) {
 			fs.StringVar(&r.aggregation, "aggregation-strategy", string(tasks.AggregateFirst), "what entities are made of: words, with the tag of their first token (first), of the token with the largest score (max), or of their averaged scores (average); tokens (simple); or none: each token on its own")
 			fs.BoolVar(&r.words, "words", false, "write words, tags and scores of raw texts too")
-			fs.StringVar(&r.seqevalMode, "seqeval-mode", "default", "which entities count in metrics: default, or strict: those spelled by the rules of the scheme")
+			r.data.AddScheme(fs, &r.seqevalMode, "the adapter's, else guessed from the names of the classes")
 		})
 	})
 	cli.Section(fs, "Speed", r.addSpeed)

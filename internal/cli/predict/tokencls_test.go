@@ -138,7 +138,7 @@ func TestTokenClsRefused(t *testing.T) {
 	}{
 		{"strategy", []string{"--text", "a", "--aggregation-strategy", "mean"}, 2, []string{`--aggregation-strategy is "mean"`, "first"}},
 		{"mode", []string{"--text", "a", "--seqeval-mode", "x"}, 2, []string{"--seqeval-mode"}},
-		{"scheme", []string{"--text", "a", "--scheme", "x"}, 2, []string{"--scheme is for files"}},
+		{"scheme", []string{"--text", "a", "--scheme", "x"}, 2, []string{`"x"`, "IOB2"}},
 		{"stride", []string{"--input", tokenTest, "--stride", "-3"}, 2, []string{"--stride is -3"}},
 		{"no room", []string{"--text", "a b c", "--max-length", "2"}, 3, []string{"--text:1", "room"}},
 		{"columns of texts", []string{"--text", "a", "--tokens-column", "b"}, 2, []string{"--tokens-column is for files"}},
