@@ -207,7 +207,8 @@ func (t *QuestionAnswering) Evaluate(ctx context.Context, s data.Split) (train.M
 }
 
 // Score returns the metrics of Evaluate but the loss, in percent, for answers that were predicted before. Questions whose answers are not
-// given do not count; if none counts, the result is the zero Metrics.
+// given do not count; if none counts, the result is the zero Metrics. The best values are found as transformers' run_qa.py finds them: with
+// answers that NullThreshold has made no answer already, so that only a lower threshold can be better.
 func (t *QuestionAnswering) Score(q *data.Questions, answers []AnswerPrediction) (train.Metrics, error) {
 	if len(answers) != len(q.List) {
 		return train.Metrics{}, fmt.Errorf("tasks: %d answers for %d questions", len(answers), len(q.List))

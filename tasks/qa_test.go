@@ -237,6 +237,45 @@ func TestQAAnswers(t *testing.T) {
 	}
 }
 
+// TestQABlankAnswers has candidates that are white space alone, or no character at all, as tokens of RoBERTa and XLM-RoBERTa in a blank context are:
+// none of them is an answer, whatever its score, and only what has a text has a place.
+func TestQABlankAnswers(t *testing.T) {
+	const context = " \u3000 a "
+	offsets := [][2]int32{notContext, {0, 1}, {1, 3}, {2, 2}, {3, 4}, notContext}
+	at := func(best int) []float32 { // a token whose start and end have the highest logits
+		logits := make([]float32, 2*len(offsets))
+		logits[2*best], logits[2*best+1] = 5, 5
+		return logits
+	}
+	for _, x := range []struct {
+		best, tokens int // tokens of the context that the window has
+		null         bool
+		text         string // of the answer
+		diff         float64
+	}{
+		{best: 1, tokens: 4}, {best: 2, tokens: 4}, {best: 3, tokens: 4}, {best: 4, tokens: 4, text: "a"}, {best: 1, tokens: 3},
+		{best: 1, tokens: 4, null: true, diff: -10}, {best: 4, tokens: 4, null: true, text: "a", diff: -10}, {best: 0, tokens: 4, null: true, diff: 10},
+		// No character at all: the next best is taken, as in the reference, which here is white space.
+		{best: 3, tokens: 3, null: true, diff: -5},
+	} {
+		c := QuestionAnsweringConfig{NBest: 10, MaxAnswer: 2, NullAnswers: x.null}
+		var found candidates
+		found.window(offsets[:x.tokens+1], at(x.best)[:2*x.tokens+2], c.NBest, c.MaxAnswer)
+		have := found.choose(context, c)
+		if have.Text != x.text || have.NullDiff != x.diff || have.Null() != (x.text == "") {
+			t.Errorf("%+v: answer %+v, difference %v", x, have.Span, have.NullDiff)
+		}
+		if x.null && have.Null() && have.StartLogit != found.null.StartLogit {
+			t.Errorf("%+v: no answer has the score %v of a blank one", x, have.StartLogit)
+		}
+		for _, a := range append(have.NBest, have.Span) {
+			if blank := a.Text == ""; blank != (a.Start == -1) || blank != (a.End == -1) || !blank && string([]rune(context)[a.Start:a.End]) != a.Text {
+				t.Errorf("%+v: %+v", x, a)
+			}
+		}
+	}
+}
+
 // asked returns questions about one context with the answers given.
 func asked(context string, answers ...data.Answer) *data.Questions {
 	q := &data.Questions{Name: "q.json"}

@@ -28,7 +28,7 @@ func (s Span) score() float32 { return s.StartLogit + s.EndLogit }
 // AnswerPrediction is what is predicted for a question.
 type AnswerPrediction struct {
 	Span         // the answer
-	NBest []Span // the best answers by score, no answer among them if questions may have none
+	NBest []Span // the best answers by score, no answer among them if questions may have none; one that is white space alone is no answer, too
 	// NullDiff is by how much the score of no answer exceeds that of the best answer, if questions may have none.
 	NullDiff float64
 }
@@ -90,7 +90,7 @@ func best(logits []float32, n int) []int {
 }
 
 // choose picks the answer, as postprocess_qa_predictions of transformers' examples does. Where that returns the text "empty" because no window
-// offers anything, there is no answer.
+// offers anything, or white space alone, there is no answer.
 func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerPrediction {
 	if cfg.NullAnswers {
 		c.list = append(c.list, c.null)
@@ -101,6 +101,7 @@ func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerP
 		kept = append(kept[:len(kept):len(kept)], c.null)
 	}
 	p := AnswerPrediction{Span: Span{Start: -1, End: -1}, NBest: slices.Clone(kept)}
+	none := slices.IndexFunc(kept, Span.Null) // before blank answers become as it
 	probabilities(p.NBest)
 	runes := []rune(context)
 	found := false
@@ -123,9 +124,8 @@ func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerP
 	// In float32 and this order, as the reference.
 	diff := c.null.score() - p.StartLogit - p.EndLogit
 	p.NullDiff = float64(diff)
-	if !found || p.NullDiff > cfg.NullThreshold {
-		n := slices.IndexFunc(p.NBest, Span.Null)
-		p.Span = p.NBest[n]
+	if p.Null() || p.NullDiff > cfg.NullThreshold {
+		p.Span = p.NBest[none]
 	}
 	return p
 }
@@ -145,10 +145,13 @@ func probabilities(list []Span) {
 	}
 }
 
-// trim leaves white space out at both ends, which tokens of some models begin with.
+// trim leaves white space out at both ends, which tokens of some models begin with. Where nothing else is in it, there is no answer.
 func (s *Span) trim() {
 	left := trimLeft(s.Text)
 	s.Start += utf8.RuneCountInString(s.Text) - utf8.RuneCountInString(left)
 	s.Text = strings.TrimRightFunc(left, isSpace)
 	s.End = s.Start + utf8.RuneCountInString(s.Text)
+	if s.Text == "" {
+		s.Start, s.End = -1, -1
+	}
 }

@@ -13,7 +13,7 @@ type answerRow struct {
 	ID string `json:"id"`
 	spanRow
 	NullDiff *float64  `json:"null_score_diff,omitempty"`
-	Answers  []spanRow `json:"answers,omitempty"`
+	Answers  []spanRow `json:"answers,omitzero"` // nil without --all-answers
 }
 
 // spanRow is an answer.
@@ -43,6 +43,7 @@ func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPre
 			row.NullDiff = &p.NullDiff
 		}
 		if r.allAnswers {
+			row.Answers = make([]spanRow, 0, len(p.NBest))
 			for k := range p.NBest {
 				a := spanOf(p.NBest[k])
 				a.StartLogit, a.EndLogit = &p.NBest[k].StartLogit, &p.NBest[k].EndLogit
