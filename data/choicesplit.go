@@ -8,8 +8,9 @@ import (
 
 // SplitOff divides the questions into two lists: held gets about fraction of them, rest keeps the
 // others, both in the order of the file. All questions about one context go to the same side. The
-// choice depends on seed and the order of the contexts only, the same on every machine. It is an
-// error if fraction is not between 0 and 1 or a part would be empty.
+// choice depends on seed and the order of the contexts only, the same on every machine. What was
+// counted when the file was read stays with rest, so that it is told once. It is an error if
+// fraction is not between 0 and 1 or a part would be empty.
 func (c *Choices) SplitOff(fraction float64, seed uint64) (rest, held *Choices, err error) {
 	contexts := make([]string, len(c.List))
 	for i := range c.List {
@@ -21,6 +22,7 @@ func (c *Choices) SplitOff(fraction float64, seed uint64) (rest, held *Choices, 
 	if r.List, h.List, err = divideByContext(c.Name, c.List, contexts, fraction, seed); err != nil {
 		return nil, nil, err
 	}
+	h.Blank, h.Replaced = 0, 0
 	return &r, &h, nil
 }
 

@@ -9,7 +9,8 @@ import (
 
 // SplitOff divides the documents into two lists: held gets about fraction of them,
 // rest keeps the others, both in the order of the file. The choice depends on seed
-// and the number of documents only, the same on every machine.
+// and the number of documents only, the same on every machine. What was counted when
+// the file was read stays with rest, so that it is told once.
 //
 // A single text is cut in two instead: held is its end, from the start of the line
 // (or else word, or else character) nearest before the point that leaves fraction of
@@ -43,6 +44,7 @@ func (d *Documents) SplitOff(fraction float64, seed uint64) (rest, held *Documen
 	if len(r.List) == 0 || len(h.List) == 0 {
 		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v", d.Name, plural(len(d.List), "document"), fraction)
 	}
+	h.Blank, h.Replaced, h.Unread = 0, 0, 0
 	return &r, &h, nil
 }
 

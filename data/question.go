@@ -20,7 +20,7 @@ const SQuADJSON Format = "squad"
 type Question struct {
 	ID, Question, Context string
 	Answers               []Answer // what people gave as the answer, in the order of the file; training learns the first that has a place
-	Impossible            bool     // the context has no answer: the list of answers is there, and empty
+	Impossible            bool     // the context has no answer: the list of answers is there, and empty, or "is_impossible" is true
 	Labelled              bool     // the row says what the answers are; without it Answers is nil
 	Line                  int      // 1-based line at which the question begins in its file
 }
@@ -87,7 +87,7 @@ type QuestionOptions struct {
 	Format Format
 	// IDColumn, QuestionColumn, ContextColumn and AnswersColumn name the keys of JSON
 	// Lines. Those not given are id, question, context and answers, in any case. If
-	// the first row has no id, a question's id is its number in the file, from 1.
+	// no row has an id, a question's id is its number in the file, from 1.
 	IDColumn, QuestionColumn, ContextColumn, AnswersColumn string
 	// Strict refuses a file that has a misplaced answer.
 	Strict bool
@@ -105,7 +105,7 @@ type QuestionOptions struct {
 // ReadQuestions reads a file of questions on contexts. Errors about the file are an
 // [*Error], errors about o wrap [ErrOption].
 //
-// It is an error if an id is there twice, an answer is blank or without an
+// It is an error if an id is there twice or some questions have one and others none, an answer is blank or without an
 // answer_start, or a question that "is_impossible" has answers. Keys that are not
 // known, "plausible_answers" among them, are not read.
 func ReadQuestions(path string, o QuestionOptions) (*Questions, error) {
@@ -204,7 +204,8 @@ func (o QuestionOptions) format(lines *lineReader) (Format, error) {
 	return "", optionError("the ending of %q tells no format (.json for SQuAD JSON, .jsonl for JSON Lines): say --format squad or jsonl", lines.name)
 }
 
-// Limit returns the first n questions; n <= 0 returns all.
+// Limit returns the first n questions; n <= 0 returns all. What was counted when the
+// file was read remains that of the whole file.
 func (q *Questions) Limit(n int) *Questions {
 	c := *q
 	if n > 0 && n < len(q.List) {

@@ -58,6 +58,11 @@ func TestReadQuestions(t *testing.T) {
 		{"JSON Lines, list of answers, number as id", "f.jsonl", `{"ID":1,"Question":"what?","context":"the sky is blue","answers":[{"answer_start":11,"text":"blue","x":1}]}`, QuestionOptions{}, JSONLines, []Question{blue}},
 		{"JSON Lines, names given", "f.jsonl", `{"n":"1","q":"what?","c":"the sky is blue","a":[{"answer_start":11,"text":"blue"}],"question":1,"context":2}`,
 			QuestionOptions{IDColumn: "n", QuestionColumn: "q", ContextColumn: "c", AnswersColumn: "a"}, JSONLines, []Question{blue}},
+		{"JSON Lines, impossible without answers", "f.jsonl", `{"id":"2","question":"why?","context":"the sky is blue","is_impossible":true}` + "\n" + row, QuestionOptions{}, JSONLines,
+			[]Question{none, at(blue, 2)}},
+		{"impossible, answers are null", "f.jsonl", `{"id":"2","question":"why?","context":"the sky is blue","is_impossible":true,"answers":null}`, QuestionOptions{OptionalLabels: true}, JSONLines,
+			[]Question{none}},
+		{"SQuAD, impossible without answers", "f.json", squadOf("the sky is blue", `{"id":"2","question":"why?","is_impossible":true}`), QuestionOptions{}, SQuADJSON, []Question{none}},
 		{"no answers", "f.jsonl", open, QuestionOptions{OptionalLabels: true}, JSONLines, []Question{bare}},
 		{"answers in a later row", "f.jsonl", open + "\n" + `{"question":"q","context":"ab","answers":[{"text":"b","answer_start":1}]}`, QuestionOptions{OptionalLabels: true}, JSONLines,
 			[]Question{bare, {ID: "2", Question: "q", Context: "ab", Answers: []Answer{{"b", 1}}, Labelled: true, Line: 2}}},
@@ -146,7 +151,7 @@ func TestMisplacedAmongOthers(t *testing.T) {
 	for _, w := range QuestionWarnings(q.WithPlaces(), nil, nil) {
 		got = append(got, w.String())
 	}
-	want := []string{"f.json: 3 answers not at answer_start, which counts code points: 1 moved to where the text stands, 2 without a certain place, which count in scores but are not learned",
+	want := []string{"f.json: 3 answers of the whole file not at answer_start, which counts code points: 1 moved to where the text stands, 2 without a certain place, which count in scores but are not learned",
 		"f.json: 1 question without an answer whose place is known, which were left out", "f.json:1: 1 row with the question and context of one before"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %q\nwant %q", got, want)

@@ -47,7 +47,12 @@ func TestBadQuestions(t *testing.T) {
 		{"question is a list", "f.json", squadOf("a", "[]"), 1, "article 1, paragraph 1: question 1: the row is a list"},
 		{"key twice in a question", "f.json", squadOf("a", `{"id":"1","id":"2"}`), 1, `the key "id" is there twice`},
 		{"no question", "f.json", squadOf("a", good, `{"id":"2"}`), 1, `question 2 (id "2"): it has no "question"`},
-		{"id missing later", "f.json", squadOf("a", good, `{"question":"q","answers":[]}`), 1, `question 2: it has no "id"`},
+		{"id missing later", "f.json", squadOf("a", good, `{"question":"q","answers":[]}`), 1, `question 2: it has no "id", but the first question of the file has one: give all questions an id, or none`},
+		{"id later only", "f.json", strings.ReplaceAll(squadOf("a", `{"question":"q","answers":[]}`, good), ",{", ",\n{"), 2,
+			`question 2 (id "1"): it has an id, but the first question of the file has none: give all questions an id, or none`},
+		{"id missing later, rows", "f.jsonl", row(`"answers":[]`) + "\n" + `{"question":"q","context":"a","answers":[]}`, 2, `the row has no "id", but the first question of the file has one`},
+		{"id later only, rows", "f.jsonl", `{"question":"q","context":"a","answers":[]}` + "\n" + strings.Replace(row(`"answers":[]`), "id", "ID", 1), 2,
+			"the row has an id, but the first question of the file has none"},
 		{"id twice", "f.json", strings.ReplaceAll(squadOf("a", good, good), ",{", ",\n{"), 2, `question 2 (id "1"): the id "1" is that of the question at line 1`},
 		{"no answers", "f.json", squadOf("a", `{"id":"1","question":"q"}`), 1, `it has no "answers" (an empty list says that the context has no answer)`},
 		{"impossible with answers", "f.json", squadOf("a", good[:len(good)-1]+`,"is_impossible":true}`), 1, `"is_impossible" is true, but there are answers: "a"`},
@@ -58,6 +63,8 @@ func TestBadQuestions(t *testing.T) {
 		{"id is empty", "f.jsonl", strings.Replace(row(`"answers":[]`), `"1"`, `""`, 1), 1, `"id" is empty`},
 		{"id is null", "f.jsonl", strings.Replace(row(`"answers":[]`), `"1"`, `null`, 1), 1, `"id" is "null", not a string`},
 		{"no answers, rows", "f.jsonl", `{"question":"q","context":"a"}`, 1, `there is no key "answers"; say which has the answers with --answers-column; there is "question", "context"`},
+		{"answers under another key", "f.jsonl", row(`"is_impossible":false,"a":[]`), 1, `the row has no "answers" (an empty list says that the context has no answer); if another key has the answers, say which with --answers-column`},
+		{"not impossible later", "f.jsonl", row(`"is_impossible":true`) + "\n" + strings.Replace(row(`"is_impossible":false`), `"1"`, `"2"`, 1), 2, `the row has no "answers"`},
 		{"answers are null", "f.jsonl", row(`"answers":null`), 1, `the row has no "answers"`},
 		{"no context, rows", "f.jsonl", `{"question":"q","answers":[]}`, 1, `there is no key "context"; say which has the context with --context-column`},
 		{"answers are a string", "f.jsonl", row(`"answers":"a"`), 1, `"answers": it is "\"a\"";`},
@@ -254,7 +261,7 @@ func TestQuestionWarnings(t *testing.T) {
 		t.Errorf("\n got %q\nwant %q", got, want)
 	}
 	units := &Questions{Name: "f", Misplaced: 5, InBytes: 2, InUTF16: 1, Unplaced: 1}
-	const message = "f: 5 answers not at answer_start, which counts code points (2 would be if it counted bytes of UTF-8) (1 would be if it counted units of UTF-16): " +
+	const message = "f: 5 answers of the whole file not at answer_start, which counts code points (2 would be if it counted bytes of UTF-8) (1 would be if it counted units of UTF-16): " +
 		"4 moved to where the text stands, 1 without a certain place, which count in scores but are not learned"
 	if w := QuestionWarnings(nil, units, nil); len(w) != 1 || w[0].String() != message {
 		t.Errorf("got %v", w)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,6 +26,7 @@ func (r *questionRows) enough() bool {
 // resolve finds the keys that the options ask for or that are well known.
 func (r *questionRows) resolve(h *header) error {
 	c := &r.q.Columns
+	optional := r.o.OptionalLabels || slices.Contains(h.names, "is_impossible") // then rows need no answers
 	for _, f := range []struct {
 		to                *string
 		name, flag, usual string
@@ -33,7 +35,7 @@ func (r *questionRows) resolve(h *header) error {
 		{&c.ID, r.o.IDColumn, "--id-column", "id", true},
 		{&c.Question, r.o.QuestionColumn, "--question-column", "question", false},
 		{&c.Context, r.o.ContextColumn, "--context-column", "context", false},
-		{&c.Answers, r.o.AnswersColumn, "--answers-column", "answers", r.o.OptionalLabels || r.o.NoLabels},
+		{&c.Answers, r.o.AnswersColumn, "--answers-column", "answers", optional},
 	} {
 		if f.usual == "answers" && r.o.NoLabels {
 			continue
@@ -51,7 +53,7 @@ func (r *questionRows) resolve(h *header) error {
 			return errorAt(h.file, h.line, "there is no key %q; say which has the %s with %s; there is %s%s", f.usual, f.usual, f.flag, h.list(), h.hint())
 		}
 	}
-	if c.Answers == "" && r.o.OptionalLabels {
+	if c.Answers == "" && optional && !r.o.NoLabels {
 		c.Answers = "answers" // of rows to come
 	}
 	return nil
@@ -94,14 +96,23 @@ func (r *questionRows) add(row map[string]json.RawMessage, context string, line 
 	return nil
 }
 
-// id returns the id of a row: a string or a number, or else its number in the file.
+// id returns the id of a row: a string or a number, or else, if no row has one, its number in the file.
 func (r *questionRows) id(row map[string]json.RawMessage) (string, error) {
+	const allOrNone = "give all questions an id, or none"
 	key := r.q.Columns.ID
 	if key == "" {
+		for name := range row {
+			if name == "id" || r.q.Format == JSONLines && fold(name) == "id" {
+				return "", fmt.Errorf("the row has an id, but the first question of the file has none: %s", allOrNone)
+			}
+		}
 		return strconv.Itoa(len(r.q.List) + 1), nil
 	}
 	v, ok := row[key]
-	if ok && (v[0] == '-' || v[0] >= '0' && v[0] <= '9') {
+	if !ok {
+		return "", fmt.Errorf("the row has no %q, but the first question of the file has one: %s", key, allOrNone)
+	}
+	if v[0] == '-' || v[0] >= '0' && v[0] <= '9' {
 		return string(v), nil
 	}
 	id, err := stringValue(row, key)
@@ -114,20 +125,24 @@ func (r *questionRows) id(row map[string]json.RawMessage) (string, error) {
 // answers reads the answers of a row and finds their places.
 func (r *questionRows) answers(row map[string]json.RawMessage, e *Question) error {
 	key := r.q.Columns.Answers
+	impossible, err := boolValue(row, "is_impossible")
+	if err != nil {
+		return err
+	}
 	v, ok := row[key]
 	if !ok || string(v) == "null" {
-		if r.o.OptionalLabels {
+		switch {
+		case impossible:
+			v = json.RawMessage("[]")
+		case r.o.OptionalLabels:
 			return nil
+		default:
+			return fmt.Errorf("the row has no %q (an empty list says that the context has no answer)%s", key, r.otherKey())
 		}
-		return fmt.Errorf("the row has no %q (an empty list says that the context has no answer)", key)
 	}
 	list, err := parseAnswers(v)
 	if err != nil {
 		return fmt.Errorf("%q: %w", key, err)
-	}
-	impossible, err := boolValue(row, "is_impossible")
-	if err != nil {
-		return err
 	}
 	if impossible && len(list) > 0 {
 		return fmt.Errorf(`"is_impossible" is true, but there are answers: %s`, excerpt(list[0].Text))
@@ -140,6 +155,14 @@ func (r *questionRows) answers(row map[string]json.RawMessage, e *Question) erro
 	}
 	e.Answers = list
 	return nil
+}
+
+// otherKey tells which flag names the key of answers, if they may have another one and no flag did.
+func (r *questionRows) otherKey() string {
+	if r.q.Format != JSONLines || r.o.AnswersColumn != "" {
+		return ""
+	}
+	return "; if another key has the answers, say which with --answers-column"
 }
 
 // place checks where an answer stands in the context and moves it if it stands elsewhere.

@@ -5,7 +5,8 @@ import "fmt"
 // SplitOff divides the questions into two lists: held gets about fraction of them,
 // rest keeps the others, both in the order of the file. All questions about one
 // context go to the same side, so that no context of held was trained on. The choice
-// depends on seed and the order of the contexts only, the same on every machine.
+// depends on seed and the order of the contexts only, the same on every machine. What
+// was counted when the file was read stays with rest, so that it is told once.
 //
 // It is an error if fraction is not between 0 and 1 or a part would be empty.
 func (q *Questions) SplitOff(fraction float64, seed uint64) (rest, held *Questions, err error) {
@@ -17,6 +18,7 @@ func (q *Questions) SplitOff(fraction float64, seed uint64) (rest, held *Questio
 	if r.List, h.List, err = divideByContext(q.Name, q.List, contexts, fraction, seed); err != nil {
 		return nil, nil, err
 	}
+	h.Blank, h.Replaced, h.Misplaced, h.InBytes, h.InUTF16, h.Unplaced, h.Dropped = 0, 0, 0, 0, 0, 0, 0
 	return &r, &h, nil
 }
 
@@ -78,7 +80,7 @@ func (q *Questions) warnings() []Warning {
 
 // misplacedMessage says how many answers are misplaced and what became of them.
 func (q *Questions) misplacedMessage() string {
-	s := plural(q.Misplaced, "answer") + " not at answer_start, which counts code points"
+	s := plural(q.Misplaced, "answer") + " of the whole file not at answer_start, which counts code points"
 	if q.InBytes > 0 {
 		s += fmt.Sprintf(" (%d would be if it counted bytes of UTF-8)", q.InBytes)
 	}

@@ -8,7 +8,8 @@ import (
 
 // SplitOff divides the rows of t into two tables: held gets about fraction of
 // them, rest keeps the others, both in the order of t. The choice depends on
-// seed and the rows' order only, the same on every machine.
+// seed and the rows' order only, the same on every machine. What was counted
+// when the file was read stays with rest, so that it is told once.
 //
 // Rows whose label is one class are split class by class: each class gives
 // fraction of its rows, rounded so that round(fraction × rows) are held in all
@@ -41,6 +42,7 @@ func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err 
 	}
 	r, h := *t, *t
 	r.Examples, h.Examples = divide(t.Examples, take)
+	h.Blank, h.Replaced, h.Dropped = 0, 0, 0
 	return &r, &h, nil
 }
 

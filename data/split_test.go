@@ -118,6 +118,41 @@ func TestSplitOffIsFixed(t *testing.T) {
 	}
 }
 
+// TestSplitOffTellsOnce splits files in which every counter counted something: the part that is held tells nothing of it again.
+func TestSplitOffTellsOnce(t *testing.T) {
+	table := uneven(10, 10)
+	table.Blank, table.Replaced, table.Dropped = 1, 2, 3
+	tokens := tagTable(t, "f.conll", "O", "O B-X", "O O", "B-X")
+	tokens.Blank, tokens.Replaced, tokens.Moved, tokens.Overlapping, tokens.Repaired = 1, 2, 3, 4, 5
+	tokens.movedLine, tokens.overlapLine, tokens.repairedLine = 6, 7, 8
+	questions := askAbout(2, 1, 3, 1, 2, 2)
+	questions.Blank, questions.Replaced, questions.Misplaced, questions.InBytes, questions.InUTF16, questions.Unplaced, questions.Dropped = 1, 2, 6, 1, 2, 3, 4
+	choices := readChoices(t, "f.jsonl", strings.Repeat(`{"question":"c","choices":["a","b"],"label":1}`+"\n", 10), ChoiceOptions{})
+	choices.Blank, choices.Replaced = 1, 2
+	documents := readDocuments(t, "f.txt", "one\ntwo\nthree\nfour", DocumentOptions{})
+	documents.Blank, documents.Replaced, documents.Unread = 1, 2, 3
+	for _, whole := range []any{table, tokens, questions, choices, documents} {
+		parts := reflect.ValueOf(whole).MethodByName("SplitOff").Call([]reflect.Value{reflect.ValueOf(0.3), reflect.ValueOf(uint64(1))})
+		if !parts[2].IsNil() {
+			t.Fatal(parts[2])
+		}
+		all, rest, held := reflect.ValueOf(whole).Elem(), parts[0].Elem(), parts[1].Elem()
+		for i := range all.NumField() {
+			field := all.Type().Field(i)
+			if field.Type != reflect.TypeFor[int]() {
+				continue
+			}
+			n := all.Field(i).Int()
+			if n == 0 {
+				t.Errorf("%T: the test does not count %s", whole, field.Name)
+			}
+			if rest.Field(i).Int() != n || held.Field(i).Int() != 0 {
+				t.Errorf("%T: %s is %d, of the rest %d, of what is held %d", whole, field.Name, n, rest.Field(i).Int(), held.Field(i).Int())
+			}
+		}
+	}
+}
+
 // Without single classes the whole table is one stratum.
 func TestSplitOffUnstratified(t *testing.T) {
 	var l []Label

@@ -133,8 +133,8 @@ func ZeroTypes(m models.QuestionAnswerer, set *lora.Set, log zerolog.Logger) boo
 	return true
 }
 
-// LogQuestions logs what became of the questions of a file when they were cut into windows.
-func LogQuestions(log zerolog.Logger, name string, c tasks.QuestionCounts, limit int) {
+// LogQuestions logs what became of the questions of a file, which are used as s, when they were cut into windows.
+func LogQuestions(log zerolog.Logger, name string, s data.Split, c tasks.QuestionCounts, limit int) {
 	if c.Split > 0 {
 		log.Info().Msgf("%s: %d questions are %d windows of at most %d tokens; %d contexts are longer than one", name, c.Questions, c.Windows, limit, c.Split)
 	}
@@ -142,7 +142,11 @@ func LogQuestions(log zerolog.Logger, name string, c tasks.QuestionCounts, limit
 		log.Info().Msgf("%s: the windows of %d contexts overlap by half of what they hold, since the usual doc stride does not fit", name, c.Shrunk)
 	}
 	if c.Lost > 0 {
-		log.Warn().Msgf("%s: %d questions whose answer no window holds whole: they are learned as without an answer; a greater --max-length or --doc-stride helps", name, c.Lost)
+		what := "it cannot be predicted as a whole"
+		if s == data.Train {
+			what = "they are learned as without an answer"
+		}
+		log.Warn().Msgf("%s: %d questions whose first answer no window holds whole: %s; a greater --max-length or --doc-stride helps", name, c.Lost, what)
 	}
 	if c.Shortened > 0 {
 		log.Warn().Msgf("%s: %d questions are longer than --max-query-length and were cut", name, c.Shortened)

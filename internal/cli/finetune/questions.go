@@ -185,7 +185,7 @@ func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool
 		if err := task.Add(ctx, s, q); err != nil {
 			return err
 		}
-		cli.LogQuestions(r.console.Log, q.Name, task.Counts(s), task.Limit())
+		cli.LogQuestions(r.console.Log, q.Name, s, task.Counts(s), task.Limit())
 		return nil
 	})
 }

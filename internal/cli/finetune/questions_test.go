@@ -212,9 +212,31 @@ func TestQARefused(t *testing.T) {
 	clitest.Run(t, finetune.Command, "question-answering", "--context-column", "x").Refused(t, cli.Usage, "--context-column needs --train-file")
 	some := file("some.jsonl", good+misplaced+row("c", `{"text": ["bad"], "answer_start": [1]}`))
 	r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", some, "--output-dir", filepath.Join(dir, "some"))...)
-	for _, want := range []string{"2 answers not at answer_start", "1 question without an answer whose place is known"} {
+	for _, want := range []string{"2 answers of the whole file not at answer_start", "1 question without an answer whose place is known"} {
 		if !strings.Contains(r.Err, want) {
 			t.Errorf("the log lacks %q:\n%s", want, r.Err)
+		}
+	}
+}
+
+// TestQAToldOnce holds out a part of a file with a misplaced answer, in a row that is used or not, and reads files with answers that no window holds:
+// each is told once, and what it means for the file.
+func TestQAToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	misplaced := strings.Replace(questionRows(1, 0), `"answer_start": [`, `"answer_start": [1`, 1)
+	file := clitest.Write(t, filepath.Join(dir, "m.jsonl"), questionRows(12, 20)+strings.Replace(misplaced, "q0", "x", 1))
+	for _, limit := range []string{"0", "8"} {
+		r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", file, "--validation-split=0.3", "--max-train-samples", limit, "--output-dir", filepath.Join(dir, "m"+limit))...)
+		if n := strings.Count(r.Err, "1 answer of the whole file not at answer_start"); n != 1 {
+			t.Errorf("limit %s: told %d times:\n%s", limit, n, r.Err)
+		}
+	}
+	lost := strings.NewReplacer("is very good .", "is very "+strings.Repeat("good ", 40)+".", `["good"]`, fmt.Sprintf("[%q]", strings.TrimSpace(strings.Repeat("good ", 40))))
+	file = clitest.Write(t, filepath.Join(dir, "lost.jsonl"), lost.Replace(questionRows(12, 20)))
+	r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", file, "--eval-file", file, "--test-file", file, "--max-length=32", "--output-dir", filepath.Join(dir, "lost"))...)
+	for want, times := range map[string]int{"no window holds whole: they are learned as without an answer": 1, "no window holds whole: it cannot be predicted as a whole": 2} {
+		if n := strings.Count(r.Err, want); n != times {
+			t.Errorf("%q is told %d times, not %d:\n%s", want, n, times, r.Err)
 		}
 	}
 }

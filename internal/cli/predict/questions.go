@@ -237,7 +237,6 @@ func (r *qaRun) predict(ctx context.Context, task *tasks.QuestionAnswering, q *d
 	if err != nil {
 		return nil, err
 	}
-	counts.Lost = 0 // it says what cannot be learned
-	cli.LogQuestions(r.console.Log, q.Name, counts, task.Limit())
+	cli.LogQuestions(r.console.Log, q.Name, data.Test, counts, task.Limit())
 	return all, nil
 }

@@ -112,6 +112,18 @@ func TestQAAnswers(t *testing.T) {
 	}
 }
 
+// TestQABlankContext asks about a context that has no word: there is no answer, and with all answers an empty list of them.
+func TestQABlankContext(t *testing.T) {
+	args := qaAdapter(t)
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "in.jsonl"), `{"id": "a", "question": "is it ?", "context": "  "}`+"\n")
+	want := `{"id":"a","answer":"","start":null,"end":null,"score":0`
+	for flag, end := range map[string]string{"--all-answers": `,"answers":[]}`, "--all-answers=false": "}"} {
+		if r := clitest.OK(t, predict.Command, append(args, "--input", file, flag)...); r.Out != want+end+"\n" {
+			t.Errorf("%s: %s", flag, r.Out)
+		}
+	}
+}
+
 // TestQANull predicts no answer, by threshold and by what the input has.
 func TestQANull(t *testing.T) {
 	args := qaAdapter(t)
