@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -161,7 +162,7 @@ func RepairTags(tags []string, s Scheme) (out []string, changed int, err error) 
 	}
 	for i, tag := range tags {
 		if !s.has(tag) {
-			return nil, 0, optionError("the tag %q of word %d is none of the scheme %s (%s)", tag, i, string(s), s.list())
+			return nil, 0, fmt.Errorf("the tag %q of word %d is none of the scheme %s (%s)", tag, i, string(s), s.list())
 		}
 	}
 	read := tags

@@ -92,6 +92,7 @@ func TestReadTokens(t *testing.T) {
 
 		{"plain text", "f.txt", "Don't stop!\n\nGo\n", optional, []string{"Don ' t stop !", "", "Go"}},
 		{"standard input", "-", "Go on", none, []string{"Go on"}},
+		{"standard input, a bracket", "-", "[CLS] goes on", none, []string{"[ CLS ] goes on"}},
 		{"standard input, JSON", "-", `{"text":"a b"}`, optional, []string{"a b"}},
 	}
 	for _, tt := range tests {

@@ -65,7 +65,11 @@ func (o TokenOptions) format(lines *lineReader) (Format, error) {
 		return "", o.unknownFormat(lines)
 	}
 	head, _ := lines.r.Peek(512)
-	if head = bytes.TrimLeft(head, " \t\r\n"); bytes.HasPrefix(head, []byte("[")) || bytes.HasPrefix(head, []byte("{")) {
+	head = bytes.TrimLeft(head, " \t\r\n")
+	if list, ok := bytes.CutPrefix(head, []byte("[")); ok { // a list of rows, or a text such as "[CLS] and so on"
+		head = bytes.TrimLeft(list, " \t\r\n")
+	}
+	if bytes.HasPrefix(head, []byte("{")) {
 		return JSONLines, nil
 	}
 	return PlainText, nil

@@ -78,6 +78,11 @@ func TestTokenClsOutput(t *testing.T) {
 			t.Errorf("standard error lacks %q:\n%s", text, r.Err)
 		}
 	}
+	numbers := clitest.Write(t, filepath.Join(t.TempDir(), "numbers.jsonl"), `{"tokens": ["we", "lost"], "ner_tags": [0, 2]}`+"\n")
+	if r := clitest.OK(t, finetune.Command, "token-cls", "--model", small(t).Path("base"), "--labels=0,1,2", "--train-file", numbers, "--max-steps=1", "--output-dir", filepath.Join(t.TempDir(), "n")); !strings.Contains(r.Err,
+		"the tags are numbers, so they spell no entities; --labels gives their names") {
+		t.Errorf("standard error of numbers:\n%s", r.Err)
+	}
 	// The labels come from the adapter, which knows tags that the new sentences have not.
 	next := filepath.Join(t.TempDir(), "next")
 	few := clitest.Write(t, filepath.Join(t.TempDir(), "few.conll"), "we\tO\nlost\tB-ORG\n")

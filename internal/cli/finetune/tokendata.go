@@ -3,6 +3,8 @@ package finetune
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -86,9 +88,18 @@ func (r *tokenClsRun) report(why string) {
 		scheme = "tags that spell no entities"
 	}
 	log.Info().Msgf("%s; %s (%s), %d labels", rows, scheme, why, len(r.found.Names))
+	if r.scheme == data.Plain && !slices.ContainsFunc(r.found.Names, notNumber) {
+		log.Warn().Msgf("%s: the tags are numbers, so they spell no entities; --labels gives their names, in order", t.train.Name)
+	}
 	for _, w := range data.TokenWarnings(r.found, t.train, t.eval, t.test) {
 		log.Warn().Msg(w.String())
 	}
+}
+
+// notNumber reports whether a tag is a word.
+func notNumber(tag string) bool {
+	_, err := strconv.Atoi(tag)
+	return err != nil
 }
 
 // remark logs what is odd about the scores of a split and, of the test, those of each type.

@@ -125,12 +125,10 @@ func (r *embedRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeMetrics(scores, table.Name, table.Labelled(), metrics); err != nil {
-		return err
-	}
-	return result.Write(r.env, func(w io.Writer) error {
+	rows := func(w io.Writer) error {
 		return eachLine(w, "row", len(cosines), func(i int) any { return similarityRow{cosines[i]} })
-	})
+	}
+	return r.write(result, scores, rows, table.Name, table.Labelled(), metrics)
 }
 
 func (r *embedRun) checkFlags(result, scores cli.Result) error {

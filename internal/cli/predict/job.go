@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +60,7 @@ func (j *job) results() (result, scores cli.Result) {
 // checkFlags reports flags that have no meaning.
 func (j *job) checkFlags() []error {
 	var errs []error
-	if j.given("metrics-file") && (j.metricsFile == "" || j.metricsFile == "-" || j.metricsFile == j.output) {
+	if j.given("metrics-file") && (j.metricsFile == "" || j.metricsFile == "-" || filepath.Clean(j.metricsFile) == filepath.Clean(j.output)) {
 		errs = append(errs, errors.New("--metrics-file wants a file of its own"))
 	}
 	if j.given("tokens-per-batch") && j.tokensPerBatch < 1 {
@@ -95,7 +97,15 @@ func (j *job) inPortions(what string, rows int, f func(lo, hi int) error) error 
 	return nil
 }
 
-// writeMetrics logs the metrics of so many labelled rows, if there are any, and writes their file, if one is asked for.
+// write writes the rows and then, if that went well, logs the metrics of those with labels, if there are any, and writes their file, if one
+// is asked for.
+func (j *job) write(result, scores cli.Result, rows func(w io.Writer) error, what string, labelled int, m train.Metrics) error {
+	if err := result.Write(j.env, rows); err != nil {
+		return err
+	}
+	return j.writeMetrics(scores, what, labelled, m)
+}
+
 func (j *job) writeMetrics(to cli.Result, what string, labelled int, m train.Metrics) error {
 	if len(m.Values) == 0 {
 		return nil

@@ -127,10 +127,8 @@ func (r *choiceRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeMetrics(scores, questions.Name, questions.Labelled(), metrics); err != nil {
-		return err
-	}
-	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, questions, list) })
+	rows := func(w io.Writer) error { return r.writeRows(w, questions, list) }
+	return r.write(result, scores, rows, questions.Name, questions.Labelled(), metrics)
 }
 
 // oneQuestion lists the flags of a question on the command line.

@@ -140,13 +140,11 @@ func (r *qaRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeMetrics(scores, questions.Name, questions.Labelled(), metrics); err != nil {
-		return err
-	}
+	rows := func(w io.Writer) error { return r.writeRows(w, questions, list, c.NullAnswers) }
 	if r.format == squadFormat {
-		return result.Write(r.env, func(w io.Writer) error { return writeSQuAD(w, questions, list) })
+		rows = func(w io.Writer) error { return writeSQuAD(w, questions, list) }
 	}
-	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, questions, list, c.NullAnswers) })
+	return r.write(result, scores, rows, questions.Name, questions.Labelled(), metrics)
 }
 
 func (r *qaRun) checkFlags(result, scores cli.Result) error {

@@ -117,10 +117,8 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.writeMetrics(scores, table.Name, table.Labelled(), metrics); err != nil {
-		return err
-	}
-	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, c, logits) })
+	rows := func(w io.Writer) error { return r.writeRows(w, c, logits) }
+	return r.write(result, scores, rows, table.Name, table.Labelled(), metrics)
 }
 
 func (r *seqClsRun) checkFlags(result, scores cli.Result) error {

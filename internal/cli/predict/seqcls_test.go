@@ -2,7 +2,9 @@ package predict_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -237,6 +239,24 @@ func TestHeads(t *testing.T) {
 	})
 	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", headless, "--text", "good").Refused(t, cli.BadInput, "neither the adapter nor the checkpoint")
 }
+
+// TestNothingLeft: where the rows cannot be written there are no metrics either.
+func TestNothingLeft(t *testing.T) {
+	c := fixture(t, "query_value")
+	dir := t.TempDir()
+	in := clitest.Write(t, filepath.Join(dir, "in.csv"), "text,label\ngood,positive\n")
+	env := clitest.Env(strings.NewReader(""), nil, new(clitest.Buffer))
+	env.Out = refusing{}
+	code := cli.Run(t.Context(), env, predict.Command, seqCls(c, "--input", in, "--metrics-file", filepath.Join(dir, "m.json")))
+	if _, err := os.Stat(filepath.Join(dir, "m.json")); code != cli.Failure || !os.IsNotExist(err) {
+		t.Errorf("exit code %d, metrics: %v", code, err)
+	}
+}
+
+// refusing is a full disk.
+type refusing struct{}
+
+func (refusing) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 // rewrite changes the tensors of a file.
 func rewrite(t *testing.T, path string, change func(safetensors.Tensor) (safetensors.Tensor, bool)) {

@@ -126,10 +126,8 @@ func (r *tokenClsRun) run(cmd *cobra.Command) (err error) {
 	if found != nil {
 		metrics = found.Metrics()
 	}
-	if err := r.writeMetrics(scores, table.Name, table.Labelled(), metrics); err != nil {
-		return err
-	}
-	return result.Write(r.env, func(w io.Writer) error { return r.writeRows(w, base.Tokenizer, task, table, predictions) })
+	rows := func(w io.Writer) error { return r.writeRows(w, base.Tokenizer, task, table, predictions) }
+	return r.write(result, scores, rows, table.Name, table.Labelled(), metrics)
 }
 
 func (r *tokenClsRun) checkFlags(result, scores cli.Result) error {

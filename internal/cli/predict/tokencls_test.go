@@ -100,6 +100,13 @@ func TestTokenClsTexts(t *testing.T) {
 			t.Errorf("token %+v", e)
 		}
 	}
+	odd := clitest.OK(t, predict.Command, tokenCls("--text", "Anna ❤ at 7 ❤ pm ❤ or 7 ❤", "--aggregation-strategy", "none")...)
+	if strings.Contains(odd.Out, "[UNK]") || !strings.Contains(odd.Out, "❤") {
+		t.Errorf("unknown words are not spelled as in the text: %s", odd.Out)
+	}
+	if rows := clitest.OK(t, predict.Command, tokenCls("--text", " ", "--words")...); !strings.Contains(rows.Out, `"words":[],"tags":[],"scores":[]`) {
+		t.Errorf("of a blank text: %s", rows.Out)
+	}
 	if e := none[0].Entities; len(e) == 0 || e[1].Word != "##uka" && e[1].Word != "##kas" {
 		t.Errorf("tokens %+v", e)
 	}
@@ -142,6 +149,7 @@ func TestTokenClsRefused(t *testing.T) {
 		{"stride", []string{"--input", tokenTest, "--stride", "-3"}, 2, []string{"--stride is -3"}},
 		{"no room", []string{"--text", "a b c", "--max-length", "2"}, 3, []string{"--text:1", "room"}},
 		{"columns of texts", []string{"--text", "a", "--tokens-column", "b"}, 2, []string{"--tokens-column is for files"}},
+		{"metrics over the output", []string{"--input", tokenTest, "--output", filepath.Join(dir, "x"), "--metrics-file", filepath.Join(dir, "y", "..", "x")}, 2, []string{"--metrics-file"}},
 		{"metrics of texts", []string{"--text", "a", "--metrics-file", filepath.Join(dir, "m")}, 2, []string{"--metrics-file"}},
 		{"tags and none", []string{"--input", tokenTest, "--no-labels", "--tags-column", "tags"}, 2, []string{"--no-labels"}},
 		{"no input file", []string{"--input", "none.conll"}, 3, []string{"none.conll", "no such file"}},

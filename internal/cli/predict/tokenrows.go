@@ -12,9 +12,9 @@ import (
 // tokenRow is what is written for one sentence.
 type tokenRow struct {
 	Entities []entity   `json:"entities"`
-	Words    [][2]int   `json:"words,omitempty"`
-	Tags     []*string  `json:"tags,omitempty"` // null: the word has no token
-	Scores   []*float32 `json:"scores,omitempty"`
+	Words    [][2]int   `json:"words,omitzero"`
+	Tags     []*string  `json:"tags,omitzero"` // null: the word has no token
+	Scores   []*float32 `json:"scores,omitzero"`
 }
 
 // entity is one found in a text, with the keys of transformers' pipeline.
@@ -41,7 +41,9 @@ func (r *tokenClsRun) rowOf(tok *tokenize.Tokenizer, task *tasks.TokenCls, e *da
 		x := entity{Group: f.Type, Score: float32(f.Score), Word: string(text[f.From:f.To]), Start: f.From, End: f.To}
 		if how == tasks.AggregateNone {
 			x.Group, x.Tag, x.Index = "", f.Type, &f.Index
-			x.Word, _ = tok.Token(f.ID)
+			if f.ID != tok.UnkID() { // the text says more than [UNK]
+				x.Word, _ = tok.Token(f.ID)
+			}
 		}
 		out.Entities = append(out.Entities, x)
 	}
@@ -49,6 +51,7 @@ func (r *tokenClsRun) rowOf(tok *tokenize.Tokenizer, task *tasks.TokenCls, e *da
 		return out
 	}
 	if r.words {
+		out.Words = make([][2]int, 0, len(e.Words))
 		for _, w := range e.Words {
 			out.Words = append(out.Words, [2]int{w.From, w.To})
 		}
