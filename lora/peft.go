@@ -24,6 +24,9 @@ const (
 	weightsName = "adapter_model.safetensors"
 )
 
+// FileNames lists the files that [Set.Save] writes.
+func FileNames() []string { return []string{configName, weightsName} }
+
 // fingerprintKey holds the base model's fingerprint in the metadata of the weights; PEFT passes over it.
 const fingerprintKey = "spalora.base_fingerprint"
 

@@ -67,6 +67,9 @@ type Config struct {
 	OutputDir string
 	// Overwrite allows a new run to replace metrics, checkpoints and adapters of an earlier one in OutputDir.
 	Overwrite bool
+	// Replaces names files in OutputDir that belong to an earlier run as its metrics and checkpoints do: those that Save writes, and what
+	// the caller writes beside them. A new run removes them when it begins, so that they never stand beside what it writes.
+	Replaces []string
 	// Save writes the adapter, as the parameters are, into an existing directory, and replaces an older one there. Each file
 	// must be written whole or not at all and forced to disk. It must be set if OutputDir is.
 	Save func(dir string) error

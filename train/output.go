@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spalora/spalora/internal/files"
@@ -21,7 +22,7 @@ func (r *run) prepareOutput() error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: output directory: %w", err)
 	}
-	unfinished, earlier, err := leftovers(dir)
+	unfinished, earlier, err := r.leftovers()
 	if err != nil {
 		return fmt.Errorf("train: output directory: %w", err)
 	}
@@ -48,19 +49,25 @@ func (r *run) prepareOutput() error {
 
 // continues reports whether the run goes on in the directory of the checkpoint that it was resumed from.
 func (r *run) continues() bool {
-	if r.resumed == "" {
-		return false
-	}
-	a, errA := os.Stat(filepath.Dir(r.resumed))
-	b, errB := os.Stat(r.cfg.OutputDir)
-	return errA == nil && errB == nil && os.SameFile(a, b)
+	return r.resumed != "" && sameDir(filepath.Dir(r.resumed), r.cfg.OutputDir)
 }
 
-// leftovers lists what stands in dir: directories that a killed process did not finish, and results of an earlier run.
-func leftovers(dir string) (unfinished, earlier []string, err error) {
+func sameDir(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// leftovers lists what stands in the output directory: directories that a killed process did not finish, and results of an earlier run.
+func (r *run) leftovers() (unfinished, earlier []string, err error) {
+	dir := r.cfg.OutputDir
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, err
+	}
+	replaces := r.cfg.Replaces
+	if r.resumed != "" && sameDir(r.resumed, dir) {
+		replaces = nil // they are those of the checkpoint
 	}
 	for _, e := range entries {
 		name := e.Name()
@@ -68,7 +75,7 @@ func leftovers(dir string) (unfinished, earlier []string, err error) {
 		switch {
 		case isUnfinished && checkpointPattern.MatchString(strings.TrimSuffix(base, ".old")):
 			unfinished = append(unfinished, name)
-		case checkpointPattern.MatchString(name), name == lastName, name == metricsName:
+		case checkpointPattern.MatchString(name), name == lastName, name == metricsName, slices.Contains(replaces, name):
 			earlier = append(earlier, name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -286,5 +287,39 @@ func TestLeftovers(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, metricsName)); err != nil || bytes.Contains(b, []byte("old")) {
 		t.Errorf("metrics %s, %v", b, err)
+	}
+}
+
+// TestReplaces lets a new run begin over an earlier one: the files of that one go, but not before the new one is known to be able to begin.
+func TestReplaces(t *testing.T) {
+	dir := t.TempDir()
+	m := newToy(16, 0)
+	c := toyConfig(m, dir)
+	c.Replaces, c.SaveSteps = []string{"adapter_config.json", "adapter_model.safetensors", "labels.json"}, 1
+	m.train(t, c)
+	for _, name := range []string{"labels.json", "thesis.txt"} {
+		must(os.WriteFile(filepath.Join(dir, name), []byte("old"), 0o666))
+	}
+	before := list(t, dir)
+	_, err := Run(context.Background(), m, m.params(), c)
+	checkError(t, err, "holds adapter_config.json, adapter_model.safetensors, checkpoint-3, checkpoint-4, labels.json, metrics.jsonl of an earlier run")
+	c.Overwrite = true
+	bad := c
+	bad.LearningRate = -1
+	_, err = Run(context.Background(), m, m.params(), bad)
+	checkError(t, err, "learning rate")
+	resumed := c
+	resumed.ResumeFrom = dir
+	m.train(t, resumed)
+	if got := list(t, dir); !slices.Equal(got, before) {
+		t.Errorf("a run that was refused and one that was resumed have left %v, want %v", got, before)
+	}
+	m.alter = func(_ *data.Batch, v []float32) { v[0] = float32(math.NaN()) }
+	_, err = Run(context.Background(), m, m.params(), c)
+	if err == nil || !strings.Contains(err.Error(), "step 1") {
+		t.Errorf("error %v", err)
+	}
+	if got := list(t, dir); !slices.Equal(got, []string{metricsName, "thesis.txt"}) {
+		t.Errorf("a run that failed in its first step has left %v", got)
 	}
 }

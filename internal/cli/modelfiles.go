@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
@@ -122,16 +123,30 @@ type ModelFiles struct {
 	Tensors []safetensors.Tensor
 }
 
-// taken are the files of a checkpoint that one made from it takes over if they are there.
-var taken = []string{
-	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-	"chat_template.jinja", "generation_config.json", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
-	"LICENSE-GSM8K.txt", // which the embedded GPT has read
-}
+// A checkpoint made from another takes these of its files over if they are there.
+var (
+	taken = []string{
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+		"chat_template.jinja", "generation_config.json",
+	}
+	terms = []string{
+		"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
+		"LICENSE-GSM8K.txt", // which the embedded GPT has read
+	}
+)
+
+// The files that make a directory a checkpoint.
+const (
+	modelWeightsName = "model.safetensors"
+	modelConfigName  = "config.json"
+)
+
+// ModelFileNames lists the files that [ModelFiles.Write] may write, without the terms, which could be anybody's.
+func ModelFileNames() []string { return append([]string{modelConfigName, modelWeightsName}, taken...) }
 
 // Write hands the files to put one after another, config.json last.
 func (f ModelFiles) Write(put func(name string, write func(io.Writer) error) error) error {
-	for _, name := range taken {
+	for _, name := range slices.Concat(taken, terms) {
 		text, err := f.Base.File(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -143,8 +158,8 @@ func (f ModelFiles) Write(put func(name string, write func(io.Writer) error) err
 			return err
 		}
 	}
-	if err := put("model.safetensors", func(w io.Writer) error { return safetensors.Write(w, f.Tensors, nil) }); err != nil {
+	if err := put(modelWeightsName, func(w io.Writer) error { return safetensors.Write(w, f.Tensors, nil) }); err != nil {
 		return err
 	}
-	return put("config.json", files.Bytes(f.Config))
+	return put(modelConfigName, files.Bytes(f.Config))
 }

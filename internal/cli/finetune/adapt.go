@@ -88,7 +88,7 @@ func (j *job) adapt(cmd *cobra.Command, h headed) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Pool, cfg.Adapter = pool, set
+	cfg.Pool, cfg.Adapter, cfg.Replaces = pool, set, j.replaced(out.dir, j.model)
 	cfg.Save = func(dir string) error {
 		if err := save(dir, set, h.classes()); err != nil {
 			return err

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -185,6 +185,10 @@ func (r *causalRun) run(cmd *cobra.Command) (err error) {
 		return r.writePreview(task)
 	}
 	cfg.Pool, cfg.Adapter, cfg.Save, cfg.Identity = pool, s.adapter(), s.save, r.identity(s, docs)
+	cfg.Replaces = r.replaced(out.dir, r.model)
+	if r.fromScratch != "" {
+		cfg.Replaces = r.replaced(out.dir, filepath.Dir(r.fromScratch), r.tokenizerDir())
+	}
 	samples, err := r.newSampler(s, docs, cfg)
 	if err != nil {
 		return err
@@ -256,14 +260,7 @@ func (r *causalRun) checkFlags() error {
 }
 
 // ownBase reports whether the output directory is that of the base.
-func (r *causalRun) ownBase() bool {
-	model, err := os.Stat(r.model)
-	if err != nil {
-		return false
-	}
-	out, err := os.Stat(r.train.outputDir)
-	return err == nil && os.SameFile(model, out)
-}
+func (r *causalRun) ownBase() bool { return sameFile(r.model, r.train.outputDir) }
 
 func parseTooLong(s string) (tasks.TooLong, error) {
 	switch s {

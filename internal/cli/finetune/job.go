@@ -122,6 +122,9 @@ func (j *job) checkFlags(reading []string) []error {
 	if j.lora.otherBase && j.lora.adapter == "" {
 		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
 	}
+	if err := j.removedInput(); err != nil {
+		errs = append(errs, err)
+	}
 	if n := slices.DeleteFunc([]string{f.train, f.eval, f.test}, func(f string) bool { return f != "-" }); len(n) > 1 {
 		errs = append(errs, errors.New("only one of --train-file, --eval-file and --test-file can be standard input (-)"))
 	}

@@ -1,15 +1,18 @@
 package finetune
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
 )
 
 // prepareOutput makes and locks the output directory. Only the directory of a run that is resumed may hold anything without
@@ -50,6 +53,54 @@ func (f *trainFlags) prepareOutput(task string) (*output, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// replaced lists the files in the output directory that go when a new run begins: those that runs of any task write. What this run reads
+// there stays until it is written anew: the adapter to start from, and in the directories that are listed the model and its tokenizer.
+func (j *job) replaced(dir string, models ...string) []string {
+	list := []string{resultsName}
+	if !sameFile(dir, j.lora.adapter) {
+		list = append(append(list, lora.FileNames()...), cli.LabelsName, cli.PoolingName)
+	}
+	if holdsWholeModel(dir) && !slices.ContainsFunc(models, func(m string) bool { return sameFile(dir, m) }) {
+		list = append(list, cli.ModelFileNames()...)
+	}
+	return list
+}
+
+// holdsWholeModel reports whether a run with --full wrote to dir. The names of a model's files alone do not tell.
+func holdsWholeModel(dir string) bool {
+	var r struct {
+		Task, Model string
+		Adapter     json.RawMessage
+	}
+	text, err := os.ReadFile(filepath.Join(dir, resultsName))
+	if err == nil && json.Unmarshal(text, &r) == nil && r.Task != "" && r.Model != "" && r.Adapter == nil {
+		return true
+	}
+	weights, err := filepath.Glob(filepath.Join(dir, "checkpoint-*", "model.safetensors"))
+	return err == nil && len(weights) > 0
+}
+
+// removedInput errs if --overwrite would remove a directory that the run reads: a checkpoint, or last, of an earlier run.
+func (j *job) removedInput() error {
+	if !j.train.overwrite || j.train.resume != "" {
+		return nil
+	}
+	for _, x := range []struct{ flag, path string }{{"adapter", j.lora.adapter}, {"model", j.model}} {
+		path := filepath.Clean(x.path)
+		name := filepath.Base(path)
+		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) && sameFile(filepath.Dir(path), j.train.outputDir) {
+			return fmt.Errorf("--%s %s is of the run that --overwrite removes from --output-dir; give another --output-dir", x.flag, x.path)
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // output is the directory that a run writes to, locked.

@@ -12,6 +12,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
+const resultsName = "results.json"
+
 // results is results.json.
 type results struct {
 	Task        string         `json:"task"`
@@ -41,7 +43,7 @@ func newResults(task string, base *cli.Base, fingerprint string, set *lora.Set) 
 func (r results) write(dir string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("results.json: %w", err)
+		return fmt.Errorf("%s: %w", resultsName, err)
 	}
-	return files.WriteFile(filepath.Join(dir, "results.json"), files.Bytes(append(text, '\n')))
+	return files.WriteFile(filepath.Join(dir, resultsName), files.Bytes(append(text, '\n')))
 }

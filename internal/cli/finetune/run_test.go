@@ -291,8 +291,9 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
-// TestNonFiniteWeights gives a base model with a NaN in it: training starts only if it is asked for.
-func TestNonFiniteWeights(t *testing.T) {
+// withNaN returns a copy of the small base model in which the last value of one weight is NaN, the one whose name ends so.
+func withNaN(t *testing.T, weight string) string {
+	t.Helper()
 	base := clitest.CopyDir(t, small(t).Path("base"))
 	path := filepath.Join(base, "model.safetensors")
 	f, err := safetensors.Open(path)
@@ -303,8 +304,8 @@ func TestNonFiniteWeights(t *testing.T) {
 	for _, name := range f.Names() {
 		x, _ := f.Tensor(name)
 		x.Data = bytes.Clone(x.Data)
-		if strings.HasSuffix(name, "position_embeddings.weight") {
-			copy(x.Data[len(x.Data)-4:], []byte{0, 0, 0xc0, 0x7f}) // of a position that no text reaches
+		if strings.HasSuffix(name, weight) {
+			copy(x.Data[len(x.Data)-4:], []byte{0, 0, 0xc0, 0x7f})
 		}
 		tensors = append(tensors, x)
 	}
@@ -314,6 +315,12 @@ func TestNonFiniteWeights(t *testing.T) {
 	if err := safetensors.WriteFile(path, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
+	return base
+}
+
+// TestNonFiniteWeights gives a base model with a NaN in it: training starts only if it is asked for.
+func TestNonFiniteWeights(t *testing.T) {
+	base := withNaN(t, "position_embeddings.weight") // of a position that no text reaches
 	out := filepath.Join(t.TempDir(), "out")
 	args := smallArgs(t, "--output-dir", out, "--max-steps=1", "--model="+base)
 	if r := clitest.Run(t, finetune.Command, args...); r.Code != cli.BadInput || !strings.Contains(r.Err, "--allow-non-finite") {

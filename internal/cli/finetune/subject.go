@@ -31,11 +31,15 @@ func (r *causalRun) openBase() (*cli.Base, error) {
 	if r.fromScratch == "" {
 		return cli.OpenBase(r.model, cli.GPT())
 	}
-	tokenizer := r.tokenizer
-	if tokenizer == "" {
-		tokenizer = filepath.Dir(r.fromScratch)
+	return cli.FromScratch(r.fromScratch, r.tokenizerDir())
+}
+
+// tokenizerDir returns the directory with the tokenizer of a model from scratch.
+func (r *causalRun) tokenizerDir() string {
+	if r.tokenizer == "" {
+		return filepath.Dir(r.fromScratch)
 	}
-	return cli.FromScratch(r.fromScratch, tokenizer)
+	return r.tokenizer
 }
 
 // openSubject opens the model and what trains.
