@@ -151,13 +151,13 @@ const StandardBlock = 128
 // AddMaxLength defines --max-length, the tokens of an input; of says of which.
 func AddMaxLength(fs *pflag.FlagSet, to *int, of string) {
 	fs.IntVar(to, "max-length", 0, "tokens of "+of+"; 0: what the checkpoint allows")
-	remembered(fs, "max-length")
+	Remembered(fs, "max-length")
 }
 
 // AddTruncation defines --truncation.
 func AddTruncation(fs *pflag.FlagSet, to *string) {
 	fs.StringVar(to, "truncation", tokenize.LongestFirst.String(), "what to cut of longer ones: "+truncations)
-	remembered(fs, "truncation")
+	Remembered(fs, "truncation")
 }
 
 // truncations lists the values of --truncation.

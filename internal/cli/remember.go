@@ -13,12 +13,19 @@ import (
 // rememberedKey is the annotation of flags whose values adapters remember.
 const rememberedKey = "remembered"
 
-// remembered marks flags of finetune that predict has too, and that must have one value in both for the same results: how long inputs
+// Remembered marks flags of finetune that predict has too, and that must have one value in both for the same results: how long inputs
 // may be, say. Adapters remember them.
-func remembered(fs *pflag.FlagSet, names ...string) {
+func Remembered(fs *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		_ = fs.SetAnnotation(name, rememberedKey, []string{"true"}) // it errs for unknown flags
 	}
+}
+
+// Typed tells of each flag whether it was given up to now, on the command line or in the file of --config; what [Recall] gives later does not count.
+func Typed(fs *pflag.FlagSet) func(flag string) bool {
+	typed := map[string]bool{}
+	fs.Visit(func(f *pflag.Flag) { typed[f.Name] = true })
+	return func(flag string) bool { return typed[flag] }
 }
 
 // Remember notes in an adapter the flags that are remembered and were given, and forgets those that were not.

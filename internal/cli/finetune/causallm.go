@@ -139,7 +139,7 @@ func (r *causalRun) defaults() {
 }
 
 func (r *causalRun) run(cmd *cobra.Command) (err error) {
-	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
+	r.given, r.typed = cmd.Flags().Changed, cli.Typed(cmd.Flags())
 	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
 		return err
 	}

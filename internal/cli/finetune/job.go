@@ -29,7 +29,8 @@ type job struct {
 	log            cli.LogFlags
 
 	env     cli.Env
-	given   func(flag string) bool
+	given   func(flag string) bool // by somebody, or by the adapter to start from
+	typed   func(flag string) bool // by somebody
 	console *cli.Console
 }
 
@@ -111,7 +112,7 @@ func (j *job) checkFlags(reading []string) []error {
 	}
 	if f.train == "" {
 		for _, flag := range append([]string{"eval-file", "test-file"}, reading...) {
-			if j.given(flag) {
+			if j.typed(flag) {
 				errs = append(errs, fmt.Errorf("--%s needs --train-file", flag))
 			}
 		}

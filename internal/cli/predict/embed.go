@@ -70,6 +70,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		fs.StringVar(&r.data.Label, "label-column", "", "`name` of the column with the score of a pair; default: score, label and other usual names, if there is one")
 		fs.BoolVar(&r.noLabels, "no-labels", false, "do not read scores, even if the input has some")
 		fs.Float64Var(&r.maxScore, "max-score", 1, "score of texts that mean the same: scores are divided by it")
+		cli.Remembered(fs, "max-score")
 		cli.AddMaxLength(fs, &r.maxLength, "a text")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
@@ -132,7 +133,7 @@ func (r *embedRun) run(cmd *cobra.Command) (err error) {
 }
 
 func (r *embedRun) checkFlags(result, scores cli.Result) error {
-	if err := r.input.Check(r.env, r.given); err != nil {
+	if err := r.input.Check(r.env, r.typed); err != nil {
 		return err
 	}
 	errs := append(r.job.checkFlags(), r.head.Check(r.given)...)

@@ -25,7 +25,8 @@ type job struct {
 	threads             int
 
 	env     cli.Env
-	given   func(flag string) bool
+	given   func(flag string) bool // by somebody, or by the adapter
+	typed   func(flag string) bool // by somebody
 	console *cli.Console
 }
 
@@ -45,7 +46,7 @@ func (j *job) addSpeed(fs *pflag.FlagSet) {
 
 // start makes the console, and takes over what the adapter was trained with.
 func (j *job) start(cmd *cobra.Command) (err error) {
-	j.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
+	j.given, j.typed = cmd.Flags().Changed, cli.Typed(cmd.Flags())
 	if j.console, err = cli.NewConsole(j.env, j.log); err != nil {
 		return err
 	}

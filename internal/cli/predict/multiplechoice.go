@@ -163,7 +163,7 @@ func (r *choiceRun) checkQuestion() []error {
 		errs = append(errs, errors.New("--input and --choice exclude each other"))
 	}
 	for _, flag := range append(cli.ChoiceFlagNames(), "no-labels") {
-		if r.given(flag) {
+		if r.typed(flag) {
 			errs = append(errs, fmt.Errorf("--%s is for files, not for --choice", flag))
 		}
 	}

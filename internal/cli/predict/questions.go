@@ -179,7 +179,7 @@ func (r *qaRun) checkQuestions() []error {
 		errs = append(errs, errors.New("--input and --question exclude each other"))
 	}
 	for _, flag := range append(cli.QuestionFlagNames(), "no-labels") {
-		if r.given(flag) {
+		if r.typed(flag) {
 			errs = append(errs, fmt.Errorf("--%s is for files, not for --question", flag))
 		}
 	}

@@ -107,6 +107,33 @@ func TestRemembersScheme(t *testing.T) {
 	}
 }
 
+// TestRemembersFiles: how labels count choices, and scores measure pairs, holds for files to predict too, and is no matter on the command line.
+func TestRemembersFiles(t *testing.T) {
+	base := fixture(t, "query_value").Path("base")
+	dir := t.TempDir()
+	choices := clitest.Write(t, filepath.Join(dir, "c.csv"), "question,choice1,choice2,label\nthe film is,good,bad,1\nthe book is,new,old,1\n")
+	pairs := clitest.Write(t, filepath.Join(dir, "p.csv"), "text,text_pair,score\nthe film,the book,4\nthe card,the bank,1\n")
+	for _, x := range []struct{ file, task, flag, line string }{
+		{choices, "multiple-choice", "--first-index=1", "--context a --choice b --choice c"},
+		{pairs, "embed", "--max-score=5", "--text a --text b"},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		trained := clitest.OK(t, finetune.Command, x.task, "--model", base, "--train-file", x.file, "--test-file", x.file, "--max-steps=1", "--output-dir", out, x.flag)
+		with := []string{x.task, "--model", base, "--adapter", out}
+		again := clitest.OK(t, predict.Command, append(with, "--input", x.file)...)
+		_, want, _ := strings.Cut(trained.Out, "test, 2 rows: ")
+		want, _, _ = strings.Cut(want, "\n")
+		if want == "" || !strings.Contains(again.Err, want) {
+			t.Errorf("%s: the test has %q, predict says\n%s", x.task, want, again.Err)
+		}
+		clitest.OK(t, predict.Command, append(with, strings.Fields(x.line)...)...)
+		typed := clitest.Run(t, predict.Command, append(append(with, strings.Fields(x.line)...), x.flag)...)
+		if x.task == "multiple-choice" && (typed.Code != cli.Usage || !strings.Contains(typed.Err, "--first-index is for files")) {
+			t.Errorf("%d %s", typed.Code, typed.Err)
+		}
+	}
+}
+
 // TestRemembersNonsense has files that somebody changed.
 func TestRemembersNonsense(t *testing.T) {
 	c := fixture(t, "query_value")

@@ -122,7 +122,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 }
 
 func (r *seqClsRun) checkFlags(result, scores cli.Result) error {
-	if err := r.input.Check(r.env, r.given); err != nil {
+	if err := r.input.Check(r.env, r.typed); err != nil {
 		return err
 	}
 	errs := append(r.job.checkFlags(), r.classifier.Check(r.given)...)

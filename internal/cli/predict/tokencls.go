@@ -132,7 +132,7 @@ func (r *tokenClsRun) run(cmd *cobra.Command) (err error) {
 
 func (r *tokenClsRun) checkFlags(result, scores cli.Result) error {
 	r.input.Reading = cli.TokenDataFlagNames()
-	if err := r.input.Check(r.env, r.given); err != nil {
+	if err := r.input.Check(r.env, r.typed); err != nil {
 		return err
 	}
 	errs := append(r.job.checkFlags(), r.classifier.Check(r.given)...)
