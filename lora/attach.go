@@ -40,8 +40,8 @@ func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	return s, nil
 }
 
-// attach makes a set whose pairs are zero. The targets of an adapter that is loaded may name modules that are saved whole: PEFT writes
-// every linear layer for all-linear and passes over these.
+// attach makes a set whose pairs are zero. The targets of an adapter that is loaded may name modules that are saved whole, and some that match
+// nothing: PEFT writes every linear layer for all-linear and passes over the former, and asks of a list only that one of its names matches.
 func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -227,11 +227,28 @@ func (s *Set) addPairs(m spago.Model, loaded bool) error {
 		}
 	}
 	if loaded && len(s.pairs) > 0 {
-		for i, name := range t.names {
-			hit[i] = hit[i] || s.inSaved(name)
-		}
+		s.passOver(match, hit, others)
 	}
 	return s.unmatched(match, hit, list, others)
+}
+
+// passOver counts targets of a loaded adapter as hit that match nothing, and remembers them but for those that are saved whole.
+func (s *Set) passOver(match func(string) []int, hit []bool, others []candidate) {
+	unfit := make([]bool, len(hit))
+	for _, o := range others {
+		for _, i := range match(o.path) {
+			unfit[i] = true
+		}
+	}
+	for i, name := range s.config.TargetModules.names {
+		if hit[i] || unfit[i] {
+			continue
+		}
+		hit[i] = true
+		if !s.inSaved(name) {
+			s.unused = append(s.unused, name)
+		}
+	}
 }
 
 // add makes the pair of one layer, all zero. A rank beyond the layer's width is refused: such a pair is no low-rank one, and a

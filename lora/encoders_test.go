@@ -160,6 +160,34 @@ func TestSavedTargets(t *testing.T) {
 	}
 }
 
+// TestUnusedTargets: names that match nothing are passed over in an adapter of PEFT, which asks for one that matches, and kept.
+func TestUnusedTargets(t *testing.T) {
+	m := filledWith(t, roberta.NewForSequenceClassification(robertaConfig(), 3))
+	s, err := lora.Attach(m, lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query"), TaskType: lora.SeqCls}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := s.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	edit(`"query"`, `"lin1", "query", "q_proj", "classifier.dense"`)(t, dir)
+	back, warnings, err := lora.Load(dir, m)
+	if err != nil || len(back.Params()) != len(s.Params()) {
+		t.Fatalf("got %v", err)
+	}
+	if len(warnings) != 2 || !strings.Contains(warnings[0], `"lin1" matches no layer`) || !strings.Contains(warnings[1], `"q_proj"`) {
+		t.Errorf("warnings %q", warnings)
+	}
+	if want := lora.Names("lin1", "query", "q_proj", "classifier.dense"); !back.Config().TargetModules.Equal(want) {
+		t.Errorf("the targets have become %s", back.Config().TargetModules)
+	}
+	edit(`"query",`, ``)(t, dir)
+	if _, _, err := lora.Load(dir, m); err == nil || !strings.Contains(err.Error(), `"lin1" matches no linear`) {
+		t.Errorf("no name that matches: %v", err)
+	}
+}
+
 // TestDefaultTargets: every default names layers of its architecture; those of PEFT are PEFT's.
 func TestDefaultTargets(t *testing.T) {
 	for modelType, c := range map[string]struct {

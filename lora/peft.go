@@ -126,8 +126,8 @@ func ReadConfig(dir string) (Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores and about values that are
-// not finite. Every tensor must fit: what is missing, left over or of another shape is listed in one error. m must have
+// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores, about values that are
+// not finite, and about target_modules that match nothing while others match. Every tensor must fit: what is missing, left over or of another shape is listed in one error. m must have
 // its weights and is not changed.
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
@@ -145,6 +145,9 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	}
 	if err := s.fill(f); err != nil {
 		return nil, warnings, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
+	}
+	for _, name := range s.unused {
+		warnings = append(warnings, fmt.Sprintf("%s: target_modules %q matches no layer of this model", configName, name))
 	}
 	s.base, s.notes = f.Metadata()[fingerprintKey], notes(f)
 	for _, t := range s.stored() {

@@ -215,7 +215,7 @@ func TestLoadErrors(t *testing.T) {
 		{"absurd rank", edit(`"r": 3`, `"r": 1000000000`), []string{"r is 1000000000", "takes at most 16"}},
 		{"fewer targets", edit(`"dense",`, ``), []string{"not expected"}},
 		{"more targets", edit(`"dense",`, `"dense", "key",`), []string{"missing", "self.key.lora_A"}},
-		{"targets of another model", edit(`"dense",`, `"dense", "q_proj",`), []string{`"q_proj"`}},
+		{"a target that takes no correction", edit(`"dense",`, `"dense", "LayerNorm",`), []string{`"LayerNorm"`, "neither linear"}},
 		{"unsupported", edit(`"lora_dropout"`, `"use_dora": true, "lora_dropout"`), []string{"use_dora"}},
 		{"integer tensor", tensors(func(l []safetensors.Tensor) []safetensors.Tensor {
 			for i := range l {

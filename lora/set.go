@@ -21,6 +21,7 @@ type Set struct {
 	pairOf  map[*op.Weight]*op.Correction // lookup only: order comes from the slices
 	copyOf  map[*op.Weight]*op.Weight
 	dropped []string // modules_to_save that the model does not have
+	unused  []string // target_modules of a loaded adapter that match nothing
 	base    string   // fingerprint of the base model, "" if unknown
 	notes   map[string]string
 }
