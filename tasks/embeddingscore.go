@@ -135,7 +135,7 @@ func correlations(scores, cosines []float32) (train.Metrics, error) {
 		return train.Metrics{}, err
 	}
 	return train.Metrics{Main: "spearman", Values: []train.Metric{
-		{Name: "spearman", Value: s.Spearman.Value}, {Name: "pearson", Value: s.Pearson.Value}, {Name: "loss", Value: s.MSE.Value, LowerIsBetter: true},
+		metric("spearman", s.Spearman, false), metric("pearson", s.Pearson, false), metric("loss", s.MSE, true),
 	}}, nil
 }
 

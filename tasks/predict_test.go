@@ -9,6 +9,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/metrics"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -81,6 +82,56 @@ func TestScore(t *testing.T) {
 				t.Error("logits of another table are accepted")
 			}
 		})
+	}
+}
+
+// A correlation that is undefined is no number, and says why; an F1 that is has the 0 that scikit-learn gives it, and says so too.
+func TestUndefinedScores(t *testing.T) {
+	table, err := data.ReadTextBytes([]byte("text,score\na,1\nb,2\n"), "t.csv", data.ReadOptions{LabelColumn: "score"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := data.NewLabels(data.Regression, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := checkpoint.Open(smallBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	tok, err := tokenize.Load(src.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := models.OpenSequenceClassifier(src, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task, err := tasks.NewSeqCls(m, tok, tasks.SeqClsConfig{Labels: labels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := task.Score(table, []float32{3, 3})
+	if err != nil || len(got.Values) != 4 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, v := range got.Values[:2] {
+		if !v.Undefined() || v.Reason != "all predictions are equal" {
+			t.Errorf("%s is %v (%s)", v.Name, v.Value, v.Reason)
+		}
+	}
+	if v := got.Values[2]; v.Value != 2.5 || v.Reason != "" {
+		t.Errorf("mse is %v (%s)", v.Value, v.Reason)
+	}
+	embedding := mustEmbedding(t, tasks.EmbeddingConfig{})
+	if got, err = embedding.Score(pairTable(t, "text,text_pair,score\na,b,1\nc,d,1\n"), []float32{0.1, 0.2}); err != nil || !got.Values[0].Undefined() || got.Values[1].Reason != "all targets are equal" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	found := tasks.TokenScores{Entities: &metrics.EntityScores{}, Tags: &metrics.ClassScores{}}
+	found.Entities.Micro.F1.Reason = "no entity is a target or predicted"
+	if v := found.Metrics().Values[0]; v.Name != "f1" || v.Value != 0 || v.Reason == "" {
+		t.Errorf("f1 is %+v", v)
 	}
 }
 

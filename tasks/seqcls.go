@@ -180,7 +180,7 @@ func (t *SeqCls) score(set *textSet, logits []float32) ([]train.Metric, error) {
 	list := func(scores ...metrics.Score) []train.Metric {
 		var ms []train.Metric
 		for i, s := range scores {
-			ms = append(ms, train.Metric{Name: names[i], Value: s.Value, LowerIsBetter: names[i] == "mse"})
+			ms = append(ms, metric(names[i], s, names[i] == "mse"))
 		}
 		return ms
 	}
@@ -203,6 +203,11 @@ func (t *SeqCls) score(set *textSet, logits []float32) ([]train.Metric, error) {
 		return nil, err
 	}
 	return list(s.Accuracy, s.MacroF1, s.Matthews), nil
+}
+
+// metric makes a score what a training loop takes.
+func metric(name string, s metrics.Score, lowerIsBetter bool) train.Metric {
+	return train.Metric{Name: name, Value: s.Value, LowerIsBetter: lowerIsBetter, Reason: s.Reason}
 }
 
 // ArgMax returns the column of the largest value of each row of n×k; the first among equals.

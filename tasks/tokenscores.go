@@ -30,13 +30,13 @@ func (s *TokenScores) Found() (targets, predicted int) {
 // Metrics returns the scores as a training loop wants them: those that TokenCls.MetricNames lists.
 func (s *TokenScores) Metrics() train.Metrics {
 	m := train.Metrics{Main: "accuracy", Values: []train.Metric{
-		{Name: "accuracy", Value: s.Tags.Accuracy.Value}, {Name: "macro_f1", Value: s.Tags.MacroF1.Value}, {Name: "loss", Value: s.Loss, LowerIsBetter: true},
+		metric("accuracy", s.Tags.Accuracy, false), metric("macro_f1", s.Tags.MacroF1, false), {Name: "loss", Value: s.Loss, LowerIsBetter: true},
 	}}
 	if s.Entities != nil {
 		e := s.Entities.Micro
 		m.Main = "f1"
 		m.Values[1] = m.Values[0]
-		m.Values = append([]train.Metric{{Name: "f1", Value: e.F1.Value}, {Name: "precision", Value: e.Precision.Value}, {Name: "recall", Value: e.Recall.Value}}, m.Values[1:]...)
+		m.Values = append([]train.Metric{metric("f1", e.F1, false), metric("precision", e.Precision, false), metric("recall", e.Recall, false)}, m.Values[1:]...)
 	}
 	return m
 }

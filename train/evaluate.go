@@ -23,6 +23,7 @@ func (r *run) evaluate(ctx context.Context) error {
 		return fmt.Errorf("train: evaluating after step %d: %w", r.state.Step, err)
 	}
 	e := Evaluation{Step: r.state.Step, Epoch: r.state.Epochs, Metrics: m}
+	r.tellUndefined(m)
 	if err := r.judge(e); err != nil {
 		return err
 	}
@@ -35,6 +36,29 @@ func (r *run) evaluate(ctx context.Context) error {
 		r.cfg.OnEval(e)
 	}
 	return nil
+}
+
+// tellUndefined logs, once for each metric, why it is not defined for the examples to evaluate on.
+func (r *run) tellUndefined(m Metrics) {
+	for _, v := range m.Values {
+		if v.Reason == "" || !r.once(v.Name) {
+			continue
+		}
+		log := r.cfg.Logger.Info()
+		if v.Undefined() {
+			log = r.cfg.Logger.Warn()
+		}
+		log.Int("step", r.state.Step).Msg(v.Explain())
+	}
+}
+
+// once reports whether this is the first call with what.
+func (r *run) once(what string) bool {
+	if slices.Contains(r.told, what) {
+		return false
+	}
+	r.told = append(r.told, what)
+	return true
 }
 
 // judge compares an evaluation with the best so far, as transformers does: any improvement is the new best, but only one by more
@@ -50,7 +74,9 @@ func (r *run) judge(e Evaluation) error {
 	}
 	s := &r.state
 	if !finite(m.Value) {
-		r.cfg.Logger.Warn().Int("step", s.Step).Str("metric", name).Float64("value", m.Value).Msg("the metric is undefined, so this state cannot be the best")
+		if r.once(name + " decides") {
+			r.cfg.Logger.Warn().Int("step", s.Step).Str("metric", name).Float64("value", m.Value).Msg("the metric is no number, so this state cannot be the best")
+		}
 		s.Waited++
 		return nil
 	}

@@ -85,7 +85,10 @@ func replaceState(t *testing.T, dir, old, now string) {
 }
 
 func TestMetricsJSON(t *testing.T) {
-	m := Metrics{Main: "a", Values: []Metric{{"a", 0.1, false}, {"ü\"", math.NaN(), true}, {"c", math.Inf(-1), true}, {"d", 1e-300, false}}}
+	m := Metrics{Main: "a", Values: []Metric{
+		{Name: "a", Value: 0.1}, {Name: "ü\"", Value: math.NaN(), LowerIsBetter: true, Reason: "all equal"},
+		{Name: "c", Value: math.Inf(-1), LowerIsBetter: true}, {Name: "d", Value: 1e-300},
+	}}
 	b, err := json.Marshal(m)
 	if want := `{"a":0.1,"ü\"":null,"c":null,"d":1e-300}`; err != nil || string(b) != want {
 		t.Errorf("%s, %v; want %s", b, err, want)
@@ -95,7 +98,7 @@ func TestMetricsJSON(t *testing.T) {
 	var s evaluationState
 	must(json.Unmarshal(b, &s))
 	back := s.evaluation()
-	if v, ok := back.Metrics.Get("ü\""); !ok || !math.IsNaN(v.Value) || !v.LowerIsBetter || back.Metrics.Main != "a" || back.Epoch != 0.5 {
+	if v, ok := back.Metrics.Get("ü\""); !ok || !math.IsNaN(v.Value) || !v.LowerIsBetter || v.Reason != "all equal" || back.Metrics.Main != "a" || back.Epoch != 0.5 {
 		t.Errorf("%s came back as %+v", b, back)
 	}
 	var n number
@@ -146,7 +149,7 @@ func FuzzManifest(f *testing.F) {
 
 func FuzzState(f *testing.F) {
 	s := state{Version: stateVersion, Step: 3, At: position{1, 2}, Best: &best{"loss", 0.5, 2}, Params: []paramState{{"w", 2, 3, 3}}}
-	s.Evaluations = []evaluationState{{Step: 2, Main: "loss", Values: []metricState{{"loss", number(math.NaN()), true}}}}
+	s.Evaluations = []evaluationState{{Step: 2, Main: "loss", Values: []metricState{{Name: "loss", Value: number(math.NaN()), LowerIsBetter: true}}}}
 	b, err := json.Marshal(s)
 	must(err)
 	f.Add(b)

@@ -36,6 +36,7 @@ type run struct {
 	best    [][]float32 // values of the best state; nil without one
 	spoilt  bool        // the parameters are in the middle of an update
 	checked bool        // every parameter is known to take part in the loss
+	told    []string    // what the log is to say once only; see once
 	resumed string      // checkpoint that the run goes on from
 	before  float64     // seconds of the run before it was resumed
 	started time.Time   // of this call

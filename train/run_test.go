@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
@@ -164,7 +166,7 @@ func mustFloat(s string) float64 {
 // scores lets evaluation i have the i-th score.
 func scores(values ...float64) func(int) Metrics {
 	return func(i int) Metrics {
-		return Metrics{Main: "accuracy", Values: []Metric{{"accuracy", values[i-1], false}, {"loss", -values[i-1], true}}}
+		return Metrics{Main: "accuracy", Values: []Metric{{Name: "accuracy", Value: values[i-1]}, {Name: "loss", Value: -values[i-1], LowerIsBetter: true}}}
 	}
 }
 
@@ -223,6 +225,26 @@ func TestBestAndLast(t *testing.T) {
 	}
 }
 
+// The log says once why a metric is undefined, however many evaluations say so, and that one of them cannot decide.
+func TestUndefinedIsToldOnce(t *testing.T) {
+	m := newToy(10, 2)
+	m.score = func(i int) Metrics {
+		v := []Metric{{Name: "pearson", Value: math.NaN(), Reason: "all predictions are equal"}, {Name: "f1", Reason: "nothing is predicted"}, {Name: "loss", Value: float64(i)}}
+		return Metrics{Main: "pearson", Values: v}
+	}
+	var log bytes.Buffer
+	cfg := toyConfig(m, t.TempDir())
+	cfg.EvalSteps, cfg.MaxSteps, cfg.Logger = 1, 3, zerolog.New(&log)
+	if r := m.train(t, cfg); r.Best != nil || len(r.Evaluations) != 3 {
+		t.Errorf("best %v of %d evaluations", r.Best, len(r.Evaluations))
+	}
+	for _, want := range []string{"pearson is undefined: all predictions are equal", "f1 is 0.0000 by convention: nothing is predicted", "this state cannot be the best"} {
+		if n := strings.Count(log.String(), want); n != 1 {
+			t.Errorf("the log says %q %d times:\n%s", want, n, log.String())
+		}
+	}
+}
+
 // adapter reads the toy's weight from an adapter directory.
 func adapter(t *testing.T, dir string) []float32 {
 	t.Helper()
@@ -253,7 +275,7 @@ func TestEvaluationPerEpoch(t *testing.T) {
 
 func TestUnknownMetricOfTask(t *testing.T) {
 	m := newToy(10, 2)
-	m.score = func(int) Metrics { return Metrics{Main: "f1", Values: []Metric{{"accuracy", 1, false}}} }
+	m.score = func(int) Metrics { return Metrics{Main: "f1", Values: []Metric{{Name: "accuracy", Value: 1}}} }
 	_, err := Run(context.Background(), m, m.params(), toyConfig(m, t.TempDir()))
 	if err == nil || !strings.Contains(err.Error(), `no metric "f1"; there are accuracy`) {
 		t.Errorf("error %v", err)

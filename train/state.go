@@ -59,12 +59,13 @@ type metricState struct {
 	Name          string `json:"name"`
 	Value         number `json:"value"`
 	LowerIsBetter bool   `json:"lower_is_better"`
+	Reason        string `json:"reason,omitempty"`
 }
 
 func newEvaluationState(e Evaluation) evaluationState {
 	s := evaluationState{Step: e.Step, Epoch: e.Epoch, Main: e.Metrics.Main}
 	for _, m := range e.Metrics.Values {
-		s.Values = append(s.Values, metricState{m.Name, number(m.Value), m.LowerIsBetter})
+		s.Values = append(s.Values, metricState{m.Name, number(m.Value), m.LowerIsBetter, m.Reason})
 	}
 	return s
 }
@@ -72,7 +73,7 @@ func newEvaluationState(e Evaluation) evaluationState {
 func (s evaluationState) evaluation() Evaluation {
 	e := Evaluation{Step: s.Step, Epoch: s.Epoch, Metrics: Metrics{Main: s.Main}}
 	for _, m := range s.Values {
-		e.Metrics.Values = append(e.Metrics.Values, Metric{m.Name, float64(m.Value), m.LowerIsBetter})
+		e.Metrics.Values = append(e.Metrics.Values, Metric{m.Name, float64(m.Value), m.LowerIsBetter, m.Reason})
 	}
 	return e
 }

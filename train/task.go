@@ -33,9 +33,22 @@ type MetricNamer interface {
 
 // Metric is one score.
 type Metric struct {
-	Name          string // as in logs, without "eval_"
-	Value         float64
-	LowerIsBetter bool // a loss or an error; otherwise greater is better
+	Name          string  // as in logs, without "eval_"
+	Value         float64 // NaN: undefined, which is never better than a number
+	LowerIsBetter bool    // a loss or an error; otherwise greater is better
+	// Reason, if set, says why the metric is not defined for the data. Value is then NaN, or what convention puts in its place.
+	Reason string
+}
+
+// Undefined reports whether the metric has no value, not even by convention.
+func (m Metric) Undefined() bool { return math.IsNaN(m.Value) }
+
+// Explain says in a sentence what Reason means for the value.
+func (m Metric) Explain() string {
+	if m.Undefined() {
+		return fmt.Sprintf("%s is undefined: %s", m.Name, m.Reason)
+	}
+	return fmt.Sprintf("%s is %.4f by convention: %s", m.Name, m.Value, m.Reason)
 }
 
 // Metrics is the outcome of an evaluation. It marshals to a JSON object with a key for each value, in order; a value that is not

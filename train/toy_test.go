@@ -168,7 +168,7 @@ func (t *toy) Evaluate(ctx context.Context, s data.Split) (Metrics, error) {
 		return Metrics{}, err
 	}
 	loss := float64(op.Values(sum)[0]) / targets
-	return Metrics{Main: "loss", Values: []Metric{{"accuracy", 1 / (1 + loss), false}, {"loss", loss, true}}}, nil
+	return Metrics{Main: "loss", Values: []Metric{{Name: "accuracy", Value: 1 / (1 + loss)}, {Name: "loss", Value: loss, LowerIsBetter: true}}}, nil
 }
 
 // saver writes the toy's adapter as an adapter is: two files, the second of which makes it whole.

@@ -143,6 +143,19 @@ func (c *Console) Evaluation(e train.Evaluation) {
 	c.Log.Info().Msgf("step %d evaluation: %s", e.Step, MetricsText(e.Metrics))
 }
 
+// Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of its own.)
+func (c *Console) Undefined(m train.Metrics) {
+	for _, v := range m.Values {
+		switch {
+		case v.Reason == "":
+		case v.Undefined():
+			c.Log.Warn().Msg(v.Explain())
+		default:
+			c.Log.Info().Msg(v.Explain())
+		}
+	}
+}
+
 // Stop ends the progress.
 func (c *Console) Stop() {
 	c.mu.Lock()
@@ -160,7 +173,11 @@ func (c *Console) Stop() {
 func MetricsText(m train.Metrics) string {
 	var parts []string
 	for _, v := range m.Values {
-		parts = append(parts, fmt.Sprintf("%s %.4f", v.Name, v.Value))
+		value := fmt.Sprintf("%.4f", v.Value)
+		if v.Undefined() {
+			value = "undefined"
+		}
+		parts = append(parts, v.Name+" "+value)
 	}
 	return strings.Join(parts, ", ")
 }

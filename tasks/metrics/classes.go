@@ -23,7 +23,8 @@ type ClassScores struct {
 	//
 	//	(c·s − Σ p_k·t_k) / √((s² − Σ p_k²)·(s² − Σ t_k²))
 	//
-	// It is 0 where all targets or all predictions are one class.
+	// It is 0 where all targets or all predictions are one class, as
+	// scikit-learn has it.
 	Matthews Score
 	// PerClass has a score for each of the k classes.
 	PerClass []ClassScore

@@ -8,9 +8,10 @@
 // scripts of SQuAD compute them, [Entities] has precision, recall and F1 of tagged
 // entities as seqeval computes them.
 //
-// No function returns NaN or an infinity. Where a formula divides by zero, the
-// [Score] has the value that is the convention and the reason why; where there
-// is nothing to score, or a prediction is not a number, an error says so.
+// Where a formula divides by zero, the [Score] has the value that these libraries
+// give it, and the reason why: 0 for precision, recall, F1 and Matthews'
+// coefficient, NaN for the correlations of Pearson and Spearman. Where there is
+// nothing to score, or a prediction is not a number, an error says so.
 // Targets that are marked as missing (data.Ignore, or NaN) do not count.
 //
 // All functions are pure, keep nothing of their arguments and are safe for

@@ -98,10 +98,13 @@ func TestReasons(t *testing.T) {
 	if m.MicroF1.Reason == "" || m.MacroF1.Reason == "" {
 		t.Errorf("no yes: %+v", m)
 	}
-	if got, want := r.Pearson.String(), "0.0000 (fewer than two rows have a target)"; got != want {
+	if got, want := r.Pearson.String(), "undefined (fewer than two rows have a target)"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
 	if b, err := json.Marshal(Score{Value: 0.5}); err != nil || string(b) != `{"value":0.5}` {
+		t.Errorf("JSON: %s, %v", b, err)
+	}
+	if b, err := json.Marshal(r.Pearson); err != nil || string(b) != `{"value":null,"reason":"fewer than two rows have a target"}` {
 		t.Errorf("JSON: %s, %v", b, err)
 	}
 }

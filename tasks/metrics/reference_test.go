@@ -54,12 +54,12 @@ func loadFixture(t *testing.T) fixture {
 	return f
 }
 
-// near compares a score with the reference: nil asks for the value 0 with a reason.
+// near compares a score with the reference: nil asks for NaN with a reason.
 func near(t *testing.T, i int, name string, got Score, want *float64, tolerance float64) {
 	t.Helper()
 	switch {
-	case want == nil && (got.Value != 0 || got.Reason == ""):
-		t.Errorf("case %d: %s = %v, want 0 with a reason", i, name, got)
+	case want == nil && (!got.Undefined() || got.Reason == ""):
+		t.Errorf("case %d: %s = %v, want it undefined, with a reason", i, name, got)
 	case want != nil && !(math.Abs(got.Value-*want) <= tolerance*max(1, math.Abs(*want))):
 		t.Errorf("case %d: %s = %v, want %v", i, name, got.Value, *want)
 	}

@@ -17,10 +17,11 @@ type RegressionScores struct {
 	//
 	//	Σ (x−x̄)(y−ȳ) / √(Σ (x−x̄)² · Σ (y−ȳ)²)
 	//
-	// It is 0 where there are fewer than two rows or one side is constant.
+	// It is NaN where there are fewer than two rows or one side is constant, as
+	// SciPy has it.
 	Pearson Score
 	// Spearman is Pearson's correlation of the ranks; equal numbers have the
-	// mean of their ranks. It is 0 where Pearson is.
+	// mean of their ranks. It is NaN where Pearson is.
 	Spearman Score
 }
 
@@ -60,13 +61,17 @@ func Regression(targets, predictions []float32) (*RegressionScores, error) {
 // pearson computes the correlation in two passes, so that a large mean does not
 // cancel what varies.
 func pearson(x, y []float64) Score {
+	none := Score{Value: math.NaN()}
 	switch {
 	case len(x) < 2:
-		return Score{Reason: "fewer than two rows have a target"}
+		none.Reason = "fewer than two rows have a target"
 	case constant(x):
-		return Score{Reason: "all targets are equal"}
+		none.Reason = "all targets are equal"
 	case constant(y):
-		return Score{Reason: "all predictions are equal"}
+		none.Reason = "all predictions are equal"
+	}
+	if none.Reason != "" {
+		return none
 	}
 	mx, my := mean(x), mean(y)
 	var xx, yy, xy float64

@@ -1,28 +1,52 @@
 package metrics
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ErrNoTargets is wrapped by errors about predictions none of which has a
 // target.
 var ErrNoTargets = errors.New("no row has a target")
 
-// Score is the value of a metric, always finite.
+// Score is the value of a metric.
 type Score struct {
-	Value float64 `json:"value"`
-	// Reason says why the metric is not defined for the data and Value is a
-	// convention; "" if it is defined.
-	Reason string `json:"reason,omitempty"`
+	Value float64 // finite, or NaN
+	// Reason says why the metric is not defined for the data: Value is then a
+	// convention, or NaN if there is none. "" if it is defined.
+	Reason string
 }
 
-// String returns the value with four decimals, and the reason if there is one.
+// Undefined reports whether there is no value, not even by convention.
+func (s Score) Undefined() bool { return math.IsNaN(s.Value) }
+
+// String returns the value with four decimals, or "undefined", and the reason if
+// there is one.
 func (s Score) String() string {
-	if s.Reason != "" {
-		return fmt.Sprintf("%.4f (%s)", s.Value, s.Reason)
+	value := fmt.Sprintf("%.4f", s.Value)
+	if s.Undefined() {
+		value = "undefined"
 	}
-	return fmt.Sprintf("%.4f", s.Value)
+	if s.Reason != "" {
+		return fmt.Sprintf("%s (%s)", value, s.Reason)
+	}
+	return value
+}
+
+// MarshalJSON writes {"value": …, "reason": …}, the value null where it is NaN,
+// the reason only if there is one.
+func (s Score) MarshalJSON() ([]byte, error) {
+	var out struct {
+		Value  *float64 `json:"value"`
+		Reason string   `json:"reason,omitempty"`
+	}
+	if !s.Undefined() {
+		out.Value = &s.Value
+	}
+	out.Reason = s.Reason
+	return json.Marshal(out)
 }
 
 // ClassScore is how well one class is found.

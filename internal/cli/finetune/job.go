@@ -190,6 +190,7 @@ func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 		if err != nil {
 			return errors.Join(err, t.results.write(t.dir))
 		}
+		j.console.Undefined(m)
 		t.results.Test = &m
 	}
 	if t.complete != nil {

@@ -100,6 +100,33 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// TestUndefinedMetric evaluates on rows whose predictions are all equal: the correlations are no numbers, so no step is the best by them, and each
+// is an evaluation without improvement.
+func TestUndefinedMetric(t *testing.T) {
+	dir := t.TempDir()
+	out, trained := filepath.Join(dir, "out"), clitest.Write(t, filepath.Join(dir, "train.csv"), "text,score\na b,0.5\nc,1.5\nd e f,2.5\ng,3.5\n")
+	same := clitest.Write(t, filepath.Join(dir, "eval.csv"), "text,score\na b,0.5\na b,1.5\n")
+	args := []string{"seq-cls", "--model", small(t).Path("base"), "--train-file", trained, "--eval-file", same, "--test-file", same, "--max-steps=6", "--eval-steps=1",
+		"--batch-size=2", "--early-stopping-patience=3", "--problem-type=regression"}
+	r := clitest.OK(t, finetune.Command, append(args, "--output-dir", out)...)
+	if n := strings.Count(r.Err, "pearson is undefined: all predictions are equal"); n != 2 || !strings.Contains(r.Err, "evaluation: pearson undefined, spearman undefined, mse ") {
+		t.Errorf("the log says %d times why, want 2, for evaluation and test:\n%s", n, r.Err)
+	}
+	if !strings.Contains(r.Out, "trained 3 steps") || !strings.Contains(r.Out, "test, 2 rows: pearson undefined") || strings.Contains(r.Out, "best evaluation") {
+		t.Errorf("standard output is\n%s", r.Out)
+	}
+	if got := metrics(t, out); strings.Count(got, `"eval_pearson":null,"eval_spearman":null,"eval_mse":`) != 3 {
+		t.Errorf("metrics.jsonl is\n%s", got)
+	}
+	if text := clitest.Read(t, filepath.Join(out, "results.json")); strings.Contains(text, `"best"`) || !strings.Contains(text, `"pearson": null`) {
+		t.Errorf("results.json is\n%s", text)
+	}
+	other := filepath.Join(dir, "other")
+	if r := clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--metric-for-best-model=mse")...); !strings.Contains(r.Out, "best evaluation") {
+		t.Errorf("by mse there is no best evaluation:\n%s", r.Out)
+	}
+}
+
 // TestFewRows trains on rows of one class and still knows the others.
 func TestFewRows(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")

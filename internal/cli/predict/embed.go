@@ -126,6 +126,7 @@ func (r *embedRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	r.console.Undefined(metrics)
 	rows := func(w io.Writer) error {
 		return eachLine(w, "row", len(cosines), func(i int) any { return similarityRow{cosines[i]} })
 	}

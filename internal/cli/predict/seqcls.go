@@ -117,6 +117,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	r.console.Undefined(metrics)
 	rows := func(w io.Writer) error { return r.writeRows(w, c, logits) }
 	return r.write(result, scores, rows, table.Name, table.Labelled(), metrics)
 }
