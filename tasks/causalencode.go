@@ -119,7 +119,7 @@ func (t *CausalLM) eachSequence(ctx context.Context, docs *data.Documents, f fun
 		}
 		encodings, err := t.tok.EncodeBatch(ctx, inputs, o, t.cfg.Pool.Workers())
 		if err != nil {
-			return fmt.Errorf("tasks: %s: %w", docs.Name, err)
+			return inputError(err, docs.Name, func(i int) int { return part[i].Line })
 		}
 		for i, e := range encodings {
 			if err := f(&part[i], scripts[i].sequence(e, t.tok.EosID())); err != nil {

@@ -17,8 +17,8 @@ import (
 
 const smallBase = "../testdata/bert/query_value/base"
 
-// smallEmbedding is a task on a small model of random weights.
-func smallEmbedding(t *testing.T, c tasks.EmbeddingConfig) (*tasks.Embedding, error) {
+// openSmall opens a small checkpoint of random weights with its tokenizer.
+func openSmall(t *testing.T) (*checkpoint.Source, *tokenize.Tokenizer) {
 	t.Helper()
 	src, err := checkpoint.Open(smallBase)
 	if err != nil {
@@ -29,6 +29,13 @@ func smallEmbedding(t *testing.T, c tasks.EmbeddingConfig) (*tasks.Embedding, er
 	if err != nil {
 		t.Fatal(err)
 	}
+	return src, tok
+}
+
+// smallEmbedding is a task on a small model of random weights.
+func smallEmbedding(t *testing.T, c tasks.EmbeddingConfig) (*tasks.Embedding, error) {
+	t.Helper()
+	src, tok := openSmall(t)
 	m, _, err := models.OpenEncoder(src, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +195,13 @@ func TestEmbeddingMetrics(t *testing.T) {
 	if m, err = task.Evaluate(t.Context(), data.Eval); err != nil || m.Values[0].Value != 0 || !(m.Values[1].Value > 0) {
 		t.Errorf("%+v, %v", m, err)
 	}
+	// If all texts are the same, so are all vectors, and none is nearer than another.
+	if err := task.Add(t.Context(), data.Eval, pairTable(t, "text,text_pair\na b,a b\na b,a b\na b,a b\n")); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = task.Evaluate(t.Context(), data.Eval); err != nil || m.Values[0].Value != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
 	table := pairTable(t, "text,text_pair,score\na b,a b,1\nc d e,f,0.1\ng,h i,0.4\n")
 	if err := task.Add(t.Context(), data.Test, table); err != nil {
 		t.Fatal(err)
@@ -208,6 +222,63 @@ func TestEmbeddingMetrics(t *testing.T) {
 		if got.Values[i] != v {
 			t.Errorf("%+v, from the vectors %+v", v, got.Values[i])
 		}
+	}
+}
+
+// What cannot be cut to the limit is an error of the row, not of the text's number.
+func TestRowThatCannotBeCut(t *testing.T) {
+	long := strings.Repeat("a ", 30)
+	table := &data.Table{Name: "t.csv", Examples: []data.Example{{Text: "a", Pair: "b", HasPair: true, Line: 2}, {Text: "b", Line: 3}, {Text: long, Pair: "b", HasPair: true, Line: 7}}}
+	labels, err := data.NewLabels(data.Regression, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, tok := openSmall(t)
+	m, _, err := models.OpenSequenceClassifier(src, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs, err := tasks.NewSeqCls(m, tok, tasks.SeqClsConfig{Labels: labels, MaxLength: 12, Truncation: tokenize.OnlySecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	choices, _, err := models.OpenMultipleChoice(src, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	picking, err := tasks.NewMultipleChoice(choices, tok, tasks.MultipleChoiceConfig{MaxLength: 12, Truncation: tokenize.OnlySecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions := &data.Choices{Name: "t.csv", List: []data.Choice{{Context: "a", Endings: []string{"a", "b", "c"}, Line: 2}, {Context: long, Endings: []string{"a", "b"}, Line: 7}}}
+	_, _, first := pairs.Predict(t.Context(), table)
+	_, _, second := picking.Predict(t.Context(), questions)
+	for _, err := range []error{first, second} {
+		var e *data.Error
+		if !errors.As(err, &e) || e.File != "t.csv" || e.Line != 7 || !strings.Contains(err.Error(), "only_second cannot shorten texts of") {
+			t.Errorf("got %v, want an error of t.csv:7", err)
+		}
+	}
+}
+
+// A question counts once, however its cut choices stand.
+func TestCutQuestions(t *testing.T) {
+	src, tok := openSmall(t)
+	m, _, err := models.OpenMultipleChoice(src, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task, err := tasks.NewMultipleChoice(m, tok, tasks.MultipleChoiceConfig{MaxLength: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("a ", 30)
+	questions := &data.Choices{Name: "t.csv", List: []data.Choice{
+		{Context: "a", Endings: []string{long, "b", long}, Line: 1}, {Context: "a", Endings: []string{"a", "b"}, Line: 2}, {Context: "a", Endings: []string{"a", long}, Line: 3},
+		{Context: "a", Endings: []string{long, "b"}, Line: 4},
+	}}
+	if _, n, err := task.Predict(t.Context(), questions); err != nil || n != 3 {
+		t.Errorf("%d questions are cut, want 3; %v", n, err)
 	}
 }
 

@@ -94,8 +94,8 @@ func (t *Embedding) MetricNames() []string {
 }
 
 // Evaluate scores a split with the adapter of the configuration. With scores these are the correlations of the cosines with them and the
-// mean squared error. Without, accuracy is the part of the pairs in which no other second text is nearer to the first than its own, among
-// 1,000 pairs at a time in their order, and the loss is that of multiple negatives over the same pairs.
+// mean squared error. Without, accuracy is the part of the pairs in which the first text is nearer to its own second text than to every other,
+// among 1,000 pairs at a time in their order, and the loss is that of multiple negatives over the same pairs.
 func (t *Embedding) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
@@ -160,13 +160,14 @@ func (t *Embedding) rank(vectors []float32) (train.Metrics, error) {
 	return m, tape.Close()
 }
 
-// diagonal returns in how many rows of n×n no value exceeds that on the diagonal.
+// diagonal returns in how many rows of n×n the value on the diagonal exceeds all others. Equal ones do not count: if all vectors are the
+// same, nothing is found.
 func diagonal(scores []float32, n int) int {
 	right := 0
 	for i := range n {
 		best := true
-		for _, v := range scores[i*n : (i+1)*n] {
-			best = best && v <= scores[i*n+i]
+		for j, v := range scores[i*n : (i+1)*n] {
+			best = best && (j == i || v < scores[i*n+i])
 		}
 		if best {
 			right++

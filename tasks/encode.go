@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -80,7 +81,7 @@ func encode(ctx context.Context, tok *tokenize.Tokenizer, t *data.Table, o token
 func encodeInputs(ctx context.Context, tok *tokenize.Tokenizer, name string, inputs []tokenize.Input, line func(i int) int, o tokenize.Options, workers int) (*textSet, []bool, error) {
 	list, err := tok.EncodeBatch(ctx, inputs, o, workers)
 	if err != nil {
-		return nil, nil, fmt.Errorf("tasks: %s: %w", name, err)
+		return nil, nil, inputError(err, name, line)
 	}
 	s := &textSet{starts: make([]int, 1, len(list)+1)}
 	cut := make([]bool, len(list))
@@ -93,6 +94,15 @@ func encodeInputs(ctx context.Context, tok *tokenize.Tokenizer, name string, inp
 		cut[i] = e.Truncated > 0
 	}
 	return s, cut, nil
+}
+
+// inputError says in which line of the file name the text stands that could not be encoded.
+func inputError(err error, name string, line func(i int) int) error {
+	var at *tokenize.InputError
+	if errors.As(err, &at) {
+		return &data.Error{File: name, Line: line(at.Index), Msg: "cannot be tokenised", Err: at.Err}
+	}
+	return fmt.Errorf("tasks: %s: %w", name, err)
 }
 
 // checkText reports settings that contradict what a model or tokenizer can do.

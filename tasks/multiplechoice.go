@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -90,8 +91,8 @@ func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSe
 		texts.types = nil
 	}
 	set.texts = texts
-	for i, q := range questions {
-		if cut[i] && (i == 0 || q != questions[i-1] || !cut[i-1]) {
+	for q := range c.List {
+		if slices.Contains(cut[set.starts[q]:set.starts[q+1]], true) {
 			set.cut++
 		}
 	}

@@ -95,15 +95,7 @@ func TestUndefinedScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := checkpoint.Open(smallBase)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	tok, err := tokenize.Load(src.File)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src, tok := openSmall(t)
 	m, _, err := models.OpenSequenceClassifier(src, 1, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -75,13 +74,14 @@ func (t *TokenCls) read(ctx context.Context, table *data.TokenTable) ([]tokenTex
 			inputs[i].Text = e.Text
 		}
 	}
+	line := func(i int) int { return table.Examples[i].Line }
 	out := make([]tokenText, len(inputs))
 	workers := t.cfg.Pool.Workers()
 	if t.cfg.Stride < 0 {
 		o := tokenize.Options{MaxLength: t.length, Offsets: true, Words: true}
 		list, err := t.tok.EncodeBatch(ctx, inputs, o, workers)
 		if err != nil {
-			return nil, inputError(err, table)
+			return nil, inputError(err, table.Name, line)
 		}
 		for i, e := range list {
 			out[i] = tokenText{windows: []tokenize.Encoding{e}, starts: []int{0}}
@@ -90,7 +90,7 @@ func (t *TokenCls) read(ctx context.Context, table *data.TokenTable) ([]tokenTex
 		w := tokenize.Windowing{MaxLength: t.length, Stride: t.cfg.Stride, Shrink: true}
 		list, err := t.tok.WindowsBatch(ctx, inputs, w, workers)
 		if err != nil {
-			return nil, inputError(err, table)
+			return nil, inputError(err, table.Name, line)
 		}
 		for i, l := range list {
 			out[i] = tokenText{windows: l.List, starts: windowStarts(l, t.cfg.Stride)}
@@ -100,15 +100,6 @@ func (t *TokenCls) read(ctx context.Context, table *data.TokenTable) ([]tokenTex
 		out[i].match(&table.Examples[i])
 	}
 	return out, nil
-}
-
-// inputError says in which line the sentence stands that could not be encoded.
-func inputError(err error, table *data.TokenTable) error {
-	var at *tokenize.InputError
-	if errors.As(err, &at) {
-		return &data.Error{File: table.Name, Line: table.Examples[at.Index].Line, Msg: "cannot be tokenised", Err: at.Err}
-	}
-	return fmt.Errorf("tasks: %s: %w", table.Name, err)
 }
 
 // windowStarts returns which token of a text each of its windows begins with.

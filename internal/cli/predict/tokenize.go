@@ -202,7 +202,7 @@ func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tok
 	for lo := 0; lo < len(inputs); lo += chunk {
 		list, err := tok.EncodeBatch(ctx, inputs[lo:min(lo+chunk, len(inputs))], o, r.threads)
 		if err != nil {
-			return 0, err
+			return 0, r.inputError(err, lo)
 		}
 		for _, e := range list {
 			if e.Truncated > 0 {
@@ -219,6 +219,19 @@ func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tok
 		}
 	}
 	return cut, nil
+}
+
+// inputError says which text of the input could not be encoded; before are those of earlier chunks.
+func (r *tokenizeRun) inputError(err error, before int) error {
+	at, ok := errors.AsType[*tokenize.InputError](err)
+	if !ok {
+		return err
+	}
+	name := r.input.Input
+	if len(r.input.Texts) > 0 {
+		name = "--text"
+	}
+	return cli.NameStdin(&data.Error{File: name, Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
 }
 
 // encoded is what is written for one text.

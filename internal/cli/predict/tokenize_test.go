@@ -92,6 +92,8 @@ func TestTokenizeRefused(t *testing.T) {
 		{"strategy without length", []string{"--input", in, "--truncation", "only_first"}, 2, []string{"--truncation needs --max-length"}},
 		{"negative length", []string{"--input", in, "--max-length", "-1"}, 2, []string{"--max-length is -1"}},
 		{"length too small", []string{"--input", in, "--max-length", "1"}, 2, []string{"--max-length is 1"}},
+		{"what cannot be cut", []string{"--input", file("d.jsonl", "{\"text\": \"a\"}\n{\"text\": \"a b c d e\"}\n"), "--max-length", "4", "--truncation", "only_second"}, 3,
+			[]string{"d.jsonl: text 2 cannot be tokenised: ", "only_second cannot shorten"}},
 		{"labels", []string{"--input", in, "--label-column", "x"}, 2, []string{"unknown flag: --label-column"}},
 		{"output exists", []string{"--input", in, "--output", in + ".out"}, 2, []string{"in.txt.out", "--overwrite"}},
 	} {
