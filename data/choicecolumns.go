@@ -21,20 +21,6 @@ type choiceColumns struct {
 	series                       *series // what the names of choices have in common; nil: they were given
 }
 
-// series is how the columns of choices are named one after another: ending0, ending1 …
-type series struct{ prefix, first string }
-
-// name returns the name of choice i, "" if there are not so many letters.
-func (s series) name(i int) string {
-	switch c := s.first[0]; {
-	case c == '0' || c == '1':
-		return s.prefix + itoa(int(c-'0')+i)
-	case i < 26:
-		return s.prefix + string(rune(int(c)+i))
-	}
-	return ""
-}
-
 // choiceColumns finds the columns that o asks for or that are well known.
 func (h *header) choiceColumns(o ChoiceOptions) (choiceColumns, error) {
 	c := choiceColumns{context: -1, question: -1, label: -1, id: -1}
@@ -121,6 +107,7 @@ func (h *header) findChoices(c *choiceColumns, _ ChoiceOptions) error {
 	switch {
 	case len(list) == 1:
 		c.choices, c.series = list[0].columns, list[0].series
+		return h.noGap(c)
 	case len(list) > 1:
 		return errorAt(h.file, h.line, "the choices may be %q or %q; say which with %s", h.names[list[0].columns[0]], h.names[list[1].columns[0]], choicesFlag)
 	case h.what == "key" && (h.index("question") >= 0 || c.question >= 0):
@@ -128,29 +115,6 @@ func (h *header) findChoices(c *choiceColumns, _ ChoiceOptions) error {
 		return errorAt(h.file, h.line, "no %s has a name that is known for choices (ending0 and ending1 …, choices, options); say which with %s; there is %s%s", h.what, choicesFlag, h.list(), h.hint())
 	}
 	return nil
-}
-
-// numbered returns the columns that are called prefix0, prefix1 … or prefix1, prefix2 … or
-// prefixA, prefixB …, also with _ between; nil if there are fewer than two.
-func (h *header) numbered(prefix string) ([]int, *series) {
-	for _, between := range []string{"", "_"} {
-		for _, first := range []string{"0", "1", "A"} {
-			s := series{prefix + between, first}
-			var columns []int
-			for i := 0; s.name(i) != ""; i++ {
-				column := h.index(s.name(i))
-				if column < 0 {
-					break
-				}
-				columns = append(columns, column)
-			}
-			if len(columns) >= 2 {
-				name := strings.TrimSpace(h.names[columns[0]]) // in the file's own case
-				return columns, &series{name[:len(name)-1], name[len(name)-1:]}
-			}
-		}
-	}
-	return nil, nil
 }
 
 // findQuestion looks for the context and the question.

@@ -161,33 +161,6 @@ func (r *choiceRows) question(row map[string]json.RawMessage, e *Choice) (choice
 // single reports whether one key holds the list of choices.
 func (r *choiceRows) single() bool { return r.columns.series == nil && len(r.columns.choices) == 1 }
 
-// series reads choices that have a key each. Those that are not there, or null, behind the
-// last one are choices that the row does not have.
-func (r *choiceRows) series(row map[string]json.RawMessage) ([]string, error) {
-	names := r.c.Columns.Choices
-	if s := r.columns.series; s != nil { // a row may have more than the first
-		names = nil
-		for i := 0; s.name(i) != "" && row[s.name(i)] != nil; i++ {
-			names = append(names, s.name(i))
-		}
-		if next := s.name(len(names) + 1); next != "" && row[next] != nil && !empty(row[next]) {
-			return nil, fmt.Errorf("the row has %q, but no %q", next, s.name(len(names)))
-		}
-	}
-	n := len(names)
-	for n > 0 && (row[names[n-1]] == nil || string(row[names[n-1]]) == "null") {
-		n--
-	}
-	list := make([]string, n)
-	for i, name := range names[:n] {
-		var err error
-		if list[i], err = stringValue(row, name); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
 // several appends the questions of a row that has a list of them about one context (RACE):
 // questions, their lists of options and their answers stand in lists of one length.
 func (r *choiceRows) several(row map[string]json.RawMessage, e Choice) error {
@@ -271,7 +244,7 @@ func (r *choiceRows) fill(e Choice, choices json.RawMessage, label Label) error 
 // parseChoices reads a list of strings, a list of {"text": …, "label": …}, or an object with
 // two lists of these names. names are what the file calls its choices, nil if it does not.
 func parseChoices(v json.RawMessage) (texts, names []string, err error) {
-	if len(v) == 0 || string(v) == "null" {
+	if null(v) {
 		return nil, nil, errors.New("the row has no choices")
 	}
 	if v[0] == '{' {
@@ -340,7 +313,7 @@ func parallelChoices(v json.RawMessage) (texts, names []string, err error) {
 
 // optionalString returns the string of a key; "" if it is not there or null.
 func optionalString(row map[string]json.RawMessage, key string) (string, error) {
-	if v := row[key]; len(v) == 0 || string(v) == "null" {
+	if null(row[key]) {
 		return "", nil
 	}
 	return stringValue(row, key)
@@ -350,7 +323,7 @@ func optionalString(row map[string]json.RawMessage, key string) (string, error) 
 func identifier(row map[string]json.RawMessage, key string) (string, error) {
 	v := bytes.TrimSpace(row[key])
 	switch {
-	case key == "" || len(v) == 0 || string(v) == "null":
+	case key == "" || null(v):
 		return "", nil
 	case v[0] == '"':
 		return stringValue(row, key)

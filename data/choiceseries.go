@@ -1,0 +1,139 @@
+package data
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// series is how the columns of choices are named one after another: ending0, ending1 …
+type series struct{ prefix, first string }
+
+// name returns the name of choice i, "" if there are not so many letters.
+func (s series) name(i int) string {
+	switch c := s.first[0]; {
+	case c == '0' || c == '1':
+		return s.prefix + itoa(int(c-'0')+i)
+	case i < 26:
+		return s.prefix + string(rune(int(c)+i))
+	}
+	return ""
+}
+
+// claims reports whether a column of this name looks like one of the series: its prefix with a number or
+// a letter behind it, with _ between or without.
+func (s series) claims(name string) bool {
+	name = fold(name)
+	if slices.Contains(knownChoices, name) || slices.Contains(knownChoiceLabels, name) { // options is no option "s"
+		return false
+	}
+	rest, ok := strings.CutPrefix(name, strings.TrimSuffix(fold(s.prefix), "_"))
+	rest = strings.TrimPrefix(rest, "_")
+	letter := len(rest) == 1 && rest[0] >= 'a' && rest[0] <= 'z'
+	return ok && rest != "" && (letter || strings.Trim(rest, "0123456789") == "")
+}
+
+// gap is the error about a column that looks like one of the series but does not follow on the choices before.
+func (s series) gap(name string, before []string) error {
+	why := fmt.Sprintf("but no %q", s.name(0))
+	if n := len(before); n > 0 {
+		why = fmt.Sprintf("which does not follow on %q", before[n-1])
+	}
+	return fmt.Errorf("%q, %s: number choices without a gap, or say which they are with %s", name, why, choicesFlag)
+}
+
+// numbered returns the columns that are called prefix0, prefix1 … or prefix1, prefix2 … or
+// prefixA, prefixB …, also with _ between; nil if there are fewer than two.
+func (h *header) numbered(prefix string) ([]int, *series) {
+	for _, between := range []string{"", "_"} {
+		for _, first := range []string{"0", "1", "A"} {
+			s := series{prefix + between, first}
+			var columns []int
+			for i := 0; s.name(i) != ""; i++ {
+				column := h.index(s.name(i))
+				if column < 0 {
+					break
+				}
+				columns = append(columns, column)
+			}
+			if len(columns) >= 2 {
+				name := strings.TrimSpace(h.names[columns[0]]) // in the file's own case
+				return columns, &series{name[:len(name)-1], name[len(name)-1:]}
+			}
+		}
+	}
+	return nil, nil
+}
+
+// noGap errs if a column looks like a choice but does not follow on the others. Of JSON, series looks at every row.
+func (h *header) noGap(c *choiceColumns) error {
+	if c.series == nil || h.what == "key" {
+		return nil
+	}
+	var names []string
+	for _, i := range c.choices {
+		names = append(names, h.names[i])
+	}
+	for i, name := range h.names {
+		if !c.uses(i) && c.series.claims(name) {
+			return errorAt(h.file, h.line, "there is %s", c.series.gap(name, names))
+		}
+	}
+	return nil
+}
+
+// series reads choices that have a key each. Those that are not there, or null, behind the
+// last one are choices that the row does not have.
+func (r *choiceRows) series(row map[string]json.RawMessage) ([]string, error) {
+	names := r.c.Columns.Choices
+	if r.columns.series != nil {
+		var err error
+		if names, err = r.seriesKeys(row); err != nil {
+			return nil, err
+		}
+	}
+	n := len(names)
+	for n > 0 && null(row[names[n-1]]) {
+		n--
+	}
+	list := make([]string, n)
+	for i, name := range names[:n] {
+		var err error
+		if list[i], err = stringValue(row, name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// seriesKeys returns the keys of a row that are choices of a series, in its order: a row may have fewer or
+// more than the first one, but none behind a gap.
+func (r *choiceRows) seriesKeys(row map[string]json.RawMessage) ([]string, error) {
+	s, c := r.columns.series, r.c.Columns
+	keys := slices.Sorted(maps.Keys(row))
+	h := header{names: keys}
+	var names []string
+	for i := 0; s.name(i) != ""; i++ {
+		name := s.name(i)
+		if i < len(c.Choices) && row[c.Choices[i]] != nil { // as the first row spells it
+			name = c.Choices[i]
+		}
+		k := h.index(name)
+		if k < 0 {
+			break
+		}
+		names = append(names, keys[k])
+	}
+	others := []string{c.Context, c.Question, c.Label, c.ID}
+	for _, k := range keys {
+		if s.claims(k) && !null(row[k]) && !slices.Contains(names, k) && !slices.Contains(others, k) {
+			return nil, fmt.Errorf("the row has %w", s.gap(k, names))
+		}
+	}
+	return names, nil
+}
+
+// null reports whether a key is not there or null.
+func null(v json.RawMessage) bool { return len(v) == 0 || string(v) == "null" }
