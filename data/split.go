@@ -6,28 +6,36 @@ import (
 	"slices"
 )
 
-// SplitOff divides the rows of t into two tables: held gets about fraction of
+// SplitOff divides the rows of t into two tables: held gets round(fraction × rows) of
 // them, rest keeps the others, both in the order of t. The choice depends on
 // seed and the rows' order only, the same on every machine. What was counted
-// when the file was read stays with rest, so that it is told once.
-//
-// Rows whose label is one class are split class by class: each class gives
-// fraction of its rows, rounded so that round(fraction × rows) are held in all
-// (largest remainders first), and keeps at least one. Other labels (lists,
-// fractions) are split as one class. It is an error if fraction is not between
-// 0 and 1 or a part would be empty.
+// when the file was read stays with rest, so that it is told once. It is an error
+// if fraction is not between 0 and 1 or a part would be empty.
 func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err error) {
+	all := make([]int, len(t.Examples))
+	for i := range all {
+		all[i] = i
+	}
+	return t.splitStrata([][]int{all}, "", fraction, seed)
+}
+
+// SplitClasses does what SplitOff does, class by class, for rows whose label is
+// one class: each class gives fraction of its rows, rounded so that
+// round(fraction × rows) are held in all (largest remainders first), and keeps at
+// least one. Rows without a label count as a class.
+func (t *Table) SplitClasses(fraction float64, seed uint64) (rest, held *Table, err error) {
+	return t.splitStrata(t.strata(), " that leave each class a row to train on", fraction, seed)
+}
+
+// splitStrata divides rows stratum by stratum. parts ends the error about what cannot be divided.
+func (t *Table) splitStrata(strata [][]int, parts string, fraction float64, seed uint64) (rest, held *Table, err error) {
 	if !(fraction > 0 && fraction < 1) {
 		return nil, nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
 	}
-	classes, err := t.strata()
-	if err != nil {
-		return nil, nil, err
-	}
-	counts := shares(classes, fraction, len(t.Examples))
+	counts := shares(strata, fraction, len(t.Examples))
 	take := make([]bool, len(t.Examples))
 	n := 0
-	for i, rows := range classes {
+	for i, rows := range strata {
 		order := slices.Clone(rows)
 		slices.SortFunc(order, func(a, b int) int {
 			return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b))
@@ -38,7 +46,7 @@ func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err 
 		}
 	}
 	if n == 0 || n == len(t.Examples) {
-		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v that leave each class a row to train on", t.Name, plural(len(t.Examples), "row"), fraction)
+		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v%s", t.Name, plural(len(t.Examples), "row"), fraction, parts)
 	}
 	r, h := *t, *t
 	r.Examples, h.Examples = divide(t.Examples, take)
@@ -47,22 +55,12 @@ func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err 
 }
 
 // strata returns the row numbers of each class, classes in the order of their
-// first row; one stratum if the labels are not single classes.
-func (t *Table) strata() ([][]int, error) {
-	p := SingleLabel
-	if t.Labelled() > 0 {
-		var err error
-		if p, _, err = GuessProblem(t); err != nil {
-			return nil, err
-		}
-	}
+// first row.
+func (t *Table) strata() [][]int {
 	var out [][]int
 	index := map[string]int{}
 	for i := range t.Examples {
-		key := ""
-		if p == SingleLabel {
-			key = t.Examples[i].Label.String()
-		}
+		key := t.Examples[i].Label.String()
 		c, ok := index[key]
 		if !ok {
 			c = len(out)
@@ -71,7 +69,7 @@ func (t *Table) strata() ([][]int, error) {
 		}
 		out[c] = append(out[c], i)
 	}
-	return out, nil
+	return out
 }
 
 // shares returns how many rows each class gives: floor(fraction × rows), then

@@ -49,7 +49,7 @@ func sum(v []int) int {
 	return n
 }
 
-func TestSplitOff(t *testing.T) {
+func TestSplitClasses(t *testing.T) {
 	for _, tt := range []struct {
 		counts   []int
 		fraction float64
@@ -67,7 +67,7 @@ func TestSplitOff(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.counts, tt.fraction), func(t *testing.T) {
 			table := uneven(tt.counts...)
-			rest, held, err := table.SplitOff(tt.fraction, 1)
+			rest, held, err := table.SplitClasses(tt.fraction, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,17 +93,17 @@ func TestSplitOff(t *testing.T) {
 }
 
 // The split is part of what makes runs repeatable: these rows must never change.
-func TestSplitOffIsFixed(t *testing.T) {
+func TestSplitClassesIsFixed(t *testing.T) {
 	table := uneven(12, 8)
-	_, held, err := table.SplitOff(0.25, 42)
+	_, held, err := table.SplitClasses(0.25, 42)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := lines(held), []int{2, 5, 16, 17, 19}; !slices.Equal(got, want) {
 		t.Errorf("rows %v, want %v", got, want)
 	}
-	_, again, _ := table.SplitOff(0.25, 42)
-	_, other, _ := table.SplitOff(0.25, 43)
+	_, again, _ := table.SplitClasses(0.25, 42)
+	_, other, _ := table.SplitClasses(0.25, 43)
 	if !reflect.DeepEqual(held, again) {
 		t.Error("the same seed splits in another way")
 	}
@@ -153,8 +153,8 @@ func TestSplitOffTellsOnce(t *testing.T) {
 	}
 }
 
-// Without single classes the whole table is one stratum.
-func TestSplitOffUnstratified(t *testing.T) {
+// The whole table is one stratum, also where labels are equal or all different integers.
+func TestSplitOff(t *testing.T) {
 	var l []Label
 	for i := range 40 {
 		l = append(l, num(float64(i)+0.5))
@@ -165,27 +165,42 @@ func TestSplitOffUnstratified(t *testing.T) {
 	}
 	unlabelled := rows("f.txt", make([]Label, 40)...)
 	multi := rows("f.jsonl", slices.Repeat([]Label{list(name("a")), list()}, 20)...)
-	for _, table := range []*Table{rows("f.jsonl", l...), regression, unlabelled, multi} {
+	integers, few := names("f.csv"), rows("f.jsonl", slices.Repeat([]Label{index(0), index(0), index(1), index(2), index(3)}, 8)...)
+	for i := range 40 {
+		integers.Examples = append(integers.Examples, Example{Label: name(fmt.Sprint(i)), Line: i + 1})
+	}
+	for _, table := range []*Table{rows("f.jsonl", l...), regression, unlabelled, multi, integers, few} {
 		rest, held, err := table.SplitOff(0.2, 3)
 		if err != nil || len(held.Examples) != 8 || len(rest.Examples) != 32 {
 			t.Errorf("%s: %v", table.Name, err)
+		}
+		for _, e := range held.Examples {
+			same := table.Examples[slices.IndexFunc(table.Examples, func(x Example) bool { return x.Line == e.Line })]
+			if !reflect.DeepEqual(e, same) {
+				t.Errorf("%s: row %+v was %+v", table.Name, e, same)
+			}
 		}
 	}
 }
 
 func TestSplitOffErrors(t *testing.T) {
 	for _, fraction := range []float64{0, 1, -0.1, 1.5, math.NaN(), math.Inf(1)} {
-		if _, _, err := uneven(5, 5).SplitOff(fraction, 1); !errors.Is(err, ErrOption) {
-			t.Errorf("fraction %v: %v, want an option error", fraction, err)
+		for _, split := range []func(*Table, float64, uint64) (rest, held *Table, err error){(*Table).SplitOff, (*Table).SplitClasses} {
+			if _, _, err := split(uneven(5, 5), fraction, 1); !errors.Is(err, ErrOption) {
+				t.Errorf("fraction %v: %v, want an option error", fraction, err)
+			}
 		}
 	}
 	for _, counts := range [][]int{{1}, {1, 1, 1}, {4}} {
-		_, _, err := uneven(counts...).SplitOff(0.1, 1)
-		if !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), "cannot be split") {
+		_, _, err := uneven(counts...).SplitClasses(0.1, 1)
+		if !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), "that leave each class a row to train on") {
 			t.Errorf("%v: %v", counts, err)
 		}
 	}
-	if _, _, err := rows("f.jsonl", name("a"), index(1)).SplitOff(0.5, 1); err == nil {
-		t.Error("mixed labels are split")
+	if _, _, err := uneven(1, 1, 1).SplitOff(0.1, 1); !errors.Is(err, ErrOption) || !strings.HasSuffix(err.Error(), "3 rows cannot be split into two parts with a fraction of 0.1") {
+		t.Errorf("%v", err)
+	}
+	if _, held, err := uneven(1, 1, 1).SplitOff(0.4, 1); err != nil || len(held.Examples) != 1 {
+		t.Errorf("%v", err)
 	}
 }

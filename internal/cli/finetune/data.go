@@ -14,13 +14,9 @@ type tables struct {
 	all *data.Table // all rows of the training file, which the classes are found in
 }
 
-// chosen returns the tables of a run of which p are the whole files: all of pairs, or all of single texts.
-func (j *job) chosen(p parts[*data.Table]) (tables, error) {
-	if err := data.CheckPairs(p.train, p.eval, p.test); err != nil {
-		return tables{}, err
-	}
-	t := tables{p, p.train}
-	return t, t.choose(j.files, j.train.cfg.Seed)
+// whole returns the tables of whole files: all of pairs, or all of single texts.
+func whole(p parts[*data.Table]) (tables, error) {
+	return tables{p, p.train}, data.CheckPairs(p.train, p.eval, p.test)
 }
 
 // readData reads the tables, guesses the problem type and finds the classes.
@@ -41,6 +37,13 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 		problem, why, err = *saved.Problem, "the adapter's labels.json", nil
 	}
 	if err != nil {
+		return err
+	}
+	split := (*data.Table).SplitOff // numbers and lists are no classes, even where some of them are equal
+	if problem == data.SingleLabel {
+		split = (*data.Table).SplitClasses
+	}
+	if err := t.chooseBy(split, r.files, r.train.cfg.Seed); err != nil {
 		return err
 	}
 	src, err := r.labelSource(base, r.labels, saved)
@@ -80,7 +83,7 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 	if err != nil {
 		return t, err
 	}
-	return r.chosen(p)
+	return whole(p)
 }
 
 // report logs what was read and what is odd about it.

@@ -2,6 +2,7 @@ package finetune_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -157,5 +158,24 @@ func TestEmbedScoresNotUsed(t *testing.T) {
 	args := slices.DeleteFunc(embedArgs(t, scoredPairs, "train.csv", "--loss=multiple_negatives", "--output-dir", filepath.Join(t.TempDir(), "out")), func(a string) bool { return a == "--quiet" })
 	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, "the scores are not used by --loss multiple_negatives") {
 		t.Errorf("nothing is said about the scores:\n%s", r.Err)
+	}
+}
+
+// TestSplitOfNumbers holds out the share that was asked for where targets are integers, of which no two or many are equal.
+func TestSplitOfNumbers(t *testing.T) {
+	different, equal := "sentence1,sentence2,score\n", "sentence1,sentence2,score\n"
+	for i := range 20 {
+		different += fmt.Sprintf("a b %c,d,%d\n", 'a'+i, i)
+		equal += fmt.Sprintf("a b %c,d,%d\n", 'a'+i, i/2)
+	}
+	for _, pairs := range []string{different, equal} {
+		for _, task := range [][]string{{"embed", "--max-score=20"}, {"seq-cls", "--problem-type=regression"}} {
+			args := embedArgs(t, pairs, "train.csv", "--validation-split=0.2", "--output-dir", filepath.Join(t.TempDir(), "out"))
+			args = slices.DeleteFunc(append(args, task[1]), func(a string) bool { return a == "--quiet" })
+			args[0] = task[0]
+			if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, "16 "+map[string]string{"embed": "pairs", "seq-cls": "rows"}[task[0]]+" to train on, 4 to evaluate on") {
+				t.Errorf("%s:\n%s", task[0], r.Err)
+			}
+		}
 	}
 }

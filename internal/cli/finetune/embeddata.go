@@ -52,7 +52,10 @@ func (r *embedRun) readTables() (t tables, err error) {
 	if err != nil {
 		return t, err
 	}
-	return r.chosen(p)
+	if t, err = whole(p); err == nil {
+		err = t.choose(r.files, r.train.cfg.Seed)
+	}
+	return t, err
 }
 
 // bankingPairs makes pairs of the embedded questions: to train on, two of the same intent; to test on, as many of the same intent (score 1)

@@ -35,10 +35,13 @@ func readParts[T rows[T]](f dataFiles, read func(path string) (T, error)) (p par
 }
 
 // choose leaves of the training rows those that --max-train-samples wants and holds out what --validation-split wants.
-func (p *parts[T]) choose(f dataFiles, seed uint64) (err error) {
+func (p *parts[T]) choose(f dataFiles, seed uint64) error { return p.chooseBy(T.SplitOff, f, seed) }
+
+// chooseBy does what choose does, with another way to hold rows out.
+func (p *parts[T]) chooseBy(split func(t T, fraction float64, seed uint64) (rest, held T, err error), f dataFiles, seed uint64) (err error) {
 	p.train = p.train.Limit(f.max)
 	if f.split > 0 {
-		if p.train, p.eval, err = p.train.SplitOff(f.split, seed); err != nil {
+		if p.train, p.eval, err = split(p.train, f.split, seed); err != nil {
 			return cli.UsageError(fmt.Errorf("--validation-split: %w", err))
 		}
 	}
