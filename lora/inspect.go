@@ -1,9 +1,11 @@
 package lora
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -32,6 +34,25 @@ func Tensors(dir string) ([]TensorInfo, error) {
 		return nil, fmt.Errorf("lora: %s: %w", dir, err)
 	}
 	return list, nil
+}
+
+// BaseClass returns the class of transformers that PEFT made the adapter in dir for, as BertForMultipleChoice. It writes it where there is no
+// task type; "" says that the file does not tell.
+func BaseClass(dir string) (string, error) {
+	path := filepath.Join(dir, configName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("lora: %w", err)
+	}
+	var c struct {
+		AutoMapping struct {
+			BaseModelClass string `json:"base_model_class"`
+		} `json:"auto_mapping"`
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return "", fmt.Errorf("lora: %s: %w", path, err)
+	}
+	return c.AutoMapping.BaseModelClass, nil
 }
 
 // ReadNotes returns the notes of the adapter in dir by name, see [Set.SetNote]. Adapters of PEFT have none.

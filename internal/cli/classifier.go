@@ -185,7 +185,7 @@ func openClassifier[M models.TextModel](b *Base, f ClassifierFlags, task Task, o
 			return nil, err
 		}
 		if n == 0 && outputs == 0 {
-			if err := task.check(f.Adapter); err != nil {
+			if err := task.Check(f.Adapter); err != nil {
 				return nil, InputError(err)
 			}
 			return nil, InputError(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be random; it was trained for another task, or without task_type %s", f.Adapter, b.Name, task.Type))

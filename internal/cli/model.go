@@ -203,7 +203,7 @@ func (b *Base) LoadAdapter(dir string, m spago.Model, task Task, otherBase bool,
 	if err := CheckAdapterDir(dir); err != nil {
 		return nil, err
 	}
-	if err := task.check(dir); err != nil {
+	if err := task.Check(dir); err != nil {
 		return nil, InputError(err)
 	}
 	set, warnings, err := lora.Load(dir, m)

@@ -14,29 +14,36 @@ const UseNote = "use"
 // Task is a task type as commands see it.
 type Task struct {
 	Name    string          // in words; adapters made here remember it
+	Command string          // the subcommands of finetune and predict
 	Type    lora.TaskType   // of a new adapter
 	Accepts []lora.TaskType // what an adapter may say that it is for, beside Type and nothing at all
 	Saves   []string        // modules that a new adapter trains whole, beside those that belong to Type
 }
 
 // SequenceClassification is the task of "finetune seq-cls".
-func SequenceClassification() Task { return Task{Name: "sequence classification", Type: lora.SeqCls} }
+func SequenceClassification() Task {
+	return Task{Name: "sequence classification", Command: "seq-cls", Type: lora.SeqCls}
+}
 
 // TokenClassification is the task of "finetune token-cls".
-func TokenClassification() Task { return Task{Name: "token classification", Type: lora.TokenCls} }
+func TokenClassification() Task {
+	return Task{Name: "token classification", Command: "token-cls", Type: lora.TokenCls}
+}
 
 // CausalLanguageModel is the task of "finetune causal-lm".
-func CausalLanguageModel() Task { return Task{Name: "causal language modelling", Type: lora.CausalLM} }
+func CausalLanguageModel() Task {
+	return Task{Name: "causal language modelling", Command: "causal-lm", Type: lora.CausalLM}
+}
 
 // FeatureExtraction is the task of sentence embeddings.
 func FeatureExtraction() Task {
-	return Task{Name: "feature extraction", Type: lora.FeatureExtraction}
+	return Task{Name: "feature extraction", Command: "embed", Type: lora.FeatureExtraction}
 }
 
 // QuestionAnswering is the task of "finetune question-answering" for a model with so many token types. PEFT's model for QUESTION_ANS does
 // not hand token types on, so an adapter that needs them says nothing.
 func QuestionAnswering(tokenTypes int) Task {
-	t := Task{Name: "question answering", Type: lora.QuestionAns}
+	t := Task{Name: "question answering", Command: "question-answering", Type: lora.QuestionAns}
 	if tokenTypes > 1 {
 		t.Type, t.Accepts, t.Saves = lora.NoTask, []lora.TaskType{lora.QuestionAns}, []string{"qa_outputs"}
 	}
@@ -46,7 +53,7 @@ func QuestionAnswering(tokenTypes int) Task {
 // MultipleChoice is the task of "finetune multiple-choice" for a config.json's model_type. PEFT does not know it; those who train such a
 // model with PEFT may have called it SEQ_CLS, which saves the same head.
 func MultipleChoice(modelType string) Task {
-	t := Task{Name: "multiple choice", Accepts: []lora.TaskType{lora.SeqCls}, Saves: []string{"classifier"}}
+	t := Task{Name: "multiple choice", Command: "multiple-choice", Accepts: []lora.TaskType{lora.SeqCls}, Saves: []string{"classifier"}}
 	if modelType == "electra" {
 		t.Saves = append(t.Saves, "sequence_summary")
 	}
@@ -68,8 +75,8 @@ func Tasks() []Task {
 	return []Task{SequenceClassification(), TokenClassification(), QuestionAnswering(0), MultipleChoice(""), FeatureExtraction(), CausalLanguageModel()}
 }
 
-// check errs if the adapter in dir was made for another task.
-func (t Task) check(dir string) error {
+// Check errs if the adapter in dir says that it was made for another task.
+func (t Task) Check(dir string) error {
 	c, _, err := lora.ReadConfig(dir)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/adapter"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
@@ -21,6 +22,8 @@ func TestMergeEmbedding(t *testing.T) {
 	if shown := clitest.OK(t, adapter.Command, "show", "--adapter", trained).Out; !strings.Contains(shown, "\nmax-length: 30\nuse: feature extraction\n") {
 		t.Errorf("show:\n%s", shown)
 	}
+	clitest.Run(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", merged+"2", "--task=multiple-choice").
+		Refused(t, cli.Usage, "--task multiple-choice", "the adapter is for FEATURE_EXTRACTION")
 	vector := func(args ...string) []float64 {
 		t.Helper()
 		out := clitest.OK(t, predict.Command, append([]string{"embed", "--quiet", "--text", "a b c d"}, args...)...).Out

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,6 +24,7 @@ import (
 type mergeRun struct {
 	flags     cli.ClassifierFlags
 	log       cli.LogFlags
+	task      string
 	outputDir string
 	dtype     string
 	overwrite bool
@@ -59,6 +61,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		r.flags.Add(fs)
 		fs.Lookup("model").Usage = "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task"
 		fs.Lookup("adapter").Usage = "`directory` of an adapter, of finetune or of PEFT"
+		fs.StringVar(&r.task, "task", "", strings.Join(commands(), ", ")+": what an adapter is for that does not say it; default: as it says, or as its tensors and the base's class tell")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.outputDir, "output-dir", "", "`directory` to write; its parent must exist")
@@ -79,11 +82,8 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	task, err := r.task()
+	task, sure, err := r.told()
 	if err != nil {
-		return err
-	}
-	if err := r.checkLabels(task); err != nil {
 		return err
 	}
 	builtIn := cli.MiniLM()
@@ -95,8 +95,13 @@ func (r *mergeRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
-	if task == "" {
-		task = taskOf(base)
+	if !sure {
+		if task, err = r.recognise(base, task); err != nil {
+			return err
+		}
+	}
+	if err := r.checkLabels(task); err != nil {
+		return err
 	}
 	j, err := r.open(base, task)
 	if err != nil {

@@ -1,10 +1,7 @@
 package adapter
 
 import (
-	"errors"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -41,73 +38,6 @@ type merging struct {
 	fresh  func() (subject, error) // the base model once more
 	config map[string]any          // what changes in config.json
 	beside map[string][]byte       // other files of the model, by name; nil: none
-}
-
-// task returns the name of the task that the adapter is for: that of [cli.Task]. "" says that only the base can tell.
-func (r *mergeRun) task() (string, error) {
-	if err := cli.CheckAdapterDir(r.flags.Adapter); err != nil {
-		return "", err
-	}
-	c, _, err := lora.ReadConfig(r.flags.Adapter)
-	if err != nil {
-		return "", cli.InputError(err)
-	}
-	notes, err := lora.ReadNotes(r.flags.Adapter)
-	if err != nil {
-		return "", cli.InputError(err)
-	}
-	use := notes[cli.UseNote]
-	for _, t := range cli.Tasks() {
-		if use == t.Name || use == "" && c.TaskType != lora.NoTask && c.TaskType == t.Type {
-			return t.Name, nil
-		}
-	}
-	tensors, err := lora.Tensors(r.flags.Adapter)
-	if err != nil {
-		return "", cli.InputError(err)
-	}
-	if slices.ContainsFunc(tensors, func(t lora.TensorInfo) bool { return t.Path == "qa_outputs.weight" }) {
-		return cli.QuestionAnswering(0).Name, nil
-	}
-	n, err := cli.HeadOutputs(r.flags.Adapter)
-	if n > 0 {
-		return cli.SequenceClassification().Name, err
-	}
-	return "", err
-}
-
-// taskOf returns the name of the task that the checkpoint's own class is for.
-func taskOf(b *cli.Base) string {
-	for _, c := range b.Info.Classes {
-		for _, k := range []struct{ suffix, task string }{
-			{"ForCausalLM", cli.CausalLanguageModel().Name}, {"LMHeadModel", cli.CausalLanguageModel().Name},
-			{"ForTokenClassification", cli.TokenClassification().Name}, {"ForQuestionAnswering", cli.QuestionAnswering(0).Name},
-			{"ForMultipleChoice", cli.MultipleChoice("").Name},
-		} {
-			if strings.HasSuffix(c, k.suffix) {
-				return k.task
-			}
-		}
-	}
-	return cli.SequenceClassification().Name
-}
-
-// checkLabels errs if flags for classes are given for an adapter that has none.
-func (r *mergeRun) checkLabels(task string) error {
-	c := r.flags
-	switch task {
-	case cli.SequenceClassification().Name, "":
-		return nil
-	case cli.TokenClassification().Name:
-		if c.Problem == "" {
-			return nil
-		}
-		return cli.UsageError(errors.New("--problem-type is for sequence classifiers, but the adapter is for token classification"))
-	}
-	if len(c.Labels) > 0 || c.Problem != "" {
-		return cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the adapter is for " + task))
-	}
-	return nil
 }
 
 // open opens base and adapter for a task.
