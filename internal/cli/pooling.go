@@ -30,9 +30,9 @@ func SavePooling(dir string, p tasks.Pooling) error {
 	return files.WriteFile(filepath.Join(dir, PoolingName), files.Bytes(append(text, '\n')))
 }
 
-// FindPooling returns the pooling that a flag names, that the adapter was trained with, or that sentence-transformers' 1_Pooling/config.json
-// in the directory of the model says; the mean if nothing does. The flag must not contradict the adapter; "" is none of each.
-func FindPooling(flag, adapter, model string) (tasks.Pooling, error) {
+// Pooling returns the pooling that a flag names, that the adapter was trained with, or that the model's Pooling module says; the mean if nothing
+// does. The flag must not contradict the adapter; "" is none of each.
+func (s *SentenceEncoder) Pooling(flag, adapter string) (tasks.Pooling, error) {
 	asked, err := tasks.MeanPooling, error(nil)
 	if flag != "" {
 		if asked, err = tasks.ParsePooling(flag); err != nil {
@@ -56,17 +56,23 @@ func FindPooling(flag, adapter, model string) (tasks.Pooling, error) {
 			return p, nil
 		}
 	}
-	if flag != "" || model == "" {
+	if flag != "" || s.pooling == "" {
 		return asked, nil
 	}
-	return modelPooling(filepath.Join(model, "1_Pooling", "config.json"))
+	return s.modelPooling()
 }
 
 // modelPooling reads the file of sentence-transformers' Pooling module, which has a key for each way, or one for all.
-func modelPooling(path string) (tasks.Pooling, error) {
-	c := map[string]any{}
-	if found, err := readJSON(path, &c); err != nil || !found {
-		return tasks.MeanPooling, err
+func (s *SentenceEncoder) modelPooling() (tasks.Pooling, error) {
+	c, path := map[string]any{}, s.pooling
+	found, err := readJSON(path, &c)
+	switch {
+	case err != nil:
+		return 0, err
+	case !found && s.named:
+		return 0, InputError(fmt.Errorf("%s: there is no such file, but modules.json names it; copy it too, or say with --pooling what it says", path))
+	case !found:
+		return tasks.MeanPooling, nil
 	}
 	var modes []string
 	for key, v := range c {
@@ -88,61 +94,6 @@ func modelPooling(path string) (tasks.Pooling, error) {
 		return 0, InputError(fmt.Errorf("%s: it names no pooling; say which with --pooling", path))
 	}
 	return 0, InputError(fmt.Errorf("%s: the pooling %s is not supported; mean and cls are, see --pooling", path, strings.Join(modes, ", ")))
-}
-
-// EncoderFiles returns the files by which sentence-transformers, and [FindPooling] and [Normalizes] here, know how a sentence encoder makes
-// vectors: those of a model that an adapter was merged into, by name.
-func EncoderFiles(adapter, model string, width int) (map[string][]byte, error) {
-	p, err := FindPooling("", adapter, model)
-	if err != nil {
-		return nil, err
-	}
-	normalize, err := Normalizes(model)
-	if err != nil {
-		return nil, err
-	}
-	type module struct {
-		Index int    `json:"idx"`
-		Name  string `json:"name"`
-		Path  string `json:"path"`
-		Type  string `json:"type"`
-	}
-	const types = "sentence_transformers.models."
-	modules := []module{{0, "0", "", types + "Transformer"}, {1, "1", "1_Pooling", types + "Pooling"}}
-	if normalize {
-		modules = append(modules, module{2, "2", "2_Normalize", types + "Normalize"})
-	}
-	out := map[string][]byte{}
-	for name, v := range map[string]any{"modules.json": modules, "1_Pooling/config.json": map[string]any{
-		"word_embedding_dimension": width, "pooling_mode_cls_token": p == tasks.FirstPooling, "pooling_mode_mean_tokens": p == tasks.MeanPooling,
-	}} {
-		text, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return nil, err
-		}
-		out[name] = append(text, '\n')
-	}
-	return out, nil
-}
-
-// Normalizes reports whether sentence-transformers' modules.json in the directory of a model ends in vectors of length 1. So do those of
-// the embedded MiniLM ("").
-func Normalizes(model string) (bool, error) {
-	if model == "" {
-		return true, nil
-	}
-	var modules []struct {
-		Type string `json:"type"`
-	}
-	if _, err := readJSON(filepath.Join(model, "modules.json"), &modules); err != nil {
-		return false, err
-	}
-	for _, m := range modules {
-		if strings.HasSuffix(m.Type, ".Normalize") {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // readJSON decodes a file, if it is there.

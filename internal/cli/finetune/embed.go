@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/nlpodyssey/spago/mat"
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
@@ -27,11 +31,13 @@ type embedRun struct {
 	maxLength         int
 	data              cli.DataFlags
 
-	tables tables
-	loss   tasks.PairLoss
-	opened models.Encoder
-	pooled tasks.Pooling
-	before func() (train.Metrics, error) // scores the test rows
+	tables    tables
+	loss      tasks.PairLoss
+	opened    models.Encoder
+	sentences *cli.SentenceEncoder // what the checkpoint says about vectors
+	pooled    tasks.Pooling
+	limit     int                           // tokens of a text; 0: what the checkpoint allows
+	before    func() (train.Metrics, error) // scores the test rows
 }
 
 const embedExamples = `  # the model and the data that are compiled in: MiniLM on pairs of questions of banking77 that ask the same
@@ -134,17 +140,21 @@ func (r *embedRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli
 }
 
 func (r *embedRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool *op.Pool) (train.Task, error) {
-	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, false); err != nil {
+	if err := checkPooler(set); err != nil {
+		return nil, err
+	}
+	r.limit = r.sentences.Limit(r.maxLength, r.opened.MaxLength())
+	if err := cli.CheckMaxLength(base.Tokenizer, r.limit, false); err != nil {
 		return nil, err
 	}
 	task, err := tasks.NewEmbedding(r.opened, base.Tokenizer, tasks.EmbeddingConfig{
-		Pooling: r.pooled, Loss: r.loss, Scale: r.scale, MaxScore: r.maxScore, MaxLength: r.maxLength, Pool: pool, Adapter: set,
+		Pooling: r.pooled, Loss: r.loss, Scale: r.scale, MaxScore: r.maxScore, MaxLength: r.limit, Pool: pool, Adapter: set,
 	})
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
 	r.before = func() (train.Metrics, error) { return task.Evaluate(ctx, data.Test) }
-	return task, r.tables.each(func(s data.Split, table *data.Table) error {
+	return &pairTask{Embedding: task, loss: r.loss, log: r.console.Log}, r.tables.each(func(s data.Split, table *data.Table) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
@@ -153,6 +163,34 @@ func (r *embedRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, p
 		}
 		return nil
 	})
+}
+
+// checkPooler errs if the adapter trains the pooler: vectors are made of the hidden states, so nothing reads it and no gradient reaches it.
+func checkPooler(set *lora.Set) error {
+	for _, p := range set.Params() {
+		if strings.Contains(p.Name, ".pooler.") {
+			return cli.UsageError(fmt.Errorf("the adapter trains %s, but sentence embeddings are made without the pooler, so it would learn nothing: leave it out of --target-modules and --modules-to-save "+
+				"(output.dense and intermediate.dense are the other layers named dense)", p.Name))
+		}
+	}
+	return nil
+}
+
+// pairTask is an embedding task that says so, once, if a batch has one pair only, of which multiple_negatives learns nothing.
+type pairTask struct {
+	*tasks.Embedding
+	loss tasks.PairLoss
+	log  zerolog.Logger
+	told bool
+}
+
+// Loss warns and is that of the task.
+func (t *pairTask) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+	if t.loss == tasks.MultipleNegatives && len(b.Rows) == 2 && !t.told {
+		t.told = true
+		t.log.Warn().Msgf("a batch has one pair only, of which --loss %v learns nothing: there is no other to compare it with; larger batches, or another number of rows, leave no pair alone", t.loss)
+	}
+	return t.Embedding.Loss(p, b)
 }
 
 func (r *embedRun) classes() *data.Labels { return nil }
@@ -174,6 +212,6 @@ func (r *embedRun) describe(t *training) {
 
 func (r *embedRun) identity(id map[string]string) {
 	r.tables.identity(id)
-	id["max_length"], id["pooling"], id["loss"] = fmt.Sprint(r.maxLength), r.pooled.String(), r.loss.String()
+	id["max_length"], id["pooling"], id["loss"] = fmt.Sprint(r.limit), r.pooled.String(), r.loss.String()
 	id["similarity_scale"], id["max_score"] = fmt.Sprint(r.scale), fmt.Sprint(r.maxScore)
 }

@@ -131,6 +131,9 @@ func TestEmbedWrong(t *testing.T) {
 		{"train.csv", scoredPairs, "--text-column a", cli.BadInput, `--text-column: there is no column "a"`},
 		{"train.csv", scoredPairs, "--max-score 5 --max-length 1", cli.Usage, "--max-length is 1"},
 		{"train.csv", scoredPairs, "--max-score 5 --metric-for-best-model accuracy --validation-split 0.5", cli.Usage, `no metric "accuracy"`},
+		{"train.jsonl", barePairs, "--batch-size 1", cli.Usage, "--batch-size is 1, but the loss multiple_negatives compares the pairs of a batch"},
+		{"train.jsonl", barePairs, "--modules-to-save pooler", cli.Usage, "trains base_model.model.pooler.dense.weight, but sentence embeddings are made without the pooler"},
+		{"train.jsonl", barePairs, "--target-modules pooler.dense", cli.Usage, "sentence embeddings are made without the pooler"},
 		{"train.csv", "", "", cli.BadInput, "the file is empty"},
 		{"train.csv", single, "", cli.BadInput, "train.csv:2: the row is a single text"},
 		{"train.csv", names, "", cli.BadInput, `"same"`},
@@ -151,6 +154,39 @@ func TestEmbedWrong(t *testing.T) {
 	clitest.Run(t, finetune.Command, "embed", "--text-column", "x").Refused(t, cli.Usage, "--text-column needs --train-file")
 	gpt := filepath.Join(clitest.Testdata, "..", "embedded", "gpt")
 	clitest.Run(t, finetune.Command, embedArgs(t, barePairs, "train.jsonl", "--model", gpt)...).Refused(t, cli.BadInput, `there is no feature-extraction head for model_type "gpt2"`)
+}
+
+// TestEmbedSentenceEncoder trains a checkpoint with files of sentence-transformers: one with a module that makes other vectors is refused, and the
+// length of texts is the one that they say.
+func TestEmbedSentenceEncoder(t *testing.T) {
+	model, parent := clitest.CopyDir(t, small(t).Path("base")), t.TempDir()
+	args := append(embedArgs(t, barePairs, "train.jsonl"), "--model", model, "--output-dir", filepath.Join(parent, "out"))
+	const types = `[{"type":"sentence_transformers.models.Transformer","path":""},{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"}`
+	clitest.Write(t, filepath.Join(model, "modules.json"), types+`,{"type":"sentence_transformers.models.Dense","path":"2_Dense"}]`)
+	clitest.Run(t, finetune.Command, args...).Refused(t, cli.BadInput, "modules.json: the module sentence_transformers.models.Dense is not supported")
+	nothingIn(t, parent)
+	clitest.Write(t, filepath.Join(model, "modules.json"), types+"]")
+	clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"), `{"pooling_mode_mean_tokens":true}`)
+	clitest.Write(t, filepath.Join(model, "sentence_bert_config.json"), `{"max_seq_length":4}`)
+	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, "of 8 texts are longer than 4 tokens and were cut") {
+		t.Errorf("max_seq_length is not followed:\n%s", r.Err)
+	}
+}
+
+// TestEmbedPairAlone has a last batch of one pair, and says once that it teaches nothing.
+func TestEmbedPairAlone(t *testing.T) {
+	const want = "a batch has one pair only"
+	args := embedArgs(t, barePairs, "train.jsonl", "--output-dir", filepath.Join(t.TempDir(), "out"))
+	if r := clitest.OK(t, finetune.Command, args...); strings.Count(r.Err, want) != 1 {
+		t.Errorf("four pairs in batches of three, twice:\n%s", r.Err)
+	}
+	if r := clitest.OK(t, finetune.Command, append(args, "--batch-size=2", "--overwrite")...); strings.Contains(r.Err, want) {
+		t.Errorf("four pairs in batches of two:\n%s", r.Err)
+	}
+	scored := embedArgs(t, scoredPairs, "train.csv", "--max-score=5", "--batch-size=1", "--output-dir", filepath.Join(t.TempDir(), "out"))
+	if r := clitest.OK(t, finetune.Command, scored...); strings.Contains(r.Err, want) {
+		t.Errorf("the loss cosine needs no other pair:\n%s", r.Err)
+	}
 }
 
 // TestEmbedScoresNotUsed trains on scored pairs as if all belonged together, and says so.

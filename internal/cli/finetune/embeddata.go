@@ -1,6 +1,8 @@
 package finetune
 
 import (
+	"errors"
+
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
@@ -10,7 +12,10 @@ import (
 // readData reads the pairs and decides what is learned from them, and how vectors are pooled.
 func (r *embedRun) readData(*cli.Base) error {
 	var err error
-	if r.pooled, err = cli.FindPooling(r.pooling, r.lora.adapter, r.model); err != nil {
+	if r.sentences, err = cli.ReadSentenceEncoder(r.model); err != nil {
+		return err
+	}
+	if r.pooled, err = r.sentences.Pooling(r.pooling, r.lora.adapter); err != nil {
 		return err
 	}
 	t, err := r.readTables()
@@ -24,6 +29,9 @@ func (r *embedRun) readData(*cli.Base) error {
 		r.loss, _ = tasks.ParsePairLoss(r.lossName) // checked before
 	case !scored:
 		r.loss = tasks.MultipleNegatives
+	}
+	if r.loss == tasks.MultipleNegatives && r.train.cfg.BatchSize == 1 && !r.given("tokens-per-batch") {
+		return cli.UsageError(errors.New("--batch-size is 1, but the loss multiple_negatives compares the pairs of a batch with each other: one pair teaches nothing; want 2 or more"))
 	}
 	log := r.console.Log
 	rows := t.sizes(t.train.Name, "pairs", func(x *data.Table) int { return len(x.Examples) })

@@ -172,16 +172,19 @@ func (r *embedRun) newTask(base *cli.Base) (*tasks.Embedding, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	pooling, err := cli.FindPooling(r.pooling, r.head.Adapter, r.head.Model)
+	sentences, err := cli.ReadSentenceEncoder(r.head.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	pooling, err := sentences.Pooling(r.pooling, r.head.Adapter)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !r.given("normalize") {
-		if r.normalize, err = cli.Normalizes(r.head.Model); err != nil {
-			return nil, nil, err
-		}
+		r.normalize = sentences.Normalize
 	}
-	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, false); err != nil {
+	limit := sentences.Limit(r.maxLength, trained.Model.MaxLength())
+	if err := cli.CheckMaxLength(base.Tokenizer, limit, false); err != nil {
 		return nil, nil, err
 	}
 	pool, err := cli.NewPool(r.threads)
@@ -189,7 +192,7 @@ func (r *embedRun) newTask(base *cli.Base) (*tasks.Embedding, func(), error) {
 		return nil, nil, err
 	}
 	task, err := tasks.NewEmbedding(trained.Model, base.Tokenizer, tasks.EmbeddingConfig{
-		Pooling: pooling, MaxScore: r.maxScore, MaxLength: r.maxLength, EvalTokens: r.tokensPerBatch, Pool: pool, Adapter: trained.Adapter(),
+		Pooling: pooling, MaxScore: r.maxScore, MaxLength: limit, EvalTokens: r.tokensPerBatch, Pool: pool, Adapter: trained.Adapter(),
 	})
 	if err != nil {
 		pool.Close()

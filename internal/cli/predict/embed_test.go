@@ -135,6 +135,47 @@ func TestEmbedPooling(t *testing.T) {
 	}
 }
 
+// TestEmbedSentenceEncoder follows the files of sentence-transformers, and refuses modules that it does not compute.
+func TestEmbedSentenceEncoder(t *testing.T) {
+	model := clitest.CopyDir(t, smallModel())
+	command := func(args ...string) []string {
+		return append([]string{"embed", "--quiet", "--model", model, "--text", "a b c d e f"}, args...)
+	}
+	write := func(name, text string) { t.Helper(); clitest.Write(t, filepath.Join(model, name), text) }
+	plain, cls := clitest.OK(t, predict.Command, command()...).Out, clitest.OK(t, predict.Command, command("--pooling=cls", "--max-length=5")...).Out
+	const transformer = `{"type":"sentence_transformers.models.Transformer","path":""}`
+	write("modules.json", "["+transformer+`,{"type":"sentence_transformers.models.Pooling","path":"3_Pooling"}]`)
+	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, filepath.Join("3_Pooling", "config.json"), "modules.json names it", "--pooling")
+	if got := clitest.OK(t, predict.Command, command("--pooling=mean")...).Out; got != plain {
+		t.Error("--pooling does not stand in for the file")
+	}
+	write("1_Pooling/config.json", `{"pooling_mode_mean_tokens":true}`)
+	write("3_Pooling/config.json", `{"pooling_mode_cls_token":true}`)
+	write("sentence_bert_config.json", `{"max_seq_length":5}`)
+	if r := clitest.OK(t, predict.Command, command()...); r.Out != cls || !strings.Contains(r.Err, "1 of 1 texts are longer than 5 tokens") {
+		t.Errorf("3_Pooling or max_seq_length is not followed:\n%s", r.Err)
+	}
+	if r := clitest.OK(t, predict.Command, command("--pooling=mean", "--max-length=40")...); r.Out != plain {
+		t.Error("--max-length does not win over max_seq_length")
+	}
+	write("sentence_bert_config.json", `{"max_seq_length":100000}`) // more than there are positions
+	if r := clitest.OK(t, predict.Command, command("--pooling=mean")...); r.Out != plain {
+		t.Error("a large max_seq_length cuts texts")
+	}
+	write("sentence_bert_config.json", `{"max_seq_length":0}`)
+	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, "max_seq_length is 0")
+	write("sentence_bert_config.json", `{}`)
+	for modules, want := range map[string]string{
+		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"},{"type":"sentence_transformers.models.Dense","path":"2_Dense"}`: "the module sentence_transformers.models.Dense is not supported",
+		`{"type":"custom_st.Transformer"}`:                                                           "the module custom_st.Transformer is not supported",
+		`{"type":"sentence_transformers.models.Normalize"},` + transformer:                           "models.Transformer stands in an unusual place",
+		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"../other/1_Pooling"}`: "not in this directory",
+	} {
+		write("modules.json", "["+modules+"]")
+		clitest.Run(t, predict.Command, command("--pooling=mean")...).Refused(t, cli.BadInput, "modules.json: ", want)
+	}
+}
+
 // TestEmbedWrong gives flags and inputs that have no meaning.
 func TestEmbedWrong(t *testing.T) {
 	dir := t.TempDir()
