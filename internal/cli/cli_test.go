@@ -59,9 +59,36 @@ func TestMessages(t *testing.T) {
 	clitest.Run(t, failing(func() error { return errors.New("a\nb\r\nc") })).Refused(t, 1, "do: a; b; c\n")
 	clitest.Run(t, failing(func() error { return cli.UsageError(errors.New("a")) })).Refused(t, 2, "do: a (see 'do --help')\n")
 	clitest.Run(t, failing(func() error { return fmt.Errorf("writing: %w", syscall.ENOSPC) })).Refused(t, 1, "the disk is full")
+	clitest.Run(t, failing(func() error { return fmt.Errorf("tasks: a:3: %w", context.Canceled) })).Refused(t, 4, "do: stopped by a signal before the end\n")
+	saved := fmt.Errorf("%w after step 3: %w; go on from there", train.ErrStopped, context.Canceled)
+	clitest.Run(t, failing(func() error { return saved })).Refused(t, 4, "do: stopped after step 3", "go on from there")
 	r := clitest.Run(t, failing(func() error { panic("oh") }))
 	if r.Code != cli.Failure || !strings.HasPrefix(r.Err, "do: internal error: oh (this is a bug") || !strings.Contains(r.Err, "cli_test.go") {
 		t.Errorf("a panic gives exit code %d and\n%s", r.Code, r.Err)
+	}
+}
+
+// full is a device without space.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestUnwrittenResults: results that could not be written are a failure, although the command went on and did the rest of its work.
+func TestUnwrittenResults(t *testing.T) {
+	var log clitest.Buffer
+	done := false
+	build := func(env cli.Env) *cobra.Command {
+		cmd := &cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error {
+			fmt.Fprint(env.Out, "result")
+			done = true
+			return nil
+		}}
+		cli.Leaf(cmd)
+		return cmd
+	}
+	code := cli.Run(t.Context(), cli.Env{Out: full{}, Err: &log}, build, nil)
+	if code != cli.Failure || !done || !strings.HasPrefix(log.String(), "do: the results could not be written to standard output: ") {
+		t.Errorf("exit code %d, done %v: %s", code, done, log.String())
 	}
 }
 

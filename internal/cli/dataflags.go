@@ -139,7 +139,10 @@ func readFile[T, O any](path string, in io.Reader, o O, file func(string, O) (T,
 		return t, NameStdin(err)
 	}
 	t, err := file(path, o)
-	if err != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		err = missingFile(path)
+	case errors.Is(err, os.ErrPermission):
 		err = InputError(err)
 	}
 	return t, err

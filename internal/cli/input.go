@@ -95,7 +95,7 @@ func ReadInput(path string, in io.Reader) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, InputError(fmt.Errorf("%s: there is no such file", path))
+		return nil, missingFile(path)
 	case err != nil:
 		return nil, InputError(err)
 	case info.IsDir():
@@ -106,6 +106,8 @@ func ReadInput(path string, in io.Reader) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	return content, InputError(err)
 }
+
+func missingFile(path string) error { return InputError(fmt.Errorf("%s: there is no such file", path)) }
 
 // CheckAdapterDir explains an adapter directory that does not exist, or is none.
 func CheckAdapterDir(dir string) error {

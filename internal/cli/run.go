@@ -101,8 +101,26 @@ func Main(build func(Env) *cobra.Command) int {
 	return Run(ctx, System(), build, os.Args[1:])
 }
 
-// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its stack.
+// results is the standard output of a command. It remembers that something could not be written, so that a command may print its results at the
+// end of its work without stopping there.
+type results struct {
+	io.Writer
+	err error
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
+// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its stack. Results that could not be
+// written to standard output are an error, too.
 func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []string) (code int) {
+	out := &results{Writer: env.Out}
+	env.Out = out
 	cmd := build(env)
 	cmd.SetIn(env.In)
 	cmd.SetOut(env.Out)
@@ -119,18 +137,24 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 		}
 	}()
 	ran, err := cmd.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("the results could not be written to standard output: %w", out.err)
+	}
 	if err == nil {
 		return Done
 	}
 	code = ExitCode(err)
-	hint := ""
+	text, hint := OneLine(err), ""
+	if code == Cancelled && !errors.Is(err, train.ErrStopped) { // which says what was saved
+		text = "stopped by a signal before the end"
+	}
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = " (the disk is full: free some space, or choose another directory)"
 	}
 	if code == Usage {
 		hint = fmt.Sprintf(" (see '%s --help')", ran.CommandPath())
 	}
-	fmt.Fprintf(env.Err, "%s: %s%s\n", ran.CommandPath(), OneLine(err), hint)
+	fmt.Fprintf(env.Err, "%s: %s%s\n", ran.CommandPath(), text, hint)
 	return code
 }
 

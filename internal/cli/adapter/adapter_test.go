@@ -200,6 +200,10 @@ func setFirst(t *testing.T, path, name string, v float32) {
 	}
 }
 
+type unwritable struct{}
+
+func (unwritable) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
 func TestShow(t *testing.T) {
 	c := clitest.ReadCase(t, filepath.Join(clitest.Testdata, "bert", "word_embeddings"))
 	r := clitest.OK(t, adapter.Command, "show", "--adapter", c.Path("adapter_final"))
@@ -207,6 +211,10 @@ func TestShow(t *testing.T) {
 		if !strings.Contains(r.Out, want) {
 			t.Errorf("lacks %q:\n%s", want, r.Out)
 		}
+	}
+	var log clitest.Buffer
+	if code := cli.Run(t.Context(), cli.Env{Out: unwritable{}, Err: &log}, adapter.Command, []string{"show", "--adapter", c.Path("adapter_final")}); code != cli.Failure {
+		t.Errorf("nothing can be written: exit code %d: %s", code, log.String())
 	}
 	clitest.Run(t, adapter.Command, "show").Refused(t, cli.Usage, "--adapter is missing")
 	clitest.Run(t, adapter.Command, "show", "--adapter", c.Path("base")).Refused(t, cli.BadInput, "adapter_config.json")

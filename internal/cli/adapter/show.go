@@ -35,7 +35,7 @@ func show(env cli.Env) *cobra.Command {
 		if dir == "" {
 			return cli.UsageError(errors.New("--adapter is missing; give the directory of an adapter"))
 		}
-		return cli.InputError(printAdapter(env.Out, dir))
+		return printAdapter(env.Out, dir)
 	}
 	cli.Leaf(cmd)
 	return cmd
@@ -47,7 +47,7 @@ func printAdapter(w io.Writer, dir string) error {
 	}
 	c, warnings, err := lora.ReadConfig(dir)
 	if err != nil {
-		return err
+		return cli.InputError(err)
 	}
 	labels, err := cli.ReadLabels(dir)
 	if err != nil {
@@ -55,11 +55,11 @@ func printAdapter(w io.Writer, dir string) error {
 	}
 	tensors, err := lora.Tensors(dir)
 	if err != nil {
-		return err
+		return cli.InputError(err)
 	}
 	notes, err := lora.ReadNotes(dir)
 	if err != nil {
-		return err
+		return cli.InputError(err)
 	}
 	config, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {

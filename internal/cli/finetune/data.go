@@ -39,6 +39,9 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
+	if problem == data.Regression && len(r.labels) > 0 {
+		return cli.UsageError(fmt.Errorf("--labels: a regression (%s) has no classes", why))
+	}
 	split := (*data.Table).SplitOff // numbers and lists are no classes, even where some of them are equal
 	if problem == data.SingleLabel {
 		split = (*data.Table).SplitClasses

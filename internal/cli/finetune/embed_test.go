@@ -28,12 +28,12 @@ func embedArgs(t *testing.T, pairs, name string, args ...string) []string {
 
 // TestEmbedOutput looks at the files that a run with each loss leaves.
 func TestEmbedOutput(t *testing.T) {
-	for _, x := range []struct{ name, pairs, loss, main string }{
-		{"train.csv", scoredPairs, "cosine", "spearman"}, {"train.jsonl", barePairs, "multiple_negatives", "accuracy"},
+	for _, x := range []struct{ name, pairs, loss, flag, main string }{
+		{"train.csv", scoredPairs, "cosine", "--max-score=5", "spearman"}, {"train.jsonl", barePairs, "multiple_negatives", "--similarity-scale=10", "accuracy"},
 	} {
 		t.Run(x.loss, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
-			args := embedArgs(t, x.pairs, x.name, "--output-dir", out, "--max-score=5", "--pooling=cls", "--eval-steps=2")
+			args := embedArgs(t, x.pairs, x.name, "--output-dir", out, x.flag, "--pooling=cls", "--eval-steps=2")
 			args = append(args, "--eval-file", args[5], "--test-file", args[5])
 			r := clitest.OK(t, finetune.Command, args...)
 			for _, want := range []string{"adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "pooling.json", "results.json"} {
@@ -68,9 +68,9 @@ func TestEmbedOutput(t *testing.T) {
 
 // TestEmbedLearns is the smoke test: the loss of a few pairs goes down.
 func TestEmbedLearns(t *testing.T) {
-	for _, x := range []struct{ name, pairs string }{{"train.csv", scoredPairs}, {"train.jsonl", barePairs}} {
+	for _, x := range []struct{ name, pairs, flag string }{{"train.csv", scoredPairs, "--max-score=5"}, {"train.jsonl", barePairs, "--similarity-scale=20"}} {
 		out := filepath.Join(t.TempDir(), "out")
-		clitest.OK(t, finetune.Command, embedArgs(t, x.pairs, x.name, "--output-dir", out, "--max-score=5", "--max-steps=40", "--batch-size=6", "--learning-rate=0.02",
+		clitest.OK(t, finetune.Command, embedArgs(t, x.pairs, x.name, "--output-dir", out, x.flag, "--max-steps=40", "--batch-size=6", "--learning-rate=0.02",
 			"--target-modules=all-linear", "--lora-r=16", "--lora-alpha=32", "--dropout=0")...)
 		steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
 		if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < first/4) {
@@ -138,6 +138,8 @@ func TestEmbedWrong(t *testing.T) {
 		{"train.csv", single, "", cli.BadInput, "train.csv:2: the row is a single text"},
 		{"train.csv", names, "", cli.BadInput, `"same"`},
 		{"train.jsonl", barePairs, "--loss cosine", cli.BadInput, "the pairs have no scores, which the loss cosine needs"},
+		{"train.csv", scoredPairs, "--max-score 5 --similarity-scale 10", cli.Usage, "--similarity-scale is for the loss multiple_negatives, not for cosine"},
+		{"train.jsonl", barePairs, "--max-score 5", cli.Usage, "--max-score is for pairs with scores, but the data have none"},
 		{"train.jsonl", barePairs, "--test-file none.jsonl", cli.BadInput, "none.jsonl: there is no such file"},
 	} {
 		t.Run(x.args+" "+x.want, func(t *testing.T) {

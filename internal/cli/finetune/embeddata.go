@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -33,6 +34,9 @@ func (r *embedRun) readData(*cli.Base) error {
 	if r.loss == tasks.MultipleNegatives && r.train.cfg.BatchSize == 1 && !r.given("tokens-per-batch") {
 		return cli.UsageError(errors.New("--batch-size is 1, but the loss multiple_negatives compares the pairs of a batch with each other: one pair teaches nothing; want 2 or more"))
 	}
+	if err := r.checkUsed(t); err != nil {
+		return err
+	}
 	log := r.console.Log
 	rows := t.sizes(t.train.Name, "pairs", func(x *data.Table) int { return len(x.Examples) })
 	log.Info().Msgf("%s; loss %v, pooling %v", rows, r.loss, r.pooled)
@@ -44,6 +48,23 @@ func (r *embedRun) readData(*cli.Base) error {
 	}
 	r.tables = t
 	return nil
+}
+
+// checkUsed errs if flags were given that the loss and the data leave without a use.
+func (r *embedRun) checkUsed(t tables) error {
+	var errs []error
+	if r.loss == tasks.CosineLoss && r.typed("similarity-scale") {
+		errs = append(errs, fmt.Errorf("--similarity-scale is for the loss %v, not for %v", tasks.MultipleNegatives, r.loss))
+	}
+	scores := 0
+	_ = t.each(func(_ data.Split, x *data.Table) error { // it returns what the function does: nil
+		scores += x.Labelled()
+		return nil
+	})
+	if scores == 0 && r.typed("max-score") {
+		errs = append(errs, errors.New("--max-score is for pairs with scores, but the data have none"))
+	}
+	return cli.UsageError(errors.Join(errs...))
 }
 
 func (r *embedRun) readTables() (t tables, err error) {

@@ -118,7 +118,8 @@ func TestWrongFiles(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"no train file", []string{"--train-file", "none.csv"}, 3, []string{"none.csv", "no such file"}},
+		{"no train file", []string{"--train-file", "none.csv"}, 3, []string{": none.csv: there is no such file\n"}},
+		{"labels of a regression", []string{"--problem-type=regression", "--labels=a,b"}, 2, []string{"--labels: a regression (--problem-type) has no classes"}},
 		{"directory", []string{"--train-file", dir}, 3, []string{dir, "directory"}},
 		{"empty", []string{"--train-file", file("empty.csv", "")}, 3, []string{"empty.csv", "empty"}},
 		{"header only", []string{"--train-file", file("header.csv", "text,label\n")}, 3, []string{"header.csv"}},

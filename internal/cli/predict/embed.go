@@ -150,6 +150,9 @@ func (r *embedRun) checkFlags(result, scores cli.Result) error {
 	if !(r.maxScore > 0) {
 		errs = append(errs, fmt.Errorf("--max-score is %g; want more than 0", r.maxScore))
 	}
+	if r.typed("max-score") && (r.noLabels || len(r.input.Texts) > 0) {
+		errs = append(errs, errors.New("--max-score needs an input of pairs with scores"))
+	}
 	if r.pooling != "" {
 		if _, err := tasks.ParsePooling(r.pooling); err != nil {
 			errs = append(errs, fmt.Errorf("--pooling: %w", err))
@@ -224,6 +227,8 @@ func (r *embedRun) read() (*data.Table, error) {
 		return nil, cli.InputError(fmt.Errorf("%s: the rows are single texts, so there are no scores and no metrics (--text-pair-column names the second texts)", t.Name))
 	case (r.metricsFile != "" || r.data.Label != "") && t.Labelled() == 0:
 		return nil, cli.InputError(fmt.Errorf("%s: no pair has a score, so there are no metrics", t.Name))
+	case r.typed("max-score") && t.Labelled() == 0:
+		return nil, cli.UsageError(fmt.Errorf("--max-score is for pairs with scores, but %s has none", t.Name))
 	}
 	return t, nil
 }

@@ -36,7 +36,7 @@ func TestSeqClsRefused(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"no input file", []string{"--input", "none.csv"}, 3, []string{"none.csv", "no such file"}},
+		{"no input file", []string{"--input", "none.csv"}, 3, []string{": none.csv: there is no such file\n"}},
 		{"directory", []string{"--input", dir}, 3, []string{dir, "directory"}},
 		{"empty file", []string{"--input", file("empty.csv", "")}, 3, []string{"empty.csv", "empty"}},
 		{"wrong column", []string{"--input", file("a.csv", "x,y\na,b\n")}, 3, []string{"a.csv", "--text-column"}},
@@ -92,7 +92,7 @@ func TestStopped(t *testing.T) {
 	cancel()
 	out := filepath.Join(t.TempDir(), "out.jsonl")
 	for _, args := range [][]string{seqCls(c, "--input", c.Path("train.jsonl"), "--output", out), {"tokenize", "--input", c.Path("train.jsonl"), "--output", out}} {
-		clitest.RunWith(t, ctx, "", predict.Command, args...).Refused(t, cli.Cancelled, "context canceled")
+		clitest.RunWith(t, ctx, "", predict.Command, args...).Refused(t, cli.Cancelled, ": stopped by a signal before the end\n")
 		nothingIn(t, filepath.Dir(out))
 	}
 }
