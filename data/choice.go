@@ -72,7 +72,7 @@ type ChoiceOptions struct {
 	// Those not given are looked up among well-known names, in any case. Contexts are sent1
 	// (then sent2 is the question), context, article, passage, premise, ctx or startphrase;
 	// questions are question, questions, question_stem, stem, query or goal; labels are
-	// label, labels, answerKey, answer_key, answer or answers.
+	// label, labels, answerKey, answer_key, answer or answers. If several fit, it is an error.
 	ContextColumn, QuestionColumn, LabelColumn, IDColumn string
 	// ChoicesColumns name the column with each choice, or (JSON) the one key with the list of
 	// them: strings, objects with text and label, or an object of two such lists. Without it

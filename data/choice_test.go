@@ -88,6 +88,11 @@ func TestReadChoices(t *testing.T) {
 		{"no label asked for", "f.jsonl", `{"context":"c","choices":["a","b"],"label":9}`, ChoiceOptions{NoLabels: true}, []Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}}},
 		{"labels where there are some", "f.jsonl", "{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":-1}", ChoiceOptions{OptionalLabels: true},
 			[]Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}, {Context: "c", Endings: ends("a", "b"), Label: 1, Line: 2}, {Context: "c", Endings: ends("a", "b"), Label: -1, Line: 3}}},
+		{"an answer that comes late", "f.jsonl", `{"question":"q","choices":["a","b"]}` + "\n" + `{"question":"q","choices":["a","b"],"answerKey":"B"}` + "\n" + `{"question":"q","choices":["a","b"],"label":0}`, ChoiceOptions{OptionalLabels: true},
+			[]Choice{{Question: "q", Endings: ends("a", "b"), Label: -1, Line: 1}, {Question: "q", Endings: ends("a", "b"), Label: 1, Line: 2}, {Question: "q", Endings: ends("a", "b"), Label: -1, Line: 3}}},
+		{"answers that come late, in a list of objects", "f.json", `[{"article":"c","questions":["q"],"options":[["a","b"]]},` + "\n" + `{"article":"c","questions":["q"],"options":[["a","b"]],"answers":["B"]}]`, ChoiceOptions{OptionalLabels: true},
+			[]Choice{{Context: "c", Question: "q", Endings: ends("a", "b"), Label: -1, Line: 1}, {Context: "c", Question: "q", Endings: ends("a", "b"), Label: 1, Line: 2}}},
+		{"a question called answer", "f.jsonl", `{"answer":"q","choices":["a","b"],"label":1}`, ChoiceOptions{QuestionColumn: "answer"}, asked},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if c := readChoices(t, tt.file, tt.content, tt.options); !reflect.DeepEqual(c.List, tt.want) {
@@ -182,6 +187,9 @@ func TestBadChoices(t *testing.T) {
 		{"no choices in the header", "f.csv", "context,label\nc,0\n", ChoiceOptions{}, 1, "no column has a name that is known for choices"},
 		{"no question", "f.jsonl", `{"endings":["a","b"],"label":0}`, ChoiceOptions{}, 1, "no key has a name that is known for questions"},
 		{"no label in the header", "f.csv", "context,ending0,ending1\nc,a,b\n", ChoiceOptions{}, 1, "no column has a name that is known for labels"},
+		{"two labels", "f.csv", "question,choice1,choice2,label,answer\nq,a,b,0,1\n", ChoiceOptions{}, 1, `the label may be "label" or "answer"; say which with --label-column`},
+		{"three labels, optional", "f.jsonl", `{"question":"q","choices":["a","b"],"answer":1,"answerKey":"B","labels":0}`, ChoiceOptions{OptionalLabels: true}, 1, `the label may be "labels" or "answerKey" or "answer"; say which with --label-column (or --no-labels)`},
+		{"two labels that come late", "f.json", `[{"question":"q","choices":["a","b"]},` + "\n" + `{"question":"q","choices":["a","b"],"label":0,"answer":1}]`, ChoiceOptions{OptionalLabels: true}, 2, `the label may be "label" or "answer"`},
 		{"two contexts", "f.jsonl", `{"context":"c","article":"d","choices":["a","b"],"label":0}`, ChoiceOptions{}, 1, `the context may be "context" or "article"; say which with --context-column`},
 		{"two lists of choices", "f.jsonl", `{"context":"c","choices":["a","b"],"ending0":"a","ending1":"b","label":0}`, ChoiceOptions{}, 1, `the choices may be "choices" or "ending0"; say which with --choices-column`},
 		{"column missing", "f.csv", "context,ending0,ending1,label\nc,a,b,0\n", ChoiceOptions{ChoicesColumns: ends("ending0", "ending9")}, 1, `--choices-column: there is no column "ending9"`},

@@ -158,13 +158,13 @@ func (h *header) findAnswer(c *choiceColumns, o ChoiceOptions) error {
 	if c.label >= 0 || o.NoLabels {
 		return nil
 	}
-	for _, name := range knownChoiceLabels {
-		if i := h.index(name); i >= 0 && !c.uses(i) {
-			c.label = i
-			return nil
-		}
-	}
-	if o.OptionalLabels {
+	switch found := slices.DeleteFunc(h.all(knownChoiceLabels, -1), c.uses); {
+	case len(found) == 1:
+		c.label = found[0]
+		return nil
+	case len(found) > 1:
+		return h.unclearLabel(found, o.OptionalLabels)
+	case o.OptionalLabels:
 		return nil
 	}
 	return errorAt(h.file, h.line, "no %s has a name that is known for labels (%s); say which with --label-column; there is %s%s",

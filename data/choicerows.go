@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -95,9 +96,12 @@ func (r codahRows) record(row [][]byte, line int) error {
 
 // object appends the question, or all questions, of one row of JSON.
 func (r *choiceRows) object(row map[string]json.RawMessage, line int) error {
+	err := r.lateLabel(row, line)
+	if err != nil {
+		return err
+	}
 	c := r.c.Columns
 	e := Choice{Label: -1, Line: line}
-	var err error
 	if c.Context != "" {
 		if e.Context, err = optionalString(row, c.Context); err != nil {
 			return err
@@ -113,7 +117,7 @@ func (r *choiceRows) object(row map[string]json.RawMessage, line int) error {
 	if err != nil {
 		return err
 	}
-	label, err := r.label(row[r.labelKey(row)])
+	label, err := r.label(row[c.Label])
 	if err != nil {
 		return err
 	}
@@ -191,7 +195,7 @@ func (r *choiceRows) several(row map[string]json.RawMessage, e Choice) error {
 		return err
 	}
 	labels := make([]json.RawMessage, len(questions))
-	if key := r.labelKey(row); key != "" && !(r.o.OptionalLabels && empty(row[key])) {
+	if key := c.Label; key != "" && !(r.o.OptionalLabels && empty(row[key])) {
 		if labels, err = list(key); err != nil {
 			return err
 		}
@@ -209,12 +213,25 @@ func (r *choiceRows) several(row map[string]json.RawMessage, e Choice) error {
 	return nil
 }
 
-// labelKey returns the key of the label. Where labels are optional, the first row may have had none.
-func (r *choiceRows) labelKey(row map[string]json.RawMessage) string {
-	if c := &r.c.Columns; c.Label == "" && !r.o.NoLabels && row["label"] != nil {
-		c.Label = "label"
+// lateLabel looks for the label, which is optional, in a row if the rows before had none.
+func (r *choiceRows) lateLabel(row map[string]json.RawMessage, line int) error {
+	to := &r.c.Columns
+	if to.Label != "" || r.o.NoLabels {
+		return nil
 	}
-	return r.c.Columns.Label
+	h := keysOf(r.c.Name, line, row)
+	index := func(name string) int { return slices.Index(h.names, name) }
+	c := choiceColumns{context: index(to.Context), question: index(to.Question), label: -1, id: index(to.ID)}
+	for _, name := range to.Choices {
+		c.choices = append(c.choices, index(name))
+	}
+	if err := h.findAnswer(&c, r.o); err != nil {
+		return err
+	}
+	if c.label >= 0 {
+		to.Label = h.names[c.label]
+	}
+	return nil
 }
 
 // label reads the value of a label; nil, null and an empty string are none.

@@ -3,7 +3,6 @@ package data
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -112,8 +111,7 @@ func (r *choiceRows) series(row map[string]json.RawMessage) ([]string, error) {
 // more than the first one, but none behind a gap.
 func (r *choiceRows) seriesKeys(row map[string]json.RawMessage) ([]string, error) {
 	s, c := r.columns.series, r.c.Columns
-	keys := slices.Sorted(maps.Keys(row))
-	h := header{names: keys}
+	h := keysOf(r.c.Name, 0, row)
 	var names []string
 	for i := 0; s.name(i) != ""; i++ {
 		name := s.name(i)
@@ -124,10 +122,10 @@ func (r *choiceRows) seriesKeys(row map[string]json.RawMessage) ([]string, error
 		if k < 0 {
 			break
 		}
-		names = append(names, keys[k])
+		names = append(names, h.names[k])
 	}
 	others := []string{c.Context, c.Question, c.Label, c.ID}
-	for _, k := range keys {
+	for _, k := range h.names {
 		if s.claims(k) && !null(row[k]) && !slices.Contains(names, k) && !slices.Contains(others, k) {
 			return nil, fmt.Errorf("the row has %w", s.gap(k, names))
 		}

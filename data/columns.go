@@ -1,7 +1,9 @@
 package data
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,9 +28,18 @@ var known = []struct{ text, pair string }{
 	{"query", ""},
 }
 
-// knownLabels are the names of label columns that need no flag. "label" and
-// "labels" win over the others; of the rest, one must be left.
+// knownLabels are the names of label columns that need no flag. The first of those that win
+// (see winningLabels) counts; if there is none, one must be left.
 var knownLabels = []string{"label", "labels", "category", "class", "target", "intent", "score"}
+
+// winningLabels returns the names of label columns that win over the others, in order: of pairs
+// that are learned by their score, that of the score.
+func (o ReadOptions) winningLabels() []string {
+	if o.Scores {
+		return []string{"score", "label", "labels"}
+	}
+	return []string{"label", "labels"}
+}
 
 // columns are indices into a header, -1 for none.
 type columns struct{ text, pair, label int }
@@ -62,7 +73,7 @@ func (h *header) resolve(o ReadOptions) (columns, error) {
 		}
 	}
 	if c.label < 0 && !o.NoLabels {
-		if err := h.findLabel(&c, o.OptionalLabels); err != nil {
+		if err := h.findLabel(&c, o); err != nil {
 			return c, err
 		}
 	}
@@ -176,27 +187,26 @@ func covered(found []columns, i int) bool {
 }
 
 // findLabel looks for the well-known label column.
-func (h *header) findLabel(c *columns, optional bool) error {
+func (h *header) findLabel(c *columns, o ReadOptions) error {
+	if o.Scores && c.pair < 0 {
+		return nil
+	}
 	var found []int
 	if !h.numbers {
-		for _, name := range knownLabels {
-			i := h.index(name)
-			if i < 0 || i == c.text || i == c.pair {
-				continue
-			}
-			found = append(found, i)
-			if name == "label" || name == "labels" {
-				break
-			}
+		isText := func(i int) bool { return i == c.text || i == c.pair }
+		found = slices.DeleteFunc(h.all(o.winningLabels(), -1), isText)
+		if len(found) > 0 {
+			found = found[:1]
+		} else {
+			found = slices.DeleteFunc(h.all(knownLabels, -1), isText)
 		}
 	}
 	switch {
 	case len(found) == 1:
 		c.label = found[0]
-	case len(found) > 1 && optional: // several unused columns are no reason to refuse
 	case len(found) > 1:
-		return errorAt(h.file, h.line, "the label may be %q or %q; say which with --label-column", h.names[found[0]], h.names[found[1]])
-	case optional:
+		return h.unclearLabel(found, o.OptionalLabels && !o.Scores)
+	case o.OptionalLabels:
 	case h.numbers:
 		return errorAt(h.file, h.line, "without a header, say which column is the label with --label-column, by number from 0: %s", h.list())
 	default:
@@ -204,6 +214,25 @@ func (h *header) findLabel(c *columns, optional bool) error {
 			h.what, strings.Join(knownLabels, ", "), h.list(), h.hint())
 	}
 	return nil
+}
+
+// unclearLabel is the error about several columns that may be the label. predict says that labels are optional, for there is a flag then
+// that reads none.
+func (h *header) unclearLabel(found []int, predict bool) error {
+	var names []string
+	for _, i := range found {
+		names = append(names, strconv.Quote(h.names[i]))
+	}
+	hint := ""
+	if predict {
+		hint = " (or --no-labels)"
+	}
+	return errorAt(h.file, h.line, "the label may be %s; say which with --label-column%s", strings.Join(names, " or "), hint)
+}
+
+// keysOf returns the keys of a row of JSON, sorted, as a header.
+func keysOf(file string, line int, row map[string]json.RawMessage) *header {
+	return &header{file: file, line: line, names: slices.Sorted(maps.Keys(row)), what: "key"}
 }
 
 // list shows the columns in a message.

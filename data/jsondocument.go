@@ -85,7 +85,7 @@ func takeObject(file string, v json.RawMessage, line int, first bool, t objectRo
 		}
 	}
 	if err := t.object(row, line); err != nil {
-		return errorAt(file, line, "%s", err)
+		return rowError(file, line, err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,20 +45,49 @@ func readObjects(lines *lineReader, t objectRows) (blank int, err error) {
 			}
 		}
 		if err := t.object(row, lines.line); err != nil {
-			return blank, errorAt(lines.name, lines.line, "%s", err)
+			return blank, rowError(lines.name, lines.line, err)
 		}
 	}
 	return blank, nil
 }
 
+// rowError says in which row of a file an error is, if it does not say so itself.
+func rowError(file string, line int, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return errorAt(file, line, "%s", err)
+}
+
 // object appends one row of JSON Lines.
 func (r *tableRows) object(row map[string]json.RawMessage, line int) error {
+	if err := r.lateLabel(row, line); err != nil {
+		return err
+	}
 	e, err := r.t.example(row, r.o)
 	if err != nil {
 		return err
 	}
 	e.Line = line
 	r.t.Examples = append(r.t.Examples, e)
+	return nil
+}
+
+// lateLabel looks for the label, which is optional, in a row if the rows before had none.
+func (r *tableRows) lateLabel(row map[string]json.RawMessage, line int) error {
+	to := &r.t.Columns
+	if to.Label != "" || r.o.NoLabels {
+		return nil
+	}
+	h := keysOf(r.t.Name, line, row)
+	c := columns{slices.Index(h.names, to.Text), slices.Index(h.names, to.Pair), -1}
+	if err := h.findLabel(&c, r.o); err != nil {
+		return err
+	}
+	if c.label >= 0 {
+		to.Label = h.names[c.label]
+	}
 	return nil
 }
 
@@ -199,9 +229,6 @@ func (t *Table) example(row map[string]json.RawMessage, o ReadOptions) (Example,
 		}
 	case t.Columns.Text == "text" && o.TextColumn == "" && row["text_pair"] != nil:
 		return e, errors.New(`the row has "text_pair", the first row has none: either every row is a pair or none is`)
-	}
-	if t.Columns.Label == "" && !o.NoLabels && row["label"] != nil {
-		t.Columns.Label = "label" // optional, and the rows before had none
 	}
 	key := t.Columns.Label
 	v, ok := row[key]

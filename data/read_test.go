@@ -153,7 +153,16 @@ func TestReadContent(t *testing.T) {
 		{"some JSON labels", "f.jsonl", `{"text":"a"}
 {"text":"b","label":null}
 {"text":"c","label":3}`, wide, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}, {Text: "c", Label: index(3), Line: 3}}},
-		{"unclear labels where none are needed", "f.csv", "text,class,score\na,x,3\n", wide, []Example{{Text: "a", Line: 2}}},
+		{"a label that comes late", "f.jsonl", `{"text":"a","id":1}
+{"text":"b","Intent":"x"}
+{"text":"c","intent":"y"}
+{"text":"d","Intent":null,"label":"z"}`, wide, []Example{{Text: "a", Line: 1}, {Text: "b", Label: name("x"), Line: 2}, {Text: "c", Line: 3}, {Text: "d", Line: 4}}},
+		{"label before others that come late", "f.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\",\"class\":\"x\",\"label\":2,\"score\":1}", wide, []Example{{Text: "a", Line: 1}, {Text: "b", Label: index(2), Line: 2}}},
+		{"late labels not wanted", "f.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\",\"class\":{},\"score\":{}}", ReadOptions{NoLabels: true}, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}}},
+		{"scores", "f.csv", "sentence1,sentence2,label,category,score\na,b,x,y,3\n", ReadOptions{Scores: true}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("3"), Line: 2}}},
+		{"no scores of single texts", "f.csv", "text,class,category\na,x,y\n", ReadOptions{Scores: true, OptionalLabels: true}, []Example{{Text: "a", Line: 2}}},
+		{"scores called label", "f.csv", "sentence1,sentence2,category,label\na,b,y,3\n", ReadOptions{Scores: true}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("3"), Line: 2}}},
+		{"a score that is a text", "f.csv", "score,text_pair,label\na,b,3\n", ReadOptions{TextColumn: "score", PairColumn: "text_pair", Scores: true}, []Example{{Text: "a", Pair: "b", HasPair: true, Label: name("3"), Line: 2}}},
 		{"labels not wanted", "f.jsonl", `{"text":"a","label":{}}`, ReadOptions{NoLabels: true}, []Example{{Text: "a", Line: 1}}},
 		{"one column without a header", "f.csv", "a\nb\n", ReadOptions{NoHeader: true, NoLabels: true}, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}}},
 		{"plain text", "f.txt", "a, \"b\n\n c", wide, []Example{{Text: "a, \"b", Line: 1}, {Text: "", Line: 2}, {Text: " c", Line: 3}}},
@@ -211,6 +220,20 @@ func TestHash(t *testing.T) {
 			t.Errorf("%s and %s have the same hash", content, other)
 		}
 		seen[h] = content
+	}
+}
+
+func TestCheckScores(t *testing.T) {
+	o := ReadOptions{Scores: true, OptionalLabels: true}
+	const bare, scored = `{"sentence1":"a","sentence2":"b"}` + "\n", `{"sentence1":"c","sentence2":"d","score":0.5}` + "\n"
+	for content, want := range map[string]string{
+		bare + bare: "", scored + scored: "", "{\"text\":\"a\"}\n{\"text\":\"b\",\"score\":1}": "",
+		bare + scored + scored: "data: f.jsonl:1: the pair has no score, but that of line 2 has: either all have one or none has",
+		scored + bare + bare:   "data: f.jsonl:2: the pair has no score, but that of line 1 has: either all have one or none has",
+	} {
+		if err := read(t, "f.jsonl", content, o).CheckScores(); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v", content, err)
+		}
 	}
 }
 

@@ -58,14 +58,18 @@ type ReadOptions struct {
 	// Those not given are looked up among well-known names, in any case: texts
 	// are text (with text_pair), sentence1 and sentence2, premise and hypothesis,
 	// question1 and question2, question and sentence, anchor and positive, sentence,
-	// question, review, content, utterance, message or query; labels are label or
+	// question, review, content, utterance, message or query; labels are label, else
 	// labels, else category, class, target, intent or score. If several fit, it is an
 	// error; a given TextColumn without a PairColumn reads single texts.
 	TextColumn, PairColumn, LabelColumn string
+	// Scores says that the labels are scores of pairs: a column score wins over label
+	// then, and single texts have none that is not given.
+	Scores bool
 	// LabelSeparator makes a list of each label in CSV or TSV: with "|" the
 	// field "a|b" is two labels and an empty field is none (multi-label).
 	LabelSeparator string
-	// OptionalLabels accepts files and rows without labels, for prediction.
+	// OptionalLabels accepts files and rows without labels, for prediction. Where the
+	// first rows of JSON Lines have none, the first one that has tells the key.
 	OptionalLabels bool
 	// NoLabels reads texts only, whatever other columns there are.
 	NoLabels bool
@@ -244,4 +248,23 @@ func CheckPairs(tables ...*Table) error {
 		}
 	}
 	return nil
+}
+
+// CheckScores returns an error if some pairs of a table have a score and others have none.
+func (t *Table) CheckScores() error {
+	var with, without *Example
+	for i := range t.Examples {
+		e := &t.Examples[i]
+		switch {
+		case !e.HasPair:
+		case e.Label.Kind == NoLabel && without == nil:
+			without = e
+		case e.Label.Kind != NoLabel && with == nil:
+			with = e
+		}
+	}
+	if with == nil || without == nil {
+		return nil
+	}
+	return errorAt(t.Name, without.Line, "the pair has no score, but that of line %d has: either all have one or none has", with.Line)
 }

@@ -70,6 +70,9 @@ func TestReadTokens(t *testing.T) {
 		{"names in any case", "f.jsonl", `{"Tokens":["a"],"NER_tags":["X"]}`, TokenOptions{}, []string{"a/X"}},
 		{"given keys", "f.jsonl", `{"w":["a"],"t":["X"],"tags":["Y"]}`, TokenOptions{TokensColumn: "w", TagsColumn: "t"}, []string{"a/X"}},
 		{"lists without tags", "f.jsonl", "{\"tokens\":[\"a\"]}\n{\"tokens\":[\"b\"],\"tags\":[\"O\"]}\n{\"tokens\":[\"c\"],\"tags\":null}", optional, []string{"a", "b/O", "c"}},
+		{"tags that come late", "f.jsonl", "{\"tokens\":[\"a\"]}\n{\"tokens\":[\"b\"],\"NER_tags\":[\"O\"],\"pos_tags\":[1]}\n{\"tokens\":[\"c\"]}", optional, []string{"a", "b/O", "c"}},
+		{"one of the others that comes late", "f.jsonl", "{\"tokens\":[\"a\"]}\n{\"tokens\":[\"b\"],\"upos\":[\"X\"]}", optional, []string{"a", "b/X"}},
+		{"spans that come late", "f.jsonl", "{\"text\":\"Ann\"}\n{\"text\":\"Bob\",\"entities\":[{\"start\":0,\"end\":3,\"label\":\"P\"}]}", optional, []string{"Ann", "Bob/B-P"}},
 		{"lists, tags that are not read", "f.jsonl", `{"tokens":["a"],"tags":["O","O"]}`, none, []string{"a"}},
 
 		{"spans", "f.jsonl", `{"text":"Ann flew to New York.","spans":[{"start":12,"end":20,"label":"LOC"},{"start":0,"end":3,"label":"PER"}]}`, TokenOptions{},

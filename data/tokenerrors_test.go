@@ -77,6 +77,7 @@ func TestBadTokens(t *testing.T) {
 		{"nothing known", "f.jsonl", `{"a":["b"]}`, TokenOptions{}, 1, `no key has a name that is known for words (tokens, words) or for texts (text, sentence); say which with --tokens-column or --text-column; there is "a"`},
 		{"no tags key", "f.jsonl", `{"tokens":["b"],"t":[1]}`, TokenOptions{}, 1, "no key has a name that is known for tags (tags, ner_tags, labels, pos_tags, upos, chunk_tags); say which with --tags-column"},
 		{"two tags keys", "f.jsonl", `{"tokens":["b"],"pos_tags":[1],"chunk_tags":[1]}`, TokenOptions{}, 1, `the tags may be "pos_tags" or "chunk_tags"`},
+		{"two tags keys that come late", "f.jsonl", "{\"tokens\":[\"a\"]}\n{\"tokens\":[\"b\"],\"pos_tags\":[1],\"upos\":[1]}", optional, 2, `the tags may be "pos_tags" or "upos"; say which with --tags-column (or --no-labels)`},
 		{"wrong tags key", "f.jsonl", `{"tokens":["b"],"tags":[1]}`, TokenOptions{TagsColumn: "ner"}, 1, `--tags-column: there is no key "ner"; there is "tokens", "tags"`},
 		{"tags key in another case", "f.jsonl", `{"tokens":["b"],"Tags":[1]}`, TokenOptions{TagsColumn: "tags"}, 1, `did you mean "Tags"?`},
 		{"wrong tokens key", "f.jsonl", `{"tokens":["b"],"tags":[1]}`, TokenOptions{TokensColumn: "w"}, 1, `--tokens-column: there is no key "w"`},

@@ -59,28 +59,33 @@ func (r *tokenRows) resolve(h *header) error {
 			return err
 		}
 	}
-	known := knownTags
 	if tokens >= 0 {
 		r.t.Columns.Tokens = h.names[tokens]
 	} else {
-		r.form, known = rowsOfSpans, knownSpans
+		r.form = rowsOfSpans
 		r.t.Columns.Text = h.names[text]
 	}
 	if r.o.NoLabels {
 		return nil
 	}
+	return r.resolveTags(h)
+}
+
+// resolveTags finds the key of tags or spans, which may be missing where they are optional.
+func (r *tokenRows) resolveTags(h *header) error {
+	known := knownTags
+	if r.form == rowsOfSpans {
+		known = knownSpans
+	}
 	tags, err := h.given(r.o.TagsColumn, "--tags-column")
 	if err == nil && tags < 0 {
 		tags, err = h.tags(known, r.o.OptionalLabels)
 	}
-	if err != nil {
-		return err
-	}
-	if tags >= 0 {
+	if err == nil && tags >= 0 {
 		r.t.Columns.Tags = h.names[tags]
 		r.t.Spans = r.form == rowsOfSpans
 	}
-	return nil
+	return err
 }
 
 // find looks for the well-known key of words or of a text. Rows may have both: then the
@@ -121,16 +126,25 @@ func (h *header) tags(known []string, optional bool) (int, error) {
 	switch {
 	case len(found) == 1:
 		return found[0], nil
-	case optional: // several unused keys are no reason to refuse
-		return -1, nil
 	case len(found) > 1:
-		return -1, errorAt(h.file, h.line, "the tags may be %q or %q; say which with --tags-column", h.names[found[0]], h.names[found[1]])
+		hint := ""
+		if optional {
+			hint = " (or --no-labels)"
+		}
+		return -1, errorAt(h.file, h.line, "the tags may be %q or %q; say which with --tags-column%s", h.names[found[0]], h.names[found[1]], hint)
+	case optional:
+		return -1, nil
 	}
 	return -1, errorAt(h.file, h.line, "no key has a name that is known for tags (%s); say which with --tags-column; there is %s", strings.Join(known, ", "), h.list())
 }
 
 // object appends one row.
 func (r *tokenRows) object(row map[string]json.RawMessage, line int) error {
+	if r.t.Columns.Tags == "" && !r.o.NoLabels { // optional, and the rows before had none
+		if err := r.resolveTags(keysOf(r.t.Name, line, row)); err != nil {
+			return err
+		}
+	}
 	var e TokenExample
 	var err error
 	switch r.form {
@@ -170,15 +184,6 @@ func (r *tokenRows) wordsAndTags(row map[string]json.RawMessage) (TokenExample, 
 
 // value returns the tags or spans of a row, if there are any.
 func (r *tokenRows) value(row map[string]json.RawMessage) (json.RawMessage, bool) {
-	if r.t.Columns.Tags == "" && !r.o.NoLabels { // optional, and the rows before had none
-		known := knownTags
-		if r.form == rowsOfSpans {
-			known = knownSpans
-		}
-		if _, ok := row[known[0]]; ok {
-			r.t.Columns.Tags, r.t.Spans = known[0], r.form == rowsOfSpans
-		}
-	}
 	v, ok := row[r.t.Columns.Tags]
 	if r.t.Columns.Tags == "" || !ok || r.o.OptionalLabels && string(v) == "null" {
 		return nil, false

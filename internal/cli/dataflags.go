@@ -123,6 +123,16 @@ func ReadTable(path string, in io.Reader, o data.ReadOptions) (*data.Table, erro
 	return t, err
 }
 
+// ReadPairs reads what embeddings are learned from or computed of: texts, or pairs of texts of which all have a score or none has.
+func ReadPairs(path string, in io.Reader, o data.ReadOptions) (*data.Table, error) {
+	o.OptionalLabels, o.Scores = true, true
+	t, err := ReadTable(path, in, o)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.CheckScores()
+}
+
 // ReadDocuments reads a file for language models, or standard input for "-".
 func ReadDocuments(path string, in io.Reader, o data.DocumentOptions) (*data.Documents, error) {
 	d, err := readFile(path, in, o, data.ReadDocuments, data.ReadDocumentsFrom)

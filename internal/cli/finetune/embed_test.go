@@ -149,10 +149,14 @@ func TestEmbedWrong(t *testing.T) {
 			nothingIn(t, parent)
 		})
 	}
-	half := strings.Replace(scoredPairs, "4.5", "", 1) // a warning comes before the error
-	if r := clitest.Run(t, finetune.Command, embedArgs(t, half, "train.csv", "--max-score=5")...); r.Code != cli.BadInput || !strings.Contains(r.Err, "train.csv:6: the pair has no score") {
-		t.Errorf("exit code %d\n%s", r.Code, r.Err)
+	half := strings.Replace(scoredPairs, "4.5", "", 1)
+	for _, more := range []string{"--max-score=5", "--loss=multiple_negatives", "--max-train-samples=2"} {
+		clitest.Run(t, finetune.Command, embedArgs(t, half, "train.csv", more)...).Refused(t, cli.BadInput, "train.csv:6: the pair has no score, but that of line 2 has")
 	}
+	late := strings.SplitAfter(barePairs, "\n")[0] + `{"anchor":"k","positive":"l","score":1}`
+	clitest.Run(t, finetune.Command, embedArgs(t, late, "train.jsonl")...).Refused(t, cli.BadInput, "train.jsonl:1: the pair has no score, but that of line 2 has")
+	two := "sentence1,sentence2,category,class\na,b,x,y\n"
+	clitest.Run(t, finetune.Command, embedArgs(t, two, "train.csv")...).Refused(t, cli.BadInput, `train.csv:1: the label may be "category" or "class"; say which with --label-column`)
 	clitest.Run(t, finetune.Command, "embed", "--text-column", "x").Refused(t, cli.Usage, "--text-column needs --train-file")
 	gpt := filepath.Join(clitest.Testdata, "..", "embedded", "gpt")
 	clitest.Run(t, finetune.Command, embedArgs(t, barePairs, "train.jsonl", "--model", gpt)...).Refused(t, cli.BadInput, `there is no feature-extraction head for model_type "gpt2"`)
@@ -188,6 +192,16 @@ func TestEmbedPairAlone(t *testing.T) {
 	scored := embedArgs(t, scoredPairs, "train.csv", "--max-score=5", "--batch-size=1", "--output-dir", filepath.Join(t.TempDir(), "out"))
 	if r := clitest.OK(t, finetune.Command, scored...); strings.Contains(r.Err, want) {
 		t.Errorf("the loss cosine needs no other pair:\n%s", r.Err)
+	}
+}
+
+// TestEmbedScoreWins learns from a score that stands among other columns that may be labels.
+func TestEmbedScoreWins(t *testing.T) {
+	pairs := "category,label," + strings.ReplaceAll(strings.TrimSpace(scoredPairs), "\n", "\nx,y,") + "\n"
+	out := filepath.Join(t.TempDir(), "out")
+	args := slices.DeleteFunc(embedArgs(t, pairs, "train.csv", "--max-score=5", "--output-dir", out), func(a string) bool { return a == "--quiet" })
+	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, "6 pairs to train on; loss cosine") {
+		t.Errorf("the scores are not learned:\n%s", r.Err)
 	}
 }
 

@@ -74,8 +74,7 @@ func (r *embedRun) readTables() (t tables, err error) {
 	} else {
 		var o data.ReadOptions
 		if o, err = r.data.Options(); err == nil {
-			o.OptionalLabels = true
-			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadTable(path, r.env.In, o) })
+			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadPairs(path, r.env.In, o) })
 		}
 	}
 	if err != nil {

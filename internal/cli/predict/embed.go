@@ -213,8 +213,8 @@ func (r *embedRun) read() (*data.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.NoLabels, o.OptionalLabels = r.noLabels, true
-		if t, err = cli.ReadTable(r.input.Input, r.env.In, o); err != nil {
+		o.NoLabels = r.noLabels
+		if t, err = cli.ReadPairs(r.input.Input, r.env.In, o); err != nil {
 			return nil, err
 		}
 		r.warnReplaced(t.Name, t.Replaced)

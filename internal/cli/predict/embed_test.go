@@ -181,6 +181,7 @@ func TestEmbedWrong(t *testing.T) {
 	dir := t.TempDir()
 	pairs := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "sentence1,sentence2,score\na,b,5\nc,d,2\n")
 	bare := clitest.Write(t, filepath.Join(dir, "bare.csv"), "sentence1,sentence2\na,b\n")
+	late := clitest.Write(t, filepath.Join(dir, "late.jsonl"), "{\"anchor\":\"a\",\"positive\":\"b\"}\n{\"anchor\":\"a\",\"positive\":\"b\",\"score\":1}\n")
 	texts := clitest.Write(t, filepath.Join(dir, "texts.csv"), "text\na\n")
 	for _, x := range []struct {
 		args string
@@ -203,6 +204,7 @@ func TestEmbedWrong(t *testing.T) {
 		{"--input " + bare + " --metrics-file " + dir + "/m.json", cli.BadInput, "no pair has a score"},
 		{"--input " + pairs, cli.BadInput, "pairs.csv:2: the score 5 is above 1"},
 		{"--input " + pairs + " --label-column x", cli.BadInput, `there is no column "x"`},
+		{"--input " + late, cli.BadInput, "late.jsonl:1: the pair has no score, but that of line 2 has"},
 		{"--input " + pairs + " --no-labels --label-column score", cli.Usage, "--no-labels excludes --label-column"},
 		{"--input " + dir + "/none.txt", cli.BadInput, "there is no such file"},
 	} {

@@ -41,6 +41,7 @@ func TestSeqClsRefused(t *testing.T) {
 		{"empty file", []string{"--input", file("empty.csv", "")}, 3, []string{"empty.csv", "empty"}},
 		{"wrong column", []string{"--input", file("a.csv", "x,y\na,b\n")}, 3, []string{"a.csv", "--text-column"}},
 		{"wrong label", []string{"--input", file("b.csv", "text,label\na,good\n")}, 3, []string{"b.csv:2", `"good"`, "--no-labels"}},
+		{"two labels", []string{"--input", file("two.csv", "text,category,class\na,x,y\n")}, 3, []string{"two.csv:1", `the label may be "category" or "class"`, "--label-column (or --no-labels)"}},
 		{"no labels for metrics", []string{"--input", in, "--metrics-file", filepath.Join(dir, "m.json")}, 3, []string{"in.jsonl", "no row has a label"}},
 		{"two inputs", []string{"--input", in, "--text", "a"}, 2, []string{"--input and --text"}},
 		{"pairs", []string{"--text", "a", "--text-pair", "b", "--text-pair", "c"}, 2, []string{"2 times --text-pair for 1 times --text"}},

@@ -111,6 +111,7 @@ func TestMultipleChoiceRefused(t *testing.T) {
 		{"no input file", []string{"--input", "none.jsonl"}, 3, []string{"none.jsonl", "no such file"}},
 		{"empty file", []string{"--input", file("e.jsonl", "")}, 3, []string{"e.jsonl", "empty"}},
 		{"wrong label", []string{"--input", file("l.jsonl", `{"context":"a","choices":["b","c"],"label":5}`)}, 3, []string{"l.jsonl:1", "the label 5 is none of the 2 choices"}},
+		{"two labels", []string{"--input", file("two.csv", "question,choice1,choice2,label,answer\nq,a,b,0,1\n")}, 3, []string{"two.csv:1", `the label may be "label" or "answer"`, "--label-column (or --no-labels)"}},
 		{"no labels for metrics", []string{"--input", in, "--metrics-file", filepath.Join(dir, "m.json")}, 3, []string{"in.jsonl", "no question has a label"}},
 		{"two inputs", []string{"--input", in, "--context", "a", "--choice", "b", "--choice", "c"}, 2, []string{"--input and --choice"}},
 		{"one choice", []string{"--context", "a", "--choice", "b"}, 2, []string{"--choice is given 1 times"}},
