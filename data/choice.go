@@ -83,8 +83,8 @@ type ChoiceOptions struct {
 	// FirstIndex is the number that labels give to the first choice: 0 or 1. Labels may also
 	// be letters, texts of choices, and names that the file gives to its choices.
 	FirstIndex int
-	// OptionalLabels accepts files and rows without labels, for prediction; the label -1
-	// then stands for none. NoLabels does not read labels at all.
+	// OptionalLabels accepts files and rows without labels, for prediction; the label -1,
+	// if no choice is called that, then stands for none. NoLabels does not read labels at all.
 	OptionalLabels, NoLabels bool
 	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines,
 	// instead of failing.

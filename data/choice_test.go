@@ -30,6 +30,8 @@ func TestReadChoices(t *testing.T) {
 		e.Line = 2
 		return []Choice{e}
 	}
+	minus, below := `{"question":"q","choices":["5","-1"],"label":"-1"}`, []Choice{{Question: "q", Endings: ends("5", "-1"), Label: 1, Line: 1}}
+	named := `{"question":"q","choices":[{"text":"a","label":0},{"text":"b","label":-1}],"label":-1}`
 	for _, tt := range []struct {
 		name, file, content string
 		options             ChoiceOptions
@@ -88,6 +90,17 @@ func TestReadChoices(t *testing.T) {
 		{"no label asked for", "f.jsonl", `{"context":"c","choices":["a","b"],"label":9}`, ChoiceOptions{NoLabels: true}, []Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}}},
 		{"labels where there are some", "f.jsonl", "{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":-1}", ChoiceOptions{OptionalLabels: true},
 			[]Choice{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}, {Context: "c", Endings: ends("a", "b"), Label: 1, Line: 2}, {Context: "c", Endings: ends("a", "b"), Label: -1, Line: 3}}},
+		{"lists of numbers as names", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":[1,2]},"answerKey":2}`, ChoiceOptions{}, asked},
+		{"names in quotes and not", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["0",3]},"answerKey":"3"}`, ChoiceOptions{}, asked},
+		{"names that are null", "f.jsonl", `{"question":"q","choices":[{"text":"a","label":null},{"text":"b","label":null}],"label":"B"}`, ChoiceOptions{}, asked},
+		{"a list of names that is null", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":null},"label":1}`, ChoiceOptions{}, asked},
+		{"a list of nulls as names", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":[null,null]},"label":1}`, ChoiceOptions{}, asked},
+		{"-1 is the text of a choice", "f.jsonl", minus, ChoiceOptions{}, below},
+		{"-1 is the text of a choice, optional", "f.jsonl", minus, ChoiceOptions{OptionalLabels: true}, below},
+		{"-1 is the name of a choice", "f.jsonl", named, ChoiceOptions{}, asked},
+		{"-1 is the name of a choice, optional", "f.jsonl", named, ChoiceOptions{OptionalLabels: true}, asked},
+		{"-1 is none", "f.jsonl", `{"question":"q","choices":["-1","b"],"label":-1}` + "\n" + `{"question":"q","choices":{"text":["-1","b"],"label":["A","B"]},"label":"-1"}` + "\n" + `{"question":"q","choices":["a","b"],"label":" -1"}`,
+			ChoiceOptions{OptionalLabels: true}, []Choice{{Question: "q", Endings: ends("-1", "b"), Label: -1, Line: 1}, {Question: "q", Endings: ends("-1", "b"), Label: -1, Line: 2}, {Question: "q", Endings: ends("a", "b"), Label: -1, Line: 3}}},
 		{"an answer that comes late", "f.jsonl", `{"question":"q","choices":["a","b"]}` + "\n" + `{"question":"q","choices":["a","b"],"answerKey":"B"}` + "\n" + `{"question":"q","choices":["a","b"],"label":0}`, ChoiceOptions{OptionalLabels: true},
 			[]Choice{{Question: "q", Endings: ends("a", "b"), Label: -1, Line: 1}, {Question: "q", Endings: ends("a", "b"), Label: 1, Line: 2}, {Question: "q", Endings: ends("a", "b"), Label: -1, Line: 3}}},
 		{"answers that come late, in a list of objects", "f.json", `[{"article":"c","questions":["q"],"options":[["a","b"]]},` + "\n" + `{"article":"c","questions":["q"],"options":[["a","b"]],"answers":["B"]}]`, ChoiceOptions{OptionalLabels: true},
@@ -178,6 +191,10 @@ func TestBadChoices(t *testing.T) {
 		{"more questions than answers", "f.jsonl", `{"answers":["B"],"options":[["a","b"],["a","b"]],"questions":["q","r"],"article":"x"}`, ChoiceOptions{}, 1, `"answers" has 1`},
 		{"a wrong answer of several", "f.jsonl", `{"answers":["B","D"],"options":[["a","b"],["a","b"]],"questions":["q","r"],"article":"x"}`, ChoiceOptions{}, 1, `question 2: the label "D" is none of the 2 choices`},
 		{"options of one for several", "f.jsonl", `{"answers":["B"],"options":"x","questions":["q"],"article":"x"}`, ChoiceOptions{}, 1, `"options" is "\"x\"", not a list like "questions"`},
+		{"a question is null", "f.jsonl", "\n" + `{"questions":["q",null],"answers":["A","A"],"options":[["a","b"],["a","b"]],"article":"x"}`, ChoiceOptions{}, 2, `element 2 of "questions" is "null", not a string`},
+		{"names of some choices are null", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":["A",null]},"answerKey":"A"}`, ChoiceOptions{}, 1, `2 choices, but 1 "label"s of them`},
+		{"names are true", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":[true,"B"]},"answerKey":"B"}`, ChoiceOptions{}, 1, `the choices: element 1 of "label" is "true", neither a string nor a number`},
+		{"names are a string", "f.jsonl", `{"question":"q","choices":{"text":["a","b"],"label":"AB"},"answerKey":"B"}`, ChoiceOptions{}, 1, `the choices: "label" is "\"AB\"", not a list`},
 		{"CODAH, too few fields", "f.tsv", "o\tc\ta\tb\t0\no\tc\ta\t0\n", ChoiceOptions{Format: Codah}, 2, "the row has 4 fields; CODAH's have at least 5"},
 		{"CODAH, a wrong label", "f.tsv", "o\tc\ta\tb\t2\n", ChoiceOptions{Format: Codah}, 1, "the label 2 is none of the 2 choices"},
 		{"fewer fields", "f.csv", "context,ending0,ending1,label\nc,a\n", ChoiceOptions{}, 2, "the row has 2 fields, but the header has 4"},

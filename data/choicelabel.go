@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,12 +31,8 @@ func (r *choiceRows) add(e Choice, names []string, label Label) error {
 
 // answer returns the index of the choice that a label means, -1 for none.
 func (r *choiceRows) answer(e *Choice, names []string, label Label) (int, error) {
-	none := label.Kind == NoLabel
-	if r.o.OptionalLabels { // test sets of the Hugging Face hub write -1 where they keep the answer back
-		none = none || label.Kind == IndexLabel && label.Index == -1 || label.Kind == NameLabel && strings.TrimSpace(label.Name) == "-1"
-	}
-	switch {
-	case none && r.o.OptionalLabels:
+	switch none := label.Kind == NoLabel; {
+	case r.o.OptionalLabels && (none || withheld(e, names, label)):
 		return -1, nil
 	case none:
 		return 0, errors.New("the question has no label")
@@ -47,6 +44,20 @@ func (r *choiceRows) answer(e *Choice, names []string, label Label) (int, error)
 		return 0, fmt.Errorf("the label %s is not the number, the letter or the text of a choice", label)
 	}
 	return r.spelled(e, label.Name)
+}
+
+// withheld reports whether a label is the -1 that test sets of the Hugging Face hub write where they keep the
+// answer back, and no choice is called that.
+func withheld(e *Choice, names []string, label Label) bool {
+	const none = "-1"
+	is := func(s string) bool { return strings.TrimSpace(s) == none }
+	switch {
+	case label.Kind == IndexLabel && label.Index == -1:
+		return !slices.ContainsFunc(names, is) // a number is not looked for among the texts
+	case label.Kind == NameLabel && is(label.Name):
+		return !slices.ContainsFunc(names, is) && (names != nil || !slices.ContainsFunc(e.Endings, is))
+	}
+	return false
 }
 
 // named returns the choice that the file gives this name to.

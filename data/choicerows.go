@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -169,9 +168,9 @@ func (r *choiceRows) single() bool { return r.columns.series == nil && len(r.col
 // questions, their lists of options and their answers stand in lists of one length.
 func (r *choiceRows) several(row map[string]json.RawMessage, e Choice) error {
 	c := r.c.Columns
-	var questions []string
-	if err := json.Unmarshal(row[c.Question], &questions); err != nil {
-		return fmt.Errorf("%q is not a list of strings: %w", c.Question, err)
+	questions, err := stringList(row, c.Question)
+	if err != nil {
+		return err
 	}
 	if !r.single() {
 		return fmt.Errorf("%q is a list, but there is no key with a list of choices for each question; say which with %s", c.Question, choicesFlag)
@@ -289,7 +288,7 @@ func parseChoices(v json.RawMessage) (texts, names []string, err error) {
 				return nil, nil, fmt.Errorf("choice %d: %w", i+1, inMessage(err))
 			}
 			texts = append(texts, text)
-			if row["label"] == nil {
+			if null(row["label"]) {
 				continue
 			}
 			name, err := identifier(row, "label")
@@ -301,13 +300,18 @@ func parseChoices(v json.RawMessage) (texts, names []string, err error) {
 			return nil, nil, fmt.Errorf("choice %d is %s, not a string", i+1, excerpt(string(c)))
 		}
 	}
+	return allNamed(texts, names)
+}
+
+// allNamed errs if some choices have names and others none.
+func allNamed(texts, names []string) ([]string, []string, error) {
 	if len(names) > 0 && len(names) != len(texts) {
 		return nil, nil, fmt.Errorf(`%s, but %d "label"s of them`, plural(len(texts), "choice"), len(names))
 	}
 	return texts, names, nil
 }
 
-// parallelChoices reads {"text": ["…", …], "label": ["A", …]}.
+// parallelChoices reads {"text": ["…", …], "label": ["A", …]}. Names may be numbers.
 func parallelChoices(v json.RawMessage) (texts, names []string, err error) {
 	row, _, err := parseObject(v)
 	if err != nil {
@@ -316,16 +320,27 @@ func parallelChoices(v json.RawMessage) (texts, names []string, err error) {
 	if err := json.Unmarshal(row["text"], &texts); err != nil {
 		return nil, nil, fmt.Errorf(`the choices are %s, not a list or an object with a list "text"`, excerpt(string(v)))
 	}
-	if row["label"] == nil {
+	if null(row["label"]) {
 		return texts, nil, nil
 	}
-	if err := json.Unmarshal(row["label"], &names); err != nil {
-		return nil, nil, fmt.Errorf(`"label" of the choices is %s, not a list of strings`, excerpt(string(row["label"])))
+	list, err := elements(row["label"], "label")
+	if err == nil && len(list) != len(texts) {
+		err = fmt.Errorf(`%s, but %d "label"s of them`, plural(len(texts), "choice"), len(list))
 	}
-	if len(names) != len(texts) {
-		return nil, nil, fmt.Errorf(`%s, but %d "label"s of them`, plural(len(texts), "choice"), len(names))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the choices: %w", err)
 	}
-	return texts, names, nil
+	for i, v := range list {
+		if null(v) {
+			continue
+		}
+		name, err := stringOrNumber(v)
+		if err != nil {
+			return nil, nil, fmt.Errorf(`the choices: element %d of "label" is %w`, i+1, err)
+		}
+		names = append(names, name)
+	}
+	return allNamed(texts, names)
 }
 
 // optionalString returns the string of a key; "" if it is not there or null.
@@ -336,16 +351,27 @@ func optionalString(row map[string]json.RawMessage, key string) (string, error) 
 	return stringValue(row, key)
 }
 
-// identifier returns the string or the number of a key as text; "" if it is not there.
+// identifier returns the string or the number of a key as text; "" if it is not there or null.
 func identifier(row map[string]json.RawMessage, key string) (string, error) {
-	v := bytes.TrimSpace(row[key])
-	switch {
-	case key == "" || null(v):
+	if key == "" || null(row[key]) {
 		return "", nil
+	}
+	s, err := stringOrNumber(row[key])
+	if err != nil {
+		return "", fmt.Errorf("%q is %w", key, err)
+	}
+	return s, nil
+}
+
+// stringOrNumber returns a value as text. The error follows on "is".
+func stringOrNumber(v json.RawMessage) (string, error) {
+	switch {
 	case v[0] == '"':
-		return stringValue(row, key)
+		var s string
+		err := json.Unmarshal(v, &s)
+		return s, err
 	case strings.IndexByte("-0123456789", v[0]) >= 0:
 		return string(v), nil
 	}
-	return "", fmt.Errorf("%q is %s, neither a string nor a number", key, excerpt(string(v)))
+	return "", fmt.Errorf("%s, neither a string nor a number", excerpt(string(v)))
 }
