@@ -127,7 +127,8 @@ func ReadConfig(dir string) (Config, []string, error) {
 }
 
 // Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores, about values that are
-// not finite, and about target_modules that match nothing while others match. Every tensor must fit: what is missing, left over or of another shape is listed in one error. m must have
+// not finite, and about target_modules that match nothing while others match. Every tensor must fit: what is missing, left over or of
+// another shape is listed in one error. m must have
 // its weights and is not changed.
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
-	"unicode"
+	"strings"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tokenize"
@@ -169,7 +168,10 @@ func (x *tokenText) match(e *data.TokenExample) {
 
 // wordsOfTokens returns the word of each token of the sentence, special ones left out, and the token before which each window ends.
 func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int) {
-	text := []rune(e.Text)
+	var text []rune
+	if !e.Split {
+		text = []rune(e.Text)
+	}
 	ends = make([]int, len(x.windows))
 	for k, w := range x.windows {
 		n, at := x.starts[k], 0
@@ -202,16 +204,14 @@ func wordAt(text []rune, words []data.Word, at int, offsets [2]int) (word int32,
 	for at < len(words) && words[at].To <= from {
 		at++
 	}
-	if at < len(words) && (words[at].From < to || words[at].From == to && blank(text[from:offsets[1]])) {
+	if at < len(words) && (words[at].From < to || words[at].From == to && blank(string(text[from:offsets[1]]))) {
 		return int32(at), at
 	}
 	return -1, at
 }
 
 // blank reports whether text is white space, and some.
-func blank(text []rune) bool {
-	return len(text) > 0 && !slices.ContainsFunc(text, func(r rune) bool { return !unicode.IsSpace(r) })
-}
+func blank(text string) bool { return text != "" && strings.TrimSpace(text) == "" }
 
 // home returns the window, of those that hold token from, in which the shorter of the two contexts of tokens from ≤ i < to is longest. Windows
 // begin at starts and end before ends, and all but the last are equally long.

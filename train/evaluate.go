@@ -41,14 +41,9 @@ func (r *run) evaluate(ctx context.Context) error {
 // tellUndefined logs, once for each metric, why it is not defined for the examples to evaluate on.
 func (r *run) tellUndefined(m Metrics) {
 	for _, v := range m.Values {
-		if v.Reason == "" || !r.once(v.Name) {
-			continue
+		if v.Reason != "" && r.once(v.Name) {
+			v.LogReason(r.cfg.Logger.With().Int("step", r.state.Step).Logger())
 		}
-		log := r.cfg.Logger.Info()
-		if v.Undefined() {
-			log = r.cfg.Logger.Warn()
-		}
-		log.Int("step", r.state.Step).Msg(v.Explain())
 	}
 }
 

@@ -49,13 +49,7 @@ func (r *run) prepareOutput() error {
 
 // continues reports whether the run goes on in the directory of the checkpoint that it was resumed from.
 func (r *run) continues() bool {
-	return r.resumed != "" && sameDir(filepath.Dir(r.resumed), r.cfg.OutputDir)
-}
-
-func sameDir(a, b string) bool {
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
+	return r.resumed != "" && files.Same(filepath.Dir(r.resumed), r.cfg.OutputDir)
 }
 
 // leftovers lists what stands in the output directory: directories that a killed process did not finish, and results of an earlier run.
@@ -66,7 +60,7 @@ func (r *run) leftovers() (unfinished, earlier []string, err error) {
 		return nil, nil, err
 	}
 	replaces := r.cfg.Replaces
-	if r.resumed != "" && sameDir(r.resumed, dir) {
+	if r.resumed != "" && files.Same(r.resumed, dir) {
 		replaces = nil // they are those of the checkpoint
 	}
 	for _, e := range entries {

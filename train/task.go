@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/nlpodyssey/spago/mat"
+	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn"
@@ -43,12 +44,15 @@ type Metric struct {
 // Undefined reports whether the metric has no value, not even by convention.
 func (m Metric) Undefined() bool { return math.IsNaN(m.Value) }
 
-// Explain says in a sentence what Reason means for the value.
-func (m Metric) Explain() string {
-	if m.Undefined() {
-		return fmt.Sprintf("%s is undefined: %s", m.Name, m.Reason)
+// LogReason logs what Reason means for the value, as a warning if there is none; nothing without a reason.
+func (m Metric) LogReason(log zerolog.Logger) {
+	switch {
+	case m.Reason == "":
+	case m.Undefined():
+		log.Warn().Msgf("%s is undefined: %s", m.Name, m.Reason)
+	default:
+		log.Info().Msgf("%s is %.4f by convention: %s", m.Name, m.Value, m.Reason)
 	}
-	return fmt.Sprintf("%s is %.4f by convention: %s", m.Name, m.Value, m.Reason)
 }
 
 // Metrics is the outcome of an evaluation. It marshals to a JSON object with a key for each value, in order; a value that is not

@@ -24,7 +24,7 @@ func (c *ChoiceFlags) Add(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&c.Choices, "choices-column", nil, "`names` of the columns with the choices, or of the one JSON key with a list of them; default: ending0, ending1 … or choices, options and other usual names")
 	fs.StringVar(&c.Label, "label-column", "", "`name` of the column with the right choice: its number, letter, name or text; default: label, answer, answerKey")
 	fs.IntVar(&c.FirstIndex, "first-index", 0, "0 or 1: the number that labels give to the first choice")
-	Remembered(fs, "first-index")
+	remembered(fs, "first-index")
 	fs.StringVar(&c.ID, "id-column", "", "`name` of the column with ids, which predictions repeat; default: id, if there is one")
 	c.addFormat(fs, "csv, tsv, jsonl (also one JSON list or object) or codah (tabs, no header: category, prompt, endings, label)")
 }

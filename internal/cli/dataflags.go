@@ -164,13 +164,19 @@ const StandardBlock = 128
 // AddMaxLength defines --max-length, the tokens of an input; of says of which.
 func AddMaxLength(fs *pflag.FlagSet, to *int, of string) {
 	fs.IntVar(to, "max-length", 0, "tokens of "+of+"; 0: what the checkpoint allows")
-	Remembered(fs, "max-length")
+	remembered(fs, "max-length")
 }
 
 // AddTruncation defines --truncation.
 func AddTruncation(fs *pflag.FlagSet, to *string) {
 	fs.StringVar(to, "truncation", tokenize.LongestFirst.String(), "what to cut of longer ones: "+truncations)
-	Remembered(fs, "truncation")
+	remembered(fs, "truncation")
+}
+
+// AddMaxScore defines --max-score, the score of pairs that mean the same.
+func AddMaxScore(fs *pflag.FlagSet, to *float64) {
+	fs.Float64Var(to, "max-score", 1, "score of texts that mean the same: scores are divided by it")
+	remembered(fs, "max-score")
 }
 
 // truncations lists the values of --truncation.

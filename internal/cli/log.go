@@ -146,13 +146,7 @@ func (c *Console) Evaluation(e train.Evaluation) {
 // Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of its own.)
 func (c *Console) Undefined(m train.Metrics) {
 	for _, v := range m.Values {
-		switch {
-		case v.Reason == "":
-		case v.Undefined():
-			c.Log.Warn().Msg(v.Explain())
-		default:
-			c.Log.Info().Msg(v.Explain())
-		}
+		v.LogReason(c.Log)
 	}
 }
 

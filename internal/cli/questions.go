@@ -70,7 +70,7 @@ func (f *AnswerFlags) AddWindows(fs *pflag.FlagSet) {
 	fs.IntVar(&f.MaxLength, "max-length", 0, "tokens of a window: the question and a part of the context; default: 384, or what the checkpoint allows")
 	fs.IntVar(&f.DocStride, "doc-stride", 0, "tokens that windows of a context have in common; default: 128, or half of a window's part of the context if 128 is too much")
 	fs.IntVar(&f.MaxQueryLength, "max-query-length", 0, "tokens that are kept of a question; 0: all")
-	Remembered(fs, "max-length", "doc-stride", "max-query-length")
+	remembered(fs, "max-length", "doc-stride", "max-query-length")
 }
 
 // AddAnswers defines the flags of answers. automatic says when questions may have none without the flag.
@@ -79,7 +79,7 @@ func (f *AnswerFlags) AddAnswers(fs *pflag.FlagSet, automatic string) {
 	fs.IntVar(&f.NBest, "n-best-size", 20, "how many of the best starts and ends are paired, and how many answers share the probability")
 	fs.BoolVar(&f.NullAnswers, NullAnswersFlag, false, "a question may have no answer; default: "+automatic)
 	fs.Float64Var(&f.NullThreshold, "null-score-diff-threshold", 0, "no answer is predicted if its score exceeds that of the best answer by more than this")
-	Remembered(fs, "max-answer-length", "n-best-size", NullAnswersFlag, "null-score-diff-threshold")
+	remembered(fs, "max-answer-length", "n-best-size", NullAnswersFlag, "null-score-diff-threshold")
 }
 
 // Check reports settings that have no meaning. given tells whether a flag was set.

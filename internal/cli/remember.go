@@ -13,9 +13,9 @@ import (
 // rememberedKey is the annotation of flags whose values adapters remember.
 const rememberedKey = "remembered"
 
-// Remembered marks flags of finetune that predict has too, and that must have one value in both for the same results: how long inputs
+// remembered marks flags of finetune that predict has too, and that must have one value in both for the same results: how long inputs
 // may be, say. Adapters remember them.
-func Remembered(fs *pflag.FlagSet, names ...string) {
+func remembered(fs *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		_ = fs.SetAnnotation(name, rememberedKey, []string{"true"}) // it errs for unknown flags
 	}

@@ -38,7 +38,7 @@ const SchemeFlag = "scheme"
 func (d *TokenDataFlags) AddScheme(fs *pflag.FlagSet, mode *string, from string) {
 	fs.StringVar(&d.Scheme, SchemeFlag, "", "how tags spell entities: IOB2 (BIO), IOB1, IOE1, IOE2, IOBES, BILOU, or none; default: "+from)
 	fs.StringVar(mode, "seqeval-mode", "default", "which entities count in metrics: default, or strict: those spelled by the rules of the scheme")
-	Remembered(fs, SchemeFlag, "seqeval-mode")
+	remembered(fs, SchemeFlag, "seqeval-mode")
 }
 
 // TokenDataFlagNames lists the flags of [TokenDataFlags.Add].
@@ -85,7 +85,7 @@ func ReadTokens(path string, in io.Reader, o data.TokenOptions) (*data.TokenTabl
 // AddStride defines --stride, the tokens that neighbouring windows of a long sentence share.
 func AddStride(fs *pflag.FlagSet, to *int) {
 	fs.IntVar(to, "stride", 32, "tokens that the windows of a longer sentence share, at most half of them; -1: cut it instead")
-	Remembered(fs, "stride")
+	remembered(fs, "stride")
 }
 
 // CheckStride errs if a --stride of windows of sentences has no meaning.

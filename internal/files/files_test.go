@@ -201,3 +201,13 @@ func TestCheckOutput(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSame(t *testing.T) {
+	dir := t.TempDir()
+	if !Same(dir, filepath.Join(dir, "x", "..")) {
+		t.Error("two names of one directory")
+	}
+	if Same(dir, filepath.Dir(dir)) || Same(filepath.Join(dir, "none"), filepath.Join(dir, "none")) || Same("", "") {
+		t.Error("other directories, or none, are the same")
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/cli"
 )
 
@@ -241,4 +242,20 @@ func (c Case) LoopArgs(task string) []string {
 		arg("max-steps", c.MaxSteps), arg("learning-rate", c.LearningRate), arg("weight-decay", c.WeightDecay),
 		arg("lr-scheduler-type", c.Schedule), arg("warmup-steps", c.WarmupSteps), arg("max-grad-norm", c.MaxGradNorm),
 	}
+}
+
+// Tensors returns copies of the tensors of a file, and its metadata.
+func Tensors(t testing.TB, path string) (list []safetensors.Tensor, metadata map[string]string) {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, name := range f.Names() {
+		x, _ := f.Tensor(name)
+		x.Data = bytes.Clone(x.Data)
+		list = append(list, x)
+	}
+	return list, f.Metadata()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
@@ -260,7 +261,7 @@ func (r *causalRun) checkFlags() error {
 }
 
 // ownBase reports whether the output directory is that of the base.
-func (r *causalRun) ownBase() bool { return sameFile(r.model, r.train.outputDir) }
+func (r *causalRun) ownBase() bool { return files.Same(r.model, r.train.outputDir) }
 
 func parseTooLong(s string) (tasks.TooLong, error) {
 	switch s {

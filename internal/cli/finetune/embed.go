@@ -84,8 +84,7 @@ func (r *embedRun) addTask(fs *pflag.FlagSet) {
 	fs.StringVar(&r.pooling, "pooling", "", "how the tokens of a text become one vector: mean or cls (the first token); default: the adapter's, else that of 1_Pooling/config.json, else mean")
 	fs.StringVar(&r.lossName, "loss", "", "cosine or multiple_negatives; default: cosine if the pairs to train on have scores")
 	fs.Float32Var(&r.scale, "similarity-scale", 20, "factor of the cosines in multiple_negatives")
-	fs.Float64Var(&r.maxScore, "max-score", 1, "score of texts that mean the same: scores are divided by it")
-	cli.Remembered(fs, "max-score")
+	cli.AddMaxScore(fs, &r.maxScore)
 	cli.AddMaxLength(fs, &r.maxLength, "a text")
 }
 

@@ -59,10 +59,10 @@ func (f *trainFlags) prepareOutput(task string) (*output, error) {
 // there stays until it is written anew: the adapter to start from, and in the directories that are listed the model and its tokenizer.
 func (j *job) replaced(dir string, models ...string) []string {
 	list := []string{resultsName}
-	if !sameFile(dir, j.lora.adapter) {
+	if !files.Same(dir, j.lora.adapter) {
 		list = append(append(list, lora.FileNames()...), cli.LabelsName, cli.PoolingName)
 	}
-	if holdsWholeModel(dir) && !slices.ContainsFunc(models, func(m string) bool { return sameFile(dir, m) }) {
+	if holdsWholeModel(dir) && !slices.ContainsFunc(models, func(m string) bool { return files.Same(dir, m) }) {
 		list = append(list, cli.ModelFileNames()...)
 	}
 	return list
@@ -90,17 +90,11 @@ func (j *job) removedInput() error {
 	for _, x := range []struct{ flag, path string }{{"adapter", j.lora.adapter}, {"model", j.model}} {
 		path := filepath.Clean(x.path)
 		name := filepath.Base(path)
-		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) && sameFile(filepath.Dir(path), j.train.outputDir) {
+		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) && files.Same(filepath.Dir(path), j.train.outputDir) {
 			return fmt.Errorf("--%s %s is of the run that --overwrite removes from --output-dir; give another --output-dir", x.flag, x.path)
 		}
 	}
 	return nil
-}
-
-func sameFile(a, b string) bool {
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // output is the directory that a run writes to, locked.

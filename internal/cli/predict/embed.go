@@ -69,8 +69,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 		r.data.AddTexts(fs)
 		fs.StringVar(&r.data.Label, "label-column", "", "`name` of the column with the score of a pair; default: score, label and other usual names, if there is one")
 		fs.BoolVar(&r.noLabels, "no-labels", false, "do not read scores, even if the input has some")
-		fs.Float64Var(&r.maxScore, "max-score", 1, "score of texts that mean the same: scores are divided by it")
-		cli.Remembered(fs, "max-score")
+		cli.AddMaxScore(fs, &r.maxScore)
 		cli.AddMaxLength(fs, &r.maxLength, "a text")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {

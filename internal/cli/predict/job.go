@@ -104,20 +104,16 @@ func (j *job) write(result, scores cli.Result, rows func(w io.Writer) error, wha
 	if err := result.Write(j.env, rows); err != nil {
 		return err
 	}
-	return j.writeMetrics(scores, what, labelled, m)
-}
-
-func (j *job) writeMetrics(to cli.Result, what string, labelled int, m train.Metrics) error {
 	if len(m.Values) == 0 {
 		return nil
 	}
 	j.console.Log.Info().Msgf("%s, %d labelled rows: %s", what, labelled, cli.MetricsText(m))
-	if to.Path == "" {
+	if scores.Path == "" {
 		return nil
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("--metrics-file: %w", err)
 	}
-	return to.Write(j.env, files.Bytes(append(text, '\n')))
+	return scores.Write(j.env, files.Bytes(append(text, '\n')))
 }

@@ -143,17 +143,7 @@ func TestRemembersNonsense(t *testing.T) {
 	}{"long": {cli.BadInput, `remembers --max-length "long"`}, "-3": {cli.Usage, "-3"}} {
 		dir := clitest.CopyDir(t, c.Path("adapter_final"))
 		path := filepath.Join(dir, "adapter_model.safetensors")
-		f, err := safetensors.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var list []safetensors.Tensor
-		for _, name := range f.Names() {
-			tensor, _ := f.Tensor(name)
-			tensor.Data = append([]byte(nil), tensor.Data...)
-			list = append(list, tensor)
-		}
-		f.Close()
+		list, _ := clitest.Tensors(t, path)
 		if err := safetensors.WriteFile(path, list, map[string]string{"spalora.max-length": value}); err != nil {
 			t.Fatal(err)
 		}
