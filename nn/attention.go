@@ -38,7 +38,7 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 		h = heads{q: op.Columns{X: qkv}, k: op.Columns{X: qkv, From: nq}, v: op.Columns{X: qkv, From: nq + nk}, made: []mat.Tensor{qkv}}
 	default:
 		var kept mat.Tensor
-		kept, pk = p.kept(x)
+		kept, pk = p.KeptRows(x)
 		site := sharedSite(p, query, key, value)
 		q := a.rotate(pk, project(pk, kept, site, query), 0, a.Heads)
 		kv := a.rotate(p, project(p, x, site, key, value), 0, a.KV)
@@ -63,7 +63,7 @@ func (a Attention) Fused(p *Pass, x mat.Tensor, qkv *Linear, d Dropout) mat.Tens
 
 // normed projects to heads that are normalised one by one.
 func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (heads, *Pass) {
-	kept, pk := p.kept(x)
+	kept, pk := p.KeptRows(x)
 	made := []mat.Tensor{kept}
 	if p.Keep == nil {
 		made = nil
@@ -72,7 +72,7 @@ func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (hea
 	through := func(p *Pass, l *Linear, n *RMSNorm, x mat.Tensor, count int) mat.Tensor {
 		y := project(p, x, site, l)
 		z := a.rotate(p, n.Forward(p, y), 0, count)
-		p.Tape.Drop(y)
+		p.Tape.Release(y)
 		made = append(made, z)
 		return z
 	}
@@ -88,7 +88,7 @@ func (a Attention) rotate(p *Pass, x mat.Tensor, from, count int) mat.Tensor {
 		return x
 	}
 	y := op.Rotate(p.Tape, x, true, from, count, a.Dim, p.Rotary)
-	p.Tape.Drop(x)
+	p.Tape.Release(x)
 	return y
 }
 
@@ -106,10 +106,7 @@ func (a Attention) attend(p, pk *Pass, h heads, d Dropout) mat.Tensor {
 		y = op.CachedAttention(p.Tape, h.q, pk.Seqs, past, o)
 	}
 	for _, x := range h.made {
-		p.Tape.Drop(x)
+		p.Tape.Release(x)
 	}
 	return y
 }
-
-// Residual returns what follows attention in a block: the rows of x that are kept, and the pass for them.
-func Residual(p *Pass, x mat.Tensor) (mat.Tensor, *Pass) { return p.kept(x) }

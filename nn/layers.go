@@ -104,9 +104,9 @@ func sharedSite(p *Pass, ls ...*Linear) uint32 {
 func FeedForward(p *Pass, x mat.Tensor, up *Linear, a *Activation, down *Linear) mat.Tensor {
 	h := up.Forward(p, x)
 	g := a.Forward(p, h)
-	p.Tape.Drop(h)
+	p.Tape.Release(h)
 	y := down.Forward(p, g)
-	p.Tape.Drop(g)
+	p.Tape.Release(g)
 	return y
 }
 
@@ -115,9 +115,9 @@ func FeedForward(p *Pass, x mat.Tensor, up *Linear, a *Activation, down *Linear)
 func GatedFeedForward(p *Pass, x mat.Tensor, gate, up, down *Linear) mat.Tensor {
 	h := Project(p, x, gate, up)
 	g := op.SwiGLU(p.Tape, h)
-	p.Tape.Drop(h)
+	p.Tape.Release(h)
 	y := down.Forward(p, g)
-	p.Tape.Drop(g)
+	p.Tape.Release(g)
 	return y
 }
 

@@ -132,8 +132,9 @@ func (p *Pass) After() *Pass {
 	return q
 }
 
-// kept returns x with only the rows that are kept and the pass that fits them; without a choice, both as they are.
-func (p *Pass) kept(x mat.Tensor) (mat.Tensor, *Pass) {
+// KeptRows returns the rows of x (N×C) that p.Keep lists, K×C, and the pass for these rows, whose Keep is nil. If Keep is nil, it
+// returns x and p themselves. A block calls it behind attention, so that it computes the rest for the wanted rows only.
+func (p *Pass) KeptRows(x mat.Tensor) (mat.Tensor, *Pass) {
 	if p.Keep == nil {
 		return x, p
 	}
@@ -213,7 +214,7 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 			y = b.Forward(q, x)
 		}
 		p.Tape.Leave(scope, y)
-		p.Tape.Drop(x)
+		p.Tape.Release(x)
 		x = y
 	}
 	return x

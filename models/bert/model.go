@@ -139,7 +139,7 @@ func newLayer(c Config) *Layer {
 // and values.
 func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
-	x, p = nn.Residual(p, x)
+	x, p = p.KeptRows(x)
 	a := l.AttnNorm.Residual(p, x, l.AttnOut.Forward(p, h), *l.HidDrop)
 	return l.OutNorm.Residual(p, a, nn.FeedForward(p, a, l.Up, l.Act, l.Down), *l.OutDrop)
 }

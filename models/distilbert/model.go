@@ -110,7 +110,7 @@ func newBlock(c Config) *Block {
 // Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
 func (l *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
-	x, p = nn.Residual(p, x)
+	x, p = p.KeptRows(x)
 	a := l.AttnNorm.Residual(p, x, l.AttnOut.Forward(p, h), nn.Dropout{})
 	return l.OutNorm.Residual(p, a, nn.FeedForward(p, a, l.Up, l.Act, l.Down), *l.OutDrop)
 }

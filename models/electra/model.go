@@ -40,7 +40,7 @@ func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
 	if m.Project != nil {
 		narrow := x
 		x = m.Project.Forward(p, narrow)
-		p.Tape.Drop(narrow)
+		p.Tape.Release(narrow)
 	}
 	return nn.Stack(p, x, m.Layers)
 }

@@ -91,7 +91,7 @@ func (c Config) scale(layer int) float32 {
 // Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
 func (b *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := b.Attn.Fused(p, b.Norm1.Forward(p, x), b.QKV, *b.AttnDrop)
-	x, p = nn.Residual(p, x)
+	x, p = p.KeptRows(x)
 	a := b.ResDrop.Residual(p, x, b.AttnOut.Forward(p, h))
 	return b.MLPDrop.Residual(p, a, nn.FeedForward(p, b.Norm2.Forward(p, a), b.Up, b.Act, b.Down))
 }

@@ -97,7 +97,7 @@ func (c Config) mlpBias() bool { return c.MLPBias && c.ModelType == "llama" }
 // Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
 func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, l.Norm1.Forward(p, x), l.Query, l.Key, l.Value, *l.AttnDrop)
-	x, p = nn.Residual(p, x)
+	x, p = p.KeptRows(x)
 	a := op.Add(p.Tape, x, l.Out.Forward(p, h))
 	return op.Add(p.Tape, a, nn.GatedFeedForward(p, l.Norm2.Forward(p, a), l.Gate, l.Up, l.Down))
 }

@@ -162,7 +162,7 @@ func checkpointSample(name string, plain bool) sample {
 		block := func(t *Tape, x mat.Tensor) mat.Tensor {
 			y := RMSNorm(t, x, &Weight{Rows: 1, Cols: cols, Vector: true, Param: ps[1]}, 1e-5)
 			z := Affine(t, y, Drop{}, Projection{Weight: &Weight{Rows: cols, Cols: cols, Param: ps[0]}})
-			t.Drop(y)
+			t.Release(y)
 			return Residual(t, x, z, d)
 		}
 		if plain {

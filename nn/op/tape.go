@@ -160,8 +160,9 @@ func (t *Tape) Leave(scope int, keep ...mat.Tensor) {
 	t.made = t.made[:n]
 }
 
-// Drop says that the caller no longer uses x, as Leave does for a block.
-func (t *Tape) Drop(x mat.Tensor) {
+// Release ends the use of x by the caller, as Leave does for the values of a block: x goes back to the arena now, or when the
+// backward of the last operator that reads it is done. It does nothing if this tape did not make x or the use has ended before.
+func (t *Tape) Release(x mat.Tensor) {
 	v := value(x)
 	if t.arena == nil || v == nil || v.tape != t {
 		return

@@ -114,9 +114,9 @@ func TestScopes(t *testing.T) {
 		if got := Values(c)[7]; got != want {
 			t.Errorf("recording %v: value handed on is %g, want %g", record, got, want)
 		}
-		tape.Drop(a)
-		tape.Drop(a) // nothing is there to be dropped a second time
-		tape.Drop(x) // not the tape's
+		tape.Release(a)
+		tape.Release(a) // a second Release does nothing
+		tape.Release(x) // not the tape's
 		if now, _ := tape.Memory(); now != 4*40*16 {
 			t.Errorf("recording %v: %d bytes in use with one value left", record, now)
 		}
@@ -309,7 +309,7 @@ func TestHeapTape(t *testing.T) {
 	x := NewParam(1, 2, []float32{3, 4})
 	y := Add(tape, x)
 	tape.Leave(0)
-	tape.Drop(y)
+	tape.Release(y)
 	if now, peak := tape.Memory(); now != 0 || peak != 0 {
 		t.Errorf("memory %d, %d", now, peak)
 	}
