@@ -25,7 +25,7 @@ type Config struct {
 	BaseModel     string // base_model_name_or_path
 }
 
-// DefaultConfig returns PEFT's defaults; targets depend on the model, see [DefaultTargets].
+// DefaultConfig returns PEFT's defaults; TargetModules, which depend on the model, are left to the caller.
 func DefaultConfig() Config { return Config{R: 8, Alpha: 8} }
 
 // Scale returns α/r, or α/√r with UseRSLoRA.

@@ -223,12 +223,6 @@ func TestTargets(t *testing.T) {
 	if !lora.Names("a", "b").Equal(lora.Names("b", "a")) || lora.Names("a").Equal(lora.Pattern("a")) || lora.Names("a").Equal(lora.Names("a", "b")) {
 		t.Error("Equal")
 	}
-	if got, err := lora.DefaultTargets("bert"); err != nil || !got.Equal(lora.Names("query", "value")) {
-		t.Errorf("got %v, %v", got, err)
-	}
-	if _, err := lora.DefaultTargets("mamba"); err == nil || !strings.Contains(err.Error(), `"mamba"`) {
-		t.Errorf("got %v", err)
-	}
 }
 
 func FuzzDecodeConfig(f *testing.F) {

@@ -9,6 +9,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/models/distilbert"
 	"github.com/spalora/spalora/models/electra"
@@ -200,7 +201,8 @@ func TestDefaultTargets(t *testing.T) {
 		"electra":     {electra.New(electraConfig()), lora.Names("query", "value")},
 		"distilbert":  {distilbert.New(distilbertConfig()), lora.Names("q_lin", "v_lin")},
 	} {
-		got, err := lora.DefaultTargets(modelType)
+		names, err := models.DefaultTargets(modelType)
+		got := lora.Names(names...)
 		if err != nil || !got.Equal(c.want) {
 			t.Errorf("%s: got %v, %v", modelType, got, err)
 			continue
@@ -209,6 +211,9 @@ func TestDefaultTargets(t *testing.T) {
 		if err != nil || len(s.Params()) != 2*2*2 {
 			t.Errorf("%s: %v", modelType, err)
 		}
+	}
+	if _, err := models.DefaultTargets("mamba"); err == nil || !strings.Contains(err.Error(), `"mamba"`) {
+		t.Errorf("got %v", err)
 	}
 }
 

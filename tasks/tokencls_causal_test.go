@@ -37,11 +37,11 @@ func TestTokensOfCausalModels(t *testing.T) {
 				t.Fatal(err)
 			}
 			nn.SetDropout(m, 0)
-			targets, err := lora.DefaultTargets(strings.TrimSuffix(name, "_token_cls"))
+			targets, err := models.DefaultTargets(strings.TrimSuffix(name, "_token_cls"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: targets, TaskType: lora.TokenCls}, 1)
+			set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: lora.Names(targets...), TaskType: lora.TokenCls}, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,9 +16,6 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// headNames are the weights of classification heads, out×in, as the architectures name them.
-var headNames = []string{"classifier.weight", "classifier.out_proj.weight", "score.weight"}
-
 // HeadOutputs returns how many outputs the head that is saved in an adapter has, 0 if the adapter has none.
 func HeadOutputs(adapter string) (int, error) {
 	if err := CheckAdapterDir(adapter); err != nil {
@@ -28,8 +25,9 @@ func HeadOutputs(adapter string) (int, error) {
 	if err != nil {
 		return 0, InputError(err)
 	}
+	names := models.OutputWeights()
 	for _, t := range tensors {
-		if slices.Contains(headNames, t.Path) && len(t.Shape) == 2 {
+		if slices.Contains(names, t.Path) && len(t.Shape) == 2 {
 			return t.Shape[0], nil
 		}
 	}
@@ -38,7 +36,7 @@ func HeadOutputs(adapter string) (int, error) {
 
 // headOutputs returns how many outputs the checkpoint's own head has, 0 if it has none.
 func (b *Base) headOutputs() int {
-	for _, name := range headNames {
+	for _, name := range models.OutputWeights() {
 		if t, ok := b.Source.Tensor(name); ok && len(t.Shape) == 2 {
 			return t.Shape[0]
 		}

@@ -228,17 +228,13 @@ func (b *Base) LoadAdapter(dir string, m spago.Model, task Task, otherBase bool,
 // sampled is how many values of each weight a fingerprint looks at.
 const sampled = 1024
 
-// headParts begin the names of weights of heads.
-var headParts = []string{"classifier.", "pre_classifier.", "score.", "qa_outputs.", "sequence_summary."}
-
 // Fingerprint tells base models apart: a hash of the names and shapes of the weights of m, the model of the base that was opened last, below
 // the head and of the first values of each; what the checkpoint lacks does not count. How the checkpoint stores them (its types, shards,
 // prefixes) does not matter, as long as the values are the same: a quantised model is another base.
 func (b *Base) Fingerprint(m spago.Model) string {
 	h := sha256.New()
 	for _, w := range nn.Weights(m) {
-		head := slices.ContainsFunc(headParts, func(part string) bool { return strings.HasPrefix(w.Name, part) })
-		if head || slices.Contains(b.fresh, w.Name) {
+		if models.InHead(w.Name) || slices.Contains(b.fresh, w.Name) {
 			continue
 		}
 		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())

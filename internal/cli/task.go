@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
 )
 
 // UseNote is the note of an adapter (see [lora.Set.SetNote]) that holds the name of its task.
@@ -45,7 +47,7 @@ func FeatureExtraction() Task {
 func QuestionAnswering(tokenTypes int) Task {
 	t := Task{Name: "question answering", Command: "question-answering", Type: lora.QuestionAns}
 	if tokenTypes > 1 {
-		t.Type, t.Accepts, t.Saves = lora.NoTask, []lora.TaskType{lora.QuestionAns}, []string{"qa_outputs"}
+		t.Type, t.Accepts, t.Saves = lora.NoTask, []lora.TaskType{lora.QuestionAns}, lora.QuestionAns.Heads()
 	}
 	return t
 }
@@ -53,11 +55,11 @@ func QuestionAnswering(tokenTypes int) Task {
 // MultipleChoice is the task of "finetune multiple-choice" for a config.json's model_type. PEFT does not know it; those who train such a
 // model with PEFT may have called it SEQ_CLS, which saves the same head.
 func MultipleChoice(modelType string) Task {
-	t := Task{Name: "multiple choice", Command: "multiple-choice", Accepts: []lora.TaskType{lora.SeqCls}, Saves: []string{"classifier"}}
-	if modelType == "electra" {
-		t.Saves = append(t.Saves, "sequence_summary")
+	a, _ := models.ArchOf(modelType)
+	head, _ := a.Head(arch.Choice)
+	return Task{
+		Name: "multiple choice", Command: "multiple-choice", Accepts: []lora.TaskType{lora.SeqCls}, Saves: head.Saves(),
 	}
-	return t
 }
 
 // Keeps reports whether a new adapter trains a module whole and saves it, because the task has it as a head.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
 )
 
 // commands lists the values of --task.
@@ -81,23 +83,25 @@ func (r *mergeRun) recognise(base *cli.Base, told string) (string, error) {
 	if err != nil {
 		return "", cli.InputError(err)
 	}
-	outputs := 0 // of a head of one layer
+	a, _ := models.ArchOf(base.Info.ModelType)
+	outputs, heads := 0, []arch.Kind(nil) // heads with these outputs
 	for _, t := range tensors {
+		kinds := models.HeadsWith(t.Path)
 		switch {
-		case strings.HasPrefix(t.Path, "sequence_summary."):
+		case slices.Equal(kinds, []arch.Kind{arch.Choice}):
 			return cli.MultipleChoice("").Name, nil
-		case t.Path == "qa_outputs.weight" && told == "":
+		case slices.Equal(kinds, []arch.Kind{arch.Question}) && told == "":
 			return cli.QuestionAnswering(0).Name, nil
-		case t.Path == "classifier.weight" && len(t.Shape) == 2:
-			outputs = t.Shape[0]
+		}
+		if k := a.HeadsWith(t.Path); len(k) > 0 && len(t.Shape) == 2 {
+			outputs, heads = t.Shape[0], k
 		}
 	}
-	// These have two layers for sequences.
-	if outputs > 0 && slices.Contains([]string{"roberta", "xlm-roberta", "electra"}, base.Info.ModelType) {
-		if outputs == 1 {
+	if !slices.Contains(heads, arch.Sequence) { // which has its outputs elsewhere, behind another layer
+		if outputs == 1 && slices.Contains(heads, arch.Choice) {
 			return cli.MultipleChoice("").Name, nil
 		}
-		if told == "" {
+		if told == "" && slices.Contains(heads, arch.Token) {
 			return cli.TokenClassification().Name, nil
 		}
 	}

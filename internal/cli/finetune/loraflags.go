@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
 )
 
 // loraFlags are the flags of the adapter, the same for every task. Names are PEFT's.
@@ -54,11 +55,11 @@ func (f *loraFlags) attach(m spago.Model, base *cli.Base, task cli.Task, seed ui
 	if given("target-modules") || len(f.targets) > 0 { // a task may have defaults of its own
 		c.TargetModules = parseTargets(f.targets)
 	} else {
-		t, err := lora.DefaultTargets(base.Info.ModelType)
+		names, err := models.DefaultTargets(base.Info.ModelType)
 		if err != nil {
 			return nil, cli.UsageError(err)
 		}
-		c.TargetModules = t
+		c.TargetModules = lora.Names(names...)
 	}
 	set, err := lora.Attach(m, c, seed)
 	if err != nil {

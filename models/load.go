@@ -1,0 +1,111 @@
+package models
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
+)
+
+// loading says how a model is filled. Names of modules end in a dot.
+type loading struct {
+	prefix string            // of the names below the head; files with and without it are read
+	heads  []string          // modules that may be missing or have another size: parts of the head
+	inner  []string          // modules that may be missing, but not have another size: poolers
+	skip   []*regexp.Regexp  // tensors that need not be used
+	tied   map[string]string // names of weights that repeat another one
+	std    float64           // of fresh weights
+	seed   uint64
+}
+
+// loadingOf returns how the model with a head is filled.
+func loadingOf(list catalogue, a arch.Arch, h arch.Head, f arch.Facts) loading {
+	l := loading{prefix: a.Prefix, skip: list.otherParts(), std: f.Std}
+	if !h.Kind.Trained() { // nothing may be missing
+		if f.Tied {
+			l.tied = map[string]string{}
+			for _, part := range h.Parts {
+				l.tied[part+".weight"] = a.Prefix + a.Words
+			}
+		}
+		return l
+	}
+	for _, part := range h.Parts {
+		l.heads = append(l.heads, part+".")
+	}
+	for _, part := range h.Inner {
+		l.inner = append(l.inner, part+".", a.Prefix+part+".")
+	}
+	return l
+}
+
+// load fills m, whose weights become views of src, and reports what differs.
+func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, error) {
+	weights := nn.Weights(m)
+	skip := l.skip
+	misfits := l.misfits(src, weights)
+	for _, h := range misfits {
+		head := regexp.QuoteMeta(h)
+		skip = append(skip, regexp.MustCompile(`^`+head), regexp.MustCompile(`^`+regexp.QuoteMeta(l.prefix)+head))
+	}
+	wants := make([]checkpoint.Want, 0, len(weights))
+	for _, w := range weights {
+		if head := within(w.Name, l.heads); !slices.Contains(misfits, head) {
+			fresh := head != "" || within(w.Name, l.inner) != ""
+			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: fresh})
+		}
+	}
+	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip, Tied: l.tied})
+	if err != nil {
+		return report, err
+	}
+	for _, w := range weights {
+		if t, ok := found[w.Name]; ok {
+			set := w.Weight.SetStored
+			if src.Transposed(t.Name) {
+				set = w.Weight.SetTransposed
+			}
+			if err := set(string(t.DType), t.Data); err != nil {
+				return report, fmt.Errorf("models: %s: %w", w.Name, err)
+			}
+			continue
+		}
+		if err := nn.Normal(w.Weight, l.std, nn.NewRand(l.seed, w.Name)); err != nil {
+			return report, err
+		}
+		if slices.Contains(misfits, within(w.Name, l.heads)) { // src.Load was not asked for it
+			report.Fresh = append(report.Fresh, w.Name)
+		}
+	}
+	return report, nil
+}
+
+// misfits returns the parts of the head that the checkpoint has in another size than the model.
+func (l loading) misfits(src *checkpoint.Source, weights []nn.NamedWeight) (heads []string) {
+	for _, w := range weights {
+		head := within(w.Name, l.heads)
+		if head == "" || slices.Contains(heads, head) {
+			continue
+		}
+		if t, ok := src.Tensor(w.Name); ok && fmt.Sprint(t.Shape) != fmt.Sprint(w.Weight.Shape()) {
+			heads = append(heads, head)
+		}
+	}
+	return heads
+}
+
+// within returns the module that a weight belongs to, "" if it is none of them.
+func within(weight string, modules []string) string {
+	for _, module := range modules {
+		if strings.HasPrefix(weight, module) {
+			return module
+		}
+	}
+	return ""
+}

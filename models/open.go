@@ -1,0 +1,110 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/models/arch"
+)
+
+// OpenSequenceClassifier builds the model of src with a sequence-classification head for the given number of labels and
+// fills it. A head that the checkpoint lacks, or has for another number of labels, is drawn from
+// N(0, initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of src, which must stay
+// open.
+func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (SequenceClassifier, checkpoint.Report, error) {
+	return openClassifier[SequenceClassifier](src, arch.Sequence, labels, seed)
+}
+
+// OpenTokenClassifier builds the model of src with a token-classification head for the given number of labels and fills
+// it. A head that the checkpoint lacks, or has for another number of labels, is drawn from N(0, initializer_range²) by
+// seed, its bias zero, and listed in the report. The weights are views of src, which must stay open.
+func OpenTokenClassifier(src *checkpoint.Source, labels int, seed uint64) (TokenClassifier, checkpoint.Report, error) {
+	return openClassifier[TokenClassifier](src, arch.Token, labels, seed)
+}
+
+// OpenQuestionAnswerer builds the model of src with a head for the start and the end of an answer and fills it. A head
+// that the checkpoint lacks is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report. The
+// weights are views of src, which must stay open.
+func OpenQuestionAnswerer(src *checkpoint.Source, seed uint64) (QuestionAnswerer, checkpoint.Report, error) {
+	return open[QuestionAnswerer](architectures, src, arch.Question, 0, seed)
+}
+
+// OpenMultipleChoice builds the model of src with a head that scores choices and fills it. A head that the checkpoint
+// lacks, or has in another size, is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report.
+// The weights are views of src, which must stay open.
+func OpenMultipleChoice(src *checkpoint.Source, seed uint64) (MultipleChoice, checkpoint.Report, error) {
+	return open[MultipleChoice](architectures, src, arch.Choice, 0, seed)
+}
+
+// OpenEncoder builds the model of src without a head and fills it. Weights of the pooler that the checkpoint lacks are
+// drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of src,
+// which must stay open.
+func OpenEncoder(src *checkpoint.Source, seed uint64) (Encoder, checkpoint.Report, error) {
+	return open[Encoder](architectures, src, arch.Features, 0, seed)
+}
+
+// OpenCausalLM builds the language model of src and fills it. The weights are views of src, which must stay open. A
+// checkpoint that lacks the head although its configuration does not tie it to the word table is an error.
+func OpenCausalLM(src *checkpoint.Source) (CausalLM, checkpoint.Report, error) {
+	return open[CausalLM](architectures, src, arch.Causal, 0, 0)
+}
+
+// NewCausalLM builds a language model from the text of a config.json, with fresh weights that depend on the seed only.
+func NewCausalLM(config []byte, seed uint64) (CausalLM, error) {
+	src, err := checkpoint.Empty(config)
+	if err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	m, _, err := build[CausalLM](architectures, src, arch.Causal, 0)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Init(seed)
+}
+
+// openClassifier is open for heads whose number of labels is given.
+func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (M, checkpoint.Report, error) {
+	if labels < 1 {
+		var none M
+		return none, checkpoint.Report{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
+	}
+	return open[M](architectures, src, kind, labels, seed)
+}
+
+// open builds and fills the model of src with a kind of head.
+func open[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (M, checkpoint.Report, error) {
+	var none M
+	m, l, err := build[M](list, src, kind, labels)
+	if err != nil {
+		return none, checkpoint.Report{}, err
+	}
+	l.seed = seed
+	report, err := load(src, m, l)
+	if err != nil {
+		return none, checkpoint.Report{}, err
+	}
+	return m, report, nil
+}
+
+// build returns the model of src with a kind of head and empty weights, and how it is filled.
+func build[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int) (M, loading, error) {
+	var none M
+	modelType, a, c, err := list.read(src)
+	if err != nil {
+		return none, loading{}, err
+	}
+	h, ok := a.Head(kind)
+	switch {
+	case !ok && kind == arch.Causal:
+		return none, loading{}, fmt.Errorf("models: %s: model_type %q does not predict the next token; want %s",
+			src.Name(), modelType, list.types(func(a arch.Arch) bool { _, ok := a.Head(kind); return ok }))
+	case !ok:
+		return none, loading{}, fmt.Errorf("models: %s: there is no %v head for model_type %q", src.Name(), kind, modelType)
+	}
+	built := h.Build(c, labels)
+	m, ok := built.(M)
+	if !ok {
+		panic(fmt.Sprintf("models: the %v head of model_type %q is built as a %T", kind, modelType, built))
+	}
+	return m, loadingOf(list, a, h, c.Facts()), nil
+}
