@@ -1,55 +1,58 @@
 package kernel
 
-// GELU is the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016); dst may be x:
+// GELU computes the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016); dst may be x:
 //
 //	dst[i] = x[i]·Φ(x[i]),  Φ(x) = (1 + erf(x/√2))/2
 //
-// It is computed as max(x, 0) - |x|·Φ(-|x|), where Φ(-t) = e^(-t²/2)·p(t)/q(t), which keeps the *relative* error small for
-// negative x too: at most 7 ULP wherever |x·Φ(x)| is in the normal range, and below it at most 2^-125 absolute.
-// (1 + erf loses all digits near x = -5.) NaN stays NaN, GELU(-Inf) = 0.
+// It is computed as max(x, 0) - |x|·Φ(-|x|), where Φ(-t) = e^(-t²/2)·p(t)/q(t), which keeps the relative error
+// small for negative x too: at most 7 ULP where |x·Φ(x)| is in the normal range, and at most 2^-125 absolute below
+// it. (1 + erf loses all digits near x = -5.) NaN stays NaN, GELU(-Inf) = 0.
 func GELU(dst, x []float32) {
 	mustMatch("GELU", len(dst), len(x))
 	gelu(dst, x)
 }
 
-// GELUBackward is the gradient of GELU, given the gradient dy of its result and its input x; dx may be dy or x:
+// GELUBackward computes the gradient of GELU from the gradient dy of its result and its input x; dx may be dy or x:
 //
 //	dx[i] = dy[i]·(Φ(x[i]) + x[i]·φ(x[i])),  φ(x) = e^(-x²/2)/√2π
 //
-// The factor is at most 6 ULP of the larger of Φ(x) and |x|·φ(x) from the exact one.
+// The factor of dy differs from the exact one by at most 6 ULP of the larger of Φ(x) and |x|·φ(x).
 func GELUBackward(dx, dy, x []float32) {
 	mustMatch3("GELUBackward", len(dx), len(dy), len(x))
 	geluBackward(dx, dy, x)
 }
 
-// GELUTanh is the tanh approximation of GELU that GPT-2 and Gemma use; dst may be x:
+// GELUTanh computes the tanh approximation of GELU that GPT-2 and Gemma use; dst may be x:
 //
 //	dst[i] = x/2·(1 + tanh u) = x/(1 + e^-2u),  u = √(2/π)·(x + 0.044715·x³)
 //
-// At most 3 + 5·|u| ULP from the exact value of that formula, or 2^-122 for very negative x.
+// The result differs from the exact value of that formula by at most 3 + 5·|u| ULP, or by 2^-122 for very negative x.
 // NaN stays NaN, GELUTanh(-Inf) = 0.
 func GELUTanh(dst, x []float32) {
 	mustMatch("GELUTanh", len(dst), len(x))
 	geluTanh(dst, x)
 }
 
-// GELUTanhBackward is the gradient of GELUTanh, given the gradient dy of its result and its input x; dx may be dy or x:
+// GELUTanhBackward computes the gradient of GELUTanh from the gradient dy of its result and its input x; dx may be dy
+// or x:
 //
 //	dx[i] = dy[i]·σ·(1 + x·(1-σ)·z'),  σ = 1/(1 + e^-z),  z = 2u,  z' = 2·√(2/π)·(1 + 3·0.044715·x²)
 //
-// The factor is at most 5 + 6·|u| ULP of the larger of its two terms from the exact one, or 2^-117 for very negative x.
+// The factor of dy differs from the exact one by at most 5 + 6·|u| ULP of the larger of its two terms, or by 2^-117
+// for very negative x.
 func GELUTanhBackward(dx, dy, x []float32) {
 	mustMatch3("GELUTanhBackward", len(dx), len(dy), len(x))
 	geluTanhBackward(dx, dy, x)
 }
 
-// Tanh is the hyperbolic tangent of each element, at most 3 ULP from the exact value; dst may be x.
+// Tanh computes the hyperbolic tangent of each element, to within 3 ULP of the exact value; dst may be x.
 func Tanh(dst, x []float32) {
 	mustMatch("Tanh", len(dst), len(x))
 	tanh(dst, x)
 }
 
-// TanhBackward is the gradient of Tanh, given the gradient dy of its result and its *result* y; dx may be dy or y:
+// TanhBackward computes the gradient of Tanh from the gradient dy of its result and its result y, not its input; dx may
+// be dy or y:
 //
 //	dx[i] = dy[i]·(1 - y[i]²)
 func TanhBackward(dx, dy, y []float32) {
@@ -57,7 +60,7 @@ func TanhBackward(dx, dy, y []float32) {
 	tanhBackward(dx, dy, y)
 }
 
-// ReLU is the positive part of each element; dst may be x. NaN stays NaN:
+// ReLU computes the positive part of each element; dst may be x. NaN stays NaN:
 //
 //	dst[i] = max(x[i], 0)
 func ReLU(dst, x []float32) {
@@ -65,8 +68,8 @@ func ReLU(dst, x []float32) {
 	relu(dst, x)
 }
 
-// ReLUBackward is the gradient of ReLU, given the gradient dy of its result and its input or its result y (both have the
-// same sign); dx may be dy or y. At 0 it is 0, as in PyTorch:
+// ReLUBackward computes the gradient of ReLU from the gradient dy of its result and y, which may be its input or its
+// result (both have the same sign); dx may be dy or y. The gradient at 0 is 0, as in PyTorch:
 //
 //	dx[i] = dy[i] if y[i] > 0, else 0
 func ReLUBackward(dx, dy, y []float32) {

@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family activation -out ../activation_amd64.s -stubs ../activation_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family activation
 
 func gelu(dst, x []float32) {
 	if !hasAVX2 {

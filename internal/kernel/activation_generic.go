@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// The plain Go functions evaluate in float64 with the coefficients that the assembly uses in float32: on a scalar unit it
-// costs the same, and the only rounding that counts is the last. reference/kernel_coefficients.py computes the coefficients.
+// The plain Go functions evaluate in float64 with the coefficients that the assembly uses in float32: on a scalar unit
+// this costs the same, and only the last rounding matters. reference/kernel_coefficients.py computes the coefficients.
 const (
 	// (e^r - 1 - r)/r² on |r| <= ln(2)/2, relative error 2^-23 of a term that is at most a sixth of the whole.
 	expC2 = 0.49999999552224
@@ -26,7 +26,7 @@ const (
 
 	// geluCut is where e^(-t²/2) leaves the normal range of float32.
 	geluCut = 13.27
-	// geluTanhCut is where e^2u leaves it.
+	// geluTanhCut is where e^2u leaves the normal range of float32.
 	geluTanhCut = 10.03
 
 	invSqrt2Pi = 0.39894228040143267794  // 1/√2π
@@ -36,12 +36,12 @@ const (
 
 // reduce splits x = n·ln 2 + r with |r| <= ln(2)/2 and returns 2^n and r. |x| must be below 700.
 func reduce(x float64) (scale, r float64) {
-	const magic = 3 << 51 // 1.5·2^52: adding it rounds to an integer and leaves that in the low bits
+	const magic = 3 << 51 // 1.5·2^52: adding it rounds to an integer and leaves that integer in the low bits
 	t := float64(x*math.Log2E) + magic
 	return math.Float64frombits((math.Float64bits(t) + 1023) << 52), x - (t-magic)*math.Ln2
 }
 
-// expSmall is e^x for |x| < 700, relative error 2^-26.
+// expSmall returns e^x for |x| < 700, with a relative error of 2^-26.
 func expSmall(x float64) float64 {
 	scale, r := reduce(x)
 	return scale * (1 + (r + r*r*(expC2+r*(expC3+r*(expC4+r*(expC5+r*expC6))))))
@@ -73,7 +73,7 @@ func geluBackwardGeneric(dx, dy, x []float32) {
 	for i := range dx {
 		v := x[i]
 		t := math.Abs(float64(v))
-		d := 0.0 // of Φ(-t)·t, that is φ(t)·t - Φ(-t)
+		d := 0.0 // the derivative of Φ(-t)·t, which is φ(t)·t - Φ(-t)
 		if !(t > geluCut) {
 			d = expSmall(-t*t/2) * (t*invSqrt2Pi - mills(t))
 		}
@@ -86,7 +86,7 @@ func geluBackwardGeneric(dx, dy, x []float32) {
 	}
 }
 
-// sigmoidTanh returns x clamped to where e^z is a normal number, and e^z for the z of GELUTanh.
+// sigmoidTanh returns x clamped to the range where e^z is a normal number, and e^z for the z of GELUTanh.
 func sigmoidTanh(x float32) (t, e float64) {
 	t = min(max(float64(x), -geluTanhCut), geluTanhCut)
 	return t, expSmall(t * (geluTanhZ1 + geluTanhZ3*t*t))
@@ -114,7 +114,8 @@ func geluTanhBackwardGeneric(dx, dy, x []float32) {
 	}
 }
 
-// tanhGeneric uses tanh(|x|) = -m/(m + 2) with m = e^(-2|x|) - 1, which is exact to the last digits near 0 and saturates at 1.
+// tanhGeneric uses tanh(|x|) = -m/(m + 2) with m = e^(-2|x|) - 1, which is accurate to the last digits near 0 and
+// saturates at 1.
 func tanhGeneric(dst, x []float32) {
 	x = x[:len(dst)]
 	for i := range dst {

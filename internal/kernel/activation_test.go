@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// ulp is the distance of float32 numbers around v.
+// ulp returns the distance of float32 numbers around v.
 func ulp(v float64) float64 {
 	_, e := math.Frexp(math.Abs(v))
 	return math.Ldexp(1, max(e-24, -149))
 }
 
-// stride is the step of tests through the bit patterns of float32; it is odd, so that all low bits occur. With the environment variable
-// SPALORA_EXHAUSTIVE set every pattern is tested, which takes minutes.
+// stride returns the step of tests through the bit patterns of float32; it is odd, so that all low bits occur. If the
+// environment variable SPALORA_EXHAUSTIVE is set, every pattern is tested, which takes minutes.
 func stride() uint64 {
 	if os.Getenv("SPALORA_EXHAUSTIVE") != "" {
 		return 1
@@ -21,7 +21,7 @@ func stride() uint64 {
 	return 4093
 }
 
-// everyFloat calls f with slices that together hold each bit pattern, or one in stride.
+// everyFloat calls f with slices that together hold each bit pattern, or one in every stride.
 func everyFloat(f func(x []float32)) {
 	x := make([]float32, 0, 4096)
 	for b := uint64(0); b < 1<<32; b += stride() {
@@ -38,7 +38,7 @@ func phi(x float64) float64     { return math.Exp(-x*x/2) * invSqrt2Pi }
 func capPhi(x float64) float64  { return math.Erfc(-x/math.Sqrt2) / 2 }
 func tanhArg(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
 
-// times is a·b, with 0 for 0·Inf: limits are meant.
+// times returns a·b, but 0 for 0·Inf, because limits are meant.
 func times(a, b float64) float64 {
 	if a == 0 || b == 0 {
 		return 0
@@ -46,13 +46,13 @@ func times(a, b float64) float64 {
 	return a * b
 }
 
-// geluSlope is Φ(x) + x·φ(x).
+// geluSlope returns Φ(x) + x·φ(x).
 func geluSlope(x float64) (slope, size float64) {
 	a, b := capPhi(x), times(x, phi(x))
 	return a + b, max(a, math.Abs(b))
 }
 
-// geluTanhSlope is the derivative of x·σ(2u).
+// geluTanhSlope returns the derivative of x·σ(2u).
 func geluTanhSlope(x float64) (slope, size float64) {
 	if math.Abs(x) > 1e3 {
 		x = math.Copysign(1e3, x)
@@ -66,17 +66,17 @@ func geluTanhSlope(x float64) (slope, size float64) {
 	return s + d, max(s, math.Abs(d))
 }
 
-// sigmoid64 is 1/(1 + e^-x).
+// sigmoid64 returns 1/(1 + e^-x).
 func sigmoid64(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
-// siluSlope64 is the derivative of x·σ(x).
+// siluSlope64 returns the derivative of x·σ(x).
 func siluSlope64(x float64) (slope, size float64) {
 	s := sigmoid64(x)
 	d := x * s * sigmoid64(-x)
 	return s + d, max(s, math.Abs(d))
 }
 
-// onesTimes is the slope that a gradient function multiplies dy with.
+// onesTimes turns a gradient function into one that returns the factor of dy.
 func onesTimes(f func(dx, dy, x []float32)) func(dst, x []float32) {
 	ones := make([]float32, 4096)
 	for i := range ones {
@@ -85,8 +85,8 @@ func onesTimes(f func(dx, dy, x []float32)) func(dst, x []float32) {
 	return func(dst, x []float32) { f(dst, ones[:len(x)], x) }
 }
 
-// TestActivationAccuracy compares with float64 over all of float32. A result may be off by limit(x) ULP of size, where size is the exact result
-// unless said otherwise, plus tiny.
+// TestActivationAccuracy compares with float64 over all of float32. The error of a result may be tiny plus limit(x) ULP
+// of size, where size is the exact result unless the case says otherwise.
 func TestActivationAccuracy(t *testing.T) {
 	constant := func(v float64) func(float64) float64 { return func(float64) float64 { return v } }
 	for _, test := range []struct {
@@ -98,13 +98,20 @@ func TestActivationAccuracy(t *testing.T) {
 	}{
 		{"Tanh", versions(Tanh, tanhGeneric), one(math.Tanh), constant(3), 0},
 		{"ReLU", versions(ReLU, reluGeneric), one(func(x float64) float64 { return math.Max(x, 0) }), constant(0), 0},
-		{"GELU", versions(GELU, geluGeneric), one(func(x float64) float64 { return times(x, capPhi(x)) }), constant(7), 0x1p-125},
+		{"GELU", versions(GELU, geluGeneric), one(func(x float64) float64 {
+			return times(x, capPhi(x))
+		}), constant(7), 0x1p-125},
 		{"GELUBackward", versions(onesTimes(GELUBackward), onesTimes(geluBackwardGeneric)), geluSlope, constant(6), 0x1p-121},
 		{"GELUTanh", versions(GELUTanh, geluTanhGeneric),
 			one(func(x float64) float64 { return times(x, 1/(1+math.Exp(-2*tanhArg(x)))) }),
 			func(x float64) float64 { return 3 + 5*math.Abs(tanhArg(max(x, -11))) }, 0x1p-122},
-		{"SiLU", versions(SiLU, siluGeneric), one(func(x float64) float64 { return x * sigmoid64(x) }), constant(3), 0x1p-120},
-		{"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), siluSlope64, constant(5), 0x1p-117},
+		{"SiLU", versions(SiLU, siluGeneric), one(func(x float64) float64 {
+			return x * sigmoid64(x)
+		}), constant(3), 0x1p-120},
+		{
+			"SiLUBackward", versions(onesTimes(SiLUBackward), onesTimes(siluBackwardGeneric)), siluSlope64, constant(5),
+			0x1p-117,
+		},
 		{"GELUTanhBackward", versions(onesTimes(GELUTanhBackward), onesTimes(geluTanhBackwardGeneric)), geluTanhSlope,
 			func(x float64) float64 { return 5 + 6*math.Abs(tanhArg(max(min(x, 11), -11))) }, 0x1p-117},
 	} {
@@ -138,7 +145,7 @@ func TestActivationAccuracy(t *testing.T) {
 	}
 }
 
-// one makes the size of a result its exact value.
+// one makes a result function whose size is the exact value.
 func one(f func(float64) float64) func(float64) (float64, float64) {
 	return func(x float64) (float64, float64) { y := f(x); return y, y }
 }
@@ -183,7 +190,8 @@ func TestActivationLimits(t *testing.T) {
 	}
 }
 
-// TestActivationGradients holds what the slopes above do not: that dy scales them and that y, not x, is what some take.
+// TestActivationGradients checks what the slopes above do not: that dy scales the gradients, and that some functions
+// take y, not x.
 func TestActivationGradients(t *testing.T) {
 	dy, y := []float32{2, -3, 4, 5, float32(math.NaN())}, []float32{0.5, -0.25, 0, 1, -1}
 	for version, f := range versions(TanhBackward, tanhBackwardGeneric) {

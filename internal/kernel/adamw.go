@@ -5,22 +5,23 @@ import (
 	"math"
 )
 
-// AdamWConfig holds the hyperparameters of AdamW, named as in torch.optim.AdamW. There are no defaults here.
+// AdamWConfig holds the hyperparameters of AdamW, named as in torch.optim.AdamW. It has no defaults: every field must
+// be set.
 type AdamWConfig struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 }
 
-// AdamW does one step of Adam with decoupled weight decay (Loshchilov and Hutter 2019) on a parameter p with gradient g and
-// moments m and v, all of one length, as torch.optim.AdamW does on float32 tensors. step counts from 1:
+// AdamW does one step of Adam with decoupled weight decay (Loshchilov and Hutter 2019) on a parameter p with gradient g
+// and moments m and v, all of the same length, as torch.optim.AdamW does on float32 tensors. step counts from 1:
 //
 //	p = p·(1 - lr·decay)
 //	m = m + (g - m)·(1 - beta1), or g - (g - m)·beta1 if beta1 <= 1/2
 //	v = v·beta2 + (1 - beta2)·g·g
 //	p = p - lr/(1 - beta1^step) · m / (√v/√(1 - beta2^step) + eps)
 //
-// The factors are computed in float64 and rounded to float32 once; the additions to m and v are fused with the product before them.
-// So the bits are those of PyTorch's vectorised loops on x86-64. p, m and v are updated in place; g is not written.
-// It panics if the lengths differ or step < 1.
+// The factors are computed in float64 and rounded to float32 once; the additions to m and v are fused with the product
+// before them. So the bits are those of PyTorch's vectorised loops on x86-64. p, m and v are updated in place; g is
+// only read. AdamW panics if the lengths differ or step < 1.
 func AdamW(p, g, m, v []float32, c AdamWConfig, step int) {
 	mustMatch3("AdamW", len(p), len(g), len(m))
 	mustMatch("AdamW", len(p), len(v))
@@ -31,7 +32,7 @@ func AdamW(p, g, m, v []float32, c AdamWConfig, step int) {
 	adamW(p, g, m, v, &f)
 }
 
-// factors returns the numbers of one step.
+// factors returns the factors of the given step.
 func (c AdamWConfig) factors(step int) adamWFactors {
 	correction1 := 1 - math.Pow(c.Beta1, float64(step))
 	correction2 := 1 - math.Pow(c.Beta2, float64(step))
@@ -51,11 +52,11 @@ func (c AdamWConfig) factors(step int) adamWFactors {
 	}
 }
 
-// adamWFactors are the numbers that are the same for all elements.
+// adamWFactors holds the factors that all elements of a step share.
 type adamWFactors struct {
 	decay      float32 // 1 - lr·weight decay
-	weight     float32 // of g - m in the new m, counted from m or from g
-	from       float32 // 1 if from m, -1 if from g
+	weight     float32 // factor of g - m in the new m: 1 - beta1 if counted from m, -beta1 if counted from g
+	from       float32 // 1 if the new m is counted from m, -1 if from g
 	beta2      float32
 	oneBeta2   float32 // 1 - beta2
 	correction float32 // √(1 - beta2^step)

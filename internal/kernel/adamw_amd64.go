@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family adamw -out ../adamw_amd64.s -stubs ../adamw_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family adamw
 
 func adamW(p, g, m, v []float32, f *adamWFactors) {
 	if !hasAVX2 {

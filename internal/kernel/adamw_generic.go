@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// adamWGeneric has fused multiply-adds in float64, where the product of two float32 is exact. (The sum is rounded twice, which
-// differs from a fused operation in one of 2^29 cases.)
+// adamWGeneric emulates fused multiply-adds in float64, where the product of two float32 is exact. (The sum is rounded
+// twice, which differs from a fused operation in one of 2^29 cases.)
 func adamWGeneric(p, g, m, v []float32, f *adamWFactors) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
 	for i := range p {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// hashed, gradientOf: the gradients of reference/adamw_fixture.py.
+// hashed and gradientOf compute the gradients of reference/adamw_fixture.py.
 func hashed(n int) uint32 {
 	h := uint32(n) * 2654435761
 	h ^= h >> 15
@@ -71,7 +71,7 @@ func TestAdamWEqualsPyTorch(t *testing.T) {
 	}
 }
 
-// distance is the largest difference relative to the element, or to the smallest normal number.
+// distance returns the largest difference, relative to the element or to the smallest normal number.
 func distance(got, want []float32) float64 {
 	var worst float64
 	for i := range want {
@@ -83,12 +83,15 @@ func distance(got, want []float32) float64 {
 	return worst
 }
 
-// TestAdamWVersions holds that all versions give the same bits, wherever an element is, and write nothing else.
+// TestAdamWVersions checks that all versions give the same bits, independent of the position of an element, and write
+// nothing else.
 func TestAdamWVersions(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 24))
 	config := AdamWConfig{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01}
 	longest := 2*maxCall + 9
-	in := [4][]float32{randomSlice(rng, longest), randomSlice(rng, longest), randomSlice(rng, longest), randomSlice(rng, longest)}
+	in := [4][]float32{
+		randomSlice(rng, longest), randomSlice(rng, longest), randomSlice(rng, longest), randomSlice(rng, longest),
+	}
 	for i, v := range in[3] {
 		in[3][i] = float32(math.Abs(float64(v)))
 	}

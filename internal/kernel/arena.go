@@ -9,10 +9,10 @@ import (
 	"github.com/edsrzf/mmap-go"
 )
 
-// Arena hands out float32 buffers from memory outside the Go heap, so that the garbage collector neither scans them
-// nor lets the heap double because of them. Buffers are not zeroed, start on a cache line and go back one by one with
-// Free, in any order; neighbours that are free are joined again. The memory stays with the arena until Close, so a loop
-// whose steps need the same amount asks the system for nothing once it is warm.
+// Arena hands out float32 buffers from memory outside the Go heap, so that the garbage collector neither scans them nor
+// lets the heap double because of them. Buffers are not zeroed, start on a cache line and are returned one by one with
+// Free, in any order; the arena joins neighbouring free spans. The arena keeps its memory until Close, so a loop whose
+// steps need the same amount asks the system for nothing after the first steps.
 //
 // The zero value is an empty arena, ready to use. It is safe for concurrent use.
 type Arena struct {
@@ -22,7 +22,7 @@ type Arena struct {
 	peak   int // largest inUse so far
 }
 
-// chunk is one mapping. Its free spans are sorted by offset and never touch.
+// chunk is one mapping. Its free spans are sorted by offset and never adjoin.
 type chunk struct {
 	mapping mmap.MMap
 	data    []float32
@@ -36,7 +36,8 @@ const (
 	chunkFloats = 16 << 20 // 64 MiB: the smallest mapping asked for
 )
 
-// Alloc returns a buffer of n floats with undefined contents. It panics if the system has no memory left, as make does.
+// Alloc returns a buffer of n floats with undefined contents, or nil if n <= 0. Like make, it panics if the system has
+// no memory left.
 func (a *Arena) Alloc(n int) []float32 {
 	if n <= 0 {
 		return nil
@@ -59,7 +60,8 @@ func (a *Arena) Alloc(n int) []float32 {
 	return c.data[s.off : s.off+n : s.off+size]
 }
 
-// bestFit finds the smallest free span of at least size floats; the lowest address wins among equals.
+// bestFit returns the chunk and the index of the smallest free span of at least size floats; among equal spans it takes
+// the one found first. The chunk is nil if no span is large enough.
 func (a *Arena) bestFit(size int) (*chunk, int) {
 	var best *chunk
 	at, n := 0, math.MaxInt
@@ -77,7 +79,8 @@ func (a *Arena) grow(size int) *chunk {
 	n := (max(size, chunkFloats) + chunkFloats - 1) / chunkFloats * chunkFloats
 	m, err := mmap.MapRegion(nil, 4*n, arenaAccess, mmap.ANON, 0)
 	if err != nil {
-		panic(fmt.Sprintf("kernel: no memory for %d MiB of activations: %v; use smaller batches or shorter sequences", n>>18, err))
+		panic(fmt.Sprintf("kernel: no memory for %d MiB of activations: %v; use smaller batches or shorter sequences",
+			n>>18, err))
 	}
 	hugePages(m)
 	c := &chunk{mapping: m, data: unsafe.Slice((*float32)(unsafe.Pointer(&m[0])), n), free: []span{{0, n}}}
@@ -85,8 +88,8 @@ func (a *Arena) grow(size int) *chunk {
 	return c
 }
 
-// Free gives a buffer that Alloc returned back. It panics if the buffer does not start where an allocation of this arena
-// could have started; freeing twice is a mistake that is found when the spans overlap.
+// Free returns to the arena a buffer that Alloc returned. It panics if the buffer is not in the arena's memory, or if
+// its memory overlaps a free span, as after freeing twice.
 func (a *Arena) Free(buf []float32) {
 	if cap(buf) == 0 {
 		return
@@ -109,10 +112,10 @@ func (a *Arena) Free(buf []float32) {
 		a.inUse -= len(buf)
 		return
 	}
-	panic("kernel: Free of a buffer that is not the arena's")
+	panic("kernel: Free: the buffer does not belong to this arena")
 }
 
-// put inserts a span and joins it with its neighbours.
+// put inserts a span and joins it with its free neighbours.
 func (c *chunk) put(s span) {
 	lo, hi := 0, len(c.free)
 	for lo < hi {
@@ -124,7 +127,7 @@ func (c *chunk) put(s span) {
 		}
 	}
 	if lo > 0 && c.free[lo-1].off+c.free[lo-1].n > s.off || lo < len(c.free) && s.off+s.n > c.free[lo].off {
-		panic("kernel: Free of a buffer that is free already")
+		panic("kernel: Free: the buffer is already free")
 	}
 	joinsLeft := lo > 0 && c.free[lo-1].off+c.free[lo-1].n == s.off
 	joinsRight := lo < len(c.free) && s.off+s.n == c.free[lo].off
@@ -143,14 +146,15 @@ func (c *chunk) put(s span) {
 	}
 }
 
-// InUse returns how many bytes are handed out now, and the most that ever were.
+// InUse returns the number of bytes that are handed out now, and the largest number that ever was.
 func (a *Arena) InUse() (now, peak int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return 4 * a.inUse, 4 * a.peak
 }
 
-// Close gives all memory back to the system; buffers still in use become invalid. The arena is empty afterwards.
+// Close returns all memory to the system and leaves the arena empty; buffers still in use become invalid. It returns
+// the first error of unmapping.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -12,7 +12,8 @@ func TestAttendOne(t *testing.T) {
 	for _, d := range []int{1, 5, 8, 17, 64, 80} {
 		for _, n := range []int{0, 1, 2, 3, 4, 5, 8, 31, 130} {
 			stride, scale := d+n%3*7, float32(0.3)
-			q, keys, values := normalSlice(rng, d), normalSlice(rng, extent(n, d, stride)), normalSlice(rng, extent(n, d, stride))
+			q, keys, values := normalSlice(rng, d), normalSlice(rng, extent(n, d, stride)),
+				normalSlice(rng, extent(n, d, stride))
 			want, weights, total := make([]float64, d), make([]float64, n), 0.0
 			for j := range n {
 				s := 0.0

@@ -4,5 +4,5 @@ package kernel
 
 import "runtime"
 
-// pause spends a moment between two looks at an atomic variable.
+// pause waits briefly between two reads of an atomic variable.
 func pause() { runtime.Gosched() }

@@ -6,20 +6,21 @@ import (
 	"slices"
 )
 
-// CrossEntropyRow returns the cross-entropy of one row x of V logits and its label,
+// CrossEntropyRow returns the cross-entropy of one row x of V logits with respect to its label,
 //
 //	loss = lse - x[label],  lse = log Σ e^x[i]
 //
-// and whether the label is the first of the largest logits. With grad, x becomes the gradient softmax(x) - onehot(label); otherwise it
-// stays as it is. Exponentials have float32's precision, their sum and the logarithm float64's. A NaN or +Inf anywhere, or nothing but -Inf, makes
-// the loss NaN, which counts as not correct. It panics if the label is not in [0, V).
+// and whether the label is the index of the largest logit, the first one if several are equal. If grad is true, x is
+// overwritten with the gradient softmax(x) - onehot(label); otherwise x is unchanged. Exponentials have float32's
+// precision, their sum and the logarithm float64's. The loss is NaN, and correct false, if a logit is NaN or +Inf or
+// all are -Inf. CrossEntropyRow panics if the label is not in [0, V).
 func CrossEntropyRow(x []float32, label int, grad bool) (loss float64, correct bool) {
 	if uint(label) >= uint(len(x)) {
 		panic(fmt.Sprintf("kernel: CrossEntropyRow: label %d of %d logits", label, len(x)))
 	}
 	top := float32(math.Inf(-1))
 	for block := x; len(block) > 0; block = block[min(len(block), maxCall):] {
-		top = max(top, maxScaled(block[:min(len(block), maxCall)], 1)) // passes over NaN, which the sum then shows
+		top = max(top, maxScaled(block[:min(len(block), maxCall)], 1)) // may ignore NaN, which the sum then shows
 	}
 	own := x[label]
 	first := own == top && !slices.Contains(x[:label], top)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// crossEntropyPlain is CrossEntropyRow of the plain Go parts.
+// crossEntropyPlain is CrossEntropyRow with the plain Go functions.
 func crossEntropyPlain(x []float32, label int, grad bool) (float64, bool) {
 	top := maxScaledGeneric(x, 1)
 	own := float64(x[label]) - float64(top)
@@ -35,7 +35,7 @@ func TestCrossEntropyRow(t *testing.T) {
 			top := slices.Max(x)
 			for _, label := range []int{0, n - 1, n / 2, slices.Index(x, top)} {
 				largest := slices.Index(x, top)
-				var rest, slack float64 // the sum but for the largest; what rounding an exponent to float32 may change in it
+				var rest, slack float64 // the sum without the largest term; the effect on it of rounding exponents to float32
 				for i, v := range x {
 					if i != largest {
 						d := float64(v) - float64(top)
@@ -79,7 +79,7 @@ func TestCrossEntropyRow(t *testing.T) {
 	}
 }
 
-// TestCrossEntropyRowConfident holds that a loss far below 1 keeps its digits, which a sum in float32 would lose.
+// TestCrossEntropyRowConfident checks that a loss far below 1 keeps its digits, which a sum in float32 would lose.
 func TestCrossEntropyRowConfident(t *testing.T) {
 	x := make([]float32, 1000)
 	for i := range x {

@@ -1,7 +1,7 @@
-// Package kernel is the arithmetic of this project: float32 functions on slices, a pool of workers to run them on, and an arena
-// for large buffers outside the garbage-collected heap.
+// Package kernel does the arithmetic of this project: it has float32 functions on slices, a pool of workers that runs
+// them, and an arena for large buffers outside the garbage-collected heap.
 //
-// Products of matrices go through [Pool.MatMul], which computes a sum of products in one pass over the result:
+// [Pool.MatMul] multiplies matrices. It computes a sum of products in one pass over the result:
 //
 //	pool := kernel.NewPool(0)
 //	defer pool.Close()
@@ -12,13 +12,13 @@
 //		K: in,
 //	}}, kernel.Epilogue{})
 //
-// Every family of functions has a version in plain Go and, for some processors, versions in assembly. The assembly is written by the
-// generator in asm/ (a module of its own, so that this module does not depend on it). Which version runs is decided once, when the
-// program starts, from what the processor offers; the build tag purego leaves the assembly out. The tests run every version that the
-// machine can run.
+// Every family of functions has a version in plain Go and, for some processors, versions in assembly. The generator in
+// asm/ writes the assembly; it is a module of its own, so that this module does not depend on it. When the program
+// starts, the package chooses a version once, by the features of the processor; the build tag purego leaves the
+// assembly out. The tests run every version that the machine can run.
 //
-// The bits of a result depend on the version, never on the number of workers: work is split by rows and columns of the result, and
-// every element is summed in one fixed order.
+// The bits of a result depend on the version, never on the number of workers: work is split by rows and columns of the
+// result, and every element is summed in one fixed order.
 //
-// Functions here check that slices are long enough and panic if they are not: a wrong length is always a mistake of the caller.
+// The functions panic if a slice is too short, because a wrong length is always a mistake of the caller.
 package kernel

@@ -2,20 +2,21 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family dropout -out ../dropout_amd64.s -stubs ../dropout_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family dropout
 
 func dropout(dst, x []float32, m mask, first int) {
 	if !hasAVX2 {
 		dropoutGeneric(dst, x, m, first)
 		return
 	}
-	if head := min(-first&3, len(x)); head > 0 { // the assembly starts with a whole counter
+	if head := min(-first&3, len(x)); head > 0 { // the assembly starts at a whole counter of four columns
 		dropoutGeneric(dst[:head], x[:head], m, first)
 		dst, x, first = dst[head:], x[head:], first+head
 	}
 	for len(x) > 0 {
 		n := min(len(x), maxCall)
-		dropoutAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op, m.key[0], m.key[1], m.threshold, m.scale)
+		dropoutAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
+			m.key[0], m.key[1], m.threshold, m.scale)
 		dst, x, first = dst[n:], x[n:], first+n
 	}
 }
@@ -25,13 +26,14 @@ func dropoutAdd(dst, x []float32, m mask, first int) {
 		dropoutAddGeneric(dst, x, m, first)
 		return
 	}
-	if head := min(-first&3, len(x)); head > 0 { // the assembly starts with a whole counter
+	if head := min(-first&3, len(x)); head > 0 { // the assembly starts at a whole counter of four columns
 		dropoutAddGeneric(dst[:head], x[:head], m, first)
 		dst, x, first = dst[head:], x[head:], first+head
 	}
 	for len(x) > 0 {
 		n := min(len(x), maxCall)
-		dropoutAddAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op, m.key[0], m.key[1], m.threshold, m.scale)
+		dropoutAddAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
+			m.key[0], m.key[1], m.threshold, m.scale)
 		dst, x, first = dst[n:], x[n:], first+n
 	}
 }

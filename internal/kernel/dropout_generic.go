@@ -28,6 +28,6 @@ func dropoutAddGeneric(dst, x []float32, m mask, first int) {
 		if words[c&3] >= m.threshold {
 			kept = x[i] * m.scale
 		}
-		dst[i] += float32(kept) // the conversion keeps the product rounded, as Dropout followed by AddTo has it
+		dst[i] += float32(kept) // the conversion rounds the product, as Dropout followed by AddTo does
 	}
 }

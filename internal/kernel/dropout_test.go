@@ -18,10 +18,16 @@ func TestPhilox(t *testing.T) {
 		want    [4]uint32
 	}{
 		{7, [4]uint32{}, [2]uint32{}, [4]uint32{0x5f6fb709, 0x0d893f64, 0x4f121f81, 0x4f730a48}},
-		{7, [4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones}, [4]uint32{0x5207ddc2, 0x45165e59, 0x4d8ee751, 0x8c52f662}},
+		{
+			7, [4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones},
+			[4]uint32{0x5207ddc2, 0x45165e59, 0x4d8ee751, 0x8c52f662},
+		},
 		{7, pi, [2]uint32{0xa4093822, 0x299f31d0}, [4]uint32{0x4dfccaba, 0x190a87f0, 0xc47362ba, 0xb6b5242a}},
 		{10, [4]uint32{}, [2]uint32{}, [4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-		{10, [4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones}, [4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+		{
+			10, [4]uint32{ones, ones, ones, ones}, [2]uint32{ones, ones},
+			[4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+		},
 		{10, pi, [2]uint32{0xa4093822, 0x299f31d0}, [4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
 	} {
 		if got := philox4x32(test.counter, test.key, test.rounds); got != test.want {
@@ -30,7 +36,7 @@ func TestPhilox(t *testing.T) {
 	}
 }
 
-// dropped is what Dropout writes, by its definition.
+// dropped returns what Dropout writes, by its definition.
 func dropped(x []float32, k Key, s Site, first int, p float32) []float32 {
 	y := make([]float32, len(x))
 	key := k.hash()
@@ -44,14 +50,14 @@ func dropped(x []float32, k Key, s Site, first int, p float32) []float32 {
 	return y
 }
 
-// TestDropout holds that all versions give the same bits for all parts of a row, and write nothing else.
+// TestDropout checks that all versions give the same bits for all parts of a row, and write nothing else.
 func TestDropout(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	k, s := Key{Seed: 42, Step: 1 << 40}, Site{Op: 0xfffffff0, Example: 77, Row: 0x80000001}
 	for _, p := range []float32{0.1, 0.5, 0.999, 0x1p-32, math.Nextafter32(1, 0)} {
 		longest := 2*maxCall + 9
 		x, before := randomSlice(rng, longest), randomSlice(rng, longest)
-		const base = 1<<34 - 3*maxCall // the last columns that there are counters for
+		const base = 1<<34 - 3*maxCall // the last columns that have counters
 		for _, n := range lengths() {
 			first := n % 7
 			if n%2 == 1 {
@@ -98,7 +104,8 @@ func TestDropoutOfNothing(t *testing.T) {
 	mustEqualBits(t, "DropoutAdd with p = 0", y, sum)
 }
 
-// TestDropoutStatistics counts how many of a million elements are dropped, and how often two rows that differ in one number agree.
+// TestDropoutStatistics counts how many of a million elements are dropped, and how often two rows agree if their keys
+// or sites differ in one number.
 func TestDropoutStatistics(t *testing.T) {
 	const n, p = 1 << 20, 0.1
 	kept := func(k Key, s Site) []float32 {

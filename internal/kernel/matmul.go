@@ -2,15 +2,17 @@ package kernel
 
 import "fmt"
 
-// Mat is a view of a matrix in memory, which the caller owns. Element (i, j) stands at
+// Mat is a view of a matrix in memory, which the caller owns. Element (i, j) is at index
 //
 //	i·Stride + j           without Trans
 //	j·Stride + i           with Trans
 //
-// of F32 if Type is F32 (the zero value), of U16 for F16 and BF16. Trans thus presents the transpose of what is stored; nothing is moved.
-// Stride may be larger than a stored row, for a view of some columns of a wider matrix.
+// of F32 if Type is F32 (the zero value), and of U16 for F16 and BF16. With Trans, Mat thus presents the transpose of
+// the stored matrix without moving anything. Stride may be larger than a stored row, for a view of some columns of a
+// wider matrix.
 //
-// A quantised matrix is in Bytes. Blocks lie along stored rows, and Stride, in values, is whole blocks. Only B of a product may be quantised.
+// A quantised matrix is in Bytes. Its blocks lie along stored rows, and Stride, which counts values, is a multiple of
+// the block size. Only the B of a product may be quantised.
 type Mat struct {
 	F32    []float32
 	U16    []uint16
@@ -26,7 +28,7 @@ type Term struct {
 	K    int
 }
 
-// Epilogue says what joins the sum of products in the result. The zero value means nothing does.
+// Epilogue says what MatMul adds to the sum of products. The zero value adds nothing.
 type Epilogue struct {
 	Accumulate bool      // dst += instead of dst =
 	Bias       []float32 // nil, or n values added to every row
@@ -36,16 +38,18 @@ type Epilogue struct {
 //
 //	dst = Σ_t A_t·B_t (+ dst) (+ bias)
 //
-// where dst is m×n with row stride ldd. The terms are one long summed dimension: the product of a low-rank pair, or the gradients of
-// several projections of one input, join in the same pass over dst. With no term or K = 0 the sum is zero.
+// where dst is m×n with row stride ldd. The terms act as one long summed dimension, so the product of a low-rank pair,
+// or the gradients of several projections of one input, are added in the same pass over dst. Without terms, or with K =
+// 0, the sum is zero.
 //
-// Every element is one chain of additions (fused with the multiplications in the assembly versions): it starts from dst, bias or zero
-// and goes through the terms in order, K ascending. So the bits depend neither on the number of workers nor on how the
-// rows or columns of dst are divided among calls. Halves are widened exactly,
-// and a quantised B gives the bits that its values of [Dequantize] give.
+// Every element is one chain of additions (fused with the multiplications in the assembly versions): it starts from
+// dst, bias or zero and takes the terms in order, with ascending k. So the bits depend neither on the number of workers
+// nor on how the rows or columns of dst are divided among calls. F16 and BF16 values are widened exactly, and a
+// quantised B gives the same bits as the values that [Dequantize] makes of it.
 //
-// dst must not overlap an operand; what lies in dst between n and ldd stays as it is. MatMul panics if a slice is too short for its shape. It
-// allocates nothing once buffers have their size. A nil pool, or one that is busy, computes on the caller.
+// dst must not overlap an operand; elements of dst between columns n and ldd keep their values. MatMul panics if a
+// slice is too short for its shape. It allocates nothing once its buffers have grown to their size. With a nil or busy
+// pool, the calling goroutine computes everything.
 func (p *Pool) MatMul(dst []float32, ldd, m, n int, terms []Term, e Epilogue) {
 	p.matMul(&tiles.kernel, dst, ldd, m, n, terms, e)
 }
@@ -70,12 +74,13 @@ func (a *Mat) check(term int, name string, rows, cols int) {
 		rows, cols = cols, rows
 	}
 	if !a.holds(rows, cols) || name == "A" && a.Type.Quantised() {
-		panic(fmt.Sprintf("kernel: MatMul: term %d: %s stores %d×%d of %v with row stride %d, which does not fit %d values, %d halves and %d bytes",
+		panic(fmt.Sprintf("kernel: MatMul: term %d: %s stores %d×%d of %v with row stride %d, "+
+			"which does not fit %d values, %d halves and %d bytes",
 			term, name, rows, cols, a.Type, a.Stride, len(a.F32), len(a.U16), len(a.Bytes)))
 	}
 }
 
-// holds tells whether the slice of the matrix's type holds that many stored rows and columns.
+// holds reports whether the slice of the matrix's type holds the given number of stored rows and columns.
 func (a *Mat) holds(rows, cols int) bool {
 	if a.Type >= typeCount || rows < 0 || cols < 0 || rows > 1 && a.Stride < cols {
 		return false
@@ -90,7 +95,7 @@ func (a *Mat) holds(rows, cols int) bool {
 	return (rows < 2 || a.Stride%values == 0) && len(a.Bytes) >= extent(rows, ceilDiv(cols, values), a.Stride/values)*bytes
 }
 
-// extent returns how many values a row-major matrix spans.
+// extent returns the number of values that a row-major matrix spans.
 func extent(rows, cols, stride int) int {
 	if rows <= 0 || cols <= 0 {
 		return 0

@@ -4,8 +4,8 @@ package kernel
 
 import "testing"
 
-// TestMatMulAllocatesNothing holds for operands described on the caller's stack, once buffers have grown. It is not for builds with the race
-// detector, which makes sync.Pool forget values at random.
+// TestMatMulAllocatesNothing checks operands on the caller's stack, once buffers have grown. It does not run with the
+// race detector, which makes sync.Pool drop values at random.
 func TestMatMulAllocatesNothing(t *testing.T) {
 	p := NewPool(2)
 	defer p.Close()
@@ -21,7 +21,8 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 				{A: Mat{F32: x, Stride: n}, B: Mat{Bytes: q, Type: Q4_0, Stride: n}, K: n},
 			}, Epilogue{Bias: bias})
 		})
-		// A buffer may be lost to the garbage collector or grow on a worker's first task; on average that must not show.
+		// The garbage collector may free a buffer, or a buffer may grow on a worker's first task; the average must not show
+		// it.
 		if allocs >= 1 {
 			t.Errorf("%v allocations with %d workers, want none", allocs, pool.Workers())
 		}

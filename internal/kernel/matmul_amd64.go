@@ -6,7 +6,7 @@ import "unsafe"
 
 //go:generate go -C asm run ./matmul -pkg kernel -out ../matmul_amd64.s
 
-// archTiles are the versions in assembly.
+// archTiles lists the versions in assembly.
 var archTiles = []alternative[tileKernels]{{"avx2", hasAVX2, tileKernels{multiplyAVX2, packAVX2, transposeAVX2}}}
 
 // The assembly reads the fields of a tile at these offsets.
@@ -54,8 +54,8 @@ func packRowsF16AVX2(dst *float32, src *uint16, stride, rows int)
 //go:noescape
 func packRowsBF16AVX2(dst *float32, src *uint16, stride, rows int)
 
-// packColumns…AVX2 makes 8 stored rows of 4·quads elements columns of dst. row and stride are the distances between rows of dst and
-// src in bytes.
+// packColumns…AVX2 turns 8 stored rows of 4·quads elements into columns of dst. row and stride are the distances
+// between rows of dst and of src, in bytes.
 //
 //go:noescape
 func packColumnsF32AVX2(dst *float32, row int, src *float32, stride, quads int)
@@ -66,7 +66,7 @@ func packColumnsF16AVX2(dst *float32, row int, src *uint16, stride, quads int)
 //go:noescape
 func packColumnsBF16AVX2(dst *float32, row int, src *uint16, stride, quads int)
 
-// pause spends a few hundred cycles without work, as a hint to a processor that shares its core between threads.
+// pause waits a few hundred cycles without work, as a hint to a processor that shares its core between threads.
 func pause()
 
 func multiplyAVX2(t *tile) {
@@ -95,7 +95,7 @@ func packAVX2(dst []float32, m *Mat, k0, k, j0, n int) {
 	}
 }
 
-// transposeAVX2 transposes eight rows by a multiple of four columns at a time in assembly, and what is left over in Go.
+// transposeAVX2 transposes eight rows by a multiple of four columns at a time in assembly, and the rest in Go.
 func transposeAVX2(dst []float32, row int, m *Mat, i0, rows, j0, cols int) {
 	quads := cols / 4
 	i := 0

@@ -2,7 +2,8 @@ package kernel
 
 import "unsafe"
 
-// block is one step of a task: to rows [i0, i1) and columns [j0, j1) of dst it adds A[:, k0:k1]·B[k0:k1, :] of one term.
+// block is one step of a task: to rows [i0, i1) and columns [j0, j1) of dst it adds A[:, k0:k1]·B[k0:k1, :] of one
+// term.
 type block struct {
 	*product
 	term           *Term
@@ -12,7 +13,7 @@ type block struct {
 	height         int  // rows of A at a time
 }
 
-// zeros is the row that sums start from when nothing joins them.
+// zeros is the row that sums start from if neither dst nor a bias is added.
 var zeros [panelCols]float32
 
 // rectangle computes one task's part of dst.
@@ -36,9 +37,10 @@ func (c *product) rectangle(task int, s *scratch) {
 	}
 }
 
-// depth returns the most of the summed dimension to take at a time. Where A is read across its stored rows, short blocks leave rows of A in the
-// first-level cache until all of what they hold has been read. A long sum with a small result, such as the gradient of a low-rank factor,
-// reads both operands once from memory: blocks of a few rows let the processor follow each row while the result stays in the cache.
+// depth returns how much of the summed dimension a block may take. If A is read across its stored rows, short blocks
+// keep those rows in the first-level cache until all of their values have been read. A long sum with a small result,
+// such as the gradient of a low-rank factor, reads both operands once from memory: blocks of a few rows let the
+// processor prefetch each row while the result stays in the cache.
 func (b *block) depth() int {
 	switch {
 	case !b.term.A.Trans || min(b.m, b.n) > skinny:
@@ -49,7 +51,8 @@ func (b *block) depth() int {
 	return streamK
 }
 
-// depthUnit is what borders between blocks of the summed dimension should be multiples of: whole quantised blocks, so that none is widened twice.
+// depthUnit returns the number that block borders in the summed dimension should be a multiple of, so that no quantised
+// block is widened twice.
 func (b *block) depthUnit() int {
 	if b.term.B.Trans {
 		return b.term.B.Type.BlockValues()
@@ -57,7 +60,7 @@ func (b *block) depthUnit() int {
 	return 1
 }
 
-// start fills the rectangle with what its sums start from.
+// start sets the rectangle to the values that its sums start from.
 func (b *block) start() {
 	for i := b.i0; i < b.i1; i++ {
 		row := b.dst[i*b.ldd+b.j0 : i*b.ldd+b.j1]
@@ -72,7 +75,8 @@ func (b *block) start() {
 	}
 }
 
-// run takes some rows of A at a time through all panels of B. Panels are packed as the first rows come to them, one ahead of the tile.
+// run multiplies b.height rows of A at a time with all panels of B. It packs each panel when the first rows of A reach
+// it; meanwhile the tiles fetch the source of the next panel.
 func (b *block) run(s *scratch) {
 	if b.first && b.e.Accumulate && b.e.Bias != nil {
 		b.start()
@@ -90,7 +94,7 @@ func (b *block) run(s *scratch) {
 		ahead := b.rowsAfter(i + rows)
 		for j := b.j0; j < b.j1; j += panelCols {
 			t.n = min(panelCols, b.j1-j)
-			fetching := 0 // rows whose tiles fetch the next panel of B; the others fetch A
+			fetching := 0 // rows whose tiles fetch the next panel of B; the tiles of the other rows fetch A
 			if packed {
 				t.b, t.bRow = s.b[(j-b.j0)*t.k:], panelCols
 				if i == b.i0 {
@@ -110,7 +114,7 @@ func (b *block) run(s *scratch) {
 	*t = tile{}
 }
 
-// pack fills the tile's panel with columns from j on.
+// pack fills the tile's panel with the columns of B from j on.
 func (b *block) pack(s *scratch, j int) {
 	t := &s.tile
 	if b.term.B.Type.Quantised() {
@@ -122,7 +126,7 @@ func (b *block) pack(s *scratch, j int) {
 	}
 }
 
-// multiply runs the tile on m rows of a, which are rows of dst from i on, and the panel whose first column is j.
+// multiply runs the tile on m rows of a, which give rows i, i+1, … of dst, and on the panel whose first column is j.
 func (b *block) multiply(t *tile, a []float32, i, m, j int) {
 	if m == 0 {
 		return
@@ -140,18 +144,20 @@ func (b *block) multiply(t *tile, a []float32, i, m, j int) {
 	b.kernel.multiply(t)
 }
 
-// fetchPanel lets tiles fetch what the panel from column j on will be packed from, and returns how many tiles that takes.
+// fetchPanel makes the next tiles fetch the source of the panel that begins at column j, and returns how many tiles
+// that takes.
 func (b *block) fetchPanel(t *tile, j int) int {
 	t.aheadTiles = 0
 	m := &b.term.B
-	if j >= b.j1 || m.Type.Quantised() { // whose blocks are read in the order of memory
+	if j >= b.j1 || m.Type.Quantised() { // quantised blocks are read in the order of memory anyway
 		return 0
 	}
 	size := m.Type.BlockBytes()
 	at := b.k0*m.Stride + j
 	if m.Trans { // one stored row per tile
 		at = j*m.Stride + b.k0
-		t.aheadTiles, t.aheadStep, t.aheadSkip = min(panelCols, b.j1-j), fetchEvery*size, (m.Stride-t.k/fetchEvery*fetchEvery)*size
+		t.aheadTiles, t.aheadStep = min(panelCols, b.j1-j), fetchEvery*size
+		t.aheadSkip = (m.Stride - t.k/fetchEvery*fetchEvery) * size
 	} else { // a stored row of the panel is about a cache line
 		t.aheadTiles, t.aheadStep, t.aheadSkip = fetchEvery, m.Stride*size, 0
 	}
@@ -163,14 +169,15 @@ func (b *block) fetchPanel(t *tile, j int) int {
 	return t.aheadTiles
 }
 
-// rowsAhead are rows of a stored A that tiles may fetch for the block after theirs, one row per tile.
+// rowsAhead are rows of a stored A that tiles may fetch for the block that follows, one row per tile.
 type rowsAhead struct {
 	a      []float32 // from the first wanted value on
 	rows   int
 	stride int
 }
 
-// rowsAfter returns the rows that are wanted after those before row i: the next of this block, or the first of the next block of this term.
+// rowsAfter returns the rows that are needed after those before row i: the next rows of this block, or the first rows
+// of the next block of this term.
 func (b *block) rowsAfter(i int) rowsAhead {
 	k := b.k0
 	if i >= b.i1 {
@@ -195,9 +202,9 @@ func (r *rowsAhead) fetch(t *tile, tiles int) {
 	}
 }
 
-// loadA returns rows of A from i on, with columns from k0 on, and sets its strides in the tile. Halves are widened into scratch. What many panels
-// will read is also moved there if it is stored transposed, or if its rows are a multiple of 4 KiB apart: then they would all
-// compete for the same few places in the first-level cache.
+// loadA returns rows of A from i on, with columns from k0 on, and sets their strides in the tile. It widens F16 and
+// BF16 into scratch. For a wide result it also copies to scratch a matrix that is stored transposed, or whose rows are
+// a multiple of 4 KiB apart: such rows would all compete for the same few places in the first-level cache.
 func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	t, m := &s.tile, &b.term.A
 	wide := b.j1-b.j0 > 6*panelCols
@@ -226,7 +233,8 @@ func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	return s.a
 }
 
-// grow returns a slice of at least that length, the old one if it is long enough. Contents are not kept.
+// grow returns a slice of at least the given length: s if it is long enough, otherwise a new one. Contents are not
+// kept.
 func grow(s []float32, length int) []float32 {
 	if len(s) < length {
 		return make([]float32, length)

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// TestMatMulTouchesNothingOutside puts operands and result at the borders of pages that may not be touched.
+// TestMatMulTouchesNothingOutside puts operands and result at the borders of pages that must not be accessed.
 func TestMatMulTouchesNothingOutside(t *testing.T) {
 	var floats [3][]float32
 	var halves [2][]uint16
@@ -20,7 +20,8 @@ func TestMatMulTouchesNothingOutside(t *testing.T) {
 		halves[i] = unsafe.Slice((*uint16)(unsafe.Pointer(&page[0])), len(page)/2)
 	}
 	shapes := []struct{ m, n, k int }{
-		{1, 1, 1}, {5, 15, 3}, {13, 16, 4}, {7, 17, 9}, {8, 8, 33}, {12, 7, 12}, {31, 30, 31}, {33, 20, 24}, {40, 25, 21}, {8, 100, 8},
+		{1, 1, 1}, {5, 15, 3}, {13, 16, 4}, {7, 17, 9}, {8, 8, 33}, {12, 7, 12}, {31, 30, 31}, {33, 20, 24},
+		{40, 25, 21}, {8, 100, 8},
 		{9, 98, 10},
 	}
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
@@ -46,7 +47,8 @@ func TestMatMulTouchesNothingOutside(t *testing.T) {
 	})
 }
 
-// TestMatVecTouchesNothingOutside does so for products of a few rows.
+// TestMatVecTouchesNothingOutside puts the operands and the result of MatVec at the borders of pages that must not be
+// accessed.
 func TestMatVecTouchesNothingOutside(t *testing.T) {
 	var floats [3][]float32
 	for i := range floats {
@@ -67,7 +69,10 @@ func TestMatVecTouchesNothingOutside(t *testing.T) {
 					if len(c.w.Bytes) > len(blocks) {
 						continue
 					}
-					w := Mat{F32: moved(floats[0], c.w.F32, atEnd), U16: moved(halves, c.w.U16, atEnd), Bytes: moved(blocks, c.w.Bytes, atEnd), Type: kind, Stride: c.w.Stride, Trans: trans}
+					w := Mat{
+						F32: moved(floats[0], c.w.F32, atEnd), U16: moved(halves, c.w.U16, atEnd), Bytes: moved(blocks, c.w.Bytes, atEnd),
+						Type: kind, Stride: c.w.Stride, Trans: trans,
+					}
 					dst := moved(floats[1], make([]float32, extent(s.m, s.n, s.n)), atEnd)
 					x := moved(floats[2], c.x, atEnd)
 					(*Pool)(nil).MatVec(dst, s.n, x, c.ldx, s.m, w, s.n, s.k, c.bias)
@@ -77,7 +82,7 @@ func TestMatVecTouchesNothingOutside(t *testing.T) {
 	}
 }
 
-// moved copies values to the beginning or the end of a page.
+// moved copies values to the beginning or the end of a page and returns the copy.
 func moved[T any](page, values []T, atEnd bool) []T {
 	if values == nil {
 		return nil

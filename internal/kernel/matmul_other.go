@@ -2,5 +2,5 @@
 
 package kernel
 
-// archTiles is empty: this build has plain Go only.
+// archTiles is empty: this build has only the plain Go version.
 var archTiles []alternative[tileKernels]

@@ -36,7 +36,7 @@ func transposeGo(dst []float32, row int, m *Mat, i0, rows, j0, cols int) {
 	}
 }
 
-// widenRow converts halves of type F16 or BF16; the slices have equal lengths.
+// widenRow converts values of type F16 or BF16; the slices have equal lengths.
 func widenRow(dst []float32, src []uint16, t Type) {
 	if t == F16 {
 		for i, h := range src {
@@ -51,8 +51,8 @@ func widenRow(dst []float32, src []uint16, t Type) {
 
 func valueBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
 
-// valueF16 moves sign, exponent and fraction to their places. An exponent of zero means no hidden one: such a number is its fraction
-// times 2^-24, which float32 holds exactly. The largest exponent is infinity or NaN.
+// valueF16 moves sign, exponent and fraction to their places. A number with exponent zero has no hidden one: it is its
+// fraction times 2^-24, which float32 holds exactly. The largest exponent means infinity or NaN.
 func valueF16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent := uint32(h>>10) & 0x1f

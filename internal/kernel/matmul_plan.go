@@ -2,8 +2,9 @@ package kernel
 
 import "sync"
 
-// Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with the running sums in
-// registers. A panel of blockK rows (24 KiB) lies in the first-level cache while blockM rows of A pass by in the second.
+// Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with
+// the running sums in registers. A panel of blockK rows (24 KiB) stays in the first-level cache while blockM rows of A
+// stream through the second-level cache.
 const (
 	tileRows    = 6
 	panelCols   = 16      // columns of a packed panel: two vectors of 8
@@ -11,14 +12,14 @@ const (
 	blockM      = 264     // rows of A per pass over a packed block; a multiple of tileRows
 	blockN      = 1024    // columns of a packed block
 	skinny      = 64      // columns or rows of a result that stays in the cache by itself
-	longK       = 1024    // summed dimension that reads operands once from memory
-	shortBlockK = 128     // blocks of a skinny result
-	streamK     = 32      // blocks of a skinny result with a long summed dimension
-	fetchEvery  = 4       // a tile fetches one cache line ahead after so many steps of the summed dimension
+	longK       = 1024    // a longer summed dimension makes a skinny result read its operands once from memory
+	shortBlockK = 128     // summed dimension of a block of a skinny result
+	streamK     = 32      // summed dimension of a block of a skinny result with more than longK
+	fetchEvery  = 4       // steps of the summed dimension after which a tile fetches one cache line ahead
 	smallWork   = 1 << 18 // multiplications below which waking the workers costs more than it saves
 )
 
-// scratch is the working memory of one worker. It grows to what the products ask for and is then reused.
+// scratch is the working memory of one worker. It grows to the size that products need and is then reused.
 type scratch struct {
 	b    []float32 // packed block of B: panels of blockK×panelCols
 	a    []float32 // widened block of A
@@ -35,13 +36,14 @@ type product struct {
 	terms  []Term
 	e      Epilogue
 
-	rows, cols int // of a task's rectangle
-	across     int // rectangles beside each other
+	rows, cols int // size of a task's rectangle
+	across     int // number of rectangles beside each other
 	pool       *Pool
 	body       func(task, worker int) // run, bound once: binding allocates
 }
 
-// products and scratches keep what calls leave behind for the next. Scratch from here serves calls that have no pool to themselves.
+// products and scratches keep buffers of finished calls for later ones. Calls that do not own a pool take their scratch
+// from scratches.
 var (
 	products = sync.Pool{New: func() any {
 		p := new(product)
@@ -51,7 +53,7 @@ var (
 	scratches = sync.Pool{New: func() any { return new(scratch) }}
 )
 
-// matMul is MatMul with the version to use.
+// matMul is MatMul with the given version of the kernels.
 func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms []Term, e Epilogue) {
 	check(dst, ldd, m, n, terms, e)
 	if m == 0 || n == 0 {
@@ -79,16 +81,17 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 	products.Put(c)
 }
 
-// divide chooses the rectangles and returns their number. Division does not change bits, so it may follow the number of workers.
+// divide chooses the rectangles and returns their number. The division does not change bits, so it may depend on the
+// number of workers.
 //
-// A rectangle passes over its rows of A once from memory and packs its columns of B, so wide ones save reading and high ones save packing.
-// Twice as high as wide is about even.
+// A rectangle reads its rows of A once from memory and packs its columns of B, so wide rectangles save reading and high
+// ones save packing. The two costs are about equal if a rectangle is twice as high as wide.
 func (c *product) divide(workers int) int {
 	c.rows, c.cols = roundUp(c.m, tileRows), min(roundUp(c.n, panelCols), blockN)
 	const minRows, minCols = 8 * tileRows, 4 * panelCols
-	wanted := 4 * workers // so that uneven workers finish together
+	wanted := 4 * workers // so that workers of different speed finish together
 	if min(c.m, c.n) <= skinny && len(c.terms) > 0 && c.terms[0].A.Trans {
-		wanted = workers // whole stored rows matter more
+		wanted = workers // keeping stored rows whole matters more
 	}
 	for workers > 1 && c.tasks() < wanted {
 		switch {

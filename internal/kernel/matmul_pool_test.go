@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestMatMulConcurrentCallers shares one pool among goroutines and nests products in its tasks: all must get the bits of a single caller.
+// TestMatMulConcurrentCallers shares one pool among goroutines and nests products in its tasks; all of them must get
+// the bits that a single caller gets.
 func TestMatMulConcurrentCallers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	p := NewPool(3)
@@ -34,7 +35,7 @@ func TestMatMulConcurrentCallers(t *testing.T) {
 	callers.Wait()
 }
 
-// TestPackingWidensEveryHalf sends all 65,536 values of both half types through both ways of packing.
+// TestPackingWidensEveryHalf packs all 65,536 values of F16 and of BF16, by rows and by columns.
 func TestPackingWidensEveryHalf(t *testing.T) {
 	const rows = 1 << 16 / panelCols
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
@@ -57,7 +58,8 @@ func TestPackingWidensEveryHalf(t *testing.T) {
 					"columns": turned[i%panelCols*rows+i/panelCols],
 				} {
 					if math.Float32bits(got) != math.Float32bits(want) {
-						t.Fatalf("%v %#04x packed by %s is %#08x, want %#08x", kind, h, way, math.Float32bits(got), math.Float32bits(want))
+						t.Fatalf("%v %#04x packed by %s is %#08x, want %#08x", kind, h, way, math.Float32bits(got),
+							math.Float32bits(want))
 					}
 				}
 			}

@@ -1,7 +1,7 @@
 package kernel
 
-// quantWindow is how many columns of a quantised B without Trans are widened at a time, at least: more than a panel, so that each
-// stored row is visited less often.
+// quantWindow is the minimum number of columns of a quantised B without Trans that are widened at a time. It is larger
+// than a panel, so that each stored row is visited less often.
 const quantWindow = 128
 
 // window is a rectangle of a quantised B that has been widened.
@@ -11,8 +11,9 @@ type window struct {
 	from, to int // columns of B, for a B without Trans
 }
 
-// packQuantised is pack for a quantised B: it widens whole blocks and packs from what comes out. Blocks lie along stored rows, which are columns
-// of B with Trans; what the panel does not need of them is left over. Without Trans a window serves all panels that lie in it.
+// packQuantised is pack for a quantised B: it widens whole blocks and packs from the result. Blocks lie along stored
+// rows, which are columns of B with Trans; values of a block that the panel does not need are dropped. Without Trans a
+// window serves all panels that lie in it.
 func (b *block) packQuantised(s *scratch, j int) {
 	t, w, m := &s.tile, &s.wide, &b.term.B
 	unit := m.Type.BlockValues()
@@ -30,7 +31,7 @@ func (b *block) packQuantised(s *scratch, j int) {
 	b.kernel.pack(t.b, &w.mat, 0, t.k, j-w.from, t.n)
 }
 
-// widen makes the window those stored rows and columns, which are whole blocks.
+// widen fills the window with the given stored rows and columns, which are whole blocks.
 func (w *window) widen(m *Mat, row, rows, from, to int) {
 	width := to - from
 	w.values = grow(w.values, rows*width)
@@ -40,7 +41,7 @@ func (w *window) widen(m *Mat, row, rows, from, to int) {
 	}
 }
 
-// dequantizeRow widens values from a column on of stored row i; both begin with a block. dst is whole blocks.
+// dequantizeRow widens values of stored row i, starting at column from; from begins a block, and dst is whole blocks.
 func (a *Mat) dequantizeRow(dst []float32, i, from int) {
 	t := a.Type
 	dequantize(dst, a.Bytes[t.Bytes(i*a.Stride+from):][:t.Bytes(len(dst))], t)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// forEachTile runs a test on every version of the tile that this machine can run.
+// forEachTile runs a test with every version of the tile that this machine can run.
 func forEachTile(t *testing.T, test func(t *testing.T, k *tileKernels)) {
 	for i := range tileAlternatives {
 		a := &tileAlternatives[i]
@@ -19,7 +19,8 @@ func forEachTile(t *testing.T, test func(t *testing.T, k *tileKernels)) {
 	}
 }
 
-// randomMat returns a rows×cols matrix as an operand, stored with gaps that hold NaN, and the same values in row-major order.
+// randomMat returns a rows×cols matrix as an operand, stored with gaps that hold NaN, and the same values in row-major
+// order.
 func randomMat(rng *rand.Rand, rows, cols, gap int, kind Type, trans bool) (Mat, []float32) {
 	m := Mat{Type: kind, Trans: trans, Stride: cols + gap}
 	if trans {
@@ -34,7 +35,7 @@ func randomMat(rng *rand.Rand, rows, cols, gap int, kind Type, trans bool) (Mat,
 	} else {
 		m.U16 = make([]uint16, size)
 		for i := range m.U16 {
-			m.U16[i] = 0x7fff // NaN in either half type
+			m.U16[i] = 0x7fff // NaN in both F16 and BF16
 		}
 	}
 	values := make([]float32, rows*cols)
@@ -70,7 +71,7 @@ func filled(n int, v float32) []float32 {
 	return s
 }
 
-// matCase is a product with operands, and what it must be within tolerance.
+// matCase is a product: its operands and the result with its tolerance.
 type matCase struct {
 	dst        []float32
 	ldd, m, n  int
@@ -81,7 +82,7 @@ type matCase struct {
 
 const guard = float32(-12345)
 
-// newCase makes a random product. Rows of dst are ldd apart with guards between, and around.
+// newCase makes a random product. The rows of dst are ldd apart; guard values lie between and around them.
 func newCase(rng *rand.Rand, m, n int, ks []int, kindA, kindB Type, transA, transB bool, gap int, e Epilogue) *matCase {
 	c := &matCase{m: m, n: n, ldd: n + gap, e: e, want: make([]float64, m*n), size: make([]float64, m*n)}
 	c.dst = filled(extent(m, n, c.ldd)+gap, guard)
@@ -117,7 +118,7 @@ func newCase(rng *rand.Rand, m, n int, ks []int, kindA, kindB Type, transA, tran
 	return c
 }
 
-// verify checks a result and that nothing else in dst was written.
+// verify checks the result and that nothing else in dst was written.
 func (c *matCase) verify(t *testing.T, dst []float32) {
 	t.Helper()
 	terms := 2.0
@@ -162,7 +163,7 @@ func TestMatMulSizes(t *testing.T) {
 		for at, m := range ms {
 			for by, n := range ns {
 				for of, depth := range ks {
-					mix := at + by + of // every size meets every orientation somewhere
+					mix := at + by + of // so that every size occurs with every orientation
 					c := newCase(rng, m, n, []int{depth}, F32, F32, mix&1 != 0, mix&2 != 0, mix%3, Epilogue{})
 					name := fmt.Sprintf("%d×%d×%d, transposed %v %v", m, depth, n, mix&1 != 0, mix&2 != 0)
 					t.Run(name, func(t *testing.T) { c.verify(t, c.run(nil, k)) })
@@ -206,7 +207,8 @@ func TestMatMulTermsAndEpilogue(t *testing.T) {
 	})
 }
 
-// TestMatMulBlocks crosses the border of every block, on several workers, and splits the rows: all must give the same bits.
+// TestMatMulBlocks crosses the border of every block, on several workers, and splits the rows; all results must have
+// the same bits.
 func TestMatMulBlocks(t *testing.T) {
 	sizes := []struct{ m, n, k, gap int }{
 		{blockM + 1, 40, blockK + 1, 1},
@@ -242,7 +244,7 @@ func TestMatMulBlocks(t *testing.T) {
 	})
 }
 
-// runSplit computes rows below and from a row on in two calls.
+// runSplit computes the rows below a given row and the rows from it on in two calls.
 func (c *matCase) runSplit(k *tileKernels, row int) []float32 {
 	dst := append([]float32(nil), c.dst...)
 	below := make([]Term, len(c.terms))
@@ -270,7 +272,8 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// TestMatMulNonFinite puts NaN and infinity into operands: what they touch must show it, and 0·∞ must not vanish.
+// TestMatMulNonFinite puts NaN and infinity into operands: every element that depends on them must show it, and 0·∞
+// must give NaN.
 func TestMatMulNonFinite(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	forEachTile(t, func(t *testing.T, kernel *tileKernels) {

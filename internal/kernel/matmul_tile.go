@@ -2,7 +2,8 @@ package kernel
 
 import "unsafe"
 
-// tile is one call of a version's inner loop: m×k of A times one panel, k×n, of B. Its fields are read by assembly.
+// tile holds the arguments of one call of a version's inner loop: m×k of A times one panel, k×n, of B. Assembly reads
+// its fields.
 //
 //	to(i, j) = from(i, j) + Σ_k a(i, k)·b(k, j)
 //
@@ -18,28 +19,30 @@ type tile struct {
 	toRow      int
 	m, n, k    int // n <= panelCols; assembly counts m down
 
-	// What to fetch into the cache meanwhile: assembly touches the line at ahead after every fetchEvery values of k and moves on by aheadStep bytes,
-	// at the end of each tile by aheadSkip more; after aheadTiles tiles it stays where it is.
+	// Prefetching: after every fetchEvery values of k, assembly touches the cache line at ahead and advances ahead by
+	// aheadStep bytes, and by aheadSkip more at the end of each tile; after aheadTiles tiles it stops.
 	ahead                            unsafe.Pointer
 	aheadStep, aheadSkip, aheadTiles int
 }
 
-// tileKernels is one version of what a product is made of.
+// tileKernels holds the parts of a product in one version.
 type tileKernels struct {
 	multiply func(t *tile)
-	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of panelCols, widened. What lies past column n stays as it is.
+	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of panelCols, widened. Columns of dst past n keep
+	// their values.
 	pack func(dst []float32, m *Mat, k0, k, j0, n int)
 	// transpose writes stored element (i0+i, j0+j) to dst[j·row+i], widened.
 	transpose func(dst []float32, row int, m *Mat, i0, rows, j0, cols int)
 }
 
-// tileAlternatives are the versions, the fastest first.
-var tileAlternatives = append(archTiles, alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, transposeGo}})
+// tileAlternatives lists the versions, the fastest first.
+var tileAlternatives = append(archTiles,
+	alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, transposeGo}})
 
 // tiles is the version in use.
 var tiles = choose(tileAlternatives)
 
-// multiplyGo is the tile in plain Go: 2×4 running sums in registers, then single ones for what is left over.
+// multiplyGo is the tile in plain Go: it keeps 2×4 running sums in registers, and computes the rest one by one.
 func multiplyGo(t *tile) {
 	for i := 0; i < t.m; i += 2 {
 		j := 0
@@ -56,7 +59,8 @@ func multiplyGo(t *tile) {
 	}
 }
 
-// The conversions of products to float32 below forbid fused multiply-add, so that the bits are the same on every processor.
+// The conversions of products to float32 below forbid fused multiply-add, so that the bits are the same on every
+// processor.
 
 func (t *tile) sum1x1(i, j int) {
 	sum := t.from[i*t.fromRow+j]

@@ -5,19 +5,23 @@ import (
 	"sync"
 )
 
-// MatVec computes the product of a few rows and a matrix, as generating text does for each token:
+// MatVec multiplies a few rows by a matrix, as generating text does for each token:
 //
 //	dst = x·Wᵀ (+ bias)
 //
-// x is m×k with row stride ldx, w presents the n×k matrix W in any type, and dst is m×n with row stride ldd; bias is nil or n values. The matrix is
-// read from memory once, whatever m is; a quantised one is widened in registers or a few rows at a time in the first-level cache. Without w.Trans each
-// element is an inner product of two stored rows. With it (in×out, as GPT-2 stores weights) stored rows are added up, scaled.
+// x is m×k with row stride ldx, w presents the n×k matrix W in any type, and dst is m×n with row stride ldd; bias is
+// nil or n values. The matrix is read from memory once, for any m; a quantised one is widened in registers or a few
+// rows at a time in the first-level cache. Without w.Trans each element is an inner product of two stored rows. With
+// w.Trans (in×out, as GPT-2 stores weights) scaled stored rows are added up.
 //
-// An element's bits depend on its row of x and on W only: neither on m, nor on the number of workers. They are not those of MatMul, which
-// adds up in another order. dst must not overlap an operand. MatVec panics if a slice is too short; it allocates nothing once buffers have their size.
+// The bits of an element depend only on its row of x and on W, not on m nor on the number of workers. They differ from
+// those of MatMul, which adds in another order. dst must not overlap an operand. MatVec panics if a slice is too short;
+// it allocates nothing once its buffers have grown to their size.
 func (p *Pool) MatVec(dst []float32, ldd int, x []float32, ldx, m int, w Mat, n, k int, bias []float32) {
-	if m < 0 || n < 0 || k < 0 || ldd < n || ldx < k || len(dst) < extent(m, n, ldd) || len(x) < extent(m, k, ldx) || bias != nil && len(bias) < n {
-		panic(fmt.Sprintf("kernel: MatVec: %d×%d result (row stride %d, %d values, %d of bias) of %d columns (row stride %d, %d values)",
+	if m < 0 || n < 0 || k < 0 || ldd < n || ldx < k ||
+		len(dst) < extent(m, n, ldd) || len(x) < extent(m, k, ldx) || bias != nil && len(bias) < n {
+		panic(fmt.Sprintf("kernel: MatVec: %d×%d result (row stride %d, %d values, %d of bias) "+
+			"of %d columns (row stride %d, %d values)",
 			m, n, ldd, len(dst), len(bias), k, ldx, len(x)))
 	}
 	rows, cols := n, k
@@ -66,13 +70,13 @@ var matvecs = sync.Pool{New: func() any {
 }}
 
 const (
-	vecWork = 1 << 16 // multiplications below which waking the workers costs more than it saves, and at least what a task has
-	vecUnit = 64      // columns of dst that are not divided, unless blocks are longer
-	vecWide = 6 << 10 // values widened at a time: 24 KiB
-	vecCols = 3 << 10 // columns added up at a time, with Trans
+	vecWork = 1 << 16 // multiplications: fewer do not repay waking the workers, and a task has at least as many
+	vecUnit = 64      // a task has a multiple of this number of columns, or of the block size if that is larger
+	vecWide = 6 << 10 // values that are widened at a time: 24 KiB
+	vecCols = 3 << 10 // columns that are added up at a time, with Trans
 )
 
-// divide chooses how many columns a task has and returns the number of tasks.
+// divide chooses the number of columns of a task and returns the number of tasks.
 func (c *matvec) divide(workers int) int {
 	unit := vecUnit
 	if c.w.Trans {
@@ -109,11 +113,12 @@ func (c *matvec) columns(lo, hi int, s *scratch) {
 	}
 }
 
-// rowsAtOnce is how many stored rows stay in the first-level cache while all rows of x pass.
+// rowsAtOnce returns the number of stored rows that stay in the first-level cache while all rows of x are multiplied by
+// them.
 func (c *matvec) rowsAtOnce() int { return max(4, vecWide/max(c.k, 1)&^3) }
 
-// dotRows computes columns lo to hi, of stored rows lo to hi. For a single row of x, inner products widen as they go, where there are such: a
-// widened row that only one reads is not worth storing. The bits are the same.
+// dotRows computes columns lo to hi from stored rows lo to hi. For a single row of x it uses inner products that widen
+// as they go, if the type has them: a widened row that is read only once is not worth storing. The bits are the same.
 func (c *matvec) dotRows(lo, hi int, s *scratch) {
 	w, row := &c.w, lo
 	done := w.Type.Quantised() && c.m == 1 && dotsQuantised(c.dst[lo:hi], c.x[:c.k], w, lo)
@@ -159,7 +164,8 @@ func (c *matvec) addRows(lo, hi int, s *scratch) {
 	}
 }
 
-// storedRows returns columns lo to hi of some stored rows in float32, that many values apart.
+// storedRows returns columns lo to hi of the given stored rows in float32, and the number of values between the starts
+// of rows.
 func (c *matvec) storedRows(s *scratch, row, rows, lo, hi int) (values []float32, stride int) {
 	w := &c.w
 	switch {

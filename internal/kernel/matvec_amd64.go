@@ -2,10 +2,10 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family matvec -out ../matvec_amd64.s -stubs ../matvec_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family matvec
 
-// dots is dst[i] = Σ x[j]·w(row+i, j) over len(x) stored columns, for len(dst) rows of a matrix that is not quantised. Columns after the last
-// whole eight are added one by one.
+// dots computes dst[i] = Σ x[j]·w(row+i, j) over len(x) stored columns, for len(dst) rows of a matrix that is not
+// quantised. Columns after the last multiple of eight are added one by one.
 func dots(dst, x []float32, w *Mat, row int) {
 	whole := len(x) &^ 7
 	if !hasAVX2 || whole == 0 {
@@ -36,7 +36,7 @@ func dots(dst, x []float32, w *Mat, row int) {
 	}
 }
 
-// addScaled4 adds four multiples of slices, one after the other, each rounded as addScaled does.
+// addScaled4 adds four multiples of slices to dst, one after the other, each rounded as addScaled does.
 func addScaled4(dst, x0, x1, x2, x3 []float32, s *[4]float32) {
 	if !hasAVX2 {
 		addScaled4Generic(dst, x0, x1, x2, x3, s)
@@ -49,8 +49,8 @@ func addScaled4(dst, x0, x1, x2, x3 []float32, s *[4]float32) {
 	}
 }
 
-// dotsQuantised is dots for a quantised matrix and whole blocks, with the bits that widening first gives. It reports false, and does nothing, for
-// types that it does not know.
+// dotsQuantised is dots for a quantised matrix and whole blocks; it gives the bits that widening first gives. It does
+// nothing and returns false for types that it does not support.
 func dotsQuantised(dst, x []float32, w *Mat, row int) bool {
 	kernel := quantisedDots[w.Type]
 	per := w.Type.BlockValues()
@@ -66,7 +66,7 @@ func dotsQuantised(dst, x []float32, w *Mat, row int) bool {
 	return true
 }
 
-// quantisedDots are inner products with blocks of 32.
+// quantisedDots holds the inner products with blocks of 32.
 var quantisedDots = [typeCount]func(dst, x *float32, w *byte, rows, blocks, stride int){
 	Q8_0: dotsQ8_0AVX2, Q4_0: dotsQ4_0AVX2, Q4_1: dotsQ4_1AVX2, Q5_0: dotsQ5_0AVX2, Q5_1: dotsQ5_1AVX2,
 }

@@ -1,6 +1,6 @@
 package kernel
 
-// at returns stored value number i of a matrix that is not quantised.
+// at returns stored value i of a matrix that is not quantised.
 func (a *Mat) at(i int) float32 {
 	switch a.Type {
 	case F16:

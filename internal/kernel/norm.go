@@ -2,12 +2,14 @@ package kernel
 
 import "math"
 
-// LayerNorm normalises one row of C elements (Ba et al. 2016), with the biased variance that PyTorch uses, and returns rstd:
+// LayerNorm normalises one row of C elements (Ba et al. 2016), with the biased variance that PyTorch uses, and returns
+// rstd:
 //
 //	xhat = (x - mean)·rstd,  rstd = 1/√(var + eps)
 //	y    = xhat∘gamma + beta
 //
-// y or xhat may be nil if not wanted (gamma and beta are not read without y), and either may be x. It panics if the lengths differ.
+// y or xhat may be nil if it is not wanted (without y, gamma and beta are not read), and either may be x. LayerNorm
+// panics if the lengths differ.
 func LayerNorm(y, xhat, x, gamma, beta []float32, eps float32) (rstd float32) {
 	if y != nil && (len(y) != len(x) || len(gamma) != len(x) || len(beta) != len(x)) {
 		panicLengths("LayerNorm", len(y), len(x), len(gamma), len(beta))
@@ -28,15 +30,15 @@ func LayerNorm(y, xhat, x, gamma, beta []float32, eps float32) (rstd float32) {
 	return rstd
 }
 
-// LayerNormAgain computes y from xhat, with the bits that [LayerNorm] gave it.
+// LayerNormAgain computes y from xhat, with the same bits as [LayerNorm].
 func LayerNormAgain(y, xhat, gamma, beta []float32) {
 	mustMatch3("LayerNormAgain", len(y), len(xhat), len(gamma))
 	mustMatch("LayerNormAgain", len(y), len(beta))
 	normalize(y, nil, xhat, gamma, beta, 0, 1)
 }
 
-// LayerNormBackward is the gradient of one row of LayerNorm with respect to x, given the gradient dy of y and the
-// forward's xhat and rstd; dx may be dy or xhat. With g = dy∘gamma and means over the row:
+// LayerNormBackward computes the gradient of one row of LayerNorm with respect to x, from the gradient dy of y and the
+// forward pass's xhat and rstd; dx may be dy or xhat. With g = dy∘gamma and means over the row:
 //
 //	dx = rstd·(g - mean(g) - xhat·mean(g∘xhat))
 func LayerNormBackward(dx, dy, xhat, gamma []float32, rstd float32) {
@@ -53,7 +55,7 @@ func LayerNormBackward(dx, dy, xhat, gamma []float32, rstd float32) {
 	normalizeBackward(dx, dy, xhat, gamma, rstd, float32(sumG/n), float32(sumGX/n))
 }
 
-// LayerNormParams adds one row's gradients of gamma and beta, given the gradient dy of y and the forward's xhat:
+// LayerNormParams adds one row's gradients of gamma and beta, from the gradient dy of y and the forward pass's xhat:
 //
 //	dgamma += dy∘xhat
 //	dbeta  += dy

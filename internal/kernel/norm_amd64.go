@@ -4,9 +4,9 @@ package kernel
 
 import "unsafe"
 
-//go:generate go -C asm run ./vector -family norm -out ../norm_amd64.s -stubs ../norm_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family norm
 
-// The sums are given at most maxCall elements.
+// Callers give the sums at most maxCall elements.
 
 func centredSquares(x []float32, mean float32) float32 {
 	if !hasAVX2 {
@@ -22,7 +22,7 @@ func gradientSums(dy, xhat, gamma []float32) (g, gx float32) {
 	return gradientSumsAVX2(unsafe.SliceData(dy), unsafe.SliceData(xhat), unsafe.SliceData(gamma), len(dy))
 }
 
-// normalize is given at least one element.
+// normalize needs at least one element.
 func normalize(y, xhat, x, gamma, beta []float32, mean, rstd float32) {
 	if !hasAVX2 {
 		normalizeGeneric(y, xhat, x, gamma, beta, mean, rstd)

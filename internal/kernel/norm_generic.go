@@ -57,7 +57,7 @@ func normalizeParamsGeneric(dgamma, dbeta, dy, xhat []float32) {
 	}
 }
 
-// scaleByGainGeneric is y = gain∘(x·rstd), rounded after each product.
+// scaleByGainGeneric computes y = gain∘(x·rstd), rounded after each product.
 func scaleByGainGeneric(y, x, gain []float32, rstd float32) {
 	x, gain = x[:len(y)], gain[:len(y)]
 	for i := range y {
@@ -65,7 +65,7 @@ func scaleByGainGeneric(y, x, gain []float32, rstd float32) {
 	}
 }
 
-// addGainGradientGeneric is dgain += dy∘(x·rstd).
+// addGainGradientGeneric computes dgain += dy∘(x·rstd).
 func addGainGradientGeneric(dgain, dy, x []float32, rstd float32) {
 	dgain, x = dgain[:len(dy)], x[:len(dy)]
 	for i, d := range dy {

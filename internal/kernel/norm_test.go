@@ -16,7 +16,7 @@ func wide(x []float32) []float64 {
 	return y
 }
 
-// mustBeNear compares with an exact result, element by element, to within tolerance.
+// mustBeNear compares got with an exact result, element by element, with a tolerance.
 func mustBeNear(t *testing.T, what string, got []float32, want []float64, tolerance float64) {
 	t.Helper()
 	for i := range want {
@@ -26,9 +26,11 @@ func mustBeNear(t *testing.T, what string, got []float32, want []float64, tolera
 	}
 }
 
-// rowLengths are lengths of rows: as lengths, but fewer.
+// rowLengths returns the lengths of rows to test: like lengths, but fewer.
 func rowLengths() []int {
-	return []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 257, 384, 768, 1000, maxCall, maxCall + 1, 2*maxCall + 9}
+	return []int{
+		1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128, 257, 384, 768, 1000, maxCall, maxCall + 1, 2*maxCall + 9,
+	}
 }
 
 // exactNorm is LayerNorm in float64.
@@ -80,7 +82,7 @@ func TestLayerNorm(t *testing.T) {
 				f.check(t, what)
 			}
 
-			// Either result alone, and in place of x, has the same bits.
+			// Each result computed alone, or in place of x, has the same bits.
 			only := fence(x, 1)
 			LayerNorm(only.data, nil, only.data, gamma, beta, eps)
 			mustEqualBits(t, what+": y alone, over x", only.data, fy.data)

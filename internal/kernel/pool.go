@@ -8,14 +8,15 @@ import (
 
 // Pool is a set of resident workers. The goroutine that calls [Pool.For] is worker 0 of that call.
 //
-// A nil *Pool runs everything on the caller. A Pool is safe for concurrent use, but serves one call at a time: a call that finds it busy
-// runs its tasks on its own goroutine. So does a call made from inside a task. Neither waits, and so neither can deadlock.
+// A nil *Pool runs everything on the caller. A Pool is safe for concurrent use, but serves one call at a time: a call
+// that finds it busy runs its tasks on its own goroutine, and so does a call from inside a task. Neither waits, so
+// neither can deadlock.
 type Pool struct {
 	workers int
-	spin    bool // whether waiting workers burn time before they park
+	spin    bool // whether waiting workers spin before they park
 
-	busy   atomic.Bool  // a call owns the workers
-	region atomic.Int64 // number of the region, shifted, whether it is open, and how many workers are inside: see join
+	busy   atomic.Bool  // whether a call owns the workers
+	region atomic.Int64 // the region's number (shifted), whether it is open, and the workers inside: see join
 	next   atomic.Int64 // the next task to hand out
 	tasks  int64
 	body   func(task, worker int)
@@ -23,16 +24,16 @@ type Pool struct {
 	mu       sync.Mutex
 	panicked any // first panic of the region's tasks, nil if none
 
-	parked  []parking     // one for each resident worker, indexed worker−1
-	idle    chan struct{} // a worker left the region while the caller was asleep
-	asleep  atomic.Bool   // the caller sleeps on idle
+	parked  []parking     // one for each resident worker, at index worker−1
+	idle    chan struct{} // receives a token when a worker leaves the region while the caller sleeps
+	asleep  atomic.Bool   // whether the caller sleeps on idle
 	closed  atomic.Bool
 	running sync.WaitGroup
 
 	scratch []scratch // one for each worker, for the call that owns the workers
 }
 
-// parking is where one worker sleeps. The padding keeps workers off each other's cache lines.
+// parking is the place where one worker sleeps. The padding keeps workers off each other's cache lines.
 type parking struct {
 	asleep atomic.Bool
 	wake   chan struct{}
@@ -40,14 +41,19 @@ type parking struct {
 }
 
 const (
-	regionOpen  = 1 << 16         // tasks may be taken
-	regionStep  = 1 << 17         // one in the region's number
-	regionCount = regionOpen - 1  // mask of the number of workers inside
-	spins       = 5000            // rounds of waiting before a worker parks: about half a millisecond, longer than most gaps in a training step
-	maxWorkers  = regionOpen >> 1 // far above any machine, and it keeps the count inside its bits
+	regionOpen  = 1 << 16        // flag: tasks may be taken
+	regionStep  = 1 << 17        // increment of the region's number
+	regionCount = regionOpen - 1 // mask of the number of workers inside
+
+	// spins is the number of rounds that a worker waits before it parks: about half a millisecond, longer than most gaps
+	// in a training step.
+	spins = 5000
+	// maxWorkers is far above the cores of any machine, and keeps the count of workers within its bits.
+	maxWorkers = regionOpen >> 1
 )
 
-// NewPool starts a pool of that many workers, counting the caller; workers <= 0 means GOMAXPROCS. Close ends them.
+// NewPool starts a pool of the given number of workers, which includes the caller; workers <= 0 means GOMAXPROCS. Close
+// ends the workers.
 func NewPool(workers int) *Pool {
 	procs := runtime.GOMAXPROCS(0)
 	if workers <= 0 {
@@ -69,7 +75,8 @@ func NewPool(workers int) *Pool {
 	return p
 }
 
-// Workers returns the number of workers, counting the caller: 1 for a nil pool. Worker numbers handed to tasks are below it.
+// Workers returns the number of workers, which includes the caller: 1 for a nil pool. Tasks get worker numbers below
+// it.
 func (p *Pool) Workers() int {
 	if p == nil {
 		return 1
@@ -77,7 +84,8 @@ func (p *Pool) Workers() int {
 	return p.workers
 }
 
-// Close ends the workers and waits for them. It must not be called while a call of For runs. Later calls of For run on their caller.
+// Close ends the workers and waits for them. It must not be called while a call of For runs. Later calls of For run on
+// their caller.
 func (p *Pool) Close() {
 	if p == nil || p.closed.Swap(true) {
 		return
@@ -86,12 +94,14 @@ func (p *Pool) Close() {
 	p.running.Wait()
 }
 
-// For runs body(task, worker) once for each task in [0, tasks), in any order, on all workers, and returns when all are done.
+// For runs body(task, worker) once for each task in [0, tasks), in any order, on all workers, and returns when all are
+// done.
 //
-// Tasks are handed out one at a time by a counter. No two bodies of the same call run at the same time with the same worker, so scratch
-// indexed by worker is safe if it belongs to the call; it is not if it is shared between calls, since a call that runs on its own
-// goroutine (pool nil, closed or busy, or a nested call) numbers it 0 too. A panic in body is raised again on the caller once all
-// workers have left; the remaining tasks are dropped then.
+// A counter hands out tasks one at a time. Within one call, no two bodies run at the same time with the same worker
+// number, so scratch that is indexed by worker is safe if it belongs to the call. It is not safe to share between
+// calls, since a call that runs on its own goroutine (pool nil, closed or busy, or a nested call) has worker number 0
+// too. If body panics, For drops the remaining tasks, waits until all workers have left and raises the panic again on
+// the caller.
 func (p *Pool) For(tasks int, body func(task, worker int)) {
 	if tasks <= 0 {
 		return
@@ -106,7 +116,7 @@ func (p *Pool) For(tasks int, body func(task, worker int)) {
 	p.forAcquired(tasks, body)
 }
 
-// acquire makes the caller the owner of the workers, and reports false if they are another's or there are none.
+// acquire makes the caller the owner of the workers. It returns false if another call owns them or if there are none.
 func (p *Pool) acquire() bool {
 	return p != nil && p.workers > 1 && !p.closed.Load() && p.busy.CompareAndSwap(false, true)
 }
@@ -123,7 +133,7 @@ func (p *Pool) forAcquired(tasks int, body func(task, worker int)) {
 	p.work(0)
 }
 
-// finish ends the region. Nobody joins once it is closed, so that a worker that wakes late is not waited for.
+// finish ends the region. No worker joins a closed region, so finish does not wait for a worker that wakes late.
 func (p *Pool) finish() {
 	p.region.And(^int64(regionOpen))
 	p.awaitEmpty()
@@ -157,7 +167,7 @@ func (p *Pool) work(worker int) {
 	finished = true
 }
 
-// serve is the life of a resident worker.
+// serve is the loop of a resident worker.
 func (p *Pool) serve(worker int) {
 	defer p.running.Done()
 	seen := int64(0)
@@ -172,7 +182,7 @@ func (p *Pool) serve(worker int) {
 	}
 }
 
-// join counts this worker into the region of that number, unless it is over.
+// join counts this worker into the region with the given number. It returns false if that region is over.
 func (p *Pool) join(number int64) bool {
 	for {
 		r := p.region.Load()
@@ -186,7 +196,8 @@ func (p *Pool) join(number int64) bool {
 }
 
 func (p *Pool) workAndLeave(worker int) {
-	// Deferred, so that a task that ends its goroutine (runtime.Goexit, as testing's FailNow does) does not hang the caller.
+	// Deferred, so that a task that ends its goroutine (runtime.Goexit, as testing's FailNow does) does not block the
+	// caller forever.
 	defer func() {
 		p.region.Add(-1)
 		if p.asleep.Load() {
@@ -196,7 +207,7 @@ func (p *Pool) workAndLeave(worker int) {
 	p.work(worker)
 }
 
-// awaitRegion returns the number of an open region after the one of that number, or any number when the pool is closed.
+// awaitRegion returns the number of an open region other than the region seen, or any number if the pool is closed.
 func (p *Pool) awaitRegion(worker int, seen int64) int64 {
 	at := &p.parked[worker-1]
 	for round := 0; ; round++ {
@@ -234,7 +245,7 @@ func (p *Pool) awaitEmpty() {
 	}
 }
 
-// wakeSome wakes parked workers, as many as there is work for.
+// wakeSome wakes parked workers, at most count of them.
 func (p *Pool) wakeSome(count int) {
 	for i := 0; i < min(count, len(p.parked)); i++ {
 		if at := &p.parked[i]; at.asleep.Load() {
@@ -245,7 +256,7 @@ func (p *Pool) wakeSome(count int) {
 
 func (p *Pool) wakeAll() { p.wakeSome(len(p.parked)) }
 
-// signal leaves one token in a channel of capacity 1. A token too many only costs its taker another look.
+// signal leaves one token in a channel of capacity 1. A surplus token only makes its receiver check once more.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -2,8 +2,8 @@ package kernel
 
 import "fmt"
 
-// Dequantize widens whole blocks of a quantised type to float32, with the values that llama.cpp's gguf package gives, bit for bit. It panics
-// if dst does not hold as many values as src has, or t is not quantised.
+// Dequantize widens whole blocks of a quantised type to float32. The values are those of llama.cpp's gguf package, bit
+// for bit. It panics if dst and src do not hold the same number of values, or if t is not quantised.
 func Dequantize(dst []float32, src []byte, t Type) {
 	if t >= typeCount || !t.Quantised() {
 		panic(fmt.Sprintf("kernel: Dequantize: type %v is not quantised", t))

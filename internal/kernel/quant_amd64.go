@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family quant -out ../quant_amd64.s -stubs ../quant_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family quant
 
 func dequantize(dst []float32, src []byte, t Type) {
 	if !hasAVX2 {

@@ -2,8 +2,8 @@ package kernel
 
 import "encoding/binary"
 
-// dequantizeGeneric is Dequantize for whole blocks. The conversions of products to float32 forbid fused multiply-add: all versions round
-// after each operation, in ggml's order.
+// dequantizeGeneric is Dequantize for whole blocks. The conversions of products to float32 prevent fused multiply-add:
+// all versions round after each operation, in ggml's order.
 func dequantizeGeneric(dst []float32, src []byte, t Type) {
 	block := blockGo[t]
 	values, bytes := t.BlockValues(), t.BlockBytes()
@@ -15,10 +15,11 @@ func dequantizeGeneric(dst []float32, src []byte, t Type) {
 
 // blockGo widens one block of each quantised type.
 var blockGo = [typeCount]func(dst []float32, b []byte){
-	Q8_0: blockQ8_0, Q4_0: blockQ4_0, Q4_1: blockQ4_1, Q5_0: blockQ5_0, Q5_1: blockQ5_1, Q4_K: blockQ4_K, Q5_K: blockQ5_K, Q6_K: blockQ6_K,
+	Q8_0: blockQ8_0, Q4_0: blockQ4_0, Q4_1: blockQ4_1, Q5_0: blockQ5_0, Q5_1: blockQ5_1,
+	Q4_K: blockQ4_K, Q5_K: blockQ5_K, Q6_K: blockQ6_K,
 }
 
-// f16At reads a binary16.
+// f16At returns the binary16 at the start of b as a float32.
 func f16At(b []byte) float32 { return valueF16(binary.LittleEndian.Uint16(b)) }
 
 func blockQ8_0(dst []float32, b []byte) {
@@ -46,7 +47,7 @@ func blockQ4_1(dst []float32, b []byte) {
 	}
 }
 
-// The fifth bits stand apart, that of value i in bit i of a 32-bit number.
+// The fifth bits are stored separately: that of value i is bit i of a 32-bit number.
 
 func blockQ5_0(dst []float32, b []byte) {
 	d, high := f16At(b), binary.LittleEndian.Uint32(b[2:])
@@ -64,8 +65,8 @@ func blockQ5_1(dst []float32, b []byte) {
 	}
 }
 
-// scalesK unpacks the 6-bit factors of the scale and of the minimum of each 32 values from 12 bytes: the first four stand in the low bits of
-// bytes 0-3 and 4-7, the others in the halves of bytes 8-11 and the upper bits of the first eight.
+// scalesK unpacks the 6-bit factors of the scale and of the minimum of each 32 values from 12 bytes: the first four are
+// in the low bits of bytes 0-3 and 4-7, the others in the halves of bytes 8-11 and the upper bits of the first eight.
 func scalesK(b []byte) (scale, minimum [8]byte) {
 	for i := range 4 {
 		s, m, both := b[i], b[i+4], b[i+8]
@@ -102,7 +103,8 @@ func blockQ5_K(dst []float32, b []byte) {
 	}
 }
 
-// blockQ6_K: 64 bytes hold the low four bits of 128 values, first the low halves of all, then the high halves; 32 bytes hold their upper two bits.
+// blockQ6_K widens a block in which 64 bytes hold the low four bits of 128 values, first the low halves of all bytes,
+// then the high halves; 32 bytes hold the upper two bits.
 func blockQ6_K(dst []float32, b []byte) {
 	d := f16At(b[208:])
 	for row := range 8 { // of 32 values

@@ -18,7 +18,8 @@ func quantisedTypes() []Type {
 	return all
 }
 
-// randomBlocks returns n values of a quantised type: random bits, but scales and minimums that are of the size of trained weights.
+// randomBlocks returns n values of a quantised type: random bits, but scales and minimums of the size that trained
+// weights have.
 func randomBlocks(rng *rand.Rand, t Type, n int) []byte {
 	b := make([]byte, t.Bytes(n))
 	for i := range b {
@@ -36,7 +37,7 @@ func randomBlocks(rng *rand.Rand, t Type, n int) []byte {
 	return b
 }
 
-// TestDequantizeFixture holds every version to what llama.cpp's gguf package computed, bit for bit.
+// TestDequantizeFixture compares every version with the results of llama.cpp's gguf package, bit for bit.
 func TestDequantizeFixture(t *testing.T) {
 	g := golden.Open(t, "../../testdata/gguf/blocks.safetensors")
 	for _, kind := range quantisedTypes() {
@@ -49,7 +50,8 @@ func TestDequantizeFixture(t *testing.T) {
 	}
 }
 
-// TestDequantizeVersions holds the assembly to plain Go for random bits, NaN and infinite scales included, at any number of blocks and alignment.
+// TestDequantizeVersions compares the assembly with plain Go for random bits, including NaN and infinite scales, at any
+// number of blocks and alignment.
 func TestDequantizeVersions(t *testing.T) {
 	rng := rand.New(rand.NewPCG(41, 42))
 	for _, kind := range quantisedTypes() {
@@ -94,8 +96,12 @@ func TestTypes(t *testing.T) {
 		t             Type
 		name          string
 		values, bytes int
-	}{{F32, "F32", 1, 4}, {BF16, "BF16", 1, 2}, {Q8_0, "Q8_0", 32, 34}, {Q4_K, "Q4_K", 256, 144}, {Q6_K, "Q6_K", 256, 210}} {
-		if test.t.String() != test.name || test.t.BlockValues() != test.values || test.t.BlockBytes() != test.bytes || test.t.Quantised() != (test.values > 1) {
+	}{
+		{F32, "F32", 1, 4}, {BF16, "BF16", 1, 2}, {Q8_0, "Q8_0", 32, 34}, {Q4_K, "Q4_K", 256, 144},
+		{Q6_K, "Q6_K", 256, 210},
+	} {
+		if test.t.String() != test.name || test.t.BlockValues() != test.values || test.t.BlockBytes() != test.bytes ||
+			test.t.Quantised() != (test.values > 1) {
 			t.Errorf("%v: %d values in %d bytes", test.t, test.t.BlockValues(), test.t.BlockBytes())
 		}
 	}
@@ -107,7 +113,8 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// quantisedMat returns a random quantised matrix as B of a product, with a row stride that is a block longer than needed, and its values.
+// quantisedMat returns a random quantised matrix as B of a product, whose row stride is a block longer than needed, and
+// its values.
 func quantisedMat(rng *rand.Rand, kind Type, rows, cols int, trans bool) (quantised, widened Mat) {
 	if trans {
 		rows, cols = cols, rows
@@ -117,13 +124,15 @@ func quantisedMat(rng *rand.Rand, kind Type, rows, cols int, trans bool) (quanti
 	values := make([]float32, rows*stride)
 	dequantizeGeneric(values, b, kind)
 	last := max(rows-1, 0)*kind.Bytes(stride) + kind.Bytes(roundUp(cols, kind.BlockValues()))
-	return Mat{Bytes: b[:min(last, len(b))], Type: kind, Stride: stride, Trans: trans}, Mat{F32: values, Stride: stride, Trans: trans}
+	return Mat{Bytes: b[:min(last, len(b))], Type: kind, Stride: stride, Trans: trans},
+		Mat{F32: values, Stride: stride, Trans: trans}
 }
 
-// TestMatMulQuantised holds a product with a quantised B to the bits of the product with its values.
+// TestMatMulQuantised checks that a product with a quantised B gives the bits of the product with its values.
 func TestMatMulQuantised(t *testing.T) {
 	sizes := []struct{ m, n, k int }{
-		{1, 1, 1}, {7, 33, 32}, {13, 48, 200}, {6, 300, 256}, {40, 20, 2*blockK + 40}, {3, 520, 33}, {20, blockN + 40, 70}, {10, 50, 3 * 256}, {blockM + 7, 17, 40},
+		{1, 1, 1}, {7, 33, 32}, {13, 48, 200}, {6, 300, 256}, {40, 20, 2*blockK + 40}, {3, 520, 33}, {20, blockN + 40, 70},
+		{10, 50, 3 * 256}, {blockM + 7, 17, 40},
 	}
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
 		rng := rand.New(rand.NewPCG(43, 44))
@@ -150,7 +159,12 @@ func TestMatMulQuantised(t *testing.T) {
 
 func TestMatMulQuantisedPanics(t *testing.T) {
 	whole := func() []Term {
-		return []Term{{A: Mat{F32: make([]float32, 64), Stride: 64}, B: Mat{Bytes: make([]byte, 3*36), Type: Q4_0, Stride: 64, Trans: true}, K: 64}}
+		return []Term{
+			{
+				A: Mat{F32: make([]float32, 64), Stride: 64},
+				B: Mat{Bytes: make([]byte, 3*36), Type: Q4_0, Stride: 64, Trans: true}, K: 64,
+			},
+		}
 	}
 	(*Pool)(nil).MatMul(make([]float32, 3), 3, 1, 3, whole(), Epilogue{})
 	for name, spoil := range map[string]func(t *Term){

@@ -7,7 +7,7 @@ import "math"
 //	rstd = 1/√(mean(x²) + eps)
 //	y    = gain∘(x·rstd)
 //
-// y may be x. The squares are summed in float64. It panics if the lengths differ.
+// y may be x. The squares are summed in float64. RMSNorm panics if the lengths differ.
 func RMSNorm(y, x, gain []float32, eps float32) (rstd float32) {
 	mustMatch3("RMSNorm", len(y), len(x), len(gain))
 	if len(x) == 0 {
@@ -18,8 +18,8 @@ func RMSNorm(y, x, gain []float32, eps float32) (rstd float32) {
 	return rstd
 }
 
-// RMSNormBackward is the gradient of one row of RMSNorm with respect to its input x, given the gradient dy of y and the forward's
-// rstd; dx may be dy or x. With g = dy∘gain and the mean over the row:
+// RMSNormBackward computes the gradient of one row of RMSNorm with respect to its input x, from the gradient dy of y
+// and the forward pass's rstd; dx may be dy or x. With g = dy∘gain and the mean over the row:
 //
 //	dx = rstd·(g - x·rstd²·mean(g∘x))
 func RMSNormBackward(dx, dy, x, gain []float32, rstd float32) {
@@ -32,11 +32,11 @@ func RMSNormBackward(dx, dy, x, gain []float32, rstd float32) {
 		sum += float64(gx)
 	}
 	r := float64(rstd)
-	// The gradient of LayerNorm without its mean, and with x in place of x·rstd.
+	// This is the gradient of LayerNorm without its mean, and with x in place of x·rstd.
 	normalizeBackward(dx, dy, x, gain, rstd, 0, float32(r*r*sum/float64(len(dx))))
 }
 
-// RMSNormParams adds one row's gradient of the gain, given the gradient dy of y and the forward's input x and rstd:
+// RMSNormParams adds one row's gradient of the gain, from the gradient dy of y and the forward pass's input x and rstd:
 //
 //	dgain += dy∘(x·rstd)
 func RMSNormParams(dgain, dy, x []float32, rstd float32) {

@@ -23,7 +23,7 @@ func TestRMSNorm(t *testing.T) {
 			if math.Abs(float64(got)/rstd-1) > 0x1p-23 {
 				t.Errorf("%s: rstd is %v, want %v", what, got, rstd)
 			}
-			for i, v := range x { // the order of roundings that PyTorch has
+			for i, v := range x { // in PyTorch's order of roundings
 				if want := gain[i] * (v * got); y.data[i] != want {
 					t.Fatalf("%s: element %d is %v, want %v", what, i, y.data[i], want)
 				}

@@ -2,7 +2,7 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family rotary -out ../rotary_amd64.s -stubs ../rotary_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family rotary
 
 func rotate(d1, d2, x1, x2, cos, sin []float32, sign float32) {
 	if !hasAVX2 {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestRotate holds every value to PyTorch's order of roundings, and that rotating back returns.
+// TestRotate checks that every value follows PyTorch's order of roundings, and that rotating back restores it.
 func TestRotate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(37, 38))
 	for half := range 70 {
@@ -47,5 +47,8 @@ func TestRotateNonFinite(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	x := []float32{1, nan, 2, inf, 1, 3}
 	Rotate(x, x, []float32{0.6, 0.6, 0.6}, []float32{0.8, 0.8, 0.8}, false)
-	mustEqualBits(t, "a pair shows what it has", x, []float32{-inf, nan, float32(2*float32(0.6)) - float32(3*float32(0.8)), inf, nan, float32(3*float32(0.6)) + float32(2*float32(0.8))})
+	mustEqualBits(t, "a pair with NaN or Inf", x, []float32{
+		-inf, nan, float32(2*float32(0.6)) - float32(3*float32(0.8)), inf, nan,
+		float32(3*float32(0.6)) + float32(2*float32(0.8)),
+	})
 }

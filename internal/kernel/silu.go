@@ -1,28 +1,28 @@
 package kernel
 
-// SiLU is the sigmoid linear unit, also called swish; dst may be x:
+// SiLU computes the sigmoid linear unit, also called swish; dst may be x:
 //
 //	dst[i] = x[i]·σ(x[i]) = x[i]/(1 + e^-x[i])
 //
-// At most 3 ULP from the exact value, or 2^-120 for very negative x. NaN stays NaN and SiLU(+Inf) = +Inf; SiLU(-Inf) is NaN,
-// as PyTorch has it, so that an overflow in what came before is seen.
+// The result differs from the exact value by at most 3 ULP, or by 2^-120 for very negative x. NaN stays NaN and
+// SiLU(+Inf) = +Inf; SiLU(-Inf) is NaN as in PyTorch, so that an overflow in an earlier layer shows.
 func SiLU(dst, x []float32) {
 	mustMatch("SiLU", len(dst), len(x))
 	silu(dst, x)
 }
 
-// SiLUBackward is the gradient of SiLU, given the gradient dy of its result and its input x; dx may be dy or x:
+// SiLUBackward computes the gradient of SiLU from the gradient dy of its result and its input x; dx may be dy or x:
 //
 //	dx[i] = dy[i]·σ·(1 + x[i]·(1-σ)),  σ = 1/(1 + e^-x[i])
 //
-// The factor is at most 5 ULP of the larger of σ and |x|·σ·(1-σ) from the exact one, or 2^-117 for very negative x. It is NaN for
-// NaN and the infinities.
+// The factor of dy differs from the exact one by at most 5 ULP of the larger of σ and |x|·σ·(1-σ), or by 2^-117
+// for very negative x. It is NaN for NaN and the infinities.
 func SiLUBackward(dx, dy, x []float32) {
 	mustMatch3("SiLUBackward", len(dx), len(dy), len(x))
 	siluBackward(dx, dy, x)
 }
 
-// SwiGLU is the gated unit of LLaMA's feed-forward layers (Shazeer 2020); dst may be gate or up:
+// SwiGLU computes the gated unit of LLaMA's feed-forward layers (Shazeer 2020); dst may be gate or up:
 //
 //	dst[i] = gate[i]·σ(gate[i])·up[i]
 func SwiGLU(dst, gate, up []float32) {
@@ -30,8 +30,8 @@ func SwiGLU(dst, gate, up []float32) {
 	swiglu(dst, gate, up)
 }
 
-// SwiGLUBackward is the gradient of SwiGLU, given the gradient dy of its result and its inputs; dgate and dup may each be dy, gate or up,
-// but not the same:
+// SwiGLUBackward computes the gradient of SwiGLU from the gradient dy of its result and its inputs; dgate and dup may
+// each be dy, gate or up, but must differ from each other:
 //
 //	dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)),  σ = σ(gate[i])
 //	dup[i]   = dy[i]·gate[i]·σ

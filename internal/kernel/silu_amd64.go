@@ -2,7 +2,7 @@
 
 package kernel
 
-// The assembly is in activation_amd64.s, with what it shares.
+// The assembly is in activation_amd64.s, because it shares code with the other activations.
 
 func silu(dst, x []float32) {
 	if !hasAVX2 {

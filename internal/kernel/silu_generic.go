@@ -1,6 +1,6 @@
 package kernel
 
-// sigmoid returns σ(x) and 1 - σ(x); where e^-x leaves the range of float32, σ is 0, as in the assembly.
+// sigmoid returns σ(x) and 1 - σ(x). Where e^-x leaves the range of float32, σ is 0, as in the assembly.
 func sigmoid(x float32) (s, complement float64) {
 	v := float64(x)
 	switch {

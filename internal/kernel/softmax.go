@@ -6,16 +6,16 @@ import "math"
 //
 //	row[i] = e^(scale·row[i] - lse),  lse = log Σ e^(scale·row[j])
 //
-// The largest element is subtracted before exponentiating, so nothing overflows; elements of -Inf (masked) become exactly 0, and so do
-// those more than 87 below the largest. An empty row, or one with nothing but -Inf, becomes zeros and gives -Inf. NaN or +Inf
-// in the row makes NaN.
+// The largest element is subtracted before exponentiating, so nothing overflows. Elements of -Inf (masked), and those
+// more than 87 below the largest, become exactly 0. An empty row, or one that holds only -Inf, becomes zeros and gives
+// -Inf. A NaN or +Inf in the row makes the results NaN.
 func Softmax(row []float32, scale float32) (lse float32) {
 	top := float32(math.Inf(-1))
 	for block := row; len(block) > 0; block = block[min(len(block), maxCall):] {
 		top = max(top, maxScaled(block[:min(len(block), maxCall)], scale))
 	}
 	if math.IsInf(float64(top), -1) {
-		top = maxScaledGeneric(row, scale) // for NaN, which the assembly passes over
+		top = maxScaledGeneric(row, scale) // for NaN, which the assembly ignores
 	}
 	if math.IsInf(float64(top), -1) {
 		clear(row)
@@ -29,7 +29,8 @@ func Softmax(row []float32, scale float32) (lse float32) {
 	return float32(float64(top) + math.Log(total))
 }
 
-// SoftmaxBackward is the gradient of Softmax with respect to its row, given the gradient dp of its result p; dx may be dp or p:
+// SoftmaxBackward computes the gradient of Softmax with respect to its row, from the gradient dp of its result p; dx
+// may be dp or p:
 //
 //	dx[i] = scale · p[i]·(dp[i] - Σ p[j]·dp[j])
 func SoftmaxBackward(dx, dp, p []float32, scale float32) {

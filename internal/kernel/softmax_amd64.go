@@ -4,9 +4,9 @@ package kernel
 
 import "unsafe"
 
-//go:generate go -C asm run ./vector -family softmax -out ../softmax_amd64.s -stubs ../softmax_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family softmax
 
-// All but softmaxBackward are given at most maxCall elements.
+// Callers give all functions but softmaxBackward at most maxCall elements.
 
 func maxScaled(x []float32, scale float32) float32 {
 	if !hasAVX2 {

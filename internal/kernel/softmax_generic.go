@@ -11,8 +11,8 @@ func maxScaledGeneric(x []float32, scale float32) float32 {
 	return top
 }
 
-// expSumGeneric replaces x[i] by e^(scale·x[i] - top), 0 where that is below the normal range, and returns the sum. No exponent
-// may be above 80.
+// expSumGeneric replaces x[i] by e^(scale·x[i] - top), or by 0 where that is below the normal range, and returns the
+// sum. No exponent may be above 80.
 func expSumGeneric(x []float32, scale, top float32) float32 {
 	s, t := float64(scale), float64(top)
 	var total float64
@@ -39,8 +39,8 @@ func softmaxBackwardGeneric(dx, dp, p []float32, scale, dot float32) {
 	}
 }
 
-// expShiftGeneric replaces x[i] by e^(x[i] - top), 0 where that is below the normal range, and returns the sum. No exponent may be
-// above 80.
+// expShiftGeneric replaces x[i] by e^(x[i] - top), or by 0 where that is below the normal range, and returns the sum.
+// No exponent may be above 80.
 func expShiftGeneric(x []float32, top float32) (total float64) {
 	for i, v := range x {
 		e := expBelow(v - top)
@@ -50,7 +50,7 @@ func expShiftGeneric(x []float32, top float32) (total float64) {
 	return total
 }
 
-// expShiftedSumGeneric is the sum of expShiftGeneric alone.
+// expShiftedSumGeneric returns the sum of expShiftGeneric and leaves x as it is.
 func expShiftedSumGeneric(x []float32, top float32) (total float64) {
 	for _, v := range x {
 		total += float64(expBelow(v - top))
@@ -58,7 +58,7 @@ func expShiftedSumGeneric(x []float32, top float32) (total float64) {
 	return total
 }
 
-// expBelow is e^x, 0 where that is below the normal range. x may not be above 80.
+// expBelow returns e^x, or 0 where that is below the normal range. x must not be above 80.
 func expBelow(x float32) float32 {
 	switch {
 	case x < expCut:

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// softmaxPlain is Softmax of the plain Go parts.
+// softmaxPlain is Softmax with the plain Go functions.
 func softmaxPlain(row []float32, scale float32) float32 {
 	top := maxScaledGeneric(row, scale)
 	if math.IsInf(float64(top), -1) {

@@ -2,8 +2,8 @@ package kernel
 
 import "fmt"
 
-// Type says how stored numbers are encoded: one by one, or quantised, in blocks that share scales. The quantised types are those of GGUF, in
-// the names and the layout of ggml.
+// Type is the encoding of stored numbers: one by one, or quantised in blocks that share scales. The quantised types are
+// those of GGUF, with the names and the layout of ggml.
 type Type uint8
 
 const (
@@ -15,13 +15,13 @@ const (
 	Q4_1             // blocks of 32: F16 scale and minimum, 4 bits each
 	Q5_0             // blocks of 32: F16 scale, 5 bits each around 16
 	Q5_1             // blocks of 32: F16 scale and minimum, 5 bits each
-	Q4_K             // blocks of 256: F16 scale and minimum, for each 32 multiplied by 6 bits, 4 bits each
-	Q5_K             // as Q4_K, 5 bits each
-	Q6_K             // blocks of 256: F16 scale, for each 16 multiplied by 8 bits, 6 bits each around 32
+	Q4_K             // blocks of 256: F16 scale and minimum, each times 6 bits for every 32 values; 4 bits each
+	Q5_K             // as Q4_K, but 5 bits each
+	Q6_K             // blocks of 256: F16 scale, times 8 bits for every 16 values; 6 bits each around 32
 	typeCount
 )
 
-// typeLayouts are the name of each type, and values and bytes of a block.
+// typeLayouts holds the name of each type, and the values and bytes of a block.
 var typeLayouts = [typeCount]struct {
 	name          string
 	values, bytes int
@@ -31,7 +31,7 @@ var typeLayouts = [typeCount]struct {
 	Q4_K: {"Q4_K", 256, 144}, Q5_K: {"Q5_K", 256, 176}, Q6_K: {"Q6_K", 256, 210},
 }
 
-// Types returns all types.
+// Types returns all types in the order of their constants.
 func Types() []Type {
 	all := make([]Type, typeCount)
 	for i := range all {
@@ -48,14 +48,14 @@ func (t Type) String() string {
 	return typeLayouts[t].name
 }
 
-// BlockValues returns how many values share a block: 1, 32 or 256.
+// BlockValues returns the number of values in a block: 1, 32 or 256.
 func (t Type) BlockValues() int { return typeLayouts[t].values }
 
-// BlockBytes returns the bytes of a block, which is one number for types that are not quantised.
+// BlockBytes returns the size of a block in bytes: the size of one number for types that are not quantised.
 func (t Type) BlockBytes() int { return typeLayouts[t].bytes }
 
-// Quantised tells whether values are stored in blocks with scales.
+// Quantised reports whether values are stored in blocks with scales.
 func (t Type) Quantised() bool { return t.BlockValues() > 1 }
 
-// Bytes returns the bytes of n values, which must be whole blocks.
+// Bytes returns the size in bytes of n values; n must be a multiple of BlockValues.
 func (t Type) Bytes(n int) int { return n / t.BlockValues() * t.BlockBytes() }

@@ -2,18 +2,18 @@ package kernel
 
 import "fmt"
 
-// Add is the elementwise sum of two slices of one length:
+// Add computes the elementwise sum of two slices of the same length:
 //
 //	dst[i] = a[i] + b[i]
 //
-// dst may be a or b (or both), but must not overlap them in part. This holds for every function of this package that writes a slice.
-// It panics if the lengths differ.
+// dst may be a or b (or both), but must not partly overlap them. The same rule applies to every function of this
+// package that writes a slice. Add panics if the lengths differ.
 func Add(dst, a, b []float32) {
 	mustMatch3("Add", len(dst), len(a), len(b))
 	add(dst, a, b)
 }
 
-// AddTo accumulates x in dst; the slices have one length:
+// AddTo adds x to dst, which must have the same length:
 //
 //	dst[i] += x[i]
 func AddTo(dst, x []float32) {
@@ -21,7 +21,7 @@ func AddTo(dst, x []float32) {
 	add(dst, dst, x)
 }
 
-// AddScaled accumulates a multiple of x in dst; the slices have one length:
+// AddScaled adds a multiple of x to dst, which must have the same length:
 //
 //	dst[i] += s·x[i]
 //
@@ -39,12 +39,12 @@ func Scale(dst, x []float32, s float32) {
 	scale(dst, x, s)
 }
 
-// Dot is the inner product of two slices of one length:
+// Dot returns the inner product of two slices of the same length:
 //
 //	Σ a[i]·b[i]
 //
-// The order of summation depends on the length and the implementation only, so equal inputs give equal bits. Partial sums
-// are float32 within blocks of 32,768 elements and float64 across them.
+// The order of summation depends only on the length and the implementation, so equal inputs give equal bits. Partial
+// sums are float32 within blocks of 32,768 elements and float64 across them.
 func Dot(a, b []float32) float32 {
 	mustMatch("Dot", len(a), len(b))
 	var sum float64
@@ -55,7 +55,7 @@ func Dot(a, b []float32) float32 {
 	return float32(sum + float64(dot(a, b)))
 }
 
-// Sum is the sum of a slice, 0 for an empty one, with the order of summation of Dot.
+// Sum returns the sum of a slice, 0 for an empty one, with the order of summation of Dot.
 func Sum(x []float32) float32 {
 	var total float64
 	for len(x) > maxCall {
@@ -65,8 +65,8 @@ func Sum(x []float32) float32 {
 	return float32(total + float64(sum(x)))
 }
 
-// SumSquares is Σ x[i]², with every product and sum in float64, as a gradient norm over millions of elements needs it.
-// No finite input overflows.
+// SumSquares returns Σ x[i]². Every product and sum is in float64, as a gradient norm over millions of elements needs
+// it. No finite input overflows.
 func SumSquares(x []float32) float64 {
 	var total float64
 	for len(x) > maxCall {
@@ -87,18 +87,19 @@ func FirstNonFinite(x []float32) int {
 	return -1
 }
 
-// maxCall is the largest number of elements that one assembly routine is given. The scheduler cannot preempt assembly, and a
-// garbage collection waits for it; the slowest routine needs about 2 ns per element and thus stays below 100 µs.
+// maxCall is the maximum number of elements that one call of an assembly routine gets. The scheduler cannot preempt
+// assembly, and a garbage collection waits for it; the slowest routine needs about 2 ns per element, so a call stays
+// below 100 µs.
 const maxCall = 1 << 15
 
-// mustMatch panics unless a caller's two slices have one length.
+// mustMatch panics unless the two lengths are equal.
 func mustMatch(name string, a, b int) {
 	if a != b {
 		panicLengths(name, a, b)
 	}
 }
 
-// mustMatch3 panics unless a caller's three slices have one length.
+// mustMatch3 panics unless the three lengths are equal.
 func mustMatch3(name string, a, b, c int) {
 	if a != b || a != c {
 		panicLengths(name, a, b, c)

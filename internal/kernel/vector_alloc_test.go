@@ -2,7 +2,7 @@ package kernel
 
 import "testing"
 
-// TestNoAllocations holds that slices given to this package may be arrays on the stack.
+// TestNoAllocations checks that slices passed to this package may be arrays on the stack.
 func TestNoAllocations(t *testing.T) {
 	n := testing.AllocsPerRun(10, func() {
 		var a, b, c, d [40]float32

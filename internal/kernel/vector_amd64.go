@@ -4,7 +4,7 @@ package kernel
 
 import "unsafe"
 
-//go:generate go -C asm run ./vector -family vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family vector
 
 func add(dst, a, b []float32) {
 	if !hasAVX2 {

@@ -6,14 +6,16 @@ import (
 	"testing"
 )
 
-// BenchmarkSlices measures each function on rows of 1,024 elements, and on 128 where a call per short row matters. Compare versions with
+// BenchmarkSlices measures each function on rows of 1,024 elements, and on 128 where a call per short row matters.
+// Compare versions with
 //
 //	go test -bench Slices ./internal/kernel
 //	go test -bench Slices -tags purego ./internal/kernel
 func BenchmarkSlices(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	const longest = 1024
-	x, y, z, w := normalSlice(rng, longest), normalSlice(rng, longest), normalSlice(rng, longest), normalSlice(rng, longest)
+	x, y, z, w := normalSlice(rng, longest), normalSlice(rng, longest), normalSlice(rng, longest),
+		normalSlice(rng, longest)
 	p, m, v := normalSlice(rng, longest), normalSlice(rng, longest), make([]float32, longest)
 	for i := range v {
 		v[i] = m[i] * m[i]

@@ -2,7 +2,8 @@ package kernel
 
 import "math"
 
-// The conversions of products to float32 forbid fused multiply-add, so that plain Go gives the same bits on every processor.
+// The conversions of products to float32 prevent fused multiply-add, so that plain Go gives the same bits on every
+// processor.
 
 func addGeneric(dst, a, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
@@ -25,7 +26,7 @@ func scaleGeneric(dst, x []float32, s float32) {
 	}
 }
 
-// dotGeneric keeps eight partial sums: a single one would wait for each addition, and would round more.
+// dotGeneric keeps eight partial sums: a single sum would wait for each addition, and would round more.
 func dotGeneric(a, b []float32) float32 {
 	b = b[:len(a)]
 	var s [8]float32
@@ -97,5 +98,5 @@ func firstNonFiniteGeneric(x []float32) int {
 	return -1
 }
 
-// expMask32 are the exponent bits of a float32; all are set in NaN and the infinities only.
+// expMask32 masks the exponent bits of a float32; only NaN and the infinities have all of them set.
 const expMask32 = 0x7f800000

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// pages returns the bytes of one page that lies between two pages which may not be touched.
+// pages returns the bytes of a page between two pages that must not be accessed.
 func pages(t *testing.T) []byte {
 	t.Helper()
 	size := syscall.Getpagesize()
@@ -27,7 +27,8 @@ func pages(t *testing.T) []byte {
 	return page
 }
 
-// TestNothingOutsideIsTouched runs the functions on slices that begin or end where memory does: a read outside would end the process.
+// TestNothingOutsideIsTouched runs the functions on slices that begin or end at the border of accessible memory: an
+// access outside would end the process.
 func TestNothingOutsideIsTouched(t *testing.T) {
 	rng := rand.New(rand.NewPCG(27, 28))
 	var all [5][]float32
@@ -87,7 +88,7 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 	}
 }
 
-// TestDequantizeTouchesNothingOutside widens blocks that begin or end where memory does.
+// TestDequantizeTouchesNothingOutside widens blocks that begin or end at the border of accessible memory.
 func TestDequantizeTouchesNothingOutside(t *testing.T) {
 	from, to := pages(t), pages(t)
 	floats := unsafe.Slice((*float32)(unsafe.Pointer(&to[0])), len(to)/4)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// versions are the two ways to compute f: as this processor does it, and in plain Go.
+// versions returns the two ways to compute f: the version that this processor runs, and plain Go.
 func versions[F any](chosen, plain F) map[string]F {
 	return map[string]F{"chosen": chosen, "go": plain}
 }
@@ -19,7 +19,8 @@ type slicewise struct {
 	run    func(dst []float32, in [][]float32) // dst may be any of in
 }
 
-// map1, map2 and update make a slicewise of functions of one and two inputs, and of one whose dst is its first input.
+// map1, map2 and update make a slicewise from a function of one input, of two inputs, and one whose dst is also its
+// first input.
 func map1(name string, f func(dst, x []float32)) slicewise {
 	return slicewise{name, 1, func(dst []float32, in [][]float32) { f(dst, in[0]) }}
 }
@@ -31,7 +32,7 @@ func map2(name string, f func(dst, a, b []float32)) slicewise {
 func update(name string, f func(dst, x []float32)) slicewise {
 	return slicewise{name, 2, func(dst []float32, in [][]float32) {
 		if len(dst) > 0 && &dst[0] == &in[1][0] {
-			in[1] = append([]float32(nil), in[1]...) // the caller's own trouble
+			in[1] = append([]float32(nil), in[1]...) // dst overwrites in[1] here; keep the input
 		}
 		copy(dst, in[0])
 		f(dst, in[1])
@@ -45,7 +46,8 @@ func slicewiseFunctions() []slicewise {
 		update("AddTo", AddTo),
 		update("AddScaled", func(dst, x []float32) { AddScaled(dst, x, s) }),
 		update("AddScaled go", func(dst, x []float32) { addScaledGeneric(dst, x, s) }),
-		map1("Scale", func(dst, x []float32) { Scale(dst, x, s) }), map1("Scale go", func(dst, x []float32) { scaleGeneric(dst, x, s) }),
+		map1("Scale", func(dst, x []float32) { Scale(dst, x, s) }),
+		map1("Scale go", func(dst, x []float32) { scaleGeneric(dst, x, s) }),
 		map1("GELU", GELU), map1("GELU go", geluGeneric),
 		map2("GELUBackward", GELUBackward), map2("GELUBackward go", geluBackwardGeneric),
 		map1("GELUTanh", GELUTanh), map1("GELUTanh go", geluTanhGeneric),
@@ -64,20 +66,28 @@ func slicewiseFunctions() []slicewise {
 		map1("normalize xhat", func(dst, x []float32) { normalize(nil, dst, x, nil, nil, 0.2, s) }),
 		map2("scaleByGain", func(y, x, gain []float32) { scaleByGain(y, x, gain, s) }),
 		map2("scaleByGain go", func(y, x, gain []float32) { scaleByGainGeneric(y, x, gain, s) }),
-		{"normalizeBackward", 3, func(dst []float32, in [][]float32) { normalizeBackward(dst, in[0], in[1], in[2], s, 0.1, 0.2) }},
+		{"normalizeBackward", 3, func(dst []float32, in [][]float32) {
+			normalizeBackward(dst, in[0], in[1], in[2], s, 0.1, 0.2)
+		}},
 	}
 	for name, f := range versions(SwiGLUBackward, swigluBackwardGeneric) {
 		list = append(list,
-			slicewise{"SwiGLUBackward gate " + name, 3, func(dst []float32, in [][]float32) { f(dst, make([]float32, len(dst)), in[0], in[1], in[2]) }},
-			slicewise{"SwiGLUBackward up " + name, 3, func(dst []float32, in [][]float32) { f(make([]float32, len(dst)), dst, in[0], in[1], in[2]) }})
+			slicewise{"SwiGLUBackward gate " + name, 3, func(dst []float32, in [][]float32) {
+				f(dst, make([]float32, len(dst)), in[0], in[1], in[2])
+			}},
+			slicewise{"SwiGLUBackward up " + name, 3, func(dst []float32, in [][]float32) {
+				f(make([]float32, len(dst)), dst, in[0], in[1], in[2])
+			}})
 	}
 	return list
 }
 
-// special are numbers that arithmetic often gets wrong.
+// special lists numbers that arithmetic often gets wrong.
 var special = []float32{
-	0, float32(math.Copysign(0, -1)), 1, -1, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, 0x1p-126, -0x1.fffffcp-127,
-	math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 88.72, -87.34, -103.9, 13.2, -13.2,
+	0, float32(math.Copysign(0, -1)), 1, -1, math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32,
+	0x1p-126, -0x1.fffffcp-127,
+	math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+	88.72, -87.34, -103.9, 13.2, -13.2,
 }
 
 // randomSlice returns n numbers, most of them normally distributed, one in sixteen special.
@@ -109,7 +119,7 @@ type fenced struct {
 
 const fenceValue = 12345.678
 
-// fence copies x to an address that is offset elements past an allocation's begin.
+// fence copies x to an address that is offset elements after the beginning of an allocation.
 func fence(x []float32, offset int) fenced {
 	all := make([]float32, offset+len(x)+17)
 	for i := range all {
@@ -143,7 +153,7 @@ func mustEqualBits(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// lengths are those around the vectors, unrolled turns and blocks of the assembly.
+// lengths returns lengths around the sizes of vectors, unrolled turns and blocks of the assembly.
 func lengths() []int {
 	var ns []int
 	for n := range 258 {
@@ -152,8 +162,8 @@ func lengths() []int {
 	return append(ns, 1023, maxCall-1, maxCall, maxCall+1, maxCall+33, 2*maxCall+9)
 }
 
-// TestSlicewise holds that an element's bits depend on its inputs only: not on the length, on its place, on the alignment, or on whether
-// dst is an input; and that nothing else is written.
+// TestSlicewise checks that an element's bits depend only on its inputs, not on the length, its position, the
+// alignment, or whether dst is an input; and that nothing else is written.
 func TestSlicewise(t *testing.T) {
 	for _, f := range slicewiseFunctions() {
 		t.Run(f.name, func(t *testing.T) {
@@ -182,7 +192,7 @@ func TestSlicewise(t *testing.T) {
 	}
 }
 
-// testSlicewiseAt runs f on the first elements of in, with dst of its own and with dst each of the inputs.
+// testSlicewiseAt runs f on the first elements of in, with a separate dst and with each of the inputs as dst.
 func testSlicewiseAt(t *testing.T, f slicewise, in [][]float32, want []float32, offset int) {
 	t.Helper()
 	n := len(want)
@@ -244,7 +254,7 @@ func TestReductions(t *testing.T) {
 			sumSize += math.Abs(float64(a[i]))
 			squares += float64(a[i]) * float64(a[i])
 		}
-		// Of n terms each is rounded once and in at most n/8 + 7 additions; blocks are summed in float64.
+		// Each of n terms is rounded once and in at most n/8 + 7 additions; blocks are summed in float64.
 		eps := 0x1p-24 * float64(min(n, maxCall)/8+8)
 		for name, f := range versions(Dot, dotGeneric) {
 			if got := float64(f(a[:n], b[:n])); math.Abs(got-dotWant) > dotSize*eps && (name == "chosen" || n < maxCall) {
@@ -261,14 +271,15 @@ func TestReductions(t *testing.T) {
 				t.Errorf("SumSquares (%s) of %d is %v, want %v", name, n, got, squares)
 			}
 		}
-		for offset := range 9 { // NaN around the slice would show in the result if it were used
+		for offset := range 9 { // if NaN around the slice were used, the result would show it
 			around := make([]float32, offset+n+9)
 			for i := range around {
 				around[i] = float32(math.NaN())
 			}
 			x := around[offset : offset+n]
 			copy(x, a)
-			if Dot(x, b[:n]) != Dot(a[:n], b[:n]) || Sum(x) != Sum(a[:n]) || SumSquares(x) != SumSquares(a[:n]) || FirstNonFinite(x) != -1 {
+			if Dot(x, b[:n]) != Dot(a[:n], b[:n]) || Sum(x) != Sum(a[:n]) || SumSquares(x) != SumSquares(a[:n]) ||
+				FirstNonFinite(x) != -1 {
 				t.Fatalf("length %d: offset %d changes a reduction", n, offset)
 			}
 		}

@@ -2,8 +2,9 @@ package kernel
 
 import "fmt"
 
-// Widen converts half-precision numbers to float32, exactly; t is F16 (IEEE 754 binary16) or BF16 (the upper half of a
-// float32). NaN stays NaN with its payload (of F16 always as a quiet one). It panics if the lengths differ or t is another type.
+// Widen converts half-precision numbers to float32 exactly; t is F16 (IEEE 754 binary16) or BF16 (the upper half of a
+// float32). NaN stays NaN with its payload (F16's always becomes quiet). Widen panics if the lengths differ or t is
+// another type.
 func Widen(dst []float32, src []uint16, t Type) {
 	mustMatch("Widen", len(dst), len(src))
 	if t != F16 && t != BF16 {
@@ -12,8 +13,8 @@ func Widen(dst []float32, src []uint16, t Type) {
 	widen(dst, src, t)
 }
 
-// Narrow rounds float32 numbers to F16 or BF16: to the nearest, ties to even, overflow to infinity; NaN stays a (quiet) NaN.
-// It panics if the lengths differ or t is another type.
+// Narrow rounds float32 numbers to F16 or BF16: to the nearest, ties to even, overflow to infinity; NaN stays a (quiet)
+// NaN. Narrow panics if the lengths differ or t is another type.
 func Narrow(dst []uint16, src []float32, t Type) {
 	mustMatch("Narrow", len(dst), len(src))
 	switch t {

@@ -2,9 +2,10 @@
 
 package kernel
 
-//go:generate go -C asm run ./vector -family widen -out ../widen_amd64.s -stubs ../widen_stubs_amd64.go -pkg kernel
+//go:generate go -C asm run ./vector -family widen
 
-// wideVectors is the unit of the assembly here; plain Go does the rest with the same bits.
+// wideVectors is the number of elements that a step of the assembly converts; plain Go converts the rest with the same
+// bits.
 const wideVectors = 16
 
 func widen(dst []float32, src []uint16, t Type) {

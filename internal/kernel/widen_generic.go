@@ -21,7 +21,7 @@ func narrowBF16Generic(dst []uint16, src []float32) {
 	}
 }
 
-// toF16 rounds to the nearest number of 11 bits, ties to even.
+// toF16 rounds x to the nearest binary16, which has 11 significant bits; ties go to even.
 func toF16(x float32) uint16 {
 	b := math.Float32bits(x)
 	sign := uint16(b >> 16 & 0x8000)

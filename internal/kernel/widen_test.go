@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// exactF16 is the number that a binary16 stands for.
+// exactF16 returns the value of a binary16.
 func exactF16(h uint16) float64 {
 	sign := 1 - 2*float64(h>>15)
 	e, m := int(h>>10&31), float64(h&1023)
@@ -22,7 +22,7 @@ func exactF16(h uint16) float64 {
 	return sign * math.Ldexp(1024+m, e-25)
 }
 
-// TestWidenNarrowAll takes every 16-bit number there and back.
+// TestWidenNarrowAll widens every 16-bit number and narrows it again.
 func TestWidenNarrowAll(t *testing.T) {
 	src := make([]uint16, 1<<16)
 	for i := range src {
@@ -37,7 +37,8 @@ func TestWidenNarrowAll(t *testing.T) {
 				if kind == BF16 {
 					want = float64(math.Float32frombits(uint32(h) << 16))
 				}
-				if got := float64(dst[i]); got != want && want == want || math.Signbit(got) != (h>>15 == 1) || (got == got) != (want == want) {
+				if got := float64(dst[i]); got != want && want == want || math.Signbit(got) != (h>>15 == 1) ||
+					(got == got) != (want == want) {
 					t.Fatalf("%s %v: %#x becomes %v, want %v", version, kind, h, got, want)
 				}
 			}
@@ -64,7 +65,8 @@ func narrowPlain(dst []uint16, src []float32, t Type) {
 	}
 }
 
-// TestNarrowRounds holds that no neighbour is nearer than what Narrow returns, that ties go to even, and that versions agree.
+// TestNarrowRounds checks that no neighbour is nearer than the result of Narrow, that ties go to even, and that
+// versions agree.
 func TestNarrowRounds(t *testing.T) {
 	dst, plain := make([]uint16, 4096), make([]uint16, 4096)
 	around, values := make([]uint16, 3), make([]float32, 3)
@@ -98,7 +100,8 @@ func TestNarrowRounds(t *testing.T) {
 				if math.IsInf(float64(values[2]), 1) {
 					up = math.Abs(largest + step - size)
 				}
-				if magnitude > 0 && down < err || up < err || h&1 == 1 && (down == err || up == err) || math.Signbit(float64(v)) != (h>>15 == 1) {
+				if magnitude > 0 && down < err || up < err || h&1 == 1 && (down == err || up == err) ||
+					math.Signbit(float64(v)) != (h>>15 == 1) {
 					t.Fatalf("%v: %v becomes %#x, that is %v between %v and %v", kind, v, h, values[1], values[0], values[2])
 				}
 			}

@@ -1,4 +1,4 @@
-// Command ceiling writes the loop that measures how many fused multiply-adds a core can do when nothing else holds it back.
+// Command ceiling writes a loop that measures the fused multiply-adds that a core can do if nothing else limits it.
 //
 // Run it by go generate in bench/gemm.
 package main

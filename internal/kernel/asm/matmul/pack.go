@@ -8,7 +8,7 @@ import (
 
 const panelBytes = 64 // a row of a packed panel: 16 float32
 
-// element is a stored type: its size, and how 4+4 or 8 of them become 8 float32.
+// element is a stored type: its size, and how eight of them, or twice four, become eight float32.
 type element struct {
 	name, goType string
 	size         int
@@ -71,13 +71,13 @@ func packRows() {
 	}
 }
 
-// packColumns writes, for each type, the packing of what is stored transposed: 8 by 4 elements at a time, with both halves of
-// a register working on four rows each.
+// packColumns writes, for each type, the packing of a matrix that is stored transposed: 8 by 4 elements at a time, with
+// both halves of a register working on four rows each.
 func packColumns() {
 	for _, e := range elements {
 		TEXT("packColumns"+e.name+"AVX2", NOSPLIT, "func(dst *float32, row int, src *"+e.goType+", stride, quads int)")
-		Doc("packColumns"+e.name+"AVX2 makes 8 stored rows of 4·quads elements columns of dst. row and stride are the distances",
-			"between rows of dst and src in bytes.")
+		Doc("packColumns"+e.name+"AVX2 turns 8 stored rows of 4·quads elements into columns of dst.",
+			"row and stride are the distances between rows of dst and of src, in bytes.")
 		dst, row, src, stride, quads := RDI, RBX, RSI, RDX, RCX
 		stride3, stride5, stride7, row3 := R8, R9, R10, R11
 		Load(Param("dst"), dst)
@@ -124,10 +124,10 @@ func packColumns() {
 	}
 }
 
-// pause writes the wait between two looks at an atomic variable.
+// pause writes the wait between two reads of an atomic variable.
 func pause() {
 	TEXT("pause", NOSPLIT, "func()")
-	Doc("pause spends 200 to 600 cycles without work, as a hint to a processor that shares its core between threads.")
+	Doc("pause waits 200 to 600 cycles without work, as a hint to a processor that shares its core between threads.")
 	for range 4 {
 		PAUSE()
 	}

@@ -31,14 +31,14 @@ const (
 
 const unroll = 4 // steps of the summed dimension in one round of the loop
 
-// Registers of a tile. Pointers walk; strides are in bytes.
+// Registers of a tile. Pointers advance; strides are in bytes.
 var (
 	args  = RDI // *tile
-	a     = RSI // first row of A that is not done
+	a     = RSI // first row of A that is still to do
 	aAt   = RAX // column of A in its rows 0 to 5
 	aLow  = R14 // the same in its rows 6 to 11
 	bAt   = RDX // row of B
-	from  = R8  // first row that is not done
+	from  = R8  // first row that is still to do
 	to    = R9
 	row   = R10 // between rows of A, and 3 and 5 times that
 	row3  = R11
@@ -51,10 +51,11 @@ var (
 	mask  = Y15 // of the last vector
 )
 
-// rowsLeft counts in memory how many rows of A are not done.
+// rowsLeft counts in memory the rows of A that are still to do.
 var rowsLeft = Mem{Base: args, Disp: offM}
 
-// shape is one kind of tile: up to height×(8·vectors) sums in the registers from Y0 on, then vectors of B, then one that A broadcasts.
+// shape is one kind of tile: up to height×(8·vectors) sums in the registers from Y0 on, then vectors of B, then one
+// or two registers that A is broadcast to.
 type shape struct {
 	height  int
 	vectors int
@@ -65,7 +66,7 @@ func (s shape) sum(i, v int) VecPhysical { return ymm(i*s.vectors + v) }
 
 func (s shape) b(v int) VecPhysical { return ymm(s.height*s.vectors + v) }
 
-// broadcast alternates between registers if there are two left.
+// broadcast returns the register for element i of A; it alternates between two registers if two are left.
 func (s shape) broadcast(i int) VecPhysical {
 	first := s.height*s.vectors + s.vectors
 	last := 15
@@ -122,7 +123,8 @@ func tile8(table Mem) {
 	finish()
 }
 
-// columns16 takes six rows at a time, but 7 and 8 as four and the rest: less than three rows leave the multipliers idle.
+// columns16 takes six rows at a time, but splits 7 and 8 rows into four and the rest: fewer than three rows leave the
+// multipliers idle.
 func (s shape) columns16() {
 	Label("next")
 	CMPQ(rowsLeft, U8(8))
@@ -141,9 +143,9 @@ func (s shape) columns16() {
 	Label("none")
 }
 
-// begin starts a function and loads what stays the same for all rows.
+// begin starts a function and loads the values that all rows share.
 func begin(name, doc string) {
-	TEXT(name, NOSPLIT, "func(t *[24]int)") // a *tile, by a name that the generator knows
+	TEXT(name, NOSPLIT, "func(t *[24]int)") // a *tile, as a type that the generator knows
 	Doc(doc)
 	Load(Param("t"), args)
 	for _, field := range []struct {
@@ -168,7 +170,7 @@ func finish() {
 	RET()
 }
 
-// maskTable writes 8 set and 8 clear masks: a window of 8 that begins at 8−n has n set ones.
+// maskTable writes 8 set masks and 8 clear ones: a window of 8 that begins at 8−n has n set masks.
 func maskTable() Mem {
 	table := GLOBL("tileMask", RODATA|NOPTR)
 	for i := range 16 {
@@ -181,7 +183,7 @@ func maskTable() Mem {
 	return table
 }
 
-// loadMask makes the mask for a last vector that begins at that column.
+// loadMask makes the mask for a last vector that begins at the given column.
 func loadMask(table Mem, column int) {
 	MOVQ(Mem{Base: args, Disp: offN}, aAt)
 	NEGQ(aAt)
@@ -189,7 +191,7 @@ func loadMask(table Mem, column int) {
 	VMOVUPS(Mem{Base: bAt, Index: aAt, Scale: 4}, mask)
 }
 
-// tile writes the sums of that many rows over the whole summed dimension.
+// tile writes the sums of height rows over the whole summed dimension.
 func (s shape) tile(height int) {
 	name := func(part string) string { return part + strconv.Itoa(height) }
 	MOVQ(Mem{Base: args, Disp: offFromRow}, step)
@@ -200,7 +202,7 @@ func (s shape) tile(height int) {
 		}
 		ADDQ(step, from)
 	}
-	// What the next rows start from is on its way while these are computed.
+	// Fetch what the next rows start from while these are computed.
 	MOVQ(from, aAt)
 	for range height {
 		PREFETCHT0(Mem{Base: aAt})
@@ -309,7 +311,7 @@ func ymm(i int) VecPhysical {
 	return [...]VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}[i]
 }
 
-// align puts the next instruction at a multiple of that many bytes.
+// align puts the next instruction at a multiple of the given number of bytes.
 func align(bytes int) {
 	Instruction(&ir.Instruction{Opcode: "PCALIGN", Operands: []Op{U8(bytes)}})
 }

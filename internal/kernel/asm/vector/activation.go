@@ -22,7 +22,7 @@ const (
 	geluTanhZ3  = 0.044715 * geluTanhZ1
 	geluCut     = 13.27
 	geluTanhCut = 10.03
-	roundMagic  = 3 << 22 // adding it rounds to an integer, which then are the low bits
+	roundMagic  = 3 << 22 // adding it rounds to an integer, which is then in the low bits
 )
 
 func signBits() Mem  { return dwords("sign", 0x80000000) }
@@ -39,7 +39,7 @@ func polynomial(name string, c []float64, x VecVirtual) VecVirtual {
 	return p
 }
 
-// reduceExp splits x = n·ln 2 + r and leaves r in x. power is bias + n in the low bits of each lane; count is n.
+// reduceExp splits x = n·ln 2 + r and leaves r in x. power holds bias + n in the low bits of each lane; count is n.
 func reduceExp(x VecVirtual, bias float64) (power, count VecVirtual) {
 	name := "round"
 	if bias != 0 {
@@ -60,8 +60,8 @@ func expReduced(r VecVirtual) VecVirtual {
 	return polynomial("exp", append([]float64{1, 1}, expTail...), r)
 }
 
-// expNormal returns e^x for -88.3 <= x <= 88.3, where what is below the normal range becomes 0. x is overwritten; less is
-// subtracted from it after the reduction, if it is not nil, so that x can have more digits than a float32.
+// expNormal returns e^x for -88.3 <= x <= 88.3, but 0 for results below the normal range. x is overwritten. If less is
+// not nil, it is subtracted from x after the reduction, so that x can have more digits than a float32.
 func expNormal(x, less VecVirtual) VecVirtual {
 	power, _ := reduceExp(x, 127)
 	if less != nil {
@@ -73,7 +73,8 @@ func expNormal(x, less VecVirtual) VecVirtual {
 	return e
 }
 
-// keepNaNMax and keepNaNMin clamp x to a bound that is in a register; the instruction returns its second source if one is NaN.
+// keepNaNMax and keepNaNMin clamp x to a bound that is in a register; the instruction returns its second source if
+// either is NaN.
 func keepNaNMax(x, bound VecVirtual) { VMAXPS(x, bound, x) }
 func keepNaNMin(x, bound VecVirtual) { VMINPS(x, bound, x) }
 
@@ -88,7 +89,7 @@ func withSign(v, x VecVirtual) VecVirtual {
 // unary writes dst[i] = f(x[i]).
 func unary(name, doc string, prepare func([]VecVirtual), f func(x VecVirtual) VecVirtual) {
 	routine{
-		name: name, doc: "is dst[i] = " + doc + " for n elements.",
+		name: name, doc: "computes dst[i] = " + doc + " for n elements.",
 		streams: []stream{out("dst"), in("x")}, unroll: 2, prepare: prepare,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual { return vecs{f(x[0])} },
 	}.write()
@@ -97,7 +98,7 @@ func unary(name, doc string, prepare func([]VecVirtual), f func(x VecVirtual) Ve
 // gradient writes dx[i] = dy[i]·f(x[i]).
 func gradient(name, doc, of string, prepare func([]VecVirtual), f func(x VecVirtual) VecVirtual) {
 	routine{
-		name: name, doc: "is dx[i] = dy[i]·" + doc + " for n elements.",
+		name: name, doc: "computes dx[i] = dy[i]·" + doc + " for n elements.",
 		streams: []stream{out("dx"), in("dy"), in(of)}, unroll: 2, prepare: prepare,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			d := f(x[1])
@@ -115,13 +116,14 @@ func activation() {
 	writeSiLU()
 }
 
-// expAll returns e^x with the whole range of float32, subnormal results and infinity included. low and high hold expLow and expHigh.
+// expAll returns e^x for the whole range of float32, including subnormal results and infinity. low and high hold expLow
+// and expHigh.
 func expAll(x, low, high VecVirtual) VecVirtual {
 	keepNaNMin(x, high)
 	keepNaNMax(x, low)
 	power, _ := reduceExp(x, 0)
 	e := expReduced(x)
-	// 2^n as a product of two powers, which both are normal numbers: the last multiplication over- or underflows.
+	// 2^n is a product of two powers that are normal numbers: the last multiplication overflows or underflows.
 	half, bias := YMM(), dwords("bias", 127)
 	VPSUBD(float("round", roundMagic), power, power)
 	VPSRAD(Imm(1), power, half)
@@ -199,7 +201,8 @@ func writeGELUTanh() {
 	clamp := func([]VecVirtual) {
 		low, high = register(float("geluTanhLow", -geluTanhCut)), register(float("geluTanhHigh", geluTanhCut))
 	}
-	unary("geluTanhAVX2", "x[i]·e^z/(1 + e^z), z = 2·√(2/π)·(x[i] + 0.044715·x[i]³),", clamp, func(x VecVirtual) VecVirtual {
+	const doc = "x[i]·e^z/(1 + e^z), z = 2·√(2/π)·(x[i] + 0.044715·x[i]³),"
+	unary("geluTanhAVX2", doc, clamp, func(x VecVirtual) VecVirtual {
 		_, _, e, sum := logistic(x, low, high)
 		VDIVPS(sum, e, e)
 		keepNaNMax(x, low)
@@ -260,7 +263,7 @@ func writeReLU() {
 		return x
 	})
 	routine{
-		name: "reluBackwardAVX2", doc: "is dx[i] = dy[i] if y[i] > 0, else 0, for n elements.",
+		name: "reluBackwardAVX2", doc: "computes dx[i] = dy[i] if y[i] > 0, else 0, for n elements.",
 		streams: []stream{out("dx"), in("dy"), in("y")}, unroll: 4, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			const greater = 0x1e // ordered, quiet

@@ -10,7 +10,7 @@ import (
 func adamW() {
 	var f []VecVirtual
 	routine{
-		name: "adamWAVX2", doc: "is a step of AdamW on n elements; the numbers are the fields of adamWFactors.",
+		name: "adamWAVX2", doc: "does a step of AdamW on n elements; the numbers are the fields of adamWFactors.",
 		streams: []stream{inout("p"), in("grad"), inout("m"), inout("v")},
 		scalars: []string{"decay", "weight", "from", "beta2", "oneBeta2", "correction", "eps", "size"}, unroll: 1,
 		prepare: func(scalars []VecVirtual) { f = scalars },

@@ -17,22 +17,26 @@ const (
 )
 
 func dropout() {
-	writeDropout("dropoutAVX2", "is dst[i] = x[i]·scale if the word of column 4·quad+i is at least threshold, else 0, for n elements.", false)
-	writeDropout("dropoutAddAVX2", "is dst[i] += x[i]·scale if the word of column 4·quad+i is at least threshold, for n elements.", true)
+	writeDropout("dropoutAVX2",
+		"computes dst[i] = x[i]·scale if the word of column 4·quad+i is at least threshold, else 0, for n elements.", false)
+	writeDropout("dropoutAddAVX2",
+		"computes dst[i] += x[i]·scale if the word of column 4·quad+i is at least threshold, for n elements.", true)
 }
 
-// generator holds what stays the same while the counter runs: all but its first word, and thus parts of the first two rounds.
+// generator holds what stays the same while the counter runs: all of its words but the first, and so parts of the first
+// two rounds.
 //
-// A vector holds four counters, each in the low half of a 64-bit lane; the high halves are garbage, which the 32×32-bit multiplication
-// ignores. The counters are in the order 0, 2, 1, 3, so that unpacking the results within 128-bit halves puts them in order.
+// A vector holds four counters, each in the low half of a 64-bit lane; the high halves are garbage, which the
+// 32×32-bit multiplication ignores. The counters are in the order 0, 2, 1, 3, so that unpacking the results within
+// 128-bit halves puts them in order.
 type generator struct {
 	m0, m1 VecVirtual // multipliers
 	quad   VecVirtual // first words of the counters
-	// Round 1 leaves words 0 and 1 the same for all counters: c2 = high(m0·quad) ^ one, c3 = m0·quad.
+	// After round 1, words 0 and 1 are the same for all counters: c2 = high(m0·quad) ^ one, c3 = m0·quad.
 	one VecVirtual
 	// Round 2: c0 = high(m1·c2) ^ two0, c1 = m1·c2, c2 = c3 ^ two2, c3 = two3.
 	two0, two2, two3 VecVirtual
-	keys             Mem // of rounds 3 to 7: for each the two words in all lanes
+	keys             Mem // of rounds 3 to 7: for each round the two words in all lanes
 }
 
 // broadcast loads a uint32 argument in all lanes.
@@ -120,9 +124,10 @@ func (g *generator) words() (first, second VecVirtual) {
 }
 
 func writeDropout(name, doc string, add bool) {
-	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, n int, quad, row, example, op, key0, key1, threshold uint32, scale float32)")
+	TEXT(name, attr.NOSPLIT,
+		"func(dst, x *float32, n int, quad, row, example, op, key0, key1, threshold uint32, scale float32)")
 	Pragma("noescape")
-	Doc(name + " " + doc)
+	document(name + " " + doc)
 	g := newGenerator()
 	dst, x := Load(Param("dst"), GP64()), Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())

@@ -17,21 +17,21 @@ import (
 //
 //	func name(streams... *float32, n int, scalars... float32) results
 //
-// The main loop takes unroll vectors a turn, a second loop single ones, and what is left, less than a vector, is loaded and stored under a
-// mask by the same instructions, so that an element's bits do not depend on where in a slice it is and nothing outside is touched.
-// Masked-out lanes are loaded as 0.
+// The main loop takes unroll vectors a turn, a second loop takes single vectors. The rest, less than a vector, is
+// loaded and stored under a mask by the same instructions, so that an element's bits do not depend on its place in a
+// slice and nothing outside the slice is touched. Masked-out lanes are loaded as 0.
 type routine struct {
 	name    string
 	doc     string
 	streams []stream
-	scalars []string // float32 arguments, given to prepare in all lanes
-	results string   // for instance "float32"
+	scalars []string // float32 arguments; prepare gets each of them in all lanes
+	results string   // for example "float32"
 	unroll  int
 
 	// prepare runs once, before the loop.
 	prepare func(scalars []VecVirtual)
-	// body computes one vector: in are the streams that are loaded, and may be overwritten; the result are the streams that are stored.
-	// k counts the vectors of a turn; mask is nil but for the last part.
+	// body computes one vector: in holds the loaded streams, which it may overwrite; it returns the streams to store. k
+	// counts the vectors of a turn; mask is nil except for the rest.
 	body func(k int, in []VecVirtual, mask Op) []VecVirtual
 	// finish runs once, after the loop, and stores results.
 	finish func()
@@ -56,7 +56,7 @@ const (
 func (r routine) write() {
 	TEXT(r.name, attr.NOSPLIT, r.signature())
 	Pragma("noescape")
-	Doc(r.name + " " + r.doc)
+	document(r.name + " " + r.doc)
 	pointers := make([]Register, len(r.streams))
 	for i, s := range r.streams {
 		pointers[i] = Load(Param(s.name), GP64())
@@ -101,7 +101,7 @@ func (r routine) signature() string {
 	return fmt.Sprintf("func(%s) %s", strings.Join(args, ", "), r.results)
 }
 
-// loop takes vectors off n as long as there are count of them, then goes on at next.
+// loop subtracts count vectors a turn from n while n has that many, then jumps to next.
 func (r routine) loop(label, next string, count int, pointers []Register, n Register) {
 	Label(label)
 	CMPQ(n, Imm(uint64(count*lanes)))
@@ -147,8 +147,8 @@ func (r routine) step(k int, pointers []Register, mask Op) {
 	}
 }
 
-// address is where an argument or result lies. Moves of floats are written out: those that Load and Store choose are the old SSE ones,
-// which are slow on some processors while the upper halves of vectors are in use.
+// address returns the address of an argument or result. Moves of floats are written out because Load and Store choose
+// the old SSE moves, which are slow on some processors while the upper halves of vectors are in use.
 func address(c gotypes.Component) Mem {
 	b, err := c.Resolve()
 	if err != nil {
@@ -157,7 +157,7 @@ func address(c gotypes.Component) Mem {
 	return b.Addr
 }
 
-// loadMask returns a vector whose first n lanes are all ones, the others zero. n is in 0 … 8 and is kept.
+// loadMask returns a vector whose first n lanes are all ones and whose others are zero. n is in 0 … 8 and is kept.
 func loadMask(n Register) VecVirtual {
 	table, at, mask := GP64(), GP64(), YMM()
 	LEAQ(maskTable(), table)
@@ -167,10 +167,10 @@ func loadMask(n Register) VecVirtual {
 	return mask
 }
 
-// symbols are the constants written so far.
+// symbols holds the constants written so far, by name.
 var symbols = map[string]Mem{}
 
-// maskTable is a vector of ones followed by one of zeros.
+// maskTable returns a constant: a vector of ones followed by one of zeros.
 func maskTable() Mem {
 	if m, ok := symbols["masks"]; ok {
 		return m
@@ -183,7 +183,7 @@ func maskTable() Mem {
 	return m
 }
 
-// dwords is a constant vector; all lanes are equal if one value is given.
+// dwords returns a constant vector; all lanes are equal if one value is given.
 func dwords(name string, values ...uint32) Mem {
 	if m, ok := symbols[name]; ok {
 		return m
@@ -196,12 +196,12 @@ func dwords(name string, values ...uint32) Mem {
 	return m
 }
 
-// float is v, rounded to float32, in all lanes of a constant vector.
+// float returns a constant vector with v, rounded to float32, in all lanes.
 func float(name string, v float64) Mem {
 	return dwords(name, math.Float32bits(float32(v)))
 }
 
-// register loads a constant before the loop.
+// register returns a register that is loaded with a constant before the loop.
 func register(m Mem) VecVirtual {
 	v := YMM()
 	VMOVUPS(m, v)
@@ -215,7 +215,7 @@ func zero() VecVirtual {
 	return v
 }
 
-// zeros returns n of them, as running sums.
+// zeros returns n vectors of zeros, as running sums.
 func zeros(n int) []VecVirtual {
 	vs := make([]VecVirtual, n)
 	for i := range vs {

@@ -9,7 +9,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// matvec writes the products of a row and a matrix that generating is made of: inner products with stored rows, and sums of multiples of them.
+// matvec writes the products of a row and a matrix that generating needs: inner products with stored rows, and sums of
+// multiples of them.
 func matvec() {
 	for _, e := range []stored{
 		{"F32", "float32", 4, func(at Mem, v VecVirtual) { VMOVUPS(at, v) }},
@@ -23,8 +24,10 @@ func matvec() {
 	}
 	var factors []VecVirtual
 	routine{
-		name: "addScaled4AVX2", doc: "is dst[i] += s0·x0[i], then s1·x1[i], s2·x2[i] and s3·x3[i], rounded once each, for n elements.",
-		streams: []stream{inout("dst"), in("x0"), in("x1"), in("x2"), in("x3")}, scalars: []string{"s0", "s1", "s2", "s3"}, unroll: 2,
+		name:    "addScaled4AVX2",
+		doc:     "computes dst[i] += s0·x0[i], then s1·x1[i], s2·x2[i] and s3·x3[i], rounded once each, for n elements.",
+		streams: []stream{inout("dst"), in("x0"), in("x1"), in("x2"), in("x3")},
+		scalars: []string{"s0", "s1", "s2", "s3"}, unroll: 2,
 		prepare: func(scalars []VecVirtual) { factors = scalars },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			for i, s := range factors {
@@ -35,20 +38,21 @@ func matvec() {
 	}.write()
 }
 
-// stored is a type of matrix elements: its size, and how eight are loaded as float32.
+// stored is a type of matrix elements: its size, and how eight of them are loaded as float32.
 type stored struct {
 	name, goType string
 	size         int
 	load         func(at Mem, v VecVirtual)
 }
 
-// dots writes the inner products of x with rows of a matrix, four rows at a time so that each load of x serves four. A row's products are
-// summed in the same order alone: in two vectors, of even and odd eights.
+// dots writes the inner products of x with rows of a matrix, four rows at a time so that each load of x serves four.
+// The products of a row are summed in the same order as for a single row: in two vectors, of even and odd eights.
 func (e stored) dots() {
 	name := "dots" + e.name + "AVX2"
 	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *"+e.goType+", rows, k, stride int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s is dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for that many rows. stride is in bytes.", name))
+	document(name + " computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, " +
+		"for the given number of rows. stride is in bytes.")
 	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
 	rows, k, stride := Load(Param("rows"), GP64()), Load(Param("k"), GP64()), Load(Param("stride"), GP64())
 	SHLQ(Imm(2), k) // bytes of x
@@ -62,7 +66,10 @@ func (e stored) dots() {
 		JL(LabelRef(next))
 		row := GP64() // the place in the first row
 		MOVQ(w, row)
-		places := []Mem{{Base: row}, {Base: row, Index: stride, Scale: 1}, {Base: row, Index: stride, Scale: 2}, {Base: row, Index: triple, Scale: 1}}[:count]
+		places := []Mem{
+			{Base: row}, {Base: row, Index: stride, Scale: 1},
+			{Base: row, Index: stride, Scale: 2}, {Base: row, Index: triple, Scale: 1},
+		}[:count]
 		sums := zeros(2 * count)
 		step := func(part int) {
 			v := YMM()
@@ -74,7 +81,8 @@ func (e stored) dots() {
 			}
 		}
 		MOVQ(x, at)
-		ahead := GP64() // what the next rows are read from, line after line: jumps from row to row would mislead the processor's own fetching
+		// The next rows are fetched line after line: jumping from row to row would mislead the processor's own prefetching.
+		ahead := GP64()
 		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(count)}, ahead)
 		LEAQ(Mem{Base: x, Index: k, Scale: 1}, end)
 		SUBQ(Imm(width), end) // of the last even eight

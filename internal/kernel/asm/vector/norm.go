@@ -21,7 +21,7 @@ func writeNormalize() {
 		VMULPS(rstd, x, x)
 		return x
 	}
-	// With a product of its own for y, xhat stays what is stored.
+	// affine has its own product for y, so that xhat keeps the value that is stored.
 	affine := func(h, gamma, beta VecVirtual) VecVirtual {
 		VFMADD213PS(beta, h, gamma)
 		return gamma
@@ -29,20 +29,22 @@ func writeNormalize() {
 	scalars := []string{"mean", "rstd"}
 
 	routine{
-		name: "standardizeAVX2", doc: "is xhat[i] = (x[i] - mean)·rstd for n elements.",
+		name: "standardizeAVX2", doc: "computes xhat[i] = (x[i] - mean)·rstd for n elements.",
 		streams: []stream{out("xhat"), in("x")}, scalars: scalars, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual { return vecs{normalized(x[0])} },
 	}.write()
 	routine{
-		name: "normalizeAVX2", doc: "is y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i] for n elements.",
+		name: "normalizeAVX2", doc: "computes y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i] for n elements.",
 		streams: []stream{out("y"), in("x"), in("gamma"), in("beta")}, scalars: scalars, unroll: 2, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			return vecs{affine(normalized(x[0]), x[1], x[2])}
 		},
 	}.write()
 	routine{
-		name: "normalizeBothAVX2", doc: "is xhat[i] = (x[i] - mean)·rstd, y[i] = xhat[i]·gamma[i] + beta[i] for n elements.",
-		streams: []stream{out("y"), out("xhat"), in("x"), in("gamma"), in("beta")}, scalars: scalars, unroll: 2, prepare: keep,
+		name:    "normalizeBothAVX2",
+		doc:     "computes xhat[i] = (x[i] - mean)·rstd, y[i] = xhat[i]·gamma[i] + beta[i] for n elements.",
+		streams: []stream{out("y"), out("xhat"), in("x"), in("gamma"), in("beta")},
+		scalars: scalars, unroll: 2, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			h := normalized(x[0])
 			return vecs{affine(h, x[1], x[2]), h}
@@ -71,7 +73,8 @@ func writeNormSums() {
 		},
 	}.write()
 	routine{
-		name: "gradientSumsAVX2", doc: "returns Σ g[i] and Σ g[i]·xhat[i], g = dy∘gamma, over n elements, in 16 running sums each.",
+		name:    "gradientSumsAVX2",
+		doc:     "returns Σ g[i] and Σ g[i]·xhat[i], g = dy∘gamma, over n elements, in 16 running sums each.",
 		streams: []stream{in("dy"), in("xhat"), in("gamma")}, results: "(sum, weighted float32)", unroll: 2,
 		prepare: func([]VecVirtual) { sums = zeros(4) },
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
@@ -92,8 +95,10 @@ func writeNormSums() {
 func writeNormBackward() {
 	var rstd, meanG, meanGX VecVirtual
 	routine{
-		name: "normalizeBackwardAVX2", doc: "is dx[i] = rstd·(dy[i]·gamma[i] - meanG - xhat[i]·meanGX) for n elements.",
-		streams: []stream{out("dx"), in("dy"), in("xhat"), in("gamma")}, scalars: []string{"rstd", "meanG", "meanGX"}, unroll: 2,
+		name:    "normalizeBackwardAVX2",
+		doc:     "computes dx[i] = rstd·(dy[i]·gamma[i] - meanG - xhat[i]·meanGX) for n elements.",
+		streams: []stream{out("dx"), in("dy"), in("xhat"), in("gamma")},
+		scalars: []string{"rstd", "meanG", "meanGX"}, unroll: 2,
 		prepare: func(scalars []VecVirtual) { rstd, meanG, meanGX = scalars[0], scalars[1], scalars[2] },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			dy, xhat, gamma := x[0], x[1], x[2]
@@ -104,7 +109,7 @@ func writeNormBackward() {
 		},
 	}.write()
 	routine{
-		name: "normalizeParamsAVX2", doc: "is dgamma[i] += dy[i]·xhat[i], dbeta[i] += dy[i] for n elements.",
+		name: "normalizeParamsAVX2", doc: "computes dgamma[i] += dy[i]·xhat[i], dbeta[i] += dy[i] for n elements.",
 		streams: []stream{inout("dgamma"), inout("dbeta"), in("dy"), in("xhat")}, unroll: 2,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VFMADD231PS(x[2], x[3], x[0])
@@ -114,12 +119,12 @@ func writeNormBackward() {
 	}.write()
 }
 
-// writeRMSNorm writes what RMSNorm does not share with LayerNorm.
+// writeRMSNorm writes the functions of RMSNorm that LayerNorm does not share.
 func writeRMSNorm() {
 	var rstd VecVirtual
 	keep := func(scalars []VecVirtual) { rstd = scalars[0] }
 	routine{
-		name: "scaleByGainAVX2", doc: "is y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.",
+		name: "scaleByGainAVX2", doc: "computes y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.",
 		streams: []stream{out("y"), in("x"), in("gain")}, scalars: []string{"rstd"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(rstd, x[0], x[0])
@@ -128,7 +133,7 @@ func writeRMSNorm() {
 		},
 	}.write()
 	routine{
-		name: "addGainGradientAVX2", doc: "is dgain[i] += dy[i]·(x[i]·rstd) for n elements.",
+		name: "addGainGradientAVX2", doc: "computes dgain[i] += dy[i]·(x[i]·rstd) for n elements.",
 		streams: []stream{inout("dgain"), in("dy"), in("x")}, scalars: []string{"rstd"}, unroll: 2, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(rstd, x[2], x[2])

@@ -7,8 +7,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// quant writes the widening of ggml's quantised blocks, and inner products with them. Eight values at a time become 32-bit integers, then float32,
-// with the bits that ggml's order of operations gives.
+// quant writes the widening of ggml's quantised blocks, and inner products with them. Eight values at a time become
+// 32-bit integers, then float32, with the bits that ggml's order of operations gives.
 func quant() {
 	for _, l := range layouts32 {
 		blocks("dequantize"+l.name+"AVX2", uint64(l.bytes), 32, func(dst, src Register) {
@@ -24,11 +24,11 @@ func quant() {
 	blocks("dequantizeQ6_KAVX2", 210, 256, blockQ6)
 }
 
-// blocks writes a loop over blocks of that many bytes and values.
+// blocks writes a loop over blocks of the given number of bytes and values.
 func blocks(name string, bytes, values uint64, body func(dst, src Register)) {
 	TEXT(name, attr.NOSPLIT, "func(dst *float32, src *byte, blocks int)")
 	Pragma("noescape")
-	Doc(name + " widens that many blocks.")
+	document(name + " widens the given number of blocks.")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	n := Load(Param("blocks"), GP64())
 	Label("block")
@@ -63,8 +63,9 @@ func nibbles(at Mem) (low, high VecVirtual) {
 	return low, high
 }
 
-// layout32 is where the parts of a block of 32 values stand: 4-bit parts of value i in the low half of byte qs+i, of value i+16 in the high; or whole
-// bytes, if eight is set. Fifth bits are at high, if that is not negative. around is subtracted from each; with minimum, a minimum stands after the scale.
+// layout32 describes where the parts of a block of 32 values are: the 4-bit part of value i in the low half of byte
+// qs+i, that of value i+16 in the high half; or whole bytes, if eight is set. Fifth bits are at high, if that is not
+// negative. around is subtracted from each value; with minimum, a minimum follows the scale.
 type layout32 struct {
 	name      string
 	bytes, qs int
@@ -82,7 +83,7 @@ var layouts32 = []layout32{
 	{name: "Q5_1", bytes: 24, qs: 8, high: 4, minimum: true},
 }
 
-// block32 is what a block's values share.
+// block32 holds what the values of a block share.
 type block32 struct {
 	layout32
 	src        Register
@@ -101,7 +102,8 @@ func (l layout32) begin(src Register) block32 {
 	return b
 }
 
-// eights gives the values of two of the four eights of a block, each with its number: first those of part 0, then of part 1.
+// eights emits the values of two of the four eights of a block, each with its number: 0 and 2 for part 0, 1 and 3 for
+// part 1.
 func (b block32) eights(part int, emit func(group int, v VecVirtual)) {
 	if b.eight {
 		for _, group := range []int{part, part + 2} {
@@ -117,7 +119,8 @@ func (b block32) eights(part int, emit func(group int, v VecVirtual)) {
 		if b.high >= 0 { // bit 8·group + lane goes to bit 4
 			fifth := YMM()
 			first := uint32(8 * group)
-			VPSRLVD(dwords("bits"+string(rune('0'+group)), first, first+1, first+2, first+3, first+4, first+5, first+6, first+7), b.bits, fifth)
+			VPSRLVD(dwords("bits"+string(rune('0'+group)),
+				first, first+1, first+2, first+3, first+4, first+5, first+6, first+7), b.bits, fifth)
 			VPAND(dwords("lowest", 1), fifth, fifth)
 			VPSLLD(Imm(4), fifth, fifth)
 			VPOR(fifth, q, q)
@@ -126,7 +129,7 @@ func (b block32) eights(part int, emit func(group int, v VecVirtual)) {
 	}
 }
 
-// value makes eight values of their codes.
+// value turns eight codes into values.
 func (b block32) value(q VecVirtual) VecVirtual {
 	switch b.around {
 	case 8:
@@ -143,13 +146,14 @@ func (b block32) value(q VecVirtual) VecVirtual {
 	return q
 }
 
-// dots writes the inner products of x with rows of blocks, two rows at a time. Values are those of dequantize, and their products are summed in
-// the order of dotsF32AVX2: the bits are those of widening first.
+// dots writes the inner products of x with rows of blocks, two rows at a time. The values are those of dequantize, and
+// their products are summed in the order of dotsF32AVX2, so the bits are those of widening first.
 func (l layout32) dots() {
 	name := "dots" + l.name + "AVX2"
 	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *byte, rows, blocks, stride int)")
 	Pragma("noescape")
-	Doc(name + " is dst[i] = Σ x[j]·w(i, j) over whole blocks, for that many rows, which stand stride bytes apart.")
+	document(name + " computes dst[i] = Σ x[j]·w(i, j) over whole blocks, " +
+		"for the given number of rows, which are stride bytes apart.")
 	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
 	rows, count, stride := Load(Param("rows"), GP64()), Load(Param("blocks"), GP64()), Load(Param("stride"), GP64())
 	for _, together := range []int{2, 1} {
@@ -165,7 +169,7 @@ func (l layout32) dots() {
 		if together == 2 {
 			LEAQ(Mem{Base: w, Index: stride, Scale: 1}, places[1])
 		}
-		ahead := GP64() // where rows are fetched from before their turn, as many bytes at a time as are read
+		ahead := GP64() // where later rows are fetched from, as many bytes at a time as are read
 		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, ahead)
 		sums := zeros(2 * together)
 		Label(group + "block")
@@ -205,7 +209,7 @@ func halves(v VecVirtual) [2]VecVirtual {
 	return [2]VecVirtual{low, high}
 }
 
-// lane returns lane i of what halves made, in all lanes.
+// lane returns lane i of the vector that halves split, in all lanes.
 func lane(of [2]VecVirtual, i int) VecVirtual {
 	v := YMM()
 	VPERMILPS(Imm(uint64(i%4*0x55)), of[i/4%2], v)
@@ -223,9 +227,11 @@ func factors(low, high Register, d VecVirtual) [2]VecVirtual {
 	return halves(v)
 }
 
-// blockK writes a block of Q4_K or Q5_K: 8 times 32 values, whose 4-bit parts are at qs, with fifth bits at high if that is not negative.
+// blockK writes a block of Q4_K or Q5_K: 8 times 32 values, whose 4-bit parts are at qs, with fifth bits at high if
+// that is not negative.
 func blockK(dst, src Register, qs, high int) {
-	// Four 6-bit factors stand in the low bits of a word each, four more in the halves of the third word and the upper bits of the others.
+	// Four 6-bit factors are in the low bits of a word each, four more in the halves of the third word and the upper bits
+	// of the others.
 	first, second, third := GP32(), GP32(), GP32()
 	MOVL(Mem{Base: src, Disp: 4}, first)
 	MOVL(Mem{Base: src, Disp: 8}, second)
@@ -279,7 +285,8 @@ func shift(v VecVirtual, by int) {
 	}
 }
 
-// blockQ6 writes a block of Q6_K: twice four times 32 values. 64 bytes hold the low four bits of four times 32, 32 bytes their upper two.
+// blockQ6 writes a block of Q6_K: twice four times 32 values. 64 bytes hold the low four bits of four times 32 values,
+// 32 bytes their upper two.
 func blockQ6(dst, src Register) {
 	d := f16(src, 208)
 	for half := range 2 {

@@ -8,7 +8,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// writeSiLU writes x·σ(x) and its gradient, alone and as the gate of SwiGLU.
+// writeSiLU writes x·σ(x) and its gradient, both alone and as the gate of SwiGLU.
 func writeSiLU() {
 	var low, high, one VecVirtual
 	start := func([]VecVirtual) {
@@ -22,7 +22,8 @@ func writeSiLU() {
 		VADDPS(one, e, sum)
 		return e, sum
 	}
-	// slope returns σ(x) and 1 + x·(1 - σ(x)). Where e^-x is infinite, σ is 0 and its complement is taken as 0 too, for the product is 0.
+	// slope returns σ(x) and 1 + x·(1 - σ(x)). If e^-x is infinite, σ is 0 and 1 - σ is taken as 0 too, because the
+	// product is 0.
 	slope := func(x VecVirtual) (sigma, factor VecVirtual) {
 		e, sigma := inverse(x)
 		VDIVPS(sigma, one, sigma)
@@ -42,7 +43,7 @@ func writeSiLU() {
 		return factor
 	})
 	routine{
-		name: "swigluAVX2", doc: "is dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.",
+		name: "swigluAVX2", doc: "computes dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.",
 		streams: []stream{out("dst"), in("gate"), in("up")}, unroll: 2, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			_, sum := inverse(x[0])
@@ -52,7 +53,8 @@ func writeSiLU() {
 		},
 	}.write()
 	routine{
-		name: "swigluBackwardAVX2", doc: "is dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n elements.",
+		name:    "swigluBackwardAVX2",
+		doc:     "computes dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n elements.",
 		streams: []stream{out("dgate"), out("dup"), in("dy"), in("gate"), in("up")}, unroll: 1, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			dy, gate, up := x[0], x[1], x[2]

@@ -12,7 +12,7 @@ func softmax() {
 	lowest := func() Mem { return dwords("minusInf", 0xff800000) }
 
 	routine{
-		name: "maxScaledAVX2", doc: "returns the largest scale·x[i] of n elements, -Inf if n is 0. NaN is passed over.",
+		name: "maxScaledAVX2", doc: "returns the largest scale·x[i] of n elements, -Inf if n is 0. It ignores NaN.",
 		streams: []stream{in("x")}, scalars: []string{"scale"}, results: "float32", unroll: 4,
 		prepare: func(scalars []VecVirtual) {
 			s = scalars[0]
@@ -34,7 +34,9 @@ func softmax() {
 	}.write()
 
 	routine{
-		name: "expSumAVX2", doc: "is x[i] = e^(scale·x[i] - top) for n elements, and returns their sum. What is below the normal range becomes 0.",
+		name: "expSumAVX2",
+		doc: "replaces x[i] by e^(scale·x[i] - top) for n elements, and returns their sum. " +
+			"Results below the normal range become 0.",
 		streams: []stream{inout("x")}, scalars: []string{"scale", "top"}, results: "float32", unroll: 2,
 		prepare: func(scalars []VecVirtual) {
 			s, top, low, sums = scalars[0], scalars[1], register(float("softmaxLow", -88)), zeros(2)
@@ -59,7 +61,7 @@ func softmax() {
 
 	var dot VecVirtual
 	routine{
-		name: "softmaxBackwardAVX2", doc: "is dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
+		name: "softmaxBackwardAVX2", doc: "computes dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
 		streams: []stream{out("dx"), in("dp"), in("p")}, scalars: []string{"scale", "dot"}, unroll: 2,
 		prepare: func(scalars []VecVirtual) { s, dot = scalars[0], scalars[1] },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
@@ -71,14 +73,21 @@ func softmax() {
 	}.write()
 }
 
-// writeExpSums writes the sums of exponentials that losses need: in float64, so that a confident row's small rest is not lost.
+// writeExpSums writes the sums of exponentials that losses need, in float64, so that the small rest of a
+// confident row is not lost.
 func writeExpSums() {
 	for _, v := range []struct {
 		name, doc string
 		x         stream
 	}{
-		{"expShiftedSumAVX2", "returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. What is below the normal range counts as 0.", in("x")},
-		{"expShiftAVX2", "is x[i] = e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.", inout("x")},
+		{
+			"expShiftedSumAVX2", "returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. " +
+				"Results below the normal range count as 0.", in("x"),
+		},
+		{
+			"expShiftAVX2", "replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.",
+			inout("x"),
+		},
 	} {
 		var top, low VecVirtual
 		var sums []VecVirtual

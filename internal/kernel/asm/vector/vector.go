@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// vecs are the results of a body.
+// vecs are the vectors that a body returns.
 type vecs = []VecVirtual
 
 func addPS(a, b, dst Op) { VADDPS(a, b, dst) }
@@ -18,7 +18,7 @@ func vector() {
 	keep := func(scalars []VecVirtual) { s = scalars[0] }
 
 	routine{
-		name: "addAVX2", doc: "is dst[i] = a[i] + b[i] for n elements.",
+		name: "addAVX2", doc: "computes dst[i] = a[i] + b[i] for n elements.",
 		streams: []stream{out("dst"), in("a"), in("b")}, unroll: 4,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VADDPS(x[1], x[0], x[0])
@@ -27,7 +27,7 @@ func vector() {
 	}.write()
 
 	routine{
-		name: "addScaledAVX2", doc: "is dst[i] += s·x[i] for n elements, rounded once.",
+		name: "addScaledAVX2", doc: "computes dst[i] += s·x[i] for n elements, rounded once.",
 		streams: []stream{inout("dst"), in("x")}, scalars: []string{"s"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VFMADD231PS(x[1], s, x[0])
@@ -36,7 +36,7 @@ func vector() {
 	}.write()
 
 	routine{
-		name: "scaleAVX2", doc: "is dst[i] = s·x[i] for n elements.",
+		name: "scaleAVX2", doc: "computes dst[i] = s·x[i] for n elements.",
 		streams: []stream{out("dst"), in("x")}, scalars: []string{"s"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(x[0], s, x[0])
@@ -89,7 +89,8 @@ func reductions() {
 	}.write()
 
 	routine{
-		name: "maxMagnitudeAVX2", doc: "returns the bits of the largest |x[i]| of n elements, where NaN is larger than Inf, and 0 if n is 0.",
+		name:    "maxMagnitudeAVX2",
+		doc:     "returns the bits of the largest |x[i]| of n elements, where NaN is larger than Inf, and 0 if n is 0.",
 		streams: []stream{in("x")}, results: "uint32", unroll: 4, prepare: start,
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
 			VPAND(dwords("magnitude", 0x7fffffff), x[0], x[0])

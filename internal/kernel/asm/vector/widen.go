@@ -7,9 +7,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// widen writes the conversions from and to 16 bits. They take multiples of 16 elements: 16-bit numbers cannot be loaded under a mask.
+// widen writes the conversions from and to 16 bits. They convert multiples of 16 elements, because 16-bit numbers
+// cannot be loaded under a mask.
 func widen() {
-	convert("widenF16AVX2", "func(dst *float32, src *uint16, n int)", "is dst[i] = src[i] for n binary16 numbers, n a multiple of 16.",
+	const widening, narrowing = "func(dst *float32, src *uint16, n int)", "func(dst *uint16, src *float32, n int)"
+	convert("widenF16AVX2", widening, "computes dst[i] = src[i] for n binary16 numbers, n a multiple of 16.",
 		func(dst, src Register) {
 			for k := range 2 {
 				v := YMM()
@@ -17,7 +19,7 @@ func widen() {
 				VMOVUPS(v, Mem{Base: dst, Disp: width * k})
 			}
 		}, 64, 32)
-	convert("widenBF16AVX2", "func(dst *float32, src *uint16, n int)", "is dst[i] = src[i] for n bfloat16 numbers, n a multiple of 16.",
+	convert("widenBF16AVX2", widening, "computes dst[i] = src[i] for n bfloat16 numbers, n a multiple of 16.",
 		func(dst, src Register) {
 			for k := range 2 {
 				v := YMM()
@@ -26,7 +28,7 @@ func widen() {
 				VMOVUPS(v, Mem{Base: dst, Disp: width * k})
 			}
 		}, 64, 32)
-	convert("narrowF16AVX2", "func(dst *uint16, src *float32, n int)", "rounds n numbers to binary16, n a multiple of 16.",
+	convert("narrowF16AVX2", narrowing, "rounds n numbers to binary16, n a multiple of 16.",
 		func(dst, src Register) {
 			for k := range 2 {
 				v := YMM()
@@ -34,7 +36,7 @@ func widen() {
 				VCVTPS2PH(Imm(0), v, Mem{Base: dst, Disp: 16 * k}) // 0: to nearest, ties to even
 			}
 		}, 32, 64)
-	convert("narrowBF16AVX2", "func(dst *uint16, src *float32, n int)", "rounds n numbers to bfloat16, n a multiple of 16.",
+	convert("narrowBF16AVX2", narrowing, "rounds n numbers to bfloat16, n a multiple of 16.",
 		func(dst, src Register) {
 			low, high := narrowed(Mem{Base: src}), narrowed(Mem{Base: src, Disp: width})
 			VPACKUSDW(high, low, low)
@@ -59,11 +61,11 @@ func narrowed(at Mem) VecVirtual {
 	return v
 }
 
-// convert writes a loop over 16 elements a turn.
+// convert writes a loop that converts 16 elements a turn.
 func convert(name, signature, doc string, turn func(dst, src Register), dstBytes, srcBytes uint64) {
 	TEXT(name, attr.NOSPLIT, signature)
 	Pragma("noescape")
-	Doc(name + " " + doc)
+	document(name + " " + doc)
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("turn")
