@@ -6,26 +6,27 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Attention is multi-head attention over the sequences of the pass; it has no weights.
+// Attention is multi-head attention within each sequence of the pass. It has no weights.
 type Attention struct {
 	Heads, KV int     // query heads; key and value heads
 	Dim       int     // columns of one head
 	Causal    bool    // a row sees itself and earlier rows
-	Window    int     // with Causal: of these only the nearest so many; 0: all
-	Scale     float32 // of the products; 0: 1/√Dim
-	Layer     int     // place in the pass's cache
+	Window    int     // with Causal: the nearest Window rows only; 0: no limit
+	Scale     float32 // factor of the products; 0: 1/√Dim
+	Layer     int     // index of the layer in the pass's cache
 
-	// QueryNorm and KeyNorm normalise the heads before they rotate; nil: not at all. They belong to the model.
+	// QueryNorm and KeyNorm normalise each head before it rotates; nil: no normalisation. They belong to the model.
 	QueryNorm, KeyNorm *RMSNorm
 }
 
-// heads are the queries, keys and values of a pass on their way to attention, each columns of some tensor.
+// heads are the queries, keys and values of a pass, each a range of columns of a tensor.
 type heads struct {
 	q, k, v op.Columns
-	made    []mat.Tensor // tensors to give back afterwards
+	made    []mat.Tensor // tensors to release afterwards
 }
 
-// Forward projects x (N×C) to queries, keys and values and computes the context (N×Heads·Dim, or the kept rows of it).
+// Forward projects x (N×C) to queries, keys and values and returns the context, N×Heads·Dim, or only the rows of it
+// that p.Keep lists. d drops attention probabilities.
 func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d Dropout) mat.Tensor {
 	pk := p
 	nq, nk := a.Heads*a.Dim, a.KV*a.Dim
@@ -35,7 +36,8 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 		h, pk = a.normed(p, x, query, key, value)
 	case p.Keep == nil:
 		qkv := a.rotate(p, Project(p, x, query, key, value), 0, a.Heads+a.KV)
-		h = heads{q: op.Columns{X: qkv}, k: op.Columns{X: qkv, From: nq}, v: op.Columns{X: qkv, From: nq + nk}, made: []mat.Tensor{qkv}}
+		h = heads{q: op.Columns{X: qkv}, k: op.Columns{X: qkv, From: nq}, v: op.Columns{X: qkv, From: nq + nk},
+			made: []mat.Tensor{qkv}}
 	default:
 		var kept mat.Tensor
 		kept, pk = p.KeptRows(x)
@@ -47,11 +49,14 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 	return a.attend(p, pk, h, d)
 }
 
-// Fused is Forward with one layer for queries, keys and values (GPT-2's c_attn).
+// Fused projects x (N×C) to queries, keys and values with the single layer qkv (GPT-2's c_attn) and returns the
+// context, N×Heads·Dim, or only the rows of it that p.Keep lists. d drops attention probabilities. It ignores
+// QueryNorm and KeyNorm.
 func (a Attention) Fused(p *Pass, x mat.Tensor, qkv *Linear, d Dropout) mat.Tensor {
 	c := a.Heads * a.Dim
 	y := a.rotate(p, qkv.Forward(p, x), 0, a.Heads+a.KV)
-	h := heads{q: op.Columns{X: y}, k: op.Columns{X: y, From: c}, v: op.Columns{X: y, From: c + a.KV*a.Dim}, made: []mat.Tensor{y}}
+	h := heads{q: op.Columns{X: y}, k: op.Columns{X: y, From: c}, v: op.Columns{X: y, From: c + a.KV*a.Dim},
+		made: []mat.Tensor{y}}
 	pk := p
 	if p.Keep != nil {
 		pk = p.chosen()
@@ -61,7 +66,8 @@ func (a Attention) Fused(p *Pass, x mat.Tensor, qkv *Linear, d Dropout) mat.Tens
 	return a.attend(p, pk, h, d)
 }
 
-// normed projects to heads that are normalised one by one.
+// normed projects x to queries, keys and values, and normalises each query and key head. It also returns the pass of
+// the queries.
 func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (heads, *Pass) {
 	kept, pk := p.KeptRows(x)
 	made := []mat.Tensor{kept}
@@ -82,7 +88,7 @@ func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (hea
 	return heads{op.Columns{X: q}, op.Columns{X: k}, op.Columns{X: v}, append(made, v)}, pk
 }
 
-// rotate turns heads by the angles of their rows, if the pass has some.
+// rotate rotates count heads of x, starting at column from, by the angles of their rows, if the pass has angles.
 func (a Attention) rotate(p *Pass, x mat.Tensor, from, count int) mat.Tensor {
 	if p.Rotary == nil {
 		return x
@@ -100,7 +106,7 @@ func (a Attention) attend(p, pk *Pass, h heads, d Dropout) mat.Tensor {
 	if p.Cache != nil {
 		past = p.Cache.extend(a.Layer, p.Seqs, h.k, h.v)
 	}
-	if past == nil || p.Cache.empty() { // the rows of the batch are all there is
+	if past == nil || p.Cache.empty() { // there are no rows but those of the batch
 		y = op.Attention(p.Tape, h.q, h.k, h.v, pk.Seqs, p.Seqs, o, pk.drop(d))
 	} else {
 		y = op.CachedAttention(p.Tape, h.q, pk.Seqs, past, o)

@@ -7,23 +7,23 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Cache holds the keys and values that the attention layers of a model computed for the earlier rows of some sequences, so that
-// generating computes each row once. It belongs to one call at a time, as its pass does.
+// Cache holds the keys and values that the attention layers of a model computed for the earlier rows of some sequences,
+// so that generation computes each row once. It is not safe for concurrent use.
 type Cache struct {
 	width    int
 	capacity int
 	seqs     []remembered
 }
 
-// remembered is one sequence: for each layer its keys and values, row after row.
+// remembered holds one sequence: for each layer its keys and values, row after row.
 type remembered struct {
-	rows   int // that all layers have
+	rows   int // number of rows that all layers have
 	layers []op.Past
 }
 
-// NewCache returns an empty cache of so many sequences for a model with so many attention layers. capacity is how many rows a
-// sequence is expected to reach (memory is reserved for them at the first use; more is no error), width is the number of key/value
-// heads times the size of a head.
+// NewCache returns an empty cache for the given number of sequences and of attention layers. capacity is the expected
+// number of rows of a sequence: the cache reserves memory for them at the first use, and grows when there are more.
+// width is the number of key/value heads times the size of a head.
 func NewCache(layers, sequences, capacity, width int) *Cache {
 	c := &Cache{width: width, capacity: capacity, seqs: make([]remembered, sequences)}
 	for i := range c.seqs {
@@ -32,13 +32,13 @@ func NewCache(layers, sequences, capacity, width int) *Cache {
 	return c
 }
 
-// Sequences returns how many sequences the cache holds.
+// Sequences returns the number of sequences.
 func (c *Cache) Sequences() int { return len(c.seqs) }
 
-// Len returns how many rows sequence i has.
+// Len returns the number of rows of sequence i.
 func (c *Cache) Len(i int) int { return c.seqs[i].rows }
 
-// Truncate forgets the rows of sequence i from row n on.
+// Truncate removes the rows of sequence i from row n on. It panics if the sequence has fewer than n rows.
 func (c *Cache) Truncate(i, n int) {
 	if n < 0 || n > c.seqs[i].rows {
 		panic(fmt.Sprintf("nn: Truncate of a cache of %d rows to %d", c.seqs[i].rows, n))
@@ -50,7 +50,8 @@ func (c *Cache) Truncate(i, n int) {
 	}
 }
 
-// Keep makes the cache hold the sequences listed, in this order. One that is listed again is copied: several may go on from it.
+// Keep replaces the sequences of the cache by the listed ones, in this order. It copies a sequence that is listed more
+// than once, so that several continuations can start from it, and removes one that is not listed.
 func (c *Cache) Keep(which []int) {
 	kept := make([]remembered, len(which))
 	taken := make([]bool, len(c.seqs))
@@ -64,7 +65,7 @@ func (c *Cache) Keep(which []int) {
 	c.seqs = kept
 }
 
-// copied returns a sequence of its own with the same rows.
+// copied returns a copy of s that shares no memory with it.
 func (c *Cache) copied(s remembered) remembered {
 	clone := func(x []float32) []float32 { return append(make([]float32, 0, max(len(x), c.capacity*c.width)), x...) }
 	layers := make([]op.Past, len(s.layers))
@@ -74,7 +75,8 @@ func (c *Cache) copied(s remembered) remembered {
 	return remembered{rows: s.rows, layers: layers}
 }
 
-// Place gives the sequences of a batch, one for each of the cache's, their places after the rows that are remembered.
+// Place returns s with First set to the number of rows that the cache holds of each sequence: the new rows follow
+// those. It panics unless s has one segment for each sequence of the cache.
 func (c *Cache) Place(s op.Seqs) op.Seqs {
 	if s.Len() != len(c.seqs) {
 		panic(fmt.Sprintf("nn: a batch of %d sequences with a cache of %d", s.Len(), len(c.seqs)))
@@ -96,7 +98,8 @@ func (c *Cache) empty() bool {
 	return true
 }
 
-// extend appends the new rows of all sequences to a layer and returns what the layer now remembers.
+// extend appends the new rows of all sequences to a layer and returns all rows of the layer, one element for each
+// sequence.
 func (c *Cache) extend(layer int, s op.Seqs, k, v op.Columns) []op.Past {
 	past := make([]op.Past, len(c.seqs))
 	for i := range c.seqs {
@@ -111,7 +114,7 @@ func (c *Cache) extend(layer int, s op.Seqs, k, v op.Columns) []op.Past {
 	return past
 }
 
-// add appends rows lo to hi of some columns.
+// add appends rows lo to hi−1 of the columns.
 func (c *Cache) add(to []float32, from op.Columns, lo, hi int) []float32 {
 	to = slices.Grow(to, (hi-lo)*c.width)
 	values := op.Values(from.X)
@@ -122,7 +125,7 @@ func (c *Cache) add(to []float32, from op.Columns, lo, hi int) []float32 {
 	return to
 }
 
-// commit says that all layers have the new rows of a batch.
+// commit counts the new rows of a batch. All layers have appended them by then.
 func (c *Cache) commit(s op.Seqs) {
 	for i := range c.seqs {
 		c.seqs[i].rows += s.Starts[i+1] - s.Starts[i]

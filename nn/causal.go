@@ -6,12 +6,14 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Decoder is a causal model without a head: N ids to N×C, or to the rows that p.Keep wants. The pass has the sequences.
+// Decoder is a causal model without a head. Forward turns N ids into N×C, or into only the rows that p.Keep lists.
+// p.Seqs describes the sequences.
 type Decoder interface {
 	Forward(p *Pass, ids []int32) mat.Tensor
 }
 
-// Positions returns the position of each row within its sequence. The slice is lent until the tape's Reset.
+// Positions returns the position of each row within its sequence, N values. The slice belongs to the tape and is valid
+// until its Reset.
 func (p *Pass) Positions() []int32 {
 	list := p.Tape.Ints(p.Seqs.Rows())
 	for i := range p.Seqs.Len() {
@@ -26,7 +28,7 @@ func (p *Pass) Positions() []int32 {
 	return list
 }
 
-// place returns the pass for the sequences of a batch; with a cache they come after the rows that it holds.
+// place returns the pass for the sequences of a batch. With a cache they follow the rows that it holds.
 func (p *Pass) place(s op.Seqs) *Pass {
 	if p.Cache != nil {
 		s = p.Cache.Place(s)
@@ -34,7 +36,7 @@ func (p *Pass) place(s op.Seqs) *Pass {
 	return p.With(s)
 }
 
-// decode runs the decoder; the pass is that of its result.
+// decode returns the result of the decoder and the pass for its rows.
 func decode(p *Pass, ids []int32, d Decoder) (mat.Tensor, *Pass) {
 	x := d.Forward(p, ids)
 	if p.Cache != nil {
@@ -43,15 +45,17 @@ func decode(p *Pass, ids []int32, d Decoder) (mat.Tensor, *Pass) {
 	return x, p.After()
 }
 
-// CausalLogits returns the logits of the next token, rows×V: of every row of the sequences, or of p.Keep's.
+// CausalLogits returns the logits of the next token, N×V for N ids, or only the rows that p.Keep lists. With a cache
+// it appends the rows to it.
 func CausalLogits(p *Pass, s op.Seqs, ids []int32, d Decoder, head *Linear) mat.Tensor {
 	x, q := decode(p.place(s), ids, d)
 	return head.Forward(q, x)
 }
 
-// CausalLoss returns the summed cross-entropy (1×1) of the rows that have a label: the id that follows them. labels has a value for
-// each row, op.Ignore for none. In the last block the rows before the first and behind the last label of a sequence only serve as keys
-// and values: the result is the same.
+// CausalLoss returns the cross-entropy (1×1) summed over the rows that have a label, and the number of these rows. The
+// label of a row is the id that follows it; labels has N values, op.Ignore for a row without one. In the last block,
+// the rows before the first and after the last label of a sequence serve as keys and values only, which does not change
+// the result.
 func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear) (mat.Tensor, op.TargetStats) {
 	p = p.place(s)
 	if k := RowsFrom(s, labels); k != nil && len(k.Rows) > 0 {
@@ -66,8 +70,8 @@ func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear
 	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q), labels)
 }
 
-// LastTokenLogits returns the head's values for the last row of each sequence that is not the padding token ([LastTokens]), B×labels: what
-// classifiers on causal models read.
+// LastTokenLogits returns the head's logits, B×labels, for the last row of each sequence that is not the padding token
+// (see [LastTokens]), as classifiers on causal models compute them.
 func LastTokenLogits(p *Pass, s op.Seqs, ids []int32, padding int, d Decoder, head *Linear) mat.Tensor {
 	p = p.place(s)
 	p.Keep = LastTokens(p.Seqs, ids, padding)
@@ -75,7 +79,8 @@ func LastTokenLogits(p *Pass, s op.Seqs, ids []int32, padding int, d Decoder, he
 	return head.Forward(q, x)
 }
 
-// TokenLogits returns the head's values, rows×labels, for every row of the sequences, or for p.Keep's.
+// TokenLogits returns the head's logits, N×labels for N ids, or only the rows that p.Keep lists. drop acts on the
+// input of the head.
 func TokenLogits(p *Pass, s op.Seqs, ids []int32, d Decoder, drop *Dropout, head *Linear) mat.Tensor {
 	x, q := decode(p.place(s), ids, d)
 	return head.Forward(q, drop.Forward(q, x))

@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// NewRand returns the generator that fresh weights are drawn from: PCG, which Go promises to keep, seeded by a seed and
-// the name of what is drawn, so that one weight's values do not depend on which others are drawn.
+// NewRand returns the random generator for the fresh weight with the given name: PCG, whose output Go promises to keep,
+// seeded by seed and name. The values of a weight therefore do not depend on which other weights are drawn.
 func NewRand(seed uint64, name string) *rand.Rand {
 	h := uint64(14695981039346656037) // FNV-1a
 	for i := range len(name) {
@@ -19,8 +19,9 @@ func NewRand(seed uint64, name string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h))
 }
 
-// Init makes all weights of m fresh: those of norms 1, biases 0, the others normal with the standard deviation that std gives for their
-// path. The draw depends on seed and path only.
+// Init gives all weights of m fresh values: 1 for the gains of norms, 0 for biases, and for the others values from a
+// normal distribution with the standard deviation that std returns for the path of the weight. The values depend on
+// seed and path only.
 func Init(m spago.Model, seed uint64, std func(path string) float64) error {
 	var err error
 	norm := ""
@@ -44,8 +45,9 @@ func Init(m spago.Model, seed uint64, std func(path string) float64) error {
 	return err
 }
 
-// InitMissing gives the weights of m that have no values yet fresh ones: normal with standard deviation std, biases 0. It is for heads of
-// one's own on a model that was opened. The draw depends on seed and path only.
+// InitMissing gives fresh values to the weights of m that have none: 0 for biases, and for the others values from a
+// normal distribution with standard deviation std. Use it for a custom head on an opened model. The values depend on
+// seed and path only.
 func InitMissing(m spago.Model, std float64, seed uint64) error {
 	for _, w := range Weights(m) {
 		if w.Weight.Filled() {
@@ -66,7 +68,8 @@ func ones(w *op.Weight) error {
 	return w.SetValues(v)
 }
 
-// Normal fills w with fresh values from a normal distribution; a vector (bias) with zeros.
+// Normal fills w with values from a normal distribution with standard deviation std, or with zeros if w is a vector (a
+// bias).
 func Normal(w *op.Weight, std float64, r *rand.Rand) error {
 	v := make([]float32, w.Len())
 	if !w.Vector {
@@ -77,7 +80,8 @@ func Normal(w *op.Weight, std float64, r *rand.Rand) error {
 	return w.SetValues(v)
 }
 
-// KaimingUniform draws from U(−b, b) with b = √(6 / ((1 + a²)·fanIn)), He et al. 2015, as torch.nn.init.kaiming_uniform_.
+// KaimingUniform fills v with values from U(−b, b) with b = √(6 / ((1 + a²)·fanIn)), as
+// torch.nn.init.kaiming_uniform_ does (He et al. 2015, arXiv:1502.01852).
 func KaimingUniform(v []float32, fanIn int, a float64, r *rand.Rand) {
 	b := math.Sqrt(6 / ((1 + a*a) * float64(max(fanIn, 1))))
 	for i := range v {

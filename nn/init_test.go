@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TestNewRand holds the numbers that fresh adapters and heads are made of. A version of Go that draws others would make
-// every seed mean something else: then the generator must be written here.
+// TestNewRand pins the numbers that fresh adapters and heads are drawn from. If a version of Go draws others, every
+// seed gives other weights: then this package must contain the generator itself.
 func TestNewRand(t *testing.T) {
 	r := nn.NewRand(42, "bert.encoder.layer.0.attention.self.query")
 	for i, want := range []uint64{16291994838498266903, 13243893333237504157, 6549806976455013263} {

@@ -1,17 +1,18 @@
 package nn
 
-// Limits say what a model of texts can be given. Models embed it, tagged "-".
+// Limits holds the limits of the inputs that a text model accepts. Models embed it with the tag hf:"-".
 type Limits struct {
-	Positions int // tokens of a sequence
-	Words     int // token ids
-	Types     int // token types: rows of that table, 0 without one
+	Positions int // tokens of a sequence at most
+	Words     int // number of token ids
+	Types     int // number of token types: rows of that table, 0 without one
 }
 
-// MaxLength returns how many tokens a sequence may have.
+// MaxLength returns the largest number of tokens of a sequence.
 func (l Limits) MaxLength() int { return l.Positions }
 
-// Vocabulary returns how many token ids the model knows.
+// Vocabulary returns the number of token ids that the model knows.
 func (l Limits) Vocabulary() int { return l.Words }
 
-// TokenTypes returns how many token types the model tells apart; with 0 or 1 it makes no difference which ones a batch has.
+// TokenTypes returns the number of token types that the model distinguishes. With 0 or 1 the token types of a batch
+// have no effect.
 func (l Limits) TokenTypes() int { return l.Types }

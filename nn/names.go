@@ -11,11 +11,12 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Walk visits m and everything below it in the order of declaration, each with its path: the tags of the fields on the
-// way, joined by dots; elements of a slice add their number. Modules are visited before what they hold. Pointers and interfaces
-// that are nil are passed over. It panics on a field without an hf tag: a mistake in a model's declaration.
+// Walk calls visit for m and every module below it, in the order of declaration, a module before its fields. path is
+// the tags of the fields on the way, joined by dots; an element of a slice adds its index. Walk skips pointers and
+// interfaces that are nil and fields tagged hf:"-". It panics on a field without an hf tag, which is a mistake in a
+// model's declaration.
 //
-// visit gets a pointer to the module: *Linear, *Embedding, *Dropout, *op.Weight, a model's own struct, …
+// visit gets a pointer to the module: *Linear, *Embedding, *Dropout, *op.Weight, a model's own struct and so on.
 func Walk(m spago.Model, visit func(path string, module any)) {
 	visit("", m)
 	walkFields(reflect.ValueOf(m).Elem(), "", visit)
@@ -46,7 +47,7 @@ func walkFields(v reflect.Value, path string, visit func(string, any)) {
 
 var weightType = reflect.TypeFor[op.Weight]()
 
-// isLeafConfig says whether a struct's untagged fields are plain settings: the layers without weights.
+// isLeafConfig reports whether the untagged fields of a struct are plain settings: those of the layers without weights.
 func isLeafConfig(t reflect.Type) bool {
 	return t == reflect.TypeFor[Dropout]() || t == reflect.TypeFor[Activation]()
 }
@@ -62,7 +63,7 @@ func walkValue(v reflect.Value, path string, visit func(string, any)) {
 	case reflect.Struct:
 		visit(path, v.Addr().Interface())
 		walkFields(v, path, visit)
-	case reflect.Interface: // a model of some architecture below a head of one's own
+	case reflect.Interface: // a model of some architecture below a custom head
 		if !v.IsNil() {
 			walkValue(v.Elem(), path, visit)
 		}
@@ -82,14 +83,14 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// NamedWeight is a weight with its path in the checkpoint.
+// NamedWeight is a weight with its name in the checkpoint.
 type NamedWeight struct {
 	Name   string
 	Weight *op.Weight
 }
 
-// Weights lists the weights of m in order of declaration. One that stands in two places (tied) is listed once, under
-// its first name.
+// Weights returns the weights of m in the order of declaration. A weight in two places (tied) is listed once, under its
+// first name.
 func Weights(m spago.Model) []NamedWeight {
 	var list []NamedWeight
 	seen := map[*op.Weight]bool{}
@@ -102,13 +103,13 @@ func Weights(m spago.Model) []NamedWeight {
 	return list
 }
 
-// TiedHead is a head that reads an embedding's table.
+// TiedHead is a head that shares an embedding's table, with its path in the model.
 type TiedHead struct {
 	Path   string
 	Linear *Linear
 }
 
-// TiedHeads lists the heads of m that read an embedding's table.
+// TiedHeads returns the heads of m that share an embedding's table, in the order of declaration.
 func TiedHeads(m spago.Model) []TiedHead {
 	var list []TiedHead
 	Walk(m, func(path string, module any) {
@@ -119,8 +120,8 @@ func TiedHeads(m spago.Model) []TiedHead {
 	return list
 }
 
-// Number gives every dropout of m its own site in the random stream, in order of declaration. Constructors of models
-// call it once.
+// Number gives every dropout of m its own site in the random stream, from 1 on in the order of declaration.
+// Constructors of models call it once.
 func Number(m spago.Model) {
 	site := uint32(0)
 	Walk(m, func(_ string, module any) {
@@ -131,7 +132,7 @@ func Number(m spago.Model) {
 	})
 }
 
-// SetDropout makes p the probability of every dropout of m: what --dropout does.
+// SetDropout sets the probability of every dropout of m to p.
 func SetDropout(m spago.Model, p float32) {
 	Walk(m, func(_ string, module any) {
 		if d, ok := module.(*Dropout); ok {
@@ -140,14 +141,14 @@ func SetDropout(m spago.Model, p float32) {
 	})
 }
 
-// NamedParam is a parameter that trains, with the name that messages and files use.
+// NamedParam is a trainable parameter with the name that messages and files use.
 type NamedParam struct {
 	Name    string
 	Param   *spago.Param
-	NoDecay bool // a bias or a norm's gain, which weight decay may leave out
+	NoDecay bool // a bias or a norm's gain, which weight decay may exclude
 }
 
-// Train makes all weights of m trainable and lists them: full fine-tuning.
+// Train makes all weights of m trainable, for full fine-tuning, and returns them in the order of declaration.
 func Train(m spago.Model) []NamedParam {
 	var list []NamedParam
 	for _, w := range Weights(m) {
@@ -165,7 +166,9 @@ func Count(m spago.Model) int {
 	return n
 }
 
-// Nearest returns up to three of the names that look most like name, for messages about names that do not exist.
+// Nearest returns at most three of the names that are most similar to name, for messages about unknown names. Only
+// names whose edit distance to name is at most half of its length, or 1, count; the distance is to the whole name or to
+// the part after its last dot.
 func Nearest(name string, names []string) []string {
 	type scored struct {
 		name string
@@ -192,7 +195,7 @@ func Nearest(name string, names []string) []string {
 	return out
 }
 
-// distance is Levenshtein's.
+// distance returns the Levenshtein distance of a and b in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

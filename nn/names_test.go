@@ -32,7 +32,7 @@ type toyBlock struct {
 	Out   *nn.Linear  `hf:"output.dense"`
 }
 
-// toyHead is held by value, and its table may be another module's.
+// toyHead is a field held by value whose weight may be another module's.
 type toyHead struct {
 	spago.Module
 	Weight *op.Weight  `hf:"weight"`
@@ -42,7 +42,9 @@ type toyHead struct {
 func newToy() *toy {
 	m := &toy{Words: nn.NewEmbedding(5, 4, 1), Norm: nn.NewLayerNorm(4, 1e-12), Act: must(nn.NewActivation("gelu_new"))}
 	for range 2 {
-		m.Blocks = append(m.Blocks, &toyBlock{Query: nn.NewLinear(4, 4, true), Drop: &nn.Dropout{P: 0.1}, Out: nn.NewLinear(4, 4, false)})
+		m.Blocks = append(m.Blocks, &toyBlock{
+			Query: nn.NewLinear(4, 4, true), Drop: &nn.Dropout{P: 0.1}, Out: nn.NewLinear(4, 4, false),
+		})
 	}
 	m.Head = toyHead{Weight: m.Words.Weight, Drop: &nn.Dropout{}}
 	return m
@@ -70,11 +72,13 @@ func TestWalk(t *testing.T) {
 	want := []string{"nn_test.toy",
 		"words nn.Embedding", "words.weight op.Weight",
 		"encoder.layer.0 nn_test.toyBlock",
-		"encoder.layer.0.attention.self.query nn.Linear", "encoder.layer.0.attention.self.query.weight op.Weight", "encoder.layer.0.attention.self.query.bias op.Weight",
+		"encoder.layer.0.attention.self.query nn.Linear", "encoder.layer.0.attention.self.query.weight op.Weight",
+		"encoder.layer.0.attention.self.query.bias op.Weight",
 		"encoder.layer.0.attention.dropout nn.Dropout",
 		"encoder.layer.0.output.dense nn.Linear", "encoder.layer.0.output.dense.weight op.Weight",
 		"encoder.layer.1 nn_test.toyBlock",
-		"encoder.layer.1.attention.self.query nn.Linear", "encoder.layer.1.attention.self.query.weight op.Weight", "encoder.layer.1.attention.self.query.bias op.Weight",
+		"encoder.layer.1.attention.self.query nn.Linear", "encoder.layer.1.attention.self.query.weight op.Weight",
+		"encoder.layer.1.attention.self.query.bias op.Weight",
 		"encoder.layer.1.attention.dropout nn.Dropout",
 		"encoder.layer.1.output.dense nn.Linear", "encoder.layer.1.output.dense.weight op.Weight",
 		"out.norm nn.LayerNorm", "out.norm.weight op.Weight", "out.norm.bias op.Weight",
@@ -107,7 +111,7 @@ type numbered struct {
 	Layers []int `hf:"layers"`
 }
 
-// TestWalkPanics: a declaration that would lose weights silently is a panic naming the field.
+// TestWalkPanics: on a declaration that would lose weights silently, Walk panics and names the field.
 func TestWalkPanics(t *testing.T) {
 	for want, m := range map[string]spago.Model{
 		"nn_test.untagged.Lost has no hf tag": &untagged{},
@@ -133,8 +137,10 @@ func TestWeights(t *testing.T) {
 	for _, w := range nn.Weights(m) {
 		names = append(names, w.Name)
 	}
-	want := []string{"words.weight", "encoder.layer.0.attention.self.query.weight", "encoder.layer.0.attention.self.query.bias", "encoder.layer.0.output.dense.weight",
-		"encoder.layer.1.attention.self.query.weight", "encoder.layer.1.attention.self.query.bias", "encoder.layer.1.output.dense.weight", "out.norm.weight", "out.norm.bias"}
+	want := []string{"words.weight", "encoder.layer.0.attention.self.query.weight",
+		"encoder.layer.0.attention.self.query.bias", "encoder.layer.0.output.dense.weight",
+		"encoder.layer.1.attention.self.query.weight", "encoder.layer.1.attention.self.query.bias",
+		"encoder.layer.1.output.dense.weight", "out.norm.weight", "out.norm.bias"}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %v", names)
 	}
@@ -206,7 +212,7 @@ func TestTree(t *testing.T) {
 	}
 	m.Blocks[1].Drop.P = 0.2
 	if got := nn.Tree(m, nil); !strings.Contains(got, "(0): ToyBlock(") || !strings.Contains(got, "(1): ToyBlock(") {
-		t.Errorf("blocks that differ must stand apart:\n%s", got)
+		t.Errorf("blocks that differ must be printed separately:\n%s", got)
 	}
 	var groups []string
 	got := nn.Tree(m, func(path string, module any, text string) string {
@@ -218,17 +224,19 @@ func TestTree(t *testing.T) {
 		}
 		return text
 	})
-	want := "        (output): ToyOutput(\n          (dense): lora.Linear(\n            (base_layer): Linear(in_features=4, out_features=4, bias=False)\n          )\n        )"
+	want := "        (output): ToyOutput(\n          (dense): lora.Linear(\n" +
+		"            (base_layer): Linear(in_features=4, out_features=4, bias=False)\n          )\n        )"
 	if !strings.Contains(got, want) {
 		t.Errorf("decorated:\n%s", got)
 	}
 	if !slices.Contains(groups, "encoder.layer.1.attention") || !slices.Contains(groups, "") {
-		t.Errorf("groups that decorate saw: %q", groups)
+		t.Errorf("decorate was called for the groups %q", groups)
 	}
 }
 
 func TestPythonFloat(t *testing.T) {
-	for x, want := range map[float32]string{0: "0.0", 0.1: "0.1", 1: "1.0", 0.5: "0.5", 1e-12: "1e-12", 1e-5: "1e-05", 0.02: "0.02", 0.0001: "0.0001", 1e16: "1e+16"} {
+	for x, want := range map[float32]string{0: "0.0", 0.1: "0.1", 1: "1.0", 0.5: "0.5", 1e-12: "1e-12", 1e-5: "1e-05",
+		0.02: "0.02", 0.0001: "0.0001", 1e16: "1e+16"} {
 		if got := nn.PythonFloat(x); got != want {
 			t.Errorf("%v is written %s, want %s", x, got, want)
 		}
@@ -236,7 +244,8 @@ func TestPythonFloat(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	paths := []string{"bert.encoder.layer.0.attention.self.query", "bert.encoder.layer.0.attention.self.key", "bert.encoder.layer.0.attention.self.value",
+	paths := []string{"bert.encoder.layer.0.attention.self.query", "bert.encoder.layer.0.attention.self.key",
+		"bert.encoder.layer.0.attention.self.value",
 		"bert.encoder.layer.1.attention.self.query", "bert.pooler.dense", "classifier"}
 	for name, want := range map[string][]string{
 		"queri":            {paths[0], paths[3]},
@@ -254,13 +263,15 @@ func TestNearest(t *testing.T) {
 	}
 	many := []string{"aaaa1", "aaaa2", "aaaa3", "aaaa4"}
 	if got := nn.Nearest("aaaa", many); !slices.Equal(got, many[:3]) {
-		t.Errorf("of equals the first three: %q", got)
+		t.Errorf("got %q, want the first three of equally near names", got)
 	}
 }
 
 func TestNewActivation(t *testing.T) {
-	for name, want := range map[string]string{"gelu": "GELUActivation()", "gelu_new": "NewGELUActivation()", "gelu_pytorch_tanh": "GELUTanh()", "relu": "ReLU()", "tanh": "Tanh()",
-		"gelu_fast": "FastGELUActivation()", "gelu_accurate": "AccurateGELUActivation()", "silu": "SiLUActivation()", "swish": "SiLU()"} {
+	for name, want := range map[string]string{"gelu": "GELUActivation()", "gelu_new": "NewGELUActivation()",
+		"gelu_pytorch_tanh": "GELUTanh()", "relu": "ReLU()", "tanh": "Tanh()",
+		"gelu_fast": "FastGELUActivation()", "gelu_accurate": "AccurateGELUActivation()", "silu": "SiLUActivation()",
+		"swish": "SiLU()"} {
 		a, err := nn.NewActivation(name)
 		if err != nil || a.Describe() != want {
 			t.Errorf("%s: %v, %v", name, a, err)
@@ -271,16 +282,16 @@ func TestNewActivation(t *testing.T) {
 	}
 }
 
-// TestWalkVisitsPointers: what a visitor sets is set in the model, also in modules held by value.
+// TestWalkVisitsPointers: a visitor gets pointers into the model, also to modules held by value.
 func TestWalkVisitsPointers(t *testing.T) {
 	nn.Walk(newToy(), func(path string, module any) {
 		if reflect.TypeOf(module).Kind() != reflect.Pointer {
-			t.Errorf("%s is handed over as %T", path, module)
+			t.Errorf("visit got %[2]T for %[1]s, want a pointer", path, module)
 		}
 	})
 }
 
-// above has a model of any kind below a head of its own.
+// above is a custom head on a model of any architecture.
 type above struct {
 	spago.Module
 	Below spago.Model `hf:"below"`
@@ -288,7 +299,7 @@ type above struct {
 	Head  *nn.Linear  `hf:"head"`
 }
 
-// TestModelBelow: a field that is an interface holds a module like any other, and InitMissing fills what has no values.
+// TestModelBelow: Walk follows a field that is an interface, and InitMissing fills only weights without values.
 func TestModelBelow(t *testing.T) {
 	below := newToy()
 	if err := nn.Init(below, 1, func(string) float64 { return 1 }); err != nil {
@@ -310,9 +321,10 @@ func TestModelBelow(t *testing.T) {
 		t.Errorf("weights %v", names)
 	}
 	if !slices.Equal(nn.Weights(below)[0].Weight.Float32(), before) {
-		t.Error("a weight that had values has others")
+		t.Error("InitMissing changed a weight that had values")
 	}
-	if head := m.Head.Weight.Float32(); slices.Equal(head, make([]float32, 8)) || !slices.Equal(m.Head.Bias.Float32(), make([]float32, 2)) {
+	if head := m.Head.Weight.Float32(); slices.Equal(head, make([]float32, 8)) ||
+		!slices.Equal(m.Head.Bias.Float32(), make([]float32, 2)) {
 		t.Errorf("head %v, bias %v", head, m.Head.Bias.Float32())
 	}
 }

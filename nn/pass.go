@@ -6,37 +6,39 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Pass is everything about a call that is not a weight. The caller makes it (training, prediction) and models hand it
-// down. It belongs to one goroutine, as its tape does.
+// Pass holds everything about a call that is not a weight. The caller (training, prediction, generation) makes it, and
+// models hand it down. It is not safe for concurrent use, and neither is its tape.
 type Pass struct {
 	Tape    *op.Tape
 	Seqs    op.Seqs    // the sequences of the batch; models set it from the batch
 	Key     op.Key     // random stream of the step
-	Train   bool       // dropout acts
+	Train   bool       // apply dropout
 	Adapter AdapterSet // adapter in use; nil: the base model
 	Keep    *Kept      // rows wanted after the last block; nil: all
 
-	Rotary     *op.Rotary // angles of the rows; models with rotary positions set it
-	Cache      *Cache     // keys and values of earlier rows, for generating; the tape must not record then
-	Checkpoint bool       // keep only the input of each block and run the blocks again in the backward: the same bits, less memory
+	Rotary *op.Rotary // angles of the rows; models with rotary positions set it
+	Cache  *Cache     // keys and values of earlier rows, for generation; the tape must not record then
+
+	// Checkpoint keeps only the input of each block and runs the blocks again in the backward: the same bits, less memory.
+	Checkpoint bool
 }
 
-// AdapterSet is what a layer may ask of an adapter. Both methods are given the weights of the base model and must be
+// AdapterSet is what a layer needs to know about an adapter. Both methods get weights of the base model and must be
 // safe for concurrent use.
 type AdapterSet interface {
 	// Correction returns what the set adds to w, or nil.
 	Correction(w *op.Weight) *op.Correction
-	// Replacement returns the set's own copy of w (of a classifier head, say), or nil.
+	// Replacement returns the set's own copy of w, for example of the weight of a classifier head, or nil.
 	Replacement(w *op.Weight) *op.Weight
 }
 
-// Kept lists rows of a batch that are still wanted, and which sequences they belong to.
+// Kept lists the rows of a batch that are still wanted, and the sequences that they belong to.
 type Kept struct {
 	Rows []int
 	Seqs op.Seqs // segments of Rows, one for each sequence of the batch
 }
 
-// FirstRows keeps the first row of every sequence: what a classifier on [CLS] reads.
+// FirstRows returns the first row of every sequence of s, which a classifier on [CLS] reads.
 func FirstRows(s op.Seqs) *Kept {
 	n := s.Len()
 	starts := make([]int, n+1)
@@ -46,7 +48,7 @@ func FirstRows(s op.Seqs) *Kept {
 	return &Kept{Rows: s.Starts[:n], Seqs: op.Seqs{Starts: starts, First: s.First, Index: s.Index}}
 }
 
-// LastRows keeps the last row of every sequence, which must not be empty: what predicts the next token.
+// LastRows returns the last row of every sequence of s, which predicts the next token. No sequence may be empty.
 func LastRows(s op.Seqs) *Kept {
 	n := s.Len()
 	last := make([]int, n)
@@ -56,9 +58,10 @@ func LastRows(s op.Seqs) *Kept {
 	return oneRow(s, last)
 }
 
-// LastTokens keeps the last row of every sequence that is not the padding token, the first row if all are; without a padding token (a
-// negative one) the last. It is what transformers' classifiers on causal models read: where texts end in a token that also pads, such as
-// GPT-2's <|endoftext|>, the row before it.
+// LastTokens returns, for every sequence of s, the last row whose id is not padding, or the first row if all ids are.
+// If padding is negative, there is no padding token and it returns the last rows. transformers' classifiers on causal
+// models read these rows: if a text ends in a token that is also the padding token, such as GPT-2's <|endoftext|>, they
+// read the row before it.
 func LastTokens(s op.Seqs, ids []int32, padding int) *Kept {
 	k := LastRows(s)
 	if padding < 0 {
@@ -73,7 +76,7 @@ func LastTokens(s op.Seqs, ids []int32, padding int) *Kept {
 	return oneRow(s, k.Rows)
 }
 
-// oneRow keeps one row of each sequence.
+// oneRow returns the given rows, one for each sequence of s.
 func oneRow(s op.Seqs, rows []int) *Kept {
 	n := len(rows)
 	k := &Kept{Rows: rows, Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
@@ -87,8 +90,8 @@ func oneRow(s op.Seqs, rows []int) *Kept {
 	return k
 }
 
-// RowsFrom keeps the rows of every sequence from its first one with a label up to its last one with a label: what a loss over next
-// tokens reads. labels has a value for each row, op.Ignore for none. It returns nil if that is every row.
+// RowsFrom returns the rows of every sequence of s from the first to the last that has a label: those that a loss over
+// next tokens reads. labels has N values, op.Ignore for a row without a label. It returns nil if these are all rows.
 func RowsFrom(s op.Seqs, labels []int32) *Kept {
 	n := s.Len()
 	k := &Kept{Seqs: op.Seqs{Starts: make([]int, n+1), First: make([]int, n), Index: s.Index}}
@@ -115,14 +118,14 @@ func RowsFrom(s op.Seqs, labels []int32) *Kept {
 	return k
 }
 
-// With returns a pass on the same tape for other sequences.
+// With returns a copy of the pass, on the same tape, for the sequences s.
 func (p *Pass) With(s op.Seqs) *Pass {
 	q := *p
 	q.Seqs = s
 	return &q
 }
 
-// After returns the pass for what the last block has left: all rows, or those that were kept.
+// After returns the pass for the result of the last block: p itself, or with Keep the pass for the kept rows.
 func (p *Pass) After() *Pass {
 	if p.Keep == nil {
 		return p
@@ -132,8 +135,9 @@ func (p *Pass) After() *Pass {
 	return q
 }
 
-// KeptRows returns the rows of x (N×C) that p.Keep lists, K×C, and the pass for these rows, whose Keep is nil. If Keep is nil, it
-// returns x and p themselves. A block calls it behind attention, so that it computes the rest for the wanted rows only.
+// KeptRows returns the rows of x (N×C) that p.Keep lists, K×C, and the pass for these rows, whose Keep is nil. If
+// Keep is nil, it returns x and p themselves. A block calls it behind attention, so that it computes the rest for the
+// wanted rows only.
 func (p *Pass) KeptRows(x mat.Tensor) (mat.Tensor, *Pass) {
 	if p.Keep == nil {
 		return x, p
@@ -141,7 +145,7 @@ func (p *Pass) KeptRows(x mat.Tensor) (mat.Tensor, *Pass) {
 	return op.Rows(p.Tape, x, p.Keep.Rows), p.chosen()
 }
 
-// chosen returns the pass for the rows that are kept.
+// chosen returns the pass for the rows that p.Keep lists.
 func (p *Pass) chosen() *Pass {
 	q := p.With(p.Keep.Seqs)
 	q.Keep = nil
@@ -154,7 +158,7 @@ func (p *Pass) chosen() *Pass {
 // weight returns the adapter's own copy of w, or w.
 func (p *Pass) weight(w *op.Weight) *op.Weight { return p.known(w, w) }
 
-// known returns the adapter's own copy of the weight that adapters know as key, or w.
+// known returns the adapter's own copy of the weight that key identifies to adapters, or w.
 func (p *Pass) known(key, w *op.Weight) *op.Weight {
 	if p.Adapter != nil && key != nil {
 		if own := p.Adapter.Replacement(key); own != nil {
@@ -171,7 +175,7 @@ func (p *Pass) correction(w *op.Weight) *op.Correction {
 	return p.Adapter.Correction(w)
 }
 
-// drop describes dropout at one place, or nothing outside training.
+// drop describes dropout at the place d. Outside training nothing is dropped.
 func (p *Pass) drop(d Dropout) op.Drop {
 	if !p.Train || d.P == 0 {
 		return op.Drop{}
@@ -179,7 +183,7 @@ func (p *Pass) drop(d Dropout) op.Drop {
 	return op.Drop{P: d.P, Site: d.Site, Key: p.Key, Seqs: p.Seqs}
 }
 
-// adapterDrop carries the stream for the dropout of corrections; they know their probability and site.
+// adapterDrop describes the dropout of corrections without probability and site, which the corrections have.
 func (p *Pass) adapterDrop() op.Drop {
 	if !p.Train {
 		return op.Drop{}
@@ -187,13 +191,13 @@ func (p *Pass) adapterDrop() op.Drop {
 	return op.Drop{Key: p.Key, Seqs: p.Seqs}
 }
 
-// Block is a part of a model that turns N×C into N×C, or into the kept rows of it.
+// Block is a part of a model that turns x (N×C) into N×C, or into only the rows that p.Keep lists.
 type Block interface {
 	Forward(p *Pass, x mat.Tensor) mat.Tensor
 }
 
-// Stack runs x through blocks one after another. What a block makes and nobody needs any more goes back to the tape's
-// arena when the block is done. Only the last block sees p.Keep.
+// Stack runs x (N×C) through the blocks in order and returns the result of the last one, which alone sees p.Keep. When
+// a block is done, the values that it made and that no backward needs go back to the tape's arena. Stack releases x.
 func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 	inner := *p
 	inner.Keep = nil
@@ -204,7 +208,7 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 		}
 		scope := p.Tape.Scope()
 		var y mat.Tensor
-		if p.Checkpoint && i < len(blocks)-1 { // the last one's backward comes next anyway
+		if p.Checkpoint && i < len(blocks)-1 { // not the last one, whose backward comes next anyway
 			y = p.Tape.Checkpoint(x, func(t *op.Tape, x mat.Tensor) mat.Tensor {
 				again := *q
 				again.Tape = t

@@ -44,7 +44,8 @@ func run(p nn.Pass, f func(p *nn.Pass) mat.Tensor) []float32 {
 	return append([]float32(nil), op.Values(f(&p))...)
 }
 
-// TestAdapterInPass: a layer asks the pass for its correction and its replacement, and is the same again without.
+// TestAdapterInPass: a layer uses the correction and the replacement of the pass's adapter, and without an adapter
+// gives the same result as before.
 func TestAdapterInPass(t *testing.T) {
 	l := nn.NewLinear(4, 3, true)
 	filled(1, l.Weight, l.Bias)
@@ -56,25 +57,28 @@ func TestAdapterInPass(t *testing.T) {
 
 	own := nn.NewLinear(4, 3, true)
 	filled(4, own.Weight, own.Bias)
-	replaced := run(nn.Pass{Adapter: adapter{copies: map[*op.Weight]*op.Weight{l.Weight: own.Weight, l.Bias: own.Bias}}}, forward)
+	copies := adapter{copies: map[*op.Weight]*op.Weight{l.Weight: own.Weight, l.Bias: own.Bias}}
+	replaced := run(nn.Pass{Adapter: copies}, forward)
 	if !slices.Equal(replaced, run(nn.Pass{}, func(p *nn.Pass) mat.Tensor { return own.Forward(p, x) })) {
 		t.Error("the replacement is not used")
 	}
 	pair := &op.Correction{A: values(2, 4, 5), B: values(3, 2, 6), Scale: 1}
-	if corrected := run(nn.Pass{Adapter: adapter{pairs: map[*op.Weight]*op.Correction{l.Weight: pair}}}, forward); slices.Equal(corrected, base) {
+	pairs := adapter{pairs: map[*op.Weight]*op.Correction{l.Weight: pair}}
+	if corrected := run(nn.Pass{Adapter: pairs}, forward); slices.Equal(corrected, base) {
 		t.Error("the correction is not used")
 	}
 	if !slices.Equal(run(nn.Pass{}, forward), base) {
-		t.Error("the base has changed")
+		t.Error("the result without an adapter has changed")
 	}
 	lookup := func(p *nn.Pass) mat.Tensor { return e.Forward(p, []int32{1, 5}) }
 	table := &op.Correction{A: values(2, 6, 5), B: values(4, 2, 6), Scale: 1}
-	if slices.Equal(run(nn.Pass{}, lookup), run(nn.Pass{Adapter: adapter{pairs: map[*op.Weight]*op.Correction{e.Weight: table}}}, lookup)) {
+	pairs = adapter{pairs: map[*op.Weight]*op.Correction{e.Weight: table}}
+	if slices.Equal(run(nn.Pass{}, lookup), run(nn.Pass{Adapter: pairs}, lookup)) {
 		t.Error("the table's correction is not used")
 	}
 }
 
-// TestProject: several layers at once are the layers side by side.
+// TestProject: Project returns the results of the single layers side by side.
 func TestProject(t *testing.T) {
 	a, b := nn.NewLinear(4, 3, true), nn.NewLinear(4, 2, false)
 	filled(1, a.Weight, a.Bias, b.Weight)
@@ -89,14 +93,14 @@ func TestProject(t *testing.T) {
 	}
 }
 
-// TestDropoutOutsideTraining: without Train nothing is dropped, of the model or of corrections.
+// TestDropoutOutsideTraining: without Train, neither the model nor a correction drops anything.
 func TestDropoutOutsideTraining(t *testing.T) {
 	d := &nn.Dropout{P: 0.5, Site: 1}
 	x := values(4, 8, 1)
 	seqs := op.Seqs{Starts: []int{0, 4}}
 	drop := func(p *nn.Pass) mat.Tensor { return d.Forward(p, x) }
 	if got := run(nn.Pass{Seqs: seqs}, drop); !slices.Equal(got, op.Values(x)) {
-		t.Error("evaluation drops")
+		t.Error("dropout acts in evaluation")
 	}
 	trained := run(nn.Pass{Seqs: seqs, Train: true, Key: op.Key{Seed: 1}}, drop)
 	zeros := 0
@@ -129,7 +133,8 @@ func TestDropoutOutsideTraining(t *testing.T) {
 func TestFirstRows(t *testing.T) {
 	s := op.Seqs{Starts: []int{0, 3, 4, 9}, Index: []int{5, 1, 2}}
 	k := nn.FirstRows(s)
-	if !slices.Equal(k.Rows, []int{0, 3, 4}) || !slices.Equal(k.Seqs.Starts, []int{0, 1, 2, 3}) || !slices.Equal(k.Seqs.Index, s.Index) {
+	if !slices.Equal(k.Rows, []int{0, 3, 4}) || !slices.Equal(k.Seqs.Starts, []int{0, 1, 2, 3}) ||
+		!slices.Equal(k.Seqs.Index, s.Index) {
 		t.Errorf("kept %+v", k)
 	}
 	p := nn.Pass{Seqs: s, Train: true}
@@ -139,7 +144,7 @@ func TestFirstRows(t *testing.T) {
 	}
 }
 
-// double is a block that makes two values and hands on one.
+// double is a block that makes two values and returns one.
 type double struct{ kept *[]bool }
 
 func (d double) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
@@ -147,7 +152,7 @@ func (d double) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	return op.Add(p.Tape, op.Add(p.Tape, x, x), x)
 }
 
-// TestStack: only the last block sees the choice of rows, and afterwards only its result is in memory.
+// TestStack: only the last block sees Keep, and afterwards only its result is in memory.
 func TestStack(t *testing.T) {
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()
@@ -156,7 +161,7 @@ func TestStack(t *testing.T) {
 	x := op.Add(tape, values(16, 16, 1))
 	y := nn.Stack(p, x, []double{{&kept}, {&kept}, {&kept}})
 	if !slices.Equal(kept, []bool{false, false, true}) {
-		t.Errorf("blocks with a choice of rows: %v", kept)
+		t.Errorf("blocks that saw Keep: %v", kept)
 	}
 	if now, _ := tape.Memory(); now != 4*16*16 {
 		t.Errorf("%d bytes in use, want those of the result", now)
@@ -165,11 +170,11 @@ func TestStack(t *testing.T) {
 		t.Errorf("result %g, want %g", got, want)
 	}
 	if y := nn.Stack(p, values(1, 1, 1), []double{}); y == nil {
-		t.Error("no blocks: the operand")
+		t.Error("Stack of no blocks must return its operand")
 	}
 }
 
-// TestDropoutAgain: a module that is called a second time draws anew, with its probability of the time.
+// TestDropoutAgain: the second call of a module draws independently, with the probability that the module has then.
 func TestDropoutAgain(t *testing.T) {
 	d := &nn.Dropout{P: 0.5, Site: 3}
 	x := values(4, 8, 1)
@@ -180,7 +185,7 @@ func TestDropoutAgain(t *testing.T) {
 		t.Error("the second call drops the same elements")
 	}
 	if !slices.Equal(second, run(pass, func(p *nn.Pass) mat.Tensor { return d.Again().Forward(p, x) })) {
-		t.Error("another draw for the same step")
+		t.Error("the second call drops other elements when the step is repeated")
 	}
 	d.P = 0
 	if got := run(pass, func(p *nn.Pass) mat.Tensor { return d.Again().Forward(p, x) }); !slices.Equal(got, op.Values(x)) {
@@ -188,7 +193,7 @@ func TestDropoutAgain(t *testing.T) {
 	}
 }
 
-// trailed is a module that prints its first layer behind the others.
+// trailed is a module that names one of its layers as the trailing one.
 type trailed struct {
 	spago.Module
 	First  *nn.Linear `hf:"first"`
@@ -199,11 +204,13 @@ type trailed struct {
 
 func (m *trailed) Trailing() string { return m.last }
 
-// TestTrailing: the part that a module names is printed last, if it has it.
+// TestTrailing: the tree prints the part that Trailing names last, if the module has such a part.
 func TestTrailing(t *testing.T) {
 	m := &trailed{First: nn.NewLinear(1, 2, true), Second: &nn.Note{Text: "Identity()"}, Third: nn.NewLinear(3, 4, false)}
-	const first, second, third = "  (first): Linear(in_features=1, out_features=2, bias=True)\n", "  (second): Identity()\n", "  (third): Linear(in_features=3, out_features=4, bias=False)\n"
-	for last, want := range map[string]string{"": first + second + third, "third": first + second + third, "first": second + third + first, "fourth": first + second + third} {
+	const first, second, third = "  (first): Linear(in_features=1, out_features=2, bias=True)\n",
+		"  (second): Identity()\n", "  (third): Linear(in_features=3, out_features=4, bias=False)\n"
+	for last, want := range map[string]string{"": first + second + third, "third": first + second + third,
+		"first": second + third + first, "fourth": first + second + third} {
 		m.last = last
 		if got := nn.Tree(m, nil); got != "Module(\n"+want+")" {
 			t.Errorf("%q last: got\n%s", last, got)

@@ -9,21 +9,24 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// Describer is a layer that prints itself on one line; one that returns "" is left out of the tree.
+// Describer is a layer with a line in the printed tree. A layer that returns "" is omitted.
 type Describer interface{ Describe() string }
 
 // Classed is a module that has a class name in the printed tree.
 type Classed interface{ Class() string }
 
-// Grouped is a module in which dotted tags make groups of modules. Groups names their classes, by path relative to the module.
+// Grouped is a module whose dotted tags form groups of modules. Groups returns the class names of these groups by their
+// path relative to the module.
 type Grouped interface{ Groups() map[string]string }
 
-// Trailer is a module of which transformers prints one part behind the others: Trailing returns its name, "" for none.
+// Trailer is a module that has one part which transformers prints after the others. Trailing returns the name of that
+// part, or "".
 type Trailer interface{ Trailing() string }
 
-// Tree prints m in the style of PyTorch's print(model), so that a user sees the names that adapters may target. Runs of
-// equal elements of a list are printed once. decorate may be nil; for each module and group of modules it may return other
-// text to print in place of its own (several lines, relative to the module). module is nil unless it is a layer.
+// Tree returns m in the style of PyTorch's print(model), which shows the names that adapters can target. A run of equal
+// elements of a list is printed once. decorate may be nil; otherwise it gets the text of each layer and each group of
+// modules and returns the text to print instead, which may have several lines, indented relative to the module. For a
+// group, module is nil.
 func Tree(m spago.Model, decorate func(path string, module any, text string) string) string {
 	root := &branch{}
 	groups, trailing := map[string]string{}, map[string]string{}
@@ -53,17 +56,17 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 	return (&printer{groups, trailing, decorate}).render(root, "")
 }
 
-// printer knows the classes of groups, and which part comes last, by path.
+// printer holds the class names of groups, and the names of trailing parts, by path.
 type printer struct {
 	groups   map[string]string
 	trailing map[string]string
 	decorate func(path string, module any, text string) string
 }
 
-// branch is a module of the printed tree.
+// branch is a module of the printed tree, a layer or a group.
 type branch struct {
 	name     string
-	text     string // of a layer
+	text     string // of the layer
 	module   any    // the layer
 	children []*branch
 }
@@ -125,10 +128,11 @@ func (p *printer) render(b *branch, path string) string {
 	return p.decorate(path, nil, s.String())
 }
 
-// Indent moves every line but the first two columns to the right, as the printed tree nests.
+// Indent moves every line except the first by two columns to the right, the indentation of the printed tree.
 func Indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// PythonFloat writes a number as Python's repr does, with at least one decimal: 0.0, 0.1, 1e-12.
+// PythonFloat formats a number as Python's repr does, with at least one decimal unless it has an exponent: 0.0, 0.1,
+// 1e-12.
 func PythonFloat(x float32) string {
 	s := strconv.FormatFloat(float64(x), 'g', -1, 32)
 	if !strings.ContainsAny(s, ".e") {
