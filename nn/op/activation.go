@@ -8,10 +8,10 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Activation is a function applied to every element.
+// Activation is an element-wise function.
 type Activation int
 
-// The activations; names as in config.json's hidden_act are read by [ParseActivation].
+// The activations. [ParseActivation] reads their names in config.json's hidden_act.
 const (
 	GELU     Activation = iota // x·Φ(x) with the error function
 	GELUTanh                   // the tanh approximation of GELU
@@ -20,7 +20,7 @@ const (
 	SiLU // x·σ(x), also called swish
 )
 
-// ParseActivation reads the name that Hugging Face configs use. Unknown names are an error.
+// ParseActivation returns the activation that config.json calls name. It returns an error if the name is unknown.
 func ParseActivation(name string) (Activation, error) {
 	switch name {
 	case "gelu", "gelu_python":
@@ -41,8 +41,8 @@ func (a Activation) String() string {
 	return [...]string{"GELU", "GELUTanh", "ReLU", "Tanh", "SiLU"}[a]
 }
 
-// Activate applies a to every element of x (N×C). GELU and SiLU keep x, and their result is computed anew when
-// somebody's backward reads it; ReLU and Tanh keep the result.
+// Activate returns a(x) of every element of x, N×C. For the backward, GELU, GELUTanh and SiLU keep x, and the result
+// is recomputed if the backward of another operator reads it; ReLU and Tanh keep the result.
 func Activate(t *Tape, x mat.Tensor, a Activation) mat.Tensor {
 	f := &activate{x: x, a: a}
 	f.inputs = []mat.Tensor{x}

@@ -8,7 +8,7 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Add returns the sum of tensors of one size N×C.
+// Add returns the sum of one or more tensors of the same size N×C. It panics if their sizes differ.
 func Add(t *Tape, xs ...mat.Tensor) mat.Tensor {
 	rows, cols := Size(xs[0])
 	for _, x := range xs[1:] {
@@ -24,7 +24,7 @@ type add struct {
 	y          *Tensor
 }
 
-// Forward computes the sum, in the order given.
+// Forward computes the sum in the order of the operands.
 func (f *add) Forward() (mat.Tensor, error) {
 	f.y = f.t.tensor(f.rows, f.cols)
 	y := f.y.data
@@ -42,7 +42,7 @@ func (f *add) Forward() (mat.Tensor, error) {
 	return f.y, nil
 }
 
-// Backward: every operand gets dY; the first one may get its buffer, once the others have read it.
+// Backward: every operand gets dY. The first one takes over its buffer, if it can, after the others have read it.
 func (f *add) Backward(gy mat.Tensor) error {
 	dy := Values(gy)
 	for _, x := range f.inputs[1:] {
@@ -54,9 +54,9 @@ func (f *add) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// Dropout sets elements of x (N×C) to zero with probability d.P and divides the others by 1 − d.P. Which ones depends on
-// the key, the site, each row's example and position, and the column: the same in every batch composition. The mask is
-// not stored. With nothing to drop it returns x.
+// Dropout returns x (N×C) with elements set to zero with probability d.P and the others divided by 1 − d.P. The mask
+// is a function of d.Key, d.Site, the example and position of each row, and the column, so that it does not depend on
+// the composition of the batch. It is not stored. If d drops nothing, Dropout returns x itself.
 func Dropout(t *Tape, x mat.Tensor, d Drop) mat.Tensor {
 	if !d.on() {
 		return x
@@ -89,7 +89,8 @@ func (f *dropout) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// Rows returns the rows of x (N×C) that are listed, in that order. A row may be listed more than once.
+// Rows returns the listed rows of x (N×C), len(list)×C, in the order of list. A row may be listed more than once. It
+// panics if x has no such row.
 func Rows(t *Tape, x mat.Tensor, list []int) mat.Tensor {
 	n, cols := Size(x)
 	for _, r := range list {
@@ -116,7 +117,7 @@ func (f *rows) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// Backward adds each row's gradient where the row came from.
+// Backward adds the gradient of each row to that of its source row.
 func (f *rows) Backward(gy mat.Tensor) error {
 	dy := Values(gy)
 	f.into(f.x, func(dst []float32, add bool) {

@@ -6,28 +6,30 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Projection is one linear map of an input that several may share.
+// Projection is one linear map with its correction. Several projections may share an input.
 type Projection struct {
 	Weight *Weight     // out×in
 	Bias   *Weight     // out; nil: none
 	Adapt  *Correction // nil: none
 }
 
-// Affine computes, for each projection, its columns of the result:
+// Affine returns the results of the projections ps side by side, each with columns
 //
 //	y = x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ
 //
-// x is N×in, y is N×Σout, the projections side by side. The corrections share one dropout mask per input (PEFT draws one
-// for each module), that of drop.Site, or if it is 0 that of the last correction. The correction is summed in the same product as the base (Hu et al. 2021, arXiv:2106.09685, sections
-// 4.1 and 4.2, folded into the GEMM's inner dimension), and the gradient of x collects all projections in one product.
-// No gradient is computed for a frozen weight, nor for x if nothing below trains.
+// x is N×in, the result is N×Σout. The corrections share one dropout mask (PEFT draws one for each module): that of
+// drop.Site, or, if it is 0, that of the last correction's Site. If drop has no sequences, nothing is dropped. Base and
+// correction are summed in one product (Hu et al. 2021, arXiv:2106.09685, sections 4.1 and 4.2, folded into the inner
+// dimension of the GEMM), and the gradient of x sums all projections in one product. Affine computes no gradient for a
+// frozen weight, nor for x if it needs none. It panics if the sizes do not fit.
 func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
 	rows, in := Size(x)
 	f := &affine{x: x, drop: drop, ps: ps, rows: rows, in: in}
 	f.inputs = append(f.inputs, x)
 	for _, p := range ps {
 		mustBe(p.Weight.Cols == in, "Affine of %d×%d with a weight %d×%d", rows, in, p.Weight.Rows, p.Weight.Cols)
-		mustBe(p.Bias == nil || p.Bias.Len() == p.Weight.Rows, "Affine with %d rows of weight and another bias", p.Weight.Rows)
+		mustBe(p.Bias == nil || p.Bias.Len() == p.Weight.Rows, "Affine with %d rows of weight and a bias of another length",
+			p.Weight.Rows)
 		f.out += p.Weight.Rows
 		f.inputs = trained(f.inputs, p.Weight, p.Bias)
 		if p.Adapt != nil {
@@ -61,7 +63,7 @@ func transposed(v []float32, stride int) kernel.Mat {
 	return kernel.Mat{F32: v, Stride: stride, Trans: true}
 }
 
-// dropped returns drop(x), in a buffer that the caller frees if it is not x itself.
+// dropped returns drop(x) in a buffer that the caller must free, or x itself if nothing is dropped.
 func (f *affine) dropped(x []float32) []float32 {
 	if !f.drop.on() {
 		return x
@@ -100,7 +102,8 @@ func (f *affine) Forward() (mat.Tensor, error) {
 		if c := p.Adapt; c != nil {
 			r := c.Rank()
 			u := t.alloc(f.rows * r)
-			t.pool.MatMul(u, r, f.rows, r, []kernel.Term{{A: matrix(xd, f.in), B: transposed(Values(c.A), f.in), K: f.in}}, kernel.Epilogue{})
+			low := kernel.Term{A: matrix(xd, f.in), B: transposed(Values(c.A), f.in), K: f.in}
+			t.pool.MatMul(u, r, f.rows, r, []kernel.Term{low}, kernel.Epilogue{})
 			kernel.Scale(u, u, c.Scale)
 			f.us[i] = u
 			terms[1] = kernel.Term{A: matrix(u, r), B: transposed(Values(c.B), r), K: r}
@@ -120,10 +123,10 @@ func (f *affine) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// few reports whether the tape was told that rows are few; a forward that a gradient needs does not take that way.
+// few reports whether to compute row by row, as FewRows asks for. A forward that a gradient needs does not.
 func (f *affine) few() bool { return f.t.few && !f.t.record && !f.t.probe && !f.drop.on() }
 
-// forwardFew is Forward without anything kept.
+// forwardFew computes y row by row and keeps nothing for a backward.
 func (f *affine) forwardFew(y, x []float32) {
 	t := f.t
 	col := 0
@@ -168,7 +171,7 @@ func (f *affine) keepForBackward() {
 	}
 }
 
-// Backward, line by line against the forward, with V = s·dY·B for each adapted projection:
+// Backward, with V = s·dY·B for each projection with a correction:
 //
 //	dX = Σ dY·W + drop(Σ V·A)    dA = Vᵀ·drop(X)    dB = dYᵀ·U    dW = dYᵀ·X    db = Σ rows of dY
 func (f *affine) Backward(gy mat.Tensor) error {
@@ -178,7 +181,7 @@ func (f *affine) Backward(gy mat.Tensor) error {
 		xd = f.dropped(Values(f.x))
 	}
 	terms := make([]kernel.Term, 0, 2*len(f.ps))
-	low := make([]kernel.Term, 0, len(f.ps)) // V·A, which dropout masks apart
+	low := make([]kernel.Term, 0, len(f.ps)) // V·A, which dropout masks separately
 	var vs [][]float32
 	col := 0
 	for i, p := range f.ps {
@@ -194,10 +197,12 @@ func (f *affine) Backward(gy mat.Tensor) error {
 			kernel.Scale(v, v, c.Scale)
 			low = append(low, kernel.Term{A: matrix(v, r), B: matrix(Values(c.A), f.in), K: r})
 			f.into(c.A, func(dst []float32, add bool) {
-				t.pool.MatMul(dst, f.in, r, f.in, []kernel.Term{{A: transposed(v, r), B: matrix(xd, f.in), K: f.rows}}, kernel.Epilogue{Accumulate: add})
+				terms := []kernel.Term{{A: transposed(v, r), B: matrix(xd, f.in), K: f.rows}}
+				t.pool.MatMul(dst, f.in, r, f.in, terms, kernel.Epilogue{Accumulate: add})
 			})
 			f.into(c.B, func(dst []float32, add bool) {
-				t.pool.MatMul(dst, r, out, r, []kernel.Term{{A: dT, B: matrix(f.us[i], r), K: f.rows}}, kernel.Epilogue{Accumulate: add})
+				terms := []kernel.Term{{A: dT, B: matrix(f.us[i], r), K: f.rows}}
+				t.pool.MatMul(dst, r, out, r, terms, kernel.Epilogue{Accumulate: add})
 			})
 		}
 		f.weightGradients(p, dy, col, dT)

@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/internal/golden"
 )
 
-// TestAffineOfFewRows: a tape that was told of few rows takes another way to the same result, and a row's bits do not depend on how many
-// there are; one that records does not take it.
+// TestAffineOfFewRows: with FewRows a tape computes the same result in another way, in which the bits of a row do not
+// depend on the number of rows. A recording tape ignores FewRows.
 func TestAffineOfFewRows(t *testing.T) {
 	g := golden.Open(t, "../../testdata/gguf/blocks.safetensors")
 	rnd := seedOf("few rows")
@@ -32,7 +32,8 @@ func TestAffineOfFewRows(t *testing.T) {
 		for _, inOut := range []bool{false, true} {
 			ps := []Projection{
 				{Weight: weight(kind, inOut), Bias: bias},
-				{Weight: weight(kind, inOut), Adapt: &Correction{A: NewParam(3, in, random(rnd, 3*in, 1)), B: NewParam(out, 3, random(rnd, 3*out, 1)), Scale: 0.5}},
+				{Weight: weight(kind, inOut), Adapt: &Correction{A: NewParam(3, in, random(rnd, 3*in, 1)),
+					B: NewParam(out, 3, random(rnd, 3*out, 1)), Scale: 0.5}},
 			}
 			x := random(rnd, 9*in, 1)
 			run := func(tape *Tape, rows int, few bool) []float32 {

@@ -8,24 +8,25 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Columns is a range of columns of a tensor: queries, keys and values may stand side by side in one N×3C tensor, but not
-// share a column.
+// Columns is the range of columns of X that starts at From. Queries, keys and values may be ranges of one N×3C tensor,
+// but they must not overlap.
 type Columns struct {
 	X    mat.Tensor
 	From int
 }
 
-// Heads says how columns are cut into heads.
+// Heads describes how columns are divided into heads, and which keys a query sees.
 type Heads struct {
 	Q      int     // query heads
 	KV     int     // key and value heads; a divisor of Q, equal to Q without grouping
 	Dim    int     // columns of one head
 	Causal bool    // a query sees keys at its own and earlier positions only
-	Window int     // with Causal: of these only the nearest so many, its own counted; 0: all
-	Scale  float32 // of the products; 0: 1/√Dim
+	Window int     // with Causal: a query sees the Window nearest of these keys, its own included; 0: all
+	Scale  float32 // factor of the products; 0: 1/√Dim
 }
 
-// seen returns the range of the keys that the queries at positions lo to hi−1 see together, of n keys from position first on.
+// seen returns the range of keys that at least one of the queries at positions lo to hi−1 sees, out of n keys whose
+// first is at position first.
 func (h Heads) seen(lo, hi, first, n int) (from, to int) {
 	if !h.Causal {
 		return 0, n
@@ -37,13 +38,14 @@ func (h Heads) seen(lo, hi, first, n int) (from, to int) {
 	return from, to
 }
 
-// Attention computes scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762) of every sequence by itself:
+// Attention returns scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762) within each sequence:
 //
 //	P = softmax(scale·Q·Kᵀ)    y = drop(P)·V    for each head
 //
-// Segment i of the queries looks at segment i of the keys; positions are those of Seqs. q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. The
-// T×T tensors exist for a block of queries of one head at a time, in scratch memory; the backward computes them again, and
-// dropout masks are never stored.
+// q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. Segment i of the queries, qs, attends to segment i of
+// the keys, ks; their positions are those of qs and ks. The T×T tensors exist for a block of queries of one head at a
+// time, in scratch memory. The backward recomputes them, and dropout masks are never stored. Attention panics if the
+// sizes do not fit or two ranges of columns overlap.
 func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Tensor {
 	f := &attention{q: q, k: k, v: v, qs: qs, ks: ks, h: h, drop: drop}
 	nq, cq := Size(q.X)
@@ -52,9 +54,12 @@ func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Te
 	mustBe(h.KV > 0 && h.Q%h.KV == 0 && q.From+h.Q*h.Dim <= cq && k.From+h.KV*h.Dim <= ck && v.From+h.KV*h.Dim <= cv,
 		"Attention with %d query and %d key heads of %d columns over %d, %d and %d columns", h.Q, h.KV, h.Dim, cq, ck, cv)
 	mustBe(qs.Len() == ks.Len() && qs.Rows() == nq && ks.Rows() == nk && nk == nv,
-		"Attention over %d and %d segments of %d and %d rows with %d queries, %d keys, %d values", qs.Len(), ks.Len(), qs.Rows(), ks.Rows(), nq, nk, nv)
-	mustBe(!overlap(q, h.Q*h.Dim, k, h.KV*h.Dim) && !overlap(q, h.Q*h.Dim, v, h.KV*h.Dim) && !overlap(k, h.KV*h.Dim, v, h.KV*h.Dim),
-		"Attention with queries, keys and values from columns %d, %d and %d of one tensor, which overlap", q.From, k.From, v.From)
+		"Attention over %d and %d segments of %d and %d rows with %d queries, %d keys, %d values",
+		qs.Len(), ks.Len(), qs.Rows(), ks.Rows(), nq, nk, nv)
+	cols := h.KV * h.Dim
+	mustBe(!overlap(q, h.Q*h.Dim, k, cols) && !overlap(q, h.Q*h.Dim, v, cols) && !overlap(k, cols, v, cols),
+		"Attention with queries, keys and values from columns %d, %d and %d of one tensor, which overlap", q.From, k.From,
+		v.From)
 	for _, c := range []Columns{q, k, v} {
 		if !contains(f.inputs, c.X) {
 			f.inputs = append(f.inputs, c.X)
@@ -72,7 +77,8 @@ func (h Heads) scale() float32 {
 	return h.Scale
 }
 
-// overlap reports whether two ranges share a column: their gradients would be written to the same place.
+// overlap reports whether two ranges of m and n columns share a column. Their gradients would be written to the same
+// place.
 func overlap(a Columns, m int, b Columns, n int) bool {
 	return a.X == b.X && a.From < b.From+n && b.From < a.From+m
 }
@@ -94,7 +100,7 @@ type attention struct {
 	drop    Drop
 }
 
-// view is the columns of one head of one segment.
+// view holds the columns of one head from some row on.
 type view struct {
 	data   []float32
 	stride int
@@ -109,23 +115,24 @@ func (v view) row(i int) view         { return view{v.data[min(len(v.data), i*v.
 func (v view) mat() kernel.Mat        { return matrix(v.data, v.stride) }
 func (v view) transposed() kernel.Mat { return transposed(v.data, v.stride) }
 
-// blockRows is how many queries are handled at once against keys keys.
+// blockRows returns the number of queries of a block against the given number of keys.
 func blockRows(keys int) int { return min(128, max(16, 32768/max(keys, 1))) }
 
-// scratch is what one worker uses; buffers have blockRows×keys elements.
+// scratch is the memory of one worker. Its buffers have blockRows×keys elements.
 type scratch struct {
 	p, pd, dp []float32
 	term      [1]kernel.Term
 }
 
-// product computes dst = a·b with the worker's own term, on the caller.
+// product computes dst = a·b, or adds a·b to dst, on the calling goroutine with the worker's own term.
 func (s *scratch) product(dst []float32, ldd, m, n int, a, b kernel.Mat, k int, add bool) {
 	s.term[0] = kernel.Term{A: a, B: b, K: k}
 	var alone *kernel.Pool
 	alone.MatMul(dst, ldd, m, n, s.term[:], kernel.Epilogue{Accumulate: add})
 }
 
-// eachHead runs f for every segment and key head; buffers is how many scratch buffers it needs.
+// eachHead runs body on the pool for every segment and key head. buffers is the number of scratch buffers that body
+// needs: 1 or 3.
 func (f *attention) eachHead(buffers int, body func(s *scratch, segment, kv int)) {
 	size := 0
 	for i := range f.ks.Len() {
@@ -148,14 +155,14 @@ func (f *attention) eachHead(buffers int, body func(s *scratch, segment, kv int)
 	f.t.free(mem)
 }
 
-// part is a block of queries of one segment, rows lo to hi, and the keys that they see, from to to.
+// part is a block of queries of one segment, rows lo to hi−1, and the range of keys that they see, from to to−1.
 type part struct {
 	segment, head, lo, hi, from, to int
 }
 
 func (b part) keys() int { return b.to - b.from }
 
-// eachBlock runs f for every query head of a key head and every block of queries.
+// eachBlock runs body for every query head of a key head and every block of queries.
 func (f *attention) eachBlock(segment, kv int, body func(b part)) {
 	group := f.h.Q / f.h.KV
 	nq, nk := f.qs.Starts[segment+1]-f.qs.Starts[segment], f.ks.Starts[segment+1]-f.ks.Starts[segment]
@@ -170,7 +177,7 @@ func (f *attention) eachBlock(segment, kv int, body func(b part)) {
 	}
 }
 
-// probabilities computes P for a block of queries; q and k are the whole segment's.
+// probabilities computes P of a block of queries in s.p. q and k are those of the whole segment.
 func (f *attention) probabilities(s *scratch, b part, q, k view) {
 	n := b.keys()
 	s.product(s.p, n, b.hi-b.lo, n, q.row(b.lo).mat(), k.row(b.from).transposed(), f.h.Dim, false)
@@ -184,14 +191,14 @@ func (f *attention) probabilities(s *scratch, b part, q, k view) {
 	}
 }
 
-// hide makes products such that their probability is 0.
+// hide sets products to −∞, so that their probability is 0.
 func hide(x []float32) {
 	for i := range x {
 		x[i] = float32(math.Inf(-1))
 	}
 }
 
-// mask applies the dropout of P to a block.
+// mask writes src with the dropout of P to dst, for the probabilities of a block.
 func (f *attention) mask(dst, src []float32, b part) {
 	site := kernel.Site{Op: f.drop.Site, Example: uint32(f.qs.index(b.segment))}
 	n := b.keys()
@@ -226,10 +233,10 @@ func (f *attention) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// gradient is where the gradient of one operand goes.
+// gradient is the buffer that the gradient of one operand is written to.
 type gradient struct {
-	data []float32 // nil: not wanted
-	add  bool
+	data []float32 // nil: the operand needs no gradient
+	add  bool      // data holds a gradient already
 }
 
 // Backward, with Pd = drop(P):
@@ -246,7 +253,7 @@ func (f *attention) Backward(gy mat.Tensor) error {
 		nk := f.ks.Starts[segment+1] - k0
 		k, v := f.k.view(kx, k0, kv, d), f.v.view(vx, k0, kv, d)
 		dk, dv := f.k.view(gk.data, k0, kv, d), f.v.view(gvv.data, k0, kv, d)
-		if f.h.Causal || f.qs.Starts[segment+1] == q0 { // some keys may get nothing
+		if f.h.Causal || f.qs.Starts[segment+1] == q0 { // some keys may get no gradient
 			zeroRows(dk, gk, nk, d)
 			zeroRows(dv, gvv, nk, d)
 		}
@@ -288,8 +295,8 @@ func (f *attention) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// openGradients opens each operand's gradient once. Where nothing is there yet and the heads do not cover all columns,
-// the rest is zero.
+// openGradients opens the gradient of each operand once. It clears a new gradient if the heads do not cover all
+// columns.
 func (f *attention) openGradients() map[mat.Tensor]gradient {
 	grads := make(map[mat.Tensor]gradient, len(f.inputs))
 	for _, x := range f.inputs {
@@ -308,6 +315,7 @@ func (f *attention) openGradients() map[mat.Tensor]gradient {
 	return grads
 }
 
+// zeroRows clears cols columns of the rows of v, a part of g, unless g holds a gradient already or is not wanted.
 func zeroRows(v view, g gradient, rows, cols int) {
 	if g.data == nil || g.add {
 		return

@@ -6,22 +6,27 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Past holds what one layer remembers of one sequence: a row of keys and one of values, KV·Dim wide, for each position so far, the
-// new ones included.
+// Past holds the keys and values of one sequence in one layer: for each position up to now, new ones included, a row of
+// KV·Dim keys and one of KV·Dim values.
 type Past struct {
 	Keys, Values []float32
 }
 
-// CachedAttention is [Attention] of the queries q, whose segment i looks at past[i], for generating: qs.First tells how many rows of
-// past[i] are older than the segment. It has no gradient and must run on a tape that does not record.
+// CachedAttention returns the attention of q (Nq×Q·Dim, one segment of qs for each sequence) to the keys and values
+// of past, Nq×Q·Dim, as [Attention] computes it. Generation uses it: segment i attends to past[i], and qs.First[i] is
+// the number of rows of past[i] that precede the segment. It has no gradient. It panics if the sizes do not fit or the
+// tape records.
 func CachedAttention(t *Tape, q Columns, qs Seqs, past []Past, h Heads) mat.Tensor {
 	n, cols := Size(q.X)
 	mustBe(!t.record, "CachedAttention on a tape that records")
-	mustBe(h.KV > 0 && h.Q%h.KV == 0 && q.From+h.Q*h.Dim <= cols, "CachedAttention with %d query and %d key heads of %d columns over %d columns", h.Q, h.KV, h.Dim, cols)
-	mustBe(qs.Len() == len(past) && qs.Rows() == n, "CachedAttention of %d segments of %d rows with %d queries and %d pasts", qs.Len(), qs.Rows(), n, len(past))
+	mustBe(h.KV > 0 && h.Q%h.KV == 0 && q.From+h.Q*h.Dim <= cols,
+		"CachedAttention with %d query and %d key heads of %d columns over %d columns", h.Q, h.KV, h.Dim, cols)
+	mustBe(qs.Len() == len(past) && qs.Rows() == n,
+		"CachedAttention of %d segments of %d rows with %d queries and %d pasts", qs.Len(), qs.Rows(), n, len(past))
 	for i, p := range past {
 		rows := qs.first(i) + qs.Starts[i+1] - qs.Starts[i]
-		mustBe(len(p.Keys) == rows*h.KV*h.Dim && len(p.Values) == len(p.Keys), "CachedAttention with %d keys and %d values for %d rows of segment %d", len(p.Keys), len(p.Values), rows, i)
+		mustBe(len(p.Keys) == rows*h.KV*h.Dim && len(p.Values) == len(p.Keys),
+			"CachedAttention with %d keys and %d values for %d rows of segment %d", len(p.Keys), len(p.Values), rows, i)
 	}
 	h.Scale = h.scale()
 	return t.run(&cached{node: node{inputs: []mat.Tensor{q.X}}, q: q, qs: qs, past: past, h: h})
@@ -35,7 +40,7 @@ type cached struct {
 	h    Heads
 }
 
-// Forward computes y, query by query: there are few, and each reads its keys and values once.
+// Forward computes y query by query, since there are few queries. Each reads its keys and values once.
 func (f *cached) Forward() (mat.Tensor, error) {
 	t, h := f.t, f.h
 	y := t.tensor(f.qs.Rows(), h.Q*h.Dim)
@@ -52,8 +57,9 @@ func (f *cached) Forward() (mat.Tensor, error) {
 		for row := f.qs.Starts[segment]; row < f.qs.Starts[segment+1]; row++ {
 			position := first + row - f.qs.Starts[segment]
 			from, to := h.seen(position, position+1, 0, len(past.Keys)/width)
-			kernel.AttendOne(out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim],
-				past.Keys[from*width+at:], past.Values[from*width+at:], width, to-from, h.Scale, scores[worker*most:][:to-from])
+			dst, query := out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim]
+			keys, values := past.Keys[from*width+at:], past.Values[from*width+at:]
+			kernel.AttendOne(dst, query, keys, values, width, to-from, h.Scale, scores[worker*most:][:to-from])
 		}
 	})
 	t.free(scores)

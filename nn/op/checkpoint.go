@@ -8,19 +8,20 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Checkpoint runs block on x and keeps nothing of what it made but its result: the backward runs the block again (Chen et al. 2016,
-// arXiv:1604.06174). block gets the tape to run on and must depend on x and on what does not change until the backward only; then values
-// and gradients have the same bits as without Checkpoint. On a tape that does not record, or has no arena, block simply runs.
+// Checkpoint returns block(t, x) and keeps only the result: the backward runs the block again (Chen et al. 2016,
+// arXiv:1604.06174). block must use the tape that it gets, must make its result, and must depend only on x and on
+// values that do not change until the backward. Values and gradients then have the same bits as without Checkpoint. On
+// a tape that does not record or has no arena, Checkpoint just calls block.
 func (t *Tape) Checkpoint(x mat.Tensor, block func(t *Tape, x mat.Tensor) mat.Tensor) mat.Tensor {
 	if !t.record || t.arena == nil {
 		return block(t, x)
 	}
 	inner := &Tape{pool: t.pool, arena: t.arena, probe: true}
 	f := &checkpoint{x: x, block: block, inner: inner, y: value(block(inner, x))}
-	mustBe(f.y.tape == inner, "Checkpoint of a block that returns what it did not make")
+	mustBe(f.y.tape == inner, "Checkpoint of a block that returns a tensor that it did not make")
 	f.inputs = []mat.Tensor{x}
 	if inner.touched != nil && inner.touched != x {
-		f.inputs = append(f.inputs, inner.touched) // so that the result is known to have a gradient
+		f.inputs = append(f.inputs, inner.touched) // marks the result as one that needs a gradient
 	}
 	return t.run(f)
 }
@@ -33,9 +34,9 @@ type checkpoint struct {
 	y     *Tensor // its result
 }
 
-// Forward takes the result over from the tape that the block ran on.
+// Forward takes over the result from the tape that the block ran on.
 func (f *checkpoint) Forward() (mat.Tensor, error) {
-	y := &Tensor{Dense: dense(f.y.data, f.y.rows, f.y.cols), tape: f.t, rows: f.y.rows, cols: f.y.cols, data: f.y.data, refs: 1}
+	y := newTensor(f.t, f.y.data, f.y.rows, f.y.cols, 1)
 	f.y.data = nil
 	f.inner.Reset()
 	f.inner, f.y = nil, nil
@@ -43,18 +44,19 @@ func (f *checkpoint) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// Backward runs the block again, recording this time, and walks it.
+// Backward runs the block again on a recording tape and walks that tape.
 func (f *checkpoint) Backward(gy mat.Tensor) error {
 	t := f.t
 	inner := &Tape{pool: t.pool, arena: t.arena, record: true}
 	defer inner.Reset()
 	rows, cols := Size(f.x)
 	x := Values(f.x)
-	leaf := &Tensor{Dense: dense(x, rows, cols), tape: inner, rows: rows, cols: cols, data: x, refs: borrowed}
+	leaf := newTensor(inner, x, rows, cols, borrowed)
 	leaf.SetRequiresGrad(f.x.RequiresGrad())
 	y := value(f.block(inner, leaf))
 	if y == nil || !inner.recorded(y) {
-		return fmt.Errorf("op: the block ran differently the second time")
+		return fmt.Errorf("op: Checkpoint: the second run of the block recorded no result, unlike the first; " +
+			"let the block depend on its operand only")
 	}
 	dst, _ := y.target()
 	copy(dst, Values(gy))
@@ -74,5 +76,5 @@ func (f *checkpoint) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// borrowed is a number of claims on values that are another tensor's: more than will ever be given up.
+// borrowed is a reference count for values that belong to another tensor: it never reaches 0.
 const borrowed = 1 << 40

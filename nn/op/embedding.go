@@ -8,15 +8,15 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// NoPadding is the padding id of a table that has none.
+// NoPadding is the padding id of a table without one.
 const NoPadding = -1
 
-// Embedding looks up a row of the table w (V×C) for each id:
+// Embedding returns the row of the table w (V×C) for each of N ids, plus that of the correction c, which may be nil:
 //
 //	y[n] = W[ids[n]] + s·A[:, ids[n]]ᵀ·Bᵀ
 //
-// ids has N entries, y is N×C. padding is the id whose row gets no gradient, in the table and in A alike (PyTorch's
-// padding_idx), or NoPadding. ids must lie in [0, V): data from outside is checked before it gets here.
+// y is N×C. padding is the id whose row gets no gradient, neither in the table nor in A (PyTorch's padding_idx), or
+// NoPadding. Embedding panics unless all ids lie in [0, V): the caller must check data from outside.
 func Embedding(t *Tape, ids []int32, w *Weight, c *Correction, padding int) mat.Tensor {
 	f := &embedding{ids: ids, w: w, c: c, padding: int32(padding)}
 	f.inputs = trained(nil, w)
@@ -43,7 +43,7 @@ func (f *embedding) Forward() (mat.Tensor, error) {
 	t.eachRows(rows, cols, func(lo, hi int) {
 		for n := lo; n < hi; n++ {
 			id := f.ids[n]
-			if uint(id) >= uint(f.w.Rows) { // not mustBe: its arguments would be put on the heap for every row
+			if uint(id) >= uint(f.w.Rows) { // not mustBe, which would allocate its arguments for every row
 				panic(fmt.Sprintf("op: Embedding id %d in a table of %d rows", id, f.w.Rows))
 			}
 			f.w.row(y.data[n*cols:(n+1)*cols], int(id))
@@ -59,7 +59,8 @@ func (f *embedding) Forward() (mat.Tensor, error) {
 			f.u[n*r+i] = f.c.Scale * a[i*f.w.Rows+int(id)]
 		}
 	}
-	t.pool.MatMul(y.data, cols, rows, cols, []kernel.Term{{A: matrix(f.u, r), B: transposed(Values(f.c.B), r), K: r}}, kernel.Epilogue{Accumulate: true})
+	terms := []kernel.Term{{A: matrix(f.u, r), B: transposed(Values(f.c.B), r), K: r}}
+	t.pool.MatMul(y.data, cols, rows, cols, terms, kernel.Epilogue{Accumulate: true})
 	if f.keep {
 		f.bufs = append(f.bufs, f.u)
 	} else {
@@ -88,14 +89,16 @@ func (f *embedding) Backward(gy mat.Tensor) error {
 	}
 	r := f.c.Rank()
 	f.into(f.c.B, func(dst []float32, add bool) {
-		t.pool.MatMul(dst, r, cols, r, []kernel.Term{{A: transposed(dy, cols), B: matrix(f.u, r), K: rows}}, kernel.Epilogue{Accumulate: add})
+		terms := []kernel.Term{{A: transposed(dy, cols), B: matrix(f.u, r), K: rows}}
+		t.pool.MatMul(dst, r, cols, r, terms, kernel.Epilogue{Accumulate: add})
 	})
 	f.into(f.c.A, func(dst []float32, add bool) {
 		if !add {
 			clear(dst)
 		}
 		v := t.alloc(rows * r)
-		t.pool.MatMul(v, r, rows, r, []kernel.Term{{A: matrix(dy, cols), B: matrix(Values(f.c.B), r), K: cols}}, kernel.Epilogue{})
+		terms := []kernel.Term{{A: matrix(dy, cols), B: matrix(Values(f.c.B), r), K: cols}}
+		t.pool.MatMul(v, r, rows, r, terms, kernel.Epilogue{})
 		for n, id := range f.ids {
 			if id == f.padding {
 				continue

@@ -4,7 +4,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// The functions that causal models are made of, against PyTorch.
+// Comparisons with PyTorch of the functions that causal models are made of.
 
 func torchRMSNorm(c torchCase) {
 	x, gain := c.param("x"), c.trainedWeight("gain")
@@ -33,7 +33,7 @@ func torchSwiGLU(c torchCase) {
 	c.near("dup", dup, 1e-6, 1e-7)
 }
 
-// sideBySide puts the columns of b behind those of a, both w wide.
+// sideBySide returns the columns of a followed by those of b, both w wide.
 func sideBySide(a, b []float32, w int) []float32 {
 	var out []float32
 	for i := 0; i < len(a); i += w {
@@ -42,7 +42,7 @@ func sideBySide(a, b []float32, w int) []float32 {
 	return out
 }
 
-// apart undoes sideBySide.
+// apart is the inverse of sideBySide.
 func apart(x []float32, w int) (a, b []float32) {
 	for i := 0; i < len(x); i += 2 * w {
 		a, b = append(a, x[i:i+w]...), append(b, x[i+w:i+2*w]...)
@@ -70,7 +70,7 @@ func torchRotary(c torchCase) {
 		s.Starts[i+1] = i + 1
 	}
 	r := NewRotary(c.tape, s, func(int) []float32 { return frequencies }, 1)
-	c.near("cos", r.Cos, 0, 2e-5) // a frequency that is one bit off turns far at a large position
+	c.near("cos", r.Cos, 0, 2e-5) // at a large position, one bit of the frequency changes the angle much
 	c.near("sin", r.Sin, 0, 2e-5)
 }
 

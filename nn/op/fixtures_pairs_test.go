@@ -1,6 +1,6 @@
 package op
 
-// What sentence embeddings are made of and learn from, against PyTorch.
+// Comparisons with PyTorch of the pooling and the losses of sentence embeddings.
 
 func torchMeanRows(c torchCase) {
 	x := c.param("x")

@@ -36,7 +36,7 @@ func shape2(s []int) (rows, cols int) {
 	return s[0] * s[1], s[2]
 }
 
-// near compares with a part of the fixture; atol counts from the largest value of the part.
+// near compares got with a part of the fixture; atol is relative to the largest value of the part.
 func (c torchCase) near(part string, got []float32, rtol, atol float64) {
 	c.Helper()
 	want := c.floats(part)
@@ -69,7 +69,7 @@ func (c torchCase) frozenWeight(part string) *Weight {
 	return w
 }
 
-// backward runs y back from the fixture's dy.
+// backward runs the backward of y with the fixture's dy as its gradient.
 func (c torchCase) backward(y mat.Tensor) {
 	c.Helper()
 	dy := c.floats("dy")
@@ -78,7 +78,7 @@ func (c torchCase) backward(y mat.Tensor) {
 	}
 }
 
-// gradients compares the gradients of parameters, by their part of the fixture.
+// gradients compares the gradients of parameters with the parts of the fixture that have the keys' names.
 func (c torchCase) gradients(parts map[string]*spago.Param) {
 	c.Helper()
 	for part, p := range parts {
@@ -86,7 +86,7 @@ func (c torchCase) gradients(parts map[string]*spago.Param) {
 	}
 }
 
-// torchFunctions runs each function of the fixture file. Softmax is no function of this package: internal/kernel has it.
+// torchFunctions runs each function of the fixture file. Softmax is not among them: it is in internal/kernel.
 var torchFunctions = map[string]func(c torchCase){
 	"linear": func(c torchCase) {
 		x, w, b := c.param("x"), c.trainedWeight("w"), c.trainedWeight("b")
@@ -100,7 +100,8 @@ var torchFunctions = map[string]func(c torchCase){
 	},
 	"lora": func(c torchCase) {
 		x, a, b := c.param("x"), c.param("a"), c.param("b")
-		y := Affine(c.tape, x, Drop{}, Projection{Weight: c.frozenWeight("w"), Bias: c.frozenWeight("bias"), Adapt: &Correction{A: a, B: b, Scale: c.number("scale")}})
+		y := Affine(c.tape, x, Drop{}, Projection{Weight: c.frozenWeight("w"), Bias: c.frozenWeight("bias"),
+			Adapt: &Correction{A: a, B: b, Scale: c.number("scale")}})
 		c.is("y", Values(y))
 		c.backward(y)
 		c.gradients(map[string]*spago.Param{"dx": x, "da": a, "db": b})
@@ -115,7 +116,7 @@ var torchFunctions = map[string]func(c torchCase){
 	"layernorm": func(c torchCase) {
 		x, gain, bias := c.param("x"), c.trainedWeight("gamma"), c.trainedWeight("beta")
 		y := LayerNorm(c.tape, x, nil, Drop{}, gain, bias, c.number("eps"))
-		c.near("y", Values(y), 1e-4, 1e-5) // a mean of 100 or a variance near eps costs PyTorch digits too
+		c.near("y", Values(y), 1e-4, 1e-5) // with a mean of 100 or a variance near eps PyTorch loses digits too
 		c.backward(y)
 		c.near("dx", Grad(x), 1e-4, 1e-5)
 		c.near("dgamma", Grad(gain.Param), 1e-4, 1e-5)
@@ -175,7 +176,8 @@ var torchFunctions = map[string]func(c torchCase){
 		_, cols := Size(q)
 		h := Heads{Q: int(c.number("heads")), KV: int(c.number("kv_heads")), Causal: c.number("causal") != 0}
 		h.Dim = cols / h.Q
-		y := Attention(c.tape, Columns{X: q}, Columns{X: k}, Columns{X: v}, Seqs{Starts: c.ints("starts")}, Seqs{Starts: c.ints("kstarts")}, h, Drop{})
+		y := Attention(c.tape, Columns{X: q}, Columns{X: k}, Columns{X: v}, Seqs{Starts: c.ints("starts")},
+			Seqs{Starts: c.ints("kstarts")}, h, Drop{})
 		c.is("y", Values(y))
 		c.backward(y)
 		c.near("dq", Grad(q), 1e-5, 1e-5)
@@ -204,7 +206,7 @@ func activation(a Activation) func(torchCase) {
 	return func(c torchCase) {
 		x := c.param("x")
 		y := Activate(c.tape, x, a)
-		// PyTorch's 1 + erf loses digits where the result is tiny; nearness is absolute there.
+		// PyTorch's 1 + erf loses digits where the result is tiny, so the tolerance is absolute there.
 		c.near("y", Values(y), 1e-5, 3e-7)
 		c.backward(y)
 		c.near("dx", Grad(x), 1e-5, 1e-6)
@@ -219,7 +221,7 @@ func (c torchCase) lossGradient(sum mat.Tensor, x *spago.Param) {
 	c.is("dx", Grad(x))
 }
 
-// weightedBCE holds BCEWithLogits to PyTorch's with class weights, which it does not have, column by column.
+// weightedBCE compares BCEWithLogits, which has no class weights, with PyTorch's weighted loss, column by column.
 func (c torchCase) weightedBCE() {
 	x, target, weight := c.floats("x"), c.floats("target"), c.floats("weight")
 	n, k := c.size("x")
@@ -252,7 +254,8 @@ func int32s(v []int) []int32 {
 	return w
 }
 
-// TestPyTorch compares every function with PyTorch, forward and backward. A case of the file that nothing runs is an error.
+// TestPyTorch compares every function with PyTorch, forward and backward. It fails if the file has a case that no
+// function runs.
 func TestPyTorch(t *testing.T) {
 	g := golden.Open(t, "../../testdata/ops.safetensors")
 	seen := map[string]bool{}

@@ -20,32 +20,32 @@ type leaf struct {
 	v          []float32
 }
 
-// sample is one use of one function: what it is given, how it is called, and what a plain float64 forward says it is.
+// sample is one use of one function: its operands and parameters, the call, and a plain float64 forward.
 type sample struct {
 	name string
 	xs   []leaf // operands, which may be results of other functions
 	ps   []leaf // parameters: weights and the factors of corrections
 	run  func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor
 	ref  func(xs, ps [][]float64) []float64
-	big  bool // too large for differences; used where bits are compared
+	big  bool // too large for central differences; only its bits are compared
 }
 
-// How a sample's operands come about. Each way takes other paths through the bookkeeping of gradients.
+// The kinds of a sample's operands. Each kind takes other paths through the bookkeeping of gradients.
 type operands int
 
 const (
 	leaves  operands = iota // parameters themselves
 	results                 // results of another function
-	shared                  // results that another function, recorded later, reads too: a gradient is there already
-	frozen                  // constants: no gradient may be computed
+	shared                  // results that a function recorded later reads too, so that they have a gradient already
+	frozen                  // constants, which must not get a gradient
 )
 
 func (o operands) String() string {
 	return [...]string{"leaves", "results", "shared", "frozen"}[o]
 }
 
-// probe is a loss that reads its operand in the backward, so that values which the tape has given up must be had again:
-// Σ c·y + d·y²/2.
+// probe is the loss Σ c·y + d·y²/2, whose backward reads its operand, so that values which the tape has freed must
+// be recomputed.
 type probe struct {
 	node
 	x    mat.Tensor
@@ -89,7 +89,7 @@ func refProbe(y []float64, c, d []float32) float64 {
 	return sum
 }
 
-// random returns n values whose size is between 0.1 and 1.1 times size: none is near a kink at 0.
+// random returns n values with magnitudes between 0.1 and 1.1 times size, so that none is near a kink at 0.
 func random(r *rand.Rand, n int, size float32) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -123,7 +123,7 @@ func (s sample) coefficients(n int, what string) (c, d []float32) {
 	return random(r, n, 1), random(r, n, 0.5)
 }
 
-// outcome is what a run of a sample gives.
+// outcome is the result of a run of a sample.
 type outcome struct {
 	value []float32
 	loss  float32
@@ -188,7 +188,7 @@ func (s sample) execute(t testing.TB, tape *Tape, how operands, backward func(*T
 
 func walk(t *Tape, loss mat.Tensor) error { return t.Backward(loss) }
 
-// reference returns the loss of a sample as the plain forward has it.
+// reference returns the loss of a sample, computed with the plain forward.
 func (s sample) reference(xs, ps [][]float64, how operands) float64 {
 	y := s.ref(xs, ps)
 	c, d := s.coefficients(len(y), "")
@@ -202,7 +202,7 @@ func (s sample) reference(xs, ps [][]float64, how operands) float64 {
 	return sum
 }
 
-// compare holds an outcome to central differences of the reference, at up to 40 elements of each leaf.
+// compare compares an outcome with central differences of the reference, at up to 40 elements of each leaf.
 func (s sample) compare(t *testing.T, got outcome, how operands) {
 	t.Helper()
 	xs, ps := make([][]float64, len(s.xs)), make([][]float64, len(s.ps))
@@ -253,7 +253,8 @@ func some(n int, name string) []int {
 	return all[:min(n, 40)]
 }
 
-// TestGradients holds every function to a plain float64 forward and to its central differences, whatever its operands are.
+// TestGradients compares every function with a plain float64 forward and its central differences, for each kind of
+// operands.
 func TestGradients(t *testing.T) {
 	for _, s := range samples() {
 		if s.big {
@@ -269,7 +270,7 @@ func TestGradients(t *testing.T) {
 	}
 }
 
-// TestSpagoBackward holds the tape's walk to spago's own on a tape that keeps everything on the heap.
+// TestSpagoBackward compares Backward of a tape with spago's on a heap tape.
 func TestSpagoBackward(t *testing.T) {
 	for _, s := range samples() {
 		for _, how := range []operands{leaves, results, shared} {
@@ -306,7 +307,7 @@ func closeNorm(t *testing.T, what string, got, want []float32) {
 	}
 }
 
-// TestSameBits demands equal bits from 1, 2, 3 and 7 workers, and from two runs.
+// TestSameBits requires equal bits from 1, 2, 3 and 7 workers, and from two runs.
 func TestSameBits(t *testing.T) {
 	pools := map[string]*kernel.Pool{"again": nil}
 	for _, n := range []int{1, 2, 3, 7} {

@@ -7,11 +7,15 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 )
 
-// GroupCrossEntropy compares rows with each other: group g is the rows starts[g] to starts[g+1] of logits (N×K), and each column of a
-// group is one softmax over its rows. labels has K entries for each group, the number of the right row within the group for each column,
-// or [Ignore]. The result is the sum (1×1) of −log softmax(column)[label] and the number of labels that count. With K = 1 and the
-// choices of a question as a group it is the loss of multiple choice; with K = 2 and the tokens of a text as a group, twice that of
-// question answering. Groups may have different numbers of rows, at least one each. Sums run in float64.
+// GroupCrossEntropy returns the cross-entropy of groups of rows, summed (1×1) over groups and columns, and the number
+// of labels that are not [Ignore]. Group g is the rows starts[g] to starts[g+1]−1 of logits (N×K), at least one.
+// Each column of a group is one softmax over the group's rows and contributes −log softmax(column)[label]. labels has
+// K entries for each group: for each column the index of the right row within the group, or Ignore. Sums run in
+// float64.
+//
+// If K = 1 and a group is the choices of a question, this is the loss of multiple choice. If K = 2 and a group is the
+// tokens of a text, it is twice the loss of question answering. GroupCrossEntropy panics if the sizes do not fit or a
+// label is out of range.
 func GroupCrossEntropy(t *Tape, logits mat.Tensor, starts []int, labels []int32) (sum mat.Tensor, targets float64) {
 	n, k := Size(logits)
 	groups := len(starts) - 1
@@ -59,7 +63,7 @@ func (f *groupCrossEntropy) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// column returns the loss of column j of the rows from lo to hi, and leaves its gradient.
+// column returns the loss of column j of the rows lo to hi−1 and writes its gradient to f.grad, if that is kept.
 func (f *groupCrossEntropy) column(lo, hi, j, k, label int) float64 {
 	x := Values(f.x)
 	top := math.Inf(-1)

@@ -8,22 +8,25 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// TargetStats says what a loss over next tokens was summed over.
+// TargetStats counts the rows of a loss over next tokens.
 type TargetStats struct {
 	Targets int // rows that have a label
-	Correct int // of these, rows whose largest logit (the first among equals) is that of the label
+	Correct int // rows with a label whose largest logit (the first among equal ones) is that of the label
 }
 
-// LinearCrossEntropy is a head and its loss in one: the sum (1×1) over the rows of x (N×C) that have a label of
-// −log softmax(logits)[label], with the logits x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ of [Affine]. labels has N entries, [Ignore] for rows
-// without.
+// LinearCrossEntropy computes a head and its cross-entropy in one operator. It returns the sum (1×1) of −log
+// softmax(logits)[label] over the rows of x (N×C) that have a label, and the counts of these rows. The logits are
+// x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ, as in [Affine]. labels has N entries, [Ignore] for a row without a label. It
+// panics if the sizes do not fit or a label is out of range.
 //
-// The logits of some rows at a time (64 MiB of them) are turned into their own gradient in place, as Hsu et al. 2024
-// (arXiv:2410.10989) do: the N×V matrix never exists, rows without a label cost nothing, and no logit is computed twice.
-func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, labels []int32) (sum mat.Tensor, stats TargetStats) {
+// It computes at most 64 MiB of logits at a time and turns them into their gradient in place (Hsu et al. 2024,
+// arXiv:2410.10989): the N×V matrix never exists, rows without a label cost nothing, and no logit is computed twice.
+func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, labels []int32) (sum mat.Tensor,
+	stats TargetStats) {
 	n, in := Size(x)
 	w := head.Weight
-	mustBe(w.Cols == in && (head.Bias == nil || head.Bias.Len() == w.Rows), "LinearCrossEntropy of %d×%d with a head %d×%d", n, in, w.Rows, w.Cols)
+	mustBe(w.Cols == in && (head.Bias == nil || head.Bias.Len() == w.Rows),
+		"LinearCrossEntropy of %d×%d with a head %d×%d", n, in, w.Rows, w.Cols)
 	mustBe(len(labels) == n, "LinearCrossEntropy of %d×%d with %d labels", n, in, len(labels))
 	f := &headLoss{x: x, head: head, drop: drop, labels: labels, in: in}
 	f.inputs = trained([]mat.Tensor{x}, w, head.Bias)
@@ -49,7 +52,7 @@ func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, label
 	return y, TargetStats{len(f.rows), f.correct}
 }
 
-// logitsAtOnce is how many logits are in memory at a time: 64 MiB.
+// logitsAtOnce is the number of logits in memory at a time: 64 MiB.
 const logitsAtOnce = 16 << 20
 
 type headLoss struct {
@@ -58,15 +61,15 @@ type headLoss struct {
 	head    Projection
 	drop    Drop
 	labels  []int32
-	rows    []int // that have a label
+	rows    []int // rows that have a label
 	in      int
 	correct int
 
-	// gradients for an upstream gradient of 1, nil where none is wanted
+	// Gradients for an upstream gradient of 1; nil if not wanted.
 	dx, dw, db, da, dB []float32
 }
 
-// chunk is some rows on their way through the head.
+// chunk holds the rows whose logits are in memory at the same time.
 type chunk struct {
 	rows   []int
 	x, xd  []float32 // len(rows)×C, with dropout for the adapter
@@ -75,7 +78,7 @@ type chunk struct {
 	first  bool
 }
 
-// Forward computes the sum, and the gradients if they will be wanted.
+// Forward computes the sum, and the gradients if a backward will ask for them.
 func (f *headLoss) Forward() (mat.Tensor, error) {
 	t, v := f.t, f.head.Weight.Rows
 	y := t.tensor(1, 1)
@@ -102,7 +105,7 @@ func (f *headLoss) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// makeBuffers reserves what the gradients need.
+// makeBuffers allocates the buffers of the gradients.
 func (f *headLoss) makeBuffers() {
 	if !f.keep {
 		return
@@ -142,7 +145,8 @@ func (f *headLoss) project(c *chunk) {
 			}
 		}
 		c.u = t.alloc(n * r)
-		t.pool.MatMul(c.u, r, n, r, []kernel.Term{{A: matrix(c.xd, f.in), B: transposed(Values(a.A), f.in), K: f.in}}, kernel.Epilogue{})
+		low := kernel.Term{A: matrix(c.xd, f.in), B: transposed(Values(a.A), f.in), K: f.in}
+		t.pool.MatMul(c.u, r, n, r, []kernel.Term{low}, kernel.Epilogue{})
 		kernel.Scale(c.u, c.u, a.Scale)
 		terms[1] = kernel.Term{A: matrix(c.u, r), B: transposed(Values(a.B), r), K: r}
 		used = 2
@@ -154,7 +158,7 @@ func (f *headLoss) project(c *chunk) {
 	t.pool.MatMul(c.logits, w.Rows, n, w.Rows, terms[:used], e)
 }
 
-// losses turns the logits into their gradient, if it is wanted, and returns the sum of the losses, rows in order.
+// losses returns the sum of the losses, rows in order, and replaces the logits by their gradient if it is wanted.
 func (f *headLoss) losses(c *chunk, losses []float64) float64 {
 	v := f.head.Weight.Rows
 	right := make([]bool, len(c.rows))
@@ -171,9 +175,10 @@ func (f *headLoss) losses(c *chunk, losses []float64) float64 {
 	return sum
 }
 
-// gradients adds what a chunk, whose first row is number at among those with a label, contributes:
+// gradients adds the contribution of a chunk whose first row is the one with index at in f.rows:
 //
-//	dX = dL·W + drop(V·A)    dW = dLᵀ·X    db = Σ rows of dL    with V = s·dL·B: dA = Vᵀ·drop(X)    dB = dLᵀ·U
+//	dX = dL·W + drop(V·A)    dW = dLᵀ·X    db = Σ rows of dL
+//	dA = Vᵀ·drop(X)          dB = dLᵀ·U    with V = s·dL·B
 func (f *headLoss) gradients(c *chunk, at int) {
 	t, v, n := f.t, f.head.Weight.Rows, len(c.rows)
 	dl, dlT := matrix(c.logits, v), transposed(c.logits, v)
@@ -234,7 +239,7 @@ func (f *headLoss) freeChunk(c *chunk) {
 	}
 }
 
-// Backward hands the gradients on, times that of the sum.
+// Backward multiplies the gradients by that of the sum.
 func (f *headLoss) Backward(gy mat.Tensor) error {
 	s := Values(gy)[0]
 	f.into(f.x, func(dst []float32, add bool) {

@@ -6,15 +6,16 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// LayerNorm normalises each row of x (N×C) and scales and shifts it (Ba et al. 2016, arXiv:1607.06450; biased variance):
+// LayerNorm normalises each row and scales and shifts it (Ba et al. 2016, arXiv:1607.06450; biased variance):
 //
 //	y = (z − mean(z)) / √(var(z) + eps) ∘ gain + bias    with z = x + drop(h)
 //
-// h may be nil: then z = x. gain and bias have C values. Only the normalised rows and N deviations are kept for the
-// backward; y itself is computed anew from them if somebody's backward reads it.
+// x, h and y are N×C, gain and bias have C values. h may be nil: then z = x. For the backward it keeps the normalised
+// rows and N reciprocal deviations; y is recomputed from them if the backward of another operator reads it.
 func LayerNorm(t *Tape, x, h mat.Tensor, drop Drop, gain, bias *Weight, eps float32) mat.Tensor {
 	rows, cols := Size(x)
-	mustBe(gain.Len() == cols && bias.Len() == cols, "LayerNorm of %d×%d with %d gains and %d biases", rows, cols, gain.Len(), bias.Len())
+	mustBe(gain.Len() == cols && bias.Len() == cols,
+		"LayerNorm of %d×%d with %d gains and %d biases", rows, cols, gain.Len(), bias.Len())
 	f := &layerNorm{x: x, h: h, drop: drop, gain: gain, bias: bias, eps: eps, rows: rows, cols: cols}
 	f.inputs = append(f.inputs, x)
 	if h != nil {
@@ -74,7 +75,7 @@ func (f *layerNorm) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// sum writes x + drop(h) for the rows lo to hi.
+// sum writes x + drop(h) for the rows lo to hi−1.
 func (f *layerNorm) sum(dst, x, h []float32, lo, hi int) {
 	a, b := lo*f.cols, hi*f.cols
 	if !f.drop.on() {
@@ -149,8 +150,9 @@ func (f *layerNorm) parameters(dy []float32) {
 	})
 }
 
-// sumOverRows sums what one adds for each row of a width over fixed ranges of rows, and hands done the sums of the ranges, size values
-// each, in order: added up in that order, the bits do not depend on the number of workers.
+// sumOverRows calls one for each row, which adds size values to a sum. There is one sum for each fixed range of rows,
+// whose length depends on width only. It then calls done with the sums in the order of the ranges: added in that order,
+// they give bits that do not depend on the number of workers.
 func (t *Tape) sumOverRows(rows, width, size int, one func(sum []float32, row int), done func(sums [][]float32)) {
 	step := rowsPerTask(width)
 	parts := (rows + step - 1) / step
@@ -169,7 +171,7 @@ func (t *Tape) sumOverRows(rows, width, size int, one func(sum []float32, row in
 	t.free(all)
 }
 
-// columns returns some columns of each row.
+// columns returns n columns of each row, starting at column from.
 func columns(rows [][]float32, from, n int) [][]float32 {
 	out := make([][]float32, len(rows))
 	for i, r := range rows {
@@ -178,7 +180,7 @@ func columns(rows [][]float32, from, n int) [][]float32 {
 	return out
 }
 
-// addUp sets dst to the sum of rows, or adds it.
+// addUp sets dst to the sum of rows, or adds the sum to dst.
 func addUp(dst []float32, rows [][]float32, add bool) {
 	if !add {
 		clear(dst)
@@ -188,7 +190,7 @@ func addUp(dst []float32, rows [][]float32, add bool) {
 	}
 }
 
-// accumulate copies or adds src to dst.
+// accumulate copies src to dst, or adds it.
 func (t *Tape) accumulate(dst, src []float32, add bool) {
 	t.eachElements(len(dst), func(lo, hi int) {
 		if add {

@@ -9,7 +9,7 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Ignore is the label that does not count: PyTorch's ignore_index.
+// Ignore is the label of a row that does not count in a loss: PyTorch's ignore_index.
 const Ignore int32 = -100
 
 // CrossEntropyConfig has the options of PyTorch's cross_entropy.
@@ -18,13 +18,15 @@ type CrossEntropyConfig struct {
 	Smoothing    float32   // label_smoothing, in [0, 1)
 }
 
-// CrossEntropy returns the sum (1×1) over the rows of logits (N×K) of −log softmax(logits)[label], and what PyTorch's
-// mean divides it by: the number of rows whose label is not [Ignore], or the sum of their class weights. Sums run in
-// float64. The gradient is computed at once, since only a scalar comes from above.
+// CrossEntropy returns the sum (1×1) of −log softmax(logits)[label] over the rows of logits (N×K), and the number
+// by which PyTorch's mean divides it: that of the rows whose label is not [Ignore], or the sum of their class weights.
+// Sums run in float64. The forward computes the gradient too, since the upstream gradient is a scalar. CrossEntropy
+// panics if the sizes do not fit or a label is out of range.
 func CrossEntropy(t *Tape, logits mat.Tensor, labels []int32, c CrossEntropyConfig) (sum mat.Tensor, targets float64) {
 	n, k := Size(logits)
 	mustBe(len(labels) == n, "CrossEntropy of %d×%d logits with %d labels", n, k, len(labels))
-	mustBe(c.ClassWeights == nil || len(c.ClassWeights) == k, "CrossEntropy of %d classes with %d class weights", k, len(c.ClassWeights))
+	mustBe(c.ClassWeights == nil || len(c.ClassWeights) == k,
+		"CrossEntropy of %d classes with %d class weights", k, len(c.ClassWeights))
 	f := &crossEntropy{labels: labels, c: c}
 	f.init(logits, f.row)
 	total := 1.0
@@ -47,11 +49,11 @@ func CrossEntropy(t *Tape, logits mat.Tensor, labels []int32, c CrossEntropyConf
 	return t.run(f), targets
 }
 
-// rowLoss is what the losses of this file share: a sum over rows whose gradient is known when the row is.
+// rowLoss is the common part of the losses: a sum over rows whose forward computes the gradient too.
 type rowLoss struct {
 	node
 	x    mat.Tensor
-	one  func(row int, x, dx []float32) float64 // loss of a row; dx, if not nil, gets its gradient
+	one  func(row int, x, dx []float32) float64 // returns the loss of a row and sets dx, unless nil, to its gradient
 	grad []float32
 }
 
@@ -145,8 +147,9 @@ func (f *crossEntropy) row(i int, x, dx []float32) float64 {
 	return loss
 }
 
-// BCEWithLogits returns the sum (1×1) over all N·K elements of the binary cross-entropy of sigmoid(logits) and targets,
-// which are 0 or 1 (or between), row after row; PyTorch's mean divides it by N·K.
+// BCEWithLogits returns the binary cross-entropy of sigmoid(logits) and targets, summed (1×1) over all elements of
+// logits (N×K). targets has N·K values from 0 to 1, row after row. PyTorch's mean divides the sum by N·K. It panics
+// if the sizes do not fit.
 func BCEWithLogits(t *Tape, logits mat.Tensor, targets []float32) mat.Tensor {
 	n, k := Size(logits)
 	mustBe(len(targets) == n*k, "BCEWithLogits of %d×%d logits with %d targets", n, k, len(targets))
@@ -170,7 +173,8 @@ func BCEWithLogits(t *Tape, logits mat.Tensor, targets []float32) mat.Tensor {
 	return t.run(f)
 }
 
-// MSE returns the sum (1×1) over all N·K elements of (x − target)²; PyTorch's mean divides it by N·K.
+// MSE returns the sum (1×1) of (x − target)² over all elements of x (N×K). targets has N·K values, row after row.
+// PyTorch's mean divides the sum by N·K. It panics if the sizes do not fit.
 func MSE(t *Tape, x mat.Tensor, targets []float32) mat.Tensor {
 	n, k := Size(x)
 	mustBe(len(targets) == n*k, "MSE of %d×%d values with %d targets", n, k, len(targets))

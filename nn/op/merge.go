@@ -2,9 +2,9 @@ package op
 
 import "github.com/spalora/spalora/internal/kernel"
 
-// Merged returns the values of w plus those of the correction, float32, in the order of Shape: W + s·B·A for a linear weight
-// (out×in, or in×out for InOut), W + s·(B·A)ᵀ for an embedding table (V×C, whose A is r×V and B is C×r). w is not
-// changed. c may be nil.
+// Merged returns the values of w plus those of the correction c, which may be nil, as float32 in the order of w.Shape:
+// W + s·B·A for a linear weight (out×in, or in×out if InOut), or, if table, W + s·(B·A)ᵀ for an embedding table
+// (V×C, where A is r×V and B is C×r). It does not change w, and the caller owns the slice.
 func Merged(pool *Pool, w *Weight, c *Correction, table bool) []float32 {
 	v := w.Float32()
 	if c == nil {

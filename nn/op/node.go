@@ -8,21 +8,21 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// node is the bookkeeping of a function: its operands and what it keeps for its backward.
+// node is the bookkeeping of a function: its operands and the values that it keeps for its backward.
 type node struct {
 	t      *Tape
 	inputs []mat.Tensor
-	keep   bool // a gradient will be asked for
+	keep   bool // the function is recorded: its backward may run
 	held   []*Tensor
 	bufs   [][]float32
 }
 
 func (n *node) base() *node { return n }
 
-// Operands returns the tensors that the function depends on: spago's contract.
+// Operands returns the tensors that the function depends on, as spago's ag requires.
 func (n *node) Operands() []mat.Tensor { return n.inputs }
 
-// hold keeps the values of an operand until the backward is done. Values of parameters and leaves are there anyway.
+// hold keeps the values of an operand until the backward is done. Those of parameters and leaves stay in any case.
 func (n *node) hold(x mat.Tensor) {
 	if v := value(x); n.keep && v != nil && v.tape != nil {
 		v.refs++
@@ -30,14 +30,14 @@ func (n *node) hold(x mat.Tensor) {
 	}
 }
 
-// buffer returns a buffer that lives until the backward is done. Only for functions that keep.
+// buffer returns a buffer that lives until the backward is done. It is only for functions whose keep is set.
 func (n *node) buffer(size int) []float32 {
 	b := n.t.alloc(size)
 	n.bufs = append(n.bufs, b)
 	return b
 }
 
-// spent gives back what the function kept.
+// spent gives the values and buffers that the function kept back to the arena.
 func (n *node) spent() {
 	if n.t.arena == nil {
 		return
@@ -51,8 +51,8 @@ func (n *node) spent() {
 	n.held, n.bufs = nil, nil
 }
 
-// into sums a gradient into the operand x, if x wants one. write gets the buffer and whether to add to it; if not, it
-// must set every element.
+// into adds a gradient to that of the operand x, if x needs one. write gets the buffer and whether to add to it; if add
+// is false, write must set every element.
 func (n *node) into(x mat.Tensor, write func(dst []float32, add bool)) {
 	if dst, add := n.open(x); dst != nil {
 		write(dst, add)
@@ -60,7 +60,8 @@ func (n *node) into(x mat.Tensor, write func(dst []float32, add bool)) {
 	}
 }
 
-// whole is into for gradients that can only be set, not added: where x has one already, the new one is made beside it.
+// whole is into for a set that overwrites dst: if x has a gradient already, whole adds the new one from a temporary
+// buffer.
 func (n *node) whole(x mat.Tensor, set func(dst []float32)) {
 	n.into(x, func(dst []float32, add bool) {
 		if !add {
@@ -74,8 +75,8 @@ func (n *node) whole(x mat.Tensor, set func(dst []float32)) {
 	})
 }
 
-// open and shut are into in two steps, for functions that write several gradients at once. open returns nil if x wants
-// no gradient.
+// open is the first of into's two steps, for functions that write several gradients at once: it returns the buffer of
+// x's gradient and whether to add to it, or nil if x needs no gradient. shut is the second.
 func (n *node) open(x mat.Tensor) (dst []float32, add bool) {
 	if !x.RequiresGrad() {
 		return nil, false
@@ -87,8 +88,8 @@ func (n *node) open(x mat.Tensor) (dst []float32, add bool) {
 	return make([]float32, rows*cols), false
 }
 
-// shut hands a gradient over that does not stand in its place yet: on heap tapes every operand is told once, as
-// spago's ag.Backward demands.
+// shut passes dst, from open, to x if it is not x's own buffer. On heap tapes each operand gets its gradient in one
+// call, as spago's ag.Backward requires.
 func (n *node) shut(x mat.Tensor, dst []float32) {
 	if dst == nil || tensorOf(x) != nil && n.t.arena != nil {
 		return
@@ -111,11 +112,15 @@ func tensorOf(x mat.Tensor) *Tensor {
 	return nil
 }
 
-// take hands the buffer of the result's gradient over to the operand x, which then holds gy as its gradient and may
-// change it in place. It reports false, and does nothing, where x has a gradient already or the buffer cannot move.
+// take moves the buffer of the result's gradient gy to the operand x, whose gradient it then is, and returns it for the
+// caller to change in place. If x has a gradient already or the buffer cannot move, take does nothing and returns
+// false.
 func (n *node) take(x mat.Tensor, gy mat.Tensor, out *Tensor) (dst []float32, ok bool) {
 	v := value(x)
-	if n.t.arena == nil || v == nil || v.tape != n.t || v.hasGrad || !x.RequiresGrad() || !out.hasGrad || len(out.grad) != v.rows*v.cols {
+	if n.t.arena == nil || v == nil || v.tape != n.t || v.hasGrad || !x.RequiresGrad() {
+		return nil, false
+	}
+	if !out.hasGrad || len(out.grad) != v.rows*v.cols {
 		return nil, false
 	}
 	v.grad, v.hasGrad = out.grad, true
@@ -123,8 +128,8 @@ func (n *node) take(x mat.Tensor, gy mat.Tensor, out *Tensor) (dst []float32, ok
 	return v.grad, true
 }
 
-// rowsPerTask is the number of rows that one task of a row-wise operator handles. It depends on the width only, never on
-// the number of workers, so that sums over rows have one order.
+// rowsPerTask returns the number of rows that one task of a row-wise operator handles. It depends on the width only,
+// not on the number of workers, so that sums over rows always have the same order.
 func rowsPerTask(cols int) int { return max(1, 16384/max(cols, 1)) }
 
 // eachRows runs f over ranges of rows on the pool.

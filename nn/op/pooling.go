@@ -8,8 +8,9 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// MeanRows returns the mean of the rows of each sequence, B×C, of x (N×C): sequence i is rows starts[i] to starts[i+1], at least one.
-// It is the mean pooling of sentence embeddings.
+// MeanRows returns the mean of the rows of each sequence of x (N×C), B×C: the mean pooling of sentence embeddings.
+// Sequence i is the rows starts[i] to starts[i+1]−1, at least one. It panics if starts does not fit x or a sequence
+// is empty.
 func MeanRows(t *Tape, x mat.Tensor, starts []int) mat.Tensor {
 	n, cols := Size(x)
 	b := len(starts) - 1
@@ -27,7 +28,7 @@ type meanRows struct {
 	cols   int
 }
 
-// each calls f for each sequence with its rows and 1/T, on the pool.
+// each runs call on the pool for each sequence i with its range of rows and 1/T.
 func (f *meanRows) each(call func(i, lo, hi int, inverse float32)) {
 	f.t.pool.For(len(f.starts)-1, func(i, _ int) {
 		lo, hi := f.starts[i], f.starts[i+1]
@@ -35,7 +36,7 @@ func (f *meanRows) each(call func(i, lo, hi int, inverse float32)) {
 	})
 }
 
-// Forward adds the rows up in order.
+// Forward adds the rows in order.
 func (f *meanRows) Forward() (mat.Tensor, error) {
 	c := f.cols
 	y, x := f.t.tensor(len(f.starts)-1, c), Values(f.x)
@@ -67,11 +68,11 @@ func (f *meanRows) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// leastNorm is what PyTorch's normalize divides by at least.
+// leastNorm is the least divisor of PyTorch's normalize.
 const leastNorm = 1e-12
 
-// NormalizeRows divides each row of x (N×C) by its Euclidean norm, or by 1e-12 if that is more, as PyTorch's normalize does. The product
-// of two such rows is the cosine of the angle between them.
+// NormalizeRows returns the rows of x (N×C), each divided by its Euclidean norm or by 1e-12, whichever is larger, as
+// PyTorch's normalize does. The product of two such rows is the cosine of the angle between them.
 func NormalizeRows(t *Tape, x mat.Tensor) mat.Tensor {
 	rows, cols := Size(x)
 	return t.run(&normalizeRows{node: node{inputs: []mat.Tensor{x}}, x: x, rows: rows, cols: cols})
@@ -81,7 +82,7 @@ type normalizeRows struct {
 	node
 	x          mat.Tensor
 	rows, cols int
-	inverse    []float32 // of the norms
+	inverse    []float32 // 1/norm of each row
 }
 
 // Forward computes y.
@@ -105,7 +106,7 @@ func (f *normalizeRows) Forward() (mat.Tensor, error) {
 	return y, nil
 }
 
-// Backward: dX = (dY − Y·(Y·dY))/norm, and dY/1e-12 where the norm is less.
+// Backward: dX = (dY − Y·(Y·dY))/norm, or dY/1e-12 for a row whose norm is at most 1e-12.
 func (f *normalizeRows) Backward(gy mat.Tensor) error {
 	c, dy, x := f.cols, Values(gy), Values(f.x)
 	f.whole(f.x, func(dst []float32) {
@@ -122,14 +123,15 @@ func (f *normalizeRows) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// pairs is what functions of pairs of rows share: row 2i of x (2G×C) with row 2i+1.
+// pairs returns G and C for x (2G×C), whose rows 2i and 2i+1 are pair i. It panics if the number of rows is odd.
 func pairs(name string, x mat.Tensor) (groups, cols int) {
 	rows, cols := Size(x)
-	mustBe(rows%2 == 0, "%s of %d rows, which are no pairs", name, rows)
+	mustBe(rows%2 == 0, "%s of %d rows; want an even number", name, rows)
 	return rows / 2, cols
 }
 
-// PairDots returns the product of the two rows of each pair, G×1: rows 2i and 2i+1 of x (2G×C) are pair i.
+// PairDots returns the dot product of the two rows of each pair, G×1. Pair i is the rows 2i and 2i+1 of x (2G×C). It
+// panics if the number of rows is odd.
 func PairDots(t *Tape, x mat.Tensor) mat.Tensor {
 	g, c := pairs("PairDots", x)
 	return t.run(&pairDots{node: node{inputs: []mat.Tensor{x}}, x: x, groups: g, cols: c})
@@ -168,9 +170,10 @@ func (f *pairDots) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// PairScores compares the first row of every pair with the second of every pair: element (i, j) of the result, G×G, is scale times the
-// product of rows 2i and 2j+1 of x (2G×C). With normalised rows and [CrossEntropy], whose label for row i is i, it is the loss of
-// multiple negatives (Henderson and others 2017, arXiv:1705.00652): the second rows of the other pairs are what is wrong for the first.
+// PairScores returns the scores (G×G) of the first row of every pair with the second row of every pair: element (i, j)
+// is scale times the dot product of the rows 2i and 2j+1 of x (2G×C). With normalised rows, followed by [CrossEntropy]
+// with label i for row i, it is the multiple negatives ranking loss (Henderson et al. 2017, arXiv:1705.00652), in which
+// the second rows of the other pairs are the negatives. It panics if the number of rows is odd.
 func PairScores(t *Tape, x mat.Tensor, scale float32) mat.Tensor {
 	g, c := pairs("PairScores", x)
 	return t.run(&pairScores{node: node{inputs: []mat.Tensor{x}}, x: x, scale: scale, groups: g, cols: c})
@@ -183,7 +186,7 @@ type pairScores struct {
 	groups, cols int
 }
 
-// sides returns views of the first and the second rows, G×C with the row stride 2C.
+// sides returns the first and the second rows of the pairs, each G×C with a row stride of 2C.
 func (f *pairScores) sides() (first, second []float32) {
 	x := Values(f.x)
 	return x, x[min(f.cols, len(x)):]
@@ -194,13 +197,14 @@ func (f *pairScores) Forward() (mat.Tensor, error) {
 	g, c := f.groups, f.cols
 	y := f.t.tensor(g, g)
 	first, second := f.sides()
-	f.t.pool.MatMul(y.data, g, g, g, []kernel.Term{{A: matrix(first, 2*c), B: transposed(second, 2*c), K: c}}, kernel.Epilogue{})
+	terms := []kernel.Term{{A: matrix(first, 2*c), B: transposed(second, 2*c), K: c}}
+	f.t.pool.MatMul(y.data, g, g, g, terms, kernel.Epilogue{})
 	kernel.Scale(y.data, y.data, f.scale)
 	f.hold(f.x)
 	return y, nil
 }
 
-// Backward: the first rows get scale·dY times the second ones, these scale·dYᵀ times the first.
+// Backward: the first rows get scale·dY·second, the second rows scale·dYᵀ·first.
 func (f *pairScores) Backward(gy mat.Tensor) error {
 	g, c := f.groups, f.cols
 	dy := f.t.alloc(g * g)
@@ -208,8 +212,10 @@ func (f *pairScores) Backward(gy mat.Tensor) error {
 	first, second := f.sides()
 	f.into(f.x, func(dst []float32, add bool) {
 		e := kernel.Epilogue{Accumulate: add}
-		f.t.pool.MatMul(dst, 2*c, g, c, []kernel.Term{{A: matrix(dy, g), B: matrix(second, 2*c), K: g}}, e)
-		f.t.pool.MatMul(dst[min(c, len(dst)):], 2*c, g, c, []kernel.Term{{A: transposed(dy, g), B: matrix(first, 2*c), K: g}}, e)
+		terms := []kernel.Term{{A: matrix(dy, g), B: matrix(second, 2*c), K: g}}
+		f.t.pool.MatMul(dst, 2*c, g, c, terms, e)
+		terms = []kernel.Term{{A: transposed(dy, g), B: matrix(first, 2*c), K: g}}
+		f.t.pool.MatMul(dst[min(c, len(dst)):], 2*c, g, c, terms, e)
 	})
 	f.t.free(dy)
 	return nil

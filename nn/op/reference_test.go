@@ -6,8 +6,8 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// The functions of this file are the definitions that the operators are held to: plain loops in float64, written from the
-// formulas, sharing nothing with the package but the dropout generator.
+// The functions of this file are the definitions that the operators are compared with: plain float64 loops written from
+// the formulas, which share only the dropout generator with the package.
 
 // refMask returns the factor of every element of an N×cols matrix under dropout: 0 or 1/(1−p).
 func refMask(d Drop, cols int) []float64 {
@@ -63,7 +63,7 @@ func refMatMul(a, b []float64, n, m, k int) []float64 {
 	return y
 }
 
-// refTranspose turns rows×cols into cols×rows.
+// refTranspose returns the transpose, cols×rows, of rows×cols values.
 func refTranspose(x []float64, rows, cols int) []float64 {
 	y := make([]float64, len(x))
 	for i := range rows {
@@ -238,8 +238,8 @@ func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop) []float64
 	return y
 }
 
-// refAttentionMask is the mask of one query's probabilities: the row of the random stream is made of head and position,
-// the columns are the keys' positions.
+// refAttentionMask returns the mask of one query's probabilities: head and position of the query select the row of the
+// random stream, the positions of the keys its columns.
 func refAttentionMask(d Drop, example, head, position, firstKey, keys int) []float64 {
 	if d.P == 0 {
 		ones := make([]float64, keys)

@@ -2,7 +2,7 @@ package op
 
 import "github.com/nlpodyssey/spago/mat"
 
-// Residual returns x + drop(h), both N×C: what pre-norm blocks add their branches with.
+// Residual returns x + drop(h), all N×C, as pre-norm blocks add a branch h to x. It panics if the sizes do not fit.
 func Residual(t *Tape, x, h mat.Tensor, d Drop) mat.Tensor {
 	rows, cols := Size(x)
 	r, c := Size(h)

@@ -6,12 +6,14 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// RMSNorm divides each row of x (N×C) by its root mean square and scales it (Zhang and Sennrich 2019, arXiv:1910.07467):
+// RMSNorm divides each row of x (N×C) by its root mean square and scales it (Zhang and Sennrich 2019,
+// arXiv:1910.07467):
 //
 //	y = x / √(mean(x²) + eps) ∘ gain
 //
-// gain has C values, or D where C is a multiple of D: then each D columns are normalised by themselves, as heads are. x and N (or
-// N·C/D) deviations are kept for the backward; y is computed anew from them if somebody's backward reads it.
+// x and y are N×C. gain has D values, where C is a multiple of D: each group of D columns, such as a head, is
+// normalised separately. For the backward it keeps x and N·C/D reciprocal deviations; y is recomputed from x if the
+// backward of another operator reads it.
 func RMSNorm(t *Tape, x mat.Tensor, gain *Weight, eps float32) mat.Tensor {
 	rows, cols := Size(x)
 	mustBe(gain.Len() > 0 && cols%gain.Len() == 0, "RMSNorm of %d×%d with %d gains", rows, cols, gain.Len())
@@ -25,7 +27,7 @@ type rmsNorm struct {
 	x          mat.Tensor
 	gain       *Weight
 	eps        float32
-	rows, cols int // what is normalised: N·C/D rows of D
+	rows, cols int // N·C/D and D: the groups and their columns
 	rstd       []float32
 	y          *Tensor
 }
@@ -82,8 +84,8 @@ func (f *rmsNorm) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// parameters sums the gradient of the gain over fixed ranges of rows, then over the ranges in order, so that the bits do not depend
-// on the number of workers.
+// parameters adds the gradient of the gain, summed over fixed ranges of rows and then over the ranges in order, so that
+// the bits do not depend on the number of workers.
 func (f *rmsNorm) parameters(dy, x []float32) {
 	if f.gain.Param == nil {
 		return

@@ -8,21 +8,22 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Rotary holds the angles that the rows of a batch are rotated by: for each row, Half cosines and as many sines. It lives on a tape
-// until Reset.
+// Rotary holds the cosines and sines of the angles that [Rotate] rotates the rows of a batch by. They belong to a tape
+// and are valid until its Reset.
 type Rotary struct {
-	Half     int // half of the columns of a head that rotate
-	Cos, Sin []float32
+	Half     int       // half of the number of columns of a head that rotate
+	Cos, Sin []float32 // N×Half each
 }
 
-// NewRotary computes the angles position·frequency (float32, as transformers does) of the rows of s. frequencies gives those of a
-// segment by its number, as many for every segment. Cosines and sines are multiplied by scale, the attention factor of some types of
-// scaling (1: none).
+// NewRotary returns the cosines and sines of the angles position·frequency (in float32, as transformers computes them)
+// of the rows of s, multiplied by scale, which is the attention factor of some types of scaling, otherwise 1.
+// frequencies returns the frequencies of a segment by its index, the same number for every segment; NewRotary panics if
+// the numbers differ.
 func NewRotary(t *Tape, s Seqs, frequencies func(segment int) []float32, scale float32) *Rotary {
 	if s.Len() == 0 {
 		return &Rotary{}
 	}
-	known := s.longest() // most positions of other segments are among its own
+	known := s.longest() // it has most positions of the other segments
 	shared := frequencies(known)
 	half := len(shared)
 	r := &Rotary{Half: half, Cos: t.Floats(s.Rows() * half), Sin: t.Floats(s.Rows() * half)}
@@ -40,7 +41,7 @@ func NewRotary(t *Tape, s Seqs, frequencies func(segment int) []float32, scale f
 	return r
 }
 
-// compute fills in the rows of segment i.
+// compute sets the rows of segment i.
 func (r *Rotary) compute(s Seqs, i int, frequencies []float32, scale float32) {
 	for row := s.Starts[i]; row < s.Starts[i+1]; row++ {
 		position := float32(s.first(i) + row - s.Starts[i])
@@ -51,7 +52,8 @@ func (r *Rotary) compute(s Seqs, i int, frequencies []float32, scale float32) {
 	}
 }
 
-// copyFrom copies the rows of segment i from those of another that has all its positions, and reports whether it has.
+// copyFrom copies the rows of segment i from those of segment other if that has all its positions, and reports whether
+// it does.
 func (r *Rotary) copyFrom(s Seqs, i, other int) bool {
 	n := s.Starts[i+1] - s.Starts[i]
 	at := s.first(i) - s.first(other)
@@ -64,7 +66,7 @@ func (r *Rotary) copyFrom(s Seqs, i, other int) bool {
 	return true
 }
 
-// Rows returns the angles of the rows listed.
+// Rows returns the angles of the listed rows, in the order of list. They belong to t and are valid until its Reset.
 func (r *Rotary) Rows(t *Tape, list []int) *Rotary {
 	q := &Rotary{Half: r.Half, Cos: t.Floats(len(list) * r.Half), Sin: t.Floats(len(list) * r.Half)}
 	for to, from := range list {
@@ -74,7 +76,7 @@ func (r *Rotary) Rows(t *Tape, list []int) *Rotary {
 	return q
 }
 
-// longest returns the number of the segment with the most rows.
+// longest returns the index of the segment with the most rows.
 func (s Seqs) longest() int {
 	best := 0
 	for i := range s.Len() {
@@ -85,18 +87,23 @@ func (s Seqs) longest() int {
 	return best
 }
 
-// Rotate turns the heads that stand in the columns from on, dim columns each, by the angles of their row (rotary position embedding,
-// Su et al. 2021, arXiv:2104.09864, in the layout of two halves that Hugging Face checkpoints have):
+// Rotate returns x (N×C) with the given number of heads, dim columns each from column from on, rotated by the angles
+// of their row (rotary position embedding, Su et al. 2021, arXiv:2104.09864, in the layout of two halves of Hugging
+// Face checkpoints):
 //
 //	y[i] = x[i]·cos[i] − x[i+R/2]·sin[i]    y[i+R/2] = x[i+R/2]·cos[i] + x[i]·sin[i]    for i < R/2
 //
-// x is N×C and so is y; the other columns, and those of a head from R = 2·r.Half on, stay as they are. If x is spent, which is to say
-// that the caller will not read it again, y takes its buffer over where no operator's backward reads it.
+// R = 2·r.Half; the columns of a head from R on and the columns outside the heads do not change. spent promises that
+// the caller will not read x again: y then takes over its buffer, unless the backward of an operator reads it. Rotate
+// panics if the sizes do not fit.
 func Rotate(t *Tape, x mat.Tensor, spent bool, from, heads, dim int, r *Rotary) mat.Tensor {
 	rows, cols := Size(x)
 	mustBe(from >= 0 && from+heads*dim <= cols && 2*r.Half <= dim && len(r.Cos) == rows*r.Half,
-		"Rotate of %d heads of %d columns from %d on over %d×%d with angles for %d·%d", heads, dim, from, rows, cols, len(r.Cos)/max(r.Half, 1), r.Half)
-	return t.run(&rotate{node: node{inputs: []mat.Tensor{x}}, x: x, spent: spent, from: from, heads: heads, dim: dim, rows: rows, cols: cols, r: r})
+		"Rotate of %d heads of %d columns from %d on over %d×%d with angles for %d·%d",
+		heads, dim, from, rows, cols, len(r.Cos)/max(r.Half, 1), r.Half)
+	f := &rotate{x: x, spent: spent, from: from, heads: heads, dim: dim, rows: rows, cols: cols, r: r}
+	f.inputs = []mat.Tensor{x}
+	return t.run(f)
 }
 
 type rotate struct {
@@ -109,7 +116,7 @@ type rotate struct {
 	y                *Tensor
 }
 
-// turn rotates the rows of x in place; back turns the other way.
+// turn rotates the rows of x in place, with back in the opposite direction.
 func (f *rotate) turn(x []float32, back bool) {
 	half := f.r.Half
 	f.t.eachRows(f.rows, f.cols, func(lo, hi int) {
@@ -126,7 +133,7 @@ func (f *rotate) turn(x []float32, back bool) {
 // Forward computes y.
 func (f *rotate) Forward() (mat.Tensor, error) {
 	if v := value(f.x); f.spent && v != nil && v.spare(f.t) {
-		f.y = &Tensor{Dense: dense(v.data, f.rows, f.cols), tape: f.t, rows: f.rows, cols: f.cols, data: v.data, refs: 1}
+		f.y = newTensor(f.t, v.data, f.rows, f.cols, 1)
 		v.data = nil
 	} else {
 		f.y = f.t.tensor(f.rows, f.cols)
@@ -136,12 +143,12 @@ func (f *rotate) Forward() (mat.Tensor, error) {
 	return f.y, nil
 }
 
-// spare reports whether no operator's backward will read x.
+// spare reports whether another tensor of t may take over the buffer of x: no backward of an operator will read it.
 func (x *Tensor) spare(t *Tape) bool {
 	return x.tape == t && t.arena != nil && x.refs == 1 && x.again == nil && x.data != nil
 }
 
-// Backward: the gradient turned back.
+// Backward: dX is dY rotated in the opposite direction.
 func (f *rotate) Backward(gy mat.Tensor) error {
 	if dst, ok := f.take(f.x, gy, f.y); ok {
 		f.turn(dst, true)

@@ -6,14 +6,15 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Seqs says which rows of a ragged batch belong together: segment i is rows Starts[i] to Starts[i+1].
+// Seqs divides the N rows of a ragged batch into S segments, one for each sequence: segment i is the rows Starts[i] to
+// Starts[i+1]−1. The zero value has no rows.
 type Seqs struct {
 	Starts []int // S+1 row offsets
 	First  []int // position of each segment's first row within its sequence; nil: 0
 	Index  []int // global number of each segment's example, which dropout depends on; nil: 0, 1, …
 }
 
-// Len returns the number of segments.
+// Len returns S, the number of segments.
 func (s Seqs) Len() int { return max(0, len(s.Starts)-1) }
 
 // Rows returns N, the number of rows.
@@ -38,7 +39,7 @@ func (s Seqs) index(i int) int {
 	return s.Index[i]
 }
 
-// each calls f for the rows from lo to hi with the example that each belongs to and its position there.
+// each calls f for the rows lo to hi−1, each with the number of its example and its position within the sequence.
 func (s Seqs) each(lo, hi int, f func(row, example, position int)) {
 	i := sort.SearchInts(s.Starts, lo+1) - 1
 	for row := lo; row < hi; row++ {
@@ -49,12 +50,12 @@ func (s Seqs) each(lo, hi int, f func(row, example, position int)) {
 	}
 }
 
-// Drop is one place where dropout acts in one call. The zero value drops nothing.
+// Drop describes the dropout at one place of a model in one call. The zero value drops nothing.
 type Drop struct {
 	P    float32    // probability
-	Site uint32     // which place in the model
+	Site uint32     // place in the model
 	Key  kernel.Key // seed and step
-	Seqs Seqs       // the rows' examples: they and the positions decide, not the place in the batch
+	Seqs Seqs       // examples and positions of the rows, which the mask depends on
 }
 
 func (d Drop) on() bool { return d.P > 0 }
@@ -63,7 +64,7 @@ func (d Drop) mustFit(rows int) {
 	mustBe(!d.on() || d.Seqs.Rows() == rows, "dropout of %d rows with sequences of %d rows", rows, d.Seqs.Rows())
 }
 
-// rows applies dropout to the rows lo to hi of x, cols wide, writing (or, with add, adding) to dst.
+// rows writes the rows lo to hi−1 of x (N×cols) with dropout to those of dst, or adds them if add.
 func (d Drop) rows(dst, x []float32, cols, lo, hi int, add bool) {
 	d.Seqs.each(lo, hi, func(row, example, position int) {
 		from, to := x[row*cols:(row+1)*cols], dst[row*cols:(row+1)*cols]
@@ -76,7 +77,7 @@ func (d Drop) rows(dst, x []float32, cols, lo, hi int, add bool) {
 	})
 }
 
-// row applies dropout to one row of x, writing to dst.
+// row writes x, the row of the batch with the given index, with dropout to dst.
 func (d Drop) row(dst, x []float32, row int) {
 	d.Seqs.each(row, row+1, func(_, example, position int) {
 		kernel.Dropout(dst, x, d.Key, kernel.Site{Op: d.Site, Example: uint32(example), Row: uint32(position)}, 0, d.P)

@@ -6,11 +6,11 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// SwiGLU gates one half of the columns of x (N×2F) by the other (Shazeer 2020, arXiv:2002.05202):
+// SwiGLU returns the second half of the columns of x (N×2F), gated by the first (Shazeer 2020, arXiv:2002.05202):
 //
 //	y = silu(x[:, :F]) ∘ x[:, F:]    with silu(z) = z·σ(z)
 //
-// y is N×F. x is kept, and y is computed anew when somebody's backward reads it.
+// y is N×F. For the backward it keeps x; y is recomputed from x if the backward of another operator reads it.
 func SwiGLU(t *Tape, x mat.Tensor) mat.Tensor {
 	rows, cols := Size(x)
 	mustBe(cols%2 == 0, "SwiGLU of %d×%d", rows, cols)

@@ -76,7 +76,8 @@ func residualSample(name string, seqs Seqs, cols int, drop float32) sample {
 	d := dropping(drop, seqs)
 	mask := refMask(d, cols)
 	return sample{
-		name: "residual/" + name, xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}, {"h", n, cols, random(r, n*cols, 1)}}, big: n*cols > 2000,
+		name: "residual/" + name, xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}, {"h", n, cols, random(r, n*cols, 1)}},
+		big: n*cols > 2000,
 		run: func(t *Tape, xs []mat.Tensor, _ []*spago.Param) mat.Tensor { return Residual(t, xs[0], xs[1], d) },
 		ref: func(xs, _ [][]float64) []float64 {
 			y := make([]float64, n*cols)
@@ -88,7 +89,7 @@ func residualSample(name string, seqs Seqs, cols int, drop float32) sample {
 	}
 }
 
-// head says what the head of a language-model loss is made of.
+// head describes the head of a language-model loss.
 type head struct {
 	classes, r         int
 	dtype              DType

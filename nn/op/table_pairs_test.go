@@ -33,7 +33,7 @@ func refNormalizeRows(x []float64, c int) []float64 {
 	return y
 }
 
-// refPairScores has the products of all first rows with all second ones.
+// refPairScores returns the products of all first rows with all second rows.
 func refPairScores(x []float64, c int, scale float64) []float64 {
 	g := len(x) / c / 2
 	y := make([]float64, g*g)

@@ -7,14 +7,14 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// attend says how queries, keys and values of an attention sample stand in memory.
+// attend describes an attention sample and the layout of its queries, keys and values.
 type attend struct {
 	name    string
 	qs, ks  Seqs
 	h       Heads
 	drop    float32
 	apart   bool // three tensors; otherwise one with the columns side by side, and one column more
-	keyPair bool // queries apart, keys and values side by side
+	keyPair bool // two tensors: queries; keys and values side by side
 }
 
 func (a attend) sample() sample {
@@ -26,7 +26,8 @@ func (a attend) sample() sample {
 	var in [3]int   // operand of q, k, v
 	switch {
 	case a.apart:
-		s.xs = []leaf{{"q", nq, cq, random(r, nq*cq, 1)}, {"k", nk, ck, random(r, nk*ck, 1)}, {"v", nk, ck, random(r, nk*ck, 1)}}
+		s.xs = []leaf{{"q", nq, cq, random(r, nq*cq, 1)}, {"k", nk, ck, random(r, nk*ck, 1)},
+			{"v", nk, ck, random(r, nk*ck, 1)}}
 		in = [3]int{0, 1, 2}
 	case a.keyPair:
 		s.xs = []leaf{{"q", nq, cq, random(r, nq*cq, 1)}, {"kv", nk, 2 * ck, random(r, 2*nk*ck, 1)}}
@@ -75,9 +76,11 @@ func attentionSamples() []sample {
 		{name: "causal", qs: self, ks: self, h: causal},
 		{name: "causal dropout", qs: self, ks: self, h: causal, drop: 0.3, apart: true},
 		{name: "window", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 2}},
-		{name: "window dropout", qs: self, ks: self, h: Heads{Q: 2, KV: 1, Dim: 3, Causal: true, Window: 3}, drop: 0.3, apart: true},
+		{name: "window dropout", qs: self, ks: self, h: Heads{Q: 2, KV: 1, Dim: 3, Causal: true, Window: 3}, drop: 0.3,
+			apart: true},
 		{name: "window of one", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 1}},
-		{name: "window later rows", qs: later, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 2}, keyPair: true},
+		{name: "window later rows", qs: later, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Causal: true, Window: 2},
+			keyPair: true},
 		{name: "grouped", qs: self, ks: self, h: grouped},
 		{name: "grouped dropout", qs: self, ks: self, h: grouped, drop: 0.3},
 		{name: "grouped causal", qs: self, ks: self, h: groupedCausal, apart: true},
@@ -95,7 +98,8 @@ func attentionSamples() []sample {
 		{name: "one column", qs: self, ks: self, h: Heads{Q: 1, KV: 1, Dim: 1}},
 		{name: "several blocks", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2}, drop: 0.1},
 		{name: "several blocks causal", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true}},
-		{name: "several blocks window", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true, Window: 40}, drop: 0.1},
+		{name: "several blocks window", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true, Window: 40},
+			drop: 0.1},
 		{name: "big", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8}, drop: 0.1},
 		{name: "big window", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true, Window: 33}, drop: 0.1},
 		{name: "big causal", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true}, apart: true},
@@ -105,8 +109,9 @@ func attentionSamples() []sample {
 	return list
 }
 
-// unary makes a sample of a function with one operand.
-func unary(name string, rows, cols int, run func(t *Tape, x mat.Tensor) mat.Tensor, ref func(x []float64) []float64) sample {
+// unary returns a sample of a function with one operand.
+func unary(name string, rows, cols int, run func(t *Tape, x mat.Tensor) mat.Tensor,
+	ref func(x []float64) []float64) sample {
 	return sample{
 		name: name, big: rows*cols > 2000,
 		xs:  []leaf{{"x", rows, cols, random(seedOf(name), rows*cols, 2)}},
@@ -124,7 +129,8 @@ func rowSamples() []sample {
 				func(x []float64) []float64 { return refActivate(x, a) }))
 		}
 	}
-	for _, seqs := range []Seqs{ragged(), {Starts: []int{0, 1}}, {Starts: []int{0, 2, 5}, First: []int{7, 0}}, {Starts: []int{0, 100, 400}}} {
+	for _, seqs := range []Seqs{ragged(), {Starts: []int{0, 1}}, {Starts: []int{0, 2, 5}, First: []int{7, 0}},
+		{Starts: []int{0, 100, 400}}} {
 		d := dropping(0.35, seqs)
 		mask := refMask(d, 11)
 		list = append(list, unary(fmt.Sprintf("dropout/%d rows", seqs.Rows()), seqs.Rows(), 11,

@@ -11,19 +11,20 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// samples is the table of this package's functions: every function, every way of using it.
+// samples returns the table of this package's functions: each in every way of using it.
 func samples() []sample {
-	return slices.Concat(affineSamples(), embeddingSamples(), layerNormSamples(), attentionSamples(), rowSamples(), lossSamples(), pairSamples(), causalSamples())
+	return slices.Concat(affineSamples(), embeddingSamples(), layerNormSamples(), attentionSamples(), rowSamples(),
+		lossSamples(), pairSamples(), causalSamples())
 }
 
-// ragged are sequences of lengths 3, 1, 4 whose global numbers have nothing to do with their place.
+// ragged are sequences of lengths 3, 1 and 4 whose global numbers differ from their index in the batch.
 func ragged() Seqs { return Seqs{Starts: []int{0, 3, 4, 8}, Index: []int{17, 3, 90210}} }
 
 func dropping(p float32, s Seqs) Drop {
 	return Drop{P: p, Site: 5, Key: kernel.Key{Seed: 3, Step: 8}, Seqs: s}
 }
 
-// stored makes a frozen weight in a type of its own and returns its exact values, widened, in stored order.
+// stored returns a frozen weight of the given type and its exact values, widened, in stored order.
 func stored(w *Weight, t DType, v []float32) (*Weight, []float64) {
 	if t == F32 {
 		must(w.SetValues(v))
@@ -48,7 +49,7 @@ func must(err error) {
 	}
 }
 
-// projection says what one projection of an affine sample is made of.
+// projection describes one projection of an affine sample.
 type projection struct {
 	out, r       int // r 0: no correction
 	dtype        DType
@@ -66,7 +67,7 @@ func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps
 		projection
 		w, b     *Weight
 		wv, bv   []float64
-		at       [4]int // where w, b, A, B stand among the parameters, −1: not there
+		at       [4]int // indices of w, b, A and B among the parameters; −1: absent
 		scale, p float32
 	}
 	var bs []built
@@ -153,12 +154,15 @@ func affineSamples() []sample {
 		affineSample("correction", ragged(), 5, 0, 1, projection{out: 4, bias: 'f', r: 2}),
 		affineSample("correction dropout", ragged(), 5, 0.3, 1, projection{out: 4, bias: 'f', r: 2}),
 		affineSample("correction on trained", ragged(), 5, 0.5, 1, projection{out: 4, train: true, bias: 't', r: 3}),
-		affineSample("three", ragged(), 5, 0, 1, projection{out: 4, r: 2, bias: 'f'}, projection{out: 2}, projection{out: 3, r: 1, dtype: F16}),
-		affineSample("three dropout", ragged(), 5, 0.4, 1, projection{out: 4, r: 2, bias: 'f'}, projection{out: 2, train: true, bias: 't'}, projection{out: 3, r: 1}),
+		affineSample("three", ragged(), 5, 0, 1, projection{out: 4, r: 2, bias: 'f'}, projection{out: 2},
+			projection{out: 3, r: 1, dtype: F16}),
+		affineSample("three dropout", ragged(), 5, 0.4, 1, projection{out: 4, r: 2, bias: 'f'},
+			projection{out: 2, train: true, bias: 't'}, projection{out: 3, r: 1}),
 		affineSample("rank above sizes", ragged(), 3, 0, 1, projection{out: 2, r: 5}),
 		affineSample("one row", one, 5, 0.4, 1, projection{out: 4, r: 2, train: true, bias: 't'}),
 		affineSample("one in one out", ragged(), 1, 0, 1, projection{out: 1, r: 1, train: true, bias: 't'}),
-		affineSample("big", many, 96, 0.2, 0.1, projection{out: 80, r: 8, bias: 't'}, projection{out: 33, dtype: BF16}, projection{out: 70, r: 4, train: true}),
+		affineSample("big", many, 96, 0.2, 0.1, projection{out: 80, r: 8, bias: 't'}, projection{out: 33, dtype: BF16},
+			projection{out: 70, r: 4, train: true}),
 	}
 }
 
@@ -186,7 +190,8 @@ func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, trai
 		}
 		return Embedding(t, ids, table, c, padding)
 	}
-	// The reference reads the padding row from what is fixed, so that its differences are zero there as PyTorch's gradients are.
+	// The reference reads the padding row from fixed values, so that its differences are zero there, as PyTorch's
+	// gradients are.
 	fixedW, fixedA := wv, []float64(nil)
 	if train {
 		fixedW = wide(s.ps[0].v)
@@ -235,7 +240,8 @@ func embeddingSamples() []sample {
 	}
 }
 
-func layerNormSample(name string, seqs Seqs, cols int, h bool, drop float32, trainGain, trainBias bool, eps float32) sample {
+func layerNormSample(name string, seqs Seqs, cols int, h bool, drop float32, trainGain, trainBias bool,
+	eps float32) sample {
 	r := seedOf(name)
 	n := seqs.Rows()
 	s := sample{name: "layernorm/" + name, xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}}, big: n*cols > 2000}
@@ -286,7 +292,8 @@ func layerNormSamples() []sample {
 	twice := layerNormSample("operand twice", ragged(), 6, false, 0, true, true, 1e-5)
 	once := twice.ref
 	twice.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
-		return LayerNorm(t, xs[0], xs[0], Drop{}, &Weight{Rows: 1, Cols: 6, Vector: true, Param: ps[0]}, &Weight{Rows: 1, Cols: 6, Vector: true, Param: ps[1]}, 1e-5)
+		return LayerNorm(t, xs[0], xs[0], Drop{}, &Weight{Rows: 1, Cols: 6, Vector: true, Param: ps[0]},
+			&Weight{Rows: 1, Cols: 6, Vector: true, Param: ps[1]}, 1e-5)
 	}
 	twice.ref = func(xs, ps [][]float64) []float64 {
 		double := make([]float64, len(xs[0]))

@@ -10,19 +10,19 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Tape runs functions and remembers those whose gradient will be wanted, in the order they ran. It belongs to one call
-// at a time: nothing of it is safe for concurrent use, and different goroutines use different tapes over one pool.
+// Tape runs functions and records those that a gradient can reach, in the order in which they ran. It is not safe for
+// concurrent use: each goroutine needs its own tape; tapes may share a pool.
 type Tape struct {
 	pool   *kernel.Pool
 	arena  *kernel.Arena // nil: everything on the Go heap
 	record bool
 	nodes  []entry
-	made   []*Tensor // values whose scope is still open
-	loans  [][]float32
+	made   []*Tensor   // values that the caller may still use
+	loans  [][]float32 // lent by Floats and Ints
 
-	few     bool       // FewRows
-	probe   bool       // the tape does not record, but looks for something that a gradient would reach
-	touched mat.Tensor // the first operand of that kind
+	few     bool       // set by FewRows
+	probe   bool       // the tape does not record, but looks for an operand that needs a gradient
+	touched mat.Tensor // the first such operand
 }
 
 type entry struct {
@@ -30,39 +30,43 @@ type entry struct {
 	fn function
 }
 
-// function is an operator of this package: spago's contract and the bookkeeping that every one embeds.
+// function is an operator of this package: spago's interface, and the bookkeeping that every operator embeds.
 type function interface {
 	ag.AutoGradFunction
 	base() *node
 }
 
-// NewTape returns a tape that records, with an arena of its own. A nil pool runs everything on the caller.
+// NewTape returns a recording tape with its own arena. With a nil pool everything runs on the calling goroutine. The
+// caller must Close the tape.
 func NewTape(pool *kernel.Pool) *Tape {
 	return &Tape{pool: pool, arena: &kernel.Arena{}, record: true}
 }
 
-// NewEvalTape returns a tape that does not record: values go back to the arena when the scope that made them closes.
+// NewEvalTape returns a tape with its own arena that does not record: values go back to the arena when the scope that
+// made them closes. With a nil pool everything runs on the calling goroutine. The caller must Close the tape.
 func NewEvalTape(pool *kernel.Pool) *Tape {
 	return &Tape{pool: pool, arena: &kernel.Arena{}}
 }
 
-// NewHeapTape returns a recording tape without an arena. Nothing is reused, so its operators may also be walked by
-// spago's ag.Backward.
+// NewHeapTape returns a recording tape without an arena, whose values stay on the Go heap. It reuses no buffer, so
+// spago's ag.Backward may also walk its operators. With a nil pool everything runs on the calling goroutine.
 func NewHeapTape(pool *kernel.Pool) *Tape { return &Tape{pool: pool, record: true} }
 
-// FewRows says whether the calls from here on have few rows, as generating token by token does. Then maps read each weight once and
-// multiply it with row after row, which is several times faster for one row and slower beyond about eight. The bits of a row depend neither on
-// the others nor on their number, whichever way; but the two ways add up in another order, so they differ in rounding. The caller
-// chooses, so that what a sequence gets does not hang on how many there happen to be. It has no effect on a tape that records.
+// FewRows sets whether [Affine] expects few rows in the following calls, as in generation token by token. It then reads
+// each weight once and multiplies it with one row after the other, which is several times faster for one row and slower
+// for more than about eight. In both modes the bits of a row depend neither on the other rows nor on their number, but
+// the modes sum in different orders and so differ in rounding. The caller chooses the mode so that the result of a
+// sequence does not depend on the number of sequences. FewRows has no effect on a tape that records.
 func (t *Tape) FewRows(yes bool) { t.few = yes }
 
-// Pool returns the workers that operators of this tape use.
+// Pool returns the pool whose workers the operators of the tape use.
 func (t *Tape) Pool() *kernel.Pool { return t.pool }
 
-// Recording reports whether gradients can be asked of this tape.
+// Recording reports whether the tape records, so that Backward can compute gradients.
 func (t *Tape) Recording() bool { return t.record }
 
-// Memory returns the bytes of the arena in use now and at most so far.
+// Memory returns the number of bytes of the arena in use now, and the largest number so far. Without an arena both are
+// 0.
 func (t *Tape) Memory() (now, peak int) {
 	if t.arena == nil {
 		return 0, 0
@@ -70,7 +74,7 @@ func (t *Tape) Memory() (now, peak int) {
 	return t.arena.InUse()
 }
 
-// Close gives the arena's memory back to the system. The tape must not be used afterwards.
+// Close returns the arena's memory to the system. The tape and its tensors must not be used afterwards.
 func (t *Tape) Close() error {
 	if t.arena == nil {
 		return nil
@@ -92,7 +96,7 @@ func (t *Tape) free(b []float32) {
 	}
 }
 
-// Ints lends n int32 values with undefined contents until Reset.
+// Ints returns n int32 values with undefined contents. They belong to the tape and are valid until Reset.
 func (t *Tape) Ints(n int) []int32 {
 	if n == 0 {
 		return nil
@@ -101,20 +105,24 @@ func (t *Tape) Ints(n int) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&b[0])), n)
 }
 
-// Floats lends n values with undefined contents until Reset.
+// Floats returns n float32 values with undefined contents. They belong to the tape and are valid until Reset.
 func (t *Tape) Floats(n int) []float32 {
 	b := t.alloc(n)
 	t.loans = append(t.loans, b)
 	return b
 }
 
-// tensor makes an empty result for a function's Forward.
+// tensor returns a result with undefined contents for a function's Forward.
 func (t *Tape) tensor(rows, cols int) *Tensor {
-	b := t.alloc(rows * cols)
-	return &Tensor{Dense: dense(b, rows, cols), tape: t, rows: rows, cols: cols, data: b, refs: 1}
+	return newTensor(t, t.alloc(rows*cols), rows, cols, 1)
 }
 
-// run executes f and records it if a gradient can reach one of its operands.
+// newTensor returns a tensor of t over data with the given number of references.
+func newTensor(t *Tape, data []float32, rows, cols, refs int) *Tensor {
+	return &Tensor{Dense: dense(data, rows, cols), tape: t, rows: rows, cols: cols, data: data, refs: refs}
+}
+
+// run executes f and records it if the tape records and a gradient can reach one of its operands.
 func (t *Tape) run(f function) mat.Tensor {
 	n := f.base()
 	n.t = t
@@ -137,12 +145,12 @@ func (t *Tape) run(f function) mat.Tensor {
 	return o
 }
 
-// Scope opens a block of calls; hand its result to Leave.
+// Scope opens a block of calls and returns its number for Leave.
 func (t *Tape) Scope() int { return len(t.made) }
 
-// Leave closes the block that Scope opened: the values made since then that are not in keep are no longer used by the
-// caller. They go back to the arena now, or when the backward of the last operator that reads them is done. The values
-// in keep belong to the enclosing block.
+// Leave closes the block that Scope opened. The caller must not use the values made since then, except those in keep,
+// which now belong to the enclosing block. The others go back to the arena now, or when the backward of the last
+// operator that reads them is done.
 func (t *Tape) Leave(scope int, keep ...mat.Tensor) {
 	if t.arena == nil {
 		return
@@ -160,8 +168,9 @@ func (t *Tape) Leave(scope int, keep ...mat.Tensor) {
 	t.made = t.made[:n]
 }
 
-// Release ends the use of x by the caller, as Leave does for the values of a block: x goes back to the arena now, or when the
-// backward of the last operator that reads it is done. It does nothing if this tape did not make x or the use has ended before.
+// Release ends the use of x by the caller, as Leave does for the values of a block: x goes back to the arena now, or
+// when the backward of the last operator that reads it is done. It does nothing if this tape did not make x or the use
+// has ended before.
 func (t *Tape) Release(x mat.Tensor) {
 	v := value(x)
 	if t.arena == nil || v == nil || v.tape != t {
@@ -193,9 +202,11 @@ func value(x mat.Tensor) *Tensor {
 	return v
 }
 
-// Backward adds the gradient of loss (1×1) to every parameter it depends on. Operators run in reverse order of recording;
-// what each kept is given back when it is done, also where the loss does not depend on it: one tape takes one Backward
-// (add losses up before). A second one, and one without anything that trains, is an error.
+// Backward adds the gradient of loss (1×1) to that of every parameter that loss depends on. It runs the backwards of
+// the recorded operators in reverse order and gives the values that they kept back to the arena, also those of
+// operators that loss does not depend on. So a tape allows one Backward between two Resets; sum several losses before.
+// It returns an error if loss is not a 1×1 value of this tape, does not depend on a trainable parameter, or its
+// operators are spent.
 func (t *Tape) Backward(loss mat.Tensor) error {
 	v := value(loss)
 	switch {
@@ -204,9 +215,9 @@ func (t *Tape) Backward(loss mat.Tensor) error {
 	case v.rows*v.cols != 1:
 		return fmt.Errorf("op: Backward of a %d×%d value; want 1×1", v.rows, v.cols)
 	case !loss.RequiresGrad():
-		return fmt.Errorf("op: Backward of a loss that no trainable parameter reaches")
+		return fmt.Errorf("op: Backward of a loss that depends on no trainable parameter")
 	case !t.recorded(v):
-		return fmt.Errorf("op: Backward of a loss whose operators are spent: Backward or Reset came before")
+		return fmt.Errorf("op: Backward of a loss whose operators are spent by an earlier Backward or Reset")
 	}
 	dst, _ := v.target()
 	dst[0] = 1
@@ -226,7 +237,7 @@ func (t *Tape) walk() error {
 		e.fn.base().spent()
 		out.ZeroGrad()
 		t.nodes[i] = entry{}
-		t.nodes = t.nodes[:i] // so that Reset finds whole entries even after a failure
+		t.nodes = t.nodes[:i] // so that Reset finds no empty entry after a failure
 	}
 	return nil
 }
@@ -241,7 +252,8 @@ func (t *Tape) recorded(v *Tensor) bool {
 	return false
 }
 
-// Reset gives everything back to the arena. Tensors of earlier calls become invalid.
+// Reset gives all values, gradients and loans of the tape back to the arena and forgets the recorded operators. Tensors
+// and slices of earlier calls become invalid; gradients of parameters stay.
 func (t *Tape) Reset() {
 	for i, e := range t.nodes {
 		e.fn.base().spent()

@@ -19,7 +19,8 @@ func newChain(in, hidden, r int) chain {
 	rnd := seedOf("chain")
 	below, _ := stored(NewMatrix(hidden, in), F32, random(rnd, hidden*in, 0.3))
 	top, _ := stored(NewMatrix(3, hidden), F32, random(rnd, 3*hidden, 0.3))
-	return chain{below, top, &Correction{A: NewParam(r, hidden, random(rnd, r*hidden, 0.3)), B: NewParam(3, r, random(rnd, 3*r, 0.3)), Scale: 2}}
+	return chain{below, top, &Correction{A: NewParam(r, hidden, random(rnd, r*hidden, 0.3)),
+		B: NewParam(3, r, random(rnd, 3*r, 0.3)), Scale: 2}}
 }
 
 func (c chain) loss(t *Tape, x mat.Tensor) mat.Tensor {
@@ -36,8 +37,8 @@ func constant(rows, cols int) mat.Tensor {
 	return dense(random(seedOf("constant"), rows*cols, 1), rows, cols)
 }
 
-// TestNothingBelowTheLowestTrainable: what lies below the lowest layer that trains is neither recorded nor kept, and gets
-// no gradient.
+// TestNothingBelowTheLowestTrainable: layers below the lowest one that trains are not recorded, keep nothing and get no
+// gradient.
 func TestNothingBelowTheLowestTrainable(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -53,7 +54,8 @@ func TestNothingBelowTheLowestTrainable(t *testing.T) {
 	if len(tape.nodes) != 2 {
 		t.Errorf("%d functions recorded, want the corrected layer and the loss", len(tape.nodes))
 	}
-	// Kept: the layer's input (its correction's gradient needs it), U and the loss's gradient. Not: the rows below GELU.
+	// The tape keeps the layer's input (for the gradient of its correction), U and the gradient of the loss, but not the
+	// rows below GELU.
 	now, peak := tape.Memory()
 	if most := 4 * (n*256 + n*2 + 2*n*3 + 200); now > most {
 		t.Errorf("%d bytes kept before the backward, want at most %d", now, most)
@@ -62,7 +64,7 @@ func TestNothingBelowTheLowestTrainable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, after := tape.Memory(); after > peak {
-		t.Errorf("the backward took %d bytes more than the forward: a gradient for what is frozen?", after-peak)
+		t.Errorf("the backward took %d bytes more than the forward: a gradient of a frozen layer?", after-peak)
 	}
 	tape.Reset()
 	if now, _ := tape.Memory(); now != 0 {
@@ -70,7 +72,8 @@ func TestNothingBelowTheLowestTrainable(t *testing.T) {
 	}
 }
 
-// TestFrozenOperand: an operand that needs no gradient gets none, and a trained layer on constants computes only its own.
+// TestFrozenOperand: an operand that needs no gradient gets none, and a trained layer on constants computes only its
+// own.
 func TestFrozenOperand(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -91,7 +94,8 @@ func TestFrozenOperand(t *testing.T) {
 	}
 }
 
-// TestScopes: on a tape that does not record, a block's values go back to the arena when it closes, but for what it hands on.
+// TestScopes: on a tape that does not record, the values of a block go back to the arena when it closes, except its
+// result.
 func TestScopes(t *testing.T) {
 	for _, record := range []bool{false, true} {
 		tape := NewEvalTape(nil)
@@ -130,7 +134,8 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// TestComputedAgain: GELU's result is not kept for those who read it in their backward; it is had again from what GELU keeps.
+// TestComputedAgain: the tape does not keep the result of GELU for a backward that reads it, but recomputes it from
+// GELU's operand.
 func TestComputedAgain(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -141,7 +146,7 @@ func TestComputedAgain(t *testing.T) {
 	loss := newProbe(tape, y, make([]float32, 32), want)
 	tape.Leave(scope, loss)
 	if value(y).data != nil {
-		t.Fatal("the result is kept although it can be computed anew")
+		t.Fatal("the result is kept although it can be recomputed")
 	}
 	equalBits(t, "computed again", Values(y), want)
 	if err := tape.Backward(loss); err != nil {
@@ -153,7 +158,7 @@ func TestComputedAgain(t *testing.T) {
 	}
 }
 
-// TestSharedValueComputedAgain: of two readers the first to finish must not take the value away from the other.
+// TestSharedValueComputedAgain: the first of two readers to finish must not free the value that the other reads.
 func TestSharedValueComputedAgain(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -224,7 +229,7 @@ func TestBackwardErrors(t *testing.T) {
 	}
 }
 
-// TestEvalTape: nothing is recorded, so a gradient is refused.
+// TestEvalTape: the tape records nothing, so Backward returns an error.
 func TestEvalTape(t *testing.T) {
 	tape := NewEvalTape(nil)
 	defer tape.Close()
@@ -233,7 +238,7 @@ func TestEvalTape(t *testing.T) {
 		t.Error("the tape records")
 	}
 	if err := tape.Backward(loss); err == nil {
-		t.Error("Backward on a tape that does not record")
+		t.Error("Backward on a tape that does not record returned no error")
 	}
 }
 
@@ -262,7 +267,7 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestGradientsAddUp: Backward adds to what is there until ZeroGrad, which keeps the buffer.
+// TestGradientsAddUp: Backward adds to the gradients of earlier runs until ZeroGrad, which keeps the buffer.
 func TestGradientsAddUp(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -280,11 +285,11 @@ func TestGradientsAddUp(t *testing.T) {
 	must(tape.Backward(MSE(tape, p, []float32{0, 0})))
 	equalBits(t, "after ZeroGrad", Grad(p), []float32{4, -2})
 	if &Grad(p)[0] != buffer {
-		t.Error("ZeroGrad gave the buffer away")
+		t.Error("ZeroGrad did not keep the buffer")
 	}
 }
 
-// TestInts: lent integers live until Reset.
+// TestInts: integers of Ints are valid until Reset.
 func TestInts(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -303,7 +308,7 @@ func TestInts(t *testing.T) {
 	}
 }
 
-// TestHeapTape has no arena to manage.
+// TestHeapTape: a heap tape works without an arena.
 func TestHeapTape(t *testing.T) {
 	tape := NewHeapTape(nil)
 	x := NewParam(1, 2, []float32{3, 4})
@@ -317,7 +322,7 @@ func TestHeapTape(t *testing.T) {
 	equalBits(t, "value after Close", Values(y), []float32{3, 4})
 }
 
-// TestSpagoParam: a parameter that spago made works too; its gradient is then its own.
+// TestSpagoParam: a parameter that spago made works too; spago then holds its gradient.
 func TestSpagoParam(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()

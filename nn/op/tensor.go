@@ -12,27 +12,27 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Tensor is a matrix whose values and gradient belong to a tape's arena, or, without a tape, to the Go heap (a
-// parameter). It satisfies spago's mat.Matrix by embedding a Dense that shares its values.
+// Tensor is a matrix whose values and gradient belong to a tape's arena, or, for a parameter, which has no tape, to the
+// Go heap. It implements spago's mat.Matrix with an embedded Dense that shares its values.
 type Tensor struct {
 	*mat.Dense[float32]
 
 	tape       *Tape // nil: a parameter or a leaf on the heap
 	rows, cols int
-	data       []float32 // nil once given back
+	data       []float32 // nil after it went back to the arena
 	mu         sync.Mutex
-	grad       []float32 // buffer; counts only if hasGrad
+	grad       []float32 // buffer; valid only if hasGrad
 	hasGrad    bool
-	refs       int                 // scope (1) and operators whose backward reads data
-	again      func(dst []float32) // computes data anew from what an operator keeps; nil: data is kept
+	refs       int                 // number of uses: the scope (1) and operators whose backward reads data
+	again      func(dst []float32) // recomputes data from values that an operator keeps; nil: data is kept
 }
 
 func dense(data []float32, rows, cols int) *mat.Dense[float32] {
 	return mat.NewDense[float32](mat.WithShape(rows, cols), mat.WithBacking(data))
 }
 
-// NewParam returns a parameter rows×cols over data, which it takes over. Its gradient buffer is allocated once, at the
-// first gradient, and kept by ZeroGrad. It panics if data has another length.
+// NewParam returns a parameter of rows×cols values over data, which it owns from then on. Its gradient buffer is
+// allocated at the first gradient, and ZeroGrad keeps it. NewParam panics unless data has rows·cols values.
 func NewParam(rows, cols int, data []float32) *spago.Param {
 	if len(data) != rows*cols {
 		panic(fmt.Sprintf("op: NewParam %d×%d over %d values", rows, cols, len(data)))
@@ -42,8 +42,8 @@ func NewParam(rows, cols int, data []float32) *spago.Param {
 	return &spago.Param{Matrix: x}
 }
 
-// Values returns the live values of a tensor, an operator's result or a parameter, row after row. They belong to their
-// owner: a value of a tape is valid until the tape gives it back.
+// Values returns the values of a tensor, an operator's result or a parameter, row after row, without copying them. They
+// belong to x; those of a tape's value are valid until the tape gives them back to its arena.
 func Values(x mat.Tensor) []float32 {
 	switch v := x.(type) {
 	case *ag.Operator:
@@ -57,7 +57,8 @@ func Values(x mat.Tensor) []float32 {
 	}
 }
 
-// Grad returns the live gradient of a parameter, or nil if none was added since the last ZeroGrad.
+// Grad returns the gradient of a parameter, row after row, or nil if none was added since the last ZeroGrad. For a
+// parameter of NewParam it is not a copy and belongs to p.
 func Grad(p *spago.Param) []float32 {
 	if x, ok := p.Matrix.(*Tensor); ok {
 		if x.hasGrad {
@@ -71,10 +72,10 @@ func Grad(p *spago.Param) []float32 {
 	return mat.Data[float32](p.Grad())
 }
 
-// ZeroGrad forgets the gradient of a parameter; a parameter of NewParam keeps its buffer.
+// ZeroGrad removes the gradient of a parameter. A parameter of NewParam keeps the buffer for the next gradient.
 func ZeroGrad(p *spago.Param) { p.ZeroGrad() }
 
-// Size returns the rows and columns of a tensor.
+// Size returns the number of rows and of columns of a tensor. A vector of n values is n×1.
 func Size(x mat.Tensor) (rows, cols int) {
 	switch v := x.(type) {
 	case *ag.Operator:
@@ -100,7 +101,7 @@ func (x *Tensor) values() []float32 {
 	return x.data
 }
 
-// Data returns the values as spago's slice; it shares them.
+// Data returns the values as spago's slice type, without copying them.
 func (x *Tensor) Data() float.Slice { return float.Make(x.values()...) }
 
 // Value returns the tensor itself.
@@ -109,7 +110,7 @@ func (x *Tensor) Value() mat.Tensor { return x }
 // Item returns the only value of a 1×1 tensor.
 func (x *Tensor) Item() float.Float { return float.Interface(x.values()[0]) }
 
-// Grad returns the gradient summed so far, or nil.
+// Grad returns the gradient summed up to now, or nil. It shares the values of the gradient.
 func (x *Tensor) Grad() mat.Tensor {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -119,14 +120,14 @@ func (x *Tensor) Grad() mat.Tensor {
 	return dense(x.grad, x.rows, x.cols)
 }
 
-// HasGrad reports whether there is a gradient.
+// HasGrad reports whether the tensor has a gradient.
 func (x *Tensor) HasGrad() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.hasGrad
 }
 
-// AccGrad adds g to the gradient. It copies; g stays the caller's. It is safe for concurrent use.
+// AccGrad adds g to the gradient. It copies the values of g. It is safe for concurrent use.
 func (x *Tensor) AccGrad(g mat.Tensor) {
 	v := mat.Data[float32](g)
 	x.mu.Lock()
@@ -138,7 +139,7 @@ func (x *Tensor) AccGrad(g mat.Tensor) {
 	}
 }
 
-// ZeroGrad forgets the gradient.
+// ZeroGrad removes the gradient. On a tape it also gives the buffer back to the arena.
 func (x *Tensor) ZeroGrad() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -149,8 +150,8 @@ func (x *Tensor) ZeroGrad() {
 	}
 }
 
-// target returns the buffer that a gradient is summed in, and whether it holds a sum already; if not, the caller must
-// set every element.
+// target returns the buffer of the gradient, and whether it holds a gradient already; if not, the caller must set every
+// element.
 func (x *Tensor) target() (dst []float32, add bool) {
 	if x.hasGrad {
 		return x.grad, true
@@ -166,8 +167,8 @@ func (x *Tensor) target() (dst []float32, add bool) {
 	return x.grad, false
 }
 
-// unref gives up one claim on the values. When only operators are left that will read them during backward and the
-// values can be computed anew, the buffer goes back at once; with the last claim it goes back for good.
+// unref ends one use of the values. The buffer goes back to the arena after the last use, and also when the scope ends
+// its use and the values can be recomputed for the operators that still read them.
 func (x *Tensor) unref(scope bool) {
 	x.refs--
 	if x.refs > 0 && !(scope && x.again != nil) {

@@ -11,17 +11,18 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// DType says how the values of a weight are stored.
+// DType is the type in which the values of a weight are stored.
 type DType = kernel.Type
 
-// The types a frozen weight may be stored in; the quantised ones have their names in internal/kernel.
+// The unquantised types of a frozen weight. [ParseDType] returns the quantised ones as well.
 const (
 	F32  = kernel.F32
 	F16  = kernel.F16
 	BF16 = kernel.BF16
 )
 
-// ParseDType reads the name that safetensors or GGUF has for a type; a type that weights cannot hold is an error.
+// ParseDType returns the type that safetensors or GGUF calls name. It returns an error if weights cannot have that
+// type.
 func ParseDType(name string) (DType, error) {
 	var names []string
 	for _, t := range kernel.Types() {
@@ -30,38 +31,40 @@ func ParseDType(name string) (DType, error) {
 		}
 		names = append(names, t.String())
 	}
-	return 0, fmt.Errorf("op: a weight cannot hold values of type %q; want one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("op: weights cannot have type %q; want one of %s", name, strings.Join(names, ", "))
 }
 
-// Weight is a matrix as stored: a frozen view of checkpoint bytes in their own type, which the kernels widen while they
-// pack it (a quantised one block by block), or a trainable parameter. Rows×Cols is out×in as used. A vector (a bias, a norm's gain) has one row.
+// Weight is a matrix in the type in which it is stored: either a frozen view of checkpoint bytes, which the kernels
+// widen while they pack it (a quantised one block by block), or a trainable parameter. Rows×Cols is out×in as used. A
+// vector (a bias, a norm's gain) has one row.
 //
-// A weight is made by its layer with sizes only and filled by loading. Filled, it is safe for concurrent use as long as
-// nobody trains it.
+// The constructor of a layer makes a weight with sizes only; loading a checkpoint gives it values. A weight with values
+// is safe for concurrent use as long as nothing changes them, as training does.
 type Weight struct {
 	spago.Module
 	Type       DType
 	Rows, Cols int
 	Vector     bool         // one-dimensional in the checkpoint
 	InOut      bool         // in×out in checkpoints, as GPT-2's Conv1D
-	Param      *spago.Param // set while the weight trains; it then holds the values
+	Param      *spago.Param // holds the values of a weight that trains; nil: frozen
 
-	f32    []float32 // stored values; exactly one of f32, u16 and blocks is set once filled
+	// Stored values: of a frozen weight with values, exactly one of f32, u16 and blocks is set.
+	f32    []float32
 	u16    []uint16
 	blocks []byte
 	turned bool // the stored values are the transpose of Shape, row by row
 }
 
-// NewMatrix returns an empty weight of out×in values.
+// NewMatrix returns a weight of size out×in without values.
 func NewMatrix(out, in int) *Weight { return &Weight{Rows: out, Cols: in} }
 
-// NewVector returns an empty weight of n values.
+// NewVector returns a vector of length n without values.
 func NewVector(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true} }
 
-// Len returns the number of values.
+// Len returns the number of values, Rows·Cols.
 func (w *Weight) Len() int { return w.Rows * w.Cols }
 
-// Shape returns the shape as checkpoints have it: (n) for a vector, (in, out) for InOut, (out, in) otherwise.
+// Shape returns the shape of the tensor in checkpoints: [n] for a vector, [in, out] if InOut, [out, in] otherwise.
 func (w *Weight) Shape() []int {
 	switch {
 	case w.Vector:
@@ -77,27 +80,30 @@ func (w *Weight) Filled() bool {
 	return w.Param != nil || w.f32 != nil || w.u16 != nil || w.blocks != nil
 }
 
-// SetValues makes v the stored values, float32 in the order of Shape, and takes them over. It ends training of the weight.
+// SetValues makes v the values of w, in the order of Shape. w owns v from then on and is frozen. It returns an error
+// unless v has w.Len() values.
 func (w *Weight) SetValues(v []float32) error {
 	if len(v) != w.Len() {
-		return fmt.Errorf("op: %d values for a weight of %d×%d", len(v), w.Rows, w.Cols)
+		return fmt.Errorf("op: got %d values for a weight of %d×%d; want %d", len(v), w.Rows, w.Cols, w.Len())
 	}
 	w.Type, w.f32, w.u16, w.blocks, w.Param, w.turned = F32, v, nil, nil, nil, false
 	return nil
 }
 
-// SetBytes makes b, little-endian values of the given type in the order of Shape, the stored values. Well-aligned bytes are used
-// where they stand and must stay valid and unchanged; others are copied. Stored rows of a quantised type must be whole blocks.
-// Vectors are widened to float32.
+// SetBytes makes b the values of w: little-endian values of type t in the order of Shape. w is frozen then. It refers
+// to b, which must stay valid and unchanged; it copies bytes that are not aligned, and widens a vector to float32. It
+// returns an error if b has another length than the values or if stored rows of a quantised type do not consist of
+// whole blocks.
 func (w *Weight) SetBytes(t DType, b []byte) error { return w.set(t, b, false) }
 
 func (w *Weight) set(t DType, b []byte, turned bool) error {
 	stored := Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, Type: t, turned: turned}
 	if row, block := stored.storedCols(), t.BlockValues(); row%block != 0 {
-		return fmt.Errorf("op: %v has blocks of %d values, in which stored rows of %d values of a weight of %d×%d do not end", t, block, row, w.Rows, w.Cols)
+		return fmt.Errorf("op: stored rows of %d values of a weight of %d×%d do not consist of whole blocks: "+
+			"%v has blocks of %d values", row, w.Rows, w.Cols, t, block)
 	}
-	if len(b) != t.Bytes(w.Len()) {
-		return fmt.Errorf("op: %d bytes of %v for a weight of %d×%d", len(b), t, w.Rows, w.Cols)
+	if want := t.Bytes(w.Len()); len(b) != want {
+		return fmt.Errorf("op: got %d bytes of %v for a weight of %d×%d; want %d", len(b), t, w.Rows, w.Cols, want)
 	}
 	switch {
 	case t == F32:
@@ -128,7 +134,8 @@ func (w *Weight) storedCols() int {
 	return w.Cols
 }
 
-// SetStored is SetBytes with the type by the name that safetensors or GGUF has for it.
+// SetStored makes b the values of w, as [Weight.SetBytes] does, with the type that safetensors or GGUF calls dtype. It
+// also returns an error if weights cannot have that type.
 func (w *Weight) SetStored(dtype string, b []byte) error {
 	t, err := ParseDType(dtype)
 	if err != nil {
@@ -137,11 +144,12 @@ func (w *Weight) SetStored(dtype string, b []byte) error {
 	return w.SetBytes(t, b)
 }
 
-// SetTransposed is SetStored with the transpose of what Shape says: out rows of in values for a weight that is in×out in other
-// checkpoints, as GGUF has GPT-2's Conv1D.
+// SetTransposed makes b, the transpose of a tensor of w.Shape, the values of w: out rows of in values for a weight that
+// other checkpoints store in×out, as GGUF files store GPT-2's Conv1D. Otherwise it acts as [Weight.SetStored] does. It
+// returns an error unless w is InOut.
 func (w *Weight) SetTransposed(dtype string, b []byte) error {
 	if !w.InOut {
-		return fmt.Errorf("op: a transposed tensor for a weight of %d×%d that is out×in", w.Rows, w.Cols)
+		return fmt.Errorf("op: got a transposed tensor for a weight of %d×%d that is out×in", w.Rows, w.Cols)
 	}
 	t, err := ParseDType(dtype)
 	if err != nil {
@@ -176,7 +184,8 @@ func halves(b []byte) []uint16 {
 	return v
 }
 
-// Train turns the weight into a parameter that starts at the stored values (copied, widened) and returns it.
+// Train makes the weight trainable and returns its parameter, which starts at a float32 copy of the stored values. If
+// the weight trains already, it returns the same parameter.
 func (w *Weight) Train() *spago.Param {
 	if w.Param == nil {
 		w.Param = NewParam(w.Rows, w.Cols, w.Float32())
@@ -185,10 +194,10 @@ func (w *Weight) Train() *spago.Param {
 	return w.Param
 }
 
-// Float32 returns a copy of the values, widened, in the order of Shape.
+// Float32 returns a float32 copy of the values in the order of Shape.
 func (w *Weight) Float32() []float32 { return w.First(w.Len()) }
 
-// First returns a copy of the first n values, widened, in the order of Shape: all of them if there are fewer.
+// First returns a float32 copy of the first n values in the order of Shape, or of all values if there are fewer.
 func (w *Weight) First(n int) []float32 {
 	n = min(n, w.Len())
 	if w.turned {
@@ -215,7 +224,8 @@ func (w *Weight) firstTurned(n int) []float32 {
 	return v
 }
 
-// widen fills dst with the stored values from that one on; of a quantised weight, whole blocks.
+// widen sets dst to the stored values that start at index from. For a quantised weight, from and len(dst) must be
+// multiples of the block's length.
 func (w *Weight) widen(dst []float32, from int) {
 	switch {
 	case w.Param != nil:
@@ -229,12 +239,12 @@ func (w *Weight) widen(dst []float32, from int) {
 	}
 }
 
-// Copy returns a frozen float32 weight with the same values and sizes.
+// Copy returns a frozen float32 weight with the same sizes and a copy of the values.
 func (w *Weight) Copy() *Weight {
 	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
 }
 
-// mat is the out×in view for the kernels.
+// mat returns the weight as an out×in matrix for the kernels.
 func (w *Weight) mat() kernel.Mat {
 	m := kernel.Mat{F32: w.f32, U16: w.u16, Bytes: w.blocks, Type: w.Type, Stride: w.Cols}
 	if w.Param != nil {
@@ -246,7 +256,7 @@ func (w *Weight) mat() kernel.Mat {
 	return m
 }
 
-// transposed is the in×out view for the kernels.
+// transposed returns the weight as an in×out matrix for the kernels.
 func (w *Weight) transposed() kernel.Mat {
 	m := w.mat()
 	m.Trans = !m.Trans
@@ -261,10 +271,10 @@ func (w *Weight) vector() []float32 {
 	return w.f32
 }
 
-// row widens row i (of the stored order) into dst.
+// row sets dst to the values of stored row i, whose length must be w.Cols.
 func (w *Weight) row(dst []float32, i int) { w.widen(dst[:w.Cols], i*w.Cols) }
 
-// trained appends the parameter of w, if it trains.
+// trained appends the parameters of those weights that train.
 func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {
 	for _, w := range ws {
 		if w != nil && w.Param != nil {
@@ -274,20 +284,22 @@ func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {
 	return xs
 }
 
-// Correction is what an adapter adds to one weight: scale·B·A. It is data; the functions of this package apply it.
+// Correction is the low-rank matrix that an adapter adds to one weight: Scale·B·A. [Affine], [Embedding] and
+// [LinearCrossEntropy] apply it.
 type Correction struct {
 	A, B    *spago.Param // linear: r×in and out×r; embedding: r×V and C×r
 	Scale   float32      // α/r, or α/√r for rsLoRA
-	Dropout float32      // probability, on the input of A; not used by embeddings
-	Site    uint32       // place of the dropout in the random stream
+	Dropout float32      // probability, on the input of A; embeddings ignore it
+	Site    uint32       // site of the dropout in the random stream
 }
 
-// Rank returns r.
+// Rank returns r, the number of rows of A.
 func (c *Correction) Rank() int { r, _ := Size(c.A); return r }
 
-// mustFit panics unless the product of the factors turns from values into to values.
+// mustFit panics unless B·A maps from values to to values.
 func (c *Correction) mustFit(from, to int) {
 	r, in := Size(c.A)
 	out, s := Size(c.B)
-	mustBe(r == s && in == from && out == to, "correction of %d×%d and %d×%d for a weight from %d to %d values", r, in, out, s, from, to)
+	mustBe(r == s && in == from && out == to,
+		"correction of %d×%d and %d×%d for a weight from %d to %d values", r, in, out, s, from, to)
 }

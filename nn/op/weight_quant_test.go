@@ -8,12 +8,12 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// quantised returns a weight out×in whose stored rows are blocks of the fixture, and a float32 weight with the values that llama.cpp's gguf package
-// gives them.
+// quantised returns an out×in weight whose stored rows are blocks of the fixture, and a float32 weight with the values
+// that llama.cpp's gguf package computes from them.
 func quantised(t *testing.T, g *golden.Fixture, kind DType, out, in int, inOut bool) (q, f *Weight) {
 	t.Helper()
 	b, v := g.Tensor(kind.String()+".bytes").Data, g.Float32(kind.String()+".values")
-	from := 16 * kind.BlockValues() // past the extreme scales
+	from := 16 * kind.BlockValues() // after the blocks with extreme scales
 	q, f = NewMatrix(out, in), NewMatrix(out, in)
 	q.InOut, f.InOut = inOut, inOut
 	must(q.SetStored(kind.String(), b[kind.Bytes(from):][:kind.Bytes(out*in)]))
@@ -31,7 +31,7 @@ func quantisedTypes() []DType {
 	return all
 }
 
-// TestQuantisedWeight: a quantised weight has the values and gives the bits of the float32 weight with its values.
+// TestQuantisedWeight: a quantised weight gives the same bits as the float32 weight with its values.
 func TestQuantisedWeight(t *testing.T) {
 	g := golden.Open(t, "../../testdata/gguf/blocks.safetensors")
 	rnd := seedOf("quantised")
@@ -61,7 +61,8 @@ func TestQuantisedWeight(t *testing.T) {
 					tape := NewTape(nil)
 					defer tape.Close()
 					p := NewParam(rows, in, x)
-					y0 := Affine(tape, p, Drop{}, Projection{Weight: w, Adapt: &Correction{A: NewParam(2, in, a), B: NewParam(out, 2, b), Scale: 0.5}})
+					y0 := Affine(tape, p, Drop{}, Projection{Weight: w,
+						Adapt: &Correction{A: NewParam(2, in, a), B: NewParam(out, 2, b), Scale: 0.5}})
 					y = append(y, Values(y0)...)
 					must(tape.Backward(newProbe(tape, y0, dy, make([]float32, len(dy)))))
 					return y, Grad(p)
@@ -86,7 +87,8 @@ func TestQuantisedTable(t *testing.T) {
 		q, f := quantised(t, g, kind, 8, kind.BlockValues()*2, false)
 		tape := NewTape(nil)
 		ids := []int32{7, 0, 3, 3}
-		equalBits(t, kind.String(), Values(Embedding(tape, ids, q, nil, NoPadding)), Values(Embedding(tape, ids, f, nil, NoPadding)))
+		equalBits(t, kind.String(), Values(Embedding(tape, ids, q, nil, NoPadding)),
+			Values(Embedding(tape, ids, f, nil, NoPadding)))
 		tape.Close()
 	}
 }
@@ -109,7 +111,9 @@ func TestQuantisedErrors(t *testing.T) {
 		err        error
 	}{
 		{"length", "35 bytes of Q4_0 for a weight of 2×32", NewMatrix(2, 32).SetBytes(kernel.Q4_0, make([]byte, 35))},
-		{"rows that are no blocks", "blocks of 32 values, in which stored rows of 16 values of a weight of 4×16", NewMatrix(4, 16).SetBytes(kernel.Q4_0, make([]byte, 36))},
+		{"rows that are not whole blocks",
+			"stored rows of 16 values of a weight of 4×16 do not consist of whole blocks: Q4_0 has blocks of 32 values",
+			NewMatrix(4, 16).SetBytes(kernel.Q4_0, make([]byte, 36))},
 		{"rows that are no blocks", "blocks of 256 values", NewMatrix(3, 32).SetBytes(kernel.Q6_K, make([]byte, 210))},
 		{"vector", "stored rows of 33 values", NewVector(33).SetBytes(kernel.Q8_0, make([]byte, 34))},
 		{"unknown type", "Q2_K", NewMatrix(1, 256).SetStored("Q2_K", make([]byte, 84))},

@@ -85,7 +85,7 @@ func TestWeightErrors(t *testing.T) {
 		}
 	}
 	if w.Filled() {
-		t.Error("filled by an error")
+		t.Error("the weight has values after an error")
 	}
 	empty := NewMatrix(0, 3)
 	if err := empty.SetBytes(F32, nil); err != nil || !empty.Filled() {
@@ -106,7 +106,7 @@ func TestWeightShape(t *testing.T) {
 	}
 }
 
-// TestMerged compares with W + s·B·A in float64, for each way a weight may be stored.
+// TestMerged compares Merged with W + s·B·A in float64, for each way of storing a weight.
 func TestMerged(t *testing.T) {
 	const out, in, r, scale = 5, 4, 3, 1.5
 	rnd := seedOf("merged")
@@ -115,7 +115,8 @@ func TestMerged(t *testing.T) {
 		name         string
 		dtype        DType
 		inOut, table bool
-	}{{"linear", F32, false, false}, {"F16", F16, false, false}, {"BF16", BF16, false, false}, {"InOut", F32, true, false}, {"InOut F16", F16, true, false}, {"table", F32, false, true}} {
+	}{{"linear", F32, false, false}, {"F16", F16, false, false}, {"BF16", BF16, false, false}, {"InOut", F32, true, false},
+		{"InOut F16", F16, true, false}, {"table", F32, false, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			w := NewMatrix(out, in)
 			w.InOut = c.inOut
@@ -136,13 +137,13 @@ func TestMerged(t *testing.T) {
 				}
 			}
 			if again := Merged(nil, w, nil, c.table); !slices.Equal(wide(again), base) {
-				t.Error("merging changed the weight, or merging nothing is not the weight")
+				t.Error("Merged changed the weight, or does not return its values without a correction")
 			}
 		})
 	}
 }
 
-// TestPanics: a mistake in shapes panics before anything is computed, with what does not fit.
+// TestPanics: a function panics on shapes that do not fit before it computes anything, and names them.
 func TestPanics(t *testing.T) {
 	tape := NewTape(nil)
 	defer tape.Close()
@@ -157,6 +158,9 @@ func TestPanics(t *testing.T) {
 		must(w.SetValues(make([]float32, out*in)))
 		return w
 	}
+	pair := func(r, in, out, s int) *Correction { // A is r×in, B is out×s
+		return &Correction{A: NewParam(r, in, make([]float32, r*in)), B: NewParam(out, s, make([]float32, out*s))}
+	}
 	two := Seqs{Starts: []int{0, 2}}
 	heads := Heads{Q: 2, KV: 2, Dim: 3}
 	drop := Drop{P: 0.1, Seqs: Seqs{Starts: []int{0, 3}}}
@@ -165,30 +169,37 @@ func TestPanics(t *testing.T) {
 		f          func()
 	}{
 		{"NewParam", "2×3 over 5", func() { NewParam(2, 3, make([]float32, 5)) }},
-		{"Affine width", "2×4 with a weight 3×5", func() { Affine(tape, x(2, 4), Drop{}, Projection{Weight: matrix(3, 5)}) }},
-		{"Affine bias", "3 rows of weight", func() { Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Bias: vector(4)}) }},
+		{"Affine width", "2×4 with a weight 3×5",
+			func() { Affine(tape, x(2, 4), Drop{}, Projection{Weight: matrix(3, 5)}) }},
+		{"Affine bias", "3 rows of weight", func() {
+			Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Bias: vector(4)})
+		}},
 		{"Affine correction", "2×4 and 3×2", func() {
-			Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Adapt: &Correction{A: NewParam(2, 4, make([]float32, 8)), B: NewParam(3, 2, make([]float32, 6))}})
+			Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Adapt: pair(2, 4, 3, 2)})
 		}},
 		{"Affine rank", "2×5 and 3×1", func() {
-			Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Adapt: &Correction{A: NewParam(2, 5, make([]float32, 10)), B: NewParam(3, 1, make([]float32, 3))}})
+			Affine(tape, x(2, 5), Drop{}, Projection{Weight: matrix(3, 5), Adapt: pair(2, 5, 3, 1)})
 		}},
 		{"Affine dropout", "2 rows", func() {
-			Affine(tape, x(2, 5), drop, Projection{Weight: matrix(3, 5), Adapt: &Correction{A: NewParam(1, 5, make([]float32, 5)), B: NewParam(3, 1, make([]float32, 3)), Dropout: 0.1}})
+			c := pair(1, 5, 3, 1)
+			c.Dropout = 0.1
+			Affine(tape, x(2, 5), drop, Projection{Weight: matrix(3, 5), Adapt: c})
 		}},
 		{"Embedding id", "id 4 in a table of 4", func() { Embedding(tape, []int32{4}, matrix(4, 2), nil, NoPadding) }},
 		{"Embedding negative id", "id -1", func() { Embedding(tape, []int32{-1}, matrix(4, 2), nil, NoPadding) }},
 		{"Embedding correction", "1×3 and 2×1", func() {
-			Embedding(tape, []int32{0}, matrix(4, 2), &Correction{A: NewParam(1, 3, make([]float32, 3)), B: NewParam(2, 1, make([]float32, 2))}, NoPadding)
+			Embedding(tape, []int32{0}, matrix(4, 2), pair(1, 3, 2, 1), NoPadding)
 		}},
-		{"LayerNorm gain", "2×3 with 4 gains and 3 biases", func() { LayerNorm(tape, x(2, 3), nil, Drop{}, vector(4), vector(3), 1) }},
+		{"LayerNorm gain", "2×3 with 4 gains and 3 biases",
+			func() { LayerNorm(tape, x(2, 3), nil, Drop{}, vector(4), vector(3), 1) }},
 		{"LayerNorm h", "2×3 plus 3×2", func() { LayerNorm(tape, x(2, 3), x(3, 2), Drop{}, vector(3), vector(3), 1) }},
 		{"LayerNorm dropout", "2 rows", func() { LayerNorm(tape, x(2, 3), x(2, 3), drop, vector(3), vector(3), 1) }},
 		{"Add", "2×3 and 3×2", func() { Add(tape, x(2, 3), x(3, 2)) }},
 		{"Dropout", "2 rows with sequences of 3 rows", func() { Dropout(tape, x(2, 3), drop) }},
 		{"Rows", "row 2 of 2×3", func() { Rows(tape, x(2, 3), []int{1, 2}) }},
 		{"Attention heads", "3 query and 2 key heads", func() {
-			Attention(tape, Columns{X: x(2, 9)}, Columns{X: x(2, 6)}, Columns{X: x(2, 6)}, two, two, Heads{Q: 3, KV: 2, Dim: 3}, Drop{})
+			uneven := Heads{Q: 3, KV: 2, Dim: 3}
+			Attention(tape, Columns{X: x(2, 9)}, Columns{X: x(2, 6)}, Columns{X: x(2, 6)}, two, two, uneven, Drop{})
 		}},
 		{"Attention no key heads", "0 key heads", func() {
 			Attention(tape, Columns{X: x(2, 6)}, Columns{X: x(2, 6)}, Columns{X: x(2, 6)}, two, two, Heads{Q: 2, Dim: 3}, Drop{})
@@ -206,14 +217,21 @@ func TestPanics(t *testing.T) {
 			q := x(2, 12)
 			Attention(tape, Columns{X: q}, Columns{X: q, From: 5}, Columns{X: x(2, 6)}, two, two, heads, Drop{})
 		}},
-		{"CrossEntropy labels", "2×3 logits with 1 labels", func() { CrossEntropy(tape, x(2, 3), []int32{1}, CrossEntropyConfig{}) }},
+		{"CrossEntropy labels", "2×3 logits with 1 labels",
+			func() { CrossEntropy(tape, x(2, 3), []int32{1}, CrossEntropyConfig{}) }},
 		{"CrossEntropy label", "label 3 of 3", func() { CrossEntropy(tape, x(1, 3), []int32{3}, CrossEntropyConfig{}) }},
-		{"CrossEntropy negative label", "label -1 of 3", func() { CrossEntropy(tape, x(1, 3), []int32{-1}, CrossEntropyConfig{}) }},
-		{"GroupCrossEntropy groups", "2 rows with 1 groups", func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 1}, []int32{0}) }},
-		{"GroupCrossEntropy labels", "1 groups with 2 columns and 1 labels", func() { GroupCrossEntropy(tape, x(2, 2), []int{0, 2}, []int32{0}) }},
-		{"GroupCrossEntropy empty", "group 0 has 0 rows", func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 0, 2}, []int32{0, 0}) }},
-		{"GroupCrossEntropy label", "label 2 in a group of 2", func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 2}, []int32{2}) }},
-		{"CrossEntropy weights", "3 classes with 2", func() { CrossEntropy(tape, x(1, 3), []int32{0}, CrossEntropyConfig{ClassWeights: []float32{1, 1}}) }},
+		{"CrossEntropy negative label", "label -1 of 3",
+			func() { CrossEntropy(tape, x(1, 3), []int32{-1}, CrossEntropyConfig{}) }},
+		{"GroupCrossEntropy groups", "2 rows with 1 groups",
+			func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 1}, []int32{0}) }},
+		{"GroupCrossEntropy labels", "1 groups with 2 columns and 1 labels",
+			func() { GroupCrossEntropy(tape, x(2, 2), []int{0, 2}, []int32{0}) }},
+		{"GroupCrossEntropy empty", "group 0 has 0 rows",
+			func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 0, 2}, []int32{0, 0}) }},
+		{"GroupCrossEntropy label", "label 2 in a group of 2",
+			func() { GroupCrossEntropy(tape, x(2, 1), []int{0, 2}, []int32{2}) }},
+		{"CrossEntropy weights", "3 classes with 2",
+			func() { CrossEntropy(tape, x(1, 3), []int32{0}, CrossEntropyConfig{ClassWeights: []float32{1, 1}}) }},
 		{"BCE", "1×3 logits with 2", func() { BCEWithLogits(tape, x(1, 3), []float32{1, 0}) }},
 		{"MSE", "1×3 values with 2", func() { MSE(tape, x(1, 3), []float32{1, 0}) }},
 	} {
@@ -231,8 +249,10 @@ func TestPanics(t *testing.T) {
 }
 
 func TestParseActivation(t *testing.T) {
-	for name, want := range map[string]Activation{"gelu": GELU, "gelu_python": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh,
-		"gelu_fast": GELUTanh, "gelu_accurate": GELUTanh, "relu": ReLU, "tanh": Tanh, "silu": SiLU, "swish": SiLU} {
+	for name, want := range map[string]Activation{
+		"gelu": GELU, "gelu_python": GELU, "gelu_new": GELUTanh, "gelu_pytorch_tanh": GELUTanh, "gelu_fast": GELUTanh,
+		"gelu_accurate": GELUTanh, "relu": ReLU, "tanh": Tanh, "silu": SiLU, "swish": SiLU,
+	} {
 		if got, err := ParseActivation(name); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", name, got, err, want)
 		}
@@ -256,7 +276,7 @@ func TestSeqs(t *testing.T) {
 	}
 }
 
-// TestDropoutMean: what dropout keeps makes up for what it drops.
+// TestDropoutMean: dropout keeps the mean of its operand.
 func TestDropoutMean(t *testing.T) {
 	const rows, cols = 200, 500
 	tape := NewEvalTape(nil)
@@ -288,7 +308,7 @@ func TestDropoutMean(t *testing.T) {
 	}
 }
 
-// TestParseDType reads every type's own name and refuses others, also through SetStored.
+// TestParseDType: ParseDType and SetStored accept the name of every type and reject others.
 func TestParseDType(t *testing.T) {
 	for _, want := range []DType{F32, F16, BF16} {
 		if got, err := ParseDType(want.String()); err != nil || got != want {
@@ -297,10 +317,10 @@ func TestParseDType(t *testing.T) {
 	}
 	for _, name := range []string{"", "f32", "I64", "F64"} {
 		if _, err := ParseDType(name); err == nil {
-			t.Errorf("ParseDType(%q) did not err", name)
+			t.Errorf("ParseDType(%q) returned no error", name)
 		}
 		if err := NewVector(1).SetStored(name, make([]byte, 4)); err == nil {
-			t.Errorf("SetStored(%q) did not err", name)
+			t.Errorf("SetStored(%q) returned no error", name)
 		}
 	}
 	w := NewVector(1)

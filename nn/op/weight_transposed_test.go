@@ -8,7 +8,8 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// TestTransposedWeight: out×in bytes of an in×out weight are the values that the checkpoint's in×out bytes would be, for products, gradients, training and merging.
+// TestTransposedWeight: an in×out weight set from out×in bytes equals the one set from in×out bytes in products,
+// gradients, training and merging.
 func TestTransposedWeight(t *testing.T) {
 	g := golden.Open(t, "../../testdata/gguf/blocks.safetensors")
 	rnd := seedOf("transposed")
@@ -65,12 +66,14 @@ func TestTransposedWeight(t *testing.T) {
 			equalBits(t, "its gradient", dx, wantDX)
 		})
 	}
-	if err := NewMatrix(2, 32).SetTransposed("F32", make([]byte, 256)); err == nil || !strings.Contains(err.Error(), "that is out×in") {
+	if err := NewMatrix(2, 32).SetTransposed("F32", make([]byte, 256)); err == nil ||
+		!strings.Contains(err.Error(), "that is out×in") {
 		t.Error(err)
 	}
 	w := NewMatrix(2, 16)
 	w.InOut = true
-	if err := w.SetTransposed("Q4_0", make([]byte, 18)); err == nil || !strings.Contains(err.Error(), "stored rows of 16 values") {
+	if err := w.SetTransposed("Q4_0", make([]byte, 18)); err == nil ||
+		!strings.Contains(err.Error(), "stored rows of 16 values") {
 		t.Error(err)
 	}
 }
