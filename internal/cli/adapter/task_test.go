@@ -94,3 +94,17 @@ func TestMergeTaskRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeTaskByHead merges an adapter of a token classifier that says nothing, on a base that is a language model: no
+// other head of GPT-2 is called classifier.
+func TestMergeTaskByHead(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	args := encoderArgs(t, filepath.Join("..", "causal_heads", "gpt2_token_cls"), out, `"TOKEN_CLS"`, "null")
+	config := filepath.Join(args[2], "config.json")
+	text := strings.Replace(clitest.Read(t, config), "GPT2ForTokenClassification", "GPT2LMHeadModel", 1)
+	clitest.Write(t, config, text)
+	clitest.OK(t, adapter.Command, args...)
+	if got := clitest.Read(t, filepath.Join(out, "config.json")); !strings.Contains(got, `"GPT2ForTokenClassification"`) {
+		t.Errorf("not a token classifier: %s", got)
+	}
+}
