@@ -86,7 +86,8 @@ func near(t *testing.T, what string, got, want []float32, bar float64) {
 	}
 }
 
-// TestSequencesDoNotSeeEachOther: a sequence has the same logits, and with dropout the same masks, alone and in any batch.
+// TestSequencesDoNotSeeEachOther: a sequence has the same logits, and with dropout the same masks, alone and in any
+// batch.
 func TestSequencesDoNotSeeEachOther(t *testing.T) {
 	eachCausal(t, func(t *testing.T, m models.CausalLM) {
 		b := causalBatch(7, 1, 20, 48)
@@ -247,7 +248,8 @@ func TestBatchWithoutTargets(t *testing.T) {
 	})
 }
 
-// TestTiedHead: an adapter of the table acts on the input only, one of the head on the output only; merged, both come apart.
+// TestTiedHead: an adapter of the table acts on the input only, one of the head on the output only; merged, both come
+// apart.
 func TestTiedHead(t *testing.T) {
 	for name, table := range map[string]string{"gpt2": "wte", "llama tied": "embed_tokens"} {
 		m, err := models.NewCausalLM([]byte(causalConfigs[name]), 5)

@@ -78,8 +78,8 @@ func openAs(t *testing.T, task string, tr *tree) opened {
 	return o
 }
 
-// TestAnyCheckpointForAnyTask: whatever task a checkpoint was saved for, it opens for every other one. What is made fresh is what the
-// file lacks or has in another size, and nothing below the head but a pooler.
+// TestAnyCheckpointForAnyTask: whatever task a checkpoint was saved for, it opens for every other one. What is made
+// fresh is what the file lacks or has in another size, and nothing below the head but a pooler.
 func TestAnyCheckpointForAnyTask(t *testing.T) {
 	cases, err := filepath.Glob("../testdata/encoder/*")
 	if err != nil || len(cases) < 25 {

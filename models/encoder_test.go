@@ -29,7 +29,8 @@ type encoderModel struct {
 	tokens  bool           // a row for each token, not for each sequence
 }
 
-// encoderModels are small encoders with the head of every task. Dropout acts at every kind of place; weights have trained size.
+// encoderModels are small encoders with the head of every task. Dropout acts at every kind of place; weights have
+// trained size.
 func encoderModels() (list []encoderModel) {
 	add := func(name string, m models.TextModel, forward func(*nn.Pass, *data.Batch) mat.Tensor, encoder models.Encoder) {
 		fillModel(m)
@@ -159,7 +160,8 @@ func closeTo(t *testing.T, what string, got, want []float32, bar, small float64)
 	}
 }
 
-// TestEncoderPruning: rows that nobody asks for serve as keys and values only, and neither results nor gradients notice.
+// TestEncoderPruning: rows that nobody asks for serve as keys and values only, and neither results nor gradients
+// notice.
 func TestEncoderPruning(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
 		params := nn.Train(m.encoder)
@@ -218,8 +220,8 @@ func TestEncoderKeep(t *testing.T) {
 	})
 }
 
-// TestEncoderDropout: an example has the same mask alone and in any batch; another step or another number has another one; evaluation
-// drops nothing.
+// TestEncoderDropout: an example has the same mask alone and in any batch; another step or another number has another
+// one; evaluation drops nothing.
 func TestEncoderDropout(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
 		pass := nn.Pass{Train: true, Key: op.Key{Seed: 4, Step: 9}}
@@ -275,8 +277,8 @@ func TestEveryDropoutActs(t *testing.T) {
 	})
 }
 
-// TestEncoderBits: output and gradients have the same bits for any number of workers, with and without checkpointing, and nothing stays in
-// the arena.
+// TestEncoderBits: output and gradients have the same bits for any number of workers, with and without checkpointing,
+// and nothing stays in the arena.
 func TestEncoderBits(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
 		params := nn.Train(m.TextModel)

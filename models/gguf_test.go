@@ -14,7 +14,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// GGUF files give the logits of transformers' models with the dequantised values, and weights with these values in Hugging Face's order.
+// GGUF files give the logits of transformers' models with the dequantised values, and weights with these values in
+// Hugging Face's order.
 func TestGGUF(t *testing.T) {
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		t.Run(name, func(t *testing.T) {
@@ -58,8 +59,8 @@ func TestGGUF(t *testing.T) {
 	}
 }
 
-// TestTrainingOnQuantisedWeights: loss and gradients of an adapter on a quantised base have the same bits as on the dequantised one, and
-// the base stays quantised.
+// TestTrainingOnQuantisedWeights: loss and gradients of an adapter on a quantised base have the same bits as on the
+// dequantised one, and the base stays quantised.
 func TestTrainingOnQuantisedWeights(t *testing.T) {
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		t.Run(name, func(t *testing.T) {

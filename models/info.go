@@ -8,19 +8,20 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 )
 
-// Info is what a checkpoint says beside its architecture: in config.json, and in generation_config.json, which wins where both
-// name a token.
+// Info holds the fields of config.json that all architectures share. For special tokens generation_config.json takes
+// precedence.
 type Info struct {
 	ModelType string         // model_type
-	Labels    map[int]string // id2label, nil if it is not there
-	Problem   string         // problem_type, "" if it is not there
-	Classes   []string       // architectures, nil if it is not there
+	Labels    map[int]string // id2label; nil if the field is missing
+	Problem   string         // problem_type; "" if the field is missing
+	Classes   []string       // architectures; nil if the field is missing
 	EosIDs    []int32        // eos_token_id: the tokens that end a text; nil if there is none
-	BosID     int32          // bos_token_id, -1 if it is not there
-	PadID     int32          // pad_token_id, -1 if it is not there
+	BosID     int32          // bos_token_id; −1 if the field is missing
+	PadID     int32          // pad_token_id; −1 if the field is missing
 }
 
-// ReadInfo reads the parts of config.json that are the same for all architectures.
+// ReadInfo reads the fields of config.json that all architectures share. An id2label with keys other than 0, 1, … and
+// token ids that are not numbers are errors.
 func ReadInfo(src *checkpoint.Source) (Info, error) {
 	var c struct {
 		ModelType string            `json:"model_type"`
@@ -37,7 +38,7 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 	}
 	for k, v := range c.ID2Label {
 		n, err := strconv.Atoi(k)
-		if err != nil || n < 0 || strconv.Itoa(n) != k { // "01" would stand beside "1"
+		if err != nil || n < 0 || strconv.Itoa(n) != k { // "01" would duplicate "1"
 			return Info{}, fmt.Errorf("models: %s: config.json: id2label has the key %q; want 0, 1, …", src.Name(), k)
 		}
 		if i.Labels == nil {
@@ -48,8 +49,8 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 	return i, i.readTokenIDs(src)
 }
 
-// LabelNames returns id2label as a list, or nil if the checkpoint has none. Keys that are not 0..n−1 and a name that two
-// classes share are errors.
+// LabelNames returns id2label as a list, or nil if the checkpoint has none. It returns an error if the keys are not
+// 0..n−1 or if two classes have the same name.
 func (i Info) LabelNames() ([]string, error) {
 	if i.Labels == nil {
 		return nil, nil

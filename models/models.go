@@ -1,6 +1,6 @@
-// Package models opens checkpoints: it finds the architecture that config.json names, builds the model with the head that
-// a task needs, and fills it. A new architecture is a folder with a descriptor (see package arch) and one line in
-// architectures.go.
+// Package models opens checkpoints: it finds the architecture that config.json names, builds the model with the head
+// that a task needs, and fills it. A new architecture is a folder with a descriptor (see package arch) and one line
+// in architectures.go.
 package models
 
 import (
@@ -15,13 +15,13 @@ import (
 // TextModel is a model that reads token ids.
 type TextModel interface {
 	spago.Model
-	// MaxLength is how many tokens a sequence may have.
+	// MaxLength returns the largest number of tokens of a sequence.
 	MaxLength() int
-	// Vocabulary is how many token ids the model knows.
+	// Vocabulary returns the number of token ids.
 	Vocabulary() int
-	// TokenTypes is how many token types the model tells apart; below 2 it makes no difference which ones a batch has.
+	// TokenTypes returns the number of token types. Below 2 the model ignores the types of a batch.
 	TokenTypes() int
-	// String prints the module tree.
+	// String returns the module tree in the style of PyTorch.
 	String() string
 }
 
@@ -30,7 +30,7 @@ type SequenceClassifier interface {
 	TextModel
 	// Logits returns B×labels for the B sequences of b.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
-	// Labels is the number of columns of the logits.
+	// Labels returns the number of columns of the logits.
 	Labels() int
 }
 
@@ -39,30 +39,31 @@ type TokenClassifier interface {
 	TextModel
 	// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
-	// Labels is the number of columns of the logits.
+	// Labels returns the number of columns of the logits.
 	Labels() int
 }
 
-// QuestionAnswerer is a model with a head that says where in a text the answer to a question stands.
+// QuestionAnswerer is a model with a head that finds the answer to a question in a text.
 type QuestionAnswerer interface {
 	TextModel
-	// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: that the answer begins there, and that it ends there.
+	// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it. Column 0 scores that the answer begins with the
+	// token, column 1 that it ends with it.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 }
 
-// MultipleChoice is a model with a head that scores each choice of a question, a sequence of its own.
+// MultipleChoice is a model with a head that scores each choice of a question. A choice is a sequence.
 type MultipleChoice interface {
 	TextModel
 	// Logits returns B×1 for the B sequences of b.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
 }
 
-// Encoder is a model without a head: the one for feature extraction.
+// Encoder is a model without a head, for feature extraction.
 type Encoder interface {
 	TextModel
 	// Forward returns the hidden states after the last block: N×Width for the N tokens of b, or p.Keep's rows of it.
 	Forward(p *nn.Pass, b *data.Batch) mat.Tensor
-	// Width is the number of columns of a hidden state.
+	// Width returns the number of columns of a hidden state.
 	Width() int
 }
 
@@ -71,11 +72,11 @@ type CausalLM interface {
 	TextModel
 	// Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
 	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
-	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id that follows
-	// each row, data.Ignore for none.
+	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id
+	// after each row, data.Ignore for none.
 	Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, stats op.TargetStats)
-	// NewCache returns an empty cache for generating so many sequences of up to so many tokens.
+	// NewCache returns an empty cache for the given number of sequences of at most capacity tokens.
 	NewCache(sequences, capacity int) *nn.Cache
-	// Init makes all weights fresh.
+	// Init draws all weights from seed.
 	Init(seed uint64) error
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/spalora/spalora/models/arch"
 )
 
-// OpenSequenceClassifier builds the model of src with a sequence-classification head for the given number of labels and
-// fills it. A head that the checkpoint lacks, or has for another number of labels, is drawn from
-// N(0, initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of src, which must stay
-// open.
-func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (SequenceClassifier, checkpoint.Report, error) {
+// OpenSequenceClassifier builds the model of src with a sequence-classification head for the given number of labels
+// and fills it. A head that the checkpoint lacks, or has for another number of labels, is drawn from N(0,
+// initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of src, which must
+// stay open.
+func OpenSequenceClassifier(src *checkpoint.Source, labels int, seed uint64) (
+	SequenceClassifier, checkpoint.Report, error,
+) {
 	return openClassifier[SequenceClassifier](src, arch.Sequence, labels, seed)
 }
 
@@ -22,16 +24,16 @@ func OpenTokenClassifier(src *checkpoint.Source, labels int, seed uint64) (Token
 	return openClassifier[TokenClassifier](src, arch.Token, labels, seed)
 }
 
-// OpenQuestionAnswerer builds the model of src with a head for the start and the end of an answer and fills it. A head
-// that the checkpoint lacks is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report. The
-// weights are views of src, which must stay open.
+// OpenQuestionAnswerer builds the model of src with a head for the start and the end of an answer and fills it. A
+// head that the checkpoint lacks is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the
+// report. The weights are views of src, which must stay open.
 func OpenQuestionAnswerer(src *checkpoint.Source, seed uint64) (QuestionAnswerer, checkpoint.Report, error) {
 	return open[QuestionAnswerer](architectures, src, arch.Question, 0, seed)
 }
 
 // OpenMultipleChoice builds the model of src with a head that scores choices and fills it. A head that the checkpoint
-// lacks, or has in another size, is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report.
-// The weights are views of src, which must stay open.
+// lacks, or has in another size, is drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the
+// report. The weights are views of src, which must stay open.
 func OpenMultipleChoice(src *checkpoint.Source, seed uint64) (MultipleChoice, checkpoint.Report, error) {
 	return open[MultipleChoice](architectures, src, arch.Choice, 0, seed)
 }
@@ -63,7 +65,9 @@ func NewCausalLM(config []byte, seed uint64) (CausalLM, error) {
 }
 
 // openClassifier is open for heads whose number of labels is given.
-func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (M, checkpoint.Report, error) {
+func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
+	M, checkpoint.Report, error,
+) {
 	if labels < 1 {
 		var none M
 		return none, checkpoint.Report{}, fmt.Errorf("models: a classifier of %d labels; want 1 or more", labels)
@@ -72,7 +76,9 @@ func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels 
 }
 
 // open builds and fills the model of src with a kind of head.
-func open[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (M, checkpoint.Report, error) {
+func open[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
+	M, checkpoint.Report, error,
+) {
 	var none M
 	m, l, err := build[M](list, src, kind, labels)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 )
 
-// tokenIDs are the special tokens that config.json and generation_config.json name.
+// tokenIDs holds the special tokens that config.json and generation_config.json name.
 type tokenIDs struct {
 	Eos json.RawMessage `json:"eos_token_id"` // an id or a list of them
 	Bos json.RawMessage `json:"bos_token_id"`
@@ -19,7 +19,7 @@ type tokenIDs struct {
 
 const generationConfig = "generation_config.json"
 
-// readTokenIDs takes over the ids that config.json names, and those of generation_config.json, if there is one, in their place.
+// readTokenIDs sets the ids of config.json. Those of generation_config.json, if the file exists, replace them.
 func (i *Info) readTokenIDs(src *checkpoint.Source) error {
 	var config tokenIDs
 	if err := src.DecodeConfig(&config); err != nil {
@@ -67,7 +67,7 @@ func (i *Info) setTokenIDs(t tokenIDs, file string) error {
 	return nil
 }
 
-// parseTokenIDs reads an id or a list of them. Negative ones stand for none, as in files that say pad_token_id −1.
+// parseTokenIDs reads an id or a list of ids. It skips negative ids: some files write pad_token_id −1 for none.
 func parseTokenIDs(raw json.RawMessage) ([]int32, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil

@@ -86,8 +86,8 @@ func (a Arch) Head(k Kind) (Head, bool) {
 	return a.Heads[i], true
 }
 
-// HeadsWith returns the kinds of heads whose outputs are the rows of a weight. A head of two layers names another weight
-// than one of a single layer, so that an adapter's tensors say which of them was trained.
+// HeadsWith returns the kinds of heads whose outputs are the rows of a weight. A head of two layers names another
+// weight than one of a single layer, so that an adapter's tensors say which of them was trained.
 func (a Arch) HeadsWith(outputs string) []Kind {
 	var kinds []Kind
 	for _, h := range a.Heads {
@@ -103,8 +103,8 @@ func (h Head) Has(weight string) bool {
 	return slices.ContainsFunc(h.Parts, func(part string) bool { return strings.HasPrefix(weight, part+".") })
 }
 
-// Saves returns the shortest modules_to_save of an adapter that cover the head. PEFT compares the ends of names, so that
-// "classifier" covers "pre_classifier" as well.
+// Saves returns the shortest modules_to_save of an adapter that cover the head. PEFT compares the ends of names, so
+// that "classifier" covers "pre_classifier" as well.
 func (h Head) Saves() []string {
 	var names []string
 	for _, part := range h.Parts {

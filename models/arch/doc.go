@@ -1,5 +1,6 @@
-// Package arch describes architectures as data: an [Arch] names the values of model_type, the tensors of a checkpoint and
-// the heads, and says how config.json is read and how each model is built. Every folder below models declares one,
+// Package arch describes architectures as data: an [Arch] names the values of model_type, the tensors of a checkpoint
+// and the heads, and says how config.json is read and how each model is built. Every folder below models declares
+// one,
 //
 //	var Arch = arch.Arch{
 //		Types: []string{"bert"}, Prefix: "bert.", Words: "embeddings.word_embeddings.weight",

@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Config is the part of config.json that the model needs, under its names there. DefaultConfig has transformers'
-// defaults for what a file leaves out.
+// Config holds the fields of config.json that the model needs. DefaultConfig has transformers' defaults for fields
+// that a file leaves out.
 type Config struct {
 	ModelType             string   `json:"model_type"`
 	VocabSize             int      `json:"vocab_size"`
@@ -31,24 +31,24 @@ type Config struct {
 	AddCrossAttention     bool     `json:"add_cross_attention"`
 }
 
-// DefaultConfig returns BERT-base as transformers' BertConfig() has it.
+// DefaultConfig returns the values of transformers' BertConfig(), which are BERT-base.
 func DefaultConfig() Config {
 	pad := 0
 	return Config{
-		ModelType: "bert", VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
-		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, MaxPositions: 512, TypeVocabSize: 2,
-		InitializerRange: 0.02, LayerNormEps: 1e-12, PadTokenID: &pad, PositionEmbeddingType: "absolute",
+		ModelType: "bert", VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12,
+		IntermediateSize: 3072, HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, MaxPositions: 512,
+		TypeVocabSize: 2, InitializerRange: 0.02, LayerNormEps: 1e-12, PadTokenID: &pad, PositionEmbeddingType: "absolute",
 	}
 }
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	c.CheckInto(&k)
 	return k.Err("bert: config.json")
 }
 
-// CheckInto notes what Check reports: for configurations that hold this one.
+// CheckInto adds the problems that Check reports to k, for configurations that embed this one.
 func (c Config) CheckInto(k *nn.ConfigCheck) {
 	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
 	k.Size("hidden_size", c.HiddenSize, nn.MaxWidth)
@@ -81,7 +81,7 @@ func (c Config) CheckInto(k *nn.ConfigCheck) {
 	}
 }
 
-// ClassPrefix returns what transformers' class names begin with: models of other types are built of the same blocks.
+// ClassPrefix returns the beginning of transformers' class names. Other model types are built of the same blocks.
 func (c Config) ClassPrefix() string {
 	switch c.ModelType {
 	case "roberta":
@@ -94,12 +94,12 @@ func (c Config) ClassPrefix() string {
 	return "Bert"
 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits {
 	return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize, Types: c.TypeVocabSize}
 }
 
-// Padding returns the padding token, op.NoPadding if there is none.
+// Padding returns the padding token, or op.NoPadding if there is none.
 func (c Config) Padding() int {
 	if c.PadTokenID == nil {
 		return op.NoPadding
@@ -107,7 +107,7 @@ func (c Config) Padding() int {
 	return *c.PadTokenID
 }
 
-// HeadDropout returns the dropout before a classifier.
+// HeadDropout returns the dropout probability before a classifier.
 func (c Config) HeadDropout() float32 {
 	if c.ClassifierDropout != nil {
 		return *c.ClassifierDropout

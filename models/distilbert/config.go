@@ -7,8 +7,9 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Config is the part of config.json that the model needs, under its names there. DefaultConfig has transformers' defaults for what a
-// file leaves out. Sinusoidal positions (sinusoidal_pos_embds) are in the file as any other table.
+// Config holds the fields of config.json that the model needs. DefaultConfig has transformers' defaults for fields
+// that a file leaves out. Sinusoidal positions (sinusoidal_pos_embds) are in the file as any other
+// table.
 type Config struct {
 	ModelType        string  `json:"model_type"`
 	VocabSize        int     `json:"vocab_size"`
@@ -26,19 +27,20 @@ type Config struct {
 	PadTokenID       *int    `json:"pad_token_id"`
 }
 
-// normEps is what the norms add to the variance: not in config.json.
+// normEps is added to the variance in norms. It is not in config.json.
 const normEps = 1e-12
 
-// DefaultConfig returns DistilBERT-base as transformers' DistilBertConfig() has it.
+// DefaultConfig returns the values of transformers' DistilBertConfig(), which are DistilBERT-base.
 func DefaultConfig() Config {
 	pad := 0
 	return Config{
-		ModelType: "distilbert", VocabSize: 30522, MaxPositions: 512, Width: 768, Layers: 6, Heads: 12, Inner: 3072, Activation: "gelu",
-		Dropout: 0.1, AttentionDropout: 0.1, QADropout: 0.1, SequenceDropout: 0.2, InitializerRange: 0.02, PadTokenID: &pad,
+		ModelType: "distilbert", VocabSize: 30522, MaxPositions: 512, Width: 768, Layers: 6, Heads: 12, Inner: 3072,
+		Activation: "gelu", Dropout: 0.1, AttentionDropout: 0.1, QADropout: 0.1, SequenceDropout: 0.2,
+		InitializerRange: 0.02, PadTokenID: &pad,
 	}
 }
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
@@ -64,10 +66,10 @@ func (c Config) Check() error {
 	return k.Err("distilbert: config.json")
 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize} }
 
-// padding returns the padding token, op.NoPadding if there is none.
+// padding returns the padding token, or op.NoPadding if there is none.
 func (c Config) padding() int {
 	if c.PadTokenID == nil {
 		return op.NoPadding

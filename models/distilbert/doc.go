@@ -1,5 +1,6 @@
-// Package distilbert is DistilBERT (Sanh et al. 2019, arXiv:1910.01108), as transformers' models/distilbert/modeling_distilbert.py has it: an
-// encoder like BERT without token types and pooler, with names of its own. Checkpoints say model_type "distilbert".
+// Package distilbert is DistilBERT (Sanh et al. 2019, arXiv:1910.01108), as transformers'
+// models/distilbert/modeling_distilbert.py has it: an encoder like BERT without token types and pooler, with other
+// names. Checkpoints have model_type "distilbert".
 //
 //	c := distilbert.DefaultConfig() // then decode config.json into it
 //	err := c.Check()

@@ -9,12 +9,12 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Config is the part of config.json that the model needs: BERT's fields and its own.
+// Config holds the fields of config.json that the model needs: BERT's and those of ELECTRA.
 type Config struct {
 	bert.Config
 	EmbeddingSize int `json:"embedding_size"` // E, the width of the tables
 
-	// What multiple choice makes of a sequence's hidden states.
+	// The summary of a sequence's hidden states for multiple choice.
 	SummaryType         string  `json:"summary_type"`           // which row: first; last or cls_index
 	SummaryUseProj      bool    `json:"summary_use_proj"`       // a linear layer on it
 	SummaryProjToLabels bool    `json:"summary_proj_to_labels"` // not supported: the classifier reads C columns
@@ -23,14 +23,17 @@ type Config struct {
 	SummaryLastDropout  float32 `json:"summary_last_dropout"`
 }
 
-// DefaultConfig returns ELECTRA-small as transformers' ElectraConfig() has it.
+// DefaultConfig returns the values of transformers' ElectraConfig(), which are ELECTRA-small.
 func DefaultConfig() Config {
 	c := bert.DefaultConfig()
 	c.ModelType, c.HiddenSize, c.NumAttentionHeads, c.IntermediateSize = "electra", 256, 4, 1024
-	return Config{Config: c, EmbeddingSize: 128, SummaryType: "first", SummaryUseProj: true, SummaryActivation: "gelu", SummaryLastDropout: 0.1}
+	return Config{
+		Config: c, EmbeddingSize: 128,
+		SummaryType: "first", SummaryUseProj: true, SummaryActivation: "gelu", SummaryLastDropout: 0.1,
+	}
 }
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	c.CheckInto(&k)
@@ -43,7 +46,8 @@ func (c Config) Check() error {
 		k.Add(fmt.Errorf("summary_type %q is not supported; want first, last or cls_index", c.SummaryType))
 	}
 	if c.SummaryProjToLabels {
-		k.Add(errors.New("summary_proj_to_labels is not supported: the classifier of multiple choice reads hidden_size columns"))
+		k.Add(errors.New("summary_proj_to_labels is not supported: " +
+			"the classifier of multiple choice reads hidden_size columns"))
 	}
 	if c.SummaryActivation != "" {
 		if _, err := op.ParseActivation(c.SummaryActivation); err != nil {
@@ -53,7 +57,7 @@ func (c Config) Check() error {
 	return k.Err("electra: config.json")
 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits {
 	return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize, Types: c.TypeVocabSize}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Config is the part of config.json that the model needs, under its names there. DefaultConfig has transformers' defaults for what a
-// file leaves out.
+// Config holds the fields of config.json that the model needs. DefaultConfig has transformers' defaults for fields
+// that a file leaves out.
 type Config struct {
 	ModelType           string   `json:"model_type"`
 	VocabSize           int      `json:"vocab_size"`
@@ -27,13 +27,13 @@ type Config struct {
 	ScaleWeights        bool     `json:"scale_attn_weights"`
 	ScaleByInverseLayer bool     `json:"scale_attn_by_inverse_layer_idx"`
 	TieWordEmbeddings   bool     `json:"tie_word_embeddings"`
-	PadTokenID          *int     `json:"pad_token_id"` // sequence classification passes over it at the end; nil: none
+	PadTokenID          *int     `json:"pad_token_id"` // skipped at the end of sequences to classify; nil: none
 	AddCrossAttention   bool     `json:"add_cross_attention"`
 	ClassifierDropout   *float32 `json:"classifier_dropout"` // token classification; nil: hidden_dropout, else 0.1
 	HiddenDropout       *float32 `json:"hidden_dropout"`
 }
 
-// DefaultConfig returns GPT-2 (124M) as transformers' GPT2Config() has it.
+// DefaultConfig returns the values of transformers' GPT2Config(), which are GPT-2 (124M).
 func DefaultConfig() Config {
 	return Config{
 		ModelType: "gpt2", VocabSize: 50257, Positions: 1024, Width: 768, Layers: 12, Heads: 12, Activation: "gelu_new",
@@ -50,7 +50,7 @@ func (c Config) inner() int {
 	return 4 * c.Width
 }
 
-// padding returns the padding token, op.NoPadding if there is none.
+// padding returns the padding token, or op.NoPadding if there is none.
 func (c Config) padding() int {
 	if c.PadTokenID != nil && *c.PadTokenID >= 0 {
 		return *c.PadTokenID
@@ -58,7 +58,7 @@ func (c Config) padding() int {
 	return op.NoPadding
 }
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
@@ -85,7 +85,7 @@ func (c Config) Check() error {
 	return k.Err("gpt: config.json")
 }
 
-// classifierDropout returns the dropout before the head of token classification.
+// classifierDropout returns the dropout probability before the head of token classification.
 func (c Config) classifierDropout() float32 {
 	switch {
 	case c.ClassifierDropout != nil:
@@ -96,5 +96,5 @@ func (c Config) classifierDropout() float32 {
 	return 0.1
 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.Positions, Words: c.VocabSize} }

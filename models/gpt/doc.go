@@ -1,5 +1,5 @@
-// Package gpt is GPT-2 (Radford et al. 2019): the decoder and its heads for next tokens, sequences and tokens, as transformers'
-// models/gpt2/modeling_gpt2.py has them.
+// Package gpt is GPT-2 (Radford et al. 2019): the decoder and its heads for next tokens, sequences and tokens, as
+// transformers' models/gpt2/modeling_gpt2.py has them.
 //
 //	c := gpt.DefaultConfig() // then decode config.json into it
 //	err := c.Check()

@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// Config is the part of config.json that the model needs, under its names there. DefaultConfig has transformers' defaults for what a
-// file leaves out.
+// Config holds the fields of config.json that the model needs. DefaultConfig has transformers' defaults for fields
+// that a file leaves out.
 type Config struct {
 	ModelType         string   `json:"model_type"`
 	VocabSize         int      `json:"vocab_size"`
@@ -30,7 +30,7 @@ type Config struct {
 	MLPBias           bool     `json:"mlp_bias"`           // llama
 	SlidingWindow     *int     `json:"sliding_window"`     // mistral, qwen2, qwen3
 	UseSlidingWindow  bool     `json:"use_sliding_window"` // qwen2, qwen3
-	MaxWindowLayers   int      `json:"max_window_layers"`  // qwen2, qwen3: how many layers come before those with a window
+	MaxWindowLayers   int      `json:"max_window_layers"`  // qwen2, qwen3: number of layers before those with a window
 	LayerTypes        []string `json:"layer_types"`        // qwen2, qwen3; nil: from the fields above
 	ClassifierDropout *float32 `json:"classifier_dropout"` // token classification; nil: hidden_dropout, else 0.1
 	HiddenDropout     *float32 `json:"hidden_dropout"`
@@ -42,18 +42,18 @@ type Config struct {
 	OriginalMax    *int     `json:"original_max_position_embeddings"`
 }
 
-// families are the model types of this package, with the prefix of their class names.
+// families maps the model types of this package to the prefix of their class names.
 var families = map[string]string{"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}
 
-// DefaultConfig returns what transformers' configuration class of a model type has by default: llama, mistral, qwen2 or qwen3. Another
-// type is an error.
+// DefaultConfig returns the defaults of transformers' configuration class of a model type: llama, mistral, qwen2 or
+// qwen3. Another type is an error.
 func DefaultConfig(modelType string) (Config, error) {
 	if families[modelType] == "" {
 		return Config{}, fmt.Errorf("llama: model_type %q is not of this family", modelType)
 	}
 	c := Config{
-		ModelType: modelType, VocabSize: 32000, HiddenSize: 4096, IntermediateSize: 11008, Layers: 32, Heads: 32, HiddenAct: "silu",
-		MaxPositions: 2048, InitializerRange: 0.02, RMSNormEps: 1e-6,
+		ModelType: modelType, VocabSize: 32000, HiddenSize: 4096, IntermediateSize: 11008, Layers: 32, Heads: 32,
+		HiddenAct: "silu", MaxPositions: 2048, InitializerRange: 0.02, RMSNormEps: 1e-6,
 	}
 	window, kv, head := 4096, 8, 128
 	switch modelType {
@@ -61,7 +61,8 @@ func DefaultConfig(modelType string) (Config, error) {
 		c.IntermediateSize, c.MaxPositions, c.KeyValueHeads, c.SlidingWindow = 14336, 4096*32, &kv, &window
 	case "qwen2", "qwen3":
 		kv = 32
-		c.VocabSize, c.IntermediateSize, c.MaxPositions, c.KeyValueHeads, c.SlidingWindow, c.MaxWindowLayers = 151936, 22016, 32768, &kv, &window, 28
+		c.VocabSize, c.IntermediateSize, c.MaxPositions = 151936, 22016, 32768
+		c.KeyValueHeads, c.SlidingWindow, c.MaxWindowLayers = &kv, &window, 28
 		if modelType == "qwen3" {
 			c.HeadSize = &head
 		}
@@ -83,7 +84,7 @@ func (c Config) headSize() int {
 	return *c.HeadSize
 }
 
-// biases of the projections to queries, keys and values, and of the one after attention.
+// biases reports whether the projections to queries, keys and values have biases, and the one after attention.
 func (c Config) biases() (qkv, out bool) {
 	switch c.ModelType {
 	case "qwen2":
@@ -94,7 +95,7 @@ func (c Config) biases() (qkv, out bool) {
 	return c.AttentionBias, c.AttentionBias
 }
 
-// window returns how many rows a layer sees, its own counted; 0: all before it.
+// window returns the number of rows that a row of a layer sees, itself included; 0 means all rows up to it.
 func (c Config) window(layer int) int {
 	full := false
 	switch c.ModelType {
@@ -118,7 +119,7 @@ const (
 	slidingAttention = "sliding_attention"
 )
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	if families[c.ModelType] == "" {
@@ -138,7 +139,7 @@ func (c Config) Check() error {
 		k.Add(fmt.Errorf("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.Heads, n))
 	}
 	if k.Size("head_dim", c.headSize(), nn.MaxWidth); c.headSize()%2 != 0 {
-		k.Add(fmt.Errorf("head_dim is %d; rotary positions want an even number", c.headSize()))
+		k.Add(fmt.Errorf("head_dim is %d; rotary positions need an even number", c.headSize()))
 	} else if c.Heads > 0 && c.headSize() > nn.MaxWidth/c.Heads {
 		k.Add(fmt.Errorf("head_dim %d times num_attention_heads %d is too large", c.headSize(), c.Heads))
 	}
@@ -172,8 +173,10 @@ func (c Config) checkLayerTypes() error {
 	if len(c.LayerTypes) != c.Layers {
 		return fmt.Errorf("layer_types has %d entries for %d layers", len(c.LayerTypes), c.Layers)
 	}
-	if i := slices.IndexFunc(c.LayerTypes, func(t string) bool { return t != fullAttention && t != slidingAttention }); i >= 0 {
-		return fmt.Errorf("layer_types[%d] %q is not supported; want %s or %s", i, c.LayerTypes[i], fullAttention, slidingAttention)
+	for i, t := range c.LayerTypes {
+		if t != fullAttention && t != slidingAttention {
+			return fmt.Errorf("layer_types[%d] %q is not supported; want %s or %s", i, t, fullAttention, slidingAttention)
+		}
 	}
 	if slices.Contains(c.LayerTypes, slidingAttention) && (c.SlidingWindow == nil || !c.UseSlidingWindow) {
 		return errors.New("layer_types has sliding_attention, but use_sliding_window and sliding_window give no window")
@@ -181,7 +184,7 @@ func (c Config) checkLayerTypes() error {
 	return nil
 }
 
-// classifierDropout returns the dropout before the head of token classification.
+// classifierDropout returns the dropout probability before the head of token classification.
 func (c Config) classifierDropout() float32 {
 	switch {
 	case c.ClassifierDropout != nil:
@@ -192,5 +195,5 @@ func (c Config) classifierDropout() float32 {
 	return 0.1
 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize} }

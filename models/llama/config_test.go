@@ -40,7 +40,7 @@ func TestConfigCheck(t *testing.T) {
 		{"rope as transformers 5", "llama", `{"rope_parameters": {"rope_type": "yarn", "rope_theta": 10000, "factor": 4}}`, nil},
 		{"rope of older files", "llama", `{"rope_theta": 500000, "rope_scaling": {"type": "linear", "factor": 2}}`, nil},
 		{"longrope", "llama", `{"rope_scaling": {"rope_type": "longrope", "factor": 2}}`, []string{`rope type "longrope"`}},
-		{"no factor", "llama", `{"rope_parameters": {"rope_type": "linear"}}`, []string{"rope type linear without factor"}},
+		{"no factor", "llama", `{"rope_parameters": {"rope_type": "linear"}}`, []string{"rope type linear has no factor"}},
 		{"factor 0", "llama", `{"rope_parameters": {"rope_type": "linear", "factor": 0}}`, []string{"factor is 0"}},
 		{"theta 0", "llama", `{"rope_theta": 0}`, []string{"rope_theta is 0"}},
 		{"llama3", "llama", `{"rope_scaling": {"rope_type": "llama3", "factor": 8}}`, []string{"low_freq_factor and high_freq_factor"}},

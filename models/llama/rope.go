@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Rope is how config.json describes rotary positions: rope_parameters of transformers 5, or rope_scaling of older files. What each type
-// means is in transformers' modeling_rope_utils.py.
+// Rope describes rotary positions in config.json: rope_parameters of transformers 5, or rope_scaling of older files.
+// transformers' modeling_rope_utils.py defines the types.
 type Rope struct {
 	Type        string   `json:"rope_type"`
 	OldType     string   `json:"type"` // of older files
@@ -66,7 +66,7 @@ func (c Config) rope() Rope {
 	return r
 }
 
-// checkRope returns everything that the angles cannot be computed from.
+// checkRope returns an error for each parameter that the angles cannot be computed from.
 func (c Config) checkRope() (errs []error) {
 	r := c.rope()
 	above := func(name string, v *float64, least float64) {
@@ -91,19 +91,20 @@ func (c Config) checkRope() (errs []error) {
 	case "default":
 	case "linear", "dynamic", "yarn", "llama3":
 		if r.Factor == nil && r.Type != "yarn" {
-			errs = append(errs, fmt.Errorf("rope type %s without factor", r.Type))
+			errs = append(errs, fmt.Errorf("rope type %s has no factor", r.Type))
 		}
 		if r.Type == "dynamic" && c.headSize() < 4 {
-			errs = append(errs, errors.New("rope type dynamic wants a head_dim of 4 or more"))
+			errs = append(errs, errors.New("rope type dynamic needs a head_dim of 4 or more"))
 		}
 	default:
-		errs = append(errs, fmt.Errorf("rope type %q is not supported; want default, linear, dynamic, yarn or llama3", r.Type))
+		errs = append(errs,
+			fmt.Errorf("rope type %q is not supported; want default, linear, dynamic, yarn or llama3", r.Type))
 	}
 	if r.Type == "llama3" && (r.LowFreqFactor == nil || r.HighFreqFactor == nil || *r.LowFreqFactor == *r.HighFreqFactor) {
-		errs = append(errs, errors.New("rope type llama3 wants low_freq_factor and high_freq_factor, which differ"))
+		errs = append(errs, errors.New("rope type llama3 needs different values of low_freq_factor and high_freq_factor"))
 	}
 	if r.Type == "yarn" && r.Theta != nil && *r.Theta == 1 {
-		errs = append(errs, errors.New("rope type yarn wants a rope_theta other than 1"))
+		errs = append(errs, errors.New("rope type yarn needs a rope_theta other than 1"))
 	}
 	return errs
 }
@@ -113,7 +114,7 @@ type rotary struct {
 	frequencies []float32 // D/2
 	scale       float32   // of cosines and sines
 	grown       func(length int) []float32
-	longest     int // sequences beyond it have frequencies of their own; 0: none has
+	longest     int // longer sequences have other frequencies, from grown; 0: none
 }
 
 func newRotary(c Config) *rotary {
@@ -177,12 +178,12 @@ func yarn(r Rope, c Config, dim int) ([]float32, float32) {
 	return f, float32(yarnScale(r, factor))
 }
 
-// correction returns the dimension that turns so many times over the original length.
+// correction returns the dimension that makes the given number of turns over the original length.
 func correction(turns float64, dim int, theta, original float64) float64 {
 	return float64(dim) * math.Log(original/(turns*2*math.Pi)) / (2 * math.Log(theta))
 }
 
-// yarnScale returns what cosines and sines are multiplied by.
+// yarnScale returns the factor of cosines and sines.
 func yarnScale(r Rope, factor float64) float64 {
 	if r.AttentionFactor != nil {
 		return *r.AttentionFactor
@@ -207,7 +208,8 @@ func or(v *float64, def float64) float64 {
 	return *v
 }
 
-// llama3 rescales frequencies as LLaMA 3.1 does: long wavelengths by the factor, short ones not, and those between smoothly.
+// llama3 rescales frequencies as LLaMA 3.1 does: long wavelengths by the factor, short ones not, and those between
+// smoothly.
 func llama3(r Rope, f []float32) {
 	factor, low, high, original := float32(*r.Factor), *r.LowFreqFactor, *r.HighFreqFactor, float64(*r.OriginalMax)
 	for i, v := range f {
@@ -223,7 +225,8 @@ func llama3(r Rope, f []float32) {
 	}
 }
 
-// angles returns those of the rows of a pass. With the type dynamic each sequence has the frequencies of its own length.
+// angles returns the angles of the rows of a pass. With the type dynamic the frequencies of a sequence depend on its
+// length.
 func (w *rotary) angles(p *nn.Pass) *op.Rotary {
 	s := p.Seqs
 	return op.NewRotary(p.Tape, s, func(i int) []float32 {

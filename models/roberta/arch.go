@@ -2,7 +2,8 @@ package roberta
 
 import "github.com/spalora/spalora/models/arch"
 
-// Arch describes RoBERTa and XLM-RoBERTa. Their head for sequences has two layers, the one for choices reads the pooler.
+// Arch describes RoBERTa and XLM-RoBERTa. Their head for sequences has two layers, the one for choices reads the
+// pooler.
 var Arch = arch.Arch{
 	Types:   []string{"roberta", "xlm-roberta"},
 	Prefix:  "roberta.",

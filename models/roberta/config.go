@@ -8,10 +8,11 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// Config is the part of config.json that the model needs: the names are BERT's, the defaults are not.
+// Config holds the fields of config.json that the model needs: those of BERT, with other defaults.
 type Config struct{ bert.Config }
 
-// DefaultConfig returns transformers' RobertaConfig() or XLMRobertaConfig(), by model_type; another type is an error.
+// DefaultConfig returns the values of transformers' RobertaConfig() or XLMRobertaConfig(), by model_type. Another model
+// type is an error.
 func DefaultConfig(modelType string) (Config, error) {
 	c, pad := bert.DefaultConfig(), 1
 	c.ModelType, c.PadTokenID = modelType, &pad
@@ -26,22 +27,24 @@ func DefaultConfig(modelType string) (Config, error) {
 	return Config{c}, nil
 }
 
-// Check reports everything in the configuration that the model cannot be built with, in one error.
+// Check returns an error that lists every field that the model cannot be built with.
 func (c Config) Check() error {
 	var k nn.ConfigCheck
 	c.CheckInto(&k)
 	if c.PadTokenID == nil {
 		k.Add(errors.New("pad_token_id is missing; positions are counted from it"))
 	} else if pad := *c.PadTokenID; pad >= 0 && c.MaxPositions > 0 && c.positions() < 1 {
-		k.Add(fmt.Errorf("max_position_embeddings %d leaves no position: they begin at pad_token_id + 1 = %d", c.MaxPositions, pad+1))
+		k.Add(fmt.Errorf("max_position_embeddings %d leaves no position: they begin at pad_token_id + 1 = %d",
+			c.MaxPositions, pad+1))
 	}
 	return k.Err("roberta: config.json")
 }
 
-// positions returns how many tokens a sequence may have: the table's rows up to the padding token's are not for tokens.
+// positions returns the largest number of tokens of a sequence. Tokens do not use the rows of the table up to the
+// padding token's.
 func (c Config) positions() int { return c.MaxPositions - c.Padding() - 1 }
 
-// limits returns what a model of this configuration can be given.
+// limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits {
 	return nn.Limits{Positions: c.positions(), Words: c.VocabSize, Types: c.TypeVocabSize}
 }
