@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -64,14 +65,14 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := task.Add(context.Background(), data.Train, table); err != nil {
+	if err := task.Add(context.Background(), batch.Train, table); err != nil {
 		b.Fatal(err)
 	}
 	rows := make([]int, 32)
 	for i := range rows {
 		rows[i] = i * 311
 	}
-	batch := task.Set(data.Train).Batch(rows)
+	batch := task.Set(batch.Train).Batch(rows)
 	tape := op.NewTape(pool)
 	defer tape.Close()
 	tokens := 0

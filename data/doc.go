@@ -1,5 +1,4 @@
-// Package data reads examples from files, decides what their labels mean, and
-// defines the [Batch] that a model is given for a step.
+// Package data reads examples from files and decides what their labels mean.
 //
 // From a file to what a task trains on:
 //

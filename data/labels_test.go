@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spalora/spalora/batch"
 )
 
 // rows makes a table of rows with these labels, at lines 1, 2 …
@@ -216,7 +218,7 @@ func TestClassesRowsTargets(t *testing.T) {
 	}
 	table := rows("f.jsonl", name("b"), index(0), Label{}, index(-1))
 	table.optional = true
-	if got, err := l.Classes(table); err != nil || !slices.Equal(got, []int32{1, 0, Ignore, Ignore}) {
+	if got, err := l.Classes(table); err != nil || !slices.Equal(got, []int32{1, 0, batch.Ignore, batch.Ignore}) {
 		t.Errorf("classes %v, %v", got, err)
 	}
 

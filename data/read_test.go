@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/spalora/spalora/batch"
 )
 
 func name(s string) Label   { return Label{Kind: NameLabel, Name: s} }
@@ -253,7 +255,7 @@ func TestCheckPairs(t *testing.T) {
 }
 
 func TestSplitNames(t *testing.T) {
-	for s, want := range map[Split]string{Train: "train", Eval: "eval", Test: "test", 7: "Split(7)"} {
+	for s, want := range map[batch.Split]string{batch.Train: "train", batch.Eval: "eval", batch.Test: "test", 7: "Split(7)"} {
 		if got := s.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"math"
+
+	"github.com/spalora/spalora/batch"
 )
 
 // verify checks every label of t.
@@ -19,7 +21,7 @@ func (l *Labels) verify(t *Table) error {
 	return err
 }
 
-// Classes returns the class of each row of t, [Ignore] where there is none.
+// Classes returns the class of each row of t, [batch.Ignore] where there is none.
 // A label that is not a class is an error.
 func (l *Labels) Classes(t *Table) ([]int32, error) {
 	out := make([]int32, len(t.Examples))
@@ -39,7 +41,7 @@ func (l *Labels) Classes(t *Table) ([]int32, error) {
 func (l *Labels) class(label Label, optional bool) (int32, error) {
 	switch label.Kind {
 	case NoLabel:
-		return Ignore, nil
+		return batch.Ignore, nil
 	case NameLabel:
 		if c, ok := l.index[label.Name]; ok {
 			return c, nil
@@ -50,7 +52,7 @@ func (l *Labels) class(label Label, optional bool) (int32, error) {
 			return int32(label.Index), nil
 		}
 		if label.Index == -1 && optional { // how test sets of the hub hide labels
-			return Ignore, nil
+			return batch.Ignore, nil
 		}
 		return 0, fmt.Errorf("the class index %d is not in 0 to %d (%s)", label.Index, len(l.Names)-1, nameList(l.Names))
 	case NumberLabel:

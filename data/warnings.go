@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"strings"
+
+	"github.com/spalora/spalora/batch"
 )
 
 // Warning is something odd in the data that does not stop a run. It is counted
@@ -137,7 +139,7 @@ func (l *Labels) warnings(t *Table, train bool) []Warning {
 			return nil
 		}
 		for _, c := range classes {
-			if c != Ignore {
+			if c != batch.Ignore {
 				counts[c]++
 			}
 		}

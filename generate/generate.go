@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -78,11 +78,11 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	out := make([]Sequence, len(prompts)*n)
 	r := &run{g: g, cfg: cfg, limit: g.model.MaxLength(), choose: chooser{cfg: cfg}, ends: g.ends(cfg), copies: n}
 	defer r.close()
-	b := &data.Batch{Starts: []int{0}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	longest := 0
 	for i, p := range prompts {
-		b.Rows, b.IDs = append(b.Rows, i), append(b.IDs, p.IDs...)
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Index, b.IDs = append(b.Seqs.Index, i), append(b.IDs, p.IDs...)
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 		longest = max(longest, len(p.IDs))
 		for k := range n {
 			s := &out[i*n+k]
@@ -169,15 +169,15 @@ func (r *run) close() {
 }
 
 // loop runs the model on the prompts, then on the last token of each sequence that goes on, until none does.
-func (r *run) loop(ctx context.Context, b *data.Batch) error {
+func (r *run) loop(ctx context.Context, b *batch.Batch) error {
 	sequences := len(r.live) // of the call: that others have ended must not change the bits of the rest
 	for len(r.live) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := &nn.Pass{Tape: r.tape, Adapter: r.g.Adapter, Cache: r.cache}
-		if rows := len(b.Starts) - 1; len(b.IDs) > rows {
-			p.Keep = nn.LastRows(r.cache.Place(op.Seqs{Starts: b.Starts}))
+		if rows := len(b.Seqs.Starts) - 1; len(b.IDs) > rows {
+			p.Keep = nn.LastRows(r.cache.Place(b.Seqs))
 		}
 		logits := op.Values(r.g.model.Logits(p, b))
 		if err := r.step(logits); err != nil {
@@ -220,7 +220,7 @@ func (r *run) emit(s *live, text string) {
 }
 
 // next lets the finished sequences go and makes the batch of the last tokens of the others.
-func (r *run) next(b *data.Batch) {
+func (r *run) next(b *batch.Batch) {
 	if len(r.keep) < len(r.live) || r.copies > 1 {
 		for to, from := range r.keep {
 			r.live[to], r.keep[to] = r.live[from], from/r.copies
@@ -229,8 +229,8 @@ func (r *run) next(b *data.Batch) {
 		clear(r.live[len(r.keep):])
 		r.live, r.copies = r.live[:len(r.keep)], 1
 	}
-	b.Rows, b.IDs, b.Starts = b.Rows[:0], b.IDs[:0], b.Starts[:1]
+	b.Seqs.Index, b.IDs, b.Seqs.Starts = b.Seqs.Index[:0], b.IDs[:0], b.Seqs.Starts[:1]
 	for i, s := range r.live {
-		b.Rows, b.IDs, b.Starts = append(b.Rows, s.at), append(b.IDs, s.last), append(b.Starts, i+1)
+		b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, s.at), append(b.IDs, s.last), append(b.Seqs.Starts, i+1)
 	}
 }

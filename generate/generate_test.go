@@ -15,7 +15,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -174,7 +174,7 @@ func TestCache(t *testing.T) {
 			lists[i] = must(t, g, []Prompt{{IDs: ids}}, cfg)[0].IDs
 			tape := op.NewEvalTape(nil)
 			for n, got := range lists[i] {
-				x := op.Values(m.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, &data.Batch{IDs: ids, Starts: []int{0, len(ids)}}))
+				x := op.Values(m.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, &batch.Batch{IDs: ids, Seqs: op.Seqs{Starts: []int{0, len(ids)}}}))
 				x = x[len(x)-m.Vocabulary():]
 				if want := int32(argmax(x)); got != want {
 					t.Errorf("%s: token %d is %d, without a cache %d (logits %v and %v)", dir, n, got, want, x[got], x[want])

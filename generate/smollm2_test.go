@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -84,8 +84,8 @@ func TestSmolLM2(t *testing.T) {
 		tape := op.NewEvalTape(pool)
 		defer tape.Close()
 		ids := slices.Concat(p.IDs, want[:same])
-		b := &data.Batch{IDs: ids, Starts: []int{0, len(ids)}}
-		x := op.Values(m.Logits(&nn.Pass{Tape: tape, Keep: nn.LastRows(op.Seqs{Starts: b.Starts})}, b))
+		b := &batch.Batch{IDs: ids, Seqs: op.Seqs{Starts: []int{0, len(ids)}}}
+		x := op.Values(m.Logits(&nn.Pass{Tape: tape, Keep: nn.LastRows(b.Seqs)}, b))
 		t.Errorf("%s (margin %.1e): from token %d on\n got %v\nwant %v\nwhose logits are %v and %v", p.Name, p.Margin, same, s.IDs[same:], want[same:], x[s.IDs[same]], x[want[same]])
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
@@ -90,19 +90,19 @@ func (x *causalFixture) load(dir string) *lora.Set {
 }
 
 // batch returns rows lo to hi; each row's label is the id that follows, as the fixture's labels say.
-func (x *causalFixture) batch(lo, hi int) *data.Batch {
+func (x *causalFixture) batch(lo, hi int) *batch.Batch {
 	ids, labels, starts := x.batches.Ints("ids"), x.batches.Ints("labels"), x.batches.Ints("starts")
-	b := &data.Batch{Starts: []int{0}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for i := lo; i < hi; i++ {
-		b.Rows = append(b.Rows, i)
+		b.Seqs.Index = append(b.Seqs.Index, i)
 		for n := starts[i]; n < starts[i+1]; n++ {
-			next := data.Ignore
+			next := batch.Ignore
 			if n+1 < starts[i+1] {
 				next = int32(labels[n+1])
 			}
 			b.IDs, b.Labels = append(b.IDs, int32(ids[n])), append(b.Labels, next)
 		}
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -75,13 +75,17 @@ func ExampleSet_Params() {
 		fmt.Println(err)
 		return
 	}
-	batch := &data.Batch{Rows: []int{0, 1}, IDs: []int32{1, 5, 2, 1, 9, 9, 2}, Starts: []int{0, 3, 7}, Labels: []int32{2, 0}}
+	b := &batch.Batch{
+		Seqs:   op.Seqs{Starts: []int{0, 3, 7}, Index: []int{0, 1}},
+		IDs:    []int32{1, 5, 2, 1, 9, 9, 2},
+		Labels: []int32{2, 0},
+	}
 	tape := op.NewTape(nil)
 	defer tape.Close()
 	var losses []float32
 	for range 2 {
-		logits := model.Logits(&nn.Pass{Tape: tape, Train: true, Adapter: set}, batch)
-		loss, _ := op.CrossEntropy(tape, logits, batch.Labels, op.CrossEntropyConfig{})
+		logits := model.Logits(&nn.Pass{Tape: tape, Train: true, Adapter: set}, b)
+		loss, _ := op.CrossEntropy(tape, logits, b.Labels, op.CrossEntropyConfig{})
 		losses = append(losses, op.Values(loss)[0])
 		if err := tape.Backward(loss); err != nil {
 			fmt.Println(err)

@@ -6,7 +6,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
@@ -36,15 +36,14 @@ func newModelOf(seed uint64, cols int) *bert.ForSequenceClassification {
 	return m
 }
 
-func newBatch() *data.Batch {
-	return &data.Batch{
-		Rows: []int{3, 1, 4}, IDs: []int32{1, 5, 29, 0, 7, 7, 2, 13, 21}, Types: []int32{0, 0, 1, 0, 0, 1, 1, 0, 0},
-		Starts: []int{0, 4, 5, 9}, Labels: []int32{2, 0, 1},
+func newBatch() *batch.Batch {
+	return &batch.Batch{
+		Seqs: op.Seqs{Starts: []int{0, 4, 5, 9}, Index: []int{3, 1, 4}}, IDs: []int32{1, 5, 29, 0, 7, 7, 2, 13, 21}, Types: []int32{0, 0, 1, 0, 0, 1, 1, 0, 0}, Labels: []int32{2, 0, 1},
 	}
 }
 
 // logitsOf evaluates the base (set nil) or an adapter; an Adapter field that holds a nil *Set would not be nil.
-func logitsOf(m *bert.ForSequenceClassification, s *lora.Set, pool *op.Pool, b *data.Batch) []float32 {
+func logitsOf(m *bert.ForSequenceClassification, s *lora.Set, pool *op.Pool, b *batch.Batch) []float32 {
 	p := &nn.Pass{Tape: op.NewEvalTape(pool)}
 	defer p.Tape.Close()
 	if s != nil {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
@@ -108,14 +108,14 @@ func (x *fixture) load(name string) *lora.Set {
 }
 
 // batch returns rows lo to hi of the fixture.
-func (x *fixture) batch(lo, hi int) *data.Batch {
+func (x *fixture) batch(lo, hi int) *batch.Batch {
 	ids, types, starts := x.batches.Ints("ids"), x.batches.Ints("types"), x.batches.Ints("starts")
-	b := &data.Batch{}
+	b := &batch.Batch{}
 	for i := lo; i <= hi; i++ {
-		b.Starts = append(b.Starts, starts[i]-starts[lo])
+		b.Seqs.Starts = append(b.Seqs.Starts, starts[i]-starts[lo])
 	}
 	for i := lo; i < hi; i++ {
-		b.Rows = append(b.Rows, i)
+		b.Seqs.Index = append(b.Seqs.Index, i)
 	}
 	for n := starts[lo]; n < starts[hi]; n++ {
 		b.IDs, b.Types = append(b.IDs, int32(ids[n])), append(b.Types, int32(types[n]))
@@ -132,7 +132,7 @@ func (x *fixture) batch(lo, hi int) *data.Batch {
 	return b
 }
 
-func (x *fixture) loss(t *op.Tape, logits mat.Tensor, b *data.Batch) (mat.Tensor, float64) {
+func (x *fixture) loss(t *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64) {
 	switch x.c.Problem {
 	case "regression":
 		return op.MSE(t, logits, b.Values), float64(len(b.Values))
@@ -142,7 +142,7 @@ func (x *fixture) loss(t *op.Tape, logits mat.Tensor, b *data.Batch) (mat.Tensor
 	return op.CrossEntropy(t, logits, b.Labels, op.CrossEntropyConfig{Smoothing: x.c.Smoothing})
 }
 
-func (x *fixture) logits(m *bert.ForSequenceClassification, s *lora.Set, b *data.Batch) []float32 {
+func (x *fixture) logits(m *bert.ForSequenceClassification, s *lora.Set, b *batch.Batch) []float32 {
 	tape := op.NewEvalTape(x.pool)
 	defer tape.Close()
 	p := &nn.Pass{Tape: tape}
@@ -166,7 +166,7 @@ func TestHiddenStates(t *testing.T) {
 		b := x.batch(0, x.c.BatchSize)
 		for _, state := range []string{"base", "init"} {
 			tape := op.NewEvalTape(x.pool)
-			p := &nn.Pass{Tape: tape, Seqs: op.Seqs{Starts: b.Starts, Index: b.Rows}}
+			p := &nn.Pass{Tape: tape, Seqs: b.Seqs}
 			if state == "init" {
 				p.Adapter = x.load("adapter_init")
 			}

@@ -10,9 +10,9 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -57,7 +57,7 @@ func newToy(c toyConfig, labels int) *toy {
 	}
 }
 
-func (m *toy) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *toy) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return m.Tagger.Forward(p, m.Body.Words.Forward(p, b.IDs))
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -43,30 +43,30 @@ func eachCausal(t *testing.T, f func(t *testing.T, m models.CausalLM)) {
 }
 
 // causalBatch has sequences of these lengths; labels are the ids that follow, some left out.
-func causalBatch(lengths ...int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}}
+func causalBatch(lengths ...int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for i, n := range lengths {
 		r := nn.NewRand(uint64(i), fmt.Sprint(n))
 		for j := range n {
 			b.IDs = append(b.IDs, int32(r.IntN(40)))
 			label := int32(r.IntN(40))
 			if j < n/3 || j == n-1 {
-				label = data.Ignore
+				label = batch.Ignore
 			}
 			b.Labels = append(b.Labels, label)
 		}
-		b.Rows, b.Starts = append(b.Rows, 7*i+3), append(b.Starts, len(b.IDs))
+		b.Seqs.Index, b.Seqs.Starts = append(b.Seqs.Index, 7*i+3), append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }
 
 // part is sequence i of a batch by itself.
-func part(b *data.Batch, i int) *data.Batch {
-	lo, hi := b.Starts[i], b.Starts[i+1]
-	return &data.Batch{Rows: b.Rows[i : i+1], IDs: b.IDs[lo:hi], Labels: b.Labels[lo:hi], Starts: []int{0, hi - lo}}
+func part(b *batch.Batch, i int) *batch.Batch {
+	lo, hi := b.Seqs.Starts[i], b.Seqs.Starts[i+1]
+	return &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi], Labels: b.Labels[lo:hi]}
 }
 
-func causalLogits(m models.CausalLM, p nn.Pass, b *data.Batch) []float32 {
+func causalLogits(m models.CausalLM, p nn.Pass, b *batch.Batch) []float32 {
 	p.Tape = op.NewEvalTape(nil)
 	defer p.Tape.Close()
 	return append([]float32(nil), op.Values(m.Logits(&p, b))...)
@@ -93,8 +93,8 @@ func TestSequencesDoNotSeeEachOther(t *testing.T) {
 		b := causalBatch(7, 1, 20, 48)
 		for _, p := range []nn.Pass{{}, {Train: true, Key: op.Key{Seed: 4, Step: 9}}} {
 			whole := causalLogits(m, p, b)
-			for i := range b.Rows {
-				near(t, fmt.Sprintf("train %v, sequence %d", p.Train, i), causalLogits(m, p, part(b, i)), whole[40*b.Starts[i]:40*b.Starts[i+1]], 2e-6)
+			for i := range b.Seqs.Index {
+				near(t, fmt.Sprintf("train %v, sequence %d", p.Train, i), causalLogits(m, p, part(b, i)), whole[40*b.Seqs.Starts[i]:40*b.Seqs.Starts[i+1]], 2e-6)
 			}
 		}
 	})
@@ -108,31 +108,31 @@ func TestCache(t *testing.T) {
 		cache := m.NewCache(3, 4)
 		done := []int{0, 0, 0}
 		for _, step := range [][]int{{4, 9, 3}, {1, 1, 1}, {1, 1, 2}, {3, 3, 5}} {
-			piece := &data.Batch{Starts: []int{0}}
+			piece := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 			for i, n := range step {
-				at := b.Starts[i] + done[i]
+				at := b.Seqs.Starts[i] + done[i]
 				piece.IDs = append(piece.IDs, b.IDs[at:at+n]...)
-				piece.Starts = append(piece.Starts, len(piece.IDs))
+				piece.Seqs.Starts = append(piece.Seqs.Starts, len(piece.IDs))
 			}
 			got := causalLogits(m, nn.Pass{Cache: cache}, piece)
 			for i, n := range step {
-				at := 40 * (b.Starts[i] + done[i])
-				near(t, fmt.Sprintf("rows %d to %d of sequence %d", done[i], done[i]+n, i), got[40*piece.Starts[i]:40*piece.Starts[i+1]], want[at:at+40*n], 3e-6)
+				at := 40 * (b.Seqs.Starts[i] + done[i])
+				near(t, fmt.Sprintf("rows %d to %d of sequence %d", done[i], done[i]+n, i), got[40*piece.Seqs.Starts[i]:40*piece.Seqs.Starts[i+1]], want[at:at+40*n], 3e-6)
 				done[i] += n
 			}
 		}
 		// One sequence goes on, from an earlier place.
 		cache.Keep([]int{1})
 		cache.Truncate(0, 6)
-		tail := &data.Batch{Starts: []int{0, 2}, IDs: b.IDs[b.Starts[1]+6 : b.Starts[1]+8]}
-		near(t, "after Keep and Truncate", causalLogits(m, nn.Pass{Cache: cache}, tail), want[40*(b.Starts[1]+6):40*(b.Starts[1]+8)], 3e-6)
+		tail := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 2}}, IDs: b.IDs[b.Seqs.Starts[1]+6 : b.Seqs.Starts[1]+8]}
+		near(t, "after Keep and Truncate", causalLogits(m, nn.Pass{Cache: cache}, tail), want[40*(b.Seqs.Starts[1]+6):40*(b.Seqs.Starts[1]+8)], 3e-6)
 		// Two go on from it, without touching each other.
 		cache.Keep([]int{0, 0})
 		cache.Truncate(1, 7)
-		fork := &data.Batch{Starts: []int{0, 2, 4}, IDs: append(slices.Clone(b.IDs[b.Starts[1]+8:b.Starts[1]+10]), b.IDs[b.Starts[1]+7:b.Starts[1]+9]...)}
+		fork := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 2, 4}}, IDs: append(slices.Clone(b.IDs[b.Seqs.Starts[1]+8:b.Seqs.Starts[1]+10]), b.IDs[b.Seqs.Starts[1]+7:b.Seqs.Starts[1]+9]...)}
 		got := causalLogits(m, nn.Pass{Cache: cache}, fork)
-		near(t, "the first of two copies", got[:80], want[40*(b.Starts[1]+8):40*(b.Starts[1]+10)], 3e-6)
-		near(t, "the second of two copies", got[80:], want[40*(b.Starts[1]+7):40*(b.Starts[1]+9)], 3e-6)
+		near(t, "the first of two copies", got[:80], want[40*(b.Seqs.Starts[1]+8):40*(b.Seqs.Starts[1]+10)], 3e-6)
+		near(t, "the second of two copies", got[80:], want[40*(b.Seqs.Starts[1]+7):40*(b.Seqs.Starts[1]+9)], 3e-6)
 		if cache.Len(0) != 10 || cache.Len(1) != 9 {
 			t.Errorf("the copies have %d and %d rows", cache.Len(0), cache.Len(1))
 		}
@@ -145,7 +145,7 @@ func TestCache(t *testing.T) {
 }
 
 // lossAndGradients trains nothing: it returns the loss of a batch and all gradients of an adapter.
-func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass, workers int, b *data.Batch) []float32 {
+func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass, workers int, b *batch.Batch) []float32 {
 	t.Helper()
 	pool := op.NewPool(workers)
 	defer pool.Close()
@@ -154,7 +154,7 @@ func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass,
 	sum, stats := m.Loss(&p, b)
 	targets := 0
 	for _, l := range b.Labels {
-		if l != data.Ignore {
+		if l != batch.Ignore {
 			targets++
 		}
 	}
@@ -238,7 +238,7 @@ func TestBatchWithoutTargets(t *testing.T) {
 		set := adapter(t, m, lora.Names(lora.AllLinear))
 		b := causalBatch(5, 2)
 		for i := range b.Labels {
-			b.Labels[i] = data.Ignore
+			b.Labels[i] = batch.Ignore
 		}
 		for i, v := range lossAndGradients(t, m, set, nn.Pass{}, 1, b) {
 			if v != 0 {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -19,7 +19,7 @@ import (
 // opened is a model of a checkpoint with the head of a task.
 type opened struct {
 	models.TextModel
-	forward func(p *nn.Pass, b *data.Batch) mat.Tensor
+	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor
 	report  checkpoint.Report
 }
 
@@ -65,7 +65,7 @@ var openers = map[string]func(src *checkpoint.Source) (opened, error){
 func (o opened) output() []float32 {
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()
-	b := &data.Batch{Rows: []int{0, 1}, IDs: []int32{2, 17, 40, 3, 2, 9, 3}, Starts: []int{0, 4, 7}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 4, 7}, Index: []int{0, 1}}, IDs: []int32{2, 17, 40, 3, 2, 9, 3}}
 	return append([]float32(nil), op.Values(o.forward(&nn.Pass{Tape: tape}, b))...)
 }
 

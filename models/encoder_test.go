@@ -10,7 +10,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/models/distilbert"
@@ -24,7 +24,7 @@ import (
 type encoderModel struct {
 	name string
 	models.TextModel
-	forward func(p *nn.Pass, b *data.Batch) mat.Tensor
+	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor
 	encoder models.Encoder // below the head
 	tokens  bool           // a row for each token, not for each sequence
 }
@@ -32,7 +32,7 @@ type encoderModel struct {
 // encoderModels are small encoders with the head of every task. Dropout acts at every kind of place; weights have
 // trained size.
 func encoderModels() (list []encoderModel) {
-	add := func(name string, m models.TextModel, forward func(*nn.Pass, *data.Batch) mat.Tensor, encoder models.Encoder) {
+	add := func(name string, m models.TextModel, forward func(*nn.Pass, *batch.Batch) mat.Tensor, encoder models.Encoder) {
 		fillModel(m)
 		tokens := !strings.Contains(name, "seq-cls") && !strings.Contains(name, "multiple-choice")
 		list = append(list, encoderModel{name, m, forward, encoder, tokens})
@@ -108,32 +108,32 @@ func eachEncoder(t *testing.T, f func(t *testing.T, m encoderModel)) {
 }
 
 // textBatch holds examples of a data set without end, by their numbers, with 1 to 11 tokens each.
-func textBatch(numbers ...int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}}
+func textBatch(numbers ...int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for _, n := range numbers {
 		r := nn.NewRand(uint64(n), "example")
 		for i := range 1 + r.IntN(11) {
 			b.IDs, b.Types = append(b.IDs, int32(2+r.IntN(38))), append(b.Types, int32(i/6))
 		}
-		b.Rows, b.Starts = append(b.Rows, n), append(b.Starts, len(b.IDs))
+		b.Seqs.Index, b.Seqs.Starts = append(b.Seqs.Index, n), append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }
 
 // evaluated returns the output of the model for a batch, without recording.
-func (m encoderModel) evaluated(p nn.Pass, b *data.Batch) []float32 {
+func (m encoderModel) evaluated(p nn.Pass, b *batch.Batch) []float32 {
 	p.Tape = op.NewEvalTape(nil)
 	defer p.Tape.Close()
 	return append([]float32(nil), op.Values(m.forward(&p, b))...)
 }
 
 // ofExample cuts the output for example i out of that for a batch.
-func (m encoderModel) ofExample(out []float32, b *data.Batch, i int) []float32 {
+func (m encoderModel) ofExample(out []float32, b *batch.Batch, i int) []float32 {
 	if m.tokens {
 		width := len(out) / len(b.IDs)
-		return out[b.Starts[i]*width : b.Starts[i+1]*width]
+		return out[b.Seqs.Starts[i]*width : b.Seqs.Starts[i+1]*width]
 	}
-	width := len(out) / len(b.Rows)
+	width := len(out) / len(b.Seqs.Index)
 	return out[i*width : (i+1)*width]
 }
 
@@ -166,7 +166,7 @@ func TestEncoderPruning(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
 		params := nn.Train(m.encoder)
 		b := textBatch(7, 3, 12, 90, 4)
-		seqs := op.Seqs{Starts: b.Starts, Index: b.Rows}
+		seqs := b.Seqs
 		for name, kept := range map[string]*nn.Kept{"first": nn.FirstRows(seqs), "last": nn.LastRows(seqs)} {
 			for _, train := range []bool{false, true} {
 				run := func(pruned bool) (out []float32, grads [][]float32) {
@@ -210,7 +210,7 @@ func TestEncoderKeep(t *testing.T) {
 		}
 		b := textBatch(7, 3, 12, 90, 4)
 		all := m.evaluated(nn.Pass{Train: true, Key: op.Key{Seed: 2}}, b)
-		kept := nn.LastRows(op.Seqs{Starts: b.Starts, Index: b.Rows})
+		kept := nn.LastRows(b.Seqs)
 		width := len(all) / len(b.IDs)
 		var want []float32
 		for _, row := range kept.Rows {
@@ -237,7 +237,7 @@ func TestEncoderDropout(t *testing.T) {
 			t.Errorf("the next step has the same masks: %.2g apart", d)
 		}
 		twice := textBatch(7, 7)
-		twice.Rows[1] = 8
+		twice.Seqs.Index[1] = 8
 		same := m.evaluated(pass, twice)
 		if d := norm(m.ofExample(same, twice, 0), m.ofExample(same, twice, 1)); d < 0.01 {
 			t.Errorf("another example with the same text has the same mask: %.2g apart", d)
@@ -333,7 +333,7 @@ func TestTokenTypes(t *testing.T) {
 func TestLongest(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
 		n := m.MaxLength()
-		b := &data.Batch{Rows: []int{0}, Starts: []int{0, n}, IDs: slices.Repeat([]int32{5}, n)}
+		b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, n}, Index: []int{0}}, IDs: slices.Repeat([]int32{5}, n)}
 		if out := m.evaluated(nn.Pass{}, b); len(out) == 0 || math.IsNaN(norm(out, nil)) {
 			t.Errorf("%d values for %d tokens", len(out), n)
 		}

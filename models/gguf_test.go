@@ -5,8 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -45,7 +45,7 @@ func TestGGUF(t *testing.T) {
 				golden.Close(t, w.Name+", the first", w.Weight.First(50), want.First(50), 0, 0)
 			}
 			expected := golden.Open(t, "../testdata/gguf/"+name+"_expected.safetensors")
-			b := &data.Batch{Rows: []int{0}, Starts: []int{0, 24}}
+			b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 24}, Index: []int{0}}}
 			for _, id := range expected.Ints("ids") {
 				b.IDs = append(b.IDs, int32(id))
 			}

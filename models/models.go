@@ -7,7 +7,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -29,7 +29,7 @@ type TextModel interface {
 type SequenceClassifier interface {
 	TextModel
 	// Logits returns B×labels for the B sequences of b.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 	// Labels returns the number of columns of the logits.
 	Labels() int
 }
@@ -38,7 +38,7 @@ type SequenceClassifier interface {
 type TokenClassifier interface {
 	TextModel
 	// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 	// Labels returns the number of columns of the logits.
 	Labels() int
 }
@@ -48,21 +48,21 @@ type QuestionAnswerer interface {
 	TextModel
 	// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it. Column 0 scores that the answer begins with the
 	// token, column 1 that it ends with it.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
 // MultipleChoice is a model with a head that scores each choice of a question. A choice is a sequence.
 type MultipleChoice interface {
 	TextModel
 	// Logits returns B×1 for the B sequences of b.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
 // Encoder is a model without a head, for feature extraction.
 type Encoder interface {
 	TextModel
 	// Forward returns the hidden states after the last block: N×Width for the N tokens of b, or p.Keep's rows of it.
-	Forward(p *nn.Pass, b *data.Batch) mat.Tensor
+	Forward(p *nn.Pass, b *batch.Batch) mat.Tensor
 	// Width returns the number of columns of a hidden state.
 	Width() int
 }
@@ -71,10 +71,10 @@ type Encoder interface {
 type CausalLM interface {
 	TextModel
 	// Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id
-	// after each row, data.Ignore for none.
-	Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, stats op.TargetStats)
+	// after each row, batch.Ignore for none.
+	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, stats op.TargetStats)
 	// NewCache returns an empty cache for the given number of sequences of at most capacity tokens.
 	NewCache(sequences, capacity int) *nn.Cache
 	// Init draws all weights from seed.

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -124,7 +124,7 @@ func (c *tree) open() *checkpoint.Source {
 func logits(m models.SequenceClassifier) []float32 {
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()
-	b := &data.Batch{Rows: []int{0, 1}, IDs: []int32{2, 17, 40, 3, 2, 9, 3}, Starts: []int{0, 4, 7}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 4, 7}, Index: []int{0, 1}}, IDs: []int32{2, 17, 40, 3, 2, 9, 3}}
 	return append([]float32(nil), op.Values(m.Logits(&nn.Pass{Tape: tape}, b))...)
 }
 

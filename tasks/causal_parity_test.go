@@ -9,8 +9,8 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -61,7 +61,7 @@ func openCausalRun(t *testing.T, dir, base string) *causalRun {
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
 	rows := nextIDs(golden.Open(t, filepath.Join(dir, "batches.safetensors")))
-	r.CausalLM = &CausalLM{model: m, cfg: CausalLMConfig{Pool: pool, Adapter: r.adapted}, sets: map[data.Split]*causalSet{data.Train: rows}}
+	r.CausalLM = &CausalLM{model: m, cfg: CausalLMConfig{Pool: pool, Adapter: r.adapted}, sets: map[batch.Split]*causalSet{batch.Train: rows}}
 	return r
 }
 
@@ -76,32 +76,34 @@ func nextIDs(g *golden.Fixture) *causalSet {
 		for n := s.starts[i] + 1; n < s.starts[i+1]; n++ {
 			s.labels = append(s.labels, int32(labels[n]))
 		}
-		s.labels = append(s.labels, data.Ignore)
+		s.labels = append(s.labels, batch.Ignore)
 	}
 	return s
 }
 
 // Loss is the task's; it keeps the counts, which a task does not report.
-func (r *causalRun) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (r *causalRun) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, stats := r.model.Loss(p, b)
 	r.counts = append(r.counts, stats)
 	return sum, float64(stats.Targets), nil
 }
 
 // logits returns those of every token of the observed rows.
-func (r *causalRun) logits() []float32 {
-	return r.logitsWith(r.adapted)
+func (r *causalRun) logits(t *testing.T) []float32 {
+	t.Helper()
+	return r.logitsWith(t, r.adapted)
 }
 
 // logitsWith returns them with an adapter, or nil.
-func (r *causalRun) logitsWith(a nn.AdapterSet) []float32 {
+func (r *causalRun) logitsWith(t *testing.T, a nn.AdapterSet) []float32 {
+	t.Helper()
 	tape := op.NewEvalTape(r.cfg.Pool)
 	defer tape.Close()
 	rows := make([]int, r.Observed)
 	for i := range rows {
 		rows[i] = i
 	}
-	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: a}, r.sets[data.Train].Batch(rows)))...)
+	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: a}, BatchOf(t, r.sets[batch.Train], rows...)))...)
 }
 
 // train repeats PEFT's run as parityRun does, and compares the counts of targets and of right predictions.
@@ -133,10 +135,10 @@ func TestCausalTrainingEqualsPEFT(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			r, expected := openCausalRun(t, dir, filepath.Join(dir, "base")), golden.Open(t, filepath.Join(dir, "expected.safetensors"))
 			out := outputDir(t, filepath.Base(dir))
-			d := deviations{initial: golden.MaxRel(r.logits(), expected.Float32("init.logits"))}
+			d := deviations{initial: golden.MaxRel(r.logits(t), expected.Float32("init.logits"))}
 			d.loss, d.norm, d.rate = deviationsOf(r.train(t, out), r.Log)
 			d.adapter, d.tensor = r.adapter(t, out, none)
-			d.final = golden.MaxRel(r.logits(), expected.Float32("final.logits"))
+			d.final = golden.MaxRel(r.logits(t), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
 			r.writeLogits(t, filepath.Join(out, "logits.jsonl"))
 		})
@@ -161,14 +163,14 @@ func outputDir(t *testing.T, name string) string {
 func (r *causalRun) writeLogits(t *testing.T, file string) {
 	t.Helper()
 	var lines []byte
-	logits, v := r.logits(), r.model.Vocabulary()
+	logits, v := r.logits(t), r.model.Vocabulary()
 	for i := range r.Observed {
 		var row struct {
 			IDs    []int32     `json:"ids"`
 			Logits [][]float32 `json:"logits"`
 		}
-		lo, hi := r.sets[data.Train].starts[i], r.sets[data.Train].starts[i+1]
-		row.IDs = r.sets[data.Train].ids[lo:hi]
+		lo, hi := r.sets[batch.Train].starts[i], r.sets[batch.Train].starts[i+1]
+		row.IDs = r.sets[batch.Train].ids[lo:hi]
 		for n := lo; n < hi; n++ {
 			row.Logits = append(row.Logits, logits[n*v:(n+1)*v])
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
@@ -54,14 +55,14 @@ type CausalLM struct {
 	model  models.CausalLM
 	tok    *tokenize.Tokenizer
 	cfg    CausalLMConfig
-	sets   map[data.Split]*causalSet
+	sets   map[batch.Split]*causalSet
 	length int
 }
 
 // NewCausalLM returns a task without examples; Add gives it some. Settings that contradict each other, the model or the
 // tokenizer are reported in one error.
 func NewCausalLM(m models.CausalLM, tok *tokenize.Tokenizer, c CausalLMConfig) (*CausalLM, error) {
-	t := &CausalLM{model: m, tok: tok, cfg: c, sets: map[data.Split]*causalSet{}, length: c.MaxLength}
+	t := &CausalLM{model: m, tok: tok, cfg: c, sets: map[batch.Split]*causalSet{}, length: c.MaxLength}
 	if t.length == 0 {
 		t.length = m.MaxLength()
 		if n := tok.MaxLength(); n > 0 && n < t.length {
@@ -95,7 +96,7 @@ func NewCausalLM(m models.CausalLM, tok *tokenize.Tokenizer, c CausalLMConfig) (
 
 // Add tokenises documents and makes them one of the task's splits. It must not be called while the task is in use. Documents of
 // which nothing is left to learn are counted; it is an error if there are no others.
-func (t *CausalLM) Add(ctx context.Context, s data.Split, docs *data.Documents) error {
+func (t *CausalLM) Add(ctx context.Context, s batch.Split, docs *data.Documents) error {
 	set, err := t.set(ctx, docs)
 	if err == nil {
 		t.sets[s] = set
@@ -104,7 +105,7 @@ func (t *CausalLM) Add(ctx context.Context, s data.Split, docs *data.Documents) 
 }
 
 // Counts says what became of the documents of a split.
-func (t *CausalLM) Counts(s data.Split) CausalCounts {
+func (t *CausalLM) Counts(s batch.Split) CausalCounts {
 	if set, ok := t.sets[s]; ok {
 		return set.counts
 	}
@@ -115,7 +116,7 @@ func (t *CausalLM) Counts(s data.Split) CausalCounts {
 func (t *CausalLM) Limit() int { return t.length }
 
 // Set returns the sequences of a split, or nil.
-func (t *CausalLM) Set(s data.Split) data.Set {
+func (t *CausalLM) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -123,7 +124,7 @@ func (t *CausalLM) Set(s data.Split) data.Set {
 }
 
 // Loss returns the cross-entropy of the next token, summed over the tokens of b that are learned, and their number.
-func (t *CausalLM) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *CausalLM) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, stats := t.model.Loss(p, b)
 	return sum, float64(stats.Targets), nil
 }
@@ -133,7 +134,7 @@ func (t *CausalLM) MetricNames() []string { return []string{"loss", "perplexity"
 
 // Evaluate scores a split with the adapter of the configuration: the mean loss of a learned token in nats, its exponential, and
 // the share of learned tokens that have the largest logit.
-func (t *CausalLM) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *CausalLM) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v examples to evaluate", s)
@@ -141,7 +142,7 @@ func (t *CausalLM) Evaluate(ctx context.Context, s data.Split) (train.Metrics, e
 	loss := 0.0
 	var all op.TargetStats
 	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(_ []int, b *data.Batch) error {
+	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(_ []int, b *batch.Batch) error {
 		sum, stats := t.model.Loss(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b)
 		loss += float64(op.Values(sum)[0])
 		all.Targets += stats.Targets
@@ -181,7 +182,7 @@ func (t *CausalLM) Logits(ctx context.Context, docs *data.Documents, f func(i in
 		if len(q.ids) == 0 {
 			return f(i, nil, nil)
 		}
-		b := &data.Batch{Rows: []int{i}, IDs: q.ids, Starts: []int{0, len(q.ids)}}
+		b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, len(q.ids)}, Index: []int{i}}, IDs: q.ids}
 		err = f(i, q.ids, op.Values(t.model.Logits(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b)))
 		tape.Reset()
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/lora"
@@ -81,20 +82,20 @@ func promptDocuments(pairs ...[2]string) *data.Documents {
 func TestTooLong(t *testing.T) {
 	docs := promptDocuments([2]string{strings.Repeat("mill ", 20), "far"}, [2]string{"a", strings.Repeat("river ", 20)}, [2]string{"a", "b"})
 	task := newCausal(t, tinyGPT, CausalLMConfig{MaxLength: 10})
-	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}
-	c := task.Counts(data.Train)
-	if c.Documents != 3 || c.Sequences != 2 || c.Cut != 2 || c.Lost == 0 || c.Untaught != 1 || c.UntaughtLine != 1 || task.Limit() != 10 || task.Set(data.Train).Tokens(0) != 10 {
+	c := task.Counts(batch.Train)
+	if c.Documents != 3 || c.Sequences != 2 || c.Cut != 2 || c.Lost == 0 || c.Untaught != 1 || c.UntaughtLine != 1 || task.Limit() != 10 || task.Set(batch.Train).Tokens(0) != 10 {
 		t.Errorf("counts %+v", c)
 	}
 	var e *data.Error
-	err := task.Add(t.Context(), data.Eval, &data.Documents{Name: "p.jsonl", Kind: data.PromptDocument, List: docs.List[:1]})
-	if !errors.As(err, &e) || !strings.Contains(err.Error(), "p.jsonl: nothing is left to learn of 1 documents; 1 were cut to 10 tokens") || task.Set(data.Eval) != nil {
+	err := task.Add(t.Context(), batch.Eval, &data.Documents{Name: "p.jsonl", Kind: data.PromptDocument, List: docs.List[:1]})
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "p.jsonl: nothing is left to learn of 1 documents; 1 were cut to 10 tokens") || task.Set(batch.Eval) != nil {
 		t.Errorf("got %v", err)
 	}
 	strict := newCausal(t, tinyGPT, CausalLMConfig{MaxLength: 10, OnTooLong: RefuseTooLong})
-	if err := strict.Add(t.Context(), data.Train, docs); !errors.As(err, &e) || e.Line != 1 || !strings.Contains(err.Error(), "more than the limit of 10") {
+	if err := strict.Add(t.Context(), batch.Train, docs); !errors.As(err, &e) || e.Line != 1 || !strings.Contains(err.Error(), "more than the limit of 10") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := strict.Logits(t.Context(), docs, func(int, []int32, []float32) error { return nil }); !errors.As(err, &e) {
@@ -134,13 +135,13 @@ func TestCausalErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := task.Add(t.Context(), data.Train, chats); !errors.Is(err, chat.ErrNoTemplate) {
+	if err := task.Add(t.Context(), batch.Train, chats); !errors.Is(err, chat.ErrNoTemplate) {
 		t.Errorf("got %v", err)
 	}
-	if err := newCausal(t, tinyGPT, CausalLMConfig{}).Add(t.Context(), data.Train, chats); err == nil || !strings.Contains(err.Error(), "nothing is left to learn") {
+	if err := newCausal(t, tinyGPT, CausalLMConfig{}).Add(t.Context(), batch.Train, chats); err == nil || !strings.Contains(err.Error(), "nothing is left to learn") {
 		t.Errorf("got %v", err)
 	}
-	if err := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 8}).Add(t.Context(), data.Train, promptDocuments([2]string{"a", "b"})); err == nil || !strings.Contains(err.Error(), "set it to 0") {
+	if err := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 8}).Add(t.Context(), batch.Train, promptDocuments([2]string{"a", "b"})); err == nil || !strings.Contains(err.Error(), "set it to 0") {
 		t.Errorf("got %v", err)
 	}
 	refusing, err := chat.New("{{ raise_exception('no such role') }}", "t", nil)
@@ -148,18 +149,18 @@ func TestCausalErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e *data.Error
-	if err := newCausal(t, tinyGPT, CausalLMConfig{Template: refusing}).Add(t.Context(), data.Train, chats); !errors.As(err, &e) || e.Line != 4 || !strings.Contains(err.Error(), "no such role") {
+	if err := newCausal(t, tinyGPT, CausalLMConfig{Template: refusing}).Add(t.Context(), batch.Train, chats); !errors.As(err, &e) || e.Line != 4 || !strings.Contains(err.Error(), "no such role") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := task.Evaluate(t.Context(), data.Test); err == nil {
+	if _, err := task.Evaluate(t.Context(), batch.Test); err == nil {
 		t.Error("a split that is not there is evaluated")
 	}
-	if task.Preview(data.Test, 1) != nil || task.Counts(data.Test) != (CausalCounts{}) || task.Set(data.Test) != nil {
+	if task.Preview(batch.Test, 1) != nil || task.Counts(batch.Test) != (CausalCounts{}) || task.Set(batch.Test) != nil {
 		t.Error("a split that is not there has sequences")
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := task.Add(canceled, data.Train, textDocuments("a b c")); !errors.Is(err, context.Canceled) {
+	if err := task.Add(canceled, batch.Train, textDocuments("a b c")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,13 +170,13 @@ func raggedRows(t *testing.T, task *CausalLM) *causalSet {
 	t.Helper()
 	e := readExpected(t)
 	texts := append(e.Texts, "mill", "The river ran", "a b c d e f g", "日本")
-	if err := task.Add(t.Context(), data.Eval, textDocuments(texts...)); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, textDocuments(texts...)); err != nil {
 		t.Fatal(err)
 	}
-	return task.sets[data.Eval]
+	return task.sets[batch.Eval]
 }
 
-func logitsOf(task *CausalLM, b *data.Batch) []float32 {
+func logitsOf(task *CausalLM, b *batch.Batch) []float32 {
 	tape := op.NewEvalTape(task.cfg.Pool)
 	defer tape.Close()
 	return slices.Clone(op.Values(task.model.Logits(&nn.Pass{Tape: tape}, b)))
@@ -192,7 +193,7 @@ func TestSequencesAreSeparate(t *testing.T) {
 			for i := range all {
 				all[i] = i
 			}
-			b := s.Batch(all)
+			b := BatchOf(t, s, all...)
 			together := logitsOf(task, b)
 			largest := 0.0
 			for _, x := range together {
@@ -202,20 +203,20 @@ func TestSequencesAreSeparate(t *testing.T) {
 				t.Fatalf("%d sequences, logits up to %g", len(all), largest)
 			}
 			for _, i := range all {
-				own := together[b.Starts[i]*v : b.Starts[i+1]*v]
-				alone := logitsOf(task, s.Batch([]int{i}))
+				own := together[b.Seqs.Starts[i]*v : b.Seqs.Starts[i+1]*v]
+				alone := logitsOf(task, BatchOf(t, s, i))
 				for n := range own {
 					if d := math.Abs(float64(own[n] - alone[n])); d > 1e-6*largest {
 						t.Fatalf("sequence %d, row %d: off by %g of %g when alone", i, n/v, d, largest)
 					}
 				}
-				other := s.Batch(all)
+				other := BatchOf(t, s, all...)
 				for n := range other.IDs {
-					if n < b.Starts[i] || n >= b.Starts[i+1] {
+					if n < b.Seqs.Starts[i] || n >= b.Seqs.Starts[i+1] {
 						other.IDs[n] = (other.IDs[n] + 5) % 300
 					}
 				}
-				if got := logitsOf(task, other); !slices.Equal(got[b.Starts[i]*v:b.Starts[i+1]*v], own) {
+				if got := logitsOf(task, other); !slices.Equal(got[b.Seqs.Starts[i]*v:b.Seqs.Starts[i+1]*v], own) {
 					t.Errorf("sequence %d changes with its neighbours", i)
 				}
 			}
@@ -231,11 +232,11 @@ func TestCausalEvaluate(t *testing.T) {
 			s, v := raggedRows(t, task), task.model.Vocabulary()
 			loss, correct, targets := 0.0, 0, 0
 			for i := range s.Len() {
-				b := s.Batch([]int{i})
+				b := BatchOf(t, s, i)
 				logits := logitsOf(task, b)
 				best := ArgMax(logits, v)
 				for n, y := range b.Labels {
-					if y == data.Ignore {
+					if y == batch.Ignore {
 						continue
 					}
 					row := logits[n*v : (n+1)*v]
@@ -246,7 +247,7 @@ func TestCausalEvaluate(t *testing.T) {
 					}
 				}
 			}
-			m, err := task.Evaluate(t.Context(), data.Eval)
+			m, err := task.Evaluate(t.Context(), batch.Eval)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -258,7 +259,7 @@ func TestCausalEvaluate(t *testing.T) {
 					t.Errorf("%s, %d tokens: got %+v, want %+v", name, tokens, got, want)
 				}
 			}
-			if m.Main != "loss" || targets != task.Counts(data.Eval).Targets {
+			if m.Main != "loss" || targets != task.Counts(batch.Eval).Targets {
 				t.Errorf("%+v of %d targets", m, targets)
 			}
 		}
@@ -276,7 +277,7 @@ func TestCausalLogits(t *testing.T) {
 			t.Errorf("document %d: %v, %d logits", i, ids, len(logits))
 		}
 		if len(ids) > 0 {
-			b := &data.Batch{Rows: []int{0}, IDs: ids, Starts: []int{0, len(ids)}}
+			b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, len(ids)}, Index: []int{0}}, IDs: ids}
 			if !slices.Equal(logits, logitsOf(task, b)) {
 				t.Errorf("document %d has other logits", i)
 			}
@@ -340,7 +341,7 @@ func trainCausal(t *testing.T, docs *data.Documents, workers int) (losses []floa
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []data.Split{data.Train, data.Eval} {
+	for _, s := range []batch.Split{batch.Train, batch.Eval} {
 		if err := task.Add(t.Context(), s, docs); err != nil {
 			t.Fatal(err)
 		}

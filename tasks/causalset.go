@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -35,18 +37,18 @@ func (s *causalSet) Len() int { return len(s.starts) - 1 }
 func (s *causalSet) Tokens(i int) int { return s.starts[i+1] - s.starts[i] }
 
 // Batch puts sequences together, without padding.
-func (s *causalSet) Batch(rows []int) *data.Batch {
+func (s *causalSet) Batch(rows []int) *batch.Batch {
 	n := 0
 	for _, r := range rows {
 		n += s.Tokens(r)
 	}
-	b := &data.Batch{
-		Rows: append([]int(nil), rows...), IDs: make([]int32, 0, n), Labels: make([]int32, 0, n), Starts: make([]int, 1, len(rows)+1),
+	b := &batch.Batch{
+		Seqs: op.Seqs{Starts: make([]int, 1, len(rows)+1), Index: append([]int(nil), rows...)}, IDs: make([]int32, 0, n), Labels: make([]int32, 0, n),
 	}
 	for _, r := range rows {
 		lo, hi := s.starts[r], s.starts[r+1]
 		b.IDs, b.Labels = append(b.IDs, s.ids[lo:hi]...), append(b.Labels, s.labels[lo:hi]...)
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }
@@ -66,7 +68,7 @@ func (s *causalSet) add(q sequence, line int) {
 		return
 	}
 	for n, id := range q.ids {
-		label := data.Ignore
+		label := batch.Ignore
 		if n+1 < len(q.ids) && q.learned[n+1] {
 			label = q.ids[n+1]
 		}
@@ -168,7 +170,7 @@ type PreviewToken struct {
 }
 
 // Preview returns the first n sequences of a split, token by token, as they are trained on.
-func (t *CausalLM) Preview(s data.Split, n int) [][]PreviewToken {
+func (t *CausalLM) Preview(s batch.Split, n int) [][]PreviewToken {
 	set, ok := t.sets[s]
 	if !ok {
 		return nil
@@ -182,7 +184,7 @@ func (s *causalSet) preview(tok *tokenize.Tokenizer, n int) [][]PreviewToken {
 		tokens := make([]PreviewToken, 0, s.Tokens(i))
 		stream := tok.Stream(false)
 		for row := s.starts[i]; row < s.starts[i+1]; row++ {
-			learned := row > s.starts[i] && s.labels[row-1] != data.Ignore
+			learned := row > s.starts[i] && s.labels[row-1] != batch.Ignore
 			tokens = append(tokens, PreviewToken{stream.Next(s.ids[row]), learned})
 		}
 		tokens[len(tokens)-1].Text += stream.Flush()

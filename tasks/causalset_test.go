@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
 )
@@ -41,7 +42,7 @@ func readExpected(t *testing.T) expected {
 
 // shifted returns labels where row n has what transformers has in row n+1.
 func shifted(labels []int32) []int32 {
-	return append(slices.Clone(labels[1:]), data.Ignore)
+	return append(slices.Clone(labels[1:]), batch.Ignore)
 }
 
 func checkSequence(t *testing.T, what string, s *causalSet, i int, ids, labels []int32) {
@@ -50,7 +51,7 @@ func checkSequence(t *testing.T, what string, s *causalSet, i int, ids, labels [
 		t.Errorf("%s: there is no sequence %d", what, i)
 		return
 	}
-	b := s.Batch([]int{i})
+	b := BatchOf(t, s, i)
 	if !slices.Equal(b.IDs, ids) || !slices.Equal(b.Labels, labels) {
 		t.Errorf("%s, sequence %d:\ngot  %v %v\nwant %v %v", what, i, b.IDs, b.Labels, ids, labels)
 	}
@@ -61,10 +62,10 @@ func TestWindowsEqualRunCLM(t *testing.T) {
 	e := readExpected(t)
 	for _, w := range e.Windows {
 		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":1024`, 1), CausalLMConfig{BlockSize: w.Size})
-		if err := task.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+		if err := task.Add(t.Context(), batch.Train, textDocuments(e.Texts[0])); err != nil {
 			t.Fatal(err)
 		}
-		s := task.sets[data.Train]
+		s := task.sets[batch.Train]
 		want := w.Windows
 		if len(w.Rest) > 0 {
 			want = append(want, w.Rest)
@@ -84,10 +85,10 @@ func TestTexts(t *testing.T) {
 	e := readExpected(t)
 	task := newCausal(t, tinyGPT, CausalLMConfig{})
 	docs := textDocuments(e.Texts...)
-	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}
-	s := task.sets[data.Train]
+	s := task.sets[batch.Train]
 	for i, n := range []int{0, 1, 3} { // the third text is empty
 		checkSequence(t, "rows", s, i, e.IDs[n], shifted(e.IDs[n]))
 	}
@@ -97,19 +98,19 @@ func TestTexts(t *testing.T) {
 	}
 
 	blocks := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 7})
-	if err := blocks.Add(t.Context(), data.Eval, docs); err != nil {
+	if err := blocks.Add(t.Context(), batch.Eval, docs); err != nil {
 		t.Fatal(err)
 	}
 	eos := blocks.tok.EosID()
 	want := slices.Concat(e.IDs[0], []int32{eos}, e.IDs[1], []int32{eos}, e.IDs[3])
-	if got := blocks.sets[data.Eval]; !slices.Equal(got.ids, want) {
+	if got := blocks.sets[batch.Eval]; !slices.Equal(got.ids, want) {
 		t.Errorf("got  %v\nwant %v", got.ids, want)
 	}
 	one := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: len(e.IDs[0]) - 1}) // a single token is left
-	if err := one.Add(t.Context(), data.Train, textDocuments(e.Texts[0])); err != nil {
+	if err := one.Add(t.Context(), batch.Train, textDocuments(e.Texts[0])); err != nil {
 		t.Fatal(err)
 	}
-	if c := one.Counts(data.Train); c.Sequences != 1 || c.Untaught != 1 || c.UntaughtLine != 0 || c.Tokens != len(e.IDs[0])-1 {
+	if c := one.Counts(batch.Train); c.Sequences != 1 || c.Untaught != 1 || c.UntaughtLine != 0 || c.Tokens != len(e.IDs[0])-1 {
 		t.Errorf("counts %+v", c)
 	}
 }
@@ -142,18 +143,18 @@ func TestChatsEqualTransformers(t *testing.T) {
 	}
 	for _, template := range []*chat.Template{marked, plain} {
 		task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template})
-		if err := task.Add(t.Context(), data.Train, docs); err != nil {
+		if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 			t.Fatal(err)
 		}
 		for i, c := range e.Chats {
-			checkSequence(t, "chats", task.sets[data.Train], i, c.IDs, shifted(c.Labels))
+			checkSequence(t, "chats", task.sets[batch.Train], i, c.IDs, shifted(c.Labels))
 		}
 		all := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{Template: template, TrainOnPrompt: true})
-		if err := all.Add(t.Context(), data.Train, docs); err != nil {
+		if err := all.Add(t.Context(), batch.Train, docs); err != nil {
 			t.Fatal(err)
 		}
 		for i, c := range e.Chats {
-			checkSequence(t, "whole chats", all.sets[data.Train], i, c.IDs, shifted(c.IDs))
+			checkSequence(t, "whole chats", all.sets[batch.Train], i, c.IDs, shifted(c.IDs))
 		}
 	}
 }
@@ -186,10 +187,10 @@ func TestPromptMasks(t *testing.T) {
 	} {
 		task := newCausal(t, tinyGPT, CausalLMConfig{})
 		prompt := tt.prompt
-		if err := task.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+		if err := task.Add(t.Context(), batch.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
 			t.Fatal(err)
 		}
-		learned, whole := learnedText(task.Preview(data.Train, 1)[0])
+		learned, whole := learnedText(task.Preview(batch.Train, 1)[0])
 		want := prompt + tt.completion
 		if !strings.HasSuffix(want, end) || tt.completion == "" {
 			want += end
@@ -200,15 +201,15 @@ func TestPromptMasks(t *testing.T) {
 		if learned != tt.learned {
 			t.Errorf("%q + %q: learned %q, want %q", prompt, tt.completion, learned, tt.learned)
 		}
-		s := task.sets[data.Train]
+		s := task.sets[batch.Train]
 		if eos := task.tok.EosID(); s.labels[len(s.labels)-2] != eos {
 			t.Errorf("%q + %q: the last label is %d, not eos", prompt, tt.completion, s.labels[len(s.labels)-2])
 		}
 		all := newCausal(t, tinyGPT, CausalLMConfig{TrainOnPrompt: true})
-		if err := all.Add(t.Context(), data.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
+		if err := all.Add(t.Context(), batch.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
 			t.Fatal(err)
 		}
-		if got := all.sets[data.Train]; !slices.Equal(got.ids, s.ids) || !slices.Equal(got.labels, shifted(s.ids)) {
+		if got := all.sets[batch.Train]; !slices.Equal(got.ids, s.ids) || !slices.Equal(got.labels, shifted(s.ids)) {
 			t.Errorf("%q + %q, all learned: %v %v", prompt, tt.completion, got.ids, got.labels)
 		}
 	}
@@ -219,10 +220,10 @@ func TestGivenMessages(t *testing.T) {
 	task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{})
 	messages := []data.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Grüße"}, {Role: "user", Content: "And?"}, {Role: "assistant", Content: "Nobody"}}
 	docs := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: messages, Line: 1}, {Messages: messages, Given: 3, Line: 2}}}
-	if err := task.Add(t.Context(), data.Train, docs); err != nil {
+	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}
-	preview := task.Preview(data.Train, 5)
+	preview := task.Preview(batch.Train, 5)
 	if len(preview) != 2 {
 		t.Fatalf("%d sequences", len(preview))
 	}
@@ -235,18 +236,18 @@ func TestGivenMessages(t *testing.T) {
 
 func TestPreview(t *testing.T) {
 	task := newCausal(t, tinyGPT, CausalLMConfig{BlockSize: 5})
-	if err := task.Add(t.Context(), data.Train, textDocuments("日本語 mill")); err != nil {
+	if err := task.Add(t.Context(), batch.Train, textDocuments("日本語 mill")); err != nil {
 		t.Fatal(err)
 	}
 	whole := ""
-	for i, tokens := range task.Preview(data.Train, 99) {
+	for i, tokens := range task.Preview(batch.Train, 99) {
 		if tokens[0].Trained || len(tokens) > 1 && !tokens[1].Trained {
 			t.Errorf("window %d: %+v", i, tokens)
 		}
 		_, text := learnedText(tokens)
 		whole += text
 	}
-	if !strings.HasSuffix(whole, "mill") || len(task.Preview(data.Train, 1)) != 1 || len(task.Preview(data.Train, 0)) != 0 {
+	if !strings.HasSuffix(whole, "mill") || len(task.Preview(batch.Train, 1)) != 1 || len(task.Preview(batch.Train, 0)) != 0 {
 		t.Errorf("got %q", whole)
 	}
 }

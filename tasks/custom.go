@@ -7,7 +7,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -22,7 +22,7 @@ type Targets struct {
 
 // Texts tokenises texts and pairs for a model and returns them as a set of examples: what a task of one's own needs to implement
 // [train.Task]. A text longer than model and tokenizer allow is cut; one without a token is an error. examples/custom_task shows its use.
-func Texts(ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool) (data.Set, error) {
+func Texts(ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool) (batch.Set, error) {
 	errs := checkText(m, tok, 0)
 	n := len(inputs)
 	if t.Labels != nil && len(t.Labels) != n {
@@ -52,14 +52,14 @@ func Texts(ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inp
 // Infer computes forward over all examples of a set, without recording anything for a backward, and calls use with each batch and what
 // came out; Rows of the batch are the numbers of its examples. The tensor is only valid until use returns. Batches hold up to 4096 tokens, the longest examples
 // first. adapter may be nil.
-func Infer(ctx context.Context, set data.Set, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *data.Batch) mat.Tensor, use func(b *data.Batch, y mat.Tensor)) error {
+func Infer(ctx context.Context, set batch.Set, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor)) error {
 	return infer(ctx, set, 4096, pool, adapter, forward, use)
 }
 
 // infer is Infer with batches of up to so many tokens.
-func infer(ctx context.Context, set data.Set, tokens int, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *data.Batch) mat.Tensor, use func(b *data.Batch, y mat.Tensor)) error {
+func infer(ctx context.Context, set batch.Set, tokens int, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor)) error {
 	tape := op.NewEvalTape(pool)
-	err := eachBatch(ctx, set, tokens, func(_ []int, b *data.Batch) error {
+	err := eachBatch(ctx, set, tokens, func(_ []int, b *batch.Batch) error {
 		use(b, forward(&nn.Pass{Tape: tape, Adapter: adapter}, b))
 		tape.Reset()
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -31,28 +31,28 @@ type twoHeads struct {
 	Class   *nn.Linear     `hf:"heads.class"`
 	Value   *nn.Linear     `hf:"heads.value"`
 
-	set  data.Set `hf:"-"`
-	pool *op.Pool `hf:"-"`
+	set  batch.Set `hf:"-"`
+	pool *op.Pool  `hf:"-"`
 }
 
-func (m *twoHeads) classes(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return m.Class.Forward(p, op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Starts))
+func (m *twoHeads) classes(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return m.Class.Forward(p, op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Seqs.Starts))
 }
 
-func (m *twoHeads) Set(s data.Split) data.Set {
-	if s == data.Train {
+func (m *twoHeads) Set(s batch.Split) batch.Set {
+	if s == batch.Train {
 		return m.set
 	}
 	return nil
 }
 
-func (m *twoHeads) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
-	x := op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Starts)
+func (m *twoHeads) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
+	x := op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Seqs.Starts)
 	a, n := op.CrossEntropy(p.Tape, m.Class.Forward(p, x), b.Labels, op.CrossEntropyConfig{})
 	return op.Add(p.Tape, a, op.MSE(p.Tape, m.Value.Forward(p, x), b.Values)), n, nil
 }
 
-func (m *twoHeads) Evaluate(context.Context, data.Split) (train.Metrics, error) {
+func (m *twoHeads) Evaluate(context.Context, batch.Split) (train.Metrics, error) {
 	return train.Metrics{}, nil
 }
 
@@ -132,8 +132,8 @@ func TestTaskOfOnesOwn(t *testing.T) {
 	}
 	logits := func(m *twoHeads, a nn.AdapterSet) (all []float32) {
 		all = make([]float32, 2*m.set.Len())
-		err := tasks.Infer(t.Context(), m.set, pool, a, m.classes, func(b *data.Batch, y mat.Tensor) {
-			for i, row := range b.Rows {
+		err := tasks.Infer(t.Context(), m.set, pool, a, m.classes, func(b *batch.Batch, y mat.Tensor) {
+			for i, row := range b.Seqs.Index {
 				copy(all[2*row:], op.Values(y)[2*i:2*i+2])
 			}
 		})
@@ -176,7 +176,7 @@ func TestTextsErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := set.Batch([]int{1}); !slices.Equal(b.Values, []float32{3, 4}) || b.Labels != nil || len(b.IDs) != 3 {
+	if b := tasks.BatchOf(t, set, 1); !slices.Equal(b.Values, []float32{3, 4}) || b.Labels != nil || len(b.IDs) != 3 {
 		t.Errorf("%+v", b)
 	}
 }

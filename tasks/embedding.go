@@ -9,6 +9,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -94,8 +95,8 @@ type Embedding struct {
 	model  models.Encoder
 	tok    *tokenize.Tokenizer
 	cfg    EmbeddingConfig
-	sets   map[data.Split]*pairSet
-	cut    map[data.Split]int
+	sets   map[batch.Split]*pairSet
+	cut    map[batch.Split]int
 	length int
 }
 
@@ -112,7 +113,7 @@ func NewEmbedding(m models.Encoder, tok *tokenize.Tokenizer, c EmbeddingConfig) 
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &Embedding{model: m, tok: tok, cfg: c, sets: map[data.Split]*pairSet{}, cut: map[data.Split]int{}, length: textLimit(m, tok, c.MaxLength)}
+	t := &Embedding{model: m, tok: tok, cfg: c, sets: map[batch.Split]*pairSet{}, cut: map[batch.Split]int{}, length: textLimit(m, tok, c.MaxLength)}
 	t.cfg.Scale, t.cfg.MaxScore = cmp.Or(c.Scale, 20), cmp.Or(c.MaxScore, 1)
 	t.cfg.EvalTokens = cmp.Or(c.EvalTokens, 4096)
 	return t, nil
@@ -120,18 +121,18 @@ func NewEmbedding(m models.Encoder, tok *tokenize.Tokenizer, c EmbeddingConfig) 
 
 // Add tokenises a table of pairs and makes it one of the task's splits. The rows of a table all have a score or none has; with CosineLoss
 // those to train on have one, with MultipleNegatives theirs are not read. It must not be called while the task is in use.
-func (t *Embedding) Add(ctx context.Context, s data.Split, table *data.Table) error {
+func (t *Embedding) Add(ctx context.Context, s batch.Split, table *data.Table) error {
 	if err := checkPairs(table); err != nil {
 		return err
 	}
 	set := &pairSet{}
 	var err error
-	if s != data.Train || t.cfg.Loss == CosineLoss {
+	if s != batch.Train || t.cfg.Loss == CosineLoss {
 		if set.scores, err = t.scores(table); err != nil {
 			return err
 		}
 	}
-	if s == data.Train && t.cfg.Loss == CosineLoss && set.scores == nil {
+	if s == batch.Train && t.cfg.Loss == CosineLoss && set.scores == nil {
 		return &data.Error{File: table.Name, Msg: "the pairs have no scores, which the loss cosine needs; for pairs of texts that belong together there is multiple_negatives"}
 	}
 	texts, cut, err := t.encode(ctx, table)
@@ -144,7 +145,7 @@ func (t *Embedding) Add(ctx context.Context, s data.Split, table *data.Table) er
 }
 
 // Truncated returns how many texts of a split were cut to the length limit, and the limit.
-func (t *Embedding) Truncated(s data.Split) (texts, limit int) { return t.cut[s], t.length }
+func (t *Embedding) Truncated(s batch.Split) (texts, limit int) { return t.cut[s], t.length }
 
 // Limit returns how many tokens a text may have before it is cut.
 func (t *Embedding) Limit() int { return t.length }
@@ -153,7 +154,7 @@ func (t *Embedding) Limit() int { return t.length }
 func (t *Embedding) Width() int { return t.model.Width() }
 
 // Set returns the examples of a split, or nil.
-func (t *Embedding) Set(s data.Split) data.Set {
+func (t *Embedding) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -161,7 +162,7 @@ func (t *Embedding) Set(s data.Split) data.Set {
 }
 
 // Loss returns the summed loss of the pairs of b and their number.
-func (t *Embedding) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *Embedding) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	x := op.NormalizeRows(p.Tape, t.pooled(p, b))
 	if t.cfg.Loss == CosineLoss {
 		return op.MSE(p.Tape, op.PairDots(p.Tape, x), b.Values), float64(len(b.Values)), nil
@@ -182,14 +183,14 @@ func ranking(tape *op.Tape, x mat.Tensor, scale float32) (mat.Tensor, float64) {
 }
 
 // pooled returns the vectors of the B sequences of b, B×Width.
-func (t *Embedding) pooled(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (t *Embedding) pooled(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	if t.cfg.Pooling == FirstPooling {
-		p = p.With(op.Seqs{Starts: b.Starts, Index: b.Rows})
+		p = p.With(b.Seqs)
 		p.Keep = nn.FirstRows(p.Seqs)
 		return t.model.Forward(p, b)
 	}
 	scope := p.Tape.Scope()
-	y := op.MeanRows(p.Tape, t.model.Forward(p, b), b.Starts)
+	y := op.MeanRows(p.Tape, t.model.Forward(p, b), b.Seqs.Starts)
 	p.Tape.Leave(scope, y)
 	return y
 }
@@ -209,7 +210,7 @@ func (t *Embedding) embed(ctx context.Context, texts *textSet) ([]float32, error
 	k := t.model.Width()
 	out := make([]float32, texts.Len()*k)
 	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, texts, t.cfg.EvalTokens, func(rows []int, b *data.Batch) error {
+	err := eachBatch(ctx, texts, t.cfg.EvalTokens, func(rows []int, b *batch.Batch) error {
 		v := op.Values(t.pooled(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b))
 		for i, r := range rows {
 			copy(out[r*k:(r+1)*k], v[i*k:(i+1)*k])

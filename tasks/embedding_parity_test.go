@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
@@ -73,10 +74,10 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	if c.table, err = data.ReadText(filepath.Join(dir, "train.jsonl"), data.ReadOptions{OptionalLabels: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.task.Add(t.Context(), data.Train, c.table); err != nil {
+	if err := c.task.Add(t.Context(), batch.Train, c.table); err != nil {
 		t.Fatal(err)
 	}
-	g, texts := golden.Open(t, filepath.Join(dir, "batches.safetensors")), c.task.sets[data.Train].texts
+	g, texts := golden.Open(t, filepath.Join(dir, "batches.safetensors")), c.task.sets[batch.Train].texts
 	var ids []int32
 	for _, id := range g.Ints("ids") {
 		ids = append(ids, int32(id))
@@ -137,7 +138,7 @@ func TestEmbeddingGradient(t *testing.T) {
 			for i := range rows {
 				rows[i] = k*c.BatchSize + i
 			}
-			sum, targets, err := c.task.Loss(&nn.Pass{Tape: tape, Adapter: c.set, Train: true}, c.task.Set(data.Train).Batch(rows))
+			sum, targets, err := c.task.Loss(&nn.Pass{Tape: tape, Adapter: c.set, Train: true}, BatchOf(t, c.task.Set(batch.Train), rows...))
 			if err != nil || targets != float64(c.BatchSize) {
 				t.Fatalf("%v targets, %v", targets, err)
 			}

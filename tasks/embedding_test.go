@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
@@ -91,15 +92,15 @@ func TestEmbedAlone(t *testing.T) {
 
 func TestEmbeddingBatch(t *testing.T) {
 	task := mustEmbedding(t, tasks.EmbeddingConfig{MaxScore: 5})
-	if err := task.Add(t.Context(), data.Train, pairTable(t, "text,text_pair,score\na,b c,5\nd e,f,1\ng,h,0\n")); err != nil {
+	if err := task.Add(t.Context(), batch.Train, pairTable(t, "text,text_pair,score\na,b c,5\nd e,f,1\ng,h,0\n")); err != nil {
 		t.Fatal(err)
 	}
-	set := task.Set(data.Train)
-	b := set.Batch([]int{2, 1})
-	if set.Len() != 3 || len(b.Starts) != 5 || b.Starts[4] != set.Tokens(2)+set.Tokens(1) {
-		t.Errorf("%d pairs, starts %v", set.Len(), b.Starts)
+	set := task.Set(batch.Train)
+	b := tasks.BatchOf(t, set, 2, 1)
+	if set.Len() != 3 || len(b.Seqs.Starts) != 5 || b.Seqs.Starts[4] != set.Tokens(2)+set.Tokens(1) {
+		t.Errorf("%d pairs, starts %v", set.Len(), b.Seqs.Starts)
 	}
-	if got := b.Rows; len(got) != 4 || got[0] != 4 || got[1] != 5 || got[2] != 2 || got[3] != 3 {
+	if got := b.Seqs.Index; len(got) != 4 || got[0] != 4 || got[1] != 5 || got[2] != 2 || got[3] != 3 {
 		t.Errorf("rows %v", got)
 	}
 	if got := b.Values; len(got) != 2 || got[0] != 0 || got[1] != 0.2 {
@@ -112,7 +113,7 @@ func TestNegativesAreTheBatch(t *testing.T) {
 	table := pairTable(t, "text,text_pair,score\na b,c d,1\ne f,g h,0.5\ni j,k l,0\nm,n o,0.2\n")
 	for _, loss := range []tasks.PairLoss{tasks.CosineLoss, tasks.MultipleNegatives} {
 		task := mustEmbedding(t, tasks.EmbeddingConfig{Loss: loss})
-		if err := task.Add(t.Context(), data.Train, table); err != nil {
+		if err := task.Add(t.Context(), batch.Train, table); err != nil {
 			t.Fatal(err)
 		}
 		sum := func(batches ...[]int) float64 {
@@ -120,7 +121,7 @@ func TestNegativesAreTheBatch(t *testing.T) {
 			for _, rows := range batches {
 				tape := op.NewEvalTape(nil)
 				defer tape.Close()
-				x, n, err := task.Loss(&nn.Pass{Tape: tape}, task.Set(data.Train).Batch(rows))
+				x, n, err := task.Loss(&nn.Pass{Tape: tape}, tasks.BatchOf(t, task.Set(batch.Train), rows...))
 				if err != nil || n != float64(len(rows)) {
 					t.Fatalf("%v targets, %v", n, err)
 				}
@@ -143,17 +144,17 @@ func TestEmbeddingErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, content string
 		loss          tasks.PairLoss
-		split         data.Split
+		split         batch.Split
 		line          int
 		want          string
 	}{
-		{"no scores", bare, tasks.CosineLoss, data.Train, 0, "the pairs have no scores, which the loss cosine needs"},
-		{"single texts", "text\na\n", tasks.MultipleNegatives, data.Train, 2, "the row is a single text"},
-		{"a score is missing", "text,text_pair,score\na,b,1\nc,d,\n", tasks.CosineLoss, data.Train, 3, "the pair has no score, but others have"},
-		{"a name as score", "text,text_pair,label\na,b,same\n", tasks.CosineLoss, data.Train, 2, `"same"`},
-		{"too large", "text,text_pair,score\na,b,1\nc,d,4.2\n", tasks.CosineLoss, data.Train, 3, "the score 4.2 is above 1, that of texts that mean the same; say with --max-score"},
-		{"too small", "text,text_pair,score\na,b,1\nc,d,-1.5\n", tasks.CosineLoss, data.Train, 3, "the score -1.5 is below -1"},
-		{"too large to evaluate", "text,text_pair,score\na,b,1\nc,d,4.2\n", tasks.MultipleNegatives, data.Eval, 3, "--max-score"},
+		{"no scores", bare, tasks.CosineLoss, batch.Train, 0, "the pairs have no scores, which the loss cosine needs"},
+		{"single texts", "text\na\n", tasks.MultipleNegatives, batch.Train, 2, "the row is a single text"},
+		{"a score is missing", "text,text_pair,score\na,b,1\nc,d,\n", tasks.CosineLoss, batch.Train, 3, "the pair has no score, but others have"},
+		{"a name as score", "text,text_pair,label\na,b,same\n", tasks.CosineLoss, batch.Train, 2, `"same"`},
+		{"too large", "text,text_pair,score\na,b,1\nc,d,4.2\n", tasks.CosineLoss, batch.Train, 3, "the score 4.2 is above 1, that of texts that mean the same; say with --max-score"},
+		{"too small", "text,text_pair,score\na,b,1\nc,d,-1.5\n", tasks.CosineLoss, batch.Train, 3, "the score -1.5 is below -1"},
+		{"too large to evaluate", "text,text_pair,score\na,b,1\nc,d,4.2\n", tasks.MultipleNegatives, batch.Eval, 3, "--max-score"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			task := mustEmbedding(t, tasks.EmbeddingConfig{Loss: tt.loss})
@@ -170,7 +171,7 @@ func TestEmbeddingErrors(t *testing.T) {
 		}
 	}
 	// Scores are no hindrance where all pairs belong together.
-	if err := mustEmbedding(t, tasks.EmbeddingConfig{Loss: tasks.MultipleNegatives}).Add(t.Context(), data.Train, pairTable(t, strings.Replace(scored, "1", "9", 1))); err != nil {
+	if err := mustEmbedding(t, tasks.EmbeddingConfig{Loss: tasks.MultipleNegatives}).Add(t.Context(), batch.Train, pairTable(t, strings.Replace(scored, "1", "9", 1))); err != nil {
 		t.Error(err)
 	}
 }
@@ -181,32 +182,32 @@ func TestEmbeddingMetrics(t *testing.T) {
 		t.Errorf("metrics %v", got)
 	}
 	// Each text is its own pair: nothing is nearer.
-	if err := task.Add(t.Context(), data.Eval, pairTable(t, "text,text_pair\na b,a b\nc d e,c d e\nf,f\n")); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, pairTable(t, "text,text_pair\na b,a b\nc d e,c d e\nf,f\n")); err != nil {
 		t.Fatal(err)
 	}
-	m, err := task.Evaluate(t.Context(), data.Eval)
+	m, err := task.Evaluate(t.Context(), batch.Eval)
 	if err != nil || m.Main != "accuracy" || task.MetricNames()[0] != "accuracy" || m.Values[0].Value != 1 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	// Turned by one, none is the nearest.
-	if err := task.Add(t.Context(), data.Eval, pairTable(t, "text,text_pair\na b,c d e\nc d e,f\nf,a b\n")); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, pairTable(t, "text,text_pair\na b,c d e\nc d e,f\nf,a b\n")); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = task.Evaluate(t.Context(), data.Eval); err != nil || m.Values[0].Value != 0 || !(m.Values[1].Value > 0) {
+	if m, err = task.Evaluate(t.Context(), batch.Eval); err != nil || m.Values[0].Value != 0 || !(m.Values[1].Value > 0) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	// If all texts are the same, so are all vectors, and none is nearer than another.
-	if err := task.Add(t.Context(), data.Eval, pairTable(t, "text,text_pair\na b,a b\na b,a b\na b,a b\n")); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, pairTable(t, "text,text_pair\na b,a b\na b,a b\na b,a b\n")); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = task.Evaluate(t.Context(), data.Eval); err != nil || m.Values[0].Value != 0 {
+	if m, err = task.Evaluate(t.Context(), batch.Eval); err != nil || m.Values[0].Value != 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	table := pairTable(t, "text,text_pair,score\na b,a b,1\nc d e,f,0.1\ng,h i,0.4\n")
-	if err := task.Add(t.Context(), data.Test, table); err != nil {
+	if err := task.Add(t.Context(), batch.Test, table); err != nil {
 		t.Fatal(err)
 	}
-	want, err := task.Evaluate(t.Context(), data.Test)
+	want, err := task.Evaluate(t.Context(), batch.Test)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -27,7 +28,7 @@ func (s *pairSet) Len() int { return s.texts.Len() / 2 }
 func (s *pairSet) Tokens(i int) int { return s.texts.Tokens(2*i) + s.texts.Tokens(2*i+1) }
 
 // Batch puts pairs together, without padding. Rows has a number for each text, Values a score for each pair.
-func (s *pairSet) Batch(rows []int) *data.Batch {
+func (s *pairSet) Batch(rows []int) *batch.Batch {
 	both := make([]int, 0, 2*len(rows))
 	for _, r := range rows {
 		both = append(both, 2*r, 2*r+1)
@@ -87,7 +88,7 @@ const rankedAtOnce = 1000
 
 // MetricNames lists the metrics of Evaluate, the deciding one first. They depend on whether the pairs to evaluate on have scores.
 func (t *Embedding) MetricNames() []string {
-	if set, ok := t.sets[data.Eval]; ok && set.scores == nil {
+	if set, ok := t.sets[batch.Eval]; ok && set.scores == nil {
 		return []string{"accuracy", "loss"}
 	}
 	return []string{"spearman", "pearson", "loss"}
@@ -96,7 +97,7 @@ func (t *Embedding) MetricNames() []string {
 // Evaluate scores a split with the adapter of the configuration. With scores these are the correlations of the cosines with them and the
 // mean squared error. Without, accuracy is the part of the pairs in which the first text is nearer to its own second text than to every other,
 // among 1,000 pairs at a time in their order, and the loss is that of multiple negatives over the same pairs.
-func (t *Embedding) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *Embedding) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v examples to evaluate", s)

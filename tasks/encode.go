@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -29,13 +31,13 @@ func (s *textSet) Len() int { return len(s.starts) - 1 }
 func (s *textSet) Tokens(i int) int { return s.starts[i+1] - s.starts[i] }
 
 // Batch puts texts together, without padding.
-func (s *textSet) Batch(rows []int) *data.Batch {
+func (s *textSet) Batch(rows []int) *batch.Batch {
 	n := 0
 	for _, r := range rows {
 		n += s.Tokens(r)
 	}
-	b := &data.Batch{
-		Rows: append([]int(nil), rows...), IDs: make([]int32, 0, n), Starts: make([]int, 1, len(rows)+1),
+	b := &batch.Batch{
+		Seqs: op.Seqs{Starts: make([]int, 1, len(rows)+1), Index: append([]int(nil), rows...)}, IDs: make([]int32, 0, n),
 	}
 	if s.types != nil {
 		b.Types = make([]int32, 0, n)
@@ -43,7 +45,7 @@ func (s *textSet) Batch(rows []int) *data.Batch {
 	for _, r := range rows {
 		lo, hi := s.starts[r], s.starts[r+1]
 		b.IDs = append(b.IDs, s.ids[lo:hi]...)
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 		if s.types != nil {
 			b.Types = append(b.Types, s.types[lo:hi]...)
 		}
@@ -147,7 +149,7 @@ func checkLoss(smoothing float32, weights []float32, k int) []error {
 
 // eachBatch runs f over all examples in batches of at most so many tokens, longest examples first so that equal lengths
 // meet and the largest batch comes first.
-func eachBatch(ctx context.Context, s data.Set, tokens int, f func(rows []int, b *data.Batch) error) error {
+func eachBatch(ctx context.Context, s batch.Set, tokens int, f func(rows []int, b *batch.Batch) error) error {
 	order := byLength(s)
 	for lo := 0; lo < len(order); {
 		hi, n := lo, 0

@@ -12,6 +12,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
@@ -31,7 +32,7 @@ type encoderRun struct {
 
 	src     *checkpoint.Source
 	model   spago.Model
-	forward func(p *nn.Pass, b *data.Batch) mat.Tensor // logits or hidden states
+	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor // logits or hidden states
 	set     *lora.Set
 	pool    *op.Pool
 	rows    *encoderRows
@@ -51,12 +52,12 @@ func (s *encoderRows) Len() int { return len(s.groups) - 1 }
 func (s *encoderRows) Tokens(i int) int { return s.starts[s.groups[i+1]] - s.starts[s.groups[i]] }
 
 // Batch puts the sequences of items together.
-func (s *encoderRows) Batch(items []int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}, Groups: []int{0}}
+func (s *encoderRows) Batch(items []int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}, Groups: []int{0}}
 	for _, i := range items {
 		for seq := s.groups[i]; seq < s.groups[i+1]; seq++ {
 			lo, hi := s.starts[seq], s.starts[seq+1]
-			b.Rows, b.IDs, b.Starts = append(b.Rows, seq), append(b.IDs, s.ids[lo:hi]...), append(b.Starts, len(b.IDs)+hi-lo)
+			b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, seq), append(b.IDs, s.ids[lo:hi]...), append(b.Seqs.Starts, len(b.IDs)+hi-lo)
 			if s.types != nil {
 				b.Types = append(b.Types, s.types[lo:hi]...)
 			}
@@ -64,7 +65,7 @@ func (s *encoderRows) Batch(items []int) *data.Batch {
 				b.Labels = append(b.Labels, s.labels[lo:hi]...)
 			}
 		}
-		b.Groups = append(b.Groups, len(b.Starts)-1)
+		b.Groups = append(b.Groups, len(b.Seqs.Starts)-1)
 		if s.each > 0 && s.labels != nil {
 			b.Labels = append(b.Labels, s.labels[i*s.each:(i+1)*s.each]...)
 		}
@@ -100,11 +101,11 @@ func openEncoderRun(t *testing.T, dir string) *encoderRun {
 }
 
 // open builds the model of the case, without dropout, with what computes its output.
-func (r *encoderRun) open(t *testing.T) (m spago.Model, forward func(*nn.Pass, *data.Batch) mat.Tensor) {
+func (r *encoderRun) open(t *testing.T) (m spago.Model, forward func(*nn.Pass, *batch.Batch) mat.Tensor) {
 	t.Helper()
 	type head interface {
 		spago.Model
-		Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+		Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 	}
 	var h head
 	var err error
@@ -169,23 +170,23 @@ func (r *encoderRun) read(t *testing.T) {
 }
 
 // Set returns the rows for training, and nothing to evaluate.
-func (r *encoderRun) Set(s data.Split) data.Set {
-	if s != data.Train {
+func (r *encoderRun) Set(s batch.Split) batch.Set {
+	if s != batch.Train {
 		return nil
 	}
 	return r.rows
 }
 
 // Loss is that of transformers' head for the task.
-func (r *encoderRun) Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets float64, err error) {
+func (r *encoderRun) Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, targets float64, err error) {
 	y := r.forward(p, b)
 	switch r.Task {
 	case "question_answering":
-		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Starts, b.Labels)
+		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Seqs.Starts, b.Labels)
 	case "multiple_choice":
 		sum, targets = op.GroupCrossEntropy(p.Tape, y, b.Groups, b.Labels)
 	case "feature_extraction":
-		cosines := op.PairDots(p.Tape, op.NormalizeRows(p.Tape, op.MeanRows(p.Tape, y, b.Starts)))
+		cosines := op.PairDots(p.Tape, op.NormalizeRows(p.Tape, op.MeanRows(p.Tape, y, b.Seqs.Starts)))
 		sum, targets = op.MSE(p.Tape, cosines, b.Values), float64(len(b.Values))
 	default:
 		problem, e := data.ParseProblem(r.Problem)
@@ -198,19 +199,20 @@ func (r *encoderRun) Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets fl
 }
 
 // Evaluate is never asked for.
-func (r *encoderRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
+func (r *encoderRun) Evaluate(context.Context, batch.Split) (train.Metrics, error) {
 	return train.Metrics{}, nil
 }
 
 // output returns what the model makes of the first batch.
-func (r *encoderRun) output(forward func(*nn.Pass, *data.Batch) mat.Tensor, adapter nn.AdapterSet) []float32 {
+func (r *encoderRun) output(t *testing.T, forward func(*nn.Pass, *batch.Batch) mat.Tensor, adapter nn.AdapterSet) []float32 {
+	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
 	items := make([]int, r.BatchSize)
 	for i := range items {
 		items[i] = i
 	}
-	y := forward(&nn.Pass{Tape: tape, Adapter: adapter}, r.rows.Batch(items))
+	y := forward(&nn.Pass{Tape: tape, Adapter: adapter}, BatchOf(t, r.rows, items...))
 	out := append([]float32(nil), op.Values(y)...)
 	if len(r.Symmetric) > 0 {
 		_, width := op.Size(y)
@@ -224,9 +226,9 @@ func (r *encoderRun) writeOutput(t *testing.T, file string) {
 	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
-	b := r.rows.Batch([]int{0, 1})
+	b := BatchOf(t, r.rows, 0, 1)
 	y := r.forward(&nn.Pass{Tape: tape, Adapter: r.set}, b)
-	values, rows := op.Values(y), b.Starts
+	values, rows := op.Values(y), b.Seqs.Starts
 	if n, _ := op.Size(y); n != len(b.IDs) { // one for each sequence
 		rows = nil
 		for i := range n + 1 {
@@ -235,15 +237,15 @@ func (r *encoderRun) writeOutput(t *testing.T, file string) {
 	}
 	_, width := op.Size(y)
 	var lines []byte
-	for i := range len(b.Starts) - 1 {
+	for i := range len(b.Seqs.Starts) - 1 {
 		var line struct {
 			IDs    []int32     `json:"ids"`
 			Types  []int32     `json:"types,omitempty"`
 			Logits [][]float32 `json:"logits"`
 		}
-		line.IDs = b.IDs[b.Starts[i]:b.Starts[i+1]]
+		line.IDs = b.IDs[b.Seqs.Starts[i]:b.Seqs.Starts[i+1]]
 		if b.Types != nil {
-			line.Types = b.Types[b.Starts[i]:b.Starts[i+1]]
+			line.Types = b.Types[b.Seqs.Starts[i]:b.Seqs.Starts[i+1]]
 		}
 		for row := rows[i]; row < rows[i+1]; row++ {
 			line.Logits = append(line.Logits, values[row*width:(row+1)*width])
@@ -297,7 +299,7 @@ func (r *encoderRun) merged(t *testing.T) []float32 {
 	if err := lora.Assign(m, weights); err != nil {
 		t.Fatal(err)
 	}
-	return r.output(forward, nil)
+	return r.output(t, forward, nil)
 }
 
 // params lists what trains: not what PEFT adapts although no gradient reaches it, a pooler that nothing reads.
@@ -323,14 +325,14 @@ func TestEncodersEqualPEFT(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			r, expected, out := openEncoderRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), outputDir(t, filepath.Base(dir))
 			if expected.Has("base.logits") {
-				if d := r.from(expected, "base.logits", r.output(r.forward, nil)); !(d <= 2e-5) {
+				if d := r.from(expected, "base.logits", r.output(t, r.forward, nil)); !(d <= 2e-5) {
 					t.Errorf("output of the base: off by %.2g of the largest", d)
 				}
 			}
-			d := deviations{initial: r.from(expected, "init.logits", r.output(r.forward, r.set))}
+			d := deviations{initial: r.from(expected, "init.logits", r.output(t, r.forward, r.set))}
 			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.params(expected), r.pool, out), r.Log)
 			d.adapter, d.tensor = r.tensors(t, out)
-			d.final = r.from(expected, "final.logits", r.output(r.forward, r.set))
+			d.final = r.from(expected, "final.logits", r.output(t, r.forward, r.set))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
 			r.writeOutput(t, filepath.Join(out, "logits.jsonl"))
 			if d := r.from(expected, "merged.logits", r.merged(t)); !(d <= 2e-5) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -40,7 +41,7 @@ func Example() {
 	check(err)
 	task, err := tasks.NewSeqCls(model, tok, tasks.SeqClsConfig{Labels: labels, Pool: op.NewPool(0), Adapter: set})
 	check(err)
-	check(task.Add(ctx, data.Train, table))
+	check(task.Add(ctx, batch.Train, table))
 	cfg := train.Defaults()
 	cfg.MaxSteps, cfg.LearningRate, cfg.Adapter = 3, 1e-3, set
 	report, err := train.Run(ctx, task, set.Params(), cfg)

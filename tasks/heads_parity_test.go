@@ -10,6 +10,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
@@ -27,12 +28,12 @@ type headRun struct {
 	Observed int           `json:"observed_rows"`
 
 	model interface {
-		Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+		Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 	}
 	set  *lora.Set
 	pool *op.Pool
-	rows data.Set
-	loss func(t *op.Tape, logits mat.Tensor, b *data.Batch) (mat.Tensor, float64)
+	rows batch.Set
+	loss func(t *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64)
 }
 
 func openHeadRun(t *testing.T, dir string) *headRun {
@@ -103,33 +104,34 @@ func (r *headRun) idRows(g *golden.Fixture, problem data.Problem) *textSet {
 }
 
 // Set returns the rows for training, and nothing to evaluate.
-func (r *headRun) Set(s data.Split) data.Set {
-	if s != data.Train {
+func (r *headRun) Set(s batch.Split) batch.Set {
+	if s != batch.Train {
 		return nil
 	}
 	return r.rows
 }
 
 // Loss is that of the head's logits.
-func (r *headRun) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (r *headRun) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, targets := r.loss(p.Tape, r.model.Logits(p, b), b)
 	return sum, targets, nil
 }
 
 // Evaluate is never asked for.
-func (r *headRun) Evaluate(context.Context, data.Split) (train.Metrics, error) {
+func (r *headRun) Evaluate(context.Context, batch.Split) (train.Metrics, error) {
 	return train.Metrics{}, nil
 }
 
 // logits returns those of the observed rows, with the adapter or without.
-func (r *headRun) logits(adapter nn.AdapterSet) []float32 {
+func (r *headRun) logits(t *testing.T, adapter nn.AdapterSet) []float32 {
+	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
 	rows := make([]int, r.Observed)
 	for i := range rows {
 		rows[i] = i
 	}
-	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, r.rows.Batch(rows)))...)
+	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, BatchOf(t, r.rows, rows...)))...)
 }
 
 // TestHeadsEqualPEFT repeats PEFT's training of classifiers on causal models. With -v it prints the table of docs/parity.md.
@@ -142,14 +144,14 @@ func TestHeadsEqualPEFT(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			r, expected, out := openHeadRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), t.TempDir()
 			if expected.Has("base.logits") {
-				if d := golden.MaxRel(r.logits(nil), expected.Float32("base.logits")); !(d <= 2e-5) {
+				if d := golden.MaxRel(r.logits(t, nil), expected.Float32("base.logits")); !(d <= 2e-5) {
 					t.Errorf("logits of the base: off by %.2g of the largest", d)
 				}
 			}
-			d := deviations{initial: golden.MaxRel(r.logits(r.set), expected.Float32("init.logits"))}
+			d := deviations{initial: golden.MaxRel(r.logits(t, r.set), expected.Float32("init.logits"))}
 			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.set.Params(), r.pool, out), r.Log)
 			d.adapter, d.tensor = r.adapter(t, out, none)
-			d.final = golden.MaxRel(r.logits(r.set), expected.Float32("final.logits"))
+			d.final = golden.MaxRel(r.logits(t, r.set), expected.Float32("final.logits"))
 			d.check(t, filepath.Base(dir), r.MaxSteps)
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -21,9 +22,9 @@ type sizes struct {
 	nn.Limits
 }
 
-func (*sizes) String() string                              { return "sizes" }
-func (*sizes) Labels() int                                 { return 2 }
-func (*sizes) Logits(p *nn.Pass, b *data.Batch) mat.Tensor { panic("not called") }
+func (*sizes) String() string                               { return "sizes" }
+func (*sizes) Labels() int                                  { return 2 }
+func (*sizes) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor { panic("not called") }
 
 // TestTokenizerFits checks vocabularies that are smaller and larger than the
 // model's table: ids beyond it are refused, rows without a token are not.
@@ -70,7 +71,7 @@ func TestLongTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = task.Add(context.Background(), data.Eval, table)
+		err = task.Add(context.Background(), batch.Eval, table)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%v: error %v, want %q", c.truncation, err, c.err)
@@ -80,12 +81,12 @@ func TestLongTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := task.Set(data.Eval)
+		set := task.Set(batch.Eval)
 		var have []int
 		for i := range set.Len() {
 			have = append(have, set.Tokens(i))
 		}
-		if cut, _ := task.Truncated(data.Eval); !slices.Equal(have, c.want) || cut != c.cut {
+		if cut, _ := task.Truncated(batch.Eval); !slices.Equal(have, c.want) || cut != c.cut {
 			t.Errorf("%v: %v tokens and %d cut, want %v and %d", c.truncation, have, cut, c.want, c.cut)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -33,7 +34,7 @@ type MultipleChoice struct {
 	model  models.MultipleChoice
 	tok    *tokenize.Tokenizer
 	cfg    MultipleChoiceConfig
-	sets   map[data.Split]*choiceSet
+	sets   map[batch.Split]*choiceSet
 	length int
 }
 
@@ -43,7 +44,7 @@ func NewMultipleChoice(m models.MultipleChoice, tok *tokenize.Tokenizer, c Multi
 	if errs := checkText(m, tok, c.MaxLength); len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &MultipleChoice{model: m, tok: tok, cfg: c, sets: map[data.Split]*choiceSet{}, length: textLimit(m, tok, c.MaxLength)}
+	t := &MultipleChoice{model: m, tok: tok, cfg: c, sets: map[batch.Split]*choiceSet{}, length: textLimit(m, tok, c.MaxLength)}
 	if c.EvalTokens == 0 {
 		t.cfg.EvalTokens = 4096
 	}
@@ -51,7 +52,7 @@ func NewMultipleChoice(m models.MultipleChoice, tok *tokenize.Tokenizer, c Multi
 }
 
 // Add tokenises questions and makes them one of the task's splits. It must not be called while the task is in use.
-func (t *MultipleChoice) Add(ctx context.Context, s data.Split, c *data.Choices) error {
+func (t *MultipleChoice) Add(ctx context.Context, s batch.Split, c *data.Choices) error {
 	set, err := t.encode(ctx, c)
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSe
 		set.starts = append(set.starts, len(inputs))
 		label := int32(e.Label)
 		if label < 0 {
-			label = data.Ignore
+			label = batch.Ignore
 		}
 		set.labels = append(set.labels, label)
 	}
@@ -116,7 +117,7 @@ func (s *choiceSet) Tokens(q int) int {
 }
 
 // Batch puts all choices of questions together. Rows are the numbers of the choices in the set.
-func (s *choiceSet) Batch(questions []int) *data.Batch {
+func (s *choiceSet) Batch(questions []int) *batch.Batch {
 	var rows []int
 	groups := make([]int, 1, len(questions)+1)
 	labels := make([]int32, len(questions))
@@ -133,7 +134,7 @@ func (s *choiceSet) Batch(questions []int) *data.Batch {
 }
 
 // Truncated returns how many questions of a split have choices that were cut to the length limit, and the limit.
-func (t *MultipleChoice) Truncated(s data.Split) (questions, limit int) {
+func (t *MultipleChoice) Truncated(s batch.Split) (questions, limit int) {
 	if set, ok := t.sets[s]; ok {
 		return set.cut, t.length
 	}
@@ -144,7 +145,7 @@ func (t *MultipleChoice) Truncated(s data.Split) (questions, limit int) {
 func (t *MultipleChoice) Limit() int { return t.length }
 
 // Set returns the examples of a split, or nil.
-func (t *MultipleChoice) Set(s data.Split) data.Set {
+func (t *MultipleChoice) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -152,7 +153,7 @@ func (t *MultipleChoice) Set(s data.Split) data.Set {
 }
 
 // Loss returns the summed cross-entropy of the questions of b, each over its choices, and the number of questions that have an answer.
-func (t *MultipleChoice) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *MultipleChoice) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, targets := op.GroupCrossEntropy(p.Tape, t.model.Logits(p, b), b.Groups, b.Labels)
 	return sum, targets, nil
 }
@@ -161,7 +162,7 @@ func (t *MultipleChoice) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, e
 func (t *MultipleChoice) MetricNames() []string { return []string{"accuracy", "loss"} }
 
 // Evaluate scores a split with the adapter of the configuration. Questions without an answer do not count.
-func (t *MultipleChoice) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *MultipleChoice) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v examples to evaluate", s)
@@ -180,9 +181,9 @@ func (t *MultipleChoice) Evaluate(ctx context.Context, s data.Split) (train.Metr
 // logits computes one number for each choice of a set.
 func (t *MultipleChoice) logits(ctx context.Context, set *choiceSet) ([]float32, error) {
 	out := make([]float32, set.starts[set.Len()])
-	err := infer(ctx, set, t.cfg.EvalTokens, t.cfg.Pool, t.cfg.Adapter, t.model.Logits, func(b *data.Batch, y mat.Tensor) {
+	err := infer(ctx, set, t.cfg.EvalTokens, t.cfg.Pool, t.cfg.Adapter, t.model.Logits, func(b *batch.Batch, y mat.Tensor) {
 		x := op.Values(y)
-		for i, choice := range b.Rows {
+		for i, choice := range b.Seqs.Index {
 			out[choice] = x[i]
 		}
 	})
@@ -193,7 +194,7 @@ func (t *MultipleChoice) logits(ctx context.Context, set *choiceSet) ([]float32,
 func choiceMetrics(labels []int32, logits func(q int) []float32) train.Metrics {
 	right, n, loss := 0, 0, 0.0
 	for q, label := range labels {
-		if label == data.Ignore {
+		if label == batch.Ignore {
 			continue
 		}
 		row := logits(q)
@@ -245,7 +246,7 @@ func (t *MultipleChoice) Score(c *data.Choices, predictions []ChoicePrediction) 
 	}
 	labels := make([]int32, len(c.List))
 	for q := range c.List {
-		labels[q] = data.Ignore
+		labels[q] = batch.Ignore
 		if label := c.List[q].Label; label >= 0 {
 			labels[q] = int32(label)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -111,10 +112,10 @@ func TestMultipleChoiceEqualsPEFT(t *testing.T) {
 	c, expected := readChoiceCase(t), golden.Open(t, filepath.Join(choiceDir, "expected.safetensors"))
 	task, set, m := newChoice(t, MultipleChoiceConfig{MaxLength: c.MaxLength}, false)
 	rows, test := choices(t, "train.jsonl"), choices(t, "test.jsonl")
-	if err := task.Add(t.Context(), data.Train, rows); err != nil {
+	if err := task.Add(t.Context(), batch.Train, rows); err != nil {
 		t.Fatal(err)
 	}
-	want, got := golden.Open(t, filepath.Join(choiceDir, "batches.safetensors")), task.sets[data.Train]
+	want, got := golden.Open(t, filepath.Join(choiceDir, "batches.safetensors")), task.sets[batch.Train]
 	labels := make([]int, got.Len())
 	for q := range labels {
 		labels[q] = int(got.labels[q])
@@ -174,25 +175,25 @@ func TestChoiceBatches(t *testing.T) {
 		{Context: "a cat", Question: "it", Endings: []string{"sleeps.", "eats.", "flies."}, Label: -1},
 		{Question: "who?", Endings: []string{"he", "she"}, Label: 0},
 	}}
-	if err := task.Add(t.Context(), data.Train, c); err != nil {
+	if err := task.Add(t.Context(), batch.Train, c); err != nil {
 		t.Fatal(err)
 	}
-	set := task.Set(data.Train)
-	b := set.Batch([]int{1, 0})
-	if !slices.Equal(b.Rows, []int{2, 3, 4, 0, 1}) || !slices.Equal(b.Groups, []int{0, 3, 5}) || !slices.Equal(b.Labels, []int32{data.Ignore, 1}) {
-		t.Errorf("rows %v, groups %v, labels %v", b.Rows, b.Groups, b.Labels)
+	set := task.Set(batch.Train)
+	b := BatchOf(t, set, 1, 0)
+	if !slices.Equal(b.Seqs.Index, []int{2, 3, 4, 0, 1}) || !slices.Equal(b.Groups, []int{0, 3, 5}) || !slices.Equal(b.Labels, []int32{batch.Ignore, 1}) {
+		t.Errorf("rows %v, groups %v, labels %v", b.Seqs.Index, b.Groups, b.Labels)
 	}
-	if n := set.Tokens(1) + set.Tokens(0); set.Len() != 3 || n != len(b.IDs) || n != len(b.Types) || b.Starts[5] != n {
+	if n := set.Tokens(1) + set.Tokens(0); set.Len() != 3 || n != len(b.IDs) || n != len(b.Types) || b.Seqs.Starts[5] != n {
 		t.Errorf("%d tokens of %d: %+v", n, set.Len(), b)
 	}
 	pair, err := task.tok.EncodePair("a cat", "it eats.", tokenize.Options{})
-	if err != nil || !slices.Equal(b.IDs[b.Starts[1]:b.Starts[2]], pair.IDs) || !slices.Equal(b.Types[b.Starts[1]:b.Starts[2]], pair.Types) {
-		t.Errorf("choice 1 of question 1 is %v, want %v (%v)", b.IDs[b.Starts[1]:b.Starts[2]], pair.IDs, err)
+	if err != nil || !slices.Equal(b.IDs[b.Seqs.Starts[1]:b.Seqs.Starts[2]], pair.IDs) || !slices.Equal(b.Types[b.Seqs.Starts[1]:b.Seqs.Starts[2]], pair.Types) {
+		t.Errorf("choice 1 of question 1 is %v, want %v (%v)", b.IDs[b.Seqs.Starts[1]:b.Seqs.Starts[2]], pair.IDs, err)
 	}
-	if task.Set(data.Eval) != nil {
+	if task.Set(batch.Eval) != nil {
 		t.Error("a split without examples is no nil interface")
 	}
-	m, err := task.Evaluate(t.Context(), data.Train)
+	m, err := task.Evaluate(t.Context(), batch.Train)
 	if err != nil || len(m.Values) != 2 || m.Values[0].Name != "accuracy" || !slices.Contains([]float64{0, 0.5, 1}, m.Values[0].Value) {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -206,10 +207,10 @@ func (oneType) TokenTypes() int { return 1 }
 func TestChoicesWithoutTypes(t *testing.T) {
 	task, _, m := newChoice(t, MultipleChoiceConfig{}, false)
 	task.model = oneType{m}
-	if err := task.Add(t.Context(), data.Train, choices(t, "test.jsonl")); err != nil {
+	if err := task.Add(t.Context(), batch.Train, choices(t, "test.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	if b := task.Set(data.Train).Batch([]int{0}); b.Types != nil {
+	if b := BatchOf(t, task.Set(batch.Train), 0); b.Types != nil {
 		t.Errorf("types %v", b.Types)
 	}
 }
@@ -221,7 +222,7 @@ func TestChoiceAccumulation(t *testing.T) {
 	for _, x := range []struct{ batch, accumulate int }{{4, 1}, {2, 2}, {1, 4}} {
 		task, set, _ := newChoice(t, MultipleChoiceConfig{MaxLength: 24}, true)
 		set.SetDropout(0.1)
-		if err := task.Add(t.Context(), data.Train, choices(t, "train.jsonl")); err != nil {
+		if err := task.Add(t.Context(), batch.Train, choices(t, "train.jsonl")); err != nil {
 			t.Fatal(err)
 		}
 		cfg := train.Defaults()
@@ -278,17 +279,17 @@ func TestChoiceErrors(t *testing.T) {
 	}
 	var bad *data.Error
 	wrong := &data.Choices{Name: "f", List: []data.Choice{{Context: "c", Endings: []string{"a", "b"}, Label: 2, Line: 7}}}
-	if err := task.Add(t.Context(), data.Train, wrong); !errors.As(err, &bad) || bad.Line != 7 {
+	if err := task.Add(t.Context(), batch.Train, wrong); !errors.As(err, &bad) || bad.Line != 7 {
 		t.Errorf("label outside the choices: %v", err)
 	}
-	if _, err := task.Evaluate(t.Context(), data.Eval); err == nil || !strings.Contains(err.Error(), "no eval examples") {
+	if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no eval examples") {
 		t.Errorf("evaluation without examples: %v", err)
 	}
 	none := &data.Choices{Name: "f", List: []data.Choice{{Context: "c", Endings: []string{"a", "b"}, Label: -1}}}
-	if err := task.Add(t.Context(), data.Eval, none); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, none); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.Evaluate(t.Context(), data.Eval); err == nil || !strings.Contains(err.Error(), "no question has an answer") {
+	if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no question has an answer") {
 		t.Errorf("evaluation without labels: %v", err)
 	}
 	list, _, err := task.Predict(t.Context(), none)

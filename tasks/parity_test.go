@@ -13,6 +13,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
@@ -179,10 +180,10 @@ func (c parityCase) open(t *testing.T) *parityRun {
 	}
 	want := c.rows(golden.Open(t, filepath.Join(c.dir, "batches.safetensors")))
 	if table == nil {
-		r.task.sets[data.Train] = want
-	} else if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+		r.task.sets[batch.Train] = want
+	} else if err := r.task.Add(t.Context(), batch.Train, table); err != nil {
 		t.Fatal(err)
-	} else if !r.task.sets[data.Train].equals(want) {
+	} else if !r.task.sets[batch.Train].equals(want) {
 		t.Fatal("ids, types or labels of train.jsonl are not those that PEFT trained on")
 	}
 	return r
@@ -191,10 +192,10 @@ func (c parityCase) open(t *testing.T) *parityRun {
 // logits returns those of the first n training rows.
 func (r *parityRun) logits(t *testing.T, n int) []float32 {
 	t.Helper()
-	s := r.task.sets[data.Train]
+	s := r.task.sets[batch.Train]
 	first := &textSet{ids: s.ids[:s.starts[n]], types: s.types[:s.starts[n]], starts: s.starts[:n+1]}
 	out := make([]float32, n*r.c.NumLabels)
-	err := r.task.forward(t.Context(), first, func(rows []int, _ *op.Tape, x mat.Tensor, _ *data.Batch) { r.task.scatter(out, rows, x) })
+	err := r.task.forward(t.Context(), first, func(rows []int, _ *op.Tape, x mat.Tensor, _ *batch.Batch) { r.task.scatter(out, rows, x) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/train"
@@ -57,7 +58,7 @@ func (t *SeqCls) Predict(ctx context.Context, table *data.Table) (logits []float
 		return nil, 0, err
 	}
 	out := make([]float32, set.Len()*t.model.Labels())
-	err = t.forward(ctx, set, func(rows []int, _ *op.Tape, logits mat.Tensor, _ *data.Batch) { t.scatter(out, rows, logits) })
+	err = t.forward(ctx, set, func(rows []int, _ *op.Tape, logits mat.Tensor, _ *batch.Batch) { t.scatter(out, rows, logits) })
 	return out, cut, err
 }
 
@@ -87,7 +88,7 @@ func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, erro
 	if err != nil {
 		return train.Metrics{}, err
 	}
-	if len(kept) == 0 || set.labels != nil && !slices.ContainsFunc(set.labels, func(c int32) bool { return c != data.Ignore }) {
+	if len(kept) == 0 || set.labels != nil && !slices.ContainsFunc(set.labels, func(c int32) bool { return c != batch.Ignore }) {
 		return train.Metrics{}, nil
 	}
 	values, err := t.score(set, kept)
@@ -120,7 +121,7 @@ func meanLoss(p data.Problem, set *textSet, logits []float32, k int) float64 {
 	switch p {
 	case data.SingleLabel:
 		for i, c := range set.labels {
-			if c != data.Ignore {
+			if c != batch.Ignore {
 				row := logits[i*k : (i+1)*k]
 				sum += logSumExp(row) - float64(row[c])
 				n++

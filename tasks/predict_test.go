@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
@@ -43,10 +44,10 @@ func TestScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := task.Add(t.Context(), data.Test, table); err != nil {
+			if err := task.Add(t.Context(), batch.Test, table); err != nil {
 				t.Fatal(err)
 			}
-			want, err := task.Evaluate(t.Context(), data.Test)
+			want, err := task.Evaluate(t.Context(), batch.Test)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -56,8 +57,8 @@ type QuestionAnswering struct {
 	tok       *tokenize.Tokenizer
 	cfg       QuestionAnsweringConfig
 	cut       tokenize.Windowing
-	sets      map[data.Split]*questionSet
-	questions map[data.Split]*data.Questions
+	sets      map[batch.Split]*questionSet
+	questions map[batch.Split]*data.Questions
 }
 
 // NewQuestionAnswering returns a task without examples; Add gives it some. Settings that contradict each other, the model or the tokenizer are reported in
@@ -84,7 +85,7 @@ func NewQuestionAnswering(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c 
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &QuestionAnswering{model: m, tok: tok, cfg: c, sets: map[data.Split]*questionSet{}, questions: map[data.Split]*data.Questions{}}
+	t := &QuestionAnswering{model: m, tok: tok, cfg: c, sets: map[batch.Split]*questionSet{}, questions: map[batch.Split]*data.Questions{}}
 	t.cut = tokenize.Windowing{MaxLength: textLimit(m, tok, c.MaxLength), Stride: max(c.DocStride, 0), MaxText: c.MaxQueryLength}
 	if c.MaxLength == 0 {
 		t.cut.MaxLength = min(t.cut.MaxLength, standardWindow)
@@ -98,7 +99,7 @@ func NewQuestionAnswering(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c 
 }
 
 // Add tokenises questions and makes them one of the task's splits. It must not be called while the task is in use.
-func (t *QuestionAnswering) Add(ctx context.Context, s data.Split, q *data.Questions) error {
+func (t *QuestionAnswering) Add(ctx context.Context, s batch.Split, q *data.Questions) error {
 	set, err := t.encode(ctx, q)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (t *QuestionAnswering) Add(ctx context.Context, s data.Split, q *data.Quest
 }
 
 // Counts tells what became of the questions of a split.
-func (t *QuestionAnswering) Counts(s data.Split) QuestionCounts {
+func (t *QuestionAnswering) Counts(s batch.Split) QuestionCounts {
 	if set, ok := t.sets[s]; ok {
 		return set.counts
 	}
@@ -119,7 +120,7 @@ func (t *QuestionAnswering) Counts(s data.Split) QuestionCounts {
 func (t *QuestionAnswering) Limit() int { return t.cut.MaxLength }
 
 // Set returns the windows of a split, or nil.
-func (t *QuestionAnswering) Set(s data.Split) data.Set {
+func (t *QuestionAnswering) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -128,21 +129,21 @@ func (t *QuestionAnswering) Set(s data.Split) data.Set {
 
 // Loss returns the summed cross-entropy of the starts and of the ends of b, each a softmax over the tokens of a window, and the number of
 // both: their mean is the mean of transformers' two means.
-func (t *QuestionAnswering) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
-	sum, targets := op.GroupCrossEntropy(p.Tape, t.model.Logits(p, b), b.Starts, b.Labels)
+func (t *QuestionAnswering) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
+	sum, targets := op.GroupCrossEntropy(p.Tape, t.model.Logits(p, b), b.Seqs.Starts, b.Labels)
 	return sum, targets, nil
 }
 
 // forward computes the logits of all tokens of a set, start and end of one after the other, without recording. each is called for each
 // batch; nil: nothing.
-func (t *QuestionAnswering) forward(ctx context.Context, set *questionSet, each func(tape *op.Tape, logits mat.Tensor, b *data.Batch)) ([]float32, error) {
+func (t *QuestionAnswering) forward(ctx context.Context, set *questionSet, each func(tape *op.Tape, logits mat.Tensor, b *batch.Batch)) ([]float32, error) {
 	out := make([]float32, 2*len(set.ids))
 	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(rows []int, b *data.Batch) error {
+	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(rows []int, b *batch.Batch) error {
 		logits := t.model.Logits(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b)
 		v := op.Values(logits)
 		for i, r := range rows {
-			copy(out[2*set.starts[r]:2*set.starts[r+1]], v[2*b.Starts[i]:2*b.Starts[i+1]])
+			copy(out[2*set.starts[r]:2*set.starts[r+1]], v[2*b.Seqs.Starts[i]:2*b.Seqs.Starts[i+1]])
 		}
 		if each != nil {
 			each(tape, logits, b)
@@ -177,7 +178,7 @@ func (t *QuestionAnswering) MetricNames() []string {
 }
 
 // Evaluate answers the questions of a split with the adapter of the configuration and scores the answers.
-func (t *QuestionAnswering) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *QuestionAnswering) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v questions to evaluate", s)
@@ -186,8 +187,8 @@ func (t *QuestionAnswering) Evaluate(ctx context.Context, s data.Split) (train.M
 		return train.Metrics{}, fmt.Errorf("tasks: %s: %w", t.questions[s].Name, metrics.ErrNoTargets)
 	}
 	loss, targets := 0.0, 0.0
-	logits, err := t.forward(ctx, set, func(tape *op.Tape, logits mat.Tensor, b *data.Batch) {
-		sum, n := op.GroupCrossEntropy(tape, logits, b.Starts, b.Labels)
+	logits, err := t.forward(ctx, set, func(tape *op.Tape, logits mat.Tensor, b *batch.Batch) {
+		sum, n := op.GroupCrossEntropy(tape, logits, b.Seqs.Starts, b.Labels)
 		loss += float64(op.Values(sum)[0])
 		targets += n
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -69,10 +70,10 @@ func TestQAEqualsPEFT(t *testing.T) {
 		}
 		return q
 	}
-	if err := task.Add(t.Context(), data.Train, read("train.jsonl")); err != nil {
+	if err := task.Add(t.Context(), batch.Train, read("train.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	want, got := golden.Open(t, filepath.Join(questionDir, "batches.safetensors")), task.sets[data.Train]
+	want, got := golden.Open(t, filepath.Join(questionDir, "batches.safetensors")), task.sets[batch.Train]
 	var labels []int
 	for _, s := range got.spans {
 		labels = append(labels, int(s[0]), int(s[1]))

@@ -17,6 +17,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -43,12 +44,12 @@ func readQA(t *testing.T, name string, to any) {
 type fakeQA struct {
 	spago.Module
 	nn.Limits
-	logits func(b *data.Batch, row int) (start, end float32)
+	logits func(b *batch.Batch, row int) (start, end float32)
 }
 
 func (m *fakeQA) String() string { return "fake" }
 
-func (m *fakeQA) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *fakeQA) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	v := make([]float32, 0, 2*len(b.IDs))
 	for row := range b.IDs {
 		s, e := m.logits(b, row)
@@ -73,7 +74,7 @@ func miniLMTokenizer(t *testing.T) *tokenize.Tokenizer {
 
 func fakeTask(t *testing.T, c QuestionAnsweringConfig) (*QuestionAnswering, *fakeQA) {
 	t.Helper()
-	m := &fakeQA{Limits: nn.Limits{Positions: 512, Words: 30522, Types: 2}, logits: func(*data.Batch, int) (float32, float32) { return 0, 0 }}
+	m := &fakeQA{Limits: nn.Limits{Positions: 512, Words: 30522, Types: 2}, logits: func(*batch.Batch, int) (float32, float32) { return 0, 0 }}
 	task, err := NewQuestionAnswering(m, miniLMTokenizer(t), c)
 	if err != nil {
 		t.Fatal(err)
@@ -112,20 +113,20 @@ func TestQALabels(t *testing.T) {
 			stride = NoOverlap
 		}
 		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: s.Length, DocStride: stride})
-		if err := task.Add(t.Context(), data.Train, q); err != nil {
+		if err := task.Add(t.Context(), batch.Train, q); err != nil {
 			t.Fatal(err)
 		}
-		set := task.sets[data.Train]
-		if c := task.Counts(data.Train); c.Windows != s.Windows || c.Answered != s.Answered || set.Len() != s.Windows {
+		set := task.sets[batch.Train]
+		if c := task.Counts(batch.Train); c.Windows != s.Windows || c.Answered != s.Answered || set.Len() != s.Windows {
 			t.Errorf("length %d: %+v, want %d windows, %d with the answer", s.Length, c, s.Windows, s.Answered)
 		}
 		for lo := 0; lo < len(q.List); lo += block {
 			var b []byte
 			put := func(v int32) { b = binary.LittleEndian.AppendUint32(b, uint32(v)) }
 			for w := set.first[lo]; w < set.first[min(lo+block, len(q.List))]; w++ {
-				batch := set.Batch([]int{w})
-				put(int32(len(batch.IDs)))
-				for _, list := range [][]int32{batch.IDs, batch.Types, batch.Labels} {
+				window := BatchOf(t, set, w)
+				put(int32(len(window.IDs)))
+				for _, list := range [][]int32{window.IDs, window.Types, window.Labels} {
 					for _, v := range list {
 						put(v)
 					}
@@ -309,7 +310,7 @@ func TestQAWindows(t *testing.T) {
 			switch s {
 			case [2]int32{}:
 				out = append(out, "")
-			case [2]int32{data.Ignore, data.Ignore}:
+			case [2]int32{batch.Ignore, batch.Ignore}:
 				out = append(out, "?")
 			default:
 				lo := set.starts[w]
@@ -398,8 +399,8 @@ func TestQAConfig(t *testing.T) {
 		task, m := fakeTask(t, QuestionAnsweringConfig{ZeroTypes: zero})
 		m.Types = types
 		set, err := task.encode(t.Context(), asked("a b c", data.Answer{Text: "b", Start: 2}))
-		if err != nil || set.Batch([]int{0}).Types != nil {
-			t.Errorf("%d types, zero %t: types %v, %v", types, zero, set.Batch([]int{0}).Types, err)
+		if err != nil || BatchOf(t, set, 0).Types != nil {
+			t.Errorf("%d types, zero %t: types %v, %v", types, zero, BatchOf(t, set, 0).Types, err)
 		}
 	}
 }
@@ -410,18 +411,18 @@ func TestQAEvaluate(t *testing.T) {
 	q.List = append(q.List, data.Question{ID: "none", Question: "who are you?", Context: q.List[0].Context, Impossible: true, Labelled: true})
 	for _, null := range []bool{false, true} {
 		task, m := fakeTask(t, QuestionAnsweringConfig{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
-		if err := task.Add(t.Context(), data.Eval, q); err != nil {
+		if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 			t.Fatal(err)
 		}
-		set := task.sets[data.Eval]
-		at := func(b *data.Batch, row int) (span [2]int32, n int) {
-			i, found := slices.BinarySearch(b.Starts, row)
+		set := task.sets[batch.Eval]
+		at := func(b *batch.Batch, row int) (span [2]int32, n int) {
+			i, found := slices.BinarySearch(b.Seqs.Starts, row)
 			if !found {
 				i--
 			}
-			return set.spans[b.Rows[i]], row - b.Starts[i]
+			return set.spans[b.Seqs.Index[i]], row - b.Seqs.Starts[i]
 		}
-		m.logits = func(b *data.Batch, row int) (s, e float32) {
+		m.logits = func(b *batch.Batch, row int) (s, e float32) {
 			span, n := at(b, row)
 			if int(span[0]) == n {
 				s = 9
@@ -434,7 +435,7 @@ func TestQAEvaluate(t *testing.T) {
 			}
 			return s, e
 		}
-		got, err := task.Evaluate(t.Context(), data.Eval)
+		got, err := task.Evaluate(t.Context(), batch.Eval)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -454,17 +455,17 @@ func TestQAEvaluate(t *testing.T) {
 		if hard, _ := got.Get("NoAns_exact"); null && hard.Value != 100 {
 			t.Errorf("the question without an answer: %v", got)
 		}
-		m.logits = func(b *data.Batch, row int) (s, e float32) { return 0, 0 }
-		if bad, err := task.Evaluate(t.Context(), data.Eval); err != nil || bad.Values[0].Value > 30 {
+		m.logits = func(b *batch.Batch, row int) (s, e float32) { return 0, 0 }
+		if bad, err := task.Evaluate(t.Context(), batch.Eval); err != nil || bad.Values[0].Value > 30 {
 			t.Errorf("constant logits: %v, %v", bad, err)
 		}
-		m.logits = func(b *data.Batch, row int) (s, e float32) {
-			if i, found := slices.BinarySearch(b.Starts, row); found && b.Rows[i] == set.first[7] {
+		m.logits = func(b *batch.Batch, row int) (s, e float32) {
+			if i, found := slices.BinarySearch(b.Seqs.Starts, row); found && b.Seqs.Index[i] == set.first[7] {
 				return float32(math.NaN()), 0
 			}
 			return 0, 0
 		}
-		if _, err := task.Evaluate(t.Context(), data.Eval); err == nil || !strings.Contains(err.Error(), "no finite number") {
+		if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no finite number") {
 			t.Errorf("NaN: %v", err)
 		} else if want := (&data.Error{File: q.Name, Line: q.List[7].Line}).Error(); !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, " ")) {
 			t.Errorf("NaN: %v, want one of %s", err, want)
@@ -476,13 +477,13 @@ func TestQAEvaluate(t *testing.T) {
 func TestQAUnlabelled(t *testing.T) {
 	task, _ := fakeTask(t, QuestionAnsweringConfig{})
 	q := &data.Questions{Name: "q", List: []data.Question{{ID: "1", Question: "who?", Context: "me and you"}}}
-	if err := task.Add(t.Context(), data.Eval, q); err != nil {
+	if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.Evaluate(t.Context(), data.Eval); err == nil {
+	if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil {
 		t.Error("questions without answers are scored")
 	}
-	if _, err := task.Evaluate(t.Context(), data.Test); err == nil {
+	if _, err := task.Evaluate(t.Context(), batch.Test); err == nil {
 		t.Error("a split without questions is scored")
 	}
 	list, counts, err := task.Predict(t.Context(), q)

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -47,7 +48,7 @@ func (c *QuestionCounts) Add(o QuestionCounts) {
 }
 
 // Batch puts windows together, without padding. Labels has start and end of each.
-func (s *questionSet) Batch(rows []int) *data.Batch {
+func (s *questionSet) Batch(rows []int) *batch.Batch {
 	b := s.textSet.Batch(rows)
 	for _, r := range rows {
 		b.Labels = append(b.Labels, s.spans[r][:]...)
@@ -125,7 +126,7 @@ func (s *questionSet) add(q *data.Question, w *tokenize.Windows, typed bool) {
 			}
 			s.offsets = append(s.offsets, r)
 		}
-		span := [2]int32{data.Ignore, data.Ignore}
+		span := [2]int32{batch.Ignore, batch.Ignore}
 		switch {
 		case known:
 			var inside bool

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -35,8 +36,8 @@ type SeqCls struct {
 	model  models.SequenceClassifier
 	tok    *tokenize.Tokenizer
 	cfg    SeqClsConfig
-	sets   map[data.Split]*textSet
-	cut    map[data.Split]int
+	sets   map[batch.Split]*textSet
+	cut    map[batch.Split]int
 	length int
 }
 
@@ -58,7 +59,7 @@ func NewSeqCls(m models.SequenceClassifier, tok *tokenize.Tokenizer, c SeqClsCon
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &SeqCls{model: m, tok: tok, cfg: c, sets: map[data.Split]*textSet{}, cut: map[data.Split]int{}}
+	t := &SeqCls{model: m, tok: tok, cfg: c, sets: map[batch.Split]*textSet{}, cut: map[batch.Split]int{}}
 	t.length = textLimit(m, tok, c.MaxLength)
 	if c.EvalTokens == 0 {
 		t.cfg.EvalTokens = 4096
@@ -67,7 +68,7 @@ func NewSeqCls(m models.SequenceClassifier, tok *tokenize.Tokenizer, c SeqClsCon
 }
 
 // Add tokenises a table and makes it one of the task's splits. It must not be called while the task is in use.
-func (t *SeqCls) Add(ctx context.Context, s data.Split, table *data.Table) error {
+func (t *SeqCls) Add(ctx context.Context, s batch.Split, table *data.Table) error {
 	set, cut, err := t.encode(ctx, table)
 	if err != nil {
 		return err
@@ -87,10 +88,10 @@ func (t *SeqCls) encode(ctx context.Context, table *data.Table) (*textSet, int, 
 }
 
 // Truncated returns how many texts of a split were cut to the length limit, and the limit.
-func (t *SeqCls) Truncated(s data.Split) (texts, limit int) { return t.cut[s], t.length }
+func (t *SeqCls) Truncated(s batch.Split) (texts, limit int) { return t.cut[s], t.length }
 
 // Set returns the examples of a split, or nil.
-func (t *SeqCls) Set(s data.Split) data.Set {
+func (t *SeqCls) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -99,12 +100,12 @@ func (t *SeqCls) Set(s data.Split) data.Set {
 
 // Loss returns the summed loss of b and what its mean divides by: cross-entropy over classes (targets, or the sum of
 // their class weights), binary cross-entropy or squared error (all values).
-func (t *SeqCls) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *SeqCls) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, targets := t.loss(p.Tape, t.model.Logits(p, b), b)
 	return sum, targets, nil
 }
 
-func (t *SeqCls) loss(tape *op.Tape, logits mat.Tensor, b *data.Batch) (mat.Tensor, float64) {
+func (t *SeqCls) loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64) {
 	switch t.cfg.Labels.Problem {
 	case data.MultiLabel:
 		return op.BCEWithLogits(tape, logits, b.Values), float64(len(b.Values))
@@ -121,9 +122,9 @@ func (t *SeqCls) Logits(ctx context.Context, table *data.Table) ([]float32, erro
 }
 
 // forward runs the model over a set without recording.
-func (t *SeqCls) forward(ctx context.Context, set data.Set, f func(rows []int, tape *op.Tape, logits mat.Tensor, b *data.Batch)) error {
+func (t *SeqCls) forward(ctx context.Context, set batch.Set, f func(rows []int, tape *op.Tape, logits mat.Tensor, b *batch.Batch)) error {
 	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(rows []int, b *data.Batch) error {
+	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(rows []int, b *batch.Batch) error {
 		f(rows, tape, t.model.Logits(&nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}, b), b)
 		tape.Reset()
 		return nil
@@ -150,14 +151,14 @@ func (t *SeqCls) MetricNames() []string {
 }
 
 // Evaluate scores a split with the adapter of the configuration.
-func (t *SeqCls) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *SeqCls) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v examples to evaluate", s)
 	}
 	logits := make([]float32, set.Len()*t.model.Labels())
 	loss, targets := 0.0, 0.0
-	err := t.forward(ctx, set, func(rows []int, tape *op.Tape, x mat.Tensor, b *data.Batch) {
+	err := t.forward(ctx, set, func(rows []int, tape *op.Tape, x mat.Tensor, b *batch.Batch) {
 		t.scatter(logits, rows, x)
 		sum, n := t.loss(tape, x, b)
 		loss += float64(op.Values(sum)[0])
@@ -225,7 +226,7 @@ func ArgMax(v []float32, k int) []int32 {
 }
 
 // byLength returns the numbers of all examples, the longest first, in their own order among equals.
-func byLength(s data.Set) []int {
+func byLength(s batch.Set) []int {
 	order := make([]int, s.Len())
 	for i := range order {
 		order[i] = i

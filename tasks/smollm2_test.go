@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tokenize"
@@ -72,20 +72,20 @@ func TestSmolLM2Training(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids := r.sets[data.Train].ids; len(e.IDs) < len(ids) || !slices.Equal(e.IDs[:len(ids)], ids) {
+	if ids := r.sets[batch.Train].ids; len(e.IDs) < len(ids) || !slices.Equal(e.IDs[:len(ids)], ids) {
 		t.Error("the tokens of text.txt are not those that PEFT trained on")
 	}
 	base := golden.Open(t, filepath.Join(smollm2, "base.safetensors"))
-	if d := fingerprint(t, r.logitsWith(nil), base, "base."); !(d <= 2e-5) {
+	if d := fingerprint(t, r.logitsWith(t, nil), base, "base."); !(d <= 2e-5) {
 		t.Errorf("logits of the base: off by %.2g of the largest", d)
 	} else {
 		t.Logf("logits of the base: off by %.1e of the largest", d)
 	}
-	d := deviations{initial: fingerprint(t, r.logits(), expected, "init.")}
+	d := deviations{initial: fingerprint(t, r.logits(t), expected, "init.")}
 	steps := r.train(t, out)
 	d.loss, d.norm, d.rate = deviationsOf(steps, r.Exact)
 	d.adapter, d.tensor = r.adapter(t, out, none)
-	d.final = fingerprint(t, r.logits(), expected, "final.")
+	d.final = fingerprint(t, r.logits(t), expected, "final.")
 	d.check(t, "smollm2", r.MaxSteps)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -40,7 +41,7 @@ type TokenClsConfig struct {
 	Pool           *op.Pool
 	Adapter        nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 	// OnScores, if set, is called with all scores of an evaluation, before Evaluate returns.
-	OnScores func(data.Split, *TokenScores)
+	OnScores func(batch.Split, *TokenScores)
 }
 
 // TokenCls is token classification: named entities, parts of speech. It implements [train.Task]. Once made and given its
@@ -49,7 +50,7 @@ type TokenCls struct {
 	model  models.TokenClassifier
 	tok    *tokenize.Tokenizer
 	cfg    TokenClsConfig
-	sets   map[data.Split]*tokenSet
+	sets   map[batch.Split]*tokenSet
 	length int
 	types  bool    // the model tells token types apart
 	inside []int32 // for each label the one of the tokens of a word after the first
@@ -70,7 +71,7 @@ func NewTokenCls(m models.TokenClassifier, tok *tokenize.Tokenizer, c TokenClsCo
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &TokenCls{model: m, tok: tok.WithPrefixSpace(), cfg: c, sets: map[data.Split]*tokenSet{}, types: m.TokenTypes() > 1}
+	t := &TokenCls{model: m, tok: tok.WithPrefixSpace(), cfg: c, sets: map[batch.Split]*tokenSet{}, types: m.TokenTypes() > 1}
 	t.length = textLimit(m, tok, c.MaxLength)
 	if c.EvalTokens == 0 {
 		t.cfg.EvalTokens = 4096
@@ -98,7 +99,7 @@ func insideLabels(names []string) []int32 {
 }
 
 // Add tokenises a table and makes it one of the task's splits. It must not be called while the task is in use.
-func (t *TokenCls) Add(ctx context.Context, s data.Split, table *data.TokenTable) error {
+func (t *TokenCls) Add(ctx context.Context, s batch.Split, table *data.TokenTable) error {
 	set, err := t.set(ctx, table)
 	if err == nil {
 		t.sets[s] = set
@@ -107,7 +108,7 @@ func (t *TokenCls) Add(ctx context.Context, s data.Split, table *data.TokenTable
 }
 
 // Counts says what became of the sentences of a split.
-func (t *TokenCls) Counts(s data.Split) TokenCounts {
+func (t *TokenCls) Counts(s batch.Split) TokenCounts {
 	if set, ok := t.sets[s]; ok {
 		return set.counts
 	}
@@ -118,7 +119,7 @@ func (t *TokenCls) Counts(s data.Split) TokenCounts {
 func (t *TokenCls) Limit() int { return t.length }
 
 // Set returns the sequences of a split, or nil.
-func (t *TokenCls) Set(s data.Split) data.Set {
+func (t *TokenCls) Set(s batch.Split) batch.Set {
 	if set, ok := t.sets[s]; ok {
 		return set
 	}
@@ -126,7 +127,7 @@ func (t *TokenCls) Set(s data.Split) data.Set {
 }
 
 // Loss returns the cross-entropy summed over the tokens of b that have a label, and their number, or the sum of their class weights.
-func (t *TokenCls) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *TokenCls) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	logits, rows := t.labelled(p, b)
 	sum, targets := t.loss(p.Tape, logits, rows, b)
 	return sum, targets, nil
@@ -134,15 +135,15 @@ func (t *TokenCls) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) 
 
 // labelled returns the logits of the rows from the first one with a label to the last one of each sequence, and which these are; nil: all. The others
 // only serve as keys and values in the last block: the result is the same.
-func (t *TokenCls) labelled(p *nn.Pass, b *data.Batch) (logits mat.Tensor, rows []int) {
+func (t *TokenCls) labelled(p *nn.Pass, b *batch.Batch) (logits mat.Tensor, rows []int) {
 	q := *p
-	if k := nn.RowsFrom(op.Seqs{Starts: b.Starts, Index: b.Rows}, b.Labels); k != nil && len(k.Rows) > 0 {
+	if k := nn.RowsFrom(b.Seqs, b.Labels); k != nil && len(k.Rows) > 0 {
 		q.Keep, rows = k, k.Rows
 	}
 	return t.model.Logits(&q, b), rows
 }
 
-func (t *TokenCls) loss(tape *op.Tape, logits mat.Tensor, rows []int, b *data.Batch) (mat.Tensor, float64) {
+func (t *TokenCls) loss(tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) (mat.Tensor, float64) {
 	labels := b.Labels
 	if rows != nil {
 		labels = make([]int32, len(rows))
@@ -154,9 +155,9 @@ func (t *TokenCls) loss(tape *op.Tape, logits mat.Tensor, rows []int, b *data.Ba
 }
 
 // forward runs the model over a set without recording. rows are those of the batch that logits has, nil: all.
-func (t *TokenCls) forward(ctx context.Context, set data.Set, f func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *data.Batch)) error {
+func (t *TokenCls) forward(ctx context.Context, set batch.Set, f func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch)) error {
 	tape := op.NewEvalTape(t.cfg.Pool)
-	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(seqs []int, b *data.Batch) error {
+	err := eachBatch(ctx, set, t.cfg.EvalTokens, func(seqs []int, b *batch.Batch) error {
 		p := &nn.Pass{Tape: tape, Adapter: t.cfg.Adapter}
 		if b.Labels == nil {
 			f(seqs, tape, t.model.Logits(p, b), nil, b)
@@ -180,7 +181,7 @@ func (t *TokenCls) MetricNames() []string {
 
 // Evaluate scores what is predicted for the words of a split with the adapter of the configuration: entities as seqeval does (over all types together), or
 // words one by one if the tags spell no entities. The loss is over the tokens that have a label.
-func (t *TokenCls) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (t *TokenCls) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
 		return train.Metrics{}, fmt.Errorf("tasks: there are no %v examples to evaluate", s)
@@ -189,11 +190,11 @@ func (t *TokenCls) Evaluate(ctx context.Context, s data.Split) (train.Metrics, e
 	for i, classes := range set.classes {
 		found[i] = make([]int32, len(classes))
 		for w := range found[i] {
-			found[i][w] = data.Ignore
+			found[i][w] = batch.Ignore
 		}
 	}
 	loss, targets := 0.0, 0.0
-	err := t.forward(ctx, set, func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *data.Batch) {
+	err := t.forward(ctx, set, func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) {
 		set.predicted(found, seqs, ArgMax(op.Values(logits), t.model.Labels()), rows, b)
 		sum, n := t.loss(tape, logits, rows, b)
 		loss += float64(op.Values(sum)[0])
@@ -216,10 +217,10 @@ func (t *TokenCls) Evaluate(ctx context.Context, s data.Split) (train.Metrics, e
 }
 
 // predicted sets the words of found to the classes of their first tokens. classes has one for each of rows.
-func (s *tokenSet) predicted(found [][]int32, seqs []int, classes []int32, rows []int, b *data.Batch) {
+func (s *tokenSet) predicted(found [][]int32, seqs []int, classes []int32, rows []int, b *batch.Batch) {
 	of := make([]int, len(b.IDs)) // the number of each token's sequence
 	for i := range seqs {
-		for row := b.Starts[i]; row < b.Starts[i+1]; row++ {
+		for row := b.Seqs.Starts[i]; row < b.Seqs.Starts[i+1]; row++ {
 			of[row] = i
 		}
 	}
@@ -229,7 +230,7 @@ func (s *tokenSet) predicted(found [][]int32, seqs []int, classes []int32, rows 
 			row = rows[i]
 		}
 		q := of[row]
-		if token := s.starts[seqs[q]] + row - b.Starts[q]; s.first[token] {
+		if token := s.starts[seqs[q]] + row - b.Seqs.Starts[q]; s.first[token] {
 			found[s.sentence[seqs[q]]][s.word[token]] = class
 		}
 	}

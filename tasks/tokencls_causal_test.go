@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/lora"
@@ -51,13 +52,13 @@ func TestTokensOfCausalModels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range []data.Split{data.Train, data.Test} {
+			for _, s := range []batch.Split{batch.Train, batch.Test} {
 				if err := task.Add(t.Context(), s, table); err != nil {
 					t.Fatal(err)
 				}
 			}
 			compareKept(t, task)
-			before, err := task.Evaluate(t.Context(), data.Test)
+			before, err := task.Evaluate(t.Context(), batch.Test)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +67,7 @@ func TestTokensOfCausalModels(t *testing.T) {
 			if _, err := train.Run(t.Context(), task, set.Params(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			after, err := task.Evaluate(t.Context(), data.Test)
+			after, err := task.Evaluate(t.Context(), batch.Test)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,7 @@ func TestTokensOfCausalModels(t *testing.T) {
 // compareKept checks that leaving rows without a label out of the last block changes no bit of the loss.
 func compareKept(t *testing.T, task *TokenCls) {
 	t.Helper()
-	b := task.sets[data.Train].Batch([]int{0, 1, 2})
+	b := BatchOf(t, task.sets[batch.Train], 0, 1, 2)
 	loss := func(f func(p *nn.Pass) float64) float64 {
 		tape := op.NewEvalTape(task.cfg.Pool)
 		defer tape.Close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
@@ -96,9 +97,9 @@ func (r *tokenRun) logits(t *testing.T, s *tokenSet, n int) []float32 {
 	}
 	k := r.task.model.Labels()
 	out := make([]float32, k*len(part.ids))
-	err := r.task.forward(t.Context(), part, func(seqs []int, _ *op.Tape, x mat.Tensor, _ []int, b *data.Batch) {
+	err := r.task.forward(t.Context(), part, func(seqs []int, _ *op.Tape, x mat.Tensor, _ []int, b *batch.Batch) {
 		for i, q := range seqs {
-			copy(out[k*part.starts[q]:], op.Values(x)[k*b.Starts[i]:k*b.Starts[i+1]])
+			copy(out[k*part.starts[q]:], op.Values(x)[k*b.Seqs.Starts[i]:k*b.Seqs.Starts[i+1]])
 		}
 	})
 	if err != nil {
@@ -118,22 +119,22 @@ func int32s(list []int) []int32 {
 // TestTokensEqualPEFT repeats PEFT's training run on words, from the file to the saved adapter: ids, labels, losses, norms, adapter and logits.
 func TestTokensEqualPEFT(t *testing.T) {
 	r := openTokens(t, nil)
-	for s, name := range map[data.Split]string{data.Train: "train.jsonl", data.Test: "test.jsonl"} {
+	for s, name := range map[batch.Split]string{batch.Train: "train.jsonl", batch.Test: "test.jsonl"} {
 		if err := r.task.Add(t.Context(), s, readTokens(t, filepath.Join(tokenFixture, name))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	g := golden.Open(t, filepath.Join(tokenFixture, "batches.safetensors"))
-	for prefix, s := range map[string]*tokenSet{"": r.task.sets[data.Train], "test_": r.task.sets[data.Test]} {
+	for prefix, s := range map[string]*tokenSet{"": r.task.sets[batch.Train], "test_": r.task.sets[batch.Test]} {
 		if !slices.Equal(s.ids, int32s(g.Ints(prefix+"ids"))) || !slices.Equal(s.starts, g.Ints(prefix+"starts")) || !slices.Equal(s.labels, int32s(g.Ints(prefix+"labels"))) {
 			t.Fatalf("%sids or labels are not those that PEFT trained on", prefix)
 		}
 	}
 	expected, dir := golden.Open(t, filepath.Join(tokenFixture, "expected.safetensors")), t.TempDir()
-	d := deviations{initial: golden.MaxRel(r.logits(t, r.task.sets[data.Train], r.c.BatchSize), expected.Float32("init.logits"))}
+	d := deviations{initial: golden.MaxRel(r.logits(t, r.task.sets[batch.Train], r.c.BatchSize), expected.Float32("init.logits"))}
 	d.loss, d.norm, d.rate = deviationsOf(r.c.repeat(t, r.task, r.set, r.set.Params(), r.task.cfg.Pool, dir), r.c.Log)
 	d.adapter, d.tensor = r.c.adapter(t, dir, none)
-	test := r.task.sets[data.Test]
+	test := r.task.sets[batch.Test]
 	d.final = golden.MaxRel(r.logits(t, test, test.Len()), expected.Float32("final.logits"))
 	d.check(t, "minilm_tokens", r.c.MaxSteps)
 }

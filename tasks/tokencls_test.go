@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
@@ -40,7 +41,7 @@ func (r *tokenRun) labelTexts(s *tokenSet, i int) string {
 	var parts []string
 	for k := s.starts[i]; k < s.starts[i+1]; k++ {
 		text, _ := r.task.tok.Token(s.ids[k])
-		if l := s.labels[k]; l != data.Ignore {
+		if l := s.labels[k]; l != batch.Ignore {
 			text += "/" + r.task.cfg.Labels.Names[l]
 		}
 		parts = append(parts, text)
@@ -68,10 +69,10 @@ func TestTokenLabels(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := openTokens(t, c.change)
-			if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+			if err := r.task.Add(t.Context(), batch.Train, table); err != nil {
 				t.Fatal(err)
 			}
-			s := r.task.sets[data.Train]
+			s := r.task.sets[batch.Train]
 			for i := range max(s.Len(), len(c.want)) {
 				have, want := "", ""
 				if i < s.Len() {
@@ -96,11 +97,11 @@ func TestRawTextLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := openTokens(t, nil)
-	if err := r.task.Add(t.Context(), data.Train, table); err != nil {
+	if err := r.task.Add(t.Context(), batch.Train, table); err != nil {
 		t.Fatal(err)
 	}
 	want := "[CLS] dinner/O for/O ł/B-date ##uka ##sz -/I-date ivan/I-date ,/O at/O 8/B-time ##pm ./O ./O ./O [SEP]"
-	if have := r.labelTexts(r.task.sets[data.Train], 0); have != want {
+	if have := r.labelTexts(r.task.sets[batch.Train], 0); have != want {
 		t.Errorf("%s, want\n%s", have, want)
 	}
 }
@@ -169,20 +170,20 @@ func oneHot(n, at int) []float32 {
 func TestTokenCounts(t *testing.T) {
 	r := openTokens(t, func(c *TokenClsConfig) { c.MaxLength, c.Stride = 6, -1 })
 	table := tagged(t, "\u200b/O a/O \u200b/B-time", "one/O two/O three/O four/O five/O six/B-time", "\u200b/O", "a/O")
-	if err := r.task.Add(t.Context(), data.Eval, table); err != nil {
+	if err := r.task.Add(t.Context(), batch.Eval, table); err != nil {
 		t.Fatal(err)
 	}
 	want := TokenCounts{Sentences: 4, Sequences: 3, Words: 11, Targets: 6, Cut: 1, CutWords: 2, Tokenless: 3, TokenlessTagged: 1, Empty: 1}
-	if have := r.task.Counts(data.Eval); have != want {
+	if have := r.task.Counts(batch.Eval); have != want {
 		t.Errorf("%+v, want %+v", have, want)
 	}
 	if _, counts, err := r.task.Predict(t.Context(), table); err != nil || counts.Cut != 1 || counts.Tokenless != 3 || counts.Sequences != 3 {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	if err := r.task.Add(t.Context(), data.Train, tagged(t, "\u200b/O")); err == nil || !strings.Contains(err.Error(), "no word of 1 sentences has a tag and a token") {
+	if err := r.task.Add(t.Context(), batch.Train, tagged(t, "\u200b/O")); err == nil || !strings.Contains(err.Error(), "no word of 1 sentences has a tag and a token") {
 		t.Errorf("%v", err)
 	}
-	if err := r.task.Add(t.Context(), data.Train, tagged(t, "a/B-drink")); err == nil || !strings.Contains(err.Error(), `"B-drink"`) {
+	if err := r.task.Add(t.Context(), batch.Train, tagged(t, "a/B-drink")); err == nil || !strings.Contains(err.Error(), `"B-drink"`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -270,12 +271,12 @@ func TestTokenEvaluate(t *testing.T) {
 				if change != nil {
 					change(c)
 				}
-				c.OnScores = func(_ data.Split, s *TokenScores) { full = s }
+				c.OnScores = func(_ batch.Split, s *TokenScores) { full = s }
 			})
-			if err := r.task.Add(t.Context(), data.Eval, table); err != nil {
+			if err := r.task.Add(t.Context(), batch.Eval, table); err != nil {
 				t.Fatal(err)
 			}
-			m, err := r.task.Evaluate(t.Context(), data.Eval)
+			m, err := r.task.Evaluate(t.Context(), batch.Eval)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,7 +309,7 @@ func TestTokenEvaluate(t *testing.T) {
 // TestNothingFound checks scores of texts without entities and of a model that predicts none.
 func TestNothingFound(t *testing.T) {
 	var s *TokenScores
-	r := openTokens(t, func(c *TokenClsConfig) { c.OnScores = func(_ data.Split, x *TokenScores) { s = x } })
+	r := openTokens(t, func(c *TokenClsConfig) { c.OnScores = func(_ batch.Split, x *TokenScores) { s = x } })
 	for _, p := range r.set.Params() { // a head that always says O
 		if strings.Contains(p.Name, "classifier.weight") {
 			clear(op.Values(p.Param))
@@ -319,7 +320,7 @@ func TestNothingFound(t *testing.T) {
 			v[slices.Index(r.task.cfg.Labels.Names, "O")] = 9
 		}
 	}
-	for split, table := range map[data.Split]*data.TokenTable{data.Eval: tagged(t, "at/O 7/B-time"), data.Test: tagged(t, "at/O home/O")} {
+	for split, table := range map[batch.Split]*data.TokenTable{batch.Eval: tagged(t, "at/O 7/B-time"), batch.Test: tagged(t, "at/O home/O")} {
 		if err := r.task.Add(t.Context(), split, table); err != nil {
 			t.Fatal(err)
 		}
@@ -329,7 +330,7 @@ func TestNothingFound(t *testing.T) {
 		}
 		f1, _ := m.Get("f1")
 		wanted, predicted := s.Found()
-		if f1.Value != 0 || predicted != 0 || wanted != map[data.Split]int{data.Eval: 1, data.Test: 0}[split] {
+		if f1.Value != 0 || predicted != 0 || wanted != map[batch.Split]int{batch.Eval: 1, batch.Test: 0}[split] {
 			t.Errorf("%v: f1 %g, %d wanted, %d predicted", split, f1.Value, wanted, predicted)
 		}
 	}

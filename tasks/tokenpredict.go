@@ -7,6 +7,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -61,12 +62,12 @@ func (t *TokenCls) Predict(ctx context.Context, table *data.TokenTable) ([]Token
 	}
 	set.counts.Sequences = set.Len()
 	k := t.model.Labels()
-	err = t.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *data.Batch) {
+	err = t.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
 		p := Probabilities(data.SingleLabel, op.Values(logits), k)
 		for i, q := range seqs {
 			for j, n := range at[q] {
 				if n >= 0 {
-					row := b.Starts[i] + j
+					row := b.Seqs.Starts[i] + j
 					out[set.sentence[q]].Tokens[n].Scores = p[row*k : (row+1)*k : (row+1)*k]
 				}
 			}
@@ -138,10 +139,10 @@ func (t *TokenCls) Score(table *data.TokenTable, predictions []TokenPrediction) 
 		}
 		found[i] = make([]int32, len(classes[i]))
 		for w := range found[i] {
-			found[i][w] = data.Ignore
+			found[i][w] = batch.Ignore
 		}
 		for _, k := range predictions[i].Tokens {
-			if found[i][k.Word] == data.Ignore {
+			if found[i][k.Word] == batch.Ignore {
 				found[i][k.Word] = int32(largest(k.Scores))
 				loss -= math.Log(math.Max(float64(k.Scores[classes[i][k.Word]]), math.SmallestNonzeroFloat32))
 				targets++

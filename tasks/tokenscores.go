@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tasks/metrics"
 	"github.com/spalora/spalora/train"
@@ -41,7 +42,8 @@ func (s *TokenScores) Metrics() train.Metrics {
 	return m
 }
 
-// scores compares the classes of words with those that were found; data.Ignore: the word has no token. Sentences without classes do not count.
+// scores compares the classes of words with the predicted ones, where batch.Ignore means that the word has no token.
+// Sentences without classes do not count.
 func (t *TokenCls) scores(classes, found [][]int32) (*TokenScores, error) {
 	var want, got []int32
 	var wantTags, gotTags [][]string
@@ -50,7 +52,7 @@ func (t *TokenCls) scores(classes, found [][]int32) (*TokenScores, error) {
 		var a, b []string
 		for w, class := range list {
 			f := found[i][w]
-			if f == data.Ignore || class == data.Ignore {
+			if f == batch.Ignore || class == batch.Ignore {
 				continue
 			}
 			want, got = append(want, class), append(got, f)

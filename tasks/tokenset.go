@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -41,7 +42,8 @@ func (c *TokenCounts) Add(o TokenCounts) {
 	c.Empty += o.Empty
 }
 
-// tokenSet is a list of tokenised sentences, or windows of them, with a label for each token: the data.Set of token classification.
+// tokenSet is a list of tokenised sentences, or windows of them, with a label for each token: the batch.Set of token
+// classification.
 type tokenSet struct {
 	textSet
 	word     []int32 // for each token the number of its word; -1: none, or it is learned and predicted in another window
@@ -319,7 +321,7 @@ func (s *tokenSet) append(x *tokenText, window int, labels []int32, sentence int
 func (t *TokenCls) labels(words []int32, first []bool, classes []int32) (labels []int32, n int) {
 	labels = make([]int32, len(words))
 	for i, w := range words {
-		labels[i] = data.Ignore
+		labels[i] = batch.Ignore
 		switch {
 		case w < 0 || classes == nil:
 			continue

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -128,7 +128,7 @@ func TestRunWithoutRows(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	m.held = nil
-	if s := m.Set(data.Eval); s != nil {
+	if s := m.Set(batch.Eval); s != nil {
 		t.Errorf("the toy has an evaluation set %v", s)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 )
 
 // metricName returns the name of the metric that decides, without "eval_"; empty means the task's main one.
@@ -15,7 +15,7 @@ func (c Config) metricName() string { return strings.TrimPrefix(c.MetricForBestM
 
 // evaluate scores the eval split, keeps the state if it is the best so far and counts for early stopping.
 func (r *run) evaluate(ctx context.Context) error {
-	m, err := r.task.Evaluate(ctx, data.Eval)
+	m, err := r.task.Evaluate(ctx, batch.Eval)
 	if ctx.Err() != nil {
 		return errInterrupted // still due: the resumed run evaluates this step
 	}
@@ -104,7 +104,7 @@ func (r *run) endedEarly() bool {
 
 // checkEvaluation adds what of the settings needs an eval split, or another one.
 func (r *run) checkEvaluation(p *problems) {
-	set := r.task.Set(data.Eval)
+	set := r.task.Set(batch.Eval)
 	r.evaluates = set != nil
 	c := r.cfg
 	if !r.evaluates {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -23,7 +23,7 @@ import (
 func TestStepWithoutTargets(t *testing.T) {
 	m := newToy(16, 0)
 	for i := range 8 {
-		m.y[i] = data.Ignore
+		m.y[i] = batch.Ignore
 	}
 	c := toyConfig(m, "")
 	c.NoShuffle, c.NumTrainEpochs, c.WeightDecay = true, 1, 0
@@ -70,8 +70,8 @@ func TestNonFiniteStops(t *testing.T) {
 			m := newToy(46, 6)
 			cfg := toyConfig(m, dir)
 			cfg.NoShuffle, cfg.EvalSteps, cfg.LearningRate, cfg.MaxGradNorm, cfg.WarmupSteps, cfg.SaveSteps = true, 2, c.rate, 0, 0, 1
-			m.alter = func(b *data.Batch, v []float32) {
-				if len(b.Rows) == 4 && b.Rows[0] == 8*(c.step-1) {
+			m.alter = func(b *batch.Batch, v []float32) {
+				if len(b.Seqs.Index) == 4 && b.Seqs.Index[0] == 8*(c.step-1) {
 					v[0] = c.value
 				}
 			}
@@ -110,7 +110,7 @@ func TestFailuresOfTheTask(t *testing.T) {
 		want  string
 	}{
 		{"panic in the loss", func(m *toy, c *Config) {
-			m.onLoss = func(p *nn.Pass, _ *data.Batch) {
+			m.onLoss = func(p *nn.Pass, _ *batch.Batch) {
 				if p.Key.Step == 3 {
 					panic("index out of range")
 				}
@@ -134,7 +134,7 @@ func TestFailuresOfTheTask(t *testing.T) {
 		{"panic in an evaluation", func(m *toy, c *Config) { m.onEval = func(context.Context) { panic("metric") } }, 2, "panic: metric"},
 		{"panic in Save", func(m *toy, c *Config) { c.Save = func(string) error { panic("save") } }, 2, "panic: save"},
 		{"panic on a worker", func(m *toy, c *Config) {
-			m.onLoss = func(p *nn.Pass, _ *data.Batch) {
+			m.onLoss = func(p *nn.Pass, _ *batch.Batch) {
 				if p.Key.Step == 2 {
 					p.Tape.Pool().For(64, func(int, int) { panic("worker") })
 				}

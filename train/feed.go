@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 )
 
 // microBatch is one batch with its place in the run.
 type microBatch struct {
-	*data.Batch
+	*batch.Batch
 	ends    bool     // it is the last of its optimiser step
 	next    position // of the micro-batch after it
 	epoch   float64  // epochs done when it is done
@@ -71,7 +71,7 @@ func (f *feed) sendEpoch(s *sampler, number, first int) bool {
 }
 
 // makeBatch turns a panic of the set into an error.
-func makeBatch(set data.Set, rows []int) (b *data.Batch, err error) {
+func makeBatch(set batch.Set, rows []int) (b *batch.Batch, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("making the batch of rows %s: %w", rowList(rows), panicError{v, debug.Stack()})

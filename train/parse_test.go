@@ -12,9 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // A checkpoint whose manifest is right but whose content is not: parts are missing or of another program.
@@ -117,7 +118,7 @@ func TestRowList(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	b := &data.Batch{IDs: make([]int32, 7), Starts: []int{0, 3, 7}, Target: &data.Batch{Starts: []int{0, 5}}}
+	b := &batch.Batch{IDs: make([]int32, 7), Seqs: op.Seqs{Starts: []int{0, 3, 7}}, Target: &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 5}}}}
 	if got := tokens(b); got != 12 {
 		t.Errorf("%d tokens, want 12", got)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -130,7 +130,7 @@ func TestStopInsideStepAndEvaluation(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		calls := 0
 		if where == "micro-batch" {
-			m.onLoss = func(p *nn.Pass, b *data.Batch) {
+			m.onLoss = func(p *nn.Pass, b *batch.Batch) {
 				if calls++; p.Train && p.Key.Step == 2 {
 					cancel()
 				}

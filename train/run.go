@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -24,7 +24,7 @@ type run struct {
 	task      Task
 	params    []nn.NamedParam
 	cfg       Config
-	set       data.Set // training examples
+	set       batch.Set // training examples
 	evaluates bool
 	plan      Plan
 	sampler   *sampler

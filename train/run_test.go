@@ -14,8 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -336,7 +336,7 @@ func TestReplaces(t *testing.T) {
 	if got := list(t, dir); !slices.Equal(got, before) {
 		t.Errorf("a run that was refused and one that was resumed have left %v, want %v", got, before)
 	}
-	m.alter = func(_ *data.Batch, v []float32) { v[0] = float32(math.NaN()) }
+	m.alter = func(_ *batch.Batch, v []float32) { v[0] = float32(math.NaN()) }
 	_, err = Run(context.Background(), m, m.params(), c)
 	if err == nil || !strings.Contains(err.Error(), "step 1") {
 		t.Errorf("error %v", err)

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 )
 
 // position is the place of a micro-batch in a run: batch number Batch of epoch Epoch, both from 0. Between two steps it is all
@@ -19,7 +19,7 @@ type position struct {
 // sampler decides which rows stand in which micro-batch. What it returns depends on its fields and the epoch alone, so that any
 // position can be entered without replaying what was before it.
 type sampler struct {
-	set        data.Set
+	set        batch.Set
 	batchSize  int // 0: tokens count
 	tokens     int // budget of a micro-batch
 	accumulate int
@@ -28,7 +28,7 @@ type sampler struct {
 	byLength   bool
 }
 
-func newSampler(set data.Set, c Config) *sampler {
+func newSampler(set batch.Set, c Config) *sampler {
 	return &sampler{
 		set: set, batchSize: c.BatchSize, tokens: c.TokensPerBatch, accumulate: c.GradientAccumulationSteps,
 		seed: c.Seed, inOrder: c.NoShuffle, byLength: c.GroupByLength,

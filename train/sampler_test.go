@@ -139,7 +139,7 @@ func TestFeedEntersAnywhere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, seen{b.Rows, b.next, b.ends, b.closing, b.epoch})
+				all = append(all, seen{b.Seqs.Index, b.next, b.ends, b.closing, b.epoch})
 			}
 			return all
 		}

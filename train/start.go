@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -16,7 +16,7 @@ func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &run{task: t, params: params, cfg: cfg, set: t.Set(data.Train), started: time.Now(), saved: time.Now()}
+	r := &run{task: t, params: params, cfg: cfg, set: t.Set(batch.Train), started: time.Now(), saved: time.Now()}
 	if r.set == nil || r.set.Len() == 0 {
 		return nil, errors.New("train: there are no training rows")
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -90,14 +90,14 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 		}
 		loss, targets, err := r.microBatch(b.Batch, number)
 		if err != nil {
-			return w, fmt.Errorf("train: step %d, rows %s: %w", number, rowList(b.Rows), err)
+			return w, fmt.Errorf("train: step %d, rows %s: %w", number, rowList(b.Seqs.Index), err)
 		}
 		w.loss += loss
 		w.targets += targets
 		w.tokens += tokens(b.Batch)
-		w.rows = append(w.rows, b.Rows...)
+		w.rows = append(w.rows, b.Seqs.Index...)
 		if w.bad == nil && !finite(loss) {
-			w.bad = b.Rows
+			w.bad = b.Seqs.Index
 		}
 		if b.ends {
 			w.last = b
@@ -107,7 +107,7 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 }
 
 // microBatch runs one batch forward and backward.
-func (r *run) microBatch(b *data.Batch, number int) (loss, targets float64, err error) {
+func (r *run) microBatch(b *batch.Batch, number int) (loss, targets float64, err error) {
 	defer r.tape.Reset()
 	p := &nn.Pass{Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true, Adapter: r.cfg.Adapter, Checkpoint: r.cfg.GradientCheckpointing}
 	sum, targets, err := r.task.Loss(p, b)
@@ -156,10 +156,10 @@ func (r *run) checkStep(w window, info StepInfo) error {
 }
 
 // tokens returns the number of rows that a model computes for a batch, with those of a decoder.
-func tokens(b *data.Batch) int {
+func tokens(b *batch.Batch) int {
 	n := len(b.IDs)
-	if n == 0 && len(b.Starts) > 0 {
-		n = b.Starts[len(b.Starts)-1]
+	if n == 0 && len(b.Seqs.Starts) > 0 {
+		n = b.Seqs.Starts[len(b.Seqs.Starts)-1]
 	}
 	if b.Target != nil {
 		n += tokens(b.Target)

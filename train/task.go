@@ -10,7 +10,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	"github.com/rs/zerolog"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 )
 
@@ -18,12 +18,12 @@ import (
 // sets that it returns: their Batch is called ahead of time from another.
 type Task interface {
 	// Set returns the examples of a split, or a nil interface if there are none.
-	Set(s data.Split) data.Set
+	Set(s batch.Split) batch.Set
 	// Loss returns the loss of b summed over its targets (1×1, on p's tape) and the weight of what it sums over: the
 	// number of targets, or the sum of their class weights. A batch without targets has loss 0 and weight 0.
-	Loss(p *nn.Pass, b *data.Batch) (sum mat.Tensor, targets float64, err error)
+	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, targets float64, err error)
 	// Evaluate scores a split with the parameters as they are. It returns soon, with an error, once ctx is done.
-	Evaluate(ctx context.Context, s data.Split) (Metrics, error)
+	Evaluate(ctx context.Context, s batch.Split) (Metrics, error)
 }
 
 // MetricNamer is a task that knows the names of its metrics before it has evaluated anything. A wrong

@@ -16,8 +16,8 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -33,11 +33,11 @@ type toy struct {
 	w, b    *op.Weight
 	held    *toySet // examples for evaluation, nil: none
 
-	onLoss  func(p *nn.Pass, b *data.Batch)  // before the loss
-	alter   func(b *data.Batch, v []float32) // changes the features
-	score   func(evaluation int) Metrics     // instead of the true score
-	onEval  func(ctx context.Context)        // before an evaluation
-	onBatch func(rows []int)                 // while a batch is made
+	onLoss  func(p *nn.Pass, b *batch.Batch)  // before the loss
+	alter   func(b *batch.Batch, v []float32) // changes the features
+	score   func(evaluation int) Metrics      // instead of the true score
+	onEval  func(ctx context.Context)         // before an evaluation
+	onBatch func(rows []int)                  // while a batch is made
 	evals   int
 }
 
@@ -57,16 +57,16 @@ func (s toySet) Tokens(i int) int {
 	return s.t.lengths[s.first+i]
 }
 
-func (s toySet) Batch(rows []int) *data.Batch {
+func (s toySet) Batch(rows []int) *batch.Batch {
 	if s.t.onBatch != nil {
 		s.t.onBatch(rows)
 	}
-	b := &data.Batch{Rows: slices.Clone(rows), Starts: []int{0}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}, Index: slices.Clone(rows)}}
 	for i, row := range rows {
 		at := s.first + row
 		b.Features = append(b.Features, s.t.x[at*s.t.width:(at+1)*s.t.width]...)
 		b.Labels = append(b.Labels, s.t.y[at])
-		b.Starts = append(b.Starts, i+1)
+		b.Seqs.Starts = append(b.Seqs.Starts, i+1)
 	}
 	return b
 }
@@ -82,7 +82,7 @@ func newToy(rows, held int) *toy {
 		}
 		t.y = append(t.y, int32(r.IntN(classes)))
 		if i%6 == 5 {
-			t.y[i] = data.Ignore
+			t.y[i] = batch.Ignore
 		}
 		t.lengths = append(t.lengths, 1+r.IntN(9))
 	}
@@ -112,29 +112,29 @@ func (t *toy) params() []nn.NamedParam {
 	return []nn.NamedParam{{Name: "w", Param: t.w.Train()}, {Name: "b", Param: t.b.Train(), NoDecay: true}}
 }
 
-func (t *toy) Set(s data.Split) data.Set {
+func (t *toy) Set(s batch.Split) batch.Set {
 	held := 0
 	if t.held != nil {
 		held = t.held.n
 	}
 	switch {
-	case s == data.Train:
+	case s == batch.Train:
 		return toySet{t, 0, len(t.y) - held}
-	case s == data.Eval && t.held != nil:
+	case s == batch.Eval && t.held != nil:
 		return *t.held
 	}
 	return nil
 }
 
-func (t *toy) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (t *toy) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	if t.onLoss != nil {
 		t.onLoss(p, b)
 	}
 	if t.alter != nil {
 		t.alter(b, b.Features)
 	}
-	p.Seqs = op.Seqs{Starts: b.Starts, Index: b.Rows}
-	x := leaf(len(b.Rows), t.width, b.Features)
+	p.Seqs = b.Seqs
+	x := leaf(len(b.Seqs.Index), t.width, b.Features)
 	if p.Train {
 		x = op.Dropout(p.Tape, x, op.Drop{P: t.drop, Site: 1, Key: p.Key, Seqs: p.Seqs})
 	}
@@ -145,7 +145,7 @@ func (t *toy) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
 
 func (t *toy) MetricNames() []string { return []string{"accuracy", "loss"} }
 
-func (t *toy) Evaluate(ctx context.Context, s data.Split) (Metrics, error) {
+func (t *toy) Evaluate(ctx context.Context, s batch.Split) (Metrics, error) {
 	t.evals++
 	if t.onEval != nil {
 		t.onEval(ctx)

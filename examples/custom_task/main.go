@@ -9,7 +9,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -26,17 +26,17 @@ type counter struct {
 }
 
 // logits returns B×2: the head reads the mean of each message's hidden states.
-func (c *counter) logits(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return c.More.Forward(p, op.MeanRows(p.Tape, c.Encoder.Forward(p, b), b.Starts))
+func (c *counter) logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return c.More.Forward(p, op.MeanRows(p.Tape, c.Encoder.Forward(p, b), b.Seqs.Starts))
 }
 
 // Loss is the cross-entropy of the two answers, summed, and how many answers there are.
-func (c *counter) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
+func (c *counter) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	return op.BCEWithLogits(p.Tape, c.logits(p, b), b.Values), float64(len(b.Values)), nil
 }
 
 // Evaluate scores what the logits say.
-func (c *counter) Evaluate(ctx context.Context, s data.Split) (train.Metrics, error) {
+func (c *counter) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	return c.score(ctx, s, c.logits)
 }
 
@@ -52,7 +52,7 @@ func main() {
 	cfg.BatchSize, cfg.NumTrainEpochs, cfg.LearningRate, cfg.WarmupRatio, cfg.Pool, cfg.Adapter, c.adapter = 32, 1, 3e-3, 0.1, c.pool, set, set
 	report, err := train.Run(ctx, c, set.Params(), cfg)
 	check(err)
-	score, err := c.Evaluate(ctx, data.Test)
+	score, err := c.Evaluate(ctx, batch.Test)
 	check(err)
 	fmt.Printf("%d steps, mean loss %.3f; test: accuracy %.3f, off by %.3f\n", report.Steps, report.TrainLoss, score.Values[0].Value, score.Values[1].Value)
 	check(save(set))

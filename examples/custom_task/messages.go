@@ -8,6 +8,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -29,8 +30,8 @@ func open(ctx context.Context) (models.Encoder, *messages) {
 	encoder, _, err := models.OpenEncoder(src, 42)
 	check(err)
 	trainJSON, testJSON := embedded.Restaurant8k()
-	list := &messages{sets: map[data.Split]data.Set{}, pool: op.NewPool(0)}
-	for split, content := range map[data.Split][]byte{data.Train: trainJSON, data.Test: testJSON} {
+	list := &messages{sets: map[batch.Split]batch.Set{}, pool: op.NewPool(0)}
+	for split, content := range map[batch.Split][]byte{batch.Train: trainJSON, batch.Test: testJSON} {
 		table, err := data.ReadTokensBytes(content, embedded.Restaurant8kName, data.TokenOptions{Format: data.JSONLines})
 		check(err)
 		var inputs []tokenize.Input
@@ -57,18 +58,18 @@ func yes(b bool) float32 {
 
 // messages are the examples of a counter, and how it is scored.
 type messages struct {
-	sets    map[data.Split]data.Set
+	sets    map[batch.Split]batch.Set
 	pool    *op.Pool
 	adapter *lora.Set
 }
 
 // Set returns the messages of a split, or nil.
-func (m *messages) Set(s data.Split) data.Set { return m.sets[s] }
+func (m *messages) Set(s batch.Split) batch.Set { return m.sets[s] }
 
 // score returns how often the number is right (0, 1, 2 for more), and by how much it is off on average.
-func (m *messages) score(ctx context.Context, s data.Split, logits func(*nn.Pass, *data.Batch) mat.Tensor) (train.Metrics, error) {
+func (m *messages) score(ctx context.Context, s batch.Split, logits func(*nn.Pass, *batch.Batch) mat.Tensor) (train.Metrics, error) {
 	right, off, n := 0, 0, m.sets[s].Len()
-	err := tasks.Infer(ctx, m.sets[s], m.pool, m.adapter, logits, func(b *data.Batch, y mat.Tensor) {
+	err := tasks.Infer(ctx, m.sets[s], m.pool, m.adapter, logits, func(b *batch.Batch, y mat.Tensor) {
 		x := op.Values(y)
 		for i := 0; i < len(x); i += 2 {
 			is, want := above(x[i:i+2], 0), above(b.Values[i:i+2], 0.5)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -88,10 +89,10 @@ func notebook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Train, questionsTrain); err != nil {
+	if err := task.Add(ctx, batch.Train, questionsTrain); err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Test, questionsTest); err != nil {
+	if err := task.Add(ctx, batch.Test, questionsTest); err != nil {
 		return err
 	}
 	settings := train.Defaults()
@@ -105,7 +106,7 @@ func notebook(ctx context.Context) error {
 	if _, err := train.Run(ctx, task, set.Params(), settings); err != nil {
 		return err
 	}
-	scores, err := task.Evaluate(ctx, data.Test)
+	scores, err := task.Evaluate(ctx, batch.Test)
 	if err != nil {
 		return err
 	}

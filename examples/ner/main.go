@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -117,7 +118,7 @@ func learn(ctx context.Context, l lesson) error {
 	var scores *tasks.TokenScores
 	task, err := tasks.NewTokenCls(l.model, l.tok, tasks.TokenClsConfig{
 		Labels: l.labels, Scheme: data.IOB2, Pool: l.pool, Adapter: l.set,
-		OnScores: func(_ data.Split, s *tasks.TokenScores) { scores = s },
+		OnScores: func(_ batch.Split, s *tasks.TokenScores) { scores = s },
 	})
 	if err != nil {
 		return err
@@ -127,10 +128,10 @@ func learn(ctx context.Context, l lesson) error {
 	}
 
 	cell(6, "Train three epochs with AdamW. The loss is the mean over the tokens that have a tag.")
-	if err := task.Add(ctx, data.Train, l.examples); err != nil {
+	if err := task.Add(ctx, batch.Train, l.examples); err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Test, l.test); err != nil {
+	if err := task.Add(ctx, batch.Test, l.test); err != nil {
 		return err
 	}
 	settings := train.Defaults()
@@ -146,7 +147,7 @@ func learn(ctx context.Context, l lesson) error {
 	}
 
 	cell(7, "Score on sentences that it has never seen. An entity counts only if its type and all its words are right.\nAccuracy flatters: most words are O.")
-	if _, err := task.Evaluate(ctx, data.Test); err != nil {
+	if _, err := task.Evaluate(ctx, batch.Test); err != nil {
 		return err
 	}
 	fmt.Printf("%-12s %9s %9s %9s %9s\n", "", "precision", "recall", "F1", "entities")

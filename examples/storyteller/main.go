@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -101,14 +102,14 @@ func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, 
 	if err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Train, questions); err != nil {
+	if err := task.Add(ctx, batch.Train, questions); err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Test, others.Limit(500)); err != nil {
+	if err := task.Add(ctx, batch.Test, others.Limit(500)); err != nil {
 		return err
 	}
 	perplexity := func(when string) error {
-		scores, err := task.Evaluate(ctx, data.Test)
+		scores, err := task.Evaluate(ctx, batch.Test)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -134,7 +135,7 @@ func ZeroTypes(m models.QuestionAnswerer, set *lora.Set, log zerolog.Logger) boo
 }
 
 // LogQuestions logs what became of the questions of a file, which are used as s, when they were cut into windows.
-func LogQuestions(log zerolog.Logger, name string, s data.Split, c tasks.QuestionCounts, limit int) {
+func LogQuestions(log zerolog.Logger, name string, s batch.Split, c tasks.QuestionCounts, limit int) {
 	if c.Split > 0 {
 		log.Info().Msgf("%s: %d questions are %d windows of at most %d tokens; %d contexts are longer than one", name, c.Questions, c.Windows, limit, c.Split)
 	}
@@ -143,7 +144,7 @@ func LogQuestions(log zerolog.Logger, name string, s data.Split, c tasks.Questio
 	}
 	if c.Lost > 0 {
 		what := "it cannot be predicted as a whole"
-		if s == data.Train {
+		if s == batch.Train {
 			what = "they are learned as without an answer"
 		}
 		log.Warn().Msgf("%s: %d questions whose first answer no window holds whole: %s; a greater --max-length or --doc-stride helps", name, c.Lost, what)

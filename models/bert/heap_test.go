@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
@@ -29,7 +29,7 @@ func TestHeapInSteadyState(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		pool := op.NewPool(workers)
 		tape := op.NewTape(pool)
-		step := func(b *data.Batch) {
+		step := func(b *batch.Batch) {
 			p := &nn.Pass{Tape: tape, Train: true, Key: op.Key{Seed: 1}, Adapter: set}
 			loss, _ := op.CrossEntropy(tape, m.Logits(p, b), b.Labels, op.CrossEntropyConfig{})
 			if err := tape.Backward(loss); err != nil {
@@ -38,7 +38,7 @@ func TestHeapInSteadyState(t *testing.T) {
 			tape.Reset()
 		}
 		short, long := sized(6, 50), sized(6, 400)
-		heap := func(b *data.Batch) uint64 {
+		heap := func(b *batch.Batch) uint64 {
 			least := ^uint64(0) // others than the step may allocate now and then
 			for range 3 {
 				var before, after runtime.MemStats

@@ -3,21 +3,21 @@ package bert_test
 import (
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
 
 // sized returns a batch of sequences of that many tokens.
-func sized(sequences, tokens int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}}
+func sized(sequences, tokens int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for i := range sequences {
 		for n := range tokens {
 			b.IDs, b.Types = append(b.IDs, int32((n*7+i)%40)), append(b.Types, 0)
 		}
-		b.Rows, b.Labels = append(b.Rows, i), append(b.Labels, int32(i%5))
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Index, b.Labels = append(b.Seqs.Index, i), append(b.Labels, int32(i%5))
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -33,12 +33,9 @@ func newModel(c Config) *Model {
 	return &Model{Limits: c.limits(), Config: c, Embeddings: NewEmbeddings(c, c.HiddenSize), Layers: NewLayers(c)}
 }
 
-// sequences says which rows of a batch belong together.
-func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
-
 // Forward returns the hidden states after the last layer: N×C for the N tokens of b, or p.Keep's rows of it.
-func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
-	p = p.With(sequences(b))
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
 	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Layers)
 }
 
@@ -72,7 +69,7 @@ func NewEmbeddings(c Config, width int) *Embeddings {
 }
 
 // Forward returns N×C for the N ids of b. Without types all are 0.
-func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (e *Embeddings) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
 	// The order of the sum is transformers': words + types, then positions.
 	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), LookUpTypes(p, b, e.Types), e.Positions.Forward(p, p.Positions()))
@@ -82,7 +79,7 @@ func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
 }
 
 // LookUpTypes returns the rows of a table for the N token types of b: N×C. Without types all are 0, and a table of one row has no other.
-func LookUpTypes(p *nn.Pass, b *data.Batch, table *nn.Embedding) mat.Tensor {
+func LookUpTypes(p *nn.Pass, b *batch.Batch, table *nn.Embedding) mat.Tensor {
 	types := b.Types
 	if types == nil || table.Weight.Rows == 1 {
 		types = p.Tape.Ints(len(b.IDs))

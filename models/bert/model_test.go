@@ -7,7 +7,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -44,28 +44,28 @@ func example(n int) (ids, types []int32) {
 	return ids, types
 }
 
-func batch(numbers ...int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}}
+func examples(numbers ...int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for _, n := range numbers {
 		ids, types := example(n)
-		b.Rows, b.IDs, b.Types = append(b.Rows, n), append(b.IDs, ids...), append(b.Types, types...)
-		b.Starts, b.Labels = append(b.Starts, len(b.IDs)), append(b.Labels, int32(n%5))
+		b.Seqs.Index, b.IDs, b.Types = append(b.Seqs.Index, n), append(b.IDs, ids...), append(b.Types, types...)
+		b.Seqs.Starts, b.Labels = append(b.Seqs.Starts, len(b.IDs)), append(b.Labels, int32(n%5))
 	}
 	return b
 }
 
 // unpruned computes the logits through the layers, all rows to the end.
-func unpruned(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor {
-	p = p.With(op.Seqs{Starts: b.Starts, Index: b.Rows})
+func unpruned(m *bert.ForSequenceClassification, p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
 	x := m.Bert.Forward(p, b)
 	first := nn.FirstRows(p.Seqs)
 	p = p.With(first.Seqs)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, m.Bert.Pooler.Forward(p, op.Rows(p.Tape, x, first.Rows))))
 }
 
-type forward func(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor
+type forward func(m *bert.ForSequenceClassification, p *nn.Pass, b *batch.Batch) mat.Tensor
 
-func logits(m *bert.ForSequenceClassification, p *nn.Pass, b *data.Batch) mat.Tensor {
+func logits(m *bert.ForSequenceClassification, p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return m.Logits(p, b)
 }
 
@@ -75,7 +75,7 @@ func TestPruning(t *testing.T) {
 		t.Run(fmt.Sprintf("dropout %v", train), func(t *testing.T) {
 			m := small(1)
 			params := nn.Train(m)
-			b := batch(7, 3, 12, 90, 4)
+			b := examples(7, 3, 12, 90, 4)
 			results := map[string][]float32{}
 			grads := map[string]map[string][]float32{}
 			for name, f := range map[string]forward{"pruned": logits, "whole": unpruned} {
@@ -118,7 +118,7 @@ func closeTo(t *testing.T, what string, got, want []float32, bar, small float64)
 	}
 }
 
-func evaluate(m *bert.ForSequenceClassification, p nn.Pass, b *data.Batch) []float32 {
+func evaluate(m *bert.ForSequenceClassification, p nn.Pass, b *batch.Batch) []float32 {
 	p.Tape = op.NewEvalTape(nil)
 	defer p.Tape.Close()
 	return append([]float32(nil), op.Values(m.Logits(&p, b))...)
@@ -129,21 +129,21 @@ func TestDropoutKnowsExamples(t *testing.T) {
 	m := small(2)
 	pass := nn.Pass{Train: true, Key: op.Key{Seed: 4, Step: 9}}
 	numbers := []int{7, 3, 12, 90, 4}
-	whole := evaluate(m, pass, batch(numbers...))
+	whole := evaluate(m, pass, examples(numbers...))
 	for i, n := range numbers {
-		closeTo(t, fmt.Sprintf("example %d alone", n), evaluate(m, pass, batch(n)), whole[5*i:5*i+5], 1e-6, 0)
+		closeTo(t, fmt.Sprintf("example %d alone", n), evaluate(m, pass, examples(n)), whole[5*i:5*i+5], 1e-6, 0)
 	}
-	turned := evaluate(m, pass, batch(4, 90, 12, 3, 7))
+	turned := evaluate(m, pass, examples(4, 90, 12, 3, 7))
 	for i := range numbers {
 		closeTo(t, "turned", turned[5*(4-i):5*(4-i)+5], whole[5*i:5*i+5], 1e-6, 0)
 	}
 	other := pass
 	other.Key.Step++
-	if d := distance(evaluate(m, other, batch(numbers...)), whole); d < 0.01 {
+	if d := distance(evaluate(m, other, examples(numbers...)), whole); d < 0.01 {
 		t.Errorf("the next step has the same masks: logits %.2g apart", d)
 	}
-	same := batch(7, 7)
-	same.Rows[1] = 8
+	same := examples(7, 7)
+	same.Seqs.Index[1] = 8
 	twice := evaluate(m, pass, same)
 	if d := distance(twice[:5], twice[5:]); d < 0.01 {
 		t.Errorf("another example with the same text has the same mask: logits %.2g apart", d)
@@ -161,7 +161,7 @@ func distance(a, b []float32) float64 {
 // TestEvaluationDropsNothing: without Train the probabilities and the key do not matter.
 func TestEvaluationDropsNothing(t *testing.T) {
 	m := small(2)
-	b := batch(7, 3, 12)
+	b := examples(7, 3, 12)
 	want := evaluate(m, nn.Pass{Key: op.Key{Seed: 1}}, b)
 	nn.SetDropout(m, 0)
 	for name, p := range map[string]nn.Pass{"evaluation": {}, "training without dropout": {Train: true, Key: op.Key{Seed: 3}}} {
@@ -179,7 +179,7 @@ func TestEvaluationDropsNothing(t *testing.T) {
 func TestSameBits(t *testing.T) {
 	m := small(3)
 	params := nn.Train(m)
-	b := batch(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
+	b := examples(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
 	var want []float32
 	for _, workers := range []int{1, 2, 3, 7, 2} {
 		pool := op.NewPool(workers)
@@ -214,8 +214,8 @@ func TestSameBits(t *testing.T) {
 // TestLengths: the shortest and the longest sequences, without types.
 func TestLengths(t *testing.T) {
 	m := small(4)
-	b := &data.Batch{Starts: []int{0, 1, 65}, IDs: make([]int32, 65)}
-	typed := &data.Batch{Starts: b.Starts, IDs: b.IDs, Types: make([]int32, 65)}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 1, 65}}, IDs: make([]int32, 65)}
+	typed := &batch.Batch{Seqs: op.Seqs{Starts: b.Seqs.Starts}, IDs: b.IDs, Types: make([]int32, 65)}
 	if got := evaluate(m, nn.Pass{}, b); len(got) != 10 || distance(got, evaluate(m, nn.Pass{}, typed)) != 0 {
 		t.Errorf("no types must be type 0: %v", got)
 	}

@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -31,15 +31,15 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 }
 
 // Logits returns B×labels for the B sequences of b.
-func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.DistilBert.pooled(p, b, m.Pre)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
 
 // pooled returns relu(pre(x)) of the first token of each sequence of b, B×C, and the pass for these rows. In the last block only the
 // first tokens go further than keys and values: nothing else is read, and the result is the same.
-func (m *Model) pooled(p *nn.Pass, b *data.Batch, pre *nn.Linear) (mat.Tensor, *nn.Pass) {
-	p = p.With(sequences(b))
+func (m *Model) pooled(p *nn.Pass, b *batch.Batch, pre *nn.Linear) (mat.Tensor, *nn.Pass) {
+	p = p.With(b.Seqs)
 	p.Keep = nn.FirstRows(p.Seqs)
 	x := m.Forward(p, b)
 	p = p.After()
@@ -76,7 +76,7 @@ func NewForMultipleChoice(c Config) *ForMultipleChoice {
 }
 
 // Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
-func (m *ForMultipleChoice) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.DistilBert.pooled(p, b, m.Pre)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
@@ -106,9 +106,9 @@ func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
 }
 
 // Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x := m.DistilBert.Forward(p, b)
-	p = p.With(sequences(b)).After()
+	p = p.With(b.Seqs).After()
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
 
@@ -139,9 +139,9 @@ func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
 }
 
 // Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
-func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x := m.DistilBert.Forward(p, b)
-	p = p.With(sequences(b)).After()
+	p = p.With(b.Seqs).After()
 	return m.Outputs.Forward(p, m.Drop.Forward(p, x))
 }
 

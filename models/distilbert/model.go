@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -28,12 +28,9 @@ func New(c Config) *Model {
 	return m
 }
 
-// sequences says which rows of a batch belong together.
-func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
-
 // Forward returns the hidden states after the last block: N×C for the N tokens of b, or p.Keep's rows of it.
-func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
-	p = p.With(sequences(b))
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
 	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Blocks)
 }
 
@@ -62,7 +59,7 @@ func newEmbeddings(c Config) *Embeddings {
 }
 
 // Forward returns N×C for the N ids of b, whose sequences the pass has.
-func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (e *Embeddings) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
 	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), e.Positions.Forward(p, p.Positions()))
 	y := e.Drop.Forward(p, e.Norm.Forward(p, x))

@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -26,7 +26,7 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 }
 
 // Logits returns B×labels for the B sequences of b.
-func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.Electra.one(p, b, nn.FirstRows)
 	return m.Classifier.Forward(p, x)
 }
@@ -82,7 +82,7 @@ func NewForMultipleChoice(c Config) *ForMultipleChoice {
 }
 
 // Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
-func (m *ForMultipleChoice) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.Electra.one(p, b, m.Summary.rows)
 	return m.Classifier.Forward(p, m.Summary.Forward(p, x))
 }
@@ -181,9 +181,9 @@ func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
 }
 
 // Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x := m.Electra.Forward(p, b)
-	p = p.With(sequences(b)).After()
+	p = p.With(b.Seqs).After()
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
 
@@ -213,9 +213,9 @@ func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
 }
 
 // Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
-func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x := m.Electra.Forward(p, b)
-	return m.Outputs.Forward(p.With(sequences(b)).After(), x)
+	return m.Outputs.Forward(p.With(b.Seqs).After(), x)
 }
 
 // String prints the module tree in the style of PyTorch.

@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -30,12 +30,9 @@ func New(c Config) *Model {
 	return m
 }
 
-// sequences says which rows of a batch belong together.
-func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
-
 // Forward returns the hidden states after the last layer: N×C for the N tokens of b, or p.Keep's rows of it.
-func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
-	p = p.With(sequences(b))
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
 	x := m.Embeddings.Forward(p, b)
 	if m.Project != nil {
 		narrow := x
@@ -47,8 +44,8 @@ func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
 
 // one returns the hidden states of one token of each sequence of b, B×C, and the pass for these rows. In the last block only these
 // tokens go further than keys and values: nothing else is read, and the result is the same.
-func (m *Model) one(p *nn.Pass, b *data.Batch, pick func(op.Seqs) *nn.Kept) (mat.Tensor, *nn.Pass) {
-	p = p.With(sequences(b))
+func (m *Model) one(p *nn.Pass, b *batch.Batch, pick func(op.Seqs) *nn.Kept) (mat.Tensor, *nn.Pass) {
+	p = p.With(b.Seqs)
 	p.Keep = pick(p.Seqs)
 	return m.Forward(p, b), p.After()
 }

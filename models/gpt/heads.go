@@ -7,13 +7,10 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
-
-// sequences says which rows of a batch belong together.
-func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
 
 // ForCausalLM predicts the next token (transformers' GPT2LMHeadModel).
 type ForCausalLM struct {
@@ -48,13 +45,13 @@ func (m *ForCausalLM) Init(seed uint64) error {
 }
 
 // Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
-func (m *ForCausalLM) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return nn.CausalLogits(p, sequences(b), b.IDs, m.Transformer, m.Head)
+func (m *ForCausalLM) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return nn.CausalLogits(p, b.Seqs, b.IDs, m.Transformer, m.Head)
 }
 
 // Loss returns the summed cross-entropy (1×1) of the rows of b that have a label, the id that follows the row.
-func (m *ForCausalLM) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, op.TargetStats) {
-	return nn.CausalLoss(p, sequences(b), b.IDs, b.Labels, m.Transformer, m.Head)
+func (m *ForCausalLM) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, op.TargetStats) {
+	return nn.CausalLoss(p, b.Seqs, b.IDs, b.Labels, m.Transformer, m.Head)
 }
 
 // NewCache returns an empty cache for generating so many sequences of up to so many tokens.
@@ -87,8 +84,8 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 
 // Logits returns B×labels for the B sequences of b. In the last block only the last token of each that is
 // not pad_token_id goes further than keys and values.
-func (m *ForSequenceClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return nn.LastTokenLogits(p, sequences(b), b.IDs, m.Transformer.Config.padding(), m.Transformer, m.Score)
+func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return nn.LastTokenLogits(p, b.Seqs, b.IDs, m.Transformer.Config.padding(), m.Transformer, m.Score)
 }
 
 // Labels returns the number of outputs.
@@ -117,8 +114,8 @@ func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
 }
 
 // Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *data.Batch) mat.Tensor {
-	return nn.TokenLogits(p, sequences(b), b.IDs, m.Transformer, m.Drop, m.Classifier)
+func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return nn.TokenLogits(p, b.Seqs, b.IDs, m.Transformer, m.Drop, m.Classifier)
 }
 
 // Labels returns the number of outputs of a token.

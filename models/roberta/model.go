@@ -4,7 +4,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -33,19 +33,16 @@ func newModel(c Config) *Model {
 	return &Model{Limits: c.limits(), Config: c, Embeddings: newEmbeddings(c), Layers: bert.NewLayers(c.Config)}
 }
 
-// sequences says which rows of a batch belong together.
-func sequences(b *data.Batch) op.Seqs { return op.Seqs{Starts: b.Starts, Index: b.Rows} }
-
 // Forward returns the hidden states after the last layer: N×C for the N tokens of b, or p.Keep's rows of it.
-func (m *Model) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
-	p = p.With(sequences(b))
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
 	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Layers)
 }
 
 // first returns the hidden states of the first token of each sequence of b, B×C, and the pass for these rows. In the last block only the
 // first tokens go further than keys and values: nothing else is read, and the result is the same.
-func (m *Model) first(p *nn.Pass, b *data.Batch) (mat.Tensor, *nn.Pass) {
-	p = p.With(sequences(b))
+func (m *Model) first(p *nn.Pass, b *batch.Batch) (mat.Tensor, *nn.Pass) {
+	p = p.With(b.Seqs)
 	p.Keep = nn.FirstRows(p.Seqs)
 	return m.Forward(p, b), p.After()
 }
@@ -97,7 +94,7 @@ func newEmbeddings(c Config) *Embeddings {
 }
 
 // Forward returns N×C for the N ids of b, whose sequences the pass has. Without types all are 0.
-func (e *Embeddings) Forward(p *nn.Pass, b *data.Batch) mat.Tensor {
+func (e *Embeddings) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
 	// The order of the sum is transformers': words + types, then positions.
 	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), bert.LookUpTypes(p, b, e.Types), e.Positions.Forward(p, e.positions(p, b.IDs)))

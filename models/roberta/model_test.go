@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models/roberta"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -31,14 +31,14 @@ func small(t *testing.T, pad int) *roberta.Model {
 
 // embedded returns the rows of the embeddings of some sequences.
 func embedded(m *roberta.Model, sequences ...[]int32) [][]float32 {
-	b := &data.Batch{Starts: []int{0}}
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	for _, s := range sequences {
 		b.IDs = append(b.IDs, s...)
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()
-	y := op.Values(m.Embeddings.Forward(&nn.Pass{Tape: tape, Seqs: op.Seqs{Starts: b.Starts}}, b))
+	y := op.Values(m.Embeddings.Forward(&nn.Pass{Tape: tape, Seqs: b.Seqs}, b))
 	var rows [][]float32
 	for i := range b.IDs {
 		rows = append(rows, append([]float32(nil), y[i*m.Width():(i+1)*m.Width()]...))

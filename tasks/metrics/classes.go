@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 )
 
 // ClassScores are the metrics of predictions of one class for each row.
@@ -31,7 +31,7 @@ type ClassScores struct {
 }
 
 // Classes scores predicted classes against labels, both of k classes. Rows
-// whose label is [data.Ignore] do not count. It is an error if the lengths
+// whose label is [batch.Ignore] do not count. It is an error if the lengths
 // differ, a class is not in 0 to k-1, or no row counts.
 func Classes(labels, predictions []int32, k int) (*ClassScores, error) {
 	targets, predicted, correct := make([]int, k), make([]int, k), make([]int, k)
@@ -106,7 +106,7 @@ func eachClass(labels, predictions []int32, k int, f func(label, prediction int3
 	}
 	rows := 0
 	for i, l := range labels {
-		if l == data.Ignore {
+		if l == batch.Ignore {
 			continue
 		}
 		if l < 0 || int(l) >= k {

@@ -12,7 +12,7 @@
 // give it, and the reason why: 0 for precision, recall, F1 and Matthews'
 // coefficient, NaN for the correlations of Pearson and Spearman. Where there is
 // nothing to score, or a prediction is not a number, an error says so.
-// Targets that are marked as missing (data.Ignore, or NaN) do not count.
+// Targets that are marked as missing (batch.Ignore, or NaN) do not count.
 //
 // All functions are pure, keep nothing of their arguments and are safe for
 // concurrent use.

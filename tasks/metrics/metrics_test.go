@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 )
 
 func TestErrors(t *testing.T) {
@@ -52,7 +52,7 @@ func TestErrors(t *testing.T) {
 
 func TestNoTargets(t *testing.T) {
 	nan := float32(math.NaN())
-	_, a := Classes([]int32{data.Ignore}, []int32{0}, 2)
+	_, a := Classes([]int32{batch.Ignore}, []int32{0}, 2)
 	_, b := Classes(nil, nil, 2)
 	_, c := Confusion(nil, nil, 2)
 	_, d := MultiLabel([]float32{nan, nan}, make([]float32, 2), 2, 0)
@@ -75,7 +75,7 @@ func TestMissingTargets(t *testing.T) {
 	if err != nil || m.Targets != 1 || m.SubsetAccuracy.Value != 1 {
 		t.Errorf("multi-label: %+v, %v", m, err)
 	}
-	c, err := Classes([]int32{1, data.Ignore}, []int32{1, -7}, 2)
+	c, err := Classes([]int32{1, batch.Ignore}, []int32{1, -7}, 2)
 	if err != nil || c.Targets != 1 || c.Accuracy.Value != 1 {
 		t.Errorf("classes: %+v, %v", c, err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/nlpodyssey/spago/mat"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -16,13 +17,13 @@ import (
 // subject is a model of any head with what it computes.
 type subject struct {
 	models.TextModel
-	outputs func(p *nn.Pass, b *data.Batch) mat.Tensor
+	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
 // withLogits is a model whose head gives logits.
 type withLogits interface {
 	models.TextModel
-	Logits(p *nn.Pass, b *data.Batch) mat.Tensor
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
 // headed makes a model with a head a subject.

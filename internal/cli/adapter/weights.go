@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint/safetensors"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -87,8 +87,8 @@ func fill(m models.TextModel, tensors []safetensors.Tensor) error {
 }
 
 // probe returns sequences of several lengths whose ids wander over the whole vocabulary.
-func probe(vocabulary, most int) *data.Batch {
-	b := &data.Batch{Starts: []int{0}}
+func probe(vocabulary, most int) *batch.Batch {
+	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	id := uint64(1)
 	for i, n := range []int{1, 2, 7, 16, 33} {
 		for range min(n, most) {
@@ -96,8 +96,8 @@ func probe(vocabulary, most int) *data.Batch {
 			b.IDs = append(b.IDs, int32((id>>33)%uint64(vocabulary)))
 			b.Types = append(b.Types, 0)
 		}
-		b.Rows = append(b.Rows, i)
-		b.Starts = append(b.Starts, len(b.IDs))
+		b.Seqs.Index = append(b.Seqs.Index, i)
+		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
 	return b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
@@ -46,7 +47,7 @@ func (r *causalRun) newTask(ctx context.Context, s *subject, d documents, pool *
 	}
 	tooLong, _ := parseTooLong(r.tooLong) // checked before
 	cfg := tasks.CausalLMConfig{BlockSize: block, MaxLength: r.maxLength, OnTooLong: tooLong, TrainOnPrompt: r.trainOnPrompt, Pool: pool, Adapter: s.adapter()}
-	err = d.each(func(_ data.Split, docs *data.Documents) error {
+	err = d.each(func(_ batch.Split, docs *data.Documents) error {
 		if docs.Kind == data.ChatDocument && s.template == nil {
 			return cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its tokenizer.json, or give prompts with completions", docs.Name, s.base.Name))
 		}
@@ -60,7 +61,7 @@ func (r *causalRun) newTask(ctx context.Context, s *subject, d documents, pool *
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, d.each(func(part data.Split, docs *data.Documents) error {
+	return task, d.each(func(part batch.Split, docs *data.Documents) error {
 		if err := task.Add(ctx, part, docs); err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 	}
 	asked := r.given("block-size") && r.blockSize > 0
 	windows := asked || !r.given("block-size") && (d.train.Format == data.PlainText || r.files.train == "")
-	err := d.each(func(_ data.Split, docs *data.Documents) error {
+	err := d.each(func(_ batch.Split, docs *data.Documents) error {
 		switch {
 		case asked && docs.Kind != data.TextDocument:
 			return cli.UsageError(fmt.Errorf("--block-size is for texts, but the rows of %s are %v; leave it out", docs.Name, docs.Kind))
@@ -97,7 +98,7 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 }
 
 // reportSplit logs what became of the documents of a file.
-func (r *causalRun) reportSplit(part data.Split, docs *data.Documents, task *tasks.CausalLM) {
+func (r *causalRun) reportSplit(part batch.Split, docs *data.Documents, task *tasks.CausalLM) {
 	c := task.Counts(part)
 	r.console.Log.Info().Msgf("%v data %s: %d %v, %d sequences of %d tokens in all, %d of them learned", part, docs.Name, c.Documents, docs.Kind, c.Sequences, c.Tokens, c.Targets)
 	warn := r.console.Log.Warn()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 )
@@ -73,7 +74,7 @@ func classWeights(list []string, k int, classes func() ([]int32, error)) ([]floa
 		}
 		counts := make([]int, k)
 		for _, c := range rows {
-			if c != data.Ignore {
+			if c != batch.Ignore {
 				counts[c]++
 			}
 		}

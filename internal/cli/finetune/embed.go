@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -152,8 +153,8 @@ func (r *embedRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, p
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	r.before = func() (train.Metrics, error) { return task.Evaluate(ctx, data.Test) }
-	return &pairTask{Embedding: task, loss: r.loss, log: r.console.Log}, r.tables.each(func(s data.Split, table *data.Table) error {
+	r.before = func() (train.Metrics, error) { return task.Evaluate(ctx, batch.Test) }
+	return &pairTask{Embedding: task, loss: r.loss, log: r.console.Log}, r.tables.each(func(s batch.Split, table *data.Table) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
@@ -184,8 +185,8 @@ type pairTask struct {
 }
 
 // Loss warns and is that of the task.
-func (t *pairTask) Loss(p *nn.Pass, b *data.Batch) (mat.Tensor, float64, error) {
-	if t.loss == tasks.MultipleNegatives && len(b.Rows) == 2 && !t.told {
+func (t *pairTask) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
+	if t.loss == tasks.MultipleNegatives && len(b.Seqs.Index) == 2 && !t.told {
 		t.told = true
 		t.log.Warn().Msgf("a batch has one pair only, of which --loss %v learns nothing: there is no other to compare it with; larger batches, or another number of rows, leave no pair alone", t.loss)
 	}

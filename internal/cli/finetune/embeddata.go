@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
@@ -57,7 +58,7 @@ func (r *embedRun) checkUsed(t tables) error {
 		errs = append(errs, fmt.Errorf("--similarity-scale is for the loss %v, not for %v", tasks.MultipleNegatives, r.loss))
 	}
 	scores := 0
-	_ = t.each(func(_ data.Split, x *data.Table) error { // it returns what the function does: nil
+	_ = t.each(func(_ batch.Split, x *data.Table) error { // it returns what the function does: nil
 		scores += x.Labelled()
 		return nil
 	})

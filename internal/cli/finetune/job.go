@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/nn"
@@ -186,7 +186,7 @@ func (j *job) execute(ctx context.Context, t training, cfg train.Config) error {
 		return errors.Join(err, t.results.write(t.dir))
 	}
 	if t.testRows > 0 {
-		m, err := t.task.Evaluate(ctx, data.Test)
+		m, err := t.task.Evaluate(ctx, batch.Test)
 		if err != nil {
 			return errors.Join(err, t.results.write(t.dir))
 		}

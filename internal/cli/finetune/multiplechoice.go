@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -160,7 +161,7 @@ func (r *choiceRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.choices.each(func(s data.Split, c *data.Choices) error {
+	return task, r.choices.each(func(s batch.Split, c *data.Choices) error {
 		if err := task.Add(ctx, s, c); err != nil {
 			return err
 		}

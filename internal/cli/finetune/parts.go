@@ -3,7 +3,7 @@ package finetune
 import (
 	"fmt"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/internal/cli"
 )
 
@@ -63,13 +63,13 @@ func (p *parts[T]) edit(f func(T) (T, error)) (err error) {
 }
 
 // each calls f with every part that there is.
-func (p parts[T]) each(f func(s data.Split, rows T) error) error {
+func (p parts[T]) each(f func(s batch.Split, rows T) error) error {
 	var none T
 	for i, rows := range []T{p.train, p.eval, p.test} {
 		if rows == none {
 			continue
 		}
-		if err := f([]data.Split{data.Train, data.Eval, data.Test}[i], rows); err != nil {
+		if err := f([]batch.Split{batch.Train, batch.Eval, batch.Test}[i], rows); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -21,7 +21,7 @@ func (r *causalRun) writePreview(task *tasks.CausalLM) error {
 		begin, end = learnedColour, plainColour
 	}
 	w := bufio.NewWriter(r.env.Out)
-	for i, sequence := range task.Preview(data.Train, r.preview) {
+	for i, sequence := range task.Preview(batch.Train, r.preview) {
 		fmt.Fprintf(w, "── %d: %d tokens\n", i+1, len(sequence))
 		learned := false
 		for _, token := range sequence {

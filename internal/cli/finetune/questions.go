@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
@@ -181,7 +182,7 @@ func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.questions.each(func(s data.Split, q *data.Questions) error {
+	return task, r.questions.each(func(s batch.Split, q *data.Questions) error {
 		if err := task.Add(ctx, s, q); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -153,7 +154,7 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, t.each(func(s data.Split, table *data.Table) error {
+	return task, t.each(func(s batch.Split, table *data.Table) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}

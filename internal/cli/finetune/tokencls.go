@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -140,7 +141,7 @@ func (r *tokenClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.tables.each(func(s data.Split, table *data.TokenTable) error {
+	return task, r.tables.each(func(s batch.Split, table *data.TokenTable) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
@@ -150,8 +151,8 @@ func (r *tokenClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set
 }
 
 // scored keeps the scores of an evaluation and says what is odd about them.
-func (r *tokenClsRun) scored(s data.Split, scores *tasks.TokenScores) {
-	if s == data.Test {
+func (r *tokenClsRun) scored(s batch.Split, scores *tasks.TokenScores) {
+	if s == batch.Test {
 		r.test = scores
 	} else {
 		r.evaluations = append(r.evaluations, scores)

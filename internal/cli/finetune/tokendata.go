@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
@@ -103,12 +104,12 @@ func notNumber(tag string) bool {
 }
 
 // remark logs what is odd about the scores of a split and, of the test, those of each type.
-func (r *tokenClsRun) remark(s data.Split, scores *tasks.TokenScores) {
+func (r *tokenClsRun) remark(s batch.Split, scores *tasks.TokenScores) {
 	log := r.console.Log
 	for _, text := range oddScores(scores, r.found.Names) {
 		log.Warn().Msgf("%v: %s", s, text)
 	}
-	if s != data.Test {
+	if s != batch.Test {
 		return
 	}
 	list := typeScores(scores, r.found.Names)

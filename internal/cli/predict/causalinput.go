@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
@@ -101,17 +102,17 @@ func (r *causalRun) score(ctx context.Context, m *cli.LanguageModel, pool *op.Po
 	if err != nil {
 		return err
 	}
-	if err := task.Add(ctx, data.Test, docs); err != nil {
+	if err := task.Add(ctx, batch.Test, docs); err != nil {
 		return cli.InputError(err)
 	}
-	if c := task.Counts(data.Test); c.Cut > 0 {
+	if c := task.Counts(batch.Test); c.Cut > 0 {
 		r.console.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens and were cut", docs.Name, c.Cut, c.Documents, docs.Kind, task.Limit())
 	}
-	metrics, err := task.Evaluate(ctx, data.Test)
+	metrics, err := task.Evaluate(ctx, batch.Test)
 	if err != nil {
 		return err
 	}
-	r.console.Log.Info().Msgf("%s, %d tokens: %s", docs.Name, task.Counts(data.Test).Targets, cli.MetricsText(metrics))
+	r.console.Log.Info().Msgf("%s, %d tokens: %s", docs.Name, task.Counts(batch.Test).Targets, cli.MetricsText(metrics))
 	text, err := json.MarshalIndent(metrics, "", "  ")
 	if err != nil {
 		return fmt.Errorf("--metrics-file: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks"
@@ -235,6 +236,6 @@ func (r *qaRun) predict(ctx context.Context, task *tasks.QuestionAnswering, q *d
 	if err != nil {
 		return nil, err
 	}
-	cli.LogQuestions(r.console.Log, q.Name, data.Test, counts, task.Limit())
+	cli.LogQuestions(r.console.Log, q.Name, batch.Test, counts, task.Limit())
 	return all, nil
 }
