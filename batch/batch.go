@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spalora/spalora/nn/op"
@@ -41,9 +42,15 @@ type Set interface {
 	Len() int
 	// Tokens returns the length of example i in tokens.
 	Tokens(i int) int
-	// Batch makes a batch of the examples with the given numbers, in that order. The batch belongs to the caller. Batch is
-	// safe for concurrent use, so that batches can be made ahead of time.
-	Batch(rows []int) *Batch
+	// Batch makes a batch of the examples with the given numbers, in that order. The batch belongs to the caller.
+	//
+	// Batch may read files (decode audio and images) and draw from key (augmentation, masking). What it draws depends
+	// on key and the example only, never on the other examples of the batch. For training, key is the run's seed with
+	// the number of the epoch as Step; the zero key means evaluation, for which nothing is drawn.
+	//
+	// Batch is safe for concurrent use, so that batches can be made ahead of time. It returns an error if an example
+	// cannot be read. A set that reads files returns an error soon after ctx is done.
+	Batch(ctx context.Context, examples []int, key op.Key) (*Batch, error)
 }
 
 // Split names the use of a set in a run.

@@ -3,6 +3,6 @@
 //
 // A task makes a Set from what package data read; the training loop asks it for batches; a model takes a batch:
 //
-//	b := set.Batch([]int{4, 0, 7})
+//	b, err := set.Batch(ctx, []int{4, 0, 7}, op.Key{})
 //	logits := model.Logits(pass, b)
 package batch

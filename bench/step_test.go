@@ -72,12 +72,15 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 	for i := range rows {
 		rows[i] = i * 311
 	}
-	batch := task.Set(batch.Train).Batch(rows)
+	first, err := task.Set(batch.Train).Batch(b.Context(), rows, op.Key{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	tape := op.NewTape(pool)
 	defer tape.Close()
 	tokens := 0
 	for b.Loop() {
-		sum, _, err := task.Loss(&nn.Pass{Tape: tape, Train: true, Key: op.Key{Seed: 1}, Adapter: set}, batch)
+		sum, _, err := task.Loss(&nn.Pass{Tape: tape, Train: true, Key: op.Key{Seed: 1}, Adapter: set}, first)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -85,7 +88,7 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 			b.Fatal(err)
 		}
 		tape.Reset()
-		tokens += len(batch.IDs)
+		tokens += len(first.IDs)
 	}
 	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
 }

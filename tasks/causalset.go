@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
@@ -23,9 +24,9 @@ type CausalCounts struct {
 	Untaught, UntaughtLine int
 }
 
-// causalSet is a list of sequences with the id that follows each row: the data.Set of language models.
+// causalSet is a list of sequences with the id that follows each row: the batch.Set of language models.
 type causalSet struct {
-	ids, labels []int32 // labels: the next id of the same sequence, data.Ignore where that is not learned
+	ids, labels []int32 // labels: the next id of the same sequence, batch.Ignore where that is not learned
 	starts      []int   // n+1
 	counts      CausalCounts
 }
@@ -36,21 +37,23 @@ func (s *causalSet) Len() int { return len(s.starts) - 1 }
 // Tokens returns the length of sequence i.
 func (s *causalSet) Tokens(i int) int { return s.starts[i+1] - s.starts[i] }
 
-// Batch puts sequences together, without padding.
-func (s *causalSet) Batch(rows []int) *batch.Batch {
+// Batch makes a batch of sequences. It never fails.
+func (s *causalSet) Batch(_ context.Context, examples []int, _ op.Key) (*batch.Batch, error) {
 	n := 0
-	for _, r := range rows {
+	for _, r := range examples {
 		n += s.Tokens(r)
 	}
 	b := &batch.Batch{
-		Seqs: op.Seqs{Starts: make([]int, 1, len(rows)+1), Index: append([]int(nil), rows...)}, IDs: make([]int32, 0, n), Labels: make([]int32, 0, n),
+		Seqs:   op.Seqs{Starts: make([]int, 1, len(examples)+1), Index: slices.Clone(examples)},
+		IDs:    make([]int32, 0, n),
+		Labels: make([]int32, 0, n),
 	}
-	for _, r := range rows {
+	for _, r := range examples {
 		lo, hi := s.starts[r], s.starts[r+1]
 		b.IDs, b.Labels = append(b.IDs, s.ids[lo:hi]...), append(b.Labels, s.labels[lo:hi]...)
 		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 	}
-	return b
+	return b, nil
 }
 
 // add appends a sequence, or counts it if nothing of it is learned. Row n's label is the token after it.

@@ -15,7 +15,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// pairSet is a list of pairs of tokenised texts: the data.Set of [Embedding].
+// pairSet is a list of pairs of tokenised texts: the batch.Set of [Embedding].
 type pairSet struct {
 	texts  *textSet // pair i is texts 2i and 2i+1
 	scores []float32
@@ -27,19 +27,22 @@ func (s *pairSet) Len() int { return s.texts.Len() / 2 }
 // Tokens returns the length of both texts of pair i.
 func (s *pairSet) Tokens(i int) int { return s.texts.Tokens(2*i) + s.texts.Tokens(2*i+1) }
 
-// Batch puts pairs together, without padding. Rows has a number for each text, Values a score for each pair.
-func (s *pairSet) Batch(rows []int) *batch.Batch {
-	both := make([]int, 0, 2*len(rows))
-	for _, r := range rows {
+// Batch makes a batch of pairs: Seqs has a sequence for each text, Values a score for each pair. It never fails.
+func (s *pairSet) Batch(ctx context.Context, examples []int, key op.Key) (*batch.Batch, error) {
+	both := make([]int, 0, 2*len(examples))
+	for _, r := range examples {
 		both = append(both, 2*r, 2*r+1)
 	}
-	b := s.texts.Batch(both)
+	b, err := s.texts.Batch(ctx, both, key)
+	if err != nil {
+		return nil, err
+	}
 	if s.scores != nil {
-		for _, r := range rows {
+		for _, r := range examples {
 			b.Values = append(b.Values, s.scores[r])
 		}
 	}
-	return b
+	return b, nil
 }
 
 // checkPairs errs if a row of a table is a single text.

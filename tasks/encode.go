@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
@@ -13,7 +14,7 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// textSet is a list of tokenised texts with their targets: the data.Set of tasks on text.
+// textSet is a list of tokenised texts with their targets: the batch.Set of tasks on text.
 type textSet struct {
 	ids    []int32   // all texts, one after another
 	types  []int32   // nil: the model makes no difference
@@ -30,19 +31,20 @@ func (s *textSet) Len() int { return len(s.starts) - 1 }
 // Tokens returns the length of text i.
 func (s *textSet) Tokens(i int) int { return s.starts[i+1] - s.starts[i] }
 
-// Batch puts texts together, without padding.
-func (s *textSet) Batch(rows []int) *batch.Batch {
+// Batch makes a batch of texts. It never fails.
+func (s *textSet) Batch(_ context.Context, examples []int, _ op.Key) (*batch.Batch, error) {
 	n := 0
-	for _, r := range rows {
+	for _, r := range examples {
 		n += s.Tokens(r)
 	}
 	b := &batch.Batch{
-		Seqs: op.Seqs{Starts: make([]int, 1, len(rows)+1), Index: append([]int(nil), rows...)}, IDs: make([]int32, 0, n),
+		Seqs: op.Seqs{Starts: make([]int, 1, len(examples)+1), Index: slices.Clone(examples)},
+		IDs:  make([]int32, 0, n),
 	}
 	if s.types != nil {
 		b.Types = make([]int32, 0, n)
 	}
-	for _, r := range rows {
+	for _, r := range examples {
 		lo, hi := s.starts[r], s.starts[r+1]
 		b.IDs = append(b.IDs, s.ids[lo:hi]...)
 		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
@@ -59,7 +61,7 @@ func (s *textSet) Batch(rows []int) *batch.Batch {
 			b.Values = append(b.Values, s.values[r*s.width:(r+1)*s.width]...)
 		}
 	}
-	return b
+	return b, nil
 }
 
 // encode tokenises the texts of t. It returns the number of texts that had to be cut to the limit.
@@ -147,8 +149,8 @@ func checkLoss(smoothing float32, weights []float32, k int) []error {
 	return errs
 }
 
-// eachBatch runs f over all examples in batches of at most so many tokens, longest examples first so that equal lengths
-// meet and the largest batch comes first.
+// eachBatch runs f over all examples in batches of at most the given number of tokens, longest examples first so that
+// equal lengths meet and the largest batch comes first.
 func eachBatch(ctx context.Context, s batch.Set, tokens int, f func(rows []int, b *batch.Batch) error) error {
 	order := byLength(s)
 	for lo := 0; lo < len(order); {
@@ -160,7 +162,11 @@ func eachBatch(ctx context.Context, s batch.Set, tokens int, f func(rows []int, 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := f(order[lo:hi], s.Batch(order[lo:hi])); err != nil {
+		b, err := s.Batch(ctx, order[lo:hi], op.Key{})
+		if err != nil {
+			return fmt.Errorf("tasks: making a batch of %d examples: %w", hi-lo, err)
+		}
+		if err := f(order[lo:hi], b); err != nil {
 			return err
 		}
 		lo = hi

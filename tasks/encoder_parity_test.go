@@ -52,7 +52,7 @@ func (s *encoderRows) Len() int { return len(s.groups) - 1 }
 func (s *encoderRows) Tokens(i int) int { return s.starts[s.groups[i+1]] - s.starts[s.groups[i]] }
 
 // Batch puts the sequences of items together.
-func (s *encoderRows) Batch(items []int) *batch.Batch {
+func (s *encoderRows) Batch(_ context.Context, items []int, _ op.Key) (*batch.Batch, error) {
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}, Groups: []int{0}}
 	for _, i := range items {
 		for seq := s.groups[i]; seq < s.groups[i+1]; seq++ {
@@ -73,7 +73,7 @@ func (s *encoderRows) Batch(items []int) *batch.Batch {
 			b.Values = append(b.Values, s.values[i*s.width:(i+1)*s.width]...)
 		}
 	}
-	return b
+	return b, nil
 }
 
 func openEncoderRun(t *testing.T, dir string) *encoderRun {

@@ -100,11 +100,11 @@ func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSe
 	return set, nil
 }
 
-// choiceSet is a list of questions: the data.Set of multiple choice.
+// choiceSet is a list of questions: the batch.Set of multiple choice.
 type choiceSet struct {
 	texts  *textSet // all choices of all questions, one after another
 	starts []int    // n+1: question q has the choices starts[q] to starts[q+1]
-	labels []int32  // index of the right choice of each question, data.Ignore for none
+	labels []int32  // index of the right choice of each question, batch.Ignore for none
 	cut    int      // questions of which a choice was cut to the length limit
 }
 
@@ -116,21 +116,25 @@ func (s *choiceSet) Tokens(q int) int {
 	return s.texts.starts[s.starts[q+1]] - s.texts.starts[s.starts[q]]
 }
 
-// Batch puts all choices of questions together. Rows are the numbers of the choices in the set.
-func (s *choiceSet) Batch(questions []int) *batch.Batch {
-	var rows []int
+// Batch makes a batch of questions: Seqs has a sequence for each choice, numbered among all choices of the set. It
+// never fails.
+func (s *choiceSet) Batch(ctx context.Context, questions []int, key op.Key) (*batch.Batch, error) {
+	var choices []int
 	groups := make([]int, 1, len(questions)+1)
 	labels := make([]int32, len(questions))
 	for g, q := range questions {
 		for i := s.starts[q]; i < s.starts[q+1]; i++ {
-			rows = append(rows, i)
+			choices = append(choices, i)
 		}
-		groups = append(groups, len(rows))
+		groups = append(groups, len(choices))
 		labels[g] = s.labels[q]
 	}
-	b := s.texts.Batch(rows)
+	b, err := s.texts.Batch(ctx, choices, key)
+	if err != nil {
+		return nil, err
+	}
 	b.Groups, b.Labels = groups, labels
-	return b
+	return b, nil
 }
 
 // Truncated returns how many questions of a split have choices that were cut to the length limit, and the limit.

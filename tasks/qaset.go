@@ -10,13 +10,14 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
 
 // questionSet is a list of windows of contexts, each with its question before it.
 type questionSet struct {
 	textSet
-	spans   [][2]int32 // of each window: the tokens at which the answer begins and ends, or data.Ignore
+	spans   [][2]int32 // of each window: the tokens at which the answer begins and ends, or batch.Ignore
 	offsets [][2]int32 // of each token: the code points of the context it was made from, or notContext
 	first   []int      // question i has windows first[i] to first[i+1]
 	counts  QuestionCounts
@@ -47,13 +48,16 @@ func (c *QuestionCounts) Add(o QuestionCounts) {
 	c.Shortened += o.Shortened
 }
 
-// Batch puts windows together, without padding. Labels has start and end of each.
-func (s *questionSet) Batch(rows []int) *batch.Batch {
-	b := s.textSet.Batch(rows)
-	for _, r := range rows {
+// Batch makes a batch of windows, with the first and the last token of each answer in Labels. It never fails.
+func (s *questionSet) Batch(ctx context.Context, examples []int, key op.Key) (*batch.Batch, error) {
+	b, err := s.textSet.Batch(ctx, examples, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range examples {
 		b.Labels = append(b.Labels, s.spans[r][:]...)
 	}
-	return b
+	return b, nil
 }
 
 // questionsAtOnce is how many questions are tokenised before their windows are put together.

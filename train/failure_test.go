@@ -125,12 +125,22 @@ func TestFailuresOfTheTask(t *testing.T) {
 		}, 3, "panic: bar"},
 		{"panic in a batch", func(m *toy, c *Config) {
 			c.NoShuffle = true
-			m.onBatch = func(rows []int) {
+			m.onBatch = func(_ context.Context, rows []int, _ op.Key) error {
 				if rows[0] == 20 { // the sixth; an evaluation makes one that begins with row 0
 					panic("batch")
 				}
+				return nil
 			}
 		}, 2, "train: step 3: making the batch of rows"},
+		{"error of a batch", func(m *toy, c *Config) {
+			c.NoShuffle = true
+			m.onBatch = func(_ context.Context, rows []int, _ op.Key) error {
+				if rows[0] == 20 {
+					return errors.New("clip.wav: file is truncated")
+				}
+				return nil
+			}
+		}, 2, "train: step 3: making the batch of rows [20 21 22 23]: clip.wav: file is truncated"},
 		{"panic in an evaluation", func(m *toy, c *Config) { m.onEval = func(context.Context) { panic("metric") } }, 2, "panic: metric"},
 		{"panic in Save", func(m *toy, c *Config) { c.Save = func(string) error { panic("save") } }, 2, "panic: save"},
 		{"panic on a worker", func(m *toy, c *Config) {

@@ -1,10 +1,12 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // microBatch is one batch with its place in the run.
@@ -24,17 +26,18 @@ const ahead = 2
 // feed makes micro-batches on a goroutine of its own, in order and without end. Its owner must close it.
 type feed struct {
 	batches chan microBatch
-	quit    chan struct{}
+	cancel  context.CancelFunc // of the context that batches are made with
 	done    chan struct{}
 }
 
-// feed starts at a position.
-func (s *sampler) feed(from position) *feed {
-	f := &feed{batches: make(chan microBatch, ahead-1), quit: make(chan struct{}), done: make(chan struct{})}
+// feed starts at a position. When ctx is done, it stops.
+func (s *sampler) feed(ctx context.Context, from position) *feed {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &feed{batches: make(chan microBatch, ahead-1), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
 		for e := from.Epoch; ; e++ {
-			if !f.sendEpoch(s, e, from.Batch) {
+			if !f.sendEpoch(ctx, s, e, from.Batch) {
 				return
 			}
 			from.Batch = 0
@@ -43,8 +46,11 @@ func (s *sampler) feed(from position) *feed {
 	return f
 }
 
-// sendEpoch sends the batches of an epoch from number first on and reports whether more are wanted.
-func (f *feed) sendEpoch(s *sampler, number, first int) bool {
+// sendEpoch sends the batches of an epoch from number first on and reports whether more are wanted. What a set draws
+// for an example depends on the seed, the epoch and the example, so that neither the division into batches nor resuming
+// a run changes it.
+func (f *feed) sendEpoch(ctx context.Context, s *sampler, number, first int) bool {
+	key := op.Key{Seed: s.seed, Step: uint64(number)}
 	e := s.epoch(number)
 	count := len(e.ends)
 	for i := first; i < count; i++ {
@@ -57,10 +63,10 @@ func (f *feed) sendEpoch(s *sampler, number, first int) bool {
 			b.next = position{number + 1, 0}
 		}
 		b.ends = b.closing || (i+1)%s.accumulate == 0
-		b.Batch, b.err = makeBatch(s.set, e.rows(i))
+		b.Batch, b.err = makeBatch(ctx, s.set, e.rows(i), key)
 		select {
 		case f.batches <- b:
-		case <-f.quit:
+		case <-ctx.Done():
 			return false
 		}
 		if b.err != nil {
@@ -70,24 +76,35 @@ func (f *feed) sendEpoch(s *sampler, number, first int) bool {
 	return true
 }
 
-// makeBatch turns a panic of the set into an error.
-func makeBatch(set batch.Set, rows []int) (b *batch.Batch, err error) {
+// makeBatch makes the batch of rows. An error names the rows; a panic of the set is an error too.
+func makeBatch(ctx context.Context, set batch.Set, rows []int, key op.Key) (b *batch.Batch, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("making the batch of rows %s: %w", rowList(rows), panicError{v, debug.Stack()})
+			err = panicError{v, debug.Stack()}
+		}
+		if err != nil {
+			b, err = nil, fmt.Errorf("making the batch of rows %s: %w", rowList(rows), err)
 		}
 	}()
-	return set.Batch(rows), nil
+	return set.Batch(ctx, rows, key)
 }
 
-// receive returns the next micro-batch. After an error there is none.
-func (f *feed) receive() (microBatch, error) {
-	b := <-f.batches
-	return b, b.err
+// receive returns the next micro-batch. After an error there is none. When ctx, the feed's, is done, the error is
+// errInterrupted, whatever the set made of it.
+func (f *feed) receive(ctx context.Context) (microBatch, error) {
+	select {
+	case b := <-f.batches:
+		if b.err != nil && ctx.Err() != nil {
+			return b, errInterrupted
+		}
+		return b, b.err
+	case <-ctx.Done():
+		return microBatch{}, errInterrupted
+	}
 }
 
-// close ends the goroutine and waits for it.
+// close cancels the making of batches, ends the goroutine and waits for it.
 func (f *feed) close() {
-	close(f.quit)
+	f.cancel()
 	<-f.done
 }

@@ -117,28 +117,43 @@ func stopAfter(t *testing.T, k int, dir, from string, config func(string) (*toy,
 	}
 }
 
-// A stop inside a step gives up its micro-batches; one inside an evaluation leaves it to the resumed run.
+// A stop inside a step gives up its micro-batches, also while a batch is made; one inside an evaluation leaves it to the
+// resumed run.
 func TestStopInsideStepAndEvaluation(t *testing.T) {
 	whole := t.TempDir()
 	m := newToy(35, 6)
 	m.train(t, toyConfig(m, whole))
 	want := outcome(t, whole)
-	for _, where := range []string{"micro-batch", "evaluation"} {
+	for _, where := range []string{"micro-batch", "batch", "evaluation"} {
 		before := runtime.NumGoroutine()
 		dir := t.TempDir()
 		m := newToy(35, 6)
 		ctx, cancel := context.WithCancel(context.Background())
-		calls := 0
-		if where == "micro-batch" {
+		defer cancel()
+		calls, cfg := 0, toyConfig(m, dir)
+		switch where {
+		case "micro-batch":
 			m.onLoss = func(p *nn.Pass, b *batch.Batch) {
 				if calls++; p.Train && p.Key.Step == 2 {
 					cancel()
 				}
 			}
-		} else {
+		case "batch": // the third, which belongs to the second step
+			made, stepped := 0, make(chan struct{})
+			cfg.OnStep = func(StepInfo) { close(stepped) }
+			m.onBatch = func(ctx context.Context, _ []int, _ op.Key) error {
+				if made++; made < 3 {
+					return nil
+				}
+				<-stepped
+				cancel()
+				<-ctx.Done()
+				return errors.New("clip.wav: reading was cancelled")
+			}
+		case "evaluation":
 			m.onEval = func(context.Context) { cancel() }
 		}
-		r, err := Run(ctx, m, m.params(), toyConfig(m, dir))
+		r, err := Run(ctx, m, m.params(), cfg)
 		wantSteps := 1
 		if where == "evaluation" {
 			wantSteps = 2

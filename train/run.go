@@ -48,10 +48,11 @@ type run struct {
 // Everything is checked before the first step. Gradients that stand in the parameters are forgotten. When Run returns without
 // error, the parameters hold the best state; without evaluation, and after an error, those of the last finished step.
 //
-// When ctx is done, the running step is given up at the next micro-batch, adapter and checkpoint are saved, and the error wraps
-// [ErrStopped] and the cause. A loss or gradient that is not finite ends the run with an error that names step, rows and the
-// first bad parameter; so do an error or a panic of the task or a callback. The adapter of the last finished step is saved then
-// too. The report is filled as far as the run went. Other errors wrap [ErrConfig] or [ErrCheckpoint].
+// When ctx is done, the run stops at the next micro-batch and gives up the unfinished step, saves adapter and checkpoint,
+// and returns an error that wraps [ErrStopped] and the cause. A loss or gradient that is not finite ends the run with an
+// error that names the step, the rows and the first bad parameter. An error or a panic of the task or a callback ends the
+// run too; if a set cannot make a batch, the error names the step and the rows. In all these cases Run saves the adapter of
+// the last finished step and fills the report as far as the run went. Other errors wrap [ErrConfig] or [ErrCheckpoint].
 func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Report, error) {
 	r, err := newRun(t, params, cfg)
 	if err != nil {
@@ -63,7 +64,7 @@ func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Repor
 // loop does all steps that are left.
 func (r *run) loop(ctx context.Context) (err error) {
 	defer recovered("train: ", &err)
-	f := r.sampler.feed(r.state.At)
+	f := r.sampler.feed(ctx, r.state.At)
 	defer f.close()
 	if r.cfg.OnStart != nil {
 		r.cfg.OnStart(r.plan)

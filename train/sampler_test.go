@@ -1,12 +1,15 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/spalora/spalora/nn/op"
 )
 
 // sizes is a set whose examples have these lengths.
@@ -131,11 +134,11 @@ func TestFeedEntersAnywhere(t *testing.T) {
 			epoch   float64
 		}
 		take := func(from position, n int) []seen {
-			f := s.feed(from)
+			f := s.feed(t.Context(), from)
 			defer f.close()
 			var all []seen
 			for range n {
-				b, err := f.receive()
+				b, err := f.receive(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -169,9 +172,9 @@ func TestFeedEndsItsGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for i := range 50 {
 		s := &sampler{set: sizes(1, 1, 1), batchSize: 1, accumulate: 1}
-		f := s.feed(position{})
+		f := s.feed(t.Context(), position{})
 		for range i % 5 {
-			if _, err := f.receive(); err != nil {
+			if _, err := f.receive(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -193,21 +196,47 @@ func settle(t *testing.T, before int) {
 
 func TestFeedReportsPanic(t *testing.T) {
 	set := sizes(1, 1, 1, 1)
-	set.t.onBatch = func(rows []int) {
+	set.t.onBatch = func(_ context.Context, rows []int, _ op.Key) error {
 		if rows[0] == 2 {
 			panic("no such file")
 		}
+		return nil
 	}
-	f := (&sampler{set: set, batchSize: 1, accumulate: 1, inOrder: true}).feed(position{})
+	f := (&sampler{set: set, batchSize: 1, accumulate: 1, inOrder: true}).feed(t.Context(), position{})
 	defer f.close()
 	for i := range 3 {
-		_, err := f.receive()
+		_, err := f.receive(t.Context())
 		if (err != nil) != (i == 2) {
 			t.Fatalf("batch %d: %v", i, err)
 		}
 		if want := "making the batch of rows [2]: internal error: panic: no such file"; i == 2 && err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+// The key of a batch depends on the seed and the epoch only, and closing the feed cancels the batch that is being made.
+func TestFeedKeysAndContext(t *testing.T) {
+	set := sizes(1, 1, 1, 1)
+	var keys []op.Key
+	cancelled := false
+	set.t.onBatch = func(ctx context.Context, _ []int, key op.Key) error {
+		if keys = append(keys, key); len(keys) == 5 {
+			<-ctx.Done()
+			cancelled = true
+		}
+		return ctx.Err()
+	}
+	f := (&sampler{set: set, batchSize: 2, accumulate: 1, seed: 7}).feed(t.Context(), position{Epoch: 3})
+	for range 4 {
+		if _, err := f.receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.close()
+	want := []op.Key{{Seed: 7, Step: 3}, {Seed: 7, Step: 3}, {Seed: 7, Step: 4}, {Seed: 7, Step: 4}}
+	if len(keys) < 4 || !slices.Equal(keys[:4], want) || len(keys) == 5 && !cancelled {
+		t.Errorf("keys %v, want %v; cancelled: %t", keys, want, cancelled)
 	}
 }
 

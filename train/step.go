@@ -84,7 +84,10 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 		if ctx.Err() != nil {
 			return w, errInterrupted
 		}
-		b, err := f.receive()
+		b, err := f.receive(ctx)
+		if errors.Is(err, errInterrupted) {
+			return w, err
+		}
 		if err != nil {
 			return w, fmt.Errorf("train: step %d: %w", number, err)
 		}
@@ -158,8 +161,8 @@ func (r *run) checkStep(w window, info StepInfo) error {
 // tokens returns the number of rows that a model computes for a batch, with those of a decoder.
 func tokens(b *batch.Batch) int {
 	n := len(b.IDs)
-	if n == 0 && len(b.Seqs.Starts) > 0 {
-		n = b.Seqs.Starts[len(b.Seqs.Starts)-1]
+	if n == 0 {
+		n = b.Seqs.Rows()
 	}
 	if b.Target != nil {
 		n += tokens(b.Target)

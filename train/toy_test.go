@@ -33,15 +33,16 @@ type toy struct {
 	w, b    *op.Weight
 	held    *toySet // examples for evaluation, nil: none
 
-	onLoss  func(p *nn.Pass, b *batch.Batch)  // before the loss
-	alter   func(b *batch.Batch, v []float32) // changes the features
-	score   func(evaluation int) Metrics      // instead of the true score
-	onEval  func(ctx context.Context)         // before an evaluation
-	onBatch func(rows []int)                  // while a batch is made
+	onLoss func(p *nn.Pass, b *batch.Batch)  // before the loss
+	alter  func(b *batch.Batch, v []float32) // changes the features
+	score  func(evaluation int) Metrics      // instead of the true score
+	onEval func(ctx context.Context)         // before an evaluation
+	// onBatch is called while a batch is made, which fails with its error.
+	onBatch func(ctx context.Context, rows []int, key op.Key) error
 	evals   int
 }
 
-// toySet is a data.Set over rows of a toy.
+// toySet is a batch.Set over rows of a toy.
 type toySet struct {
 	t     *toy
 	first int
@@ -57,9 +58,11 @@ func (s toySet) Tokens(i int) int {
 	return s.t.lengths[s.first+i]
 }
 
-func (s toySet) Batch(rows []int) *batch.Batch {
+func (s toySet) Batch(ctx context.Context, rows []int, key op.Key) (*batch.Batch, error) {
 	if s.t.onBatch != nil {
-		s.t.onBatch(rows)
+		if err := s.t.onBatch(ctx, rows, key); err != nil {
+			return nil, err
+		}
 	}
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}, Index: slices.Clone(rows)}}
 	for i, row := range rows {
@@ -68,7 +71,7 @@ func (s toySet) Batch(rows []int) *batch.Batch {
 		b.Labels = append(b.Labels, s.t.y[at])
 		b.Seqs.Starts = append(b.Seqs.Starts, i+1)
 	}
-	return b
+	return b, nil
 }
 
 // newToy makes rows examples of which the last held are for evaluation, with ignored labels and starting values from a fixed seed.
@@ -163,7 +166,11 @@ func (t *toy) Evaluate(ctx context.Context, s batch.Split) (Metrics, error) {
 	}
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()
-	sum, targets, err := t.Loss(&nn.Pass{Tape: tape}, set.Batch(rows))
+	b, err := set.Batch(ctx, rows, op.Key{})
+	if err != nil {
+		return Metrics{}, err
+	}
+	sum, targets, err := t.Loss(&nn.Pass{Tape: tape}, b)
 	if err != nil {
 		return Metrics{}, err
 	}
