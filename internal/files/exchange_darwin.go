@@ -12,7 +12,7 @@ func exchange(a, b string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL): // the file system lacks it
+	case errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL): // the file system does not support it
 		return errors.ErrUnsupported
 	}
 	return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}

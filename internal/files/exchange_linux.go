@@ -12,7 +12,7 @@ func exchange(a, b string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS): // the file system or the kernel lacks it
+	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS): // the file system or the kernel does not support it
 		return errors.ErrUnsupported
 	}
 	return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}

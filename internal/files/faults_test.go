@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// faulty is a file system in which the operation number at fails, and those after it too if for ever is set. It counts from 1; at 0
-// nothing fails.
+// faulty is a file system in which operation number at fails, and also those after it if forever is set. It counts from
+// 1; with 0 nothing fails.
 type faulty struct {
 	FS
 	mu      sync.Mutex
@@ -67,7 +67,7 @@ func (f *faulty) SyncDir(path string) error {
 	return f.do("syncdir", path, func() error { return f.FS.SyncDir(path) })
 }
 
-// do does the operation unless it is its turn to fail.
+// do does the operation unless it has to fail.
 func (f *faulty) do(operation, path string, action func() error) error {
 	if err := f.fail(operation, path); err != nil {
 		return err
@@ -83,7 +83,7 @@ type faultyFile struct {
 
 func (f *faultyFile) Write(p []byte) (int, error) {
 	if err := f.fs.fail("write", f.path); err != nil {
-		n, _ := f.File.Write(p[:len(p)/2]) // a full disk takes a part
+		n, _ := f.File.Write(p[:len(p)/2]) // a full disk accepts a part
 		return n, err
 	}
 	return f.File.Write(p)
@@ -100,7 +100,7 @@ func (f *faultyFile) Close() error {
 	return errors.Join(f.fs.fail("close", f.path), f.File.Close())
 }
 
-// content is larger than the buffer, so that there are several writes.
+// content returns text larger than the buffer, so that there are several writes.
 func content(mark string) string { return strings.Repeat(mark, 100_000) }
 
 func put(text string) func(io.Writer) error {
@@ -110,7 +110,7 @@ func put(text string) func(io.Writer) error {
 	}
 }
 
-// eachFault calls try with every operation failing in turn, once and for ever, until one call meets no fault.
+// eachFault calls try with each operation failing in turn, once and permanently, until a call meets no fault.
 func eachFault(t *testing.T, noSwap bool, try func(t *testing.T, f *faulty)) {
 	t.Helper()
 	for _, forever := range []bool{false, true} {
@@ -175,7 +175,8 @@ func TestWriteFileFaults(t *testing.T) {
 	}
 }
 
-// checkFault compares the error with the faults: there is one if and only if something failed, and it names cause and path.
+// checkFault compares the error with the faults: there must be an error if and only if an operation failed, and it must
+// name cause and path.
 func checkFault(t *testing.T, f *faulty, err error, path string) {
 	t.Helper()
 	if (err != nil) != (len(f.failed) > 0) {
@@ -234,7 +235,7 @@ func writeTree(t *testing.T, path, mark string) {
 	}
 }
 
-// readTree returns the mark of a whole tree, "" if there is nothing, "mixed" or "half" if it is not whole.
+// readTree returns the mark of a complete tree, "" if there is nothing, "mixed" or "half" if the tree is not complete.
 func readTree(t *testing.T, path string) string {
 	t.Helper()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -262,7 +263,7 @@ func TestPrepareOutputFaults(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "runs", "a")
 		lock, err := PrepareOutput(dir, false, Using(f))
 		checkFault(t, f, err, dir)
-		if err != nil { // then it must not keep others out
+		if err != nil { // a failed call must not keep others out
 			lock, err = PrepareOutput(dir, false)
 		}
 		if err != nil {

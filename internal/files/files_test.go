@@ -28,7 +28,7 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// A relative name without a directory is in the current one.
+// A relative name without a directory refers to the current directory.
 func TestWriteFileHere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := WriteFile("x", put("text")); err != nil {
@@ -53,7 +53,7 @@ func TestWriteFileRefuses(t *testing.T) {
 		t.Skip("no symbolic links here")
 	}
 	for path, want := range map[string]string{
-		dir:                               "directory of this name",
+		dir:                               "it is a directory",
 		link:                              "symbolic link",
 		os.DevNull:                        "not a regular file",
 		filepath.Join(dir, "none", "x"):   "none",
@@ -72,7 +72,7 @@ func TestWriteFileRefuses(t *testing.T) {
 	}
 }
 
-// The caller's own error arrives and nothing changes.
+// The caller's own error is returned and nothing changes.
 func TestCallerFails(t *testing.T) {
 	dir := t.TempDir()
 	mine := errors.New("mine")
@@ -103,7 +103,7 @@ func TestCallerFails(t *testing.T) {
 func TestWriteDir(t *testing.T) {
 	parent := t.TempDir()
 	path := filepath.Join(parent, "out")
-	if err := os.Mkdir(path, 0o777); err != nil { // an empty directory is no obstacle
+	if err := os.Mkdir(path, 0o777); err != nil { // an empty directory does not count as existing output
 		t.Fatal(err)
 	}
 	if err := WriteDir(path+"/", false, buildTree("old")); err != nil {
@@ -180,7 +180,8 @@ func TestCheckOutput(t *testing.T) {
 	} {
 		path := dir + "/" + c.name
 		err := CheckOutput(path, c.overwrite)
-		if (err != nil) != (c.want != "") || err != nil && (!strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), filepath.Clean(path))) {
+		if (err != nil) != (c.want != "") || err != nil && (!strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), filepath.Clean(path))) {
 			t.Errorf("%s, overwrite %v: %v, want %q", c.name, c.overwrite, err, c.want)
 		}
 		lock, err := PrepareOutput(path, c.overwrite)

@@ -6,18 +6,18 @@ import (
 	"os"
 )
 
-// FS is every operation by which this package changes the disk. The functions of this package use the system's unless [Using]
-// gives another. Implementations must be safe for concurrent use.
+// FS holds every operation by which this package changes the disk. The functions of this package use [System] unless
+// [Using] passes another FS. Implementations must be safe for concurrent use.
 type FS interface {
-	// Create opens a new file for writing; it errs if there is anything at path.
+	// Create creates a file and opens it for writing; it returns an error if path exists.
 	Create(path string, perm fs.FileMode) (File, error)
-	// Mkdir makes a directory whose parent exists.
+	// Mkdir makes a directory; its parent must exist.
 	Mkdir(path string, perm fs.FileMode) error
-	// Rename moves a file or directory and replaces a file, or an empty directory where the system can, at the new path.
+	// Rename moves a file or directory. It replaces a file at the new path, or an empty directory if the system can.
 	Rename(from, to string) error
-	// Exchange swaps two directories in one step. The error is errors.ErrUnsupported where there is no such step.
+	// Exchange swaps two directories in one step. It returns errors.ErrUnsupported if the system has no such step.
 	Exchange(a, b string) error
-	// Remove removes path and, if it is a directory, everything in it; nothing there is no error.
+	// Remove removes path and, if it is a directory, everything in it; it returns nil if path does not exist.
 	Remove(path string) error
 	// SyncDir forces the entries of a directory to disk.
 	SyncDir(path string) error
@@ -35,7 +35,7 @@ type Option func(*settings)
 
 type settings struct{ fs FS }
 
-// Using makes the function work on another file system than the system's, for tests.
+// Using returns an option that replaces the system's file system with fsys, for tests.
 func Using(fsys FS) Option { return func(s *settings) { s.fs = fsys } }
 
 func apply(opts []Option) settings {

@@ -12,18 +12,18 @@ import (
 
 const lockName = ".lock"
 
-// Lock is the exclusive right to write to a directory. The system takes it away when the process ends, however it ends, so a lock
-// file that is left over locks nobody out.
+// Lock is the exclusive right to write to a directory. The system releases it when the process ends for any reason, so
+// a leftover lock file does not keep anyone out.
 type Lock struct {
 	dir  string
 	file *flock.Flock
 }
 
-// LockDir locks an existing directory. If another process, or another part of this one, holds the lock, the error says so and
-// names the holder's process number.
+// LockDir locks an existing directory; the caller releases the lock. It returns an error if another process, or another
+// part of this one, holds the lock; the error has the holder's process number.
 func LockDir(dir string) (*Lock, error) {
 	path := filepath.Join(dir, lockName)
-	const tries = 10 // each failure means that a holder has removed its file in just this moment
+	const tries = 10 // each failure means that a holder has just removed its file
 	for range tries {
 		file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(filePerm))
 		got, err := file.TryLock()
@@ -44,10 +44,12 @@ func LockDir(dir string) (*Lock, error) {
 			return nil, fmt.Errorf("locking %s: %w", dir, err)
 		}
 	}
-	return nil, fmt.Errorf("locking %s: the lock file keeps changing; another process starts and stops there", dir)
+	return nil,
+		fmt.Errorf("locking %s: the lock file keeps changing because another process starts and stops there; try again", dir)
 }
 
-// current tells whether the file that was locked is still the one at path: its former holder may have removed it after we opened it.
+// current reports whether the locked file is still the one at path: its former holder may have removed it after it was
+// opened.
 func current(file *flock.Flock, path string) bool {
 	locked, err := file.Stat()
 	if err != nil {
@@ -57,7 +59,7 @@ func current(file *flock.Flock, path string) bool {
 	return err == nil && os.SameFile(locked, there)
 }
 
-// sign writes the process number behind a line feed: Windows locks the first byte against readers too.
+// sign writes the process number after a line feed, because Windows locks the first byte against readers too.
 func (l *Lock) sign(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -70,7 +72,7 @@ func (l *Lock) sign(path string) error {
 	return both(err, f.Close())
 }
 
-// holder describes the process that has signed the lock file.
+// holder returns words for the process that signed the lock file: "process" and its number, or "another process".
 func holder(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -84,15 +86,16 @@ func holder(path string) string {
 	return "process " + strings.TrimSpace(string(pid))
 }
 
-// Release gives the lock back and removes its file. Releasing twice, or a nil lock, does nothing.
+// Release releases the lock and removes its file. It does nothing if l is nil or already released.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
 	file := l.file
 	l.file = nil
-	// Removed while it is still locked, so that nobody can be locking it at this moment. Windows removes no open file and needs the
-	// second try. What cannot be removed stays without harm: it locks nobody out.
+	// The file is removed while it is still locked, so that nobody can be locking it at this moment. Windows does not
+	// remove an open file and needs the second try. A file that cannot be removed does no harm, because it keeps nobody
+	// out.
 	removed := os.Remove(file.Path())
 	err := file.Close()
 	if removed != nil {

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// CheckOutput errs if a command must not write its results to dir: it is a symbolic link or no directory, or it exists and is not
-// empty while overwrite is not set. The directory need not exist. Nothing is changed. A lock and the temporary files of a killed
-// process do not count as content.
+// CheckOutput returns an error if a command must not write its results to dir: if dir is a symbolic link or not a
+// directory, or if it is not empty and overwrite is false. The directory need not exist. CheckOutput changes nothing. A
+// lock file and the temporary files of a killed process do not count as content.
 func CheckOutput(dir string, overwrite bool) error {
 	if dir == "" {
-		return errors.New("output directory: its name is empty")
+		return errors.New("output directory: the name is empty; give a directory")
 	}
 	dir = filepath.Clean(dir) // with a final slash, a symbolic link would be followed
 	info, err := os.Lstat(dir)
@@ -26,7 +26,7 @@ func CheckOutput(dir string, overwrite bool) error {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("output directory %s: it is a symbolic link; give the path of the directory itself", dir)
 	case !info.IsDir():
-		return fmt.Errorf("output directory %s: it is not a directory", dir)
+		return fmt.Errorf("output directory %s: it is not a directory; give another path", dir)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -37,16 +37,18 @@ func CheckOutput(dir string, overwrite bool) error {
 	}
 	for _, e := range entries {
 		if e.Name() != lockName && !isTemp(e.Name()) {
-			return fmt.Errorf("output directory %s: it exists and is not empty (%s); choose another or allow overwriting (--overwrite)", dir, e.Name())
+			return fmt.Errorf("output directory %s: it exists and is not empty (%s); choose another or allow overwriting "+
+				"(--overwrite)",
+				dir, e.Name())
 		}
 	}
 	return nil
 }
 
-// PrepareOutput makes dir ready to take results and returns the lock that keeps other processes out; the caller releases it at the
-// end. It makes the directory with its parents, removes temporary files that a killed process has left, and tries whether files
-// can be written. What [CheckOutput] refuses is an error, and so is a directory that another process has locked. With overwrite
-// older files stay until they are replaced one by one: nothing else in the directory is touched.
+// PrepareOutput prepares dir for results and returns the lock that keeps other processes out; the caller releases it at
+// the end. It makes the directory with its parents, removes temporary files that a killed process left, and checks that
+// files can be written. It returns an error if [CheckOutput] does, or if another process has locked the directory. With
+// overwrite, older files stay until they are replaced one by one; nothing else in the directory is touched.
 func PrepareOutput(dir string, overwrite bool, opts ...Option) (*Lock, error) {
 	if err := CheckOutput(dir, overwrite); err != nil {
 		return nil, err
@@ -61,14 +63,14 @@ func PrepareOutput(dir string, overwrite bool, opts ...Option) (*Lock, error) {
 	}
 	if err != nil {
 		if made {
-			_ = os.Remove(dir) // goes only if it is empty; the first error is what the caller needs
+			_ = os.Remove(dir) // removes dir only if it is empty; the caller needs the first error
 		}
 		return nil, err
 	}
 	return lock, nil
 }
 
-// settle does what remains of PrepareOutput under the lock, and releases it after an error.
+// settle does the steps of PrepareOutput that need the lock, and releases it after an error.
 func (l *Lock) settle(overwrite bool, opts []Option) error {
 	err := CheckOutput(l.dir, overwrite) // again: another process may have finished in between
 	if err == nil {
@@ -83,7 +85,7 @@ func (l *Lock) settle(overwrite bool, opts []Option) error {
 	return nil
 }
 
-// makeDir makes dir with its parents and tells whether dir itself is new.
+// makeDir makes dir with its parents and reports whether dir itself is new.
 func makeDir(dir string) (made bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(filepath.Clean(dir)), dirPerm); err != nil {
 		return false, err
@@ -105,13 +107,13 @@ func removeTemps(dir string, fsys FS) error {
 			continue
 		}
 		if err := fsys.Remove(filepath.Join(dir, e.Name())); err != nil {
-			return fmt.Errorf("output directory: removing what an earlier run left: %w", err)
+			return fmt.Errorf("output directory: removing the temporary files of an earlier run: %w", err)
 		}
 	}
 	return nil
 }
 
-// tryWrite errs if no file can be made in dir.
+// tryWrite returns an error if no file can be created in dir.
 func tryWrite(dir string, s settings) error {
 	temp := filepath.Join(dir, tempName())
 	err := s.fill(temp, func(io.Writer) error { return nil })

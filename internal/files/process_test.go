@@ -78,7 +78,7 @@ func writeForEver(dir string) {
 	}
 }
 
-// A process that is killed at any moment leaves whole files, and whole directories where they can be exchanged.
+// A killed process leaves complete files, and complete directories if the system can exchange them.
 func TestKilledWriter(t *testing.T) {
 	for range 12 {
 		dir := t.TempDir()
@@ -87,7 +87,7 @@ func TestKilledWriter(t *testing.T) {
 		kill(t, child)
 		text, err := os.ReadFile(filepath.Join(dir, "file"))
 		if err == nil && (len(text) == 0 || string(text) != content(string(text[:1]))) {
-			t.Errorf("the file of %d bytes is not whole", len(text))
+			t.Errorf("the file of %d bytes is not complete", len(text))
 		}
 		if got := readTree(t, filepath.Join(dir, "tree")); len(got) > 1 {
 			t.Errorf("the directory is %s", got)
@@ -109,7 +109,8 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	dir := t.TempDir()
 	child := start(t, "holder", dir)
 	_, err := PrepareOutput(dir, true)
-	if err == nil || !strings.Contains(err.Error(), "process "+strconv.Itoa(child.Process.Pid)) || !strings.Contains(err.Error(), dir) {
+	if err == nil || !strings.Contains(err.Error(), "process "+strconv.Itoa(child.Process.Pid)) ||
+		!strings.Contains(err.Error(), dir) {
 		t.Errorf("locked by process %d: %v", child.Process.Pid, err)
 	}
 	kill(t, child)
@@ -147,7 +148,7 @@ func TestLockInOneProcess(t *testing.T) {
 	}
 }
 
-// However many try, one at a time holds the lock, although each release removes the file.
+// Only one goroutine at a time holds the lock, although each release removes the file.
 func TestLockContention(t *testing.T) {
 	dir := t.TempDir()
 	var holders, locked atomic.Int32

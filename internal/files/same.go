@@ -2,7 +2,7 @@ package files
 
 import "os"
 
-// Same reports whether two paths lead to one file or directory that is there.
+// Same reports whether both paths exist and lead to the same file or directory.
 func Same(a, b string) bool {
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)

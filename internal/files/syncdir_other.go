@@ -2,5 +2,5 @@
 
 package files
 
-// syncDir does nothing: Windows has no way to force a directory to disk and orders its metadata by a journal.
+// syncDir does nothing: Windows cannot force a directory to disk and orders its metadata by a journal.
 func syncDir(string) error { return nil }

@@ -15,10 +15,11 @@ type Dir struct {
 	s    settings
 }
 
-// WriteFile adds a file; write fills it. The name must be local: no "..", not absolute. Directories in the name are made.
+// WriteFile adds a file with the content that write writes. The name must be local: not absolute and without "..".
+// WriteFile makes the directories in the name.
 func (d *Dir) WriteFile(name string, write func(w io.Writer) error) error {
 	if !filepath.IsLocal(name) {
-		return fmt.Errorf("writing %q: not a name inside the directory", name)
+		return fmt.Errorf("writing %q: the name must be a relative path inside the directory", name)
 	}
 	if err := d.mkdirs(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -29,7 +30,7 @@ func (d *Dir) WriteFile(name string, write func(w io.Writer) error) error {
 	return nil
 }
 
-// mkdirs makes the directory and those above it, below d.
+// mkdirs makes the directory name and its parents below d.
 func (d *Dir) mkdirs(name string) error {
 	if name == "." {
 		return nil
@@ -44,11 +45,13 @@ func (d *Dir) mkdirs(name string) error {
 	return err
 }
 
-// WriteDir makes the directory at path hold exactly the files that build writes. They go to a temporary directory beside it first;
-// only after build has returned without error and everything is on disk does it take the place of path, in one step.
+// WriteDir makes the directory at path hold exactly the files that build writes. They go to a temporary directory
+// beside path first. When build has returned without error and everything is on disk, the temporary directory replaces
+// path in one step.
 //
-// An older directory at path that is not empty is an error unless replace is set; it is then as it was after any error, and gone
-// with all its content after success. The parent must exist. A symbolic link or a file at path is refused.
+// If path is a directory that is not empty, WriteDir returns an error unless replace is set. With replace, the old
+// directory is unchanged after an error, and removed with all its content after success. The parent must exist.
+// WriteDir returns an error if path is a symbolic link or a file.
 func WriteDir(path string, replace bool, build func(d *Dir) error, opts ...Option) error {
 	s := apply(opts)
 	path = filepath.Clean(path)
@@ -65,7 +68,7 @@ func WriteDir(path string, replace bool, build func(d *Dir) error, opts ...Optio
 	return nil
 }
 
-// build makes the directory temp and leaves it on disk with everything in it.
+// build makes the directory temp, fills it and forces it to disk with everything in it.
 func (s settings) build(temp string, build func(d *Dir) error) error {
 	if err := s.fs.Mkdir(temp, dirPerm); err != nil {
 		return err
@@ -81,9 +84,10 @@ func (s settings) build(temp string, build func(d *Dir) error) error {
 	})
 }
 
-// install puts the finished directory temp at path and removes what was there. After an error temp is gone.
+// install moves the finished directory temp to path and removes the old directory. After an error temp does not exist
+// any more.
 func (s settings) install(temp, path string) error {
-	old := "" // where the older directory has gone
+	old := "" // the path of the old directory after the swap
 	_, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -96,17 +100,18 @@ func (s settings) install(temp, path string) error {
 	}
 	err = s.fs.SyncDir(filepath.Dir(path))
 	if err != nil {
-		err = fmt.Errorf("it is complete, but forcing its parent to disk failed: %w", err)
+		err = fmt.Errorf("the directory is complete, but forcing its parent to disk failed: %w", err)
 	}
 	if old != "" {
 		if gone := s.fs.Remove(old); gone != nil {
-			err = both(err, fmt.Errorf("it is complete, but removing the one before, now %s, failed: %w", old, gone))
+			err = both(err, fmt.Errorf("the directory is complete, but removing the old one, now %s, failed: %w", old, gone))
 		}
 	}
 	return err
 }
 
-// swap puts temp at path and returns where the older directory is then. After an error path is as it was.
+// swap moves temp to path and returns the new path of the old directory. After an error path is unchanged, unless the
+// error says that moving it back failed.
 func (s settings) swap(temp, path string) (old string, err error) {
 	if err := s.fs.Exchange(temp, path); !errors.Is(err, errors.ErrUnsupported) {
 		return temp, err

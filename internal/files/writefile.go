@@ -23,12 +23,13 @@ const bufferSize = 1 << 16
 
 const tempPrefix, tempSuffix = ".spalora-", ".tmp"
 
-// WriteFile makes the file at path hold what write writes. The content goes to a temporary file in the same directory first; only
-// after write has returned without error and the content is on disk does it take the place of an older file, in one step. After an
-// error the older file is as it was, or, if only the last step of forcing the directory to disk failed, the new one is there.
+// WriteFile makes the file at path hold the content that write writes. The content goes to a temporary file in the same
+// directory first. When write has returned without error and the content is on disk, the temporary file replaces path
+// in one step. After an error the old file is unchanged, with one exception: if only the last step failed, which forces
+// the directory to disk, path holds the new file.
 //
-// The directory must exist. A path at which there is something other than a regular file (a directory, a symbolic link, a device)
-// is refused. What write writes is buffered. Readers that have the older file open or mapped keep it.
+// The directory must exist. WriteFile returns an error if path is not a regular file, but a directory, a symbolic link
+// or a device. Writes are buffered. Readers that have opened or mapped the old file keep it.
 func WriteFile(path string, write func(w io.Writer) error, opts ...Option) error {
 	s := apply(opts)
 	if err := checkRegular(path); err != nil {
@@ -49,7 +50,7 @@ func WriteFile(path string, write func(w io.Writer) error, opts ...Option) error
 	return nil
 }
 
-// checkRegular errs if there is something at path that a rename would wrongly replace.
+// checkRegular returns an error if path exists and a rename must not replace it.
 func checkRegular(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -58,7 +59,7 @@ func checkRegular(path string) error {
 	case err != nil:
 		return err
 	case info.IsDir():
-		return errors.New("there is a directory of this name")
+		return errors.New("it is a directory")
 	case info.Mode()&fs.ModeSymlink != 0:
 		return errors.New("it is a symbolic link; give the path of the file itself")
 	case !info.Mode().IsRegular():
@@ -67,7 +68,7 @@ func checkRegular(path string) error {
 	return nil
 }
 
-// fill creates the file at path and leaves it closed and on disk with what write writes.
+// fill creates the file at path, writes the content of write to it, forces it to disk and closes it.
 func (s settings) fill(path string, write func(w io.Writer) error) error {
 	f, err := s.fs.Create(path, filePerm)
 	if err != nil {
@@ -87,7 +88,7 @@ func (s settings) fill(path string, write func(w io.Writer) error) error {
 	return err
 }
 
-// Bytes returns the write function for content that is there already.
+// Bytes returns a write function for the given content.
 func Bytes(content []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -95,7 +96,7 @@ func Bytes(content []byte) func(io.Writer) error {
 	}
 }
 
-// discard removes what was not finished and returns the error that was the reason, together with that of removing, if any.
+// discard removes the unfinished temp and returns reason, together with the error of removing, if any.
 func (s settings) discard(temp string, reason error) error {
 	return both(reason, s.fs.Remove(temp))
 }
@@ -111,11 +112,12 @@ func both(first, second error) error {
 	return fmt.Errorf("%w (and %w)", first, second)
 }
 
-// tempName returns a name that no other writer uses. It does not contain the target's name, which may have the greatest length
-// that the file system allows.
+// tempName returns a name that no other writer uses. It does not contain the target's name, which may already have the
+// maximum length of the file system.
 func tempName() string { return fmt.Sprintf("%s%016x%s", tempPrefix, rand.Uint64(), tempSuffix) }
 
-// isTemp tells whether name was made by tempName.
+// isTemp reports whether tempName made name.
 func isTemp(name string) bool {
-	return len(name) == len(tempPrefix)+16+len(tempSuffix) && strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+	return len(name) == len(tempPrefix)+16+len(tempSuffix) &&
+		strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }

@@ -1,4 +1,4 @@
-// Package golden compares results with numbers that a reference implementation has computed, for tests.
+// Package golden compares results with numbers that a reference implementation computed. It is for tests.
 //
 // Fixtures are safetensors files under testdata, written by the scripts in reference/:
 //
@@ -6,7 +6,7 @@
 //	y := forward(g.Float32("x"), g.Float32("weight"))
 //	golden.Close(t, "y", y, g.Float32("y"), 1e-5, 1e-6)
 //
-// A failure prints the worst element, so that a wrong formula is told from rounding at a glance.
+// A failure prints the worst element, so that a wrong formula can be distinguished from rounding at a glance.
 package golden
 
 import (
@@ -25,7 +25,7 @@ type Fixture struct {
 	file *safetensors.File
 }
 
-// Open opens the fixture at path for the length of the test.
+// Open opens the fixture at path until the end of the test.
 func Open(t testing.TB, path string) *Fixture {
 	t.Helper()
 	f, err := safetensors.Open(path)
@@ -43,13 +43,13 @@ func Open(t testing.TB, path string) *Fixture {
 // Names returns the names of all tensors in the order of the file.
 func (f *Fixture) Names() []string { return f.file.Names() }
 
-// Has tells whether the fixture holds a tensor of that name.
+// Has reports whether the fixture has a tensor with the given name.
 func (f *Fixture) Has(name string) bool {
 	_, ok := f.file.Tensor(name)
 	return ok
 }
 
-// Tensor returns a tensor as stored; its Data must not be changed and end with the test.
+// Tensor returns a tensor as stored. Its Data is read-only and valid until the end of the test.
 func (f *Fixture) Tensor(name string) safetensors.Tensor {
 	f.t.Helper()
 	t, ok := f.file.Tensor(name)
@@ -99,8 +99,8 @@ func (f *Fixture) Ints(name string) []int {
 	return values
 }
 
-// Close fails the test unless |got − want| ≤ atol + rtol·|want| for every element; NaN equals NaN. It prints the worst element and
-// how many fail.
+// Close fails the test unless |got − want| ≤ atol + rtol·|want| for every element; NaN equals NaN. It prints the
+// worst element and the number of failing ones.
 func Close(t testing.TB, label string, got, want []float32, rtol, atol float64) {
 	t.Helper()
 	if message := compare(got, want, rtol, atol); message != "" {
@@ -108,7 +108,7 @@ func Close(t testing.TB, label string, got, want []float32, rtol, atol float64) 
 	}
 }
 
-// compare returns what Close prints, "" if all elements are close.
+// compare returns the message that Close prints, or "" if all elements are close.
 func compare(got, want []float32, rtol, atol float64) string {
 	if len(got) != len(want) {
 		return fmt.Sprintf("%d values, want %d", len(got), len(want))
@@ -119,7 +119,7 @@ func compare(got, want []float32, rtol, atol float64) string {
 		if g == w || math.IsNaN(g) && math.IsNaN(w) {
 			continue
 		}
-		// How many times the allowed difference it is; NaN and infinities are beyond all others.
+		// times is the difference divided by the allowed one; NaN and infinities count as larger than all others.
 		times := math.Abs(g-w) / (atol + rtol*math.Abs(w))
 		if math.IsNaN(times) || math.IsInf(g, 0) || math.IsInf(w, 0) {
 			times = math.Inf(1)
@@ -135,12 +135,14 @@ func compare(got, want []float32, rtol, atol float64) string {
 	if failures == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d values differ (rtol %g, atol %g); worst at %d: got %v, want %v, difference %.3g is %.3g times what is allowed",
-		failures, len(got), rtol, atol, worst, got[worst], want[worst], math.Abs(float64(got[worst])-float64(want[worst])), excess)
+	return fmt.Sprintf("%d of %d values differ (rtol %g, atol %g); worst at %d: got %v, want %v, "+
+		"difference %.3g is %.3g times what is allowed",
+		failures, len(got), rtol, atol, worst, got[worst], want[worst], math.Abs(float64(got[worst])-float64(want[worst])),
+		excess)
 }
 
-// RelFrobenius returns ‖got − want‖ / ‖want‖ in the Frobenius norm: 0 if both are equal, +Inf if only want is all zero or there is a NaN
-// or an infinity. It panics if the lengths differ.
+// RelFrobenius returns ‖got − want‖ / ‖want‖ in the Frobenius norm. It returns 0 if both are equal, and +Inf
+// if only want is all zero or a value is NaN or infinite. It panics if the lengths differ.
 func RelFrobenius(got, want []float32) float64 {
 	checkLen(got, want)
 	var difference, norm float64
@@ -152,8 +154,8 @@ func RelFrobenius(got, want []float32) float64 {
 	return ratio(math.Sqrt(difference), math.Sqrt(norm))
 }
 
-// MaxRel returns max|got − want| / max|want|: 0 if both are equal, +Inf if only want is all zero or there is a NaN or an infinity.
-// It panics if the lengths differ.
+// MaxRel returns max|got − want| / max|want|. It returns 0 if both are equal, and +Inf if only want is all zero or a
+// value is NaN or infinite. It panics if the lengths differ.
 func MaxRel(got, want []float32) float64 {
 	checkLen(got, want)
 	var difference, largest float64
@@ -164,7 +166,7 @@ func MaxRel(got, want []float32) float64 {
 	return ratio(difference, largest)
 }
 
-// ratio returns +Inf in place of NaN, which every "greater than the bound" would let pass.
+// ratio returns difference/size, but +Inf in place of NaN, because a comparison such as ratio > bound is false for NaN.
 func ratio(difference, size float64) float64 {
 	if difference == 0 {
 		return 0
@@ -177,6 +179,6 @@ func ratio(difference, size float64) float64 {
 
 func checkLen(got, want []float32) {
 	if len(got) != len(want) {
-		panic(fmt.Sprintf("golden: %d values against %d", len(got), len(want)))
+		panic(fmt.Sprintf("golden: got %d values, want %d", len(got), len(want)))
 	}
 }

@@ -17,21 +17,28 @@ func TestCompare(t *testing.T) {
 		name       string
 		got, want  []float32
 		rtol, atol float64
-		message    string // part of it, "" if all is close
+		message    string // a part of the message, "" if all values are close
 	}{
 		{"equal", []float32{1, nan, inf, -inf}, []float32{1, nan, inf, -inf}, 0, 0, ""},
 		{"empty", nil, nil, 0, 0, ""},
 		{"within rtol", []float32{1001}, []float32{1000}, 1e-3, 0, ""},
 		{"within atol", []float32{0.001}, []float32{0}, 0, 1.1e-3, ""},
 		{"length", []float32{1}, nil, 0, 0, "1 values, want 0"},
-		{"worst by allowance", []float32{1002, 0.1, 5}, []float32{1000, 0, 5}, 1e-3, 1e-6, "2 of 3 values differ (rtol 0.001, atol 1e-06); worst at 1: got 0.1, want 0"},
-		{"NaN", []float32{9, nan}, []float32{1, 1}, 1e-3, 1e-3, "2 of 2 values differ (rtol 0.001, atol 0.001); worst at 1: got NaN"},
+		{
+			"worst by allowance", []float32{1002, 0.1, 5}, []float32{1000, 0, 5}, 1e-3, 1e-6,
+			"2 of 3 values differ (rtol 0.001, atol 1e-06); worst at 1: got 0.1, want 0",
+		},
+		{
+			"NaN", []float32{9, nan}, []float32{1, 1}, 1e-3, 1e-3,
+			"2 of 2 values differ (rtol 0.001, atol 0.001); worst at 1: got NaN",
+		},
 		{"infinite", []float32{9, inf}, []float32{1, 1}, 1e-3, 1e-3, "worst at 1: got +Inf"},
 		{"want infinite", []float32{1}, []float32{inf}, 1e-3, 1e-3, "worst at 0: got 1, want +Inf"},
 		{"want NaN", []float32{1}, []float32{nan}, 1, 1, "want NaN"},
 		{"no tolerance", []float32{1}, []float32{2}, 0, 0, "worst at 0"},
 	} {
-		if got := compare(c.got, c.want, c.rtol, c.atol); (got == "") != (c.message == "") || !strings.Contains(got, c.message) {
+		if got := compare(c.got, c.want, c.rtol, c.atol); (got == "") != (c.message == "") ||
+			!strings.Contains(got, c.message) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.message)
 		}
 	}
@@ -50,7 +57,8 @@ func TestNorms(t *testing.T) {
 		{[]float32{1}, []float32{0}, math.Inf(1), math.Inf(1)},
 		{[]float32{nan, 1}, []float32{1, 1}, math.Inf(1), math.Inf(1)},
 	} {
-		if f, m := RelFrobenius(c.got, c.want), MaxRel(c.got, c.want); math.Abs(f-c.frobenius) > 1e-12 || math.Abs(m-c.maxRel) > 1e-12 {
+		if f, m := RelFrobenius(c.got, c.want), MaxRel(c.got, c.want); math.Abs(f-c.frobenius) > 1e-12 ||
+			math.Abs(m-c.maxRel) > 1e-12 {
 			t.Errorf("%v, %v: %v and %v, want %v and %v", c.got, c.want, f, m, c.frobenius, c.maxRel)
 		}
 	}
@@ -104,7 +112,7 @@ func TestFixture(t *testing.T) {
 	}
 }
 
-// recorder is a test that notes its failure.
+// recorder is a test that records its failure.
 type recorder struct {
 	testing.TB
 	message string
