@@ -32,7 +32,7 @@ func openFixture(t testing.TB, name string) *Source {
 	return s
 }
 
-// readFixture decodes a JSON file.
+// readFixture decodes the JSON file of a fixture.
 func readFixture(t testing.TB, name string, v any) {
 	t.Helper()
 	text, err := os.ReadFile(ggufFixtures + name)
@@ -44,7 +44,7 @@ func readFixture(t testing.TB, name string, v any) {
 	}
 }
 
-// Names, shapes, types and the bytes in Hugging Face's order of rows are those that the converter started from.
+// Names, shapes, types and the bytes in Hugging Face's order of rows equal those of the model that was converted.
 func TestGGUFTensors(t *testing.T) {
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		s := openFixture(t, name)
@@ -76,26 +76,27 @@ func TestGGUFTensors(t *testing.T) {
 				t.Errorf("%s: transposed %v", n, s.Transposed(n))
 			}
 			if again, _ := s.Tensor(n); &again.Data[0] != &got.Data[0] {
-				t.Errorf("%s: a second copy", n)
+				t.Errorf("%s: the rows were copied twice", n)
 			}
 			s.Release(got.Data)
 			if again := sha256.Sum256(got.Data); again != sum {
-				t.Errorf("%s: changed when released", n)
+				t.Errorf("%s: the data changed after Release", n)
 			}
 		}
 		if _, ok := s.Tensor("rope_freqs.weight"); ok || s.Transposed("x") {
-			t.Error("a tensor that is not there")
+			t.Error("found a tensor that does not exist")
 		}
 	}
 }
 
-// The configuration is that of transformers, but for what this project reads and transformers does not.
+// The configuration equals that of transformers, except for settings that this project reads and transformers ignores.
 func TestGGUFConfig(t *testing.T) {
 	better := map[string]string{
-		"llama.attention_bias":  "true", // the file has biases
-		"llama.rope_parameters": "map[factor:8 high_freq_factor:4 low_freq_factor:1 original_max_position_embeddings:8192 rope_theta:500000 rope_type:llama3]",
-		"gpt2.n_positions":      "64", // transformers leaves 1024
-		"gpt2.n_inner":          "128",
+		"llama.attention_bias": "true", // the file has biases
+		"llama.rope_parameters": "map[factor:8 high_freq_factor:4 low_freq_factor:1 original_max_position_embeddings:8192 " +
+			"rope_theta:500000 rope_type:llama3]",
+		"gpt2.n_positions": "64", // transformers keeps its default of 1024
+		"gpt2.n_inner":     "128",
 	}
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		s := openFixture(t, name)
@@ -122,7 +123,7 @@ func TestGGUFConfig(t *testing.T) {
 	}
 }
 
-// The tokenizer is that of transformers, but for the parts that its GGUF reader leaves out.
+// The tokenizer equals that of transformers, except for the parts that its GGUF reader leaves out.
 func TestGGUFTokenizer(t *testing.T) {
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		s := openFixture(t, name)
@@ -142,7 +143,7 @@ func TestGGUFTokenizer(t *testing.T) {
 		case "qwen2":
 			want["normalizer"] = map[string]any{"type": "NFC"} // as in Qwen2's own tokenizer.json
 		case "llama":
-			want["model"].(map[string]any)["unk_token"] = "<unk>" // as in LLaMA's
+			want["model"].(map[string]any)["unk_token"] = "<unk>" // as in LLaMA's own tokenizer.json
 		}
 		for key := range want {
 			if !reflect.DeepEqual(got[key], want[key]) {
@@ -152,7 +153,7 @@ func TestGGUFTokenizer(t *testing.T) {
 	}
 }
 
-// Texts get the ids that transformers' tokenizer of the same file gives them.
+// Texts get the same ids as from transformers' tokenizer of the same file.
 func TestGGUFTokenIDs(t *testing.T) {
 	for _, name := range []string{"llama", "qwen2", "gpt2"} {
 		s := openFixture(t, name)
@@ -181,7 +182,8 @@ func TestGGUFFiles(t *testing.T) {
 	for _, c := range []struct{ model, file, want string }{
 		{"llama", "generation_config.json", `{"bos_token_id":1,"eos_token_id":2}`},
 		{"llama", "tokenizer_config.json", `{"add_bos_token":true,"add_eos_token":false,"bos_token":"<s>",` +
-			`"chat_template":"{% for m in messages %}{{ m['content'] }}{% endfor %}","clean_up_tokenization_spaces":false,"eos_token":"</s>",` +
+			`"chat_template":"{% for m in messages %}{{ m['content'] }}{% endfor %}",` +
+			`"clean_up_tokenization_spaces":false,"eos_token":"</s>",` +
 			`"model_max_length":64,"tokenizer_class":"PreTrainedTokenizerFast","unk_token":"<unk>"}`},
 		{"qwen2", "generation_config.json", `{"eos_token_id":[302,300],"pad_token_id":300}`},
 		{"gpt2", "generation_config.json", `{"bos_token_id":300,"eos_token_id":300}`},
@@ -200,7 +202,7 @@ func TestGGUFFiles(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := s.File(c.file); err == nil {
-			t.Error("a file after Close")
+			t.Error("a file can be read after Close")
 		}
 	}
 }
@@ -215,7 +217,8 @@ func TestGGUFLoad(t *testing.T) {
 		types[x.DType] = true
 	}
 	found, report, err := s.Load(wants, LoadOptions{})
-	if err != nil || report.Loaded != len(wants) || len(found) != len(wants) || len(report.NonFinite) > 0 || len(report.Notes) > 0 {
+	if err != nil || report.Loaded != len(wants) || len(found) != len(wants) || len(report.NonFinite) > 0 ||
+		len(report.Notes) > 0 {
 		t.Errorf("%v, %v", report, err)
 	}
 	if len(types) != len(gguf.Types()) {
@@ -227,18 +230,22 @@ func TestGGUFLoad(t *testing.T) {
 	}
 }
 
-// small returns a GPT-2 of 256 wide rows with other tensors in it.
+// small returns a GPT-2 with rows of 256 elements and the given tensors.
 func small(tensors ...gguftest.Tensor) gguftest.File {
 	return gguftest.File{
 		Pairs: gguftest.Pairs("general.architecture", "gpt2", "gpt2.block_count", uint32(1), "gpt2.context_length", uint32(8),
-			"gpt2.embedding_length", uint32(256), "gpt2.attention.head_count", uint32(2), "gpt2.attention.layer_norm_epsilon", float32(1e-5),
+			"gpt2.embedding_length", uint32(256), "gpt2.attention.head_count", uint32(2), "gpt2.attention.layer_norm_epsilon",
+			float32(1e-5),
 			"gpt2.surprise", true),
-		Tensors: append([]gguftest.Tensor{{Name: "token_embd.weight", Dims: []uint64{256, 2}, Type: 12, Data: make([]byte, 288)}}, tensors...),
+		Tensors: append([]gguftest.Tensor{{Name: "token_embd.weight", Dims: []uint64{256, 2}, Type: 12,
+			Data: make([]byte, 288)}}, tensors...),
 	}
 }
 
 func TestGGUFTypes(t *testing.T) {
-	f := small(gguftest.Tensor{Name: "blk.0.attn_qkv.weight", Dims: []uint64{256, 768}, Type: 10, Data: make([]byte, 768*84)})
+	f := small(gguftest.Tensor{
+		Name: "blk.0.attn_qkv.weight", Dims: []uint64{256, 768}, Type: 10, Data: make([]byte, 768*84),
+	})
 	f.Tensors[0].Data[144] = 0xff // the scale of the second row
 	f.Tensors[0].Data[145] = 0x7c
 	path := filepath.Join(t.TempDir(), "any name")
@@ -255,14 +262,17 @@ func TestGGUFTypes(t *testing.T) {
 	}
 	embedding, qkv := want("transformer.wte.weight", 2, 256), want("transformer.h.0.attn.c_attn.weight", 256, 768)
 	_, _, err = s.Load([]Want{embedding, qkv}, LoadOptions{})
-	if err == nil || !strings.Contains(err.Error(), "1 of a type that is not supported") || !strings.Contains(err.Error(), "c_attn.weight has dtype Q2_K") {
+	if err == nil || !strings.Contains(err.Error(), "1 of a type that is not supported") ||
+		!strings.Contains(err.Error(), "c_attn.weight has dtype Q2_K") {
 		t.Error(err)
 	}
-	_, report, err := s.Load([]Want{embedding}, LoadOptions{Skip: bertOptions().Skip, Tied: map[string]string{qkv.Name: "x"}})
+	_, report, err := s.Load([]Want{embedding}, LoadOptions{
+		Skip: bertOptions().Skip, Tied: map[string]string{qkv.Name: "x"},
+	})
 	if err != nil || fmt.Sprint(report.NonFinite) != "[{transformer.wte.weight 256}]" {
 		t.Errorf("%v, %v", report, err)
 	}
-	if !strings.Contains(report.String(), `note: metadata that are not known and not used: "gpt2.surprise"`) {
+	if !strings.Contains(report.String(), `note: unknown metadata that are not used: "gpt2.surprise"`) {
 		t.Error(report)
 	}
 }
@@ -277,7 +287,7 @@ func TestOpenGGUFRefuses(t *testing.T) {
 		want string
 	}{
 		"damaged.gguf": {damaged.Bytes(), `tensor "token_embd.weight": its data`},
-		"mamba.gguf":   {other.Bytes(), `architecture "mamba" is not read; want gpt2, llama, qwen2`},
+		"mamba.gguf":   {other.Bytes(), `architecture "mamba" is not supported; want gpt2, llama, qwen2`},
 		"text.gguf":    {[]byte("hello"), "not a directory and not a GGUF file"},
 		"short.gguf":   {[]byte("GG"), "not a directory and not a GGUF file"},
 		"big.gguf":     {append([]byte("GGUF\x00\x00\x00\x03"), make([]byte, 64)...), "big-endian"},
@@ -287,7 +297,8 @@ func TestOpenGGUFRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Open(path)
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "checkpoint: "+path+": ") || strings.Count(err.Error(), path) != 1 {
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.HasPrefix(err.Error(), "checkpoint: "+path+": ") || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 	"github.com/spalora/spalora/checkpoint/internal/ggufmodel"
 )
 
-// ggufFile is a store that a GGUF file stands for.
+// ggufFile is a store that presents a GGUF file as the files of a model directory.
 type ggufFile struct {
 	*ggufmodel.Model
 	name string
 }
 
-// openStore opens a directory, or a GGUF file whatever it is called.
+// openStore opens a directory or a GGUF file. The name of a GGUF file does not matter.
 func openStore(path string) (store, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -35,7 +35,7 @@ func openStore(path string) (store, error) {
 	return d, nil
 }
 
-// openGGUF returns nil without an error if the file is something else.
+// openGGUF returns nil without an error if the file is not a GGUF file.
 func openGGUF(path string) (store, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -58,11 +58,11 @@ func openGGUF(path string) (store, error) {
 	return newGGUF(filepath.Base(path), file)
 }
 
-// newGGUF returns the store for an opened file, which it closes on an error.
+// newGGUF returns the store for an opened file. It closes the file if it returns an error.
 func newGGUF(name string, file *gguf.File) (store, error) {
 	m, err := ggufmodel.New(file)
 	if err != nil {
-		_ = file.Close() // the error of the model is what the caller needs
+		_ = file.Close() // the caller needs the error of the model
 		return nil, err
 	}
 	return &ggufFile{Model: m, name: name}, nil
@@ -72,6 +72,6 @@ func (g *ggufFile) list() ([]string, error) { return g.Files(), nil }
 
 func (g *ggufFile) read(name string) ([]byte, error) { return g.Read(name) }
 
-func (g *ggufFile) weights(string) (container, error) { return nil, fs.ErrNotExist } // it is the only one itself
+func (g *ggufFile) weights(string) (container, error) { return nil, fs.ErrNotExist } // the store is its only container
 
 func (g *ggufFile) close() error { return g.Close() }

@@ -11,10 +11,10 @@ import (
 	"github.com/spalora/spalora/checkpoint/internal/strictjson"
 )
 
-// DecodeJSON decodes a JSON object into the struct that v points to, without the laxness of encoding/json: a byte order mark,
-// invalid UTF-8, comments, a key that occurs twice in any object, text after the end, and a key that differs from a field's name
-// only in case are errors with their place; a value of the wrong type is an error with its field. Keys that v has no field for
-// are allowed. Name is the file's name, for messages.
+// DecodeJSON decodes a JSON object into the struct that v points to, more strictly than encoding/json: a byte order
+// mark, invalid UTF-8, comments, a duplicate key in any object, text after the end, and a key that differs from a
+// field's name only in case are errors with their position. A value of the wrong type is an error with its field. Keys
+// without a field in v are ignored. The errors begin with name, which is the name of the file.
 func DecodeJSON(name string, data []byte, v any) error {
 	if err := decode(data, v); err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", name, err)
@@ -22,7 +22,7 @@ func DecodeJSON(name string, data []byte, v any) error {
 	return nil
 }
 
-// checkJSON errs unless data is one strict JSON object.
+// checkJSON returns an error unless data is one strict JSON object.
 func checkJSON(data []byte) error {
 	err := strictjson.Check(data)
 	if err == nil {
@@ -63,14 +63,15 @@ func decode(data []byte, v any) error {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		if wrong.Field == "" {
-			return fmt.Errorf("found %s, want %s", wrong.Value, kind(wrong.Type))
+			return fmt.Errorf("got %s, want %s", wrong.Value, kind(wrong.Type))
 		}
-		return fmt.Errorf("field %s: found %s, want %s", wrong.Field, wrong.Value, kind(wrong.Type))
+		return fmt.Errorf("field %s: got %s, want %s", wrong.Field, wrong.Value, kind(wrong.Type))
 	}
 	return err
 }
 
-// checkCase errs if a key at the top would be taken for a field of another spelling, which encoding/json does.
+// checkCase returns an error if encoding/json would match a key at the top level with a field that is spelled
+// differently.
 func checkCase(data []byte, t reflect.Type) error {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -94,13 +95,13 @@ func checkCase(data []byte, t reflect.Type) error {
 	}
 	for _, key := range keys {
 		if name, ok := fields[strings.ToLower(key)]; ok && name != key {
-			return fmt.Errorf("key %q: the name is %q", key, name)
+			return fmt.Errorf("key %q: write it as %q", key, name)
 		}
 	}
 	return nil
 }
 
-// kind says in words of JSON what a Go type takes.
+// kind returns the JSON value that a Go type accepts, in words.
 func kind(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// settings stands for a model's configuration.
+// settings represents a model's configuration.
 type settings struct {
 	HiddenSize int     `json:"hidden_size"`
 	Eps        float32 `json:"layer_norm_eps"`
@@ -22,33 +22,35 @@ type settings struct {
 
 func TestDecodeJSON(t *testing.T) {
 	var s settings
-	err := DecodeJSON("config.json", []byte(`{"hidden_size":4,"layer_norm_eps":1e-12,"unknown":[{"x":1}],"hidden":1,"hidden_act":null,"inner":{"depth":2}}`), &s)
+	err := DecodeJSON("config.json", []byte(`{"hidden_size":4,"layer_norm_eps":1e-12,"unknown":[{"x":1}],`+
+		`"hidden":1,"hidden_act":null,"inner":{"depth":2}}`), &s)
 	if err != nil || s.HiddenSize != 4 || s.Eps != 1e-12 || s.Inner.Depth != 2 || s.Act != "" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for text, want := range map[string]string{
-		`{"hidden_size":"4"}`:                 "field hidden_size: found string, want an integer",
-		`{"hidden_size":4.5}`:                 "field hidden_size: found number 4.5, want an integer",
+		`{"hidden_size":"4"}`:                 "field hidden_size: got string, want an integer",
+		`{"hidden_size":4.5}`:                 "field hidden_size: got number 4.5, want an integer",
 		`{"hidden_size":1e99}`:                "field hidden_size",
 		`{"hidden_size":9223372036854775808}`: "field hidden_size",
-		`{"layer_norm_eps":"x"}`:              "field layer_norm_eps: found string, want a number",
+		`{"layer_norm_eps":"x"}`:              "field layer_norm_eps: got string, want a number",
 		`{"layer_norm_eps":1e99}`:             "field layer_norm_eps",
-		`{"hidden_act":1}`:                    "field hidden_act: found number, want a string",
-		`{"use_cache":1}`:                     "field use_cache: found number, want true or false",
-		`{"heads":-1}`:                        "field heads: found number -1, want an integer that is not negative",
-		`{"Labels":[]}`:                       "field Labels: found array, want an object",
-		`{"sizes":{}}`:                        "field sizes: found object, want a list",
-		`{"inner":{"depth":"x"}}`:             "field inner.depth: found string, want an integer",
-		`{"Hidden_Size":4}`:                   `key "Hidden_Size": the name is "hidden_size"`,
+		`{"hidden_act":1}`:                    "field hidden_act: got number, want a string",
+		`{"use_cache":1}`:                     "field use_cache: got number, want true or false",
+		`{"heads":-1}`:                        "field heads: got number -1, want an integer that is not negative",
+		`{"Labels":[]}`:                       "field Labels: got array, want an object",
+		`{"sizes":{}}`:                        "field sizes: got object, want a list",
+		`{"inner":{"depth":"x"}}`:             "field inner.depth: got string, want an integer",
+		`{"Hidden_Size":4}`:                   `key "Hidden_Size": write it as "hidden_size"`,
 		`{"hidden_size":4,"HIDDEN_SIZE":4}`:   `key "HIDDEN_SIZE"`,
-		`{"labels":{}}`:                       `key "labels": the name is "Labels"`,
+		`{"labels":{}}`:                       `key "labels": write it as "Labels"`,
 		`{"hidden_size":NaN}`:                 "line 1, column 16",
 		"{\n \"a\": 1,\n \"a\": 2}":           "line 3, column 6",
 		`[]`:                                  "object",
 		``:                                    "empty",
 	} {
 		err := DecodeJSON("x/config.json", []byte(text), &settings{})
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "checkpoint: x/config.json: ") {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "checkpoint: x/config.json: ") {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
@@ -63,11 +65,14 @@ func TestDecodeJSON(t *testing.T) {
 }
 
 func TestDecodeConfig(t *testing.T) {
-	s, err := FromBytes(map[string][]byte{"config.json": []byte(`{"hidden_size":"x"}`), "model.safetensors": pack(t, tensor("a", 1))})
+	s, err := FromBytes(map[string][]byte{
+		"config.json": []byte(`{"hidden_size":"x"}`), "model.safetensors": pack(t, tensor("a", 1)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DecodeConfig(&settings{}); err == nil || !strings.Contains(err.Error(), "(in memory): config.json: field hidden_size") {
+	if err := s.DecodeConfig(&settings{}); err == nil ||
+		!strings.Contains(err.Error(), "(in memory): config.json: field hidden_size") {
 		t.Error(err)
 	}
 }
@@ -78,7 +83,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"a":1,"a":2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := DecodeJSON("config.json", data, &settings{}); err != nil && strings.Contains(err.Error(), "\n") {
-			t.Fatalf("several lines: %q", err)
+			t.Fatalf("the message has several lines: %q", err)
 		}
 	})
 }

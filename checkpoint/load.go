@@ -17,40 +17,41 @@ import (
 type Want struct {
 	Name  string
 	Shape []int
-	Fresh bool // may be missing; the caller then makes one
+	Fresh bool // whether it may be missing; the caller then initialises it
 }
 
-// LoadOptions says how a checkpoint may differ from what a model wants. The zero value allows no difference but the names gamma and
-// beta.
+// LoadOptions lists the allowed differences between a checkpoint and the tensors that a model wants. The zero value
+// allows only the names gamma and beta in place of weight and bias.
 type LoadOptions struct {
-	// Prefix is what tensor names may have in front or lack, on either side: with "bert." a wanted "bert.pooler.dense.weight" is
-	// found as "pooler.dense.weight" too, and the other way round.
+	// Prefix may be present or absent at the start of names, in the checkpoint and in the wants: with "bert." a wanted
+	// "bert.pooler.dense.weight" is also found as "pooler.dense.weight", and vice versa.
 	Prefix string
-	// Skip matches tensors of the checkpoint that are known and not needed: heads of other tasks, buffers. It is applied to names
-	// without Prefix.
+	// Skip matches known tensors of the checkpoint that the model does not need, such as heads of other tasks and buffers.
+	// It is matched against names without Prefix.
 	Skip []*regexp.Regexp
-	// Tied maps names to the name of the tensor that they repeat ("lm_head.weight" to "model.embed_tokens.weight"). A repetition is
-	// dropped if it is equal and an error if not; if only the repetition is stored, it is loaded under the other name.
+	// Tied maps the name of a copy to the name of its original ("lm_head.weight" to "model.embed_tokens.weight"). A copy
+	// is dropped if it is equal to the original; a different one is an error. If only the copy is stored, it is loaded as
+	// the original.
 	Tied map[string]string
 }
 
-// Report tells how a checkpoint was taken in.
+// Report describes how the tensors of a checkpoint were used.
 type Report struct {
-	Loaded    int         // tensors handed to the model
-	Fresh     []string    // wanted, missing and allowed to be
-	Skipped   []string    // in the checkpoint, known and not needed
-	Renamed   int         // tensors whose LayerNorm names were gamma and beta
+	Loaded    int         // number of tensors handed to the model
+	Fresh     []string    // wanted tensors that are missing and may be
+	Skipped   []string    // known tensors of the checkpoint that are not needed
+	Renamed   int         // number of tensors whose LayerNorm names were gamma and beta
 	NonFinite []NonFinite // loaded tensors that hold NaN or infinite values
-	Notes     []string    // oddities of the checkpoint
+	Notes     []string    // oddities of the checkpoint that are not errors
 }
 
-// NonFinite counts the values of a tensor that are no finite numbers.
+// NonFinite counts the values of a tensor that are NaN or infinite.
 type NonFinite struct {
 	Name  string
 	Count int
 }
 
-// String returns the report in one line for each kind of finding.
+// String returns the report with one line for each kind of finding.
 func (r Report) String() string {
 	lines := []string{fmt.Sprintf("%d tensors loaded", r.Loaded)}
 	if r.Renamed > 0 {
@@ -71,11 +72,12 @@ func (r Report) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load finds the tensor for each want and returns them by the wanted names. Their type is F32, F16 or BF16 or, in a GGUF file, one of
-// [gguf.Types], and their Data are valid until Close. A name is found as it is, with gamma and beta for weight and bias, and with or without the prefix.
+// Load finds the tensor for each want and returns the tensors by the wanted names. Their type is F32, F16 or BF16 or,
+// in a GGUF file, one of [gguf.Types], and their Data are valid until Close. A tensor is found by its exact name, by
+// the name with gamma and beta for weight and bias, and by both with or without the prefix.
 //
-// What is missing without being Fresh, what is in the checkpoint without being wanted, skipped or tied, and what has another shape or
-// an unsupported type is reported in one error, all of it.
+// Load returns one error with all problems: tensors that are missing and not Fresh, tensors of the checkpoint that are
+// neither wanted nor skipped nor tied, and tensors with another shape or an unsupported type.
 func (s *Source) Load(wants []Want, opts LoadOptions) (map[string]safetensors.Tensor, Report, error) {
 	l := newLoading(s, wants, opts)
 	if err := l.refuseAdapter(); err != nil {
@@ -87,20 +89,21 @@ func (s *Source) Load(wants []Want, opts LoadOptions) (map[string]safetensors.Te
 	l.tie()
 	l.complete()
 	if len(l.problems) > 0 {
-		return nil, Report{}, fmt.Errorf("checkpoint: %s does not fit the model: %s", s.name, strings.Join(l.problems, "; "))
+		return nil, Report{}, fmt.Errorf("checkpoint: %s does not fit the model: %s",
+			s.name, strings.Join(l.problems, "; "))
 	}
 	return l.found, l.report, nil
 }
 
-// loading is the state of one Load.
+// loading is the state of one call of Load.
 type loading struct {
 	source   *Source
 	opts     LoadOptions
 	wants    []Want
 	wanted   map[string]bool
-	found    map[string]safetensors.Tensor // by wanted name; Name is the checkpoint's
-	tied     map[string]bool               // keys of opts.Tied
-	repeats  map[string]safetensors.Tensor // by key of opts.Tied
+	found    map[string]safetensors.Tensor // by wanted name; Name is the checkpoint's name
+	tied     map[string]bool               // the keys of opts.Tied
+	repeats  map[string]safetensors.Tensor // stored copies, by key of opts.Tied
 	report   Report
 	problems []string
 
@@ -128,7 +131,7 @@ func newLoading(s *Source, wants []Want, opts LoadOptions) *loading {
 	return l
 }
 
-// refuseAdapter errs if the tensors are named as PEFT's wrapper names them.
+// refuseAdapter returns an error if the tensors are named as PEFT's wrapper names them.
 func (l *loading) refuseAdapter() error {
 	const wrapper = "base_model.model."
 	for _, name := range l.source.order {
@@ -140,11 +143,11 @@ func (l *loading) refuseAdapter() error {
 	return nil
 }
 
-// assign puts a tensor of the checkpoint where it belongs.
+// assign matches a tensor of the checkpoint with a want, a tied name or a skipped one.
 func (l *loading) assign(name string) {
 	t, _ := l.source.Tensor(name)
 	modern := modernName(name)
-	target, ok := l.target(name, l.wanted) // first as it is: a model may have a parameter of its own that is called gamma
+	target, ok := l.target(name, l.wanted) // the exact name first: a model may have its own parameter named gamma
 	renamed := false
 	if !ok {
 		target, ok = l.target(modern, l.wanted)
@@ -179,7 +182,7 @@ func (l *loading) assign(name string) {
 	l.unexpected = append(l.unexpected, plain(name))
 }
 
-// target returns the member of names that name stands for: itself, or itself with or without the prefix.
+// target returns the member of names that matches name: exactly, or with the prefix added or removed.
 func (l *loading) target(name string, names map[string]bool) (string, bool) {
 	if names[name] {
 		return name, true
@@ -193,7 +196,7 @@ func (l *loading) target(name string, names map[string]bool) (string, bool) {
 	return l.opts.Prefix + name, names[l.opts.Prefix+name]
 }
 
-// tie drops repetitions that are equal to their originals and uses those whose originals are not stored.
+// tie drops copies that are equal to their originals, and uses copies whose originals are not stored.
 func (l *loading) tie() {
 	for _, repeat := range slices.Sorted(maps.Keys(l.repeats)) {
 		t := l.repeats[repeat]
@@ -211,7 +214,7 @@ func (l *loading) tie() {
 	slices.Sort(l.report.Skipped)
 }
 
-// complete checks what was found against the wants and collects the problems.
+// complete compares the found tensors with the wants and collects the problems.
 func (l *loading) complete() {
 	var missing, shapes, types, supported []string
 	for _, t := range gguf.Types() {
@@ -253,7 +256,7 @@ func (l *loading) complete() {
 	}
 }
 
-// nonFinite counts the values that are NaN or infinite, whatever the type.
+// nonFinite counts the NaN and infinite values of a tensor of any supported type.
 func nonFinite(t safetensors.Tensor) int {
 	for _, typ := range gguf.Types() {
 		if typ.String() == string(t.DType) {
@@ -263,7 +266,7 @@ func nonFinite(t safetensors.Tensor) int {
 	return 0
 }
 
-// modernName replaces the names that TensorFlow's LayerNorm gave its parameters.
+// modernName replaces the names of LayerNorm parameters in TensorFlow.
 func modernName(name string) string {
 	if stem, ok := strings.CutSuffix(name, ".gamma"); ok {
 		return stem + ".weight"
@@ -278,7 +281,7 @@ func same(a, b safetensors.Tensor) bool {
 	return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
 }
 
-// plain returns a tensor's name as it is if it is harmless, else escaped; long names are cut.
+// plain returns a tensor's name for a message: clipped, and quoted if it has characters that could disturb the message.
 func plain(name string) string {
 	name = strictjson.Clip(name)
 	for _, r := range name {

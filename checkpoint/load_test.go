@@ -11,7 +11,7 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
-// source returns a checkpoint of these tensors.
+// source returns a checkpoint with the given tensors.
 func source(t testing.TB, tensors ...safetensors.Tensor) *Source {
 	t.Helper()
 	s, err := FromBytes(map[string][]byte{"config.json": []byte(config), "model.safetensors": pack(t, tensors...)})
@@ -25,7 +25,7 @@ func want(name string, shape ...int) Want { return Want{Name: name, Shape: shape
 
 func fresh(name string, shape ...int) Want { return Want{Name: name, Shape: shape, Fresh: true} }
 
-// bertOptions are what a BERT classifier allows.
+// bertOptions returns the options of a BERT classifier.
 func bertOptions() LoadOptions {
 	return LoadOptions{
 		Prefix: "bert.",
@@ -35,12 +35,14 @@ func bertOptions() LoadOptions {
 }
 
 func TestLoad(t *testing.T) {
-	ids := safetensors.Tensor{Name: "bert.embeddings.position_ids", DType: safetensors.I64, Shape: []int{1, 1}, Data: make([]byte, 8)}
+	ids := safetensors.Tensor{
+		Name: "bert.embeddings.position_ids", DType: safetensors.I64, Shape: []int{1, 1}, Data: make([]byte, 8),
+	}
 	for _, c := range []struct {
 		name    string
 		tensors []safetensors.Tensor
 		wants   []Want
-		found   string // wanted name = value of the first element
+		found   string // wanted names with their first elements, as name=value
 		report  string
 	}{
 		{
@@ -75,13 +77,18 @@ func TestLoad(t *testing.T) {
 			"1 tensors loaded",
 		}, {
 			"other heads and buffers",
-			[]safetensors.Tensor{tensor("bert.w", 1, 2), tensor("cls.predictions.bias", 9, 2), tensor("cls.seq_relationship.bias", 9, 2), ids},
+			[]safetensors.Tensor{
+				tensor("bert.w", 1, 2), tensor("cls.predictions.bias", 9, 2), tensor("cls.seq_relationship.bias", 9, 2), ids,
+			},
 			[]Want{want("bert.w", 2)},
 			"bert.w=1",
-			"1 tensors loaded\nin the checkpoint, not needed: bert.embeddings.position_ids, cls.predictions.bias, cls.seq_relationship.bias",
+			"1 tensors loaded\nin the checkpoint, not needed: bert.embeddings.position_ids, cls.predictions.bias, " +
+				"cls.seq_relationship.bias",
 		}, {
 			"tied, stored twice",
-			[]safetensors.Tensor{tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 1, 2)},
+			[]safetensors.Tensor{
+				tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 1, 2),
+			},
 			[]Want{want("bert.embeddings.word_embeddings.weight", 2)},
 			"bert.embeddings.word_embeddings.weight=1",
 			"1 tensors loaded\nin the checkpoint, not needed: cls.predictions.decoder.weight",
@@ -136,20 +143,34 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		{
 			"everything at once",
-			[]safetensors.Tensor{tensor("bert.w", 1, 2, 3), tensor("bert.extra", 1), tensor("stray\n", 1), long, tensor("v", 1, 1), tensor("bert.v", 2, 1)},
-			[]Want{want("bert.w", 3, 2), want("bert.v", 1), want("bert.lost", 1), want("bert.gone", 1), {Name: "F64", Shape: []int{}}},
+			[]safetensors.Tensor{
+				tensor("bert.w", 1, 2, 3), tensor("bert.extra", 1), tensor("stray\n", 1), long, tensor("v", 1, 1),
+				tensor("bert.v", 2, 1),
+			},
+			[]Want{
+				want("bert.w", 3, 2), want("bert.v", 1), want("bert.lost", 1), want("bert.gone", 1), {Name: "F64", Shape: []int{}},
+			},
 			[]string{
-				"2 missing: bert.lost, bert.gone", `2 unexpected: bert.extra, "stray\n"`, "1 of another shape: bert.w is [2 3], want [3 2]",
+				"2 missing: bert.lost, bert.gone", `2 unexpected: bert.extra, "stray\n"`,
+				"1 of another shape: bert.w is [2 3], want [3 2]",
 				"1 of a type that is not supported", "F64 has dtype F64", "1 stored twice with different values: bert.v and v",
 			},
 		},
-		{"tied and different", []safetensors.Tensor{tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 2, 2)},
+		{"tied and different", []safetensors.Tensor{
+			tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 2, 2),
+		},
 			[]Want{want("bert.embeddings.word_embeddings.weight", 2)}, []string{"cls.predictions.decoder.weight (tied)"}},
 		{"a fresh tensor of another shape", []safetensors.Tensor{tensor("classifier.weight", 1, 2, 3)},
 			[]Want{fresh("classifier.weight", 5, 3)}, []string{"classifier.weight is [2 3], want [5 3]"}},
 		{"scalar against vector", []safetensors.Tensor{tensor("s", 1)}, []Want{want("s", 1)}, []string{"s is [], want [1]"}},
-		{"adapter", []safetensors.Tensor{tensor("base_model.model.bert.w.lora_A.weight", 1, 2)}, []Want{want("bert.w", 2)}, []string{"base_model.model.", "adapter"}},
-		{"prefix twice", []safetensors.Tensor{tensor("bert.bert.w", 1)}, []Want{want("bert.w")}, []string{"1 missing: bert.w", "1 unexpected: bert.bert.w"}},
+		{
+			"adapter", []safetensors.Tensor{tensor("base_model.model.bert.w.lora_A.weight", 1, 2)}, []Want{want("bert.w", 2)},
+			[]string{"base_model.model.", "adapter"},
+		},
+		{
+			"prefix twice", []safetensors.Tensor{tensor("bert.bert.w", 1)}, []Want{want("bert.w")},
+			[]string{"1 missing: bert.w", "1 unexpected: bert.bert.w"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found, _, err := source(t, c.tensors...).Load(c.wants, bertOptions())
@@ -174,11 +195,11 @@ func TestLoadWithoutOptions(t *testing.T) {
 		t.Errorf("%v, %v, %v", found, report, err)
 	}
 	if _, _, err := source(t, tensor("bert.w", 1, 2)).Load([]Want{want("w", 2)}, LoadOptions{}); err == nil {
-		t.Error("a prefix was dropped unasked")
+		t.Error("a prefix was dropped although the options do not allow it")
 	}
 }
 
-// A checkpoint of quite another model is reported with counts, not with thousands of names.
+// The error for a checkpoint of a completely different model has counts, not thousands of names.
 func TestLongLists(t *testing.T) {
 	var tensors []safetensors.Tensor
 	var wants []Want
@@ -187,7 +208,8 @@ func TestLongLists(t *testing.T) {
 		wants = append(wants, want(fmt.Sprintf("w%03d", i)))
 	}
 	_, _, err := source(t, tensors...).Load(wants, LoadOptions{})
-	if err == nil || !strings.Contains(err.Error(), "500 missing: w000") || !strings.Contains(err.Error(), "500 unexpected: t000") || len(err.Error()) > 600 {
+	if err == nil || !strings.Contains(err.Error(), "500 missing: w000") ||
+		!strings.Contains(err.Error(), "500 unexpected: t000") || len(err.Error()) > 600 {
 		t.Error(err)
 	}
 }

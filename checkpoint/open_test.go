@@ -16,7 +16,7 @@ import (
 
 const config = `{"model_type": "bert", "hidden_size": 4}`
 
-// tensor returns an F32 tensor whose elements are all of this value.
+// tensor returns an F32 tensor whose elements all have the given value.
 func tensor(name string, value float32, shape ...int) safetensors.Tensor {
 	t := safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape}
 	values := make([]float32, t.Len())
@@ -27,7 +27,7 @@ func tensor(name string, value float32, shape ...int) safetensors.Tensor {
 	return t
 }
 
-// pack returns a safetensors file.
+// pack returns the bytes of a safetensors file.
 func pack(t testing.TB, tensors ...safetensors.Tensor) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -37,7 +37,7 @@ func pack(t testing.TB, tensors ...safetensors.Tensor) []byte {
 	return b.Bytes()
 }
 
-// unpack writes files to a new directory.
+// unpack writes files to a new directory and returns it.
 func unpack(t testing.TB, files map[string][]byte) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -81,7 +81,7 @@ func TestOpen(t *testing.T) {
 		}
 		s.Release(a.Data)
 		if _, ok := s.Tensor("c"); ok {
-			t.Error("found a tensor that is not there")
+			t.Error("found a tensor that does not exist")
 		}
 		if text, err := s.File("tokenizer.json"); err != nil || string(text) != `{"x":1}` {
 			t.Errorf("tokenizer.json: %q, %v", text, err)
@@ -98,12 +98,12 @@ func TestOpen(t *testing.T) {
 			}
 		}
 		if _, err := s.File("tokenizer.json"); err == nil {
-			t.Error("a file after Close")
+			t.Error("a file can be read after Close")
 		}
 	}
 }
 
-// index returns a model.safetensors.index.json.
+// index returns the text of a model.safetensors.index.json.
 func indexFile(total string, entries ...string) []byte {
 	return fmt.Appendf(nil, `{"metadata":{"total_size":%s},"weight_map":{%s}}`, total, strings.Join(entries, ","))
 }
@@ -130,17 +130,37 @@ func TestOpenRefuses(t *testing.T) {
 		want  []string
 	}{
 		{"no config", map[string][]byte{"model.safetensors": model}, []string{"no config.json"}},
-		{"adapter", map[string][]byte{"adapter_config.json": nil, "adapter_model.safetensors": model}, []string{"adapter", "base model"}},
+		{
+			"adapter", map[string][]byte{"adapter_config.json": nil, "adapter_model.safetensors": model},
+			[]string{"adapter", "base model"},
+		},
 		{"empty config", with("config.json", "", "model.safetensors", model), []string{"config.json", "empty"}},
 		{"config is a list", with("config.json", "[]", "model.safetensors", model), []string{"config.json", "object"}},
-		{"config with comment", with("config.json", "{\n  // x\n}", "model.safetensors", model), []string{"config.json", "line 2, column 3", "comments"}},
-		{"config with duplicate", with("config.json", `{"a":1,"a":1}`, "model.safetensors", model), []string{"config.json", `"a" a second time`}},
-		{"config with BOM", with("config.json", "\ufeff{}", "model.safetensors", model), []string{"config.json", "byte order mark"}},
-		{"config with rest", with("config.json", "{}{}", "model.safetensors", model), []string{"config.json", "after the end"}},
-		{"config is a pointer", with("config.json", lfs, "model.safetensors", model), []string{"config.json", "git lfs pull"}},
+		{
+			"config with comment", with("config.json", "{\n  // x\n}", "model.safetensors", model),
+			[]string{"config.json", "line 2, column 3", "comments"},
+		},
+		{
+			"config with duplicate", with("config.json", `{"a":1,"a":1}`, "model.safetensors", model),
+			[]string{"config.json", `duplicate key "a"`},
+		},
+		{
+			"config with BOM", with("config.json", "\ufeff{}", "model.safetensors", model),
+			[]string{"config.json", "byte order mark"},
+		},
+		{
+			"config with rest", with("config.json", "{}{}", "model.safetensors", model),
+			[]string{"config.json", "after the end"},
+		},
+		{
+			"config is a pointer", with("config.json", lfs, "model.safetensors", model), []string{"config.json", "git lfs pull"},
+		},
 		{"no weights", with(), []string{"weights are missing"}},
 		{"pickle", with("pytorch_model.bin", "x"), []string{"pytorch_model.bin", "pickle", "save_pretrained"}},
-		{"sharded pickle", with("pytorch_model-00001-of-00002.bin", "x", "pytorch_model.bin.index.json", "{}"), []string{"pytorch_model-00001-of-00002.bin", "pickle"}},
+		{
+			"sharded pickle", with("pytorch_model-00001-of-00002.bin", "x", "pytorch_model.bin.index.json", "{}"),
+			[]string{"pytorch_model-00001-of-00002.bin", "pickle"},
+		},
 		{"only an adapter's weights", with("adapter_model.safetensors", model), []string{"adapter", "base model"}},
 		{"GGUF", with("model.gguf", "x"), []string{"model.gguf", "give its path"}},
 		{"Keras", with("tf_model.h5", "x"), []string{"tf_model.h5", "not read"}},
@@ -150,19 +170,54 @@ func TestOpenRefuses(t *testing.T) {
 		{"empty", with("model.safetensors", ""), []string{"model.safetensors", "0 bytes"}},
 		{"no tensors", with("model.safetensors", pack(t)), []string{"model.safetensors", "no tensors"}},
 		{"part missing", with(part1, model), []string{part2 + " is missing"}},
-		{"same tensor in two files", with("x.safetensors", model, "y.safetensors", model), []string{`"a" is in x.safetensors and again in y.safetensors`}},
+		{
+			"same tensor in two files", with("x.safetensors", model, "y.safetensors", model),
+			[]string{`"a" is in x.safetensors and again in y.safetensors`},
+		},
 		{"index: no JSON", with(indexName, "{"), []string{indexName, "line 1"}},
-		{"index: duplicate", with(indexName, indexFile("8", `"a":"x.safetensors"`, `"a":"x.safetensors"`)), []string{indexName, `"a" a second time`}},
+		{
+			"index: duplicate", with(indexName, indexFile("8", `"a":"x.safetensors"`, `"a":"x.safetensors"`)),
+			[]string{indexName, `duplicate key "a"`},
+		},
 		{"index: empty", with(indexName, "{}"), []string{indexName, "weight_map"}},
-		{"index: wrong type", with(indexName, `{"weight_map":{"a":1}}`), []string{indexName, "weight_map", "found number, want a string"}},
-		{"index: missing shard", with(indexName, indexFile("8", `"a":"x.safetensors"`)), []string{"x.safetensors is missing"}},
-		{"index: other case", with("x.safetensors", model, indexName, indexFile("8", `"a":"X.safetensors"`)), []string{"X.safetensors is missing"}},
-		{"index: pickle", with("x.bin", "x", indexName, indexFile("8", `"a":"x.bin"`)), []string{`"a"`, `"x.bin"`, ".safetensors"}},
+		{
+			"index: wrong type", with(indexName, `{"weight_map":{"a":1}}`),
+			[]string{indexName, "weight_map", "got number, want a string"},
+		},
+		{
+			"index: missing shard", with(indexName, indexFile("8", `"a":"x.safetensors"`)), []string{"x.safetensors is missing"},
+		},
+		{
+			"index: other case", with("x.safetensors", model, indexName, indexFile("8", `"a":"X.safetensors"`)),
+			[]string{"X.safetensors is missing"},
+		},
+		{
+			"index: pickle", with("x.bin", "x", indexName, indexFile("8", `"a":"x.bin"`)),
+			[]string{`"a"`, `"x.bin"`, ".safetensors"},
+		},
 		{"index: itself", with(indexName, indexFile("8", `"a":"`+indexName+`"`)), []string{`"a"`, indexName}},
-		{"index: lists too much", with("x.safetensors", model, indexName, indexFile("8", `"a":"x.safetensors"`, `"b":"x.safetensors"`)), []string{`"b" is not in x.safetensors`}},
-		{"index: lists too little", with("x.safetensors", pack(t, tensor("a", 1, 2), tensor("b", 1, 2)), indexName, indexFile("8", `"a":"x.safetensors"`)), []string{`"b" is in x.safetensors but not in the index`}},
-		{"index: other shard", with("x.safetensors", model, "y.safetensors", pack(t, tensor("b", 1, 2)), indexName, indexFile("8", `"a":"y.safetensors"`, `"b":"x.safetensors"`)), []string{`"a" is in x.safetensors, not in y.safetensors`, `"b" is in y.safetensors, not in x.safetensors`}},
-		{"index: tensor in both", with("x.safetensors", model, "y.safetensors", model, indexName, indexFile("8", `"a":"y.safetensors"`, `"b":"x.safetensors"`)), []string{`"a" is in x.safetensors and again in y.safetensors`}},
+		{
+			"index: lists too much",
+			with("x.safetensors", model, indexName, indexFile("8", `"a":"x.safetensors"`, `"b":"x.safetensors"`)),
+			[]string{`"b" is not in x.safetensors`},
+		},
+		{
+			"index: lists too little",
+			with("x.safetensors", pack(t, tensor("a", 1, 2), tensor("b", 1, 2)), indexName,
+				indexFile("8", `"a":"x.safetensors"`)), []string{`"b" is in x.safetensors but not in the index`},
+		},
+		{
+			"index: other shard",
+			with("x.safetensors", model, "y.safetensors", pack(t, tensor("b", 1, 2)), indexName,
+				indexFile("8", `"a":"y.safetensors"`, `"b":"x.safetensors"`)),
+			[]string{`"a" is in x.safetensors, not in y.safetensors`, `"b" is in y.safetensors, not in x.safetensors`},
+		},
+		{
+			"index: tensor in both",
+			with("x.safetensors", model, "y.safetensors", model, indexName,
+				indexFile("8", `"a":"y.safetensors"`, `"b":"x.safetensors"`)),
+			[]string{`"a" is in x.safetensors and again in y.safetensors`},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := unpack(t, c.files)
@@ -188,19 +243,22 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Names that lead out of the directory, or mean something else on some system, are refused before anything is opened.
+// Names that lead out of the directory, or have another meaning on some system, are refused before anything is opened.
 func TestIndexNames(t *testing.T) {
 	for _, name := range []string{
-		"../x.safetensors", "a/../../x.safetensors", "/abs/x.safetensors", `..\\x.safetensors`, `C:x.safetensors`, `C:\\x.safetensors`,
+		"../x.safetensors", "a/../../x.safetensors", "/abs/x.safetensors", `..\\x.safetensors`, `C:x.safetensors`,
+		`C:\\x.safetensors`,
 		`\\\\host\\x.safetensors`, "sub/x.safetensors", "", ".", "..", "x.safetensors.", "x.safetensors ", "CON.safetensors",
-		"nul.safetensors", "COM1.x.safetensors", `x\u0000.safetensors`, "x\u007f.safetensors", "x?.safetensors", "a..b.safetensors",
+		"nul.safetensors", "COM1.x.safetensors", `x\u0000.safetensors`, "x\u007f.safetensors", "x?.safetensors",
+		"a..b.safetensors",
 	} {
 		_, err := FromBytes(map[string][]byte{"config.json": []byte(config), indexName: indexFile("8", `"w":"`+name+`"`)})
 		if err == nil || !strings.Contains(err.Error(), "plain name") || !strings.Contains(err.Error(), `"w"`) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"model-00001-of-00002.safetensors", "weights.fp16.safetensors", "modèle.safetensors", "console.safetensors"} {
+	for _, name := range []string{"model-00001-of-00002.safetensors", "weights.fp16.safetensors", "modèle.safetensors",
+		"console.safetensors"} {
 		if err := checkShardName(name); err != nil {
 			t.Error(err)
 		}
@@ -218,10 +276,13 @@ func TestSharded(t *testing.T) {
 		index []byte
 		note  string
 	}{
-		{nil, ""}, // the names tell that all parts are there
+		{nil, ""}, // the names show that all parts exist
 		{indexFile("20", `"a":"`+first+`"`, `"b":"`+second+`"`, `"c":"`+first+`"`), ""},
 		{indexFile("20.0", `"a":"`+first+`"`, `"b":"`+second+`"`, `"c":"`+first+`"`), ""},
-		{indexFile("21", `"a":"`+first+`"`, `"b":"`+second+`"`, `"c":"`+first+`"`), "total_size 21, but the tensors take 20 bytes"},
+		{
+			indexFile("21", `"a":"`+first+`"`, `"b":"`+second+`"`, `"c":"`+first+`"`),
+			"total_size 21, but the tensors take 20 bytes",
+		},
 	} {
 		if delete(files, indexName); c.index != nil {
 			files[indexName] = c.index
@@ -237,8 +298,10 @@ func TestSharded(t *testing.T) {
 		if !ok || safetensors.Float32s(b.Data)[1] != 2 {
 			t.Errorf("b: %v", b)
 		}
-		_, report, err := s.Load([]Want{{Name: "a", Shape: []int{2}}, {Name: "b", Shape: []int{2}}, {Name: "c", Shape: []int{1}}}, LoadOptions{})
-		if err != nil || !strings.Contains(strings.Join(report.Notes, "\n"), c.note) || (len(report.Notes) > 0) != (c.note != "") {
+		_, report, err := s.Load([]Want{{Name: "a", Shape: []int{2}}, {Name: "b", Shape: []int{2}},
+			{Name: "c", Shape: []int{1}}}, LoadOptions{})
+		if err != nil || !strings.Contains(strings.Join(report.Notes, "\n"), c.note) ||
+			(len(report.Notes) > 0) != (c.note != "") {
 			t.Errorf("notes %q, want %q; %v", report.Notes, c.note, err)
 		}
 		if err := s.Close(); err != nil {
@@ -281,7 +344,7 @@ func TestLinks(t *testing.T) {
 			t.Skip("no symbolic links here")
 		}
 	}
-	// A link to the directory itself is the user's choice.
+	// A link to the directory itself is allowed.
 	whole := filepath.Join(t.TempDir(), "model")
 	link(whole, outside)
 	// The cache's layout: snapshots/<revision>/name → ../../blobs/<hash>.
@@ -324,7 +387,8 @@ func TestLinks(t *testing.T) {
 	} {
 		dir := unpack(t, map[string][]byte{"config.json": []byte(config)})
 		link(filepath.Join(dir, "model.safetensors"), target)
-		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "model.safetensors: a symbolic link that does not lead") {
+		if _, err := Open(dir); err == nil ||
+			!strings.Contains(err.Error(), "model.safetensors: a symbolic link that does not lead") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// ReadFile returns the content of a file of the model directory dir, which need not hold a configuration or weights: what a
-// tokenizer is loaded with when there is no model. The error is fs.ErrNotExist if there is no such file; links that lead out of
-// the directory are refused, as by [Open].
+// ReadFile returns the content of a file of the model directory dir, which need not have a configuration or weights; so
+// a tokenizer can be loaded without a model. The error is fs.ErrNotExist if the file does not exist. Like [Open],
+// ReadFile refuses links that lead out of the directory.
 func ReadFile(dir, name string) ([]byte, error) {
 	d, err := storeOf(dir)
 	if err != nil {

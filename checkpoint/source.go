@@ -20,11 +20,11 @@ type Source struct {
 	config []byte
 	shards []container
 	order  []string       // tensor names, shard by shard in the order of the files
-	shard  map[string]int // by tensor name
-	notes  []string       // what is odd about the checkpoint without being an error
+	shard  map[string]int // index of the shard by tensor name
+	notes  []string       // oddities of the checkpoint that are not errors
 }
 
-// container is an opened file of weights.
+// container is an opened file that holds weights.
 type container interface {
 	Names() []string // in the order of the data
 	Tensor(name string) (safetensors.Tensor, bool)
@@ -32,9 +32,9 @@ type container interface {
 	Close() error
 }
 
-// Open opens the checkpoint at path: a directory, or a GGUF file, which then looks like one (its name does not matter). It errs, in
-// one line that names the file and the remedy, if config.json or the weights are missing or damaged, or the weights come only in a
-// format that is not read (pickle).
+// Open opens the checkpoint at path: a directory, or a GGUF file with any name, which is presented as such a directory.
+// It returns an error if config.json or the weights are missing or damaged, or if the weights are only available in a
+// format that is not read (pickle). The error is one line with the file and the remedy.
 func Open(path string) (*Source, error) {
 	st, err := storeOf(path)
 	if err != nil {
@@ -43,26 +43,27 @@ func Open(path string) (*Source, error) {
 	return open(path, st)
 }
 
-// storeOf returns the files of a directory or of a GGUF file.
+// storeOf opens the store for a directory or a GGUF file.
 func storeOf(dir string) (store, error) {
 	d, err := openStore(dir)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
-			err = path.Err // the path is named once, below
+			err = path.Err // the path is added once, below
 		}
 		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
 	}
 	return d, nil
 }
 
-// FromBytes opens a checkpoint whose files are in memory, by their names in a directory: "config.json", "model.safetensors",
-// "tokenizer.json" and so on. The slices must not be changed while the source is in use.
+// FromBytes opens a checkpoint whose files are in memory. The keys are the names of the files in a directory:
+// "config.json", "model.safetensors", "tokenizer.json" and so on. The slices must not be changed while the source is in
+// use.
 func FromBytes(files map[string][]byte) (*Source, error) {
 	return open("(in memory)", memory(files))
 }
 
-// Empty returns a source that has the given config.json and no tensors: what a model from scratch is built from.
+// Empty returns a source with the given config.json and no tensors, from which a new model can be built.
 func Empty(config []byte) (*Source, error) {
 	if err := checkJSON(config); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", configName, err)
@@ -73,7 +74,7 @@ func Empty(config []byte) (*Source, error) {
 func open(name string, st store) (*Source, error) {
 	s := &Source{name: name, store: st, shard: map[string]int{}}
 	if err := s.load(); err != nil {
-		_ = s.Close() // the error of opening is what the caller needs
+		_ = s.Close() // the caller needs the error of opening
 		return nil, fmt.Errorf("checkpoint: %s: %w", name, err)
 	}
 	return s, nil
@@ -97,7 +98,7 @@ func (s *Source) load() error {
 	return s.openWeights()
 }
 
-// noConfig explains a directory without config.json.
+// noConfig returns the error for a directory without config.json.
 func noConfig(files []string) error {
 	if slices.Contains(files, "adapter_config.json") {
 		return errors.New("no config.json: this is an adapter; give the directory of its base model here")
@@ -105,10 +106,11 @@ func noConfig(files []string) error {
 	return errors.New("no config.json: this is not the directory of a Hugging Face model")
 }
 
-// Name returns the path as it was given to Open.
+// Name returns the path that was given to Open.
 func (s *Source) Name() string { return s.name }
 
-// Config returns the text of config.json, of a GGUF file that which stands for its metadata. The caller must not change it.
+// Config returns the text of config.json, or for a GGUF file the equivalent text made from its metadata. The caller
+// must not change it.
 func (s *Source) Config() []byte { return s.config }
 
 // DecodeConfig decodes config.json into the struct that v points to, as [DecodeJSON] does.
@@ -119,9 +121,9 @@ func (s *Source) DecodeConfig(v any) error {
 	return nil
 }
 
-// File returns the content of another file of the checkpoint, such as "tokenizer.json". The error is fs.ErrNotExist if there is no
-// such file. A GGUF file has tokenizer.json, tokenizer_config.json (with the chat template) and generation_config.json, made from its
-// metadata.
+// File returns the content of another file of the checkpoint, such as "tokenizer.json". The error is fs.ErrNotExist if
+// the file does not exist. A GGUF file has tokenizer.json, tokenizer_config.json (with the chat template) and
+// generation_config.json, made from its metadata.
 func (s *Source) File(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
@@ -138,7 +140,8 @@ func (s *Source) File(name string) ([]byte, error) {
 	return data, nil
 }
 
-// read reads a file if the directory lists it under exactly this name; some file systems would find it in another case too.
+// read reads a file if the directory lists exactly this name; some file systems would also find the name in another
+// case.
 func (s *Source) read(name string) ([]byte, error) {
 	if _, ok := slices.BinarySearch(s.files, name); !ok {
 		return nil, fs.ErrNotExist
@@ -146,11 +149,12 @@ func (s *Source) read(name string) ([]byte, error) {
 	return s.store.read(name)
 }
 
-// Names returns the names of all tensors, file by file in the order of their data.
+// Names returns the names of all tensors, file by file, in the order of their data.
 func (s *Source) Names() []string { return slices.Clone(s.order) }
 
-// Tensor returns the tensor of that name. Its Data are valid until Close. In a GGUF file DType is GGUF's name of the type, such as
-// "Q4_1", the Data are rows of whole blocks, and see [Source.Transposed].
+// Tensor returns the tensor with the given name and whether it exists. Its Data are valid until Close. In a GGUF file
+// DType is GGUF's name of the type, such as "Q4_1", and the Data are rows of whole blocks; see also
+// [Source.Transposed].
 func (s *Source) Tensor(name string) (safetensors.Tensor, bool) {
 	i, ok := s.shard[name]
 	if !ok {
@@ -159,22 +163,22 @@ func (s *Source) Tensor(name string) (safetensors.Tensor, bool) {
 	return s.shards[i].Tensor(name)
 }
 
-// Transposed reports whether the data of a tensor are its transpose, row by row: GGUF files hold the weights of GPT-2's Conv1D as
-// out rows of in elements, where Hugging Face's name, and Shape, stand for in×out.
+// Transposed reports whether a tensor's data are stored transposed: GGUF files store the weights of GPT-2's Conv1D as
+// out rows of in elements, while Hugging Face's name and Shape mean in×out.
 func (s *Source) Transposed(name string) bool {
 	m, ok := s.store.(*ggufFile)
 	return ok && m.Transposed(name)
 }
 
-// Release tells the system that the mapped pages within data are not needed for now; see [safetensors.File.Release]. Data that are
-// not mapped from this checkpoint are left alone.
+// Release tells the system that the mapped pages within data are not needed for now; see [safetensors.File.Release]. It
+// ignores data that is not mapped from this checkpoint.
 func (s *Source) Release(data []byte) {
 	for _, f := range s.shards {
 		f.Release(data)
 	}
 }
 
-// Close ends all mappings; tensors of the source must not be used afterwards. A second Close does nothing.
+// Close removes all mappings; tensors of the source must not be used afterwards. A second Close does nothing.
 func (s *Source) Close() error {
 	var errs []error
 	for _, f := range s.shards {

@@ -13,10 +13,10 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
-// maxText is the largest config or tokenizer file that is read into memory.
+// maxText is the maximum size of a configuration or tokenizer file, which is read into memory.
 const maxText = 256 << 20
 
-// store is where the files of a checkpoint are.
+// store holds the files of a checkpoint.
 type store interface {
 	list() ([]string, error)                // names of all files, sorted
 	read(name string) ([]byte, error)       // fs.ErrNotExist if there is none
@@ -24,21 +24,23 @@ type store interface {
 	close() error
 }
 
-// directory is a store on disk. Everything is opened through root, so that neither a name nor a link leads out of it.
+// directory is a store on disk. Everything is opened through root, so that neither a name nor a link can lead out of
+// it.
 type directory struct {
 	root *os.Root
 	sub  string // the checkpoint's directory inside root
 }
 
-// openDirectory opens dir. A snapshot of the Hugging Face cache consists of links to ../../blobs; the root is then the directory
-// that holds both.
+// openDirectory opens dir. A snapshot of the Hugging Face cache consists of links to ../../blobs; for such a snapshot
+// root is the directory that contains both.
 func openDirectory(dir string) (*directory, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, errors.New("not a directory and not a GGUF file; give the directory that holds config.json and the weights")
+		return nil, errors.New("not a directory and not a GGUF file; " +
+			"give the directory that holds config.json and the weights")
 	}
 	full, err := filepath.Abs(dir)
 	if err != nil {
@@ -69,7 +71,7 @@ func (d *directory) list() ([]string, error) {
 	return names, err
 }
 
-// open opens a regular file.
+// open opens a regular file of the directory.
 func (d *directory) open(name string) (*os.File, error) {
 	path := filepath.Join(d.sub, name)
 	info, err := d.root.Stat(path) // first, because opening a pipe would wait for a writer
@@ -78,7 +80,8 @@ func (d *directory) open(name string) (*os.File, error) {
 	}
 	if err != nil {
 		if link, lerr := d.root.Lstat(path); lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
-			return nil, fmt.Errorf("a symbolic link that does not lead to a file in the model directory; copy the file there (%v)", err)
+			return nil, fmt.Errorf("a symbolic link that does not lead to a file in the model directory; "+
+				"copy the file there (%v)", err)
 		}
 		return nil, err
 	}
@@ -106,7 +109,7 @@ func (d *directory) weights(name string) (container, error) {
 	defer f.Close()
 	file, err := safetensors.FromFile(f)
 	if err != nil {
-		return nil, err // and no container that holds a nil pointer
+		return nil, err // not file, which would be a container with a nil pointer
 	}
 	return file, nil
 }

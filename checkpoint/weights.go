@@ -19,13 +19,14 @@ const (
 	extension  = ".safetensors"
 )
 
-// shardName is how transformers names the parts of a checkpoint: part, number of parts.
+// shardName matches the names that transformers gives the parts of a checkpoint: part, number of parts.
 var shardName = regexp.MustCompile(`^(.+)-(\d{5})-of-(\d{5})\.safetensors$`)
 
-// deviceName is what Windows takes for a device in any directory, whatever the extension.
+// deviceName matches the names that Windows uses for devices in any directory, with any extension.
 var deviceName = regexp.MustCompile(`^(CON|PRN|AUX|NUL|(COM|LPT)[0-9])$`)
 
-// openWeights opens the weights in the order in which transformers looks for them: the single file, the index, other safetensors.
+// openWeights opens the weights in transformers' order of preference: the single file, the index, other safetensors
+// files.
 func (s *Source) openWeights() error {
 	files := s.files
 	if g, ok := s.store.(*ggufFile); ok {
@@ -54,12 +55,14 @@ func (s *Source) openWeights() error {
 	return s.openShards(parts)
 }
 
-// noWeights explains a directory without safetensors.
+// noWeights returns the error for a directory without safetensors files.
 func noWeights(files []string) error {
 	for _, name := range files {
 		switch {
-		case strings.HasPrefix(name, "pytorch_model") || path.Ext(name) == ".bin" || path.Ext(name) == ".pt" || path.Ext(name) == ".pth":
-			return fmt.Errorf("the weights are only in %s, a Python pickle, which can run code and is never read; convert them: "+
+		case strings.HasPrefix(name, "pytorch_model") ||
+			slices.Contains([]string{".bin", ".pt", ".pth"}, path.Ext(name)):
+			return fmt.Errorf("the weights are only in %s, a Python pickle, which can run code and is never read; convert "+
+				"them: "+
 				`python -c "import sys; from transformers import AutoConfig as C; import transformers as t; d, o = sys.argv[1:]; `+
 				`getattr(t, C.from_pretrained(d).architectures[0]).from_pretrained(d).save_pretrained(o)" MODEL_DIR NEW_DIR`, name)
 		case strings.HasPrefix(name, "adapter_model"):
@@ -67,13 +70,14 @@ func noWeights(files []string) error {
 		case path.Ext(name) == ".gguf":
 			return fmt.Errorf("no model.safetensors, but %s; to use that, give its path instead of the directory's", name)
 		case path.Ext(name) == ".h5" || path.Ext(name) == ".msgpack" || path.Ext(name) == ".onnx":
-			return fmt.Errorf("no model.safetensors: the weights are only in %s, which is not read; use the model's safetensors files", name)
+			return fmt.Errorf("no model.safetensors: the weights are only in %s, which is not read; "+
+				"use the model's safetensors files", name)
 		}
 	}
 	return errors.New("no model.safetensors and no model.safetensors.index.json: the weights are missing")
 }
 
-// checkParts errs if files named as parts of a whole are not all there.
+// checkParts returns an error if a file is named as one of several parts and another part is missing.
 func checkParts(names []string) error {
 	for _, name := range names {
 		m := shardName.FindStringSubmatch(name)
@@ -86,14 +90,14 @@ func checkParts(names []string) error {
 		}
 		for i := 1; i <= total; i++ {
 			if part := fmt.Sprintf("%s-%05d-of-%s.safetensors", m[1], i, m[3]); !slices.Contains(names, part) {
-				return fmt.Errorf("%s is there, but %s is missing; the download is not complete", name, part)
+				return fmt.Errorf("%s exists, but %s is missing; the download is not complete", name, part)
 			}
 		}
 	}
 	return nil
 }
 
-// openShards opens the files and takes in their tensors.
+// openShards opens the files and registers their tensors.
 func (s *Source) openShards(names []string) error {
 	for _, name := range names {
 		if _, ok := slices.BinarySearch(s.files, name); !ok {
@@ -108,7 +112,8 @@ func (s *Source) openShards(names []string) error {
 	return s.takeTensors(names)
 }
 
-// takeTensors takes in the tensors of all shards, which have these names. Each tensor must have its own name.
+// takeTensors registers the tensors of all shards, whose file names are names. It returns an error if a tensor is in
+// two shards, or if there are no tensors.
 func (s *Source) takeTensors(names []string) error {
 	for i, f := range s.shards {
 		for _, tensor := range f.Names() {
@@ -167,7 +172,7 @@ func (s *Source) openIndexed(data []byte) error {
 	return s.compareIndex(x, names)
 }
 
-// compareIndex errs unless index and shards name the same tensors, and notes a wrong total size.
+// compareIndex returns an error unless the index and the shards list the same tensors, and notes a wrong total size.
 func (s *Source) compareIndex(x index, files []string) error {
 	var wrong []string
 	size := 0
@@ -198,7 +203,7 @@ func (s *Source) compareIndex(x index, files []string) error {
 	return nil
 }
 
-// checkShardName errs unless an index may name this file.
+// checkShardName returns an error unless an index may name this file.
 func checkShardName(name string) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -209,7 +214,7 @@ func checkShardName(name string) error {
 	return nil
 }
 
-// checkName errs if a name could mean anything but a file in the model's directory, on any operating system.
+// checkName returns an error if name could mean anything but a file in the model's directory, on any operating system.
 func checkName(name string) error {
 	bad := name == "" || name == "." || strings.Contains(name, "..") || strings.ContainsAny(name, `/\:*?"<>|`) ||
 		strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ")
@@ -223,7 +228,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// list joins items for a message and cuts a long list with a count.
+// list joins items for a message; it cuts a long list and adds the number of items.
 func list(items []string, separator string) string {
 	const most = 10
 	if len(items) <= most {

@@ -14,11 +14,11 @@ type Tensor struct {
 	Name  string
 	Type  Type
 	Shape []int  // outermost dimension first, the row length last: the reverse of the file's order
-	Data  []byte // rows one after another, each whole blocks; a view that belongs to the file and must not be changed
+	Data  []byte // rows one after another, each of whole blocks; a read-only view that belongs to the file
 	size  uint64
 }
 
-// File is an opened GGUF file. It is safe for concurrent use, except that Close must come last.
+// File is an opened GGUF file. It is safe for concurrent use, except for Close, which must come last.
 type File struct {
 	version int
 	keys    []string // in the order of the file
@@ -29,10 +29,11 @@ type File struct {
 	mapping *mapping.File  // nil for a file parsed from memory
 }
 
-// Is reports whether a file that begins with head is a GGUF file. Four bytes are enough.
+// Is reports whether a file that begins with head is a GGUF file. head needs at least four bytes.
 func Is(head []byte) bool { return bytes.HasPrefix(head, []byte(magicText)) }
 
-// Open maps the file at path into memory and checks it. The error names the file and, where there is one, the key or the tensor.
+// Open maps the file at path into memory and checks it. The error names the file and, if it concerns one, the key or
+// the tensor.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,8 +47,8 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// FromFile does what [Open] does with a file that is already open; its error leaves naming the file to the caller, who may close f
-// as soon as FromFile has returned.
+// FromFile is [Open] for a file that is already open. Its error does not name the file; the caller adds the name and
+// may close f as soon as FromFile has returned.
 func FromFile(f *os.File) (*File, error) {
 	m, err := mapping.Open(f)
 	if err != nil {
@@ -55,14 +56,15 @@ func FromFile(f *os.File) (*File, error) {
 	}
 	file, err := explained(m.Bytes())
 	if err != nil {
-		_ = m.Close() // the error of parsing is what the caller needs
+		_ = m.Close() // the caller needs the error of parsing
 		return nil, err
 	}
 	file.mapping = m
 	return file, nil
 }
 
-// Parse checks a file that is in memory. The tensors are views of data, which must not be changed afterwards.
+// Parse opens and checks a file whose content is in memory. The tensors are views of data, which must not be changed
+// afterwards.
 func Parse(data []byte) (*File, error) {
 	f, err := explained(data)
 	if err != nil {
@@ -71,7 +73,7 @@ func Parse(data []byte) (*File, error) {
 	return f, nil
 }
 
-// explained parses, and puts what the file really is before an error.
+// explained parses data. If that fails and the file is of another known kind, the error begins with what it is.
 func explained(data []byte) (*File, error) {
 	f, err := parse(data)
 	if err == nil {
@@ -86,7 +88,7 @@ func explained(data []byte) (*File, error) {
 // Version returns the version of the format, 2 or 3.
 func (f *File) Version() int { return f.version }
 
-// Names returns the names of all tensors in the order in which their data stand in the file.
+// Names returns the names of all tensors in the order of their data in the file.
 func (f *File) Names() []string {
 	names := make([]string, len(f.order))
 	for i, n := range f.order {
@@ -95,7 +97,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Tensor returns the tensor of that name. Its Data are valid until Close.
+// Tensor returns the tensor with the given name and whether it exists. Its Data are valid until Close.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	i, ok := f.index[name]
 	if !ok {
@@ -104,11 +106,11 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Release tells the system that the mapped pages which lie wholly within data are not needed for now; see the method of the same
-// name in package safetensors. Data that are not a view of this file's mapping are left alone.
+// Release tells the system that the mapped pages that lie completely within data are not needed for now; see
+// File.Release in package safetensors. It ignores data that is not a view of this file's mapping.
 func (f *File) Release(data []byte) { f.mapping.Release(data) }
 
-// Close ends the mapping; nothing of the file may be used afterwards. A second Close does nothing.
+// Close removes the mapping; nothing of the file may be used afterwards. A second Close does nothing.
 func (f *File) Close() error {
 	err := f.mapping.Close()
 	f.mapping, f.tensors, f.order, f.keys = nil, nil, nil, nil

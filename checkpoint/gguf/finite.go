@@ -6,13 +6,14 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
-// halves tells at which bytes of a quantised block its F16 numbers stand: the scale, and the minimum where the type has one.
+// halves holds the byte positions of the F16 numbers in a quantised block: the scale, and the minimum if the type has
+// one.
 var halves = map[Type][]int{
 	Q4_0: {0}, Q4_1: {0, 2}, Q5_0: {0}, Q5_1: {0, 2}, Q8_0: {0}, Q4_K: {0, 2}, Q5_K: {0, 2}, Q6_K: {208},
 }
 
-// NonFinite counts the elements of a tensor that are NaN or infinite. All elements of a block count whose scale or minimum is. It
-// counts 0 for types that are not in [Types].
+// NonFinite returns the number of elements of a tensor that are NaN or infinite. If the scale or the minimum of a block
+// is, all elements of the block count. NonFinite returns 0 for types that are not in [Types].
 func NonFinite(t Tensor) int {
 	at, quantised := halves[t.Type]
 	if !quantised {

@@ -8,11 +8,11 @@ import (
 
 const (
 	magicText = "GGUF"
-	maxKey    = 65535 // bytes, by the format's description
+	maxKey    = 65535 // bytes, as in the format's description
 	maxName   = 64
 	maxDims   = 4
 
-	// the fewest bytes that a key-value pair and a tensor's description take
+	// the minimum size of a key-value pair and of a tensor's description, in bytes
 	minPair   = 8 + 1 + 4 + 1
 	minTensor = 8 + 1 + 4 + 8 + 4 + 8
 
@@ -21,7 +21,7 @@ const (
 	splitKey         = "split.count"
 )
 
-// parse reads and checks everything but the values of the tensors.
+// parse reads and checks everything except the values of the tensors.
 func parse(data []byte) (*File, error) {
 	f := &File{values: map[string]value{}, index: map[string]int{}}
 	r := &reader{data: data}
@@ -37,7 +37,8 @@ func parse(data []byte) (*File, error) {
 	if n, ok, err := f.Uint(splitKey); err != nil {
 		return nil, err
 	} else if ok && n > 1 {
-		return nil, fmt.Errorf("this is one of %d parts of a model; join them first with llama.cpp's llama-gguf-split --merge", n)
+		return nil, fmt.Errorf("this is one of %d parts of a model; "+
+			"join them first with llama.cpp's llama-gguf-split --merge", n)
 	}
 	alignment, err := f.alignment()
 	if err != nil {
@@ -61,16 +62,18 @@ func (f *File) readHeader(r *reader) (pairs, tensors int, err error) {
 		return 0, 0, err
 	}
 	if string(magic) != magicText {
-		return 0, 0, fmt.Errorf("byte 0: the file begins with %q, not with %q; it is no GGUF file", magic, magicText)
+		return 0, 0, fmt.Errorf("byte 0: the file begins with %q, not with %q; it is not a GGUF file", magic, magicText)
 	}
 	version, err := r.uint32("the version")
 	switch {
 	case err != nil:
 		return 0, 0, err
 	case version != 0 && version&0xffff == 0:
-		return 0, 0, fmt.Errorf("byte 4: the version is %d in big-endian order; only little-endian files are read, convert it again", bits.ReverseBytes32(version))
+		return 0, 0, fmt.Errorf("byte 4: the version is %d in big-endian order; "+
+			"only little-endian files are read, convert it again", bits.ReverseBytes32(version))
 	case version == 1:
-		return 0, 0, errors.New("byte 4: version 1 of the format, which nothing writes since 2023; convert the model again")
+		return 0, 0, errors.New("byte 4: version 1 of the format, which no program has written since 2023; " +
+			"convert the model again")
 	case version != 2 && version != 3:
 		return 0, 0, fmt.Errorf("byte 4: version %d of the format is unknown; versions 2 and 3 are read", version)
 	}
@@ -82,7 +85,7 @@ func (f *File) readHeader(r *reader) (pairs, tensors int, err error) {
 	return pairs, tensors, err
 }
 
-// readPair reads a key and skips its value, checking it.
+// readPair reads a key, and checks and skips its value.
 func (f *File) readPair(r *reader) error {
 	at := r.at
 	key, err := r.name("a key", maxKey)
@@ -90,7 +93,7 @@ func (f *File) readPair(r *reader) error {
 		return err
 	}
 	if _, twice := f.values[key]; twice {
-		return fmt.Errorf("key %s: byte %d: the key a second time", quote(key), at)
+		return fmt.Errorf("key %s: byte %d: duplicate key", quote(key), at)
 	}
 	v, err := readValue(r)
 	if err != nil {
@@ -101,14 +104,14 @@ func (f *File) readPair(r *reader) error {
 	return nil
 }
 
-// alignment returns what tensor data are aligned to, in bytes.
+// alignment returns the alignment of tensor data in bytes.
 func (f *File) alignment() (uint64, error) {
 	v, ok := f.values[alignmentKey]
 	if !ok {
 		return defaultAlignment, nil
 	}
 	if v.kind != kindUint32 {
-		return 0, fmt.Errorf("key %q: byte %d: found %s, want %s", alignmentKey, v.at, v.kind, kindUint32)
+		return 0, fmt.Errorf("key %q: byte %d: got %s, want %s", alignmentKey, v.at, v.kind, kindUint32)
 	}
 	n := v.unsigned()
 	if n%8 != 0 || bits.OnesCount64(n) != 1 {
@@ -125,7 +128,7 @@ func (f *File) readTensor(r *reader, alignment uint64) (offset uint64, err error
 		return 0, fmt.Errorf("tensor %d: %w", len(f.tensors), err)
 	}
 	if _, twice := f.index[name]; twice {
-		return 0, fmt.Errorf("tensor %s: byte %d: the name a second time", quote(name), at)
+		return 0, fmt.Errorf("tensor %s: byte %d: duplicate name", quote(name), at)
 	}
 	t := Tensor{Name: name}
 	if offset, err = t.read(r, alignment); err != nil {
@@ -136,7 +139,7 @@ func (f *File) readTensor(r *reader, alignment uint64) (offset uint64, err error
 	return offset, nil
 }
 
-// read reads what follows the name.
+// read reads the part of a description after the name, and returns the tensor's offset in the data.
 func (t *Tensor) read(r *reader, alignment uint64) (offset uint64, err error) {
 	at := r.at
 	n, err := r.uint32("the number of dimensions")
@@ -144,7 +147,7 @@ func (t *Tensor) read(r *reader, alignment uint64) (offset uint64, err error) {
 		return 0, err
 	}
 	if n < 1 || n > maxDims {
-		return 0, fmt.Errorf("byte %d: %d dimensions, want 1 to %d", at, n, maxDims)
+		return 0, fmt.Errorf("byte %d: got %d dimensions, want 1 to %d", at, n, maxDims)
 	}
 	dims := make([]uint64, n) // row length first
 	t.Shape = make([]int, n)

@@ -24,17 +24,18 @@ const (
 	kindUint64
 	kindInt64
 	kindFloat64
-	kinds // how many there are
+	kinds // number of kinds
 )
 
 var kindNames = [kinds]string{
-	"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array", "uint64", "int64", "float64",
+	"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array",
+	"uint64", "int64", "float64",
 }
 
-// kindSizes are bytes; those of a string and of an array are the fewest they take.
+// kindSizes holds the size of each kind in bytes; for strings and arrays it is the minimum size.
 var kindSizes = [kinds]uint64{1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8}
 
-// maxDepth is how deep arrays may be nested. Nothing known nests them at all.
+// maxDepth is the maximum nesting depth of arrays. No known file nests them at all.
 const maxDepth = 4
 
 func (k kind) String() string {
@@ -44,16 +45,16 @@ func (k kind) String() string {
 	return fmt.Sprintf("type %d", uint32(k))
 }
 
-// value is a value that was checked: data holds it whole, an array without its header.
+// value is a checked value. data holds all of it, for an array without the header.
 type value struct {
 	kind    kind
-	element kind // of an array
-	count   int  // of an array
+	element kind // kind of an array's elements
+	count   int  // number of an array's elements
 	data    []byte
-	at      int // byte of the file at which data begins
+	at      int // offset of data in the file
 }
 
-// readValue reads the type and skips the value.
+// readValue reads a value's type, and checks and skips the value.
 func readValue(r *reader) (value, error) {
 	k, err := readKind(r)
 	if err != nil {
@@ -96,7 +97,7 @@ func readArray(r *reader) (element kind, count int, err error) {
 	return element, count, err
 }
 
-// skipElements skips so many values of one kind, in arrays of this depth.
+// skipElements checks and skips count values of one kind. depth is the nesting depth of the arrays that contain them.
 func skipElements(r *reader, k kind, count, depth int) error {
 	switch k {
 	case kindString:
@@ -122,11 +123,12 @@ func skipElements(r *reader, k kind, count, depth int) error {
 		return nil
 	}
 	at := r.at
-	data, err := r.take(uint64(count)*kindSizes[k], "a value of type "+k.String()) // no overflow: count times size fits the file
+	// The product does not overflow: count values of the kind's size fit the file.
+	data, err := r.take(uint64(count)*kindSizes[k], "a value of type "+k.String())
 	if err == nil && k == kindBool {
 		for i, b := range data {
 			if b > 1 {
-				return fmt.Errorf("byte %d: a truth value of %d, want 0 or 1", at+i, b)
+				return fmt.Errorf("byte %d: got a truth value of %d, want 0 or 1", at+i, b)
 			}
 		}
 	}
@@ -149,7 +151,7 @@ func (v value) bits(k kind, i int) uint64 {
 // unsigned returns a value of an unsigned type.
 func (v value) unsigned() uint64 { return v.bits(v.kind, 0) }
 
-// float returns element i, of type float32 or float64.
+// float returns element i, which is of type float32 or float64.
 func (v value) float(k kind, i int) float64 {
 	if k == kindFloat32 {
 		return float64(math.Float32frombits(uint32(v.bits(k, i))))
@@ -157,7 +159,7 @@ func (v value) float(k kind, i int) float64 {
 	return math.Float64frombits(v.bits(k, i))
 }
 
-// integer returns element i, of an integer type; ok is false if it does not fit.
+// integer returns element i, which is of an integer type; ok is false if it exceeds int64.
 func (v value) integer(k kind, i int) (n int64, ok bool) {
 	b := v.bits(k, i)
 	switch k {
@@ -179,25 +181,26 @@ func isInteger(k kind) bool {
 
 func isFloat(k kind) bool { return k == kindFloat32 || k == kindFloat64 }
 
-// wrong is the error of a value that is not of the type that is asked for.
+// wrong returns the error for a value of another type than the caller wants.
 func (v value) wrong(key, want string) error {
 	found := v.kind.String()
 	if v.kind == kindArray {
 		found = fmt.Sprintf("an array of %d %s", v.count, v.element)
 	}
-	return fmt.Errorf("gguf: key %s: byte %d: found %s, want %s", quote(key), v.at, found, want)
+	return fmt.Errorf("gguf: key %s: byte %d: got %s, want %s", quote(key), v.at, found, want)
 }
 
 // Keys returns the keys of the metadata in the order of the file.
 func (f *File) Keys() []string { return append([]string(nil), f.keys...) }
 
-// Has reports whether the metadata hold the key.
+// Has reports whether the metadata contain the key.
 func (f *File) Has(key string) bool {
 	_, ok := f.values[key]
 	return ok
 }
 
-// Length returns the number of elements of an array; ok is false if there is no such key. It errs if the value is no array.
+// Length returns the number of elements of an array; ok is false if there is no such key. It returns an error if the
+// value is not an array.
 func (f *File) Length(key string) (n int, ok bool, err error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -209,7 +212,8 @@ func (f *File) Length(key string) (n int, ok bool, err error) {
 	return v.count, true, nil
 }
 
-// Text returns the string of a key; ok is false if there is no such key. It errs if the value is no string or not UTF-8.
+// Text returns the string of a key; ok is false if there is no such key. It returns an error if the value is not a
+// string or not UTF-8.
 func (f *File) Text(key string) (text string, ok bool, err error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -224,8 +228,8 @@ func (f *File) Text(key string) (text string, ok bool, err error) {
 	return string(v.data[8:]), true, nil
 }
 
-// Uint returns the integer of a key; ok is false if there is no such key. It errs if the value is no integer, negative or above
-// 2⁶³−1.
+// Uint returns the integer of a key; ok is false if there is no such key. It returns an error if the value is not an
+// integer, is negative or is above 2⁶³−1.
 func (f *File) Uint(key string) (n uint64, ok bool, err error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -237,15 +241,16 @@ func (f *File) Uint(key string) (n uint64, ok bool, err error) {
 	i, ok := v.integer(v.kind, 0)
 	switch {
 	case !ok:
-		return 0, false, fmt.Errorf("gguf: key %s: byte %d: %d is out of range, want 0 … 2^63-1", quote(key), v.at, v.unsigned())
+		return 0, false, fmt.Errorf("gguf: key %s: byte %d: %d is out of range, want 0 … 2^63-1", quote(key),
+			v.at, v.unsigned())
 	case i < 0:
 		return 0, false, fmt.Errorf("gguf: key %s: byte %d: %d is out of range, want 0 … 2^63-1", quote(key), v.at, i)
 	}
 	return uint64(i), true, nil
 }
 
-// Float returns the number of a key, float32 or float64; ok is false if there is no such key. It errs if the value has another type
-// or is not finite.
+// Float returns the number of a key, which is float32 or float64; ok is false if there is no such key. It returns an
+// error if the value has another type or is not finite.
 func (f *File) Float(key string) (x float64, ok bool, err error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -261,7 +266,8 @@ func (f *File) Float(key string) (x float64, ok bool, err error) {
 	return x, true, nil
 }
 
-// Bool returns the truth value of a key; ok is false if there is no such key. It errs if the value has another type.
+// Bool returns the truth value of a key; ok is false if there is no such key. It returns an error if the value has
+// another type.
 func (f *File) Bool(key string) (b, ok bool, err error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -273,8 +279,8 @@ func (f *File) Bool(key string) (b, ok bool, err error) {
 	return v.data[0] == 1, true, nil
 }
 
-// Texts returns the array of strings of a key, nil if there is no such key. It errs if the value is something else or a string is
-// not UTF-8.
+// Texts returns the array of strings of a key, or nil if there is no such key. It returns an error if the value has
+// another type or a string is not UTF-8.
 func (f *File) Texts(key string) ([]string, error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -291,15 +297,16 @@ func (f *File) Texts(key string) ([]string, error) {
 			return nil, fmt.Errorf("gguf: key %s: %w", quote(key), err)
 		}
 		if !utf8.Valid(b) {
-			return nil, fmt.Errorf("gguf: key %s: element %d, byte %d: the string is not UTF-8", quote(key), i, v.at+r.at-len(b))
+			return nil, fmt.Errorf("gguf: key %s: element %d, byte %d: the string is not UTF-8",
+				quote(key), i, v.at+r.at-len(b))
 		}
 		texts[i] = string(b)
 	}
 	return texts, nil
 }
 
-// Ints returns the array of integers of a key, nil if there is no such key. It errs if the value is something else or an integer is
-// above 2⁶³−1.
+// Ints returns the array of integers of a key, or nil if there is no such key. It returns an error if the value has
+// another type or an integer is above 2⁶³−1.
 func (f *File) Ints(key string) ([]int64, error) {
 	v, ok := f.values[key]
 	if !ok {
@@ -317,7 +324,8 @@ func (f *File) Ints(key string) ([]int64, error) {
 	return ints, nil
 }
 
-// Floats returns the array of floats of a key, nil if there is no such key. It errs if the value is something else.
+// Floats returns the array of floats of a key, or nil if there is no such key. It returns an error if the value has
+// another type.
 func (f *File) Floats(key string) ([]float64, error) {
 	v, ok := f.values[key]
 	if !ok {

@@ -23,7 +23,7 @@ func pairs(keysAndValues ...any) []gguftest.Pair { return gguftest.Pairs(keysAnd
 
 func raw(typ uint32, b []byte) gguftest.Raw { return gguftest.Raw{Type: typ, Bytes: b} }
 
-// sound returns a file with a value of every type and tensors of several.
+// sound returns a valid file with a value of every type and tensors of several types.
 func sound() file {
 	u64 := binary.LittleEndian.AppendUint64
 	u32 := binary.LittleEndian.AppendUint32
@@ -33,9 +33,11 @@ func sound() file {
 	return file{
 		Pairs: pairs(
 			"general.architecture", "llama", "u32", uint32(7), "i32", int32(-7), "f32", float32(0.5), "yes", true, "no", false,
-			"u64", uint64(1)<<62, "f64", 0.1, "texts", []string{"a", "", "ü"}, "ints", []int32{-1, 2}, "floats", []float32{1, 2},
+			"u64", uint64(1)<<62, "f64", 0.1, "texts", []string{"a", "", "ü"}, "ints", []int32{-1, 2}, "floats",
+			[]float32{1, 2},
 			"u8", raw(0, []byte{200}), "i8", raw(1, []byte{200}), "u16", raw(2, []byte{1, 2}), "i16", raw(3, []byte{255, 255}),
-			"i64", raw(11, u64(nil, math.MaxUint64)), "nested", raw(9, nested), "bools", raw(9, append(u64(u32(nil, 7), 3), 0, 1, 1)),
+			"i64", raw(11, u64(nil, math.MaxUint64)), "nested", raw(9, nested), "bools",
+			raw(9, append(u64(u32(nil, 7), 3), 0, 1, 1)),
 			"empty", []string{},
 		),
 		Tensors: []tensor{
@@ -59,7 +61,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("version %d, names %q", f.Version(), got)
 		}
 		q, ok := f.Tensor("q")
-		if !ok || q.Type != Q4_1 || fmt.Sprint(q.Shape) != "[2 64]" || len(q.Data) != 80 || q.Data[79] != 2 || cap(q.Data) != 80 {
+		if !ok || q.Type != Q4_1 || fmt.Sprint(q.Shape) != "[2 64]" || len(q.Data) != 80 || q.Data[79] != 2 ||
+			cap(q.Data) != 80 {
 			t.Errorf("q: %v %v %d bytes", q.Type, q.Shape, len(q.Data))
 		}
 		if c, _ := f.Tensor("cube"); fmt.Sprint(c.Shape) != "[4 3 2 1]" {
@@ -69,7 +72,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("unread: %v", u.Type)
 		}
 		if _, ok := f.Tensor("b"); ok {
-			t.Error("found a tensor that is not there")
+			t.Error("found a tensor that does not exist")
 		}
 	}
 }
@@ -116,8 +119,9 @@ func TestValues(t *testing.T) {
 		t.Errorf("%v, %v", list, err)
 	}
 	for name, err := range map[string]error{
-		"Text": second(f.Text("u32")), "Float": second(f.Float("u32")), "Bool": second(f.Bool("u32")), "Texts": last(f.Texts("nested")),
-		"Ints": last(f.Ints("floats")), "Floats": last(f.Floats("ints")),
+		"Text": second(f.Text("u32")), "Float": second(f.Float("u32")), "Bool": second(f.Bool("u32")),
+		"Texts": last(f.Texts("nested")),
+		"Ints":  last(f.Ints("floats")), "Floats": last(f.Floats("ints")),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "want ") {
 			t.Errorf("%s of another type: %v", name, err)
@@ -138,9 +142,10 @@ func second[T any](_ T, _ bool, err error) error { return err }
 
 func last[T any](_ T, err error) error { return err }
 
-// Values that are fine as bytes and not as what they are asked for.
+// Values that are valid bytes but not of the requested type or encoding are errors.
 func TestBadValues(t *testing.T) {
-	f, err := Parse(file{Pairs: pairs("text", "a\xff", "texts", []string{"a", "\xc0"}, "nan", float32(math.NaN()), "huge", uint64(math.MaxUint64))}.Bytes())
+	f, err := Parse(file{Pairs: pairs("text", "a\xff", "texts", []string{"a", "\xc0"}, "nan", float32(math.NaN()),
+		"huge", uint64(math.MaxUint64))}.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,12 +161,12 @@ func TestBadValues(t *testing.T) {
 	}
 }
 
-// Every prefix of a sound file is refused.
+// Every prefix of a valid file is refused.
 func TestCut(t *testing.T) {
 	data := sound().Bytes()
 	for n := range data {
 		if _, err := Parse(data[:n:n]); err == nil {
-			t.Fatalf("%d of %d bytes were taken", n, len(data))
+			t.Fatalf("a prefix of %d of %d bytes was accepted", n, len(data))
 		}
 	}
 	if _, err := Parse(append(data, make([]byte, 16)...)); err != nil {
@@ -177,8 +182,13 @@ func TestAlignment(t *testing.T) {
 			t.Errorf("alignment %d: %v", n, err)
 		}
 	}
-	// Descriptions in another order than the data.
-	f := file{Tensors: []tensor{{Name: "w", Dims: []uint64{8}, Offset: 32, Data: make([]byte, 32)}, {Name: "v", Dims: []uint64{8}, Data: make([]byte, 32)}}}
+	// The descriptions are in another order than the data.
+	f := file{
+		Tensors: []tensor{
+			{Name: "w", Dims: []uint64{8}, Offset: 32, Data: make([]byte, 32)},
+			{Name: "v", Dims: []uint64{8}, Data: make([]byte, 32)},
+		},
+	}
 	data := f.Bytes()
 	at := bytes.LastIndex(data, []byte("v\x01\x00\x00\x00")) + 1 + 4 + 8 + 4
 	binary.LittleEndian.PutUint64(data[at:], 0)
@@ -213,7 +223,8 @@ func TestOpen(t *testing.T) {
 		if err := os.WriteFile(bad, []byte(data), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(bad); err == nil || !strings.Contains(err.Error(), bad) || name == "LFS" && !strings.Contains(err.Error(), "git lfs pull") {
+		if _, err := Open(bad); err == nil || !strings.Contains(err.Error(), bad) || name == "LFS" &&
+			!strings.Contains(err.Error(), "git lfs pull") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -234,7 +245,7 @@ func TestNonFinite(t *testing.T) {
 				}
 			}
 		}
-		// Other bytes are numbers of any value.
+		// Other bytes may be numbers of any value.
 		data := bytes.Repeat([]byte{0xff}, size)
 		for _, i := range at {
 			binary.LittleEndian.PutUint16(data[i:], 0x7bff)
@@ -247,7 +258,7 @@ func TestNonFinite(t *testing.T) {
 		t.Errorf("F32: %d", n)
 	}
 	if len(halves)+3 != len(Types()) {
-		t.Error("a type lacks the places of its scales")
+		t.Error("a quantised type has no entry in halves")
 	}
 }
 
@@ -262,7 +273,7 @@ func FuzzParse(f *testing.F) {
 		file, err := Parse(data)
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
-				t.Fatalf("several lines: %q", err)
+				t.Fatalf("the message has several lines: %q", err)
 			}
 			return
 		}

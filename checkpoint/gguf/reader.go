@@ -9,13 +9,14 @@ import (
 	"github.com/spalora/spalora/checkpoint/internal/strictjson"
 )
 
-// reader reads numbers and strings one after the other. Nothing is read or allocated before the bytes are known to be there.
+// reader reads numbers and strings one after the other. It checks that the bytes exist before it reads or allocates
+// anything.
 type reader struct {
 	data []byte
 	at   int
 }
 
-// left returns how many bytes follow.
+// left returns the number of bytes that follow.
 func (r *reader) left() uint64 { return uint64(len(r.data) - r.at) }
 
 // fail returns an error at the current byte.
@@ -23,7 +24,7 @@ func (r *reader) fail(format string, args ...any) error {
 	return fmt.Errorf("byte %d: %w", r.at, fmt.Errorf(format, args...))
 }
 
-// take returns the next n bytes, which are what.
+// take returns the next n bytes; what names them in the error.
 func (r *reader) take(n uint64, what string) ([]byte, error) {
 	if n > r.left() {
 		return nil, r.fail("%s takes %d bytes, but only %d follow; the file is cut off or damaged", what, n, r.left())
@@ -49,7 +50,7 @@ func (r *reader) uint64(what string) (uint64, error) {
 	return binary.LittleEndian.Uint64(b), nil
 }
 
-// count reads a number of things that take at least size bytes each.
+// count reads a number of things, each of which takes at least size bytes.
 func (r *reader) count(size uint64, what string) (int, error) {
 	at := r.at
 	n, err := r.uint64("the number of " + what)
@@ -62,7 +63,7 @@ func (r *reader) count(size uint64, what string) (int, error) {
 	return int(n), nil
 }
 
-// text returns the bytes of a string: its length in 8 bytes, then itself.
+// text returns the bytes of a string, which follow its length in 8 bytes.
 func (r *reader) text(what string) ([]byte, error) {
 	n, err := r.uint64("the length of " + what)
 	if err != nil {
@@ -71,7 +72,7 @@ func (r *reader) text(what string) ([]byte, error) {
 	return r.take(n, what)
 }
 
-// name reads the string that a key or a tensor is called by.
+// name reads the name of a key or a tensor.
 func (r *reader) name(what string, most int) (string, error) {
 	at := r.at
 	b, err := r.text(what)
@@ -82,17 +83,18 @@ func (r *reader) name(what string, most int) (string, error) {
 	case len(b) == 0:
 		return "", fmt.Errorf("byte %d: %s is empty", at, what)
 	case len(b) > most:
-		return "", fmt.Errorf("byte %d: %s has %d bytes, at most %d are allowed: %s", at, what, len(b), most, quote(string(b[:most])))
+		return "", fmt.Errorf("byte %d: %s has %d bytes, at most %d are allowed: %s",
+			at, what, len(b), most, quote(string(b[:most])))
 	case !utf8.Valid(b):
 		return "", fmt.Errorf("byte %d: %s is not UTF-8", at, what)
 	}
 	for i, c := range b {
 		if c == 0 {
-			return "", fmt.Errorf("byte %d: %s holds a NUL", at+8+i, what)
+			return "", fmt.Errorf("byte %d: %s contains a NUL", at+8+i, what)
 		}
 	}
 	return string(b), nil
 }
 
-// quote writes a name from a file so that it cannot disturb a terminal: escaped and clipped.
+// quote escapes and clips a name from a file, so that it cannot disturb a terminal.
 func quote(name string) string { return strconv.QuoteToASCII(strictjson.Clip(name)) }

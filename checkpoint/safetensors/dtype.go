@@ -3,7 +3,7 @@ package safetensors
 // DType is the name of an element type as the header spells it.
 type DType string
 
-// The element types of the format, in the order in which the reference writer sorts them, last first.
+// The element types of the format. The reference writer sorts them in this order, last first.
 const (
 	Bool       DType = "BOOL"
 	F4         DType = "F4" // two values in a byte
@@ -41,7 +41,7 @@ var types = [...]struct {
 	{C64, 64}, {F64, 64}, {I64, 64}, {U64, 64},
 }
 
-// place returns the index of d in types, -1 if d is not a type of the format.
+// place returns the index of d in types, or -1 if d is not a type of the format.
 func (d DType) place() int {
 	for i, t := range types {
 		if t.dtype == d {
@@ -51,7 +51,7 @@ func (d DType) place() int {
 	return -1
 }
 
-// Bits returns the size of one element in bits, 0 if d is not a type of the format.
+// Bits returns the size of one element in bits, or 0 if d is not a type of the format.
 func (d DType) Bits() int {
 	if i := d.place(); i >= 0 {
 		return types[i].bits

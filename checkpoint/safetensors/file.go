@@ -13,7 +13,7 @@ type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int  // outermost dimension first; empty for a scalar
-	Data  []byte // elements in row-major order, little-endian; a view that belongs to the file and must not be changed
+	Data  []byte // elements in row-major order, little-endian; a read-only view that belongs to the file
 }
 
 // Len returns the number of elements, the product of the shape: 1 for a scalar.
@@ -25,7 +25,7 @@ func (t Tensor) Len() int {
 	return n
 }
 
-// File is an opened safetensors file. It is safe for concurrent use, except that Close must come last.
+// File is an opened safetensors file. It is safe for concurrent use, except for Close, which must come last.
 type File struct {
 	tensors  []entry        // in the order of their data
 	index    map[string]int // by name
@@ -33,7 +33,8 @@ type File struct {
 	mapping  *mapping.File // nil for a file parsed from memory
 }
 
-// Open maps the file at path into memory and checks its header. The error names the file and, where there is one, the tensor.
+// Open maps the file at path into memory and checks its header. The error names the file and, if it concerns one, the
+// tensor.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -47,8 +48,8 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// FromFile does what [Open] does with a file that is already open; its error leaves naming the file to the caller, who may close f
-// as soon as FromFile has returned.
+// FromFile is [Open] for a file that is already open. Its error does not name the file; the caller adds the name and
+// may close f as soon as FromFile has returned.
 func FromFile(f *os.File) (*File, error) {
 	m, err := mapping.Open(f)
 	if err != nil {
@@ -56,14 +57,15 @@ func FromFile(f *os.File) (*File, error) {
 	}
 	file, err := parse(m.Bytes())
 	if err != nil {
-		_ = m.Close() // the parse error is what the caller needs
+		_ = m.Close() // the caller needs the parse error
 		return nil, err
 	}
 	file.mapping = m
 	return file, nil
 }
 
-// Parse checks the header of a file that is in memory. The tensors are views of data, which must not be changed afterwards.
+// Parse opens a file whose content is in memory, and checks its header. The tensors are views of data, which must not
+// be changed afterwards.
 func Parse(data []byte) (*File, error) {
 	f, err := parse(data)
 	if err != nil {
@@ -80,7 +82,7 @@ func parse(data []byte) (*File, error) {
 	return f, nil
 }
 
-// explain puts what the file really is before the error of parsing it.
+// explain adds to a parse error what the file really is, if that is known.
 func explain(data []byte, err error) error {
 	if what := magic.Explain(data); what != "" {
 		return fmt.Errorf("%s (%w)", what, err)
@@ -88,7 +90,7 @@ func explain(data []byte, err error) error {
 	return err
 }
 
-// Names returns the names of all tensors in the order in which their data stand in the file.
+// Names returns the names of all tensors in the order of their data in the file.
 func (f *File) Names() []string {
 	names := make([]string, len(f.tensors))
 	for i, t := range f.tensors {
@@ -97,7 +99,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Tensor returns the tensor of that name. Its Data are valid until Close.
+// Tensor returns the tensor with the given name and whether it exists. Its Data are valid until Close.
 func (f *File) Tensor(name string) (Tensor, bool) {
 	i, ok := f.index[name]
 	if !ok {
@@ -106,15 +108,15 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i].Tensor, true
 }
 
-// Metadata returns the file's `__metadata__`, nil if there is none. The caller must not change it.
+// Metadata returns the file's `__metadata__`, or nil if there is none. The caller must not change it.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
-// Release tells the system that the mapped pages which lie wholly within data are not needed for now: they no longer count as
-// memory of this process and are read again from the file at the next access. Data that are not a view of this file's mapping are
-// left alone. On systems other than Linux it does nothing.
+// Release tells the system that the mapped pages that lie completely within data are not needed for now: they no longer
+// count as memory of this process and are read again from the file at the next access. It ignores data that is not a
+// view of this file's mapping. On systems other than Linux it does nothing.
 func (f *File) Release(data []byte) { f.mapping.Release(data) }
 
-// Close ends the mapping; Data of the file's tensors must not be used afterwards. A second Close does nothing.
+// Close removes the mapping; Data of the file's tensors must not be used afterwards. A second Close does nothing.
 func (f *File) Close() error {
 	if f.mapping == nil {
 		return nil

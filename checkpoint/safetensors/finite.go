@@ -2,7 +2,8 @@ package safetensors
 
 import "encoding/binary"
 
-// NonFinite counts the elements of a tensor of type F32, F16 or BF16 that are NaN or infinite; tensors of other types count 0.
+// NonFinite returns the number of elements of a tensor of type F32, F16 or BF16 that are NaN or infinite, and 0 for
+// tensors of other types.
 func NonFinite(t Tensor) int {
 	switch t.DType {
 	case F32:
@@ -15,8 +16,8 @@ func NonFinite(t Tensor) int {
 	return 0
 }
 
-// countNonFinite counts the little-endian words of size bytes in which all bits of the exponent are set. It looks at 32 bytes at
-// once, and word by word only where one of them is not finite.
+// countNonFinite counts the little-endian words of size bytes in which all bits of the exponent are set. It tests 32
+// bytes at once, and goes word by word only if one of them is not finite.
 func countNonFinite(data []byte, exponent uint64, size int) int {
 	var mask, low uint64 // the exponent and the lowest bit of each word
 	for shift := 0; shift < 64; shift += 8 * size {
@@ -24,8 +25,8 @@ func countNonFinite(data []byte, exponent uint64, size int) int {
 		low |= 1 << shift
 	}
 	high := low << (8*size - 1)
-	// suspect returns a value other than 0 if a word of b is not finite: its exponent, inverted, is 0, and only a subtraction from 0
-	// (or a borrow from such a word) sets the highest bit.
+	// suspect returns a value other than 0 if a word of b is not finite: the inverted exponent of such a word is 0, and
+	// only a subtraction from 0 (or a borrow from such a word) sets the highest bit.
 	suspect := func(b []byte) uint64 {
 		inverted := binary.LittleEndian.Uint64(b)&mask ^ mask
 		return (inverted - low) &^ inverted & high

@@ -14,13 +14,13 @@ import (
 
 const (
 	headerLen   = 8           // bytes of the length that precedes the JSON
-	maxHeader   = 100_000_000 // cap on the JSON, as in the reference, for reading and for writing
-	maxDims     = 64          // what numpy can hold; keeps the memory of a header in proportion to its size
+	maxHeader   = 100_000_000 // maximum length of the JSON, as in the reference, for reading and for writing
+	maxDims     = 64          // maximum of numpy; keeps the memory of a header in proportion to its size
 	metadataKey = "__metadata__"
 )
 
 func tooShort(n int) error {
-	return fmt.Errorf("%d bytes are shorter than the 8-byte header length with which the format begins", n)
+	return fmt.Errorf("%d bytes are shorter than the 8-byte header length at the start of the format", n)
 }
 
 // entry is one tensor of the header.
@@ -29,7 +29,7 @@ type entry struct {
 	begin, end uint64 // data_offsets
 }
 
-// parseHeader reads and checks the header and makes the views.
+// parseHeader reads and checks the header and makes the views of the data.
 func parseHeader(data []byte) (*File, error) {
 	if len(data) < headerLen {
 		return nil, tooShort(len(data))
@@ -39,7 +39,8 @@ func parseHeader(data []byte) (*File, error) {
 	case n > maxHeader:
 		return nil, fmt.Errorf("header length %d is more than the allowed %d bytes", n, maxHeader)
 	case n > rest:
-		return nil, fmt.Errorf("header length %d is more than the %d bytes that follow it; the file is cut off or not safetensors", n, rest)
+		return nil, fmt.Errorf("header length %d is more than the %d bytes that follow it; "+
+			"the file is cut off or not safetensors", n, rest)
 	}
 	f := &File{}
 	if err := f.readHeader(data[headerLen : headerLen+n]); err != nil {
@@ -51,7 +52,7 @@ func parseHeader(data []byte) (*File, error) {
 	return f, nil
 }
 
-// readHeader reads the JSON into f; the tensors are in the order of the text then.
+// readHeader reads the JSON into f and leaves the tensors in the order of the text.
 func (f *File) readHeader(text []byte) error {
 	s, err := strictjson.New(text)
 	if err != nil {
@@ -61,7 +62,7 @@ func (f *File) readHeader(text []byte) error {
 	err = s.Object(func(name string) error {
 		if name == metadataKey {
 			if hasMetadata {
-				return errors.New("__metadata__ a second time")
+				return errors.New("duplicate key __metadata__")
 			}
 			hasMetadata = true
 			return f.readMetadata(s)
@@ -98,7 +99,8 @@ func (f *File) readMetadata(s *strictjson.Scanner) error {
 	return nil
 }
 
-// readEntry reads the value of a tensor's key. Each of its three fields must occur once; others are ignored.
+// readEntry reads the value of a tensor's key. Each of its three fields must occur exactly once; other fields are
+// ignored.
 func readEntry(s *strictjson.Scanner, name string) (entry, error) {
 	e := entry{Tensor: Tensor{Name: name}}
 	var dtype, shape, offsets int
@@ -117,7 +119,7 @@ func readEntry(s *strictjson.Scanner, name string) (entry, error) {
 			return s.Skip()
 		}
 		if err == nil && max(dtype, shape, offsets) > 1 {
-			err = errors.New("given a second time")
+			err = errors.New("duplicate field")
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", field, err)
@@ -191,7 +193,8 @@ func (e *entry) readOffsets(s *strictjson.Scanner) error {
 	return err
 }
 
-// place sorts the tensors by their data, checks that these tile the buffer and makes the views.
+// place sorts the tensors by their data, checks that the data cover the buffer without gap or overlap, and makes the
+// views.
 func (f *File) place(buffer []byte) error {
 	slices.SortStableFunc(f.tensors, func(a, b entry) int {
 		if a.begin != b.begin {
@@ -214,11 +217,12 @@ func (f *File) place(buffer []byte) error {
 		case e.end < e.begin:
 			err = fmt.Errorf("data_offsets [%d, %d] end before they begin", e.begin, e.end)
 		case e.begin < at:
-			err = fmt.Errorf("data_offsets [%d, %d] overlap the tensor before, which ends at %d", e.begin, e.end, at)
+			err = fmt.Errorf("data_offsets [%d, %d] overlap the preceding tensor, which ends at %d", e.begin, e.end, at)
 		case e.begin > at:
-			err = fmt.Errorf("data_offsets [%d, %d] leave a hole after byte %d", e.begin, e.end, at)
+			err = fmt.Errorf("data_offsets [%d, %d] leave a gap after byte %d", e.begin, e.end, at)
 		case e.end-e.begin != size:
-			err = fmt.Errorf("data_offsets [%d, %d] hold %d bytes, but %s %v takes %d", e.begin, e.end, e.end-e.begin, e.DType, e.Shape, size)
+			err = fmt.Errorf("data_offsets [%d, %d] hold %d bytes, but %s %v takes %d",
+				e.begin, e.end, e.end-e.begin, e.DType, e.Shape, size)
 		case e.end > uint64(len(buffer)):
 			err = fmt.Errorf("data end at %d, but the file holds %d bytes of data; it is cut off", e.end, len(buffer))
 		}
@@ -234,7 +238,7 @@ func (f *File) place(buffer []byte) error {
 	return nil
 }
 
-// byteSize returns ⌈elements·bits/8⌉ and errs if that overflows or is not a whole number of bytes.
+// byteSize returns elements·bits/8. It returns an error if that overflows or is not a whole number of bytes.
 func byteSize(d DType, shape []int) (uint64, error) {
 	n := uint64(1)
 	for _, dim := range append(slices.Clone(shape), d.Bits()) {
@@ -250,5 +254,5 @@ func byteSize(d DType, shape []int) (uint64, error) {
 	return n / 8, nil
 }
 
-// quote writes a name from a file so that it cannot disturb a terminal: escaped and clipped.
+// quote escapes and clips a name from a file, so that it cannot disturb a terminal.
 func quote(name string) string { return strconv.QuoteToASCII(strictjson.Clip(name)) }

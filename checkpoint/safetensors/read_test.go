@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// verdict is a hand-made file and what the reference reader says of it; see reference/safetensors_fixture.py.
+// verdict is a hand-made file and the verdict of the reference reader on it; see reference/safetensors_fixture.py.
 type verdict struct {
 	Name     string `json:"name"`
 	File     []byte `json:"file"`
@@ -47,14 +47,15 @@ func TestReferenceVerdicts(t *testing.T) {
 			if accepted := err == nil; accepted != want {
 				t.Errorf("accepted %v, want %v; error: %v", accepted, want, err)
 			}
-			if err != nil && (!strings.HasPrefix(err.Error(), "safetensors: ") || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' })) {
+			if err != nil && (!strings.HasPrefix(err.Error(), "safetensors: ") ||
+				strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' })) {
 				t.Errorf("message %q lacks the prefix or is more than one line", err)
 			}
 		})
 	}
 }
 
-// file returns a file with this header and n bytes of data.
+// file returns a file with the given header and n bytes of data.
 func file(header string, n int) []byte {
 	return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), []byte(header), make([]byte, n))
 }
@@ -68,25 +69,58 @@ func TestMessages(t *testing.T) {
 	}{
 		{"empty", nil, []string{"0 bytes are shorter than the 8-byte header length"}},
 		{"cut", file("{}", 0)[:9], []string{"header length 2", "cut off"}},
-		{"header 10 GB", append(binary.LittleEndian.AppendUint64(nil, 10<<30), make([]byte, 1024)...), []string{"header length 10737418240", "100000000"}},
-		{"data 10 GB", file(`{"w":{"dtype":"U8","shape":[10737418240],"data_offsets":[0,10737418240]}}`, 1024), []string{`tensor "w"`, "10737418240", "1024", "cut off"}},
+		{
+			"header 10 GB", append(binary.LittleEndian.AppendUint64(nil, 10<<30), make([]byte, 1024)...),
+			[]string{"header length 10737418240", "100000000"},
+		},
+		{
+			"data 10 GB", file(`{"w":{"dtype":"U8","shape":[10737418240],"data_offsets":[0,10737418240]}}`, 1024),
+			[]string{`tensor "w"`, "10737418240", "1024", "cut off"},
+		},
 		{"no JSON", file("hello", 0), []string{"header", "'h'", "byte 0"}},
-		{"trailing", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 3), []string{"2 bytes after the last tensor"}},
-		{"duplicate", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}}`, 6), []string{`tensor "w"`, "twice"}},
-		{"other case", file(`{"w":{"Dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1), []string{`tensor "w"`, "dtype is missing"}},
-		{"offset", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1.0]}}`, 1), []string{`tensor "w"`, "data_offsets", "1.0", "byte 49"}},
+		{
+			"trailing", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 3),
+			[]string{"2 bytes after the last tensor"},
+		},
+		{
+			"duplicate",
+			file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}}`, 6),
+			[]string{`tensor "w"`, "twice"},
+		},
+		{
+			"other case", file(`{"w":{"Dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1),
+			[]string{`tensor "w"`, "dtype is missing"},
+		},
+		{
+			"offset", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1.0]}}`, 1),
+			[]string{`tensor "w"`, "data_offsets", "1.0", "byte 49"},
+		},
 		{"type", file(`{"w":{"dtype":"Q4","shape":[1],"data_offsets":[0,1]}}`, 1), []string{`tensor "w"`, `"Q4"`}},
-		{"size", file(`{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,23]}}`, 23), []string{`tensor "w"`, "23 bytes", "F32 [2 3] takes 24"}},
-		{"overflow", file(`{"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0), []string{`tensor "w"`, "overflow"}},
+		{
+			"size", file(`{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,23]}}`, 23),
+			[]string{`tensor "w"`, "23 bytes", "F32 [2 3] takes 24"},
+		},
+		{
+			"overflow", file(`{"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0),
+			[]string{`tensor "w"`, "overflow"},
+		},
 		{"hole", file(`{"w":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 2), []string{`tensor "w"`, "hole"}},
 		{"long name", file(`{"`+long+`":{"dtype":"U8"}}`, 0), []string{`nnn..."`, "shape is missing"}},
 		{"escaped name", file(`{"\u202e\n":{"dtype":"U8"}}`, 0), []string{`"\u202e\n"`}},
 		{"metadata", file(`{"__metadata__":{"x":1}}`, 0), []string{"__metadata__ must be an object of strings", `"x"`}},
-		{"pickle", append([]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), make([]byte, 64)...), []string{"pickle", "convert it to safetensors"}},
-		{"torch zip", append([]byte("PK\x03\x04"), make([]byte, 64)...), []string{"zip archive", "convert it to safetensors"}},
+		{
+			"pickle", append([]byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), make([]byte, 64)...),
+			[]string{"pickle", "convert it to safetensors"},
+		},
+		{
+			"torch zip", append([]byte("PK\x03\x04"), make([]byte, 64)...), []string{"zip archive", "convert it to safetensors"},
+		},
 		{"GGUF", append([]byte("GGUF\x03\x00\x00\x00"), make([]byte, 64)...), []string{"GGUF"}},
 		{"HTML", []byte("<!DOCTYPE html><html><body>404</body></html>"), []string{"web page", "download"}},
-		{"LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 438007537\n"), []string{"Git LFS pointer", "git lfs pull"}},
+		{
+			"LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 438007537\n"),
+			[]string{"Git LFS pointer", "git lfs pull"},
+		},
 		{"HDF5", append([]byte("\x89HDF\r\n\x1a\n"), make([]byte, 64)...), []string{"HDF5"}},
 		{"gzip", append([]byte{0x1f, 0x8b, 8, 0}, make([]byte, 64)...), []string{"gzip"}},
 	} {
@@ -113,11 +147,11 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// A header whose length happens to begin like a pickle (640 = 0x0280) is still a header.
+// A header whose length begins like a pickle (640 = 0x0280) is still a header.
 func TestHeaderThatLooksLikePickle(t *testing.T) {
 	data := file("{}"+strings.Repeat(" ", 640-2), 0)
 	if data[0] != 0x80 || data[1] != 2 {
-		t.Fatal("the test is wrong")
+		t.Fatal("the test itself is wrong: the header length changed")
 	}
 	if _, err := Parse(data); err != nil {
 		t.Error(err)
@@ -163,7 +197,7 @@ func TestOpenEqualsParse(t *testing.T) {
 		}
 	}
 	if _, ok := opened.Tensor("none"); ok {
-		t.Error("found a tensor that is not there")
+		t.Error("found a tensor that does not exist")
 	}
 	for range 2 {
 		if err := opened.Close(); err != nil {
@@ -217,7 +251,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// What a header costs is in proportion to its size, and a promise of data costs nothing.
+// The cost of a header is proportional to its size, and offsets alone cost nothing.
 func TestMemory(t *testing.T) {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -239,7 +273,7 @@ func TestMemory(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
-		t.Errorf("%d bytes for a promise of 10 GB", n)
+		t.Errorf("%d bytes allocated for a header that claims 10 GB", n)
 	}
 
 	runtime.GC()
@@ -251,7 +285,7 @@ func TestMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if n := int(after.HeapAlloc) - int(before.HeapAlloc); n > 4*len(many) {
-		t.Errorf("%d bytes for a header of %d", n, len(many))
+		t.Errorf("%d bytes allocated for a header of %d bytes", n, len(many))
 	}
 	runtime.KeepAlive(f)
 }
@@ -272,18 +306,18 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever is accepted can be read in full and survives being written and read again.
+		// Every accepted file can be read completely, and keeps its content when it is written and read again.
 		var tensors []Tensor
 		size := 0
 		for _, name := range file.Names() {
 			tensor, ok := file.Tensor(name)
 			if !ok {
-				t.Fatalf("%q is listed and not found", name)
+				t.Fatalf("%q is listed but not found", name)
 			}
 			size += len(tensor.Data)
 			NonFinite(tensor)
 			if _, err := AsFloat32(tensor); err == nil && tensor.DType == F64 {
-				t.Fatal("F64 taken for float32")
+				t.Fatal("F64 was accepted as float32")
 			}
 			tensors = append(tensors, tensor)
 		}
@@ -303,10 +337,11 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("reading what was written: %v", err)
 		}
 		if len(again.Names()) != len(tensors) || len(again.Metadata()) != len(metadata) {
-			t.Fatal("tensors or metadata lost")
+			t.Fatal("tensors or metadata are lost")
 		}
 		for _, want := range tensors {
-			if got, _ := again.Tensor(want.Name); got.DType != want.DType || !slices.Equal(got.Shape, want.Shape) || string(got.Data) != string(want.Data) {
+			if got, _ := again.Tensor(want.Name); got.DType != want.DType || !slices.Equal(got.Shape, want.Shape) ||
+				string(got.Data) != string(want.Data) {
 				t.Fatalf("%q: %v, want %v", want.Name, got, want)
 			}
 		}

@@ -7,14 +7,14 @@ import (
 	"unsafe"
 )
 
-// littleEndian tells whether this machine stores numbers as the format does.
+// littleEndian reports whether this machine stores numbers in the byte order of the format.
 func littleEndian() bool {
 	one := uint16(1)
 	return *(*byte)(unsafe.Pointer(&one)) == 1
 }
 
-// Float32s returns data as float32 values: the same memory if that is possible (little-endian machine, aligned address), a copy
-// otherwise. Bytes beyond a multiple of 4 are a caller's mistake and panic.
+// Float32s returns data as float32 values: the same memory if possible (little-endian machine, aligned address),
+// otherwise a copy. It panics if the length of data is not a multiple of 4.
 func Float32s(data []byte) []float32 {
 	if len(data)%4 != 0 {
 		panic(fmt.Sprintf("safetensors: %d bytes are not float32 values", len(data)))
@@ -32,8 +32,8 @@ func Float32s(data []byte) []float32 {
 	return values
 }
 
-// Uint16s returns data as 16-bit words, the bits of F16 or BF16 values: the same memory if that is possible, as [Float32s], a copy
-// otherwise. An odd number of bytes is a caller's mistake and panics.
+// Uint16s returns data as 16-bit words, the bits of F16 or BF16 values: the same memory if possible, as for [Float32s],
+// otherwise a copy. It panics if the length of data is odd.
 func Uint16s(data []byte) []uint16 {
 	if len(data)%2 != 0 {
 		panic(fmt.Sprintf("safetensors: %d bytes are not 16-bit words", len(data)))
@@ -51,7 +51,8 @@ func Uint16s(data []byte) []uint16 {
 	return words
 }
 
-// Bytes returns the bytes of values as the format stores F32: the same memory on little-endian machines, a copy on others.
+// Bytes returns the bytes of values in the encoding of F32: the same memory on little-endian machines, a copy on
+// others.
 func Bytes(values []float32) []byte {
 	if len(values) == 0 {
 		return nil
@@ -66,9 +67,9 @@ func Bytes(values []float32) []byte {
 	return data
 }
 
-// AsFloat32 returns the elements of a tensor of type F32, F16 or BF16 as float32; every value of these types is exact in float32.
-// The result is a view of the tensor's data where that is possible (F32) and must not be changed. Other types are an error that
-// names the tensor.
+// AsFloat32 returns the elements of a tensor of type F32, F16 or BF16 as float32; every value of these types is exact
+// in float32. The result is a view of the tensor's data if possible (F32) and must not be changed. For other types
+// AsFloat32 returns an error that names the tensor.
 func AsFloat32(t Tensor) ([]float32, error) {
 	switch t.DType {
 	case F32:
@@ -90,7 +91,8 @@ func AsFloat32(t Tensor) ([]float32, error) {
 		}
 		return values, nil
 	default:
-		return nil, fmt.Errorf("safetensors: tensor %s has dtype %s, not supported here (want F32, F16 or BF16)", quote(t.Name), t.DType)
+		return nil, fmt.Errorf("safetensors: tensor %s has dtype %s, which is not supported here (want F32, F16 or BF16)",
+			quote(t.Name), t.DType)
 	}
 	return nil, fmt.Errorf("safetensors: tensor %s: %d bytes are not %s values", quote(t.Name), len(t.Data), t.DType)
 }
@@ -98,8 +100,8 @@ func AsFloat32(t Tensor) ([]float32, error) {
 // FromBF16 returns the value of a bfloat16: the upper half of a float32.
 func FromBF16(w uint16) float32 { return math.Float32frombits(uint32(w) << 16) }
 
-// FromF16 returns the value of an IEEE 754 half-precision number. NaNs keep sign and payload and become quiet, as on processors
-// that convert in hardware.
+// FromF16 returns the value of an IEEE 754 half-precision number. NaNs keep their sign and payload and become quiet, as
+// with conversion in hardware.
 func FromF16(w uint16) float32 {
 	sign := uint32(w&0x8000) << 16
 	exponent := uint32(w>>10) & 0x1f

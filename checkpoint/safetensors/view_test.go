@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// every returns a tensor of all 65,536 values of a 16-bit type, in order of their bits.
+// every returns a tensor with all 65,536 values of a 16-bit type, in the order of their bits.
 func every(d DType) Tensor {
 	data := make([]byte, 2<<16)
 	for i := range 1 << 16 {
@@ -80,9 +80,10 @@ func TestViews(t *testing.T) {
 		t.Errorf("unaligned words: %x, want %x", got, want)
 	}
 	if Float32s(nil) != nil || Uint16s(nil) != nil || Bytes(nil) != nil {
-		t.Error("views of nothing")
+		t.Error("views of empty data are not empty")
 	}
-	for name, call := range map[string]func(){"Float32s": func() { Float32s(data[:len(data)-1]) }, "Uint16s": func() { Uint16s(data[:len(data)-1]) }} {
+	for name, call := range map[string]func(){"Float32s": func() { Float32s(data[:len(data)-1]) },
+		"Uint16s": func() { Uint16s(data[:len(data)-1]) }} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -15,12 +15,13 @@ import (
 	"github.com/spalora/spalora/internal/files"
 )
 
-// Write writes the tensors as one safetensors file, byte for byte as the reference writer does: sorted by type (wide ones first),
-// then by name, the header padded with spaces to a multiple of 8 bytes. Keys of the metadata are sorted; the reference has no fixed order there.
+// Write writes the tensors as one safetensors file with the bytes of the reference writer: tensors are sorted by type
+// (wide ones first), then by name, and the header is padded with spaces to a multiple of 8 bytes. Keys of the metadata
+// are sorted; the reference has no fixed order for them.
 //
-// Metadata nil stands for {"format": "pt"}, without which transformers refuses a checkpoint; an empty map writes none. The
-// tensors may be in any order and are not changed. It errs if a name occurs twice or is "__metadata__" or not UTF-8, or if a
-// tensor's data do not fit its type and shape.
+// If metadata is nil, Write stores {"format": "pt"}, without which transformers refuses a checkpoint; an empty map
+// writes no metadata. The tensors may be in any order and are not changed. Write returns an error if a name occurs
+// twice, is "__metadata__" or is not UTF-8, or if a tensor's data do not fit its type and shape.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	sorted, err := arrange(tensors)
 	if err != nil {
@@ -44,13 +45,13 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return nil
 }
 
-// WriteFile writes the tensors to path as [Write] does, whole or not at all: an older file stays until the new one is complete and
-// on disk. Tensors may be views of the file that is replaced.
+// WriteFile writes the tensors to path as [Write] does. It replaces an old file only when the new one is complete and
+// on disk. Tensors may be views of the old file.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string, opts ...files.Option) error {
 	return files.WriteFile(path, func(w io.Writer) error { return Write(w, tensors, metadata) }, opts...)
 }
 
-// arrange checks the tensors and returns them in the order of the file.
+// arrange checks the tensors and returns a copy in the order of the file.
 func arrange(tensors []Tensor) ([]Tensor, error) {
 	sorted := slices.Clone(tensors)
 	slices.SortFunc(sorted, func(a, b Tensor) int {
@@ -80,7 +81,7 @@ func arrange(tensors []Tensor) ([]Tensor, error) {
 	return sorted, nil
 }
 
-// check errs if data, type and shape do not fit each other.
+// check returns an error if data, type and shape do not fit each other.
 func (t Tensor) check() error {
 	if t.DType.Bits() == 0 {
 		return fmt.Errorf("%s is not a type of the format", quote(string(t.DType)))
@@ -103,7 +104,7 @@ func (t Tensor) check() error {
 	return nil
 }
 
-// encodeHeader returns the length and the JSON for tensors in the order of the file.
+// encodeHeader returns the length and the JSON of the header for tensors in the order of the file.
 func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	if metadata == nil {
 		metadata = map[string]string{"format": "pt"}
@@ -151,7 +152,7 @@ func encodeHeader(sorted []Tensor, metadata map[string]string) ([]byte, error) {
 	return b, nil
 }
 
-// appendString appends s as a JSON string with the escapes that the reference's writer (serde_json) chooses, and no others.
+// appendString appends s as a JSON string with exactly the escapes of the reference's writer (serde_json).
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Tensors that the reference has written, shuffled and written here, give the same bytes.
+// Tensors that the reference wrote give the same bytes when they are shuffled and written here.
 func TestWriteEqualsReference(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -55,8 +55,14 @@ func TestWriteEmpty(t *testing.T) {
 		want     string // the reference pads with spaces to a multiple of 8
 	}{
 		{map[string]string{}, "\x08\x00\x00\x00\x00\x00\x00\x00{}      "},
-		{map[string]string{"framework": "pt"}, "\x28\x00\x00\x00\x00\x00\x00\x00" + `{"__metadata__":{"framework":"pt"}}` + "     "},
-		{map[string]string{"b": "é<>&", "a": "\x01\b\f\n\r\t"}, "\x38\x00\x00\x00\x00\x00\x00\x00" + `{"__metadata__":{"a":"\u0001\b\f\n\r\t","b":"é<>&"}}` + "   "},
+		{
+			map[string]string{"framework": "pt"},
+			"\x28\x00\x00\x00\x00\x00\x00\x00" + `{"__metadata__":{"framework":"pt"}}` + "     ",
+		},
+		{
+			map[string]string{"b": "é<>&", "a": "\x01\b\f\n\r\t"},
+			"\x38\x00\x00\x00\x00\x00\x00\x00" + `{"__metadata__":{"a":"\u0001\b\f\n\r\t","b":"é<>&"}}` + "   ",
+		},
 	} {
 		var got strings.Builder
 		if err := Write(&got, nil, c.metadata); err != nil {
@@ -76,7 +82,10 @@ func TestWriteRefuses(t *testing.T) {
 		metadata map[string]string
 		want     string
 	}{
-		{"name twice", []Tensor{{"w", F32, []int{1}, four}, {"w", U8, []int{4}, four}}, nil, `tensor "w": the name occurs twice`},
+		{
+			"name twice", []Tensor{{"w", F32, []int{1}, four}, {"w", U8, []int{4}, four}}, nil,
+			`tensor "w": the name occurs twice`,
+		},
 		{"reserved", []Tensor{{"__metadata__", F32, []int{1}, four}}, nil, "reserved"},
 		{"not UTF-8", []Tensor{{"\xff", F32, []int{1}, four}}, nil, "not UTF-8"},
 		{"size", []Tensor{{"w", F32, []int{2}, four}}, nil, `tensor "w": 4 bytes of data, but F32 [2] takes 8`},
@@ -108,7 +117,7 @@ func TestWriteReportsFailure(t *testing.T) {
 	}
 }
 
-// The file from which tensors are mapped can be replaced by them.
+// A file can be replaced by tensors that are mapped from it.
 func TestWriteOverMappedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model.safetensors")
 	data := bytes.Repeat([]byte{1, 2, 3, 4}, 50_000)

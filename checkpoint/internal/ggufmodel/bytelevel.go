@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// The patterns by which texts are split before tokens are merged, as the models' own tokenizer.json have them.
+// The patterns that split texts before tokens are merged, as in the models' own tokenizer.json.
 const (
-	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-	qwen2Pattern  = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|` +
+		`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	qwen2Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|` +
+		`\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// Names of tokenizer.ggml.pre, by how they split.
+// The values of tokenizer.ggml.pre, grouped by how they split.
 var (
 	gpt2Pre   = map[string]bool{"": true, "default": true, "gpt-2": true, "gpt2": true, "olmo": true, "phi-2": true}
 	digitsPre = map[string]bool{"smollm": true, "starcoder": true, "refact": true, "codeshell": true, "minerva-7b": true}
@@ -19,7 +21,7 @@ var (
 	qwen2Pre  = map[string]bool{"qwen2": true, "deepseek-r1-qwen": true, "megrez": true}
 )
 
-// byteLevel fills in a byte-level BPE tokenizer.
+// byteLevel completes t for a byte-level BPE tokenizer.
 func (m *Model) byteLevel(t *tokenizerJSON, v *vocab) error {
 	pre, _, err := m.file.Text(preKey)
 	if err != nil {
@@ -66,8 +68,8 @@ func split(pattern string) object {
 
 func sequence(steps ...object) object { return object{"type": "Sequence", "pretokenizers": steps} }
 
-// spelled returns the tokens as a byte-level vocabulary spells them: one letter for each byte. Some files hold a few tokens as plain
-// text. Added tokens stay plain text, as in every tokenizer.json.
+// spelled returns the tokens in the spelling of a byte-level vocabulary: one letter for each byte. Some files store a
+// few tokens as plain text. Added tokens stay plain text, as in every tokenizer.json.
 func (v *vocab) spelled() (vocabulary, error) {
 	letters := byteLetters()
 	alphabet := map[rune]bool{}
@@ -86,14 +88,14 @@ func (v *vocab) spelled() (vocabulary, error) {
 		}
 		out[id] = b.String()
 		if other, taken := v.ids[out[id]]; taken && other != id {
-			return nil, fmt.Errorf("key %q: tokens %d and %d both stand for the bytes of %s", tokensKey, id, other, quote(token))
+			return nil, fmt.Errorf("key %q: tokens %d and %d both mean the bytes of %s", tokensKey, id, other, quote(token))
 		}
 	}
 	return out, nil
 }
 
-// byteLetters returns the letter that stands for each byte in GPT-2's vocabulary: itself if it is a visible character of Latin-1,
-// otherwise the next one from U+0100 on.
+// byteLetters returns the letter for each byte in GPT-2's vocabulary: the byte itself if it is a visible character of
+// Latin-1, otherwise the next letter from U+0100 on.
 func byteLetters() (letters [256]rune) {
 	next := rune(0x100)
 	for b := range letters {

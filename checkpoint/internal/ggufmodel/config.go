@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// config is what the metadata say about the model.
+// config holds what the metadata say about the model.
 type config struct {
 	layers, heads, kvHeads, vocabulary, positions int
 
@@ -17,7 +17,7 @@ type config struct {
 	notes      []string
 }
 
-// ids are the keys of the special tokens and what Hugging Face calls them.
+// ids lists the keys of the special tokens and their names in Hugging Face's files.
 var ids = []struct{ key, name string }{
 	{"tokenizer.ggml.bos_token_id", "bos"},
 	{"tokenizer.ggml.eos_token_id", "eos"},
@@ -25,10 +25,10 @@ var ids = []struct{ key, name string }{
 	{"tokenizer.ggml.unknown_token_id", "unk"},
 }
 
-// endings are keys of tokens at which generating stops beside the end token: the end of a turn, and of a message.
+// endings lists the keys of tokens that end generating besides the end token: the end of a turn, and of a message.
 var endings = []string{"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}
 
-// readConfig makes config.json.
+// readConfig makes config.json and generation_config.json from the metadata.
 func readConfig(md *metadata, a architecture) (*config, error) {
 	c := &config{values: map[string]any{}, generation: map[string]any{}}
 	c.layers = md.size("block_count", 0)
@@ -66,7 +66,7 @@ func (c *config) set(pairs ...any) {
 	}
 }
 
-// readVocabulary takes the number of tokens from the embeddings and compares it with what else tells it.
+// readVocabulary takes the number of tokens from the embeddings and compares it with the metadata.
 func (c *config) readVocabulary(md *metadata, hidden int) error {
 	t, ok := md.file.Tensor("token_embd.weight")
 	if !ok {
@@ -84,14 +84,15 @@ func (c *config) readVocabulary(md *metadata, hidden int) error {
 
 func (c *config) gpt2(md *metadata, hidden int) {
 	c.set("n_layer", c.layers, "n_head", c.heads, "n_embd", hidden, "n_positions", c.positions, "n_ctx", c.positions,
-		"n_inner", md.size("feed_forward_length", 4*hidden), "layer_norm_epsilon", md.number("attention.layer_norm_epsilon", 0),
+		"n_inner", md.size("feed_forward_length", 4*hidden), "layer_norm_epsilon",
+		md.number("attention.layer_norm_epsilon", 0),
 		"activation_function", "gelu_new")
 	if c.kvHeads != c.heads {
 		md.fail(fmt.Errorf("attention.head_count_kv %d is not attention.head_count %d", c.kvHeads, c.heads))
 	}
 }
 
-// llama is for the architectures of LLaMA's kind.
+// llama sets the names and values of the architectures of LLaMA's kind.
 func (c *config) llama(md *metadata, a architecture, hidden int) {
 	rotary := md.size("rope.dimension_count", hidden/c.heads)
 	width := rotary
@@ -103,7 +104,8 @@ func (c *config) llama(md *metadata, a architecture, hidden int) {
 		md.fail(fmt.Errorf("attention.value_length %d is not attention.key_length %d", values, width))
 	}
 	if rotary != width {
-		md.fail(fmt.Errorf("rope.dimension_count %d is not the width of a head, %d; rotating a part of a head is not supported", rotary, width))
+		md.fail(fmt.Errorf("rope.dimension_count %d is not the width of a head, %d; "+
+			"rotating a part of a head is not supported", rotary, width))
 	}
 	if c.heads%c.kvHeads != 0 {
 		md.fail(fmt.Errorf("attention.head_count %d is not divisible by attention.head_count_kv %d", c.heads, c.kvHeads))
@@ -120,7 +122,7 @@ func (c *config) llama(md *metadata, a architecture, hidden int) {
 		_, attention := md.file.Tensor("blk.0.attn_q.bias")
 		_, mlp := md.file.Tensor("blk.0.ffn_gate.bias")
 		c.set("attention_bias", attention, "mlp_bias", mlp)
-		if window > 0 { // only Mistral's files have one, and LLaMA's configuration knows none
+		if window > 0 { // only Mistral's files have a window, and LLaMA's configuration has no field for it
 			c.set("model_type", "mistral", "architectures", []string{"MistralForCausalLM"}, "sliding_window", window)
 		}
 	case window > 0:
@@ -133,7 +135,8 @@ func (c *config) tokens(md *metadata) {
 	if tokens, _, err := md.file.Length(tokensKey); err != nil {
 		md.fail(err)
 	} else if tokens > c.vocabulary {
-		md.fail(fmt.Errorf(`key %q has %d tokens, but tensor "token_embd.weight" has %d rows`, tokensKey, tokens, c.vocabulary))
+		md.fail(fmt.Errorf(`key %q has %d tokens, but tensor "token_embd.weight" has %d rows`,
+			tokensKey, tokens, c.vocabulary))
 	}
 	for _, id := range ids {
 		if v := md.token(id.key, c.vocabulary); v != nil && id.name != "unk" {
@@ -152,14 +155,18 @@ func (c *config) tokens(md *metadata) {
 	}
 }
 
-// refuse errs on what would change results and is not supported.
+// refuse fails if the metadata ask for something that changes results and is not supported.
 func (c *config) refuse(md *metadata) {
-	for _, name := range []string{"expert_count", "expert_used_count", "attention.temperature_length", "leading_dense_block_count"} {
+	counts := []string{
+		"expert_count", "expert_used_count", "attention.temperature_length", "leading_dense_block_count",
+	}
+	for _, name := range counts {
 		if n := md.count(name); n > 0 {
 			md.fail(fmt.Errorf("key %q is %d: not supported", md.key(name), n))
 		}
 	}
-	for _, name := range []string{"logit_scale", "residual_scale", "embedding_scale", "attention.scale", "attention.clamp_kqv",
+	for _, name := range []string{"logit_scale", "residual_scale", "embedding_scale", "attention.scale",
+		"attention.clamp_kqv",
 		"attention.max_alibi_bias", "attn_logit_softcapping", "final_logit_softcapping"} {
 		if md.file.Has(md.key(name)) {
 			md.fail(fmt.Errorf("key %q: not supported", md.key(name)))
@@ -172,9 +179,9 @@ func (c *config) refuse(md *metadata) {
 	}
 }
 
-// unknown notes the architecture's keys that nothing has asked for.
+// unknown notes the architecture's keys that the configuration has not used.
 func (c *config) unknown(md *metadata) {
-	known := []string{"tensor_data_layout"} // says that llama's rows are interleaved, which all files' are
+	known := []string{"tensor_data_layout"} // says that llama's rows are interleaved, as they are in all files
 	var names []string
 	for _, key := range md.file.Keys() {
 		name, ok := strings.CutPrefix(key, md.arch+".")
@@ -183,6 +190,6 @@ func (c *config) unknown(md *metadata) {
 		}
 	}
 	if len(names) > 0 {
-		c.notes = append(c.notes, "metadata that are not known and not used: "+strings.Join(names, ", "))
+		c.notes = append(c.notes, "unknown metadata that are not used: "+strings.Join(names, ", "))
 	}
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/spalora/spalora/checkpoint/internal/strictjson"
 )
 
-// Whatever the metadata say: an error, or files that are strict JSON and tensors whose data fit their shapes.
+// For any metadata the result is an error, or files that are strict JSON and tensors whose data fit their shapes.
 func FuzzModel(f *testing.F) {
 	f.Add(llama().Bytes())
 	f.Add(llama("llama.rope.scaling.type", "yarn", "llama.attention.sliding_window", uint32(4)).Bytes())
 	words, types := []string{"<unk>", "<s>", "a", "b", "ab"}, []int32{2, 3, 1, 1, 1}
-	f.Add(worded(words, types, modelKey, "llama", scoresKey, []float32{0, 0, 0, 0, -1}, "tokenizer.ggml.bos_token_id", uint32(1)).Bytes())
-	f.Add(worded(words, types, modelKey, "gpt2", mergesKey, []string{"a b"}, preKey, "qwen2", "tokenizer.chat_template", "x").Bytes())
+	f.Add(worded(words, types, modelKey, "llama", scoresKey, []float32{0, 0, 0, 0, -1}, "tokenizer.ggml.bos_token_id",
+		uint32(1)).Bytes())
+	f.Add(worded(words, types, modelKey, "gpt2", mergesKey, []string{"a b"}, preKey, "qwen2", "tokenizer.chat_template",
+		"x").Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := gguf.Parse(data)
 		if err != nil {
@@ -23,7 +25,7 @@ func FuzzModel(f *testing.F) {
 		m, err := New(file)
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
-				t.Fatalf("several lines: %q", err)
+				t.Fatalf("the message has several lines: %q", err)
 			}
 			return
 		}

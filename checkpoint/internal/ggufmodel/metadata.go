@@ -9,12 +9,13 @@ import (
 	"github.com/spalora/spalora/checkpoint/gguf"
 )
 
-// metadata reads what a configuration needs. The first error stays in err, and what is read after it is worthless.
+// metadata reads the values that a configuration needs. err keeps the first error; values that are read after it are
+// not valid.
 type metadata struct {
 	file *gguf.File
 	arch string
 	err  error
-	used map[string]bool // keys of the architecture that were asked for, without its name
+	used map[string]bool // keys of the architecture that were read, without its name
 }
 
 func (md *metadata) fail(err error) {
@@ -23,7 +24,7 @@ func (md *metadata) fail(err error) {
 	}
 }
 
-// key returns the whole name of an architecture's key.
+// key returns the full name of an architecture's key and marks it as used.
 func (md *metadata) key(name string) string {
 	if md.used == nil {
 		md.used = map[string]bool{}
@@ -32,7 +33,8 @@ func (md *metadata) key(name string) string {
 	return md.arch + "." + name
 }
 
-// text returns the string of a key that stands for itself, or an error without one if otherwise is "".
+// text returns the string of a key without the architecture's name. If the key is missing, it returns otherwise, or
+// fails if otherwise is "".
 func (md *metadata) text(key, otherwise string) string {
 	s, ok, err := md.file.Text(key)
 	switch {
@@ -46,7 +48,8 @@ func (md *metadata) text(key, otherwise string) string {
 	return otherwise
 }
 
-// size returns an integer of the architecture, which is 1 or more. Without the key it is otherwise, or an error if that is 0.
+// size returns an integer of the architecture that must be at least 1. If the key is missing, it returns otherwise, or
+// fails if otherwise is 0.
 func (md *metadata) size(name string, otherwise int) int {
 	key := md.key(name)
 	n, ok, err := md.file.Uint(key)
@@ -63,7 +66,7 @@ func (md *metadata) size(name string, otherwise int) int {
 	return otherwise
 }
 
-// count returns an integer of the architecture, which is 0 or more; 0 without the key.
+// count returns an integer of the architecture, or 0 if the key is missing.
 func (md *metadata) count(name string) int {
 	key := md.key(name)
 	n, _, err := md.file.Uint(key)
@@ -75,7 +78,8 @@ func (md *metadata) count(name string) int {
 	return int(n)
 }
 
-// number returns a float of the architecture, which is above 0. Without the key it is otherwise, or an error if that is 0.
+// number returns a float of the architecture that must be above 0. If the key is missing, it returns otherwise, or
+// fails if otherwise is 0.
 func (md *metadata) number(name string, otherwise float64) float64 {
 	key := md.key(name)
 	x, ok, err := md.file.Float(key)
@@ -92,7 +96,7 @@ func (md *metadata) number(name string, otherwise float64) float64 {
 	return otherwise
 }
 
-// token returns a token's id, nil without the key.
+// token returns a token's id as an int, or nil if the key is missing.
 func (md *metadata) token(key string, tokens int) any {
 	n, ok, err := md.file.Uint(key)
 	if err != nil {
@@ -109,7 +113,7 @@ func (md *metadata) token(key string, tokens int) any {
 	return int(n)
 }
 
-// encode returns v as JSON, without the escapes that make it fit for HTML.
+// encode returns v as JSON, without escapes for HTML.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

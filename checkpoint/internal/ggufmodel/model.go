@@ -1,5 +1,6 @@
-// Package ggufmodel shows a GGUF file as a Hugging Face checkpoint: configuration and tokenizer as the files of a model directory,
-// tensors under the names, in the shapes and with the order of rows that transformers gives them. Tensors stay in the stored type.
+// Package ggufmodel presents a GGUF file as a Hugging Face checkpoint: configuration and tokenizer as the files of a
+// model directory, and tensors with the names, shapes and order of rows of transformers. Tensors stay in the stored
+// type.
 //
 // Names and values are those that llama.cpp's converter writes and that transformers reads back
 // (transformers.modeling_gguf_pytorch_utils).
@@ -18,42 +19,43 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
-// Model is an opened GGUF model. It is safe for concurrent use, except that Close must come last.
+// Model is an opened GGUF model. It is safe for concurrent use, except for Close, which must come last.
 type Model struct {
 	file    *gguf.File
 	arch    architecture
 	config  *config
 	notes   []string
-	names   []string // Hugging Face's, in the order of the file
+	names   []string // names of Hugging Face, in the order of the file
 	tensors map[string]*tensor
-	moved   *mapping.Region // rows of tensors whose order is not that of Hugging Face; nil if there are none
+	moved   *mapping.Region // memory for tensors whose rows are reordered; nil if there are none
 }
 
-// tensor is a tensor of the file and what becomes of it.
+// tensor is a tensor of the file and how it is presented.
 type tensor struct {
 	stored     gguf.Tensor
-	shape      []int  // Hugging Face's
+	shape      []int  // in Hugging Face's order
 	transposed bool   // the stored rows are the columns of shape
-	heads      int    // that llama.cpp's converter interleaved the rows of; 0 for none
-	ordered    []byte // where the rows of Hugging Face's order go
+	heads      int    // number of heads whose rows llama.cpp's converter interleaved; 0 for none
+	ordered    []byte // memory for the rows in Hugging Face's order
 	once       sync.Once
 }
 
-// New checks metadata and tensors of f, which the model closes. It errs if the architecture is not read, a number that the
-// configuration needs is missing or out of range, or a tensor contradicts it; unknown tensors keep their names.
+// New checks the metadata and the tensors of f and returns a model, whose Close closes f. It returns an error if the
+// architecture is not supported, if a number that the configuration needs is missing or out of range, or if a tensor
+// contradicts the configuration. Unknown tensors keep their names.
 func New(f *gguf.File) (*Model, error) {
 	m := &Model{file: f, tensors: map[string]*tensor{}}
 	md := &metadata{file: f}
 	name := md.text("general.architecture", "")
 	if kind := md.text("general.type", "model"); kind != "model" {
-		md.fail(fmt.Errorf("the file holds a thing of type %q, not a model", kind))
+		md.fail(fmt.Errorf("the file has general.type %q, want %q", kind, "model"))
 	}
 	if md.err != nil {
 		return nil, md.err
 	}
 	var ok bool
 	if m.arch, ok = architectures[name]; !ok {
-		return nil, fmt.Errorf("architecture %q is not read; want %s", name, strings.Join(architectureNames(), ", "))
+		return nil, fmt.Errorf("architecture %q is not supported; want %s", name, strings.Join(architectureNames(), ", "))
 	}
 	md.arch = name
 	c, err := readConfig(md, m.arch)
@@ -67,7 +69,7 @@ func New(f *gguf.File) (*Model, error) {
 	return m, nil
 }
 
-// nameTensors finds the Hugging Face name of every tensor and reserves memory for those whose rows move.
+// nameTensors finds the Hugging Face name of every tensor and reserves memory for those whose rows are reordered.
 func (m *Model) nameTensors() error {
 	size := 0
 	for _, name := range m.file.Names() {
@@ -135,7 +137,8 @@ func (m *Model) place(t *tensor) (string, error) {
 // Names returns the tensors' names in the order of the file.
 func (m *Model) Names() []string { return slices.Clone(m.names) }
 
-// Tensor returns the tensor of that name. Its DType is GGUF's name of the stored type, its Data are valid until Close.
+// Tensor returns the tensor with the given name and whether it exists. Its DType is GGUF's name of the stored type; its
+// Data are valid until Close.
 func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
 	t, ok := m.tensors[name]
 	if !ok {
@@ -149,11 +152,13 @@ func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
 		})
 		data = t.ordered
 	}
-	return safetensors.Tensor{Name: name, DType: safetensors.DType(t.stored.Type.String()), Shape: t.shape, Data: data}, true
+	dtype := safetensors.DType(t.stored.Type.String())
+	return safetensors.Tensor{Name: name, DType: dtype, Shape: t.shape, Data: data}, true
 }
 
-// orderRows undoes what llama.cpp's converter does to the rows of llama's queries and keys: it turns the halves of a head, which
-// transformers rotates against each other, into neighbours. Row 2i+j of a head goes to row j·D/2+i.
+// orderRows reverses the reordering that llama.cpp's converter applies to the rows of llama's queries and keys: it
+// interleaves the two halves of a head, which transformers rotates against each other. Row 2i+j of a head goes back to
+// row j·D/2+i.
 func orderRows(out, in []byte, rows, heads int) {
 	size := len(in) / rows
 	half := rows / heads / 2
@@ -168,20 +173,21 @@ func orderRows(out, in []byte, rows, heads int) {
 	}
 }
 
-// Transposed reports whether the data of a tensor are its transpose, row by row: Shape is (in, out), but out rows of in elements are stored.
+// Transposed reports whether a tensor's data are stored transposed: Shape is (in, out), but out rows of in elements are
+// stored.
 func (m *Model) Transposed(name string) bool {
 	t, ok := m.tensors[name]
 	return ok && t.transposed
 }
 
-// Notes returns what is odd about the metadata without being an error.
+// Notes returns the oddities of the metadata that are not errors.
 func (m *Model) Notes() []string { return m.notes }
 
-// Release tells the system that the mapped pages within data are not needed for now; data that are not mapped from the file are left
-// alone.
+// Release tells the system that the mapped pages within data are not needed for now. It ignores data that is not mapped
+// from the file.
 func (m *Model) Release(data []byte) { m.file.Release(data) }
 
-// Close ends the mapping of the file; a second Close does nothing.
+// Close closes the file and frees the reordered rows; a second Close does nothing.
 func (m *Model) Close() error {
 	var err error
 	if m.moved != nil {
@@ -191,7 +197,7 @@ func (m *Model) Close() error {
 	return errors.Join(err, m.file.Close())
 }
 
-// The files that stand for metadata.
+// The names of the files that are made from metadata.
 const (
 	configName     = "config.json"
 	generationName = "generation_config.json"
@@ -199,7 +205,7 @@ const (
 	settingsName   = "tokenizer_config.json"
 )
 
-// Files returns the names of the files that Read makes, sorted.
+// Files returns the names of the files that Read can make, sorted.
 func (m *Model) Files() []string {
 	files := []string{configName, generationName}
 	if m.file.Has(tokensKey) {
@@ -208,7 +214,8 @@ func (m *Model) Files() []string {
 	return files
 }
 
-// Read makes a file of a model directory from the metadata. The error is fs.ErrNotExist if there is no such file.
+// Read makes a file of a model directory from the metadata. The error is fs.ErrNotExist if Files does not list the
+// name.
 func (m *Model) Read(name string) ([]byte, error) {
 	if !slices.Contains(m.Files(), name) {
 		return nil, fs.ErrNotExist

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// role says what must be done with a tensor's data.
+// role says how a tensor's data must be changed.
 type role int
 
 const (
 	asStored   role = iota
-	transposed      // the name stands for in×out, out×in is stored
+	transposed      // the name means in×out, but out×in is stored
 	queryRows       // the rows of each head are interleaved
-	keyRows         // the same, with the heads of keys
+	keyRows         // as queryRows, with the number of key heads
 )
 
 // part is the Hugging Face name of a tensor without ".weight" or ".bias".
@@ -26,10 +26,10 @@ type part struct {
 
 // architecture is a value of general.architecture.
 type architecture struct {
-	modelType string // Hugging Face's
+	modelType string // in Hugging Face's config.json
 	class     string
-	layer     string          // what Hugging Face calls block n, with %d
-	top       map[string]part // tensors beside the blocks
+	layer     string          // Hugging Face's name of block n, with %d
+	top       map[string]part // tensors outside the blocks
 	block     map[string]part
 }
 
@@ -39,7 +39,7 @@ var (
 		"output_norm": {name: "model.norm"},
 		"output":      {name: "lm_head"},
 	}
-	// qwen2's rows are in Hugging Face's order, llama's queries and keys are not.
+	// qwen2's rows are in Hugging Face's order; llama's queries and keys are not.
 	qwen2Block = map[string]part{
 		"attn_norm":   {name: "input_layernorm"},
 		"attn_q":      {name: "self_attn.q_proj"},
@@ -86,8 +86,8 @@ func with(parts, other map[string]part) map[string]part {
 
 func architectureNames() []string { return slices.Sorted(maps.Keys(architectures)) }
 
-// name returns the Hugging Face name of a tensor, or its own if the architecture has no such tensor. It errs if the name is that of
-// a block which the model does not have.
+// name returns the Hugging Face name of a tensor, or its own name if the architecture has no such tensor. It returns an
+// error if the name refers to a block that the model does not have.
 func (a architecture) name(name string, blocks int) (string, role, error) {
 	dot := strings.LastIndexByte(name, '.')
 	if dot < 0 || name[dot:] != ".weight" && name[dot:] != ".bias" {
@@ -99,7 +99,8 @@ func (a architecture) name(name string, blocks int) (string, role, error) {
 	}
 	number, stem, ok := strings.Cut(strings.TrimPrefix(stem, "blk."), ".")
 	n, err := strconv.Atoi(number)
-	if p, known := a.block[stem]; ok && known && err == nil && strings.HasPrefix(name, "blk.") && strconv.Itoa(n) == number {
+	if p, known := a.block[stem]; ok && known && err == nil && strings.HasPrefix(name, "blk.") &&
+		strconv.Itoa(n) == number {
 		if n < 0 || n >= blocks {
 			return "", asStored, fmt.Errorf("the model has %d blocks", blocks)
 		}

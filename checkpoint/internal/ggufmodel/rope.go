@@ -7,18 +7,18 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
-// ropeFactors is the tensor by which the frequencies of rotary positions are divided, one factor for each pair of dimensions. The
-// converter computes it for models with rope_type "llama3", whose parameters are not in the metadata.
+// ropeFactors is the tensor that divides the frequencies of rotary positions, with one factor for each pair of
+// dimensions. The converter computes it for models with rope_type "llama3", whose parameters are not in the metadata.
 const ropeFactors = "rope_freqs.weight"
 
-// rope returns rope_parameters for heads of this width.
+// rope returns rope_parameters for heads of the given width.
 func (c *config) rope(md *metadata, width int) map[string]any {
 	theta := md.number("rope.freq_base", 10000)
 	p := map[string]any{"rope_theta": theta, "rope_type": "default"}
 	key := md.key("rope.scaling.type")
 	kind := md.text(key, "none")
 	factor := md.number("rope.scaling.factor", 1)
-	if linear := md.number("rope.scale_linear", 1); linear != 1 && kind == "none" { // how files of 2023 say it
+	if linear := md.number("rope.scale_linear", 1); linear != 1 && kind == "none" { // the key in files of 2023
 		kind, factor = "linear", linear
 	}
 	original := md.count("rope.scaling.original_context_length")
@@ -33,7 +33,7 @@ func (c *config) rope(md *metadata, width int) map[string]any {
 		}
 	}
 	fast, slow := md.number("rope.scaling.yarn_beta_fast", 32), md.number("rope.scaling.yarn_beta_slow", 1)
-	md.key("rope.scaling.finetuned") // whether the model was trained with the scaling: no number depends on it
+	md.key("rope.scaling.finetuned") // whether the model was trained with the scaling; it does not change the numbers
 	_, factors := md.file.Tensor(ropeFactors)
 	switch {
 	case kind == "none" && factors:
@@ -55,8 +55,9 @@ func (c *config) rope(md *metadata, width int) map[string]any {
 	return p
 }
 
-// llama3 finds the parameters that give the factors of the tensor. The factor of long waves is the largest; the limits between
-// which it falls to 1 are fractions of a number of positions, and every published model has 1 and 4 for them.
+// llama3 finds the parameters that give the factors of the tensor. The factor of long waves is the largest one. The
+// limits between which it falls to 1 are fractions of a number of positions; in every published model their parameters
+// are 1 and 4.
 func (c *config) llama3(md *metadata, p map[string]any, theta float64, width, original int) {
 	t, _ := md.file.Tensor(ropeFactors)
 	if t.Type.String() != "F32" || len(t.Shape) != 1 || t.Shape[0] != width/2 {
@@ -82,7 +83,8 @@ func (c *config) llama3(md *metadata, p map[string]any, theta float64, width, or
 			return
 		}
 	}
-	md.fail(fmt.Errorf("tensor %q: its factors are not those of rope_type llama3 with low_freq_factor %v and high_freq_factor %v; not supported",
+	md.fail(fmt.Errorf("tensor %q: its factors are not those of rope_type llama3 "+
+		"with low_freq_factor %v and high_freq_factor %v; not supported",
 		ropeFactors, llama3Low, llama3High))
 }
 
@@ -91,7 +93,7 @@ const (
 	llama3High = 4.0
 )
 
-// llama3Equal reports whether these are the factors of rope_type "llama3" but for the rounding of float32.
+// llama3Equal reports whether stored holds the factors of rope_type "llama3", up to the rounding of float32.
 func llama3Equal(stored []float32, theta, factor, original float64) bool {
 	for i, got := range stored {
 		wave := 2 * math.Pi * math.Pow(theta, float64(2*i)/float64(2*len(stored)))

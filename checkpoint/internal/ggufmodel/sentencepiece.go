@@ -10,8 +10,8 @@ import (
 	"github.com/spalora/spalora/checkpoint/internal/strictjson"
 )
 
-// sentencePiece fills in a BPE tokenizer of SentencePiece's kind: spaces are written ▁, what is not in the vocabulary is written in
-// bytes.
+// sentencePiece completes t for a BPE tokenizer of SentencePiece's kind: spaces are written as ▁, and text that is
+// not in the vocabulary as bytes.
 func (m *Model) sentencePiece(t *tokenizerJSON, v *vocab, s *settings) error {
 	merges, err := m.merges()
 	if err != nil {
@@ -46,11 +46,13 @@ func (m *Model) sentencePiece(t *tokenizerJSON, v *vocab, s *settings) error {
 	return nil
 }
 
-// maxSplits caps the work of finding the merges that a vocabulary implies, in bytes looked at. Real vocabularies take a hundredth.
+// maxSplits limits the work of finding the merges that a vocabulary implies, in bytes. Real vocabularies need a
+// hundredth of it.
 const maxSplits = 1 << 30
 
-// impliedMerges finds every way to put a token together from two others. The token with the highest score is merged first; among
-// equals the order is that of transformers, whose sort leaves ties in the order of the ids of the two halves.
+// impliedMerges finds every way to join two tokens to a third. The pair whose token has the highest score is merged
+// first; among equal scores the order is that of transformers, whose sort keeps ties in the order of the ids of the two
+// halves.
 func (m *Model) impliedMerges(v *vocab) ([][2]string, error) {
 	scores, err := m.file.Floats(scoresKey)
 	if err != nil {
@@ -83,7 +85,8 @@ func (m *Model) impliedMerges(v *vocab) ([][2]string, error) {
 				continue
 			}
 			if _, ok := v.ids[right]; ok {
-				all = append(all, merge{left, right, scores[id], [2]int{utf8.RuneCountInString(left), utf8.RuneCountInString(right)}})
+				lengths := [2]int{utf8.RuneCountInString(left), utf8.RuneCountInString(right)}
+				all = append(all, merge{left, right, scores[id], lengths})
 			}
 		}
 		slices.SortStableFunc(all[first:], func(a, b merge) int {
@@ -91,7 +94,8 @@ func (m *Model) impliedMerges(v *vocab) ([][2]string, error) {
 		})
 	}
 	slices.SortStableFunc(all, func(a, b merge) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.lengths[0], a.lengths[0]), cmp.Compare(b.lengths[1], a.lengths[1]))
+		return cmp.Or(cmp.Compare(b.score, a.score),
+			cmp.Compare(b.lengths[0], a.lengths[0]), cmp.Compare(b.lengths[1], a.lengths[1]))
 	})
 	pairs := make([][2]string, len(all))
 	for i, x := range all {
@@ -100,5 +104,5 @@ func (m *Model) impliedMerges(v *vocab) ([][2]string, error) {
 	return pairs, nil
 }
 
-// quote writes a text from the file so that it cannot disturb a terminal: escaped and clipped.
+// quote escapes and clips a text from the file, so that it cannot disturb a terminal.
 func quote(text string) string { return strconv.QuoteToASCII(strictjson.Clip(text)) }

@@ -17,13 +17,13 @@ const (
 	preKey    = "tokenizer.ggml.pre"
 )
 
-// Values of tokenizer.ggml.token_type that matter here.
+// The values of tokenizer.ggml.token_type that matter here.
 const (
 	control     = 3 // a special token
-	userDefined = 4 // found in the text before anything else, but not special
+	userDefined = 4 // matched in the text before all other tokens, but not special
 )
 
-// tokenizerJSON is the file of Hugging Face's tokenizers, as far as these models need it.
+// tokenizerJSON is the file of Hugging Face's tokenizers library, with the fields that these models need.
 type tokenizerJSON struct {
 	Version       string       `json:"version"`
 	Truncation    any          `json:"truncation"`
@@ -59,7 +59,7 @@ type bpe struct {
 	Merges       [][2]string `json:"merges"`
 }
 
-// vocabulary is written as an object in the order of the ids.
+// vocabulary is a list of tokens that is written as a JSON object in the order of the ids.
 type vocabulary []string
 
 func (v vocabulary) MarshalJSON() ([]byte, error) {
@@ -78,18 +78,18 @@ func (v vocabulary) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// object is a JSON object of the tokenizers' file.
+// object is a JSON object in the file of the tokenizers library.
 type object = map[string]any
 
-// vocab is the vocabulary as the metadata hold it.
+// vocab is the vocabulary of the metadata.
 type vocab struct {
 	tokens []string
 	types  []int64        // nil if the file has none
 	ids    map[string]int // by token
-	named  map[int]bool   // ids that the file names as begin, end, padding or unknown
+	named  map[int]bool   // ids that the file gives as begin, end, padding or unknown token
 }
 
-// readVocab reads the tokens.
+// readVocab reads the tokens and their types.
 func (m *Model) readVocab() (*vocab, error) {
 	tokens, err := m.file.Texts(tokensKey)
 	if err != nil {
@@ -111,10 +111,10 @@ func (m *Model) readVocab() (*vocab, error) {
 	return v, nil
 }
 
-// special reports whether a token never stands for text: the file marks or names it so.
+// special reports whether a token is special and never means text, because the file marks or names it so.
 func (v *vocab) special(id int) bool { return v.named[id] || v.types != nil && v.types[id] == control }
 
-// added reports whether a token is found in the text before anything else.
+// added reports whether a token is matched in the text before all others.
 func (v *vocab) added(id int) bool {
 	return v.special(id) || v.types != nil && v.types[id] == userDefined
 }
@@ -129,7 +129,7 @@ func (v *vocab) addedTokens() []addedToken {
 	return list
 }
 
-// tokenizer makes tokenizer.json.
+// tokenizer makes tokenizer.json from the metadata.
 func (m *Model) tokenizer() ([]byte, error) {
 	kind, ok, err := m.file.Text(modelKey)
 	if err == nil && !ok {
@@ -161,7 +161,7 @@ func (m *Model) tokenizer() ([]byte, error) {
 	return encode(t)
 }
 
-// merges reads the pairs that the file lists; nil if it lists none.
+// merges returns the pairs that the file lists, or nil if it lists none.
 func (m *Model) merges() ([][2]string, error) {
 	lines, err := m.file.Texts(mergesKey)
 	if err != nil || lines == nil {
@@ -171,16 +171,16 @@ func (m *Model) merges() ([][2]string, error) {
 	for i, line := range lines {
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("key %q: element %d, %s, is not two tokens with a space between", mergesKey, i, quote(line))
+			return nil, fmt.Errorf("key %q: element %d, %s, is not two tokens separated by a space", mergesKey, i, quote(line))
 		}
 		pairs[i] = [2]string{left, right}
 	}
 	return pairs, nil
 }
 
-// settings are the parts of the metadata that are about text as a whole.
+// settings are the parts of the metadata that concern texts as a whole.
 type settings struct {
-	ids            map[string]int // bos, eos, pad, unk: those that the file names
+	ids            map[string]int // ids of bos, eos, pad and unk, if the file has them
 	addBos, addEos bool
 }
 
@@ -207,7 +207,7 @@ func (m *Model) readSettings(v *vocab) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !hasBos { // old files of these tokenizers say nothing and mean yes
+	if !hasBos { // old files of these tokenizers lack the key and mean true
 		kind, _, err := m.file.Text(modelKey)
 		if err != nil {
 			return nil, err
@@ -225,7 +225,7 @@ func (m *Model) readSettings(v *vocab) (*settings, error) {
 	return s, nil
 }
 
-// template is the post-processor that puts begin and end token around a text and each text of a pair.
+// template returns the post-processor that adds the begin and end tokens to a text and to each text of a pair.
 func (s *settings) template(v *vocab) object {
 	tokens := object{}
 	special := func(name string, typeID int) object {
@@ -250,7 +250,7 @@ func (s *settings) template(v *vocab) object {
 	return object{"type": "TemplateProcessing", "single": pair[:single], "pair": pair, "special_tokens": tokens}
 }
 
-// settings makes tokenizer_config.json.
+// settings makes tokenizer_config.json from the metadata.
 func (m *Model) settings() ([]byte, error) {
 	v, err := m.readVocab()
 	if err != nil {
@@ -260,8 +260,9 @@ func (m *Model) settings() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := object{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": m.config.positions, "clean_up_tokenization_spaces": false,
-		"add_bos_token": s.addBos, "add_eos_token": s.addEos}
+	out := object{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": m.config.positions,
+		"clean_up_tokenization_spaces": false,
+		"add_bos_token":                s.addBos, "add_eos_token": s.addEos}
 	for name, id := range s.ids {
 		out[name+"_token"] = v.tokens[id]
 	}
@@ -275,7 +276,8 @@ func (m *Model) settings() ([]byte, error) {
 	return encode(out)
 }
 
-// chatTemplate returns the template, or a list if there are several with names, as Hugging Face has it; nil if there is none.
+// chatTemplate returns the template, or, as in Hugging Face's file, a list if there are named ones; nil if there is
+// none.
 func (m *Model) chatTemplate() (any, error) {
 	const key = "tokenizer.chat_template"
 	text, ok, err := m.file.Text(key)

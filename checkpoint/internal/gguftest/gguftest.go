@@ -1,4 +1,4 @@
-// Package gguftest builds GGUF files for tests, sound ones and damaged ones. It checks nothing.
+// Package gguftest builds valid and damaged GGUF files for tests. It checks nothing.
 package gguftest
 
 import (
@@ -7,19 +7,20 @@ import (
 	"math"
 )
 
-// Raw is a value whose type and bytes are given.
+// Raw is a value with an explicit type and explicit bytes.
 type Raw struct {
 	Type  uint32
 	Bytes []byte
 }
 
-// Pair is a key and its value: a bool, string, uint32, uint64, int32, float32, float64, a slice of strings, int32 or float32, or Raw.
+// Pair is a key and its value: a bool, string, uint32, uint64, int32, float32, float64, a slice of strings, int32 or
+// float32, or Raw.
 type Pair struct {
 	Key   string
 	Value any
 }
 
-// Pairs returns the pairs of keys and values that follow each other.
+// Pairs turns alternating keys and values into a list of pairs.
 func Pairs(keysAndValues ...any) []Pair {
 	var list []Pair
 	for i := 0; i < len(keysAndValues); i += 2 {
@@ -28,16 +29,16 @@ func Pairs(keysAndValues ...any) []Pair {
 	return list
 }
 
-// Tensor is a tensor's description and data.
+// Tensor holds a tensor's description and data.
 type Tensor struct {
 	Name   string
 	Dims   []uint64 // the row length first
 	Type   uint32
-	Offset uint64 // in the data; the place of Data if 0
+	Offset uint64 // offset in the data; 0 means the position of Data
 	Data   []byte
 }
 
-// File is a file. Numbers that are nil get their true value.
+// File describes a GGUF file. Counts that are nil get their true value.
 type File struct {
 	Magic     string // "GGUF" if empty
 	Version   uint32 // 3 if 0
@@ -52,10 +53,10 @@ type File struct {
 
 var little = binary.LittleEndian
 
-// Text appends a string as the format has it.
+// Text appends a string in the encoding of the format and returns the extended slice.
 func Text(b []byte, s string) []byte { return append(little.AppendUint64(b, uint64(len(s))), s...) }
 
-// Bytes returns the file.
+// Bytes returns the content of the file.
 func (f File) Bytes() []byte {
 	b := []byte("GGUF")
 	if f.Magic != "" {
@@ -108,7 +109,8 @@ func pad(b []byte, align int) []byte {
 	return b
 }
 
-// Value appends the type and the bytes of a value.
+// Value appends the type and the bytes of a value and returns the extended slice. It panics if the type is not
+// supported.
 func Value(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case Raw:
@@ -150,15 +152,15 @@ func Value(b []byte, v any) []byte {
 		}
 		return b
 	}
-	panic(fmt.Sprintf("gguftest: no value of type %T", v))
+	panic(fmt.Sprintf("gguftest: values of type %T are not supported", v))
 }
 
-// array appends the head of an array.
+// array appends the head of an array: its type, the type of its elements and their number.
 func array(b []byte, element uint32, n int) []byte {
 	return little.AppendUint64(little.AppendUint32(little.AppendUint32(b, 9), element), uint64(n))
 }
 
-// Set returns the pairs with one of them changed, added, or left out if the value is nil.
+// Set returns the pairs with one of them replaced or added, or removed if the value is nil.
 func Set(pairs []Pair, key string, value any) []Pair {
 	var out []Pair
 	found := false

@@ -1,4 +1,4 @@
-// Package magic recognises files that stand where weights or JSON should, so that the error can name the remedy.
+// Package magic recognises files that were given in place of weights or JSON, so that the error can name the remedy.
 package magic
 
 import (
@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// Need is how many bytes from the start of a file [Explain] looks at.
+// Need is the number of bytes from the start of a file that [Explain] reads.
 const Need = 512
 
-// Explain says what the file that begins with head is and what to do about it, in one clause; "" if it is nothing known.
-// A valid safetensors file can begin with any of these bytes by chance, so ask only after parsing has failed.
+// Explain describes the file that begins with head and names a remedy, in one clause. It returns "" if it does not
+// recognise the file. A valid safetensors file can begin with any of these bytes by chance, so call Explain only after
+// parsing has failed.
 func Explain(head []byte) string {
 	text := strings.ToLower(strings.TrimLeft(string(head[:min(len(head), Need)]), " \t\r\n\ufeff"))
 	switch {
@@ -19,7 +20,8 @@ func Explain(head []byte) string {
 	case strings.HasPrefix(text, "<!doctype") || strings.HasPrefix(text, "<html") || strings.HasPrefix(text, "<?xml"):
 		return "this is a web page, probably the error page of a failed download; download the file again"
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return "this is a zip archive, probably a PyTorch pickle, which can run code and is never read; convert it to safetensors"
+		return "this is a zip archive, probably a PyTorch pickle, which can run code and is never read; " +
+			"convert it to safetensors"
 	case len(head) >= 2 && head[0] == 0x80 && 2 <= head[1] && head[1] <= 5:
 		return "this is a Python pickle, which can run code and is never read; convert it to safetensors"
 	case bytes.HasPrefix(head, []byte("GGUF")):

@@ -1,4 +1,4 @@
-// Package mapping maps files of weights into memory, read-only, and gives their pages back to the system.
+// Package mapping maps files of weights into memory, read-only, and returns their pages to the system.
 package mapping
 
 import (
@@ -10,10 +10,11 @@ import (
 	"github.com/edsrzf/mmap-go"
 )
 
-// File is a mapped file. A nil File stands for bytes that are not mapped: its methods do nothing.
+// File is a mapped file. A nil File represents bytes that are not mapped: its methods do nothing.
 type File struct{ data mmap.MMap }
 
-// Open maps the regular file f, which may be closed as soon as Open has returned. Naming the file in the error is left to the caller.
+// Open maps the regular file f, which may be closed as soon as Open has returned. The error does not name the file; the
+// caller adds the name.
 func Open(f *os.File) (*File, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -38,9 +39,9 @@ func Open(f *os.File) (*File, error) {
 // Bytes returns the content of the file, valid until Close. It must not be changed.
 func (f *File) Bytes() []byte { return f.data }
 
-// Release tells the system that the pages which lie wholly within data are not needed for now: they no longer count as memory of
-// this process and are read again from the file at the next access. Data that are not a view of this mapping are left alone. On
-// systems other than Linux it does nothing.
+// Release tells the system that the pages that lie completely within data are not needed for now: they no longer count
+// as memory of this process and are read again from the file at the next access. It ignores data that is not a view of
+// this mapping. On systems other than Linux it does nothing.
 func (f *File) Release(data []byte) {
 	if f == nil || len(f.data) == 0 || len(data) == 0 {
 		return
@@ -53,7 +54,7 @@ func (f *File) Release(data []byte) {
 	page := os.Getpagesize()
 	from := int(first - base)
 	to := from + len(data)
-	if to != len(f.data) { // the last page of the mapping is whole although the file is not
+	if to != len(f.data) { // the last page of the mapping is complete although the file is not
 		to = to / page * page
 	}
 	from = (from + page - 1) / page * page
@@ -62,33 +63,33 @@ func (f *File) Release(data []byte) {
 	}
 }
 
-// Close ends the mapping; its bytes must not be used afterwards. A second Close does nothing.
+// Close removes the mapping; its bytes must not be used afterwards. A second Close does nothing.
 func (f *File) Close() error {
 	if f == nil || f.data == nil {
 		return nil
 	}
 	if err := f.data.Unmap(); err != nil {
-		return fmt.Errorf("ending a mapping: %w", err)
+		return fmt.Errorf("unmapping: %w", err)
 	}
 	return nil
 }
 
-// Region is zeroed memory outside the Go heap.
+// Region is memory outside the Go heap. It is zeroed when it is made.
 type Region struct{ data mmap.MMap }
 
-// NewRegion returns size bytes, at least 1.
+// NewRegion returns a region of size bytes; size must be at least 1.
 func NewRegion(size int) (*Region, error) {
 	m, err := mmap.MapRegion(nil, size, mmap.RDWR, mmap.ANON, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%d bytes of memory: %w", size, err)
+		return nil, fmt.Errorf("allocating %d bytes of memory: %w", size, err)
 	}
 	return &Region{data: m}, nil
 }
 
-// Bytes returns the memory, valid until Close.
+// Bytes returns the region's memory, valid until Close.
 func (r *Region) Bytes() []byte { return r.data }
 
-// Close gives the memory back. A second Close does nothing.
+// Close returns the memory to the system. A second Close does nothing.
 func (r *Region) Close() error {
 	if r.data == nil {
 		return nil

@@ -26,7 +26,7 @@ func TestFile(t *testing.T) {
 		m.Release(m.Bytes())
 		m.Release(want) // not a view of the mapping
 		if !bytes.Equal(m.Bytes(), want) {
-			t.Errorf("%d bytes: the content is another after Release", size)
+			t.Errorf("%d bytes: the content changed after Release", size)
 		}
 		for range 2 {
 			if err := m.Close(); err != nil {
@@ -56,7 +56,7 @@ func TestRegion(t *testing.T) {
 	}
 	b := r.Bytes()
 	if len(b) != os.Getpagesize()+1 || b[0] != 0 || b[len(b)-1] != 0 {
-		t.Error("not zeroed bytes of that number")
+		t.Error("the region does not have the requested number of zeros")
 	}
 	b[len(b)-1] = 1
 	for range 2 {

@@ -2,5 +2,5 @@
 
 package mapping
 
-// release does nothing: elsewhere the system decides by itself when clean file pages leave memory.
+// release does nothing: on these systems the kernel alone decides when clean file pages leave memory.
 func release([]byte) {}

@@ -2,8 +2,8 @@ package strictjson
 
 import "fmt"
 
-// Check errs unless data is one JSON object or array without equal keys in any object and without anything after it. The error
-// says where.
+// Check returns an error unless data is one JSON object or array, without duplicate keys in any object and without
+// anything after it. The error has the position.
 func Check(data []byte) error {
 	s, err := New(data)
 	if err != nil {
@@ -15,14 +15,14 @@ func Check(data []byte) error {
 	return s.End()
 }
 
-// unique skips a value as Skip does, but refuses equal keys.
+// unique skips a value as Skip does, but returns an error if an object has duplicate keys.
 func (s *Scanner) unique() error {
 	switch s.Kind() {
 	case '{':
 		seen := map[string]bool{}
 		return s.Object(func(key string) error {
 			if seen[key] {
-				return s.fail("key %q a second time", Clip(key))
+				return s.fail("duplicate key %q", Clip(key))
 			}
 			seen[key] = true
 			return s.unique()
@@ -33,7 +33,7 @@ func (s *Scanner) unique() error {
 	return s.Skip()
 }
 
-// Keys returns the keys of the object at the top of data, in order. The data must have passed [Check].
+// Keys returns the keys of the object at the top level of data, in order. The data must have passed [Check].
 func Keys(data []byte) ([]string, error) {
 	s, err := New(data)
 	if err != nil {

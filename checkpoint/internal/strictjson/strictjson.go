@@ -1,8 +1,9 @@
-// Package strictjson reads JSON by the letter of RFC 8259, from bytes that may be hostile.
+// Package strictjson reads JSON exactly as RFC 8259 defines it, from bytes that may be hostile.
 //
-// The standard decoder replaces invalid UTF-8, lets the last of two equal keys win, matches keys whatever their case and turns
-// large integers into floats. Headers and configurations of checkpoints need the opposite: every deviation is an error that says
-// at which byte it is. A [Scanner] is driven by the caller, so nothing is built that the caller does not keep:
+// The standard decoder replaces invalid UTF-8, takes the last of several equal keys, ignores the case of keys and turns
+// large integers into floats. For headers and configurations of checkpoints this package does the opposite: every
+// deviation is an error with its byte offset. The caller drives a [Scanner], so only values that the caller keeps are
+// built:
 //
 //	s, err := strictjson.New(data)
 //	err = s.Object(func(key string) error { n, err := s.Uint(); … })
@@ -19,7 +20,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects may nest; the limit of the reference reader of safetensors (serde_json).
+// MaxDepth is the maximum nesting depth of arrays and objects; it is the limit of the reference reader of safetensors
+// (serde_json).
 const MaxDepth = 128
 
 // Error is a deviation from JSON at a byte offset.
@@ -28,7 +30,7 @@ type Error struct {
 	Msg    string
 }
 
-// Error returns the message with its offset.
+// Error returns the message and the offset.
 func (e *Error) Error() string { return fmt.Sprintf("%s at byte %d", e.Msg, e.Offset) }
 
 // Scanner reads one JSON text value by value. It is not safe for concurrent use.
@@ -38,7 +40,8 @@ type Scanner struct {
 	depth int
 }
 
-// New returns a scanner at the start of data. It errs if data is not UTF-8 or begins with a byte order mark.
+// New returns a scanner at the start of data. It returns an error if data is not UTF-8 or begins with a byte order
+// mark.
 func New(data []byte) (*Scanner, error) {
 	if len(data) >= 3 && data[0] == 0xEF && data[1] == 0xBB && data[2] == 0xBF {
 		return nil, &Error{0, "byte order mark (save the file as UTF-8 without BOM)"}
@@ -57,11 +60,11 @@ func New(data []byte) (*Scanner, error) {
 	return &Scanner{data: data}, nil
 }
 
-// Offset returns the position of the next byte to be read.
+// Offset returns the position of the next byte to read.
 func (s *Scanner) Offset() int { return s.pos }
 
-// Kind skips white space and returns the first byte of the next value: one of { [ " t f n, '0' for any number, or 0 if no value
-// begins there.
+// Kind skips white space and returns the first byte of the next value: one of { [ " t f n, '0' for any number, or 0 if
+// no value begins there.
 func (s *Scanner) Kind() byte {
 	s.space()
 	if s.pos == len(s.data) {
@@ -76,7 +79,8 @@ func (s *Scanner) Kind() byte {
 	return 0
 }
 
-// Object reads an object and calls member after each key; member must read the value. Equal keys are the caller's to judge.
+// Object reads an object and calls member after each key; member must read the value. The caller must check for
+// duplicate keys.
 func (s *Scanner) Object(member func(key string) error) error {
 	return s.list('{', '}', "an object", func() error {
 		if s.Kind() != '"' {
@@ -95,7 +99,7 @@ func (s *Scanner) Object(member func(key string) error) error {
 	})
 }
 
-// Array reads an array and calls element at each element; element must read it.
+// Array reads an array and calls element before each element; element must read it.
 func (s *Scanner) Array(element func() error) error {
 	return s.list('[', ']', "an array", element)
 }
@@ -132,7 +136,7 @@ func (s *Scanner) list(open, shut byte, what string, item func() error) error {
 	}
 }
 
-// Text reads a string and returns it decoded. It errs on control characters and on lone surrogates.
+// Text reads a string and returns it decoded. It returns an error for control characters and lone surrogates.
 func (s *Scanner) Text() (string, error) {
 	if s.Kind() != '"' {
 		return "", s.unexpected("a string")
@@ -205,7 +209,7 @@ func (s *Scanner) escape() (r rune, n int, err error) {
 	return 0, 0, s.fail("lone surrogate \\u%04x", high)
 }
 
-// unit reads \uXXXX at position i.
+// unit reads \uXXXX at position i and returns false if there is no such sequence.
 func (s *Scanner) unit(i int) (rune, bool) {
 	if i+6 > len(s.data) || s.data[i] != '\\' || s.data[i+1] != 'u' {
 		return 0, false
@@ -226,7 +230,7 @@ func (s *Scanner) unit(i int) (rune, bool) {
 	return r, true
 }
 
-// Number reads a number and returns its text.
+// Number reads a number and returns its text unchanged.
 func (s *Scanner) Number() (string, error) {
 	if s.Kind() != '0' {
 		return "", s.unexpected("a number")
@@ -281,7 +285,7 @@ func (s *Scanner) Uint() (uint64, error) {
 	return n, nil
 }
 
-// Skip reads and drops the next value, whatever it is.
+// Skip reads and discards the next value of any kind.
 func (s *Scanner) Skip() error {
 	switch s.Kind() {
 	case '{':
@@ -308,7 +312,7 @@ func (s *Scanner) literal() error {
 	return s.unexpected("a value")
 }
 
-// End errs unless only white space is left.
+// End returns an error unless only white space is left.
 func (s *Scanner) End() error {
 	s.space()
 	if s.pos < len(s.data) {
@@ -344,7 +348,7 @@ func (s *Scanner) unexpected(want string) error {
 	return s.fail("found %q where %s was expected%s", r, want, hint)
 }
 
-// Clip shortens text for a message.
+// Clip shortens text for a message to at most 80 bytes and "...".
 func Clip(text string) string {
 	const most = 80
 	if len(text) <= most {

@@ -8,15 +8,15 @@ import (
 )
 
 func TestCheck(t *testing.T) {
-	for _, c := range []struct{ text, want string }{ // want is a part of the message, "" for none
+	for _, c := range []struct{ text, want string }{ // want is a part of the message, or "" for no error
 		{`{}`, ""},
 		{` {"a":[1,-0.5e+10,"\u00e9\ud83d\ude00\/",true,false,null,{"a":{}}]} ` + "\n", ""},
 		{`[]`, ""},
 		{"\ufeff{}", "byte order mark"},
 		{"{\"a\":\"\xff\"}", "invalid UTF-8 at byte 6"},
-		{`{"a":1,"a":2}`, `key "a" a second time`},
-		{`{"x":[{"b":1,"b":1}]}`, `key "b" a second time`},
-		{`{"a":1,"\u0061":2}`, `key "a" a second time`},
+		{`{"a":1,"a":2}`, `duplicate key "a"`},
+		{`{"x":[{"b":1,"b":1}]}`, `duplicate key "b"`},
+		{`{"a":1,"\u0061":2}`, `duplicate key "a"`},
 		{`{"a":1}x`, "text after the end of the JSON value at byte 7"},
 		{`{"a":1}{}`, "after the end"},
 		{`{"a":1,}`, "'}' where a key"},
@@ -57,7 +57,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestUint(t *testing.T) {
-	for text, want := range map[string]uint64{"0": 0, " 7": 7, "18446744073709551615": 1<<64 - 1, "9007199254740993": 1<<53 + 1} {
+	for text, want := range map[string]uint64{"0": 0, " 7": 7, "18446744073709551615": 1<<64 - 1,
+		"9007199254740993": 1<<53 + 1} {
 		s, err := New([]byte(text))
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +67,8 @@ func TestUint(t *testing.T) {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"-0", "-1", "1.0", "1e0", "18446744073709551616", `"1"`, "null", "", strings.Repeat("9", 10000)} {
+	for _, text := range []string{"-0", "-1", "1.0", "1e0", "18446744073709551616", `"1"`, "null", "",
+		strings.Repeat("9", 10000)} {
 		s, err := New([]byte(text))
 		if err != nil {
 			t.Fatal(err)
@@ -98,9 +100,10 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// What is accepted here the standard library accepts too, with the same strings.
+// The standard library also accepts everything that is accepted here, with the same strings.
 func FuzzCheck(f *testing.F) {
-	for _, text := range []string{`{}`, `{"a":[1,-0.5e+10,"\u00e9\ud83d\ude00"]}`, `[[null,true],{"x":"\ud800"}]`, "{\"a\":1}\x00", `{"a":1,"a":2}`, "2" + strings.Repeat("0", 400), `{"a":1e999}`} {
+	for _, text := range []string{`{}`, `{"a":[1,-0.5e+10,"\u00e9\ud83d\ude00"]}`, `[[null,true],{"x":"\ud800"}]`,
+		"{\"a\":1}\x00", `{"a":1,"a":2}`, "2" + strings.Repeat("0", 400), `{"a":1e999}`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -112,7 +115,7 @@ func FuzzCheck(f *testing.F) {
 		}
 		var v any
 		d := json.NewDecoder(bytes.NewReader(data))
-		d.UseNumber() // syntax is compared, not whether a float64 holds a number
+		d.UseNumber() // compares syntax only, not the range of float64
 		if err := d.Decode(&v); err != nil {
 			t.Fatalf("accepted, but encoding/json says %v", err)
 		}
