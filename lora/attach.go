@@ -13,13 +13,17 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// siteBase is where the random streams of LoRA dropout begin, above those of the model's own dropout.
+// siteBase is the first dropout site of corrections, above the sites of the model's own dropout.
 const siteBase = 1 << 24
 
-// Attach makes a fresh set for m: A of linear layers Kaiming-uniform with a = √5 and B zero, so that the adapted model
-// starts as the base (PEFT's init_lora_weights=True); for embeddings A zero and B normal(0, 1). Copies of saved modules
-// start at the base's values. The draw depends on seed and each layer's path only. A target that matches nothing, or
-// nothing that can take a correction, is an error with the nearest names. m must have its weights and is not changed.
+// Attach returns a fresh set for m, which must have its weights and does not change. As with PEFT's
+// init_lora_weights=True, A of a linear layer is drawn Kaiming-uniform with a = √5 and B is zero; A of an embedding
+// is zero and B is drawn from a normal distribution with deviation 1. So the adapted model starts with the outputs of
+// the base. Copies of saved modules start at the base's values. The draws depend on seed and the path of the layer
+// only.
+//
+// Attach returns an error if c is not valid, a weight to copy has no values, r exceeds the size of a layer, or a target
+// matches no linear or embedding layer; the error names the nearest modules.
 func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	s, err := attach(m, c, false)
 	if err != nil {
@@ -40,8 +44,9 @@ func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	return s, nil
 }
 
-// attach makes a set whose pairs are zero. The targets of an adapter that is loaded may name modules that are saved whole, and some that match
-// nothing: PEFT writes every linear layer for all-linear and passes over the former, and asks of a list only that one of its names matches.
+// attach returns a set whose pairs are zero. The targets of a loaded adapter may also name modules of modules_to_save,
+// which PEFT lists for all-linear but does not adapt, and modules that the model does not have, since PEFT only
+// requires that one name of a list matches.
 func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
@@ -56,7 +61,7 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	return s, nil
 }
 
-// copyModules gives the set its own copy of every weight that lies in a module of modules_to_save.
+// copyModules gives the set its own copy of every weight in a module of modules_to_save.
 func (s *Set) copyModules(m spago.Model) error {
 	names := s.config.saved()
 	hit := map[string]bool{}
@@ -71,7 +76,7 @@ func (s *Set) copyModules(m spago.Model) error {
 			}
 		}
 		if !w.Weight.Filled() {
-			return fmt.Errorf("lora: %s has no values yet; load the model before attaching", w.Name)
+			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)
 		}
 		own := w.Weight.Copy()
 		own.Train()
@@ -80,7 +85,7 @@ func (s *Set) copyModules(m spago.Model) error {
 	}
 	for _, n := range names {
 		if !hit[n] {
-			s.dropped = append(s.dropped, n)
+			s.absent = append(s.absent, n)
 		}
 	}
 	if s.config.TargetModules.pattern == AllLinear {
@@ -89,8 +94,9 @@ func (s *Set) copyModules(m spago.Model) error {
 	return nil
 }
 
-// nameSaved adds saved modules to modules_to_save that are there only because their names end in one of it, as DistilBERT's pre_classifier
-// ends in classifier: PEFT saves them, too, but would first adapt them for all-linear, which it leaves modules out of by their whole names, and stop.
+// nameSaved adds those saved modules to modules_to_save whose names only end in one of its names, as DistilBERT's
+// pre_classifier ends in classifier. PEFT saves these modules too. But it excludes modules from all-linear by their
+// whole names, so it would first adapt them, and then fail.
 func (s *Set) nameSaved() {
 	for _, c := range s.copies {
 		path, _ := savedModule(c.path, s.config.saved())
@@ -101,13 +107,14 @@ func (s *Set) nameSaved() {
 	}
 }
 
-// keyed is a weight with what a pass asks for it by.
+// keyed is a weight with the key by which a pass asks a set for it.
 type keyed struct {
 	nn.NamedWeight
 	key *op.Weight
 }
 
-// weightsOf lists the weights of m as nn.Weights does, and after them the heads that are tied to a table, each under its own name.
+// weightsOf returns the weights of m as nn.Weights does, followed by the heads that share a table, each under its own
+// name.
 func weightsOf(m spago.Model) []keyed {
 	var list []keyed
 	for _, w := range nn.Weights(m) {
@@ -119,8 +126,8 @@ func weightsOf(m spago.Model) []keyed {
 	return list
 }
 
-// savedModule returns the outermost module on the way to a weight whose path ends in one of the names, as PEFT matches
-// modules_to_save: the end of the path decides, without a dot before it.
+// savedModule returns the outermost module that contains the weight and whose path ends in one of the names. As in
+// PEFT's matching of modules_to_save, a dot before the name is not required.
 func savedModule(weight string, names []string) (path string, ok bool) {
 	for i, r := range weight {
 		if r != '.' {
@@ -138,12 +145,13 @@ func savedModule(weight string, names []string) (path string, ok bool) {
 // candidate is a module that target_modules may name.
 type candidate struct {
 	path   string
-	weight *op.Weight // what a pass asks for the layer by
-	table  bool
+	weight *op.Weight // key by which a pass asks a set for the layer
+	table  bool       // an embedding
 	module any
-	inOut  bool // stored in×out
+	inOut  bool // the weight is stored in×out
 }
 
+// candidates returns the linear and embedding layers of m outside modules_to_save, and the other modules there.
 func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 	nn.Walk(m, func(path string, module any) {
 		if s.inSaved(path) {
@@ -162,19 +170,19 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 	return list, others
 }
 
-// inSaved reports whether a module is, or lies in, one that the set copies.
+// inSaved reports whether a module is in modules_to_save or inside such a module.
 func (s *Set) inSaved(path string) bool {
 	_, ok := savedModule(path+".", s.config.saved())
 	return ok
 }
 
 const (
-	outputLayer = "lm_head" // the head of language models, which all-linear leaves out as PEFT does
-	pooler      = "pooler." // of an encoder without a head: nothing reads it
+	outputLayer = "lm_head" // the head of language models, which all-linear excludes, as in PEFT
+	pooler      = "pooler." // prefix of the pooler of an encoder without a head, whose output has no use
 )
 
-// addAllLinear makes pairs for all-linear. For feature extraction it leaves the pooler out, which PEFT adapts although no gradient reaches
-// it, and names the others, so that PEFT opens the adapter as it is.
+// addAllLinear adds pairs for all-linear. For feature extraction it excludes the pooler, which PEFT adapts although no
+// gradient reaches it, and lists the other layers in target_modules, so that PEFT can load the adapter.
 func (s *Set) addAllLinear(list []candidate) error {
 	unread := false
 	for _, c := range list {
@@ -190,7 +198,7 @@ func (s *Set) addAllLinear(list []candidate) error {
 		}
 	}
 	if len(s.pairs) == 0 {
-		return errors.New("lora: the model has no linear layer for all-linear")
+		return errors.New("lora: target_modules all-linear matches no layer of the model; name the modules to adapt")
 	}
 	if unread {
 		var names []string
@@ -202,6 +210,7 @@ func (s *Set) addAllLinear(list []candidate) error {
 	return nil
 }
 
+// addPairs adds a pair for each layer of m that target_modules matches, and sets fan_in_fan_out.
 func (s *Set) addPairs(m spago.Model, loaded bool) error {
 	s.config.FanInFanOut = false
 	list, others := s.candidates(m)
@@ -227,14 +236,15 @@ func (s *Set) addPairs(m spago.Model, loaded bool) error {
 		}
 	}
 	if loaded && len(s.pairs) > 0 {
-		s.passOver(match, hit, others)
+		s.skipUnmatched(match, hit, others)
 	}
 	return s.unmatched(match, hit, list, others)
 }
 
-// passOver counts targets of a loaded adapter as hit that match nothing, and remembers them but for those that are saved whole.
-func (s *Set) passOver(match func(string) []int, hit []bool, others []candidate) {
-	unfit := make([]bool, len(hit))
+// skipUnmatched sets hit for the targets of a loaded adapter that match no module. It lists them in s.unused, except
+// modules of modules_to_save.
+func (s *Set) skipUnmatched(match func(string) []int, hit []bool, others []candidate) {
+	unfit := make([]bool, len(hit)) // targets that match a module of another kind
 	for _, o := range others {
 		for _, i := range match(o.path) {
 			unfit[i] = true
@@ -251,8 +261,8 @@ func (s *Set) passOver(match func(string) []int, hit []bool, others []candidate)
 	}
 }
 
-// add makes the pair of one layer, all zero. A rank beyond the layer's width is refused: such a pair is no low-rank one, and a
-// damaged adapter_config.json must not ask for any amount of memory.
+// add adds the pair of one layer, all zero. It returns an error if the rank exceeds the size of the layer: such a pair
+// would not be low-rank, and a damaged adapter_config.json could request any amount of memory.
 func (s *Set) add(c candidate) error {
 	rows, cols := c.weight.Rows, c.weight.Cols // out×in, or V×C
 	r := s.config.R
@@ -261,7 +271,7 @@ func (s *Set) add(c candidate) error {
 		in, out, most = rows, cols, cols
 	}
 	if r > most {
-		return fmt.Errorf("lora: r is %d, but %s (%d→%d) takes at most %d", r, c.path, in, out, most)
+		return fmt.Errorf("lora: r is %d, but %s (%d→%d) takes at most %d; set a lower r", r, c.path, in, out, most)
 	}
 	site := uint32(siteBase + len(s.pairs))
 	corr := &op.Correction{
@@ -274,13 +284,14 @@ func (s *Set) add(c candidate) error {
 	return nil
 }
 
-// unmatched explains targets that hit nothing.
+// unmatched returns an error that explains the targets without a hit, or nil if there are none.
 func (s *Set) unmatched(match func(string) []int, hit []bool, list, others []candidate) error {
 	var errs []error
 	for _, o := range others {
 		for _, i := range match(o.path) {
 			if !hit[i] || s.config.TargetModules.pattern != "" {
-				errs = append(errs, fmt.Errorf("target_modules %q matches %s, which is neither linear nor an embedding (%T)", s.config.TargetModules.list()[i], o.path, o.module))
+				errs = append(errs, fmt.Errorf("target_modules %q matches %s, which is neither linear nor an embedding (%T)",
+					s.config.TargetModules.list()[i], o.path, o.module))
 				hit[i] = true
 			}
 			break
@@ -299,7 +310,8 @@ func (s *Set) unmatched(match func(string) []int, hit []bool, list, others []can
 		}
 		err := fmt.Errorf("target_modules %q matches no linear or embedding layer", name)
 		if s.inSaved(name) {
-			err = fmt.Errorf("target_modules %q is trained whole already (modules_to_save)", name)
+			err = fmt.Errorf("target_modules %q is in modules_to_save, whose weights train directly; "+
+				"remove it from target_modules", name)
 		} else if near := nn.Nearest(name, paths); len(near) > 0 {
 			err = fmt.Errorf("%w; the nearest are %s", err, strings.Join(near, ", "))
 		} else {
@@ -313,7 +325,7 @@ func (s *Set) unmatched(match func(string) []int, hit []bool, list, others []can
 	return nil
 }
 
-// lastNames returns the different last parts of paths, in order.
+// lastNames returns the distinct last parts of the paths, in order.
 func lastNames(paths []string) []string {
 	var names []string
 	seen := map[string]bool{}

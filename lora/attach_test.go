@@ -14,7 +14,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TestFreshSetChangesNothing: with B = 0 (embeddings: A = 0) not a bit of the logits changes, whatever is adapted.
+// TestFreshSetChangesNothing: with B = 0 (embeddings: A = 0) the logits have the same bits as the base's, for all
+// targets.
 func TestFreshSetChangesNothing(t *testing.T) {
 	m := newModel(1)
 	b := newBatch()
@@ -31,13 +32,13 @@ func TestFreshSetChangesNothing(t *testing.T) {
 			}
 			shake(s, 1)
 			if got := logitsOf(m, s, nil, b); sameBits(got, want) {
-				t.Errorf("%s %s: the set does nothing", targets, task)
+				t.Errorf("%s %s: the set has no effect", targets, task)
 			}
 		}
 	}
 }
 
-// TestScale: alpha is not r, and rank-stabilised is not plain; the correction is multiplied by exactly the scale.
+// TestScale: the correction is multiplied by exactly α/r, or α/√r if rank-stabilised, with alpha ≠ r.
 func TestScale(t *testing.T) {
 	m := newModel(1)
 	b := newBatch()
@@ -56,11 +57,12 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestDraw: what a layer starts with depends on the seed and its path, not on what else is adapted.
+// TestDraw: the fresh values of a layer depend on the seed and its path, not on the other targets.
 func TestDraw(t *testing.T) {
 	m := newModel(1)
 	few := attach(t, m, lora.Config{R: 3, Alpha: 3, TargetModules: lora.Names("query")})
-	many := attach(t, m, lora.Config{R: 3, Alpha: 3, TargetModules: lora.Names("dense", "query", "word_embeddings"), TaskType: lora.SeqCls})
+	many := attach(t, m, lora.Config{R: 3, Alpha: 3, TargetModules: lora.Names("dense", "query", "word_embeddings"),
+		TaskType: lora.SeqCls})
 	values := map[string][]float32{}
 	for _, p := range many.Params() {
 		values[p.Name] = op.Values(p.Param)
@@ -89,7 +91,7 @@ func TestDraw(t *testing.T) {
 				t.Errorf("%s lies in [%g, %g], the bound is %g", p.Name, slices.Min(v), top, bound)
 			}
 			if name, ok := seen[v[0]]; ok {
-				t.Errorf("%s starts as %s does", p.Name, name)
+				t.Errorf("%s has the same fresh values as %s", p.Name, name)
 			}
 			seen[v[0]] = p.Name
 		}
@@ -108,7 +110,7 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestDropoutSites: every pair has a random stream of its own, apart from those of the model's dropouts.
+// TestDropoutSites: every pair has its own random stream, different from those of the model's dropouts.
 func TestDropoutSites(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, lora.Config{R: 2, Alpha: 2, Dropout: 0.1, TargetModules: lora.Names("query", "value", "dense")})
@@ -134,41 +136,49 @@ func TestDropoutSites(t *testing.T) {
 	}
 }
 
-// TestTreeDropout: the printed tree shows the dropout of every adapted layer, also of tables, which do not use it: as PEFT does.
+// TestTreeDropout: as in PEFT, the printed tree shows the dropout of every adapted layer, also of tables, which ignore
+// it.
 func TestTreeDropout(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, lora.Config{R: 2, Alpha: 2, Dropout: 0.1, TargetModules: lora.Names("word_embeddings", "query")})
 	for _, c := range []struct {
 		p    float32
 		want string
-	}{{0.1, "(default): Dropout(p=0.1, inplace=False)"}, {0, "(default): Identity()"}, {0.25, "(default): Dropout(p=0.25, inplace=False)"}} {
+	}{{0.1, "(default): Dropout(p=0.1, inplace=False)"}, {0, "(default): Identity()"},
+		{0.25, "(default): Dropout(p=0.25, inplace=False)"}} {
 		s.SetDropout(c.p)
 		if n := strings.Count(s.Tree(m), c.want); n != 2 { // the table, and the two equal blocks printed once
-			t.Errorf("p = %g: %q stands there %d times:\n%s", c.p, c.want, n, s.Tree(m))
+			t.Errorf("p = %g: got %q %d times, want 2 times:\n%s", c.p, c.want, n, s.Tree(m))
 		}
 	}
 }
 
-// TestParams: everything that trains is listed, in the order of the model, with the names of the adapter file.
+// TestParams: Params lists all trainable parameters in the order of the model, with the names of the adapter file.
 func TestParams(t *testing.T) {
 	m := newModel(1)
-	s := attach(t, m, lora.Config{R: 2, Alpha: 2, TargetModules: lora.Pattern(`.*\.(layer\.1\.attention\.self\.(value|query)|token_type_embeddings)`), TaskType: lora.SeqCls, ModulesToSave: []string{"pooler"}})
+	s := attach(t, m, lora.Config{R: 2, Alpha: 2,
+		TargetModules: lora.Pattern(`.*\.(layer\.1\.attention\.self\.(value|query)|token_type_embeddings)`),
+		TaskType:      lora.SeqCls, ModulesToSave: []string{"pooler"}})
 	var got []string
 	for _, p := range s.Params() {
 		got = append(got, fmt.Sprint(p.Name, " ", len(op.Values(p.Param)), " ", p.NoDecay))
 	}
 	const p = "base_model.model.bert."
 	want := []string{
-		p + "embeddings.token_type_embeddings.lora_embedding_A 4 false", p + "embeddings.token_type_embeddings.lora_embedding_B 32 false",
-		p + "encoder.layer.1.attention.self.query.lora_A.weight 32 false", p + "encoder.layer.1.attention.self.query.lora_B.weight 32 false",
-		p + "encoder.layer.1.attention.self.value.lora_A.weight 32 false", p + "encoder.layer.1.attention.self.value.lora_B.weight 32 false",
+		p + "embeddings.token_type_embeddings.lora_embedding_A 4 false",
+		p + "embeddings.token_type_embeddings.lora_embedding_B 32 false",
+		p + "encoder.layer.1.attention.self.query.lora_A.weight 32 false",
+		p + "encoder.layer.1.attention.self.query.lora_B.weight 32 false",
+		p + "encoder.layer.1.attention.self.value.lora_A.weight 32 false",
+		p + "encoder.layer.1.attention.self.value.lora_B.weight 32 false",
 		p + "pooler.dense.weight 256 false", p + "pooler.dense.bias 16 true",
 		"base_model.model.classifier.weight 48 false", "base_model.model.classifier.bias 3 true",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !slices.Equal(s.Saved(), []string{"bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"}) {
+	if !slices.Equal(s.Saved(), []string{"bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight",
+		"classifier.bias"}) {
 		t.Errorf("saved %v", s.Saved())
 	}
 	if !slices.Equal(s.Missing(), []string{"score"}) {
@@ -191,9 +201,12 @@ func TestAttachErrors(t *testing.T) {
 		config lora.Config
 		want   []string
 	}{
-		{"misspelt", names("qeury"), []string{`"qeury" matches no linear or embedding layer`, "nearest are", "attention.self.query"}},
+		{"misspelt", names("qeury"), []string{`"qeury" matches no linear or embedding layer`, "nearest are",
+			"attention.self.query"}},
 		{"another architecture's", names("q_proj"), []string{`"q_proj" matches no`, "query"}},
-		{"nothing alike", names("transformer_block_projection_gate"), []string{"the layers are named word_embeddings, position_embeddings, token_type_embeddings, query, key, value, dense, classifier"}},
+		{"nothing alike", names("transformer_block_projection_gate"),
+			[]string{"the layers are named word_embeddings, position_embeddings, token_type_embeddings, " +
+				"query, key, value, dense, classifier"}},
 		{"one of several", names("query", "valeu", "dens"), []string{`"valeu"`, `"dens"`, "attention.self.value"}},
 		{"part of a name", names("uery"), []string{`"uery" matches no`}},
 		{"norm", names("LayerNorm"), []string{`"LayerNorm" matches`, "LayerNorm, which is neither linear nor an embedding"}},
@@ -203,11 +216,16 @@ func TestAttachErrors(t *testing.T) {
 		{"expression that matches nothing", pattern(`layer\.0`), []string{"matches no linear or embedding layer"}},
 		{"expression that is a part", pattern(`query`), []string{"matches no linear or embedding layer"}},
 		{"bad expression", pattern(`(`), []string{"is not a regular expression"}},
-		{"trained whole already", lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query", "classifier"), TaskType: lora.SeqCls}, []string{`"classifier" is trained whole already (modules_to_save)`}},
-		{"inside what is trained whole", lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("bert.pooler.dense"), ModulesToSave: []string{"pooler"}}, []string{"bert.pooler.dense", "modules_to_save"}},
-		{"rank", lora.Config{R: 1e9, Alpha: 2, TargetModules: lora.Names("query")}, []string{"r is 1000000000", "query (16→16) takes at most 16"}},
-		{"rank of all linear", lora.Config{R: 25, Alpha: 2, TargetModules: lora.Names(lora.AllLinear)}, []string{"r is 25", "takes at most 16"}},
-		{"rank of a table", lora.Config{R: 17, Alpha: 2, TargetModules: lora.Names("word_embeddings")}, []string{"r is 17", "(30→16) takes at most 16"}},
+		{"saved module", lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query", "classifier"), TaskType: lora.SeqCls},
+			[]string{`"classifier" is in modules_to_save, whose weights train directly`}},
+		{"inside a saved module", lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("bert.pooler.dense"),
+			ModulesToSave: []string{"pooler"}}, []string{"bert.pooler.dense", "modules_to_save"}},
+		{"rank", lora.Config{R: 1e9, Alpha: 2, TargetModules: lora.Names("query")},
+			[]string{"r is 1000000000", "query (16→16) takes at most 16"}},
+		{"rank of all linear", lora.Config{R: 25, Alpha: 2, TargetModules: lora.Names(lora.AllLinear)},
+			[]string{"r is 25", "takes at most 16"}},
+		{"rank of a table", lora.Config{R: 17, Alpha: 2, TargetModules: lora.Names("word_embeddings")},
+			[]string{"r is 17", "(30→16) takes at most 16"}},
 		{"config", lora.Config{TargetModules: lora.Names("query")}, []string{"r is 0", "lora_alpha is 0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -223,12 +241,13 @@ func TestAttachErrors(t *testing.T) {
 		})
 	}
 	empty := bert.NewForSequenceClassification(m.Bert.Config, 3)
-	if _, err := lora.Attach(empty, lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query"), TaskType: lora.SeqCls}, 1); err == nil || !strings.Contains(err.Error(), "load the model") {
+	valid := lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query"), TaskType: lora.SeqCls}
+	if _, err := lora.Attach(empty, valid, 1); err == nil || !strings.Contains(err.Error(), "load the model") {
 		t.Errorf("a model without values: %v", err)
 	}
 }
 
-// TestMatching: which modules a target means.
+// TestMatching: targets select the modules that PEFT's matching selects.
 func TestMatching(t *testing.T) {
 	m := newModel(1)
 	for _, c := range []struct {
@@ -243,7 +262,8 @@ func TestMatching(t *testing.T) {
 		{"twice the same", lora.Config{TargetModules: lora.Names("query", "query", "self.query")}, 2},
 		{"dense", lora.Config{TargetModules: lora.Names("dense")}, 7},
 		{"dense but the saved pooler", lora.Config{TargetModules: lora.Names("dense"), ModulesToSave: []string{"pooler"}}, 6},
-		{"expression", lora.Config{TargetModules: lora.Pattern(`bert\.encoder\.layer\.\d+\.attention\.self\.(query|key)`)}, 4},
+		{"expression", lora.Config{TargetModules: lora.Pattern(`bert\.encoder\.layer\.\d+\.attention\.self\.(query|key)`)},
+			4},
 		{"alternatives are one expression", lora.Config{TargetModules: lora.Pattern(`.*query|.*value`)}, 4},
 		{"all linear", lora.Config{TargetModules: lora.Names(lora.AllLinear)}, 14},
 		{"all linear but the head", lora.Config{TargetModules: lora.Names(lora.AllLinear), TaskType: lora.SeqCls}, 13},
@@ -267,10 +287,11 @@ func TestBaseStaysFrozen(t *testing.T) {
 	m := newModel(1)
 	nn.SetDropout(m, 0)
 	before := fingerprint(m)
-	s := attach(t, m, lora.Config{R: 3, Alpha: 6, TargetModules: lora.Names("query", "dense", "word_embeddings"), TaskType: lora.SeqCls})
+	s := attach(t, m, lora.Config{R: 3, Alpha: 6, TargetModules: lora.Names("query", "dense", "word_embeddings"),
+		TaskType: lora.SeqCls})
 	losses := train(t, m, s, nil, 15)
 	if !(losses[14] < losses[0]) {
-		t.Errorf("training does not train: losses %v", losses)
+		t.Errorf("the loss does not fall: %v", losses)
 	}
 	if fingerprint(m) != before {
 		t.Error("training has changed the base")
@@ -288,7 +309,7 @@ func TestBaseStaysFrozen(t *testing.T) {
 	}
 }
 
-// TestTwoSetsAtOnce: goroutines that train two sets on one model over one pool get what each gets alone.
+// TestTwoSetsAtOnce: goroutines that train two sets of one model with one pool get the same losses as each alone.
 func TestTwoSetsAtOnce(t *testing.T) {
 	m := newModel(1)
 	pool := op.NewPool(2)
@@ -322,7 +343,7 @@ func TestTwoSetsAtOnce(t *testing.T) {
 	}
 }
 
-// TestLowestTrainableLayer: below the lowest adapted layer nothing is kept for the backward.
+// TestLowestTrainableLayer: the layers below the lowest adapted one keep nothing for the backward.
 func TestLowestTrainableLayer(t *testing.T) {
 	m := newModel(1)
 	memory := func(pattern string) int {
@@ -330,7 +351,8 @@ func TestLowestTrainableLayer(t *testing.T) {
 		tape := op.NewTape(nil)
 		defer tape.Close()
 		b := newBatch()
-		loss, _ := op.CrossEntropy(tape, m.Logits(&nn.Pass{Tape: tape, Train: true, Adapter: s}, b), b.Labels, op.CrossEntropyConfig{})
+		loss, _ := op.CrossEntropy(tape, m.Logits(&nn.Pass{Tape: tape, Train: true, Adapter: s}, b), b.Labels,
+			op.CrossEntropyConfig{})
 		now, _ := tape.Memory()
 		if err := tape.Backward(loss); err != nil {
 			t.Fatal(err)

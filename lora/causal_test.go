@@ -19,7 +19,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// causalFixture is a directory of testdata/causal: a language model and what transformers and PEFT made of it
+// causalFixture is a directory of testdata/causal: a language model with the results of transformers and PEFT
 // (reference/causallm_fixtures.py).
 type causalFixture struct {
 	t        *testing.T
@@ -64,7 +64,7 @@ func openCausal(t *testing.T, dir string) *causalFixture {
 	return x
 }
 
-// open returns a model of the fixture's base of its own.
+// open returns a new model with the weights of the fixture's base.
 func (x *causalFixture) open() models.CausalLM {
 	x.t.Helper()
 	src, err := checkpoint.Open(filepath.Join(x.dir, "base"))
@@ -89,7 +89,7 @@ func (x *causalFixture) load(dir string) *lora.Set {
 	return s
 }
 
-// batch returns rows lo to hi; each row's label is the id that follows, as the fixture's labels say.
+// batch returns the sequences lo to hi−1. The label of each row is the id that follows, from the fixture's labels.
 func (x *causalFixture) batch(lo, hi int) *batch.Batch {
 	ids, labels, starts := x.batches.Ints("ids"), x.batches.Ints("labels"), x.batches.Ints("starts")
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
@@ -117,11 +117,13 @@ func (x *causalFixture) logits(m models.CausalLM, s *lora.Set) []float32 {
 	return slices.Clone(op.Values(m.Logits(p, x.batch(0, x.Observed))))
 }
 
-// TestCausalLogits: base, adapter before and after training, and merged, all as PEFT's.
+// TestCausalLogits compares the logits of the base, the adapter before and after training, and the merged model with
+// PEFT's.
 func TestCausalLogits(t *testing.T) {
 	eachCausalCase(t, func(t *testing.T, x *causalFixture) {
 		closeTo(t, "base", x.logits(x.model, nil), x.expected.Float32("base.logits"), 2e-5)
-		closeTo(t, "init", x.logits(x.model, x.load(filepath.Join(x.dir, "adapter_init"))), x.expected.Float32("init.logits"), 2e-5)
+		closeTo(t, "init", x.logits(x.model, x.load(filepath.Join(x.dir, "adapter_init"))), x.expected.Float32("init.logits"),
+			2e-5)
 		final := x.load(filepath.Join(x.dir, "adapter_final"))
 		want := x.logits(x.model, final)
 		closeTo(t, "final", want, x.expected.Float32("final.logits"), 2e-5)
@@ -138,14 +140,15 @@ func TestCausalLogits(t *testing.T) {
 		if final.Unties(x.model) == x.KeepsTie {
 			t.Errorf("the set unties: %v; PEFT's merged model is the attached one: %v", final.Unties(x.model), x.KeepsTie)
 		}
-		if x.KeepsTie { // otherwise PEFT merges a table's adapter into the tied head as well, which makes another model
+		if x.KeepsTie { // otherwise PEFT also merges the table's adapter into the tied head, which gives another model
 			closeTo(t, "merged", got, x.expected.Float32("merged.logits"), 2e-5)
 		}
 	})
 }
 
-// TestCausalGradients: the gradient of the first step's mean loss, tensor by tensor, held as TestCurve does. PEFT's own gradients in float32
-// are up to 1.5e-5 of the largest away from those in float64 (rope_yarn, k_proj of layer 0).
+// TestCausalGradients compares the gradient of the first step's mean loss, tensor by tensor, with PEFT's, with the
+// tolerance of TestCurve. PEFT's own gradients in float32 differ from those in float64 by up to 1.5e-5 of the largest
+// (rope_yarn, k_proj of layer 0).
 func TestCausalGradients(t *testing.T) {
 	eachCausalCase(t, func(t *testing.T, x *causalFixture) {
 		s := x.load(filepath.Join(x.dir, "adapter_init"))
@@ -170,13 +173,13 @@ func TestCausalGradients(t *testing.T) {
 			closeTo(t, p.Name, g, x.expected.Float32("grad."+p.Name), 1e-4)
 			compared++
 		}
-		for _, name := range x.expected.Names() { // PEFT lists the base table under an adapted one too: it has no gradient
+		for _, name := range x.expected.Names() { // PEFT also lists the base table below an adapted one, without a gradient
 			if strings.HasPrefix(name, "grad.") {
 				compared--
 			}
 		}
 		if compared != 0 {
-			t.Errorf("%d parameters more than PEFT has", compared)
+			t.Errorf("got %d parameters that PEFT does not have", compared)
 		}
 	})
 }
@@ -193,21 +196,23 @@ func TestCausalFiles(t *testing.T) {
 	})
 }
 
-// compareFiles compares the tensors of two adapters bit for bit. Copies of base tables, which PEFT keeps below adapted ones, may be missing.
+// compareFiles compares the tensors of two adapters bit for bit. Copies of base tables, which PEFT saves below adapted
+// ones, may be missing.
 func compareFiles(t *testing.T, gotDir, wantDir string) {
 	t.Helper()
 	const file = "adapter_model.safetensors"
 	got, want := golden.Open(t, filepath.Join(gotDir, file)), golden.Open(t, filepath.Join(wantDir, file))
 	var names []string
 	for _, n := range want.Names() {
-		if strings.HasSuffix(n, ".base_layer.weight") { // a copy of the base model's, which every loader has
+		if strings.HasSuffix(n, ".base_layer.weight") { // a copy of the base model's weight
 			continue
 		}
 		names = append(names, n)
 		if !got.Has(n) {
 			continue
 		}
-		if g, w := got.Tensor(n), want.Tensor(n); g.DType != w.DType || !slices.Equal(g.Shape, w.Shape) || !slices.Equal(g.Data, w.Data) {
+		if g, w := got.Tensor(n), want.Tensor(n); g.DType != w.DType || !slices.Equal(g.Shape, w.Shape) ||
+			!slices.Equal(g.Data, w.Data) {
 			t.Errorf("%s differs", n)
 		}
 	}
@@ -216,7 +221,8 @@ func compareFiles(t *testing.T, gotDir, wantDir string) {
 	}
 }
 
-// compareConfigs compares what decides how an adapter acts. What our file leaves out has PEFT's default.
+// compareConfigs compares the settings that change the results of an adapter. A field that our file omits has PEFT's
+// default.
 func compareConfigs(t *testing.T, got, want string) {
 	t.Helper()
 	read := func(dir string) map[string]any {
@@ -224,11 +230,13 @@ func compareConfigs(t *testing.T, got, want string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := map[string]any{"bias": "none", "use_rslora": false, "use_dora": false, "fan_in_fan_out": false, "modules_to_save": nil}
+		c := map[string]any{"bias": "none", "use_rslora": false, "use_dora": false, "fan_in_fan_out": false,
+			"modules_to_save": nil}
 		if err := json.Unmarshal(text, &c); err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"target_modules", "modules_to_save"} { // PEFT repeats a head that was named although the task has it
+		// PEFT lists a head of the task type twice if modules_to_save names it.
+		for _, key := range []string{"target_modules", "modules_to_save"} {
 			if list, ok := c[key].([]any); ok {
 				slices.SortFunc(list, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 				c[key] = slices.Compact(list)
@@ -237,15 +245,17 @@ func compareConfigs(t *testing.T, got, want string) {
 		return c
 	}
 	g, w := read(got), read(want)
-	for _, key := range []string{"peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "modules_to_save", "bias", "use_rslora",
+	for _, key := range []string{"peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules",
+		"modules_to_save", "bias", "use_rslora",
 		"use_dora", "inference_mode", "base_model_name_or_path"} {
 		if !reflect.DeepEqual(g[key], w[key]) {
 			t.Errorf("%s is %v, PEFT's %v", key, g[key], w[key])
 		}
 	}
-	// PEFT's file says what was asked for, which PEFT corrects by the layer's class whenever it attaches; ours says what the layers are.
+	// PEFT's file has the requested value, which PEFT corrects by the class of the layer when it attaches; our file has
+	// the layers' value.
 	if w["fan_in_fan_out"] == true && g["fan_in_fan_out"] != true {
-		t.Error("fan_in_fan_out is not true, PEFT's is")
+		t.Error("fan_in_fan_out is false, PEFT's is true")
 	}
 }
 

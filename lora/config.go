@@ -12,23 +12,27 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 )
 
-// Config says what to adapt and how, with PEFT's names and defaults (peft.LoraConfig).
+// Config selects the modules to adapt and how to adapt them, with the names of PEFT's LoraConfig. [DefaultConfig]
+// returns PEFT's defaults; the zero value is not valid.
 type Config struct {
 	R             int      // rank, default 8
 	Alpha         float64  // lora_alpha: numerator of the scale, default 8
-	Dropout       float32  // lora_dropout: on the input of A, in [0, 1)
-	TargetModules Targets  // what gets a correction
-	ModulesToSave []string // modules that are copied, trained whole and saved; heads of the task type are added
-	FanInFanOut   bool     // the adapted weights are stored in×out (GPT-2's Conv1D); Attach and Load set it by the model, as PEFT does
-	UseRSLoRA     bool     // scale α/√r (Kalajdzievski 2023, arXiv:2312.03732)
-	TaskType      TaskType
-	BaseModel     string // base_model_name_or_path
+	Dropout       float32  // lora_dropout: probability on the input of A, in [0, 1), default 0
+	TargetModules Targets  // modules that get a correction
+	ModulesToSave []string // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
+	UseRSLoRA     bool     // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
+	TaskType      TaskType // task that the adapter is for
+	BaseModel     string   // base_model_name_or_path
+
+	// FanInFanOut says that adapted weights are stored in×out, as GPT-2's Conv1D. Attach and Load set it from the model,
+	// as PEFT does.
+	FanInFanOut bool
 }
 
-// DefaultConfig returns PEFT's defaults; TargetModules, which depend on the model, are left to the caller.
+// DefaultConfig returns PEFT's defaults. TargetModules is empty, since it depends on the model.
 func DefaultConfig() Config { return Config{R: 8, Alpha: 8} }
 
-// Scale returns α/r, or α/√r with UseRSLoRA.
+// Scale returns the factor of a correction: α/r, or α/√r with UseRSLoRA.
 func (c Config) Scale() float32 {
 	if c.UseRSLoRA {
 		return float32(c.Alpha / math.Sqrt(float64(c.R)))
@@ -36,7 +40,7 @@ func (c Config) Scale() float32 {
 	return float32(c.Alpha / float64(c.R))
 }
 
-// Check reports every field that has no meaning, in one error.
+// Check returns one error that lists all invalid fields, or nil if there are none.
 func (c Config) Check() error {
 	var errs []error
 	if c.R < 1 {
@@ -45,7 +49,8 @@ func (c Config) Check() error {
 	if !(c.Alpha > 0) || math.IsInf(c.Alpha, 0) {
 		errs = append(errs, fmt.Errorf("lora_alpha is %g; want a number above 0", c.Alpha))
 	} else if s := float64(c.Scale()); c.R > 0 && (s == 0 || math.IsInf(s, 0)) {
-		errs = append(errs, fmt.Errorf("lora_alpha is %g, which makes the scale %g with r %d", c.Alpha, s, c.R))
+		errs = append(errs, fmt.Errorf("lora_alpha %g and r %d give the scale %g; want a finite scale above 0", c.Alpha, c.R,
+			s))
 	}
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		errs = append(errs, fmt.Errorf("lora_dropout is %g; want at least 0 and below 1", c.Dropout))
@@ -65,7 +70,7 @@ func (c Config) Check() error {
 	return nil
 }
 
-// saved returns modules_to_save with the heads of the task type, each once.
+// saved returns the names of modules_to_save and of the heads of the task type, sorted, without duplicates.
 func (c Config) saved() []string {
 	names := slices.Clone(c.ModulesToSave)
 	for _, h := range c.TaskType.Heads() {
@@ -77,7 +82,8 @@ func (c Config) saved() []string {
 	return slices.Compact(names)
 }
 
-// configFile is adapter_config.json as we write it: what is essential and what differs from PEFT's defaults.
+// configFile is adapter_config.json as MarshalJSON writes it: the required fields, and those that differ from PEFT's
+// defaults.
 type configFile struct {
 	BaseModel     *string   `json:"base_model_name_or_path"`
 	FanInFanOut   bool      `json:"fan_in_fan_out,omitempty"`
@@ -92,7 +98,7 @@ type configFile struct {
 	UseRSLoRA     bool      `json:"use_rslora,omitempty"`
 }
 
-// MarshalJSON writes adapter_config.json.
+// MarshalJSON returns the text of adapter_config.json.
 func (c Config) MarshalJSON() ([]byte, error) {
 	f := configFile{
 		InferenceMode: true, Alpha: c.Alpha, Dropout: c.Dropout, ModulesToSave: c.saved(),
@@ -107,30 +113,33 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(f)
 }
 
-// peftDefaults are the fields of PEFT 0.21's LoraConfig that this package does not act on, with PEFT's defaults. A file
-// that sets one of them to something else asks for what we would silently not do, so it is refused.
+// peftDefaults holds PEFT's defaults of those fields of PEFT 0.21's LoraConfig that this package does not support. A
+// file that sets one of them to another value is rejected, since ignoring it would give other results than PEFT's.
 var peftDefaults = map[string]string{
-	"alora_invocation_tokens": "null", "alpha_pattern": "{}", "arrow_config": "null", "bias": `"none"`, "corda_config": "null",
-	"ensure_weight_tying": "false", "eva_config": "null", "exclude_modules": "null", "kasa_config": "null",
-	"layer_replication": "null", "layers_pattern": "null", "layers_to_transform": "null", "loftq_config": "{}", "lora_bias": "false",
-	"lora_ga_config": "null", "megatron_config": "null", "monteclora_config": "null", "rank_pattern": "{}", "target_parameters": "null",
-	"trainable_token_indices": "null", "use_bdlora": "null", "use_dora": "false", "use_qalora": "false", "velora_config": "null",
+	"alora_invocation_tokens": "null", "alpha_pattern": "{}", "arrow_config": "null", "bias": `"none"`,
+	"corda_config": "null", "ensure_weight_tying": "false", "eva_config": "null", "exclude_modules": "null",
+	"kasa_config": "null", "layer_replication": "null", "layers_pattern": "null", "layers_to_transform": "null",
+	"loftq_config": "{}", "lora_bias": "false", "lora_ga_config": "null", "megatron_config": "null",
+	"monteclora_config": "null", "rank_pattern": "{}", "target_parameters": "null", "trainable_token_indices": "null",
+	"use_bdlora": "null", "use_dora": "false", "use_qalora": "false", "velora_config": "null",
 }
 
-// peftNeutral are fields that change nothing about an adapter that is read: bookkeeping, or settings of a feature whose
-// switch is above.
+// peftNeutral are fields that do not change the meaning of a stored adapter: bookkeeping, or settings of a feature that
+// a field of peftDefaults switches on.
 var peftNeutral = []string{
 	"auto_mapping", "inference_mode", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config",
 }
 
-// required are the fields that cannot be null; the first four must be there.
+// required are the fields that cannot be null. The first four cannot be absent either.
 var required = []string{"r", "lora_alpha", "target_modules", "peft_type", "lora_dropout"}
 
-// plainInits are the values of init_lora_weights that leave the base weights alone; the tensors are in the file anyway.
+// plainInits are the values of init_lora_weights that do not change the base weights. They have no effect on loading,
+// since the file holds all tensors.
 var plainInits = []string{"true", "false", `"gaussian"`, `"orthogonal"`, `"eva"`, "null"}
 
-// DecodeConfig reads adapter_config.json. A field that PEFT knows, that differs from its default and that is not
-// supported is an error naming it; fields that PEFT does not know are returned as warnings.
+// DecodeConfig returns the configuration in text, the content of adapter_config.json, and a warning for each field that
+// is not one of PEFT's and is ignored. It returns an error that names all fields that are missing, have an invalid
+// value, or are not supported and differ from PEFT's default.
 func DecodeConfig(text []byte) (c Config, warnings []string, err error) {
 	var raw map[string]json.RawMessage
 	if err := checkpoint.DecodeJSON(configName, text, &raw); err != nil {
@@ -144,7 +153,8 @@ func DecodeConfig(text []byte) (c Config, warnings []string, err error) {
 		case e != nil:
 			errs = append(errs, e)
 		case !known:
-			warnings = append(warnings, fmt.Sprintf("%s: %q is not a field of PEFT's LoraConfig; it is ignored", configName, key))
+			warnings = append(warnings, fmt.Sprintf("%s: %q is not a field of PEFT's LoraConfig; it is ignored", configName,
+				key))
 		}
 	}
 	for _, key := range required[:4] {
@@ -167,7 +177,7 @@ func sortedKeys(m map[string]json.RawMessage) []string {
 	return keys
 }
 
-// set takes over one field; known is false for a field that PEFT does not have.
+// set sets the field key. known is false for a field that PEFT does not have.
 func (c *Config) set(key string, value json.RawMessage) (known bool, err error) {
 	into := func(v any) (bool, error) {
 		if err := json.Unmarshal(value, v); err != nil {
@@ -208,12 +218,13 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return true, err
 	case "peft_type":
 		if string(value) != `"LORA"` {
-			return true, fmt.Errorf("peft_type is %s; only LORA adapters are read", clip(value))
+			return true, fmt.Errorf(`peft_type is %s; want "LORA", the only supported type`, clip(value))
 		}
 		return true, nil
 	case "init_lora_weights":
 		if !slices.Contains(plainInits, string(compact(value))) {
-			return true, fmt.Errorf("init_lora_weights is %s, which changes the base weights; convert the adapter to plain LoRA with PEFT (path_initial_model_for_weight_conversion)", clip(value))
+			return true, fmt.Errorf("init_lora_weights is %s, which changes the base weights; convert the adapter "+
+				"to plain LoRA with PEFT (path_initial_model_for_weight_conversion)", clip(value))
 		}
 		return true, nil
 	}

@@ -13,16 +13,21 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
-// plain is the least that adapter_config.json must say.
+// plain has the required fields of adapter_config.json.
 const plain = `"r": 4, "lora_alpha": 6, "target_modules": ["query"], "peft_type": "LORA"`
 
 func TestDecodeConfig(t *testing.T) {
 	unsupported := map[string][]string{ // fields of PEFT that change the model, with values other than the default
-		"alora_invocation_tokens": {`[1, 2]`}, "alpha_pattern": {`{"query": 3}`}, "arrow_config": {`{"top_k": 1}`}, "bias": {`"all"`, `"lora_only"`},
-		"corda_config": {`{}`}, "ensure_weight_tying": {`true`}, "eva_config": {`{"rho": 2}`}, "exclude_modules": {`["key"]`, `"key"`},
-		"kasa_config": {`{}`}, "layer_replication": {`[[0, 4]]`}, "layers_pattern": {`"layer"`}, "layers_to_transform": {`[0]`, `1`}, "loftq_config": {`{"loftq_bits": 4}`},
-		"lora_bias": {`true`}, "lora_ga_config": {`{}`}, "megatron_config": {`{}`}, "monteclora_config": {`{}`}, "rank_pattern": {`{"query": 3}`},
-		"target_parameters": {`["w"]`}, "trainable_token_indices": {`[5]`}, "use_bdlora": {`{}`}, "use_dora": {`true`}, "use_qalora": {`true`}, "velora_config": {`{}`},
+		"alora_invocation_tokens": {`[1, 2]`}, "alpha_pattern": {`{"query": 3}`}, "arrow_config": {`{"top_k": 1}`},
+		"bias":         {`"all"`, `"lora_only"`},
+		"corda_config": {`{}`}, "ensure_weight_tying": {`true`}, "eva_config": {`{"rho": 2}`},
+		"exclude_modules": {`["key"]`, `"key"`},
+		"kasa_config":     {`{}`}, "layer_replication": {`[[0, 4]]`}, "layers_pattern": {`"layer"`},
+		"layers_to_transform": {`[0]`, `1`}, "loftq_config": {`{"loftq_bits": 4}`},
+		"lora_bias": {`true`}, "lora_ga_config": {`{}`}, "megatron_config": {`{}`}, "monteclora_config": {`{}`},
+		"rank_pattern":      {`{"query": 3}`},
+		"target_parameters": {`["w"]`}, "trainable_token_indices": {`[5]`}, "use_bdlora": {`{}`}, "use_dora": {`true`},
+		"use_qalora": {`true`}, "velora_config": {`{}`},
 		"init_lora_weights": {`"pissa"`, `"pissa_niter_4"`, `"olora"`, `"corda"`, `"loftq"`, `"lora_ga"`, `7`},
 	}
 	for field, values := range unsupported {
@@ -89,7 +94,7 @@ func TestDecodeConfig(t *testing.T) {
 	_, _, err := lora.DecodeConfig([]byte(`{"r": 0, "use_dora": true, "bias": "all"}`))
 	for _, want := range []string{"use_dora", "bias", "lora_alpha is missing", "target_modules is missing"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("all mistakes at once: %v lacks %q", err, want)
+			t.Errorf("got %v, want all mistakes at once, also %q", err, want)
 		}
 	}
 }
@@ -100,14 +105,19 @@ func TestDecodeConfigAccepts(t *testing.T) {
 		check      func(c lora.Config) bool
 	}{
 		{"plain", ``, func(c lora.Config) bool {
-			return c.R == 4 && c.Alpha == 6 && c.Dropout == 0 && c.TargetModules.Equal(lora.Names("query")) && c.TaskType == lora.NoTask && c.Scale() == 1.5
+			return c.R == 4 && c.Alpha == 6 && c.Dropout == 0 && c.TargetModules.Equal(lora.Names("query")) &&
+				c.TaskType == lora.NoTask && c.Scale() == 1.5
 		}},
-		{"no task", `, "task_type": null, "auto_mapping": {"base_model_class": "BertModel"}, "inference_mode": true`, func(c lora.Config) bool { return c.TaskType == lora.NoTask }},
-		{"question answering", `, "task_type": "QUESTION_ANSWERING"`, func(c lora.Config) bool { return c.TaskType == lora.QuestionAns }},
+		{"no task", `, "task_type": null, "auto_mapping": {"base_model_class": "BertModel"}, "inference_mode": true`,
+			func(c lora.Config) bool { return c.TaskType == lora.NoTask }},
+		{"question answering", `, "task_type": "QUESTION_ANSWERING"`,
+			func(c lora.Config) bool { return c.TaskType == lora.QuestionAns }},
 		{"rank-stabilised", `, "use_rslora": true`, func(c lora.Config) bool { return c.Scale() == 3 }},
-		{"defaults in other clothes", `, "alpha_pattern": { }, "bias": null, "loftq_config": null, "init_lora_weights": "gaussian", "runtime_config": {"ephemeral_gpu_offload": true}`,
+		{"defaults in other spellings", `, "alpha_pattern": { }, "bias": null, "loftq_config": null, ` +
+			`"init_lora_weights": "gaussian", "runtime_config": {"ephemeral_gpu_offload": true}`,
 			func(c lora.Config) bool { return c.R == 4 }},
-		{"base", `, "base_model_name_or_path": "org/model", "revision": "main", "lora_dropout": 0.25`, func(c lora.Config) bool { return c.BaseModel == "org/model" && c.Dropout == 0.25 }},
+		{"base", `, "base_model_name_or_path": "org/model", "revision": "main", "lora_dropout": 0.25`,
+			func(c lora.Config) bool { return c.BaseModel == "org/model" && c.Dropout == 0.25 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, warnings, err := lora.DecodeConfig([]byte("{" + plain + c.more + "}"))
@@ -117,12 +127,13 @@ func TestDecodeConfigAccepts(t *testing.T) {
 		})
 	}
 	_, warnings, err := lora.DecodeConfig([]byte(`{` + plain + `, "zz_new": 1, "R": 5, "enable_lora": null}`))
-	if err != nil || len(warnings) != 3 || !strings.Contains(strings.Join(warnings, "\n"), `"zz_new"`) || !slices.IsSorted(warnings) {
+	if err != nil || len(warnings) != 3 || !strings.Contains(strings.Join(warnings, "\n"), `"zz_new"`) ||
+		!slices.IsSorted(warnings) {
 		t.Errorf("unknown fields: %q, %v", warnings, err)
 	}
 }
 
-// TestConfigFixtures: PEFT's own files have nothing that is unknown or refused.
+// TestConfigFixtures: DecodeConfig accepts all fields of PEFT's own files.
 func TestConfigFixtures(t *testing.T) {
 	files, err := filepath.Glob("../testdata/*/*/adapter_config.json")
 	more, _ := filepath.Glob("../testdata/*/*/*/adapter_config.json")
@@ -157,16 +168,18 @@ func roundTrip(t *testing.T, c lora.Config) {
 	if err != nil || string(again) != string(text) {
 		t.Errorf("%s is written again as %s (%v)", text, again, err)
 	}
-	if back.R != c.R || back.Alpha != c.Alpha || back.Dropout != c.Dropout || back.UseRSLoRA != c.UseRSLoRA || back.TaskType != c.TaskType ||
+	if back.R != c.R || back.Alpha != c.Alpha || back.Dropout != c.Dropout || back.UseRSLoRA != c.UseRSLoRA ||
+		back.TaskType != c.TaskType ||
 		back.BaseModel != c.BaseModel || !back.TargetModules.Equal(c.TargetModules) {
-		t.Errorf("%+v came back as %+v", c, back)
+		t.Errorf("%+v was read back as %+v", c, back)
 	}
 }
 
 func TestConfigRoundTrip(t *testing.T) {
 	for _, c := range []lora.Config{
 		{R: 1, Alpha: 0.5, TargetModules: lora.Names("a", "b")},
-		{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Pattern(`.*\.(query|value)`), TaskType: lora.SeqCls, ModulesToSave: []string{"pooler"}, BaseModel: "dir with \"quotes\""},
+		{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Pattern(`.*\.(query|value)`), TaskType: lora.SeqCls,
+			ModulesToSave: []string{"pooler"}, BaseModel: "dir with \"quotes\""},
 		{R: 300, Alpha: 1e-3, UseRSLoRA: true, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.CausalLM},
 	} {
 		roundTrip(t, c)
@@ -175,7 +188,8 @@ func TestConfigRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"base_model_name_or_path":null,"inference_mode":true,"lora_alpha":2,"lora_dropout":0,"modules_to_save":["classifier","score"],"peft_type":"LORA","r":2,"target_modules":["q"],"task_type":"TOKEN_CLS"}`
+	want := `{"base_model_name_or_path":null,"inference_mode":true,"lora_alpha":2,"lora_dropout":0,` +
+		`"modules_to_save":["classifier","score"],"peft_type":"LORA","r":2,"target_modules":["q"],"task_type":"TOKEN_CLS"}`
 	if string(text) != want {
 		t.Errorf("written as %s", text)
 	}
@@ -187,17 +201,17 @@ func TestConfigCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(c *lora.Config){
-		"r is 0":               func(c *lora.Config) { c.R = 0 },
-		"lora_alpha is NaN":    func(c *lora.Config) { c.Alpha = math.NaN() },
-		"lora_alpha is +Inf":   func(c *lora.Config) { c.Alpha = math.Inf(1) },
-		"makes the scale +Inf": func(c *lora.Config) { c.Alpha = 1e300 },
-		"makes the scale 0":    func(c *lora.Config) { c.Alpha = 1e-60 },
-		"lora_alpha is -2":     func(c *lora.Config) { c.Alpha = -2 },
-		"lora_dropout is NaN":  func(c *lora.Config) { c.Dropout = float32(math.NaN()) },
-		"lora_dropout is 1":    func(c *lora.Config) { c.Dropout = 1 },
-		"is empty":             func(c *lora.Config) { c.TargetModules = lora.Targets{} },
-		`"*" is not`:           func(c *lora.Config) { c.TargetModules = lora.Pattern("*") },
-		`task_type "x"`:        func(c *lora.Config) { c.TaskType = "x" },
+		"r is 0":              func(c *lora.Config) { c.R = 0 },
+		"lora_alpha is NaN":   func(c *lora.Config) { c.Alpha = math.NaN() },
+		"lora_alpha is +Inf":  func(c *lora.Config) { c.Alpha = math.Inf(1) },
+		"give the scale +Inf": func(c *lora.Config) { c.Alpha = 1e300 },
+		"give the scale 0":    func(c *lora.Config) { c.Alpha = 1e-60 },
+		"lora_alpha is -2":    func(c *lora.Config) { c.Alpha = -2 },
+		"lora_dropout is NaN": func(c *lora.Config) { c.Dropout = float32(math.NaN()) },
+		"lora_dropout is 1":   func(c *lora.Config) { c.Dropout = 1 },
+		"is empty":            func(c *lora.Config) { c.TargetModules = lora.Targets{} },
+		`"*" is not`:          func(c *lora.Config) { c.TargetModules = lora.Pattern("*") },
+		`task_type "x"`:       func(c *lora.Config) { c.TaskType = "x" },
 	} {
 		c := good
 		change(&c)
@@ -205,7 +219,8 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	if err := (lora.Config{}).Check(); err == nil || !strings.Contains(err.Error(), "r is 0") || !strings.Contains(err.Error(), "target_modules") {
+	if err := (lora.Config{}).Check(); err == nil || !strings.Contains(err.Error(), "r is 0") ||
+		!strings.Contains(err.Error(), "target_modules") {
 		t.Errorf("the zero value: %v", err)
 	}
 	if d := lora.DefaultConfig(); d.R != 8 || d.Alpha != 8 || d.Dropout != 0 || d.Scale() != 1 {
@@ -217,10 +232,12 @@ func TestTargets(t *testing.T) {
 	if got := lora.Names("query", "value").String(); got != "query,value" {
 		t.Errorf("got %s", got)
 	}
-	if got := lora.Names("all-linear").String(); got != lora.AllLinear || !lora.Names("all-linear").Equal(lora.Pattern("all-linear")) {
+	if got := lora.Names("all-linear").String(); got != lora.AllLinear ||
+		!lora.Names("all-linear").Equal(lora.Pattern("all-linear")) {
 		t.Errorf("got %s", got)
 	}
-	if !lora.Names("a", "b").Equal(lora.Names("b", "a")) || lora.Names("a").Equal(lora.Pattern("a")) || lora.Names("a").Equal(lora.Names("a", "b")) {
+	if !lora.Names("a", "b").Equal(lora.Names("b", "a")) || lora.Names("a").Equal(lora.Pattern("a")) ||
+		lora.Names("a").Equal(lora.Names("a", "b")) {
 		t.Error("Equal")
 	}
 }

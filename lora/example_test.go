@@ -10,10 +10,11 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Attach puts low-rank pairs beside the query and value layers of a frozen model; the head of the task trains too.
+// Attach adds low-rank pairs for the query and value layers of a frozen model. The head of the task trains too.
 func ExampleAttach() {
 	model := newModel(1)
-	set, err := lora.Attach(model, lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1)
+	c := lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}
+	set, err := lora.Attach(model, c, 1)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -29,7 +30,7 @@ func ExampleAttach() {
 	// base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight 16×4
 }
 
-// A target that no module has is explained.
+// The error for a target that matches no module names the nearest modules.
 func ExampleAttach_misspelt() {
 	_, err := lora.Attach(newModel(1), lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("clasifier")}, 1)
 	fmt.Println(err)
@@ -70,7 +71,8 @@ func ExampleSet_Tree() {
 func ExampleSet_Params() {
 	model := newModel(1)
 	nn.SetDropout(model, 0)
-	set, err := lora.Attach(model, lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1)
+	c := lora.Config{R: 4, Alpha: 8, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}
+	set, err := lora.Attach(model, c, 1)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -105,9 +107,10 @@ func ExampleSet_Params() {
 	// the loss falls: true
 }
 
-// DecodeConfig refuses what it would have to ignore, and names it.
+// DecodeConfig returns an error that names each unsupported setting.
 func ExampleDecodeConfig() {
-	_, _, err := lora.DecodeConfig([]byte(`{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["query"], "use_dora": true}`))
+	text := `{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["query"], "use_dora": true}`
+	_, _, err := lora.DecodeConfig([]byte(text))
 	fmt.Println(err)
 	// Output:
 	// lora: adapter_config.json: use_dora is true, which is not supported yet (PEFT's default is false)

@@ -46,8 +46,8 @@ func (c headCase) open(src *checkpoint.Source) (m printed, r checkpoint.Report, 
 	return models.OpenSequenceClassifier(src, c.Labels, 1)
 }
 
-// TestHeads: models with heads print as Python's, and an adapter that is loaded and saved again has PEFT's tensors and settings
-// (reference/causal_heads_fixtures.py, reference/encoder_fixtures.py).
+// TestHeads: models with heads print as in Python, and an adapter that is loaded and saved again has PEFT's tensors and
+// settings (reference/causal_heads_fixtures.py, reference/encoder_fixtures.py).
 func TestHeads(t *testing.T) {
 	causal, err := filepath.Glob("../testdata/causal_heads/*/case.json")
 	if err != nil || len(causal) == 0 {
@@ -77,7 +77,8 @@ func TestHeads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fresh := slices.DeleteFunc(report.Fresh, func(name string) bool { return strings.HasPrefix(name, "pooler.") }) // nothing reads it
+			// The output of the pooler has no use.
+			fresh := slices.DeleteFunc(report.Fresh, func(name string) bool { return strings.HasPrefix(name, "pooler.") })
 			if len(fresh) > 0 == c.HeadInBase {
 				t.Errorf("the file has a head: %v, made fresh: %v", c.HeadInBase, fresh)
 			}
@@ -86,7 +87,7 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-// compareWithPEFT compares what is printed and saved of a model and PEFT's trained adapter.
+// compareWithPEFT loads PEFT's trained adapter for a model and compares the printed trees and the saved files.
 func compareWithPEFT(t *testing.T, dir string, m printed, c headCase) {
 	t.Helper()
 	nn.SetDropout(m, 0)

@@ -14,12 +14,13 @@ import (
 
 // TensorInfo is a tensor of an adapter file.
 type TensorInfo struct {
-	Path  string // of the weight in the model: the name in the file without PEFT's prefix
+	Path  string // name in the file without PEFT's prefix: the path of the layer, then that of the tensor
 	DType safetensors.DType
 	Shape []int
 }
 
-// Tensors lists the tensors of the adapter in dir in the order of the file, without a model to fit them to.
+// Tensors returns the tensors of the adapter in dir, in the order of the file. It needs no model and does not read the
+// values. It returns an error if the file of the tensors is missing or not valid.
 func Tensors(dir string) ([]TensorInfo, error) {
 	f, err := openWeights(dir)
 	if err != nil {
@@ -36,8 +37,8 @@ func Tensors(dir string) ([]TensorInfo, error) {
 	return list, nil
 }
 
-// BaseClass returns the class of transformers that PEFT made the adapter in dir for, as BertForMultipleChoice. It writes it where there is no
-// task type; "" says that the file does not tell.
+// BaseClass returns the transformers class that PEFT made the adapter in dir for, such as BertForMultipleChoice, or ""
+// if adapter_config.json does not contain it. PEFT writes it for adapters without a task type.
 func BaseClass(dir string) (string, error) {
 	path := filepath.Join(dir, configName)
 	text, err := os.ReadFile(path)
@@ -55,7 +56,7 @@ func BaseClass(dir string) (string, error) {
 	return c.AutoMapping.BaseModelClass, nil
 }
 
-// ReadNotes returns the notes of the adapter in dir by name, see [Set.SetNote]. Adapters of PEFT have none.
+// ReadNotes returns the notes of the adapter in dir by name (see [Set.SetNote]). PEFT's adapters have none.
 func ReadNotes(dir string) (map[string]string, error) {
 	f, err := openWeights(dir)
 	if err != nil {
@@ -68,7 +69,7 @@ func ReadNotes(dir string) (map[string]string, error) {
 	return list, nil
 }
 
-// notes returns what the file of an adapter holds beside its tensors.
+// notes returns the notes in the metadata of an adapter's tensors.
 func notes(f *safetensors.File) map[string]string {
 	list := map[string]string{}
 	for key, value := range f.Metadata() {

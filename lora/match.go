@@ -9,18 +9,19 @@ import (
 	"strings"
 )
 
-// AllLinear as the only target means every linear layer but the head.
+// AllLinear is the target that selects every linear layer except the head.
 const AllLinear = "all-linear"
 
-// Targets says which modules get a correction, as PEFT's target_modules does: a list of names, each equal to a module's
-// path or to its end after a dot; or one regular expression that the whole path must match; or all-linear.
+// Targets selects the modules that get a correction, as PEFT's target_modules does: by a list of names, each equal to a
+// module's path or to the end of it after a dot; by a regular expression that matches the whole path; or by all-linear.
+// The zero value selects nothing.
 type Targets struct {
 	names   []string
 	pattern string
 }
 
-// Names returns targets by name: "query" means every module whose path is query or ends in .query. The single name
-// all-linear means every linear layer but the head.
+// Names returns targets by name: "query" selects every module whose path is query or ends in .query. The single name
+// all-linear selects every linear layer except the head.
 func Names(names ...string) Targets {
 	if len(names) == 1 && names[0] == AllLinear {
 		return Pattern(AllLinear)
@@ -28,12 +29,12 @@ func Names(names ...string) Targets {
 	return Targets{names: slices.Clone(names)}
 }
 
-// Pattern returns targets by a regular expression over the whole path, or all-linear.
+// Pattern returns the targets whose whole path matches the regular expression (RE2 syntax), or all-linear.
 func Pattern(expression string) Targets { return Targets{pattern: expression} }
 
 func (t Targets) empty() bool { return t.pattern == "" && len(t.names) == 0 }
 
-// String returns the targets as a flag has them.
+// String returns the pattern, or the names separated by commas.
 func (t Targets) String() string {
 	if t.pattern != "" {
 		return t.pattern
@@ -41,7 +42,7 @@ func (t Targets) String() string {
 	return strings.Join(t.names, ",")
 }
 
-// Equal reports whether two targets say the same; the order of names means nothing.
+// Equal reports whether t and u have the same pattern and the same names in any order.
 func (t Targets) Equal(u Targets) bool {
 	a, b := slices.Clone(t.names), slices.Clone(u.names)
 	slices.Sort(a)
@@ -49,7 +50,7 @@ func (t Targets) Equal(u Targets) bool {
 	return t.pattern == u.pattern && slices.Equal(a, b)
 }
 
-// MarshalJSON writes a list, or a string for a regular expression or all-linear.
+// MarshalJSON returns a JSON list of names, or a string for a regular expression or all-linear.
 func (t Targets) MarshalJSON() ([]byte, error) {
 	if t.pattern != "" {
 		return json.Marshal(t.pattern)
@@ -57,7 +58,7 @@ func (t Targets) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.names)
 }
 
-// UnmarshalJSON reads a list of names or a string.
+// UnmarshalJSON sets t from a JSON list of names or a string. It returns an error for any other value.
 func (t *Targets) UnmarshalJSON(text []byte) error {
 	*t = Targets{}
 	if len(text) > 0 && text[0] == '"' {
@@ -84,12 +85,13 @@ func (t Targets) check() error {
 func (t Targets) expression() (*regexp.Regexp, error) {
 	re, err := regexp.Compile(`^(?:` + t.pattern + `)$`)
 	if err != nil {
-		return nil, fmt.Errorf("target_modules %q is not a regular expression that is supported (no look-around, no back-references): %w", t.pattern, err)
+		return nil, fmt.Errorf("target_modules %q is not a regular expression in RE2 syntax "+
+			"(no look-around, no back-references): %w", t.pattern, err)
 	}
 	return re, nil
 }
 
-// matcher returns a function from a path to the numbers of the targets that it matches.
+// matcher returns a function that returns the indices of the targets that match a path.
 func (t Targets) matcher() (func(path string) []int, error) {
 	if t.pattern != "" {
 		re, err := t.expression()
@@ -113,7 +115,7 @@ func (t Targets) matcher() (func(path string) []int, error) {
 	}, nil
 }
 
-// list names the targets for messages.
+// list returns the names, or the pattern as the only element.
 func (t Targets) list() []string {
 	if t.pattern != "" {
 		return []string{t.pattern}

@@ -12,13 +12,13 @@ import (
 
 // MergedWeight is a weight of the merged model.
 type MergedWeight struct {
-	Name   string
-	Shape  []int
-	Values []float32 // in stored order
+	Name   string    // in the checkpoint
+	Shape  []int     // in the checkpoint
+	Values []float32 // in the order of Shape
 }
 
-// Unties reports whether merging the set gives a tied head of m a weight of its own: if the set changes the table or the head, for a
-// table's adapter does not act on the head, nor the other way round. The merged model's configuration must then say
+// Unties reports whether merging the set gives a tied head of m a separate weight. It does if the set changes the table
+// or the head, since an adapter of one does not act on the other. The configuration of the merged model must then have
 // tie_word_embeddings false.
 func (s *Set) Unties(m spago.Model) bool {
 	for _, h := range nn.TiedHeads(m) {
@@ -35,9 +35,10 @@ func (s *Set) unties(head *nn.Linear) bool {
 
 func (s *Set) changes(w *op.Weight) bool { return s.Correction(w) != nil || s.Replacement(w) != nil }
 
-// Merge returns all weights of m with the set worked in: W + s·B·A where it adapts, its own copy where it has one; a tied head is
-// among them if [Set.Unties]. m and the set stay as they are. A value that is not finite is an error naming the weight, and so is a
-// set that was made for another model: it would change nothing.
+// Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, and the set's own copy
+// for saved modules. A tied head is included if [Set.Unties] reports true. The caller owns the values; m and the set do
+// not change. Merge returns an error if the set was made for another model, a weight has no values, or a merged value
+// is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	if err := s.belongsTo(m); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	}
 	var list []MergedWeight
 	for _, w := range weightsOf(m) {
-		if w.key != w.Weight && !s.changes(w.Weight) && !s.changes(w.key) { // a head that stays tied
+		if w.key != w.Weight && !s.changes(w.Weight) && !s.changes(w.key) { // the head stays tied
 			continue
 		}
 		if !w.Weight.Filled() {
@@ -61,7 +62,7 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 		v := op.Merged(pool, from, s.Correction(w.key), tables[w.key])
 		for i, x := range v {
 			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-				return nil, fmt.Errorf("lora: merge: %s is %g at element %d", w.Name, x, i)
+				return nil, fmt.Errorf("lora: merge: %s has %g at element %d; want finite values", w.Name, x, i)
 			}
 		}
 		list = append(list, MergedWeight{w.Name, w.Weight.Shape(), v})
@@ -69,6 +70,7 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	return list, nil
 }
 
+// belongsTo returns an error unless m has all weights that the set changes.
 func (s *Set) belongsTo(m spago.Model) error {
 	weights := map[*op.Weight]bool{}
 	for _, w := range weightsOf(m) {
@@ -87,8 +89,9 @@ func (s *Set) belongsTo(m spago.Model) error {
 	return nil
 }
 
-// Assign makes merged weights the frozen values of m, which must be a model of the same architecture made afresh: what
-// comparing a merged model with the attached one needs. A tied head of which there are merged weights is untied.
+// Assign makes the merged weights the frozen values of m, a new model of the same architecture, for example to compare
+// a merged model with the attached one. It unties a tied head that has a merged weight. m owns the values from then on.
+// It returns an error if a weight of m is missing or has another size.
 func Assign(m spago.Model, merged []MergedWeight) error {
 	byName := map[string][]float32{}
 	for _, w := range merged {
@@ -102,7 +105,7 @@ func Assign(m spago.Model, merged []MergedWeight) error {
 	for _, w := range nn.Weights(m) {
 		v, ok := byName[w.Name]
 		if !ok {
-			return fmt.Errorf("lora: merged weights lack %s", w.Name)
+			return fmt.Errorf("lora: the merged weights do not contain %s", w.Name)
 		}
 		if err := w.Weight.SetValues(v); err != nil {
 			return fmt.Errorf("lora: %s: %w", w.Name, err)

@@ -28,7 +28,8 @@ func assigned(t testing.TB, m *bert.ForSequenceClassification, s *lora.Set) *ber
 	return fresh
 }
 
-// TestMergedEqualsAttached, with alpha ≠ r and B ≠ 0, for linear layers, tables, saved modules and half-precision weights.
+// TestMergedEqualsAttached: the merged model has the logits of the attached one, with alpha ≠ r and B ≠ 0, for
+// linear layers, tables, saved modules and half-precision weights.
 func TestMergedEqualsAttached(t *testing.T) {
 	b := newBatch()
 	for _, half := range []op.DType{op.F32, op.F16, op.BF16} {
@@ -46,14 +47,15 @@ func TestMergedEqualsAttached(t *testing.T) {
 			{R: 3, Alpha: 7, TargetModules: lora.Names("query", "value")},
 			{R: 2, Alpha: 1, TargetModules: lora.Names("word_embeddings", "token_type_embeddings")},
 			{R: 5, Alpha: 3, UseRSLoRA: true, TargetModules: lora.Names("dense", "position_embeddings"), TaskType: lora.SeqCls},
-			{R: 1, Alpha: 4, Dropout: 0.5, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.SeqCls, ModulesToSave: []string{"pooler", "LayerNorm"}},
+			{R: 1, Alpha: 4, Dropout: 0.5, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.SeqCls,
+				ModulesToSave: []string{"pooler", "LayerNorm"}},
 		} {
 			s := attach(t, m, c)
 			shake(s, 9)
 			attached := logitsOf(m, s, nil, b)
 			closeTo(t, c.TargetModules.String(), logitsOf(assigned(t, m, s), nil, nil, b), attached, 5e-6)
 			if base := logitsOf(m, nil, nil, b); slices.Equal(base, attached) {
-				t.Error("the set does nothing")
+				t.Error("the set has no effect")
 			}
 		}
 	}
@@ -73,10 +75,11 @@ func halves(w *op.Weight, t op.DType) []byte {
 	return b
 }
 
-// TestMergeTwice: merging leaves base and set as they are, so that merging again gives the same bits.
+// TestMergeTwice: merging does not change the base or the set, so that merging again gives the same bits.
 func TestMergeTwice(t *testing.T) {
 	m := newModel(1)
-	s := attach(t, m, lora.Config{R: 3, Alpha: 7, TargetModules: lora.Names("dense", "word_embeddings"), TaskType: lora.SeqCls})
+	s := attach(t, m, lora.Config{R: 3, Alpha: 7, TargetModules: lora.Names("dense", "word_embeddings"),
+		TaskType: lora.SeqCls})
 	shake(s, 9)
 	first, err := lora.Merge(m, s, nil)
 	if err != nil {
@@ -94,14 +97,15 @@ func TestMergeTwice(t *testing.T) {
 	for i, w := range nn.Weights(m) {
 		a, b := first[i], second[i]
 		if a.Name != w.Name || !slices.Equal(a.Shape, w.Weight.Shape()) || !sameBits(a.Values, b.Values) {
-			t.Errorf("%s is merged into another tensor the second time", w.Name)
+			t.Errorf("%s has other values after the second merge", w.Name)
 		}
-		adapted := strings.Contains(w.Name, "dense.weight") || w.Name == "bert.embeddings.word_embeddings.weight" || strings.HasPrefix(w.Name, "classifier")
+		adapted := strings.Contains(w.Name, "dense.weight") || w.Name == "bert.embeddings.word_embeddings.weight" ||
+			strings.HasPrefix(w.Name, "classifier")
 		if sameBits(a.Values, w.Weight.Float32()) == adapted {
-			t.Errorf("%s is adapted: %v, but merging says otherwise", w.Name, adapted)
+			t.Errorf("%s is adapted: %v, but its merged values changed: %v", w.Name, adapted, !adapted)
 		}
 		for j := range a.Values {
-			a.Values[j] = 0 // the caller's own
+			a.Values[j] = 0 // the caller owns the values
 		}
 	}
 	third, err := lora.Merge(m, s, nil)
@@ -115,13 +119,13 @@ func TestMergeTwice(t *testing.T) {
 	}
 }
 
-// inOut is a model with a weight stored in×out, as GPT-2 has them.
+// inOut is a model with a weight stored in×out, as in GPT-2.
 type inOut struct {
 	spago.Module
 	Conv *nn.Linear `hf:"c_attn"`
 }
 
-// TestMergeInOut: a weight that is stored in×out stays so.
+// TestMergeInOut: the merged values of a weight stored in×out are in×out.
 func TestMergeInOut(t *testing.T) {
 	build := func() *inOut {
 		m := &inOut{Conv: nn.NewLinear(4, 6, true)}
@@ -166,7 +170,8 @@ func TestMergeErrors(t *testing.T) {
 	c := lora.Config{R: 3, Alpha: 7, TargetModules: lora.Names("query")}
 	s := attach(t, m, c)
 	empty := bert.NewForSequenceClassification(m.Bert.Config, 3)
-	if _, err := lora.Merge(empty, attach(t, empty, c), nil); err == nil || !strings.Contains(err.Error(), "word_embeddings.weight has no values") {
+	if _, err := lora.Merge(empty, attach(t, empty, c), nil); err == nil ||
+		!strings.Contains(err.Error(), "word_embeddings.weight has no values") {
 		t.Errorf("a model without values: %v", err)
 	}
 	merged, err := lora.Merge(m, s, nil)
@@ -180,7 +185,7 @@ func TestMergeErrors(t *testing.T) {
 	if err := lora.Assign(empty, merged); err == nil || !strings.Contains(err.Error(), merged[0].Name) {
 		t.Errorf("one value too few: %v", err)
 	}
-	// A set belongs to the model it was made for: merging it into another would merge nothing.
+	// A set belongs to the model that it was made for: merged into another model it would change nothing.
 	if _, err := lora.Merge(newModel(1), s, nil); err == nil || !strings.Contains(err.Error(), "another model") {
 		t.Errorf("another model's set: %v", err)
 	}

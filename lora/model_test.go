@@ -16,12 +16,13 @@ import (
 // newModel returns a BERT of two layers, C = 16, with three labels and weights of trained size.
 func newModel(seed uint64) *bert.ForSequenceClassification { return newModelOf(seed, 16) }
 
-// newModelOfWidth is the same with another C.
+// newModelOfWidth returns the same model with the given C.
 func newModelOfWidth(cols int) *bert.ForSequenceClassification { return newModelOf(1, cols) }
 
 func newModelOf(seed uint64, cols int) *bert.ForSequenceClassification {
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 30, cols, 2, 2, 24, 20
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers = 30, cols, 2
+	c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 2, 24, 20
 	m := bert.NewForSequenceClassification(c, 3)
 	for _, w := range nn.Weights(m) {
 		r := nn.NewRand(seed, w.Name)
@@ -38,11 +39,13 @@ func newModelOf(seed uint64, cols int) *bert.ForSequenceClassification {
 
 func newBatch() *batch.Batch {
 	return &batch.Batch{
-		Seqs: op.Seqs{Starts: []int{0, 4, 5, 9}, Index: []int{3, 1, 4}}, IDs: []int32{1, 5, 29, 0, 7, 7, 2, 13, 21}, Types: []int32{0, 0, 1, 0, 0, 1, 1, 0, 0}, Labels: []int32{2, 0, 1},
+		Seqs: op.Seqs{Starts: []int{0, 4, 5, 9}, Index: []int{3, 1, 4}}, IDs: []int32{1, 5, 29, 0, 7, 7, 2, 13, 21},
+		Types: []int32{0, 0, 1, 0, 0, 1, 1, 0, 0}, Labels: []int32{2, 0, 1},
 	}
 }
 
-// logitsOf evaluates the base (set nil) or an adapter; an Adapter field that holds a nil *Set would not be nil.
+// logitsOf returns the logits of the base (set nil) or of an adapter. It leaves Adapter nil for the base, since an
+// interface that holds a nil *Set is not nil.
 func logitsOf(m *bert.ForSequenceClassification, s *lora.Set, pool *op.Pool, b *batch.Batch) []float32 {
 	p := &nn.Pass{Tape: op.NewEvalTape(pool)}
 	defer p.Tape.Close()
@@ -52,7 +55,7 @@ func logitsOf(m *bert.ForSequenceClassification, s *lora.Set, pool *op.Pool, b *
 	return append([]float32(nil), op.Values(m.Logits(p, b))...)
 }
 
-// attach makes a set or ends the test.
+// attach returns a fresh set. It ends the test on an error.
 func attach(t testing.TB, m *bert.ForSequenceClassification, c lora.Config) *lora.Set {
 	t.Helper()
 	s, err := lora.Attach(m, c, 7)

@@ -22,7 +22,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// bertCase is case.json of a fixture that transformers and PEFT computed (reference/bert_fixtures.py).
+// bertCase is case.json of a fixture with results of transformers and PEFT (reference/bert_fixtures.py).
 type bertCase struct {
 	NumLabels     int     `json:"num_labels"`
 	Problem       string  `json:"problem_type"`
@@ -107,7 +107,7 @@ func (x *fixture) load(name string) *lora.Set {
 	return s
 }
 
-// batch returns rows lo to hi of the fixture.
+// batch returns the examples lo to hi−1 of the fixture.
 func (x *fixture) batch(lo, hi int) *batch.Batch {
 	ids, types, starts := x.batches.Ints("ids"), x.batches.Ints("types"), x.batches.Ints("starts")
 	b := &batch.Batch{}
@@ -159,8 +159,8 @@ func closeTo(t *testing.T, what string, got, want []float32, bar float64) {
 	}
 }
 
-// TestHiddenStates compares every layer's output with transformers'. Tests hold to 2e-5, where the wrong form of GELU would
-// show; the project's bar is 1e-4.
+// TestHiddenStates compares the output of every layer with transformers'. The project's limit is 1e-4; the tests use
+// 2e-5, at which the wrong form of GELU fails.
 func TestHiddenStates(t *testing.T) {
 	eachCase(t, func(t *testing.T, x *fixture) {
 		b := x.batch(0, x.c.BatchSize)
@@ -187,7 +187,7 @@ func TestHiddenStates(t *testing.T) {
 	})
 }
 
-// TestCurve trains as PEFT did and compares gradients, losses, norms and the adapter afterwards.
+// TestCurve trains as the PEFT script did and compares gradients, losses, norms and the trained adapter.
 func TestCurve(t *testing.T) {
 	eachCase(t, func(t *testing.T, x *fixture) {
 		s := x.load("adapter_init")
@@ -238,7 +238,8 @@ func TestCurve(t *testing.T) {
 					m[p.Name], v[p.Name] = make([]float32, len(w)), make([]float32, len(w))
 				}
 				kernel.Scale(g, g, float32(clip))
-				kernel.AdamW(w, g, m[p.Name], v[p.Name], kernel.AdamWConfig{LR: want.LR, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: x.c.WeightDecay}, step+1)
+				kernel.AdamW(w, g, m[p.Name], v[p.Name],
+					kernel.AdamWConfig{LR: want.LR, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: x.c.WeightDecay}, step+1)
 				op.ZeroGrad(p.Param)
 			}
 		}
@@ -248,7 +249,8 @@ func TestCurve(t *testing.T) {
 	})
 }
 
-// compareAdapters compares every tensor with PEFT's after training, but key biases, whose gradient is zero by symmetry.
+// compareAdapters compares every tensor with PEFT's after training, except key biases, whose gradient is zero by
+// symmetry.
 func compareAdapters(t *testing.T, x *fixture, s *lora.Set) {
 	t.Helper()
 	f, err := safetensors.Open(filepath.Join(x.dir, "adapter_final", "adapter_model.safetensors"))

@@ -24,22 +24,22 @@ const (
 	weightsName = "adapter_model.safetensors"
 )
 
-// FileNames lists the files that [Set.Save] writes.
+// FileNames returns the names of the files that [Set.Save] writes.
 func FileNames() []string { return []string{configName, weightsName} }
 
-// fingerprintKey holds the base model's fingerprint in the metadata of the weights; PEFT passes over it.
+// fingerprintKey is the key of the base model's fingerprint in the metadata of the tensors. PEFT ignores it.
 const fingerprintKey = "spalora.base_fingerprint"
 
-// notePrefix stands before the names of notes there.
+// notePrefix is the prefix of the keys of notes in the metadata of the tensors. PEFT ignores them.
 const notePrefix = "spalora."
 
-// keyPrefix stands before every path in an adapter file.
+// keyPrefix is the prefix of every tensor name in an adapter file.
 const keyPrefix = "base_model.model."
 
-// baseLayer is how PEFT names the weight below an adapted layer.
+// baseLayer is the suffix in PEFT's name of the weight below an adapted layer.
 const baseLayer = ".base_layer.weight"
 
-// keys returns the names of the pair's tensors in an adapter file. Saving and loading both use it.
+// keys returns the names of the pair's tensors in an adapter file, for saving and loading.
 func (p pair) keys() (a, b string) {
 	if p.table {
 		return keyPrefix + p.path + ".lora_embedding_A", keyPrefix + p.path + ".lora_embedding_B"
@@ -47,20 +47,23 @@ func (p pair) keys() (a, b string) {
 	return keyPrefix + p.path + ".lora_A.weight", keyPrefix + p.path + ".lora_B.weight"
 }
 
-// stored is a tensor of the adapter file and where its values live.
+// stored is a tensor of the adapter file with the set's own values.
 type stored struct {
 	key    string
 	shape  []int
 	values []float32
 }
 
+// stored returns the tensors of the set in the order of the adapter file.
 func (s *Set) stored() []stored {
 	var list []stored
 	for _, p := range s.pairs {
 		a, b := p.keys()
 		r, in := op.Size(p.c.A)
 		out, _ := op.Size(p.c.B)
-		list = append(list, stored{a, []int{r, in}, op.Values(p.c.A)}, stored{b, []int{out, r}, op.Values(p.c.B)})
+		list = append(list,
+			stored{a, []int{r, in}, op.Values(p.c.A)},
+			stored{b, []int{out, r}, op.Values(p.c.B)})
 	}
 	for _, c := range s.copies {
 		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), op.Values(c.own.Param)})
@@ -68,15 +71,16 @@ func (s *Set) stored() []stored {
 	return list
 }
 
-// Save writes adapter_config.json and adapter_model.safetensors (float32) into dir, which must exist. Each file appears
-// whole or not at all.
+// Save writes adapter_model.safetensors (float32) and adapter_config.json to dir, which must exist. Each file is
+// replaced atomically. Save returns an error, before it writes anything, if a value is NaN or infinite.
 func (s *Set) Save(dir string) error {
 	if err := s.finite(); err != nil {
 		return err
 	}
 	var tensors []safetensors.Tensor
 	for _, t := range s.stored() {
-		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: safetensors.Bytes(t.values)})
+		data := safetensors.Bytes(t.values)
+		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: data})
 	}
 	metadata := map[string]string{"format": "pt"}
 	if s.base != "" {
@@ -98,23 +102,24 @@ func (s *Set) Save(dir string) error {
 	return nil
 }
 
-// finite reports the first tensor with a NaN or an infinity: such an adapter is never saved.
+// finite returns an error that names the first value that is NaN or infinite, or nil if there is none.
 func (s *Set) finite() error {
 	for _, t := range s.stored() {
 		for i, v := range t.values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return fmt.Errorf("lora: %s holds %g at element %d; the adapter is not saved", t.key, v, i)
+				return fmt.Errorf("lora: save: %s has %g at element %d; want finite values", t.key, v, i)
 			}
 		}
 	}
 	return nil
 }
 
-// ReadConfig reads the configuration of the adapter in dir, with warnings about what it ignores.
+// ReadConfig returns the configuration of the adapter in dir, and a warning for each field of adapter_config.json that
+// is ignored. It returns an error if the file is missing or [DecodeConfig] does.
 func ReadConfig(dir string) (Config, []string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, configName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, nil, fmt.Errorf("lora: %s has no %s; is it the directory of an adapter?", dir, configName)
+		return Config{}, nil, fmt.Errorf("lora: %s has no %s; give the directory of an adapter", dir, configName)
 	}
 	if err != nil {
 		return Config{}, nil, fmt.Errorf("lora: %w", err)
@@ -126,10 +131,10 @@ func ReadConfig(dir string) (Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Load makes a set for m from the adapter in dir, ours or PEFT's, with warnings about what it ignores, about values that are
-// not finite, and about target_modules that match nothing while others match. Every tensor must fit: what is missing, left over or of
-// another shape is listed in one error. m must have
-// its weights and is not changed.
+// Load returns the set of the adapter in dir, written by [Set.Save] or by PEFT, for m, which must have its weights and
+// does not change. It returns a warning for each ignored field of adapter_config.json, for each of target_modules that
+// matches no layer while others do, and for each tensor with NaN or infinite values. It returns an error that lists all
+// tensors that are missing, unexpected or of another shape, and an error in the cases of [ReadConfig] and [Attach].
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
 	if err != nil {
@@ -159,6 +164,7 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	return s, warnings, nil
 }
 
+// notFinite returns the number of values that are NaN or infinite.
 func notFinite(values []float32) int {
 	n := 0
 	for _, v := range values {
@@ -171,12 +177,13 @@ func notFinite(values []float32) int {
 
 func missingWeights(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "adapter_model.bin")); err == nil {
-		return fmt.Errorf("lora: %s has only adapter_model.bin, a pickle, which is never read; load it with PEFT and save it again with save_pretrained", dir)
+		return fmt.Errorf("lora: %s has only adapter_model.bin, a Python pickle, which is not supported; "+
+			"load the adapter with PEFT and save it with save_pretrained", dir)
 	}
 	return fmt.Errorf("lora: %s has no %s", dir, weightsName)
 }
 
-// fill copies the tensors of f into the set.
+// fill copies the tensors of f into the set. It returns an error that lists all tensors that do not fit.
 func (s *Set) fill(f *safetensors.File) error {
 	var missing, misfit []string
 	left := map[string]bool{}
@@ -201,7 +208,7 @@ func (s *Set) fill(f *safetensors.File) error {
 		copy(want.values, v)
 	}
 	for _, p := range s.pairs {
-		delete(left, keyPrefix+p.path+baseLayer) // PEFT saves the table below an adapted embedding too; it is the base model's
+		delete(left, keyPrefix+p.path+baseLayer) // PEFT also saves the base model's table below an adapted embedding
 	}
 	var extra []string
 	for _, name := range f.Names() {

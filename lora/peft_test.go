@@ -15,9 +15,10 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// everything adapts linear layers and tables and saves two modules.
+// everything returns a configuration that adapts linear layers and tables and saves two modules.
 func everything() lora.Config {
-	return lora.Config{R: 3, Alpha: 7, Dropout: 0.1, TargetModules: lora.Names("query", "dense", "word_embeddings"), TaskType: lora.SeqCls, BaseModel: "base"}
+	return lora.Config{R: 3, Alpha: 7, Dropout: 0.1, TargetModules: lora.Names("query", "dense", "word_embeddings"),
+		TaskType: lora.SeqCls, BaseModel: "base"}
 }
 
 func save(t testing.TB, s *lora.Set) string {
@@ -38,7 +39,7 @@ func read(t testing.TB, parts ...string) []byte {
 	return text
 }
 
-// TestSaveLoad: loading what was saved gives the same adapter, and saving that the same bytes.
+// TestSaveLoad: a saved adapter is the same after loading, and saving it again gives the same bytes.
 func TestSaveLoad(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, everything())
@@ -55,12 +56,13 @@ func TestSaveLoad(t *testing.T) {
 		t.Fatal(warnings, err)
 	}
 	for i, p := range s.Params() {
-		if q := back.Params()[i]; q.Name != p.Name || q.NoDecay != p.NoDecay || !sameBits(op.Values(q.Param), op.Values(p.Param)) {
-			t.Errorf("%s came back as another tensor", p.Name)
+		if q := back.Params()[i]; q.Name != p.Name || q.NoDecay != p.NoDecay ||
+			!sameBits(op.Values(q.Param), op.Values(p.Param)) {
+			t.Errorf("%s has other values after loading", p.Name)
 		}
 	}
 	if !sameBits(logitsOf(m, s, nil, newBatch()), logitsOf(m, back, nil, newBatch())) {
-		t.Error("other logits")
+		t.Error("the loaded adapter gives other logits")
 	}
 	again := save(t, back)
 	for _, file := range []string{"adapter_config.json", "adapter_model.safetensors"} {
@@ -76,11 +78,12 @@ func TestSaveLoad(t *testing.T) {
 		t.Errorf("saving over an older state: %v", err)
 	}
 	if err := s.Save(filepath.Join(dir, "none")); err == nil {
-		t.Error("a directory that is not there")
+		t.Error("Save to a directory that does not exist returned no error")
 	}
 }
 
-// TestFixturesSavedAgain: PEFT's adapters, loaded and saved, have the same tensors, byte for byte, under the same names.
+// TestFixturesSavedAgain: PEFT's adapters have the same tensors, byte for byte, under the same names after loading and
+// saving.
 func TestFixturesSavedAgain(t *testing.T) {
 	eachCase(t, func(t *testing.T, x *fixture) {
 		for _, state := range []string{"adapter_init", "adapter_final"} {
@@ -99,7 +102,7 @@ func TestFixturesSavedAgain(t *testing.T) {
 			if ours.Metadata()["format"] != "pt" {
 				t.Errorf("metadata %v", ours.Metadata())
 			}
-			// What we write of the configuration says what PEFT's says.
+			// The fields that Save writes have the values of PEFT's file.
 			var mine, peft map[string]any
 			for target, d := range map[*map[string]any]string{&mine: dir, &peft: filepath.Join(x.dir, state)} {
 				if err := json.Unmarshal(read(t, d, "adapter_config.json"), target); err != nil {
@@ -138,7 +141,7 @@ func open(t testing.TB, dir string) *safetensors.File {
 	return f
 }
 
-// rewrite saves the adapter in dir again with other tensors.
+// rewrite replaces the tensors of the adapter in dir by those that change returns.
 func rewrite(t testing.TB, dir string, change func(tensors []safetensors.Tensor) []safetensors.Tensor) {
 	t.Helper()
 	f, err := safetensors.Parse(read(t, dir, "adapter_model.safetensors"))
@@ -195,10 +198,12 @@ func TestLoadErrors(t *testing.T) {
 		change func(t *testing.T, dir string)
 		want   []string
 	}{
-		{"A without B", tensors(without("layer.1.attention.self.query.lora_B")), []string{"1 tensors are missing", "layer.1.attention.self.query.lora_B.weight"}},
+		{"A without B", tensors(without("layer.1.attention.self.query.lora_B")),
+			[]string{"1 tensors are missing", "layer.1.attention.self.query.lora_B.weight"}},
 		{"B without A", tensors(without("word_embeddings.lora_embedding_A")), []string{"word_embeddings.lora_embedding_A"}},
 		{"layer missing", tensors(without("layer.0.attention.self.query")), []string{"2 tensors are missing"}},
-		{"head missing", tensors(without("classifier")), []string{"2 tensors are missing", "base_model.model.classifier.bias"}},
+		{"head missing", tensors(without("classifier")),
+			[]string{"2 tensors are missing", "base_model.model.classifier.bias"}},
 		{"no tensors", tensors(without("")), []string{"tensors are missing", "…"}},
 		{"extra layer", tensors(func(l []safetensors.Tensor) []safetensors.Tensor {
 			x := l[0]
@@ -211,11 +216,13 @@ func TestLoadErrors(t *testing.T) {
 			}
 			return l
 		}), []string{"2 tensors are missing", "2 tensors are not expected", "lora_A.default.weight"}},
-		{"another rank", edit(`"r": 3`, `"r": 4`), []string{"of another shape", "layer.0.attention.self.query.lora_A.weight is [3 16], want [4 16]"}},
+		{"another rank", edit(`"r": 3`, `"r": 4`),
+			[]string{"of another shape", "layer.0.attention.self.query.lora_A.weight is [3 16], want [4 16]"}},
 		{"absurd rank", edit(`"r": 3`, `"r": 1000000000`), []string{"r is 1000000000", "takes at most 16"}},
 		{"fewer targets", edit(`"dense",`, ``), []string{"not expected"}},
 		{"more targets", edit(`"dense",`, `"dense", "key",`), []string{"missing", "self.key.lora_A"}},
-		{"a target that takes no correction", edit(`"dense",`, `"dense", "LayerNorm",`), []string{`"LayerNorm"`, "neither linear"}},
+		{"a target that takes no correction", edit(`"dense",`, `"dense", "LayerNorm",`),
+			[]string{`"LayerNorm"`, "neither linear"}},
 		{"unsupported", edit(`"lora_dropout"`, `"use_dora": true, "lora_dropout"`), []string{"use_dora"}},
 		{"integer tensor", tensors(func(l []safetensors.Tensor) []safetensors.Tensor {
 			for i := range l {
@@ -228,12 +235,14 @@ func TestLoadErrors(t *testing.T) {
 		{"no config", remove("adapter_config.json"), []string{"adapter_config.json"}},
 		{"no weights", remove("adapter_model.safetensors"), []string{"has no adapter_model.safetensors"}},
 		{"pickle only", func(t *testing.T, dir string) {
-			if err := os.Rename(filepath.Join(dir, "adapter_model.safetensors"), filepath.Join(dir, "adapter_model.bin")); err != nil {
+			if err := os.Rename(filepath.Join(dir, "adapter_model.safetensors"),
+				filepath.Join(dir, "adapter_model.bin")); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"only adapter_model.bin", "pickle", "save_pretrained"}},
 		{"pickle renamed", func(t *testing.T, dir string) {
-			if err := os.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), []byte("PK\x03\x04 archive/data.pkl and so on"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "adapter_model.safetensors"),
+				[]byte("PK\x03\x04 archive/data.pkl and so on"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"adapter_model.safetensors", "PyTorch"}},
@@ -260,16 +269,18 @@ func TestLoadErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := lora.Load(filepath.Join(t.TempDir(), "nowhere"), m); err == nil || !strings.Contains(err.Error(), "nowhere") {
+	if _, _, err := lora.Load(filepath.Join(t.TempDir(), "nowhere"), m); err == nil ||
+		!strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("no directory: %v", err)
 	}
 	s := attach(t, m, everything())
-	if _, _, err := lora.Load(save(t, s), newModelOfWidth(8)); err == nil || !strings.Contains(err.Error(), "[3 16], want [3 8]") {
+	if _, _, err := lora.Load(save(t, s), newModelOfWidth(8)); err == nil ||
+		!strings.Contains(err.Error(), "[3 16], want [3 8]") {
 		t.Errorf("another base: %v", err)
 	}
 }
 
-// TestHalfAdapter: tensors may be stored in half precision; they are widened exactly.
+// TestHalfAdapter: Load widens tensors in half precision exactly.
 func TestHalfAdapter(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, everything())
@@ -294,11 +305,11 @@ func TestHalfAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !sameBits(logitsOf(m, s, nil, newBatch()), logitsOf(m, back, nil, newBatch())) {
-		t.Error("widened otherwise")
+		t.Error("the widened adapter gives other logits")
 	}
 }
 
-// TestNotFinite: NaN and infinity are never saved, and reported when they are loaded.
+// TestNotFinite: Save returns an error on NaN and infinity, and Load returns a warning.
 func TestNotFinite(t *testing.T) {
 	m := newModel(1)
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
@@ -307,7 +318,8 @@ func TestNotFinite(t *testing.T) {
 		before := read(t, dir, "adapter_model.safetensors")
 		p := s.Params()[3]
 		op.Values(p.Param)[5] = float32(bad)
-		if err := s.Save(dir); err == nil || !strings.Contains(err.Error(), p.Name) || !strings.Contains(err.Error(), "element 5") {
+		if err := s.Save(dir); err == nil || !strings.Contains(err.Error(), p.Name) ||
+			!strings.Contains(err.Error(), "element 5") {
 			t.Errorf("saving %g: %v", bad, err)
 		}
 		if !bytes.Equal(before, read(t, dir, "adapter_model.safetensors")) {
@@ -332,9 +344,10 @@ func TestNotFinite(t *testing.T) {
 	}
 }
 
-// TestTensors lists an adapter without a model.
+// TestTensors: Tensors lists the tensors of an adapter without a model.
 func TestTensors(t *testing.T) {
-	s := attach(t, newModel(1), lora.Config{R: 3, Alpha: 7, TargetModules: lora.Pattern(`.*layer\.0.*query`), TaskType: lora.SeqCls})
+	s := attach(t, newModel(1), lora.Config{R: 3, Alpha: 7, TargetModules: lora.Pattern(`.*layer\.0.*query`),
+		TaskType: lora.SeqCls})
 	dir := save(t, s)
 	list, err := lora.Tensors(dir)
 	if err != nil {
@@ -344,7 +357,8 @@ func TestTensors(t *testing.T) {
 	for _, x := range list {
 		names = append(names, x.Path)
 	}
-	want := []string{"bert.encoder.layer.0.attention.self.query.lora_A.weight", "bert.encoder.layer.0.attention.self.query.lora_B.weight", "classifier.bias", "classifier.weight"}
+	want := []string{"bert.encoder.layer.0.attention.self.query.lora_A.weight",
+		"bert.encoder.layer.0.attention.self.query.lora_B.weight", "classifier.bias", "classifier.weight"}
 	if !slices.Equal(names, want) || !slices.Equal(list[0].Shape, []int{3, 16}) || list[0].DType != safetensors.F32 {
 		t.Errorf("got %+v", list)
 	}
@@ -354,7 +368,7 @@ func TestTensors(t *testing.T) {
 	}
 }
 
-// FuzzLoad reads any bytes as an adapter file: an error or a set, never a panic.
+// FuzzLoad: Load of any bytes as an adapter file returns an error or a set and does not panic.
 func FuzzLoad(f *testing.F) {
 	m := newModel(1)
 	config := lora.Config{R: 1, Alpha: 2, TargetModules: lora.Pattern(`.*layer\.0.*query`)}

@@ -10,50 +10,51 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Set is an adapter: a low-rank pair for each adapted layer and an own copy of each saved module. Which layers those are
-// never changes after Attach or Load; the values change only while somebody trains [Set.Params]. It implements
-// [nn.AdapterSet]. For one model any number of sets may be in use at once; a set is safe for concurrent use while
-// nobody trains it.
+// Set is an adapter of one model: a low-rank pair for each adapted layer and a copy of each weight of the saved
+// modules. [Attach] and [Load] make it. Its layers never change; its values change only if the caller trains
+// [Set.Params]. It implements [nn.AdapterSet]. A model may have any number of sets in use at once. A set is safe for
+// concurrent use as long as no goroutine trains it or calls one of its Set methods.
 type Set struct {
-	config  Config
-	pairs   []pair
-	copies  []copied
-	pairOf  map[*op.Weight]*op.Correction // lookup only: order comes from the slices
-	copyOf  map[*op.Weight]*op.Weight
-	dropped []string // modules_to_save that the model does not have
-	unused  []string // target_modules of a loaded adapter that match nothing
-	base    string   // fingerprint of the base model, "" if unknown
-	notes   map[string]string
+	config Config
+	pairs  []pair
+	copies []copied
+	pairOf map[*op.Weight]*op.Correction // for lookup only; the slices have the order
+	copyOf map[*op.Weight]*op.Weight
+	absent []string          // modules_to_save that the model does not have
+	unused []string          // target_modules of a loaded adapter that match no layer
+	base   string            // fingerprint of the base model, "" if unknown
+	notes  map[string]string // by name
 }
 
 // pair is the correction of one layer.
 type pair struct {
-	path  string // of the layer
-	base  *op.Weight
-	table bool // an embedding
+	path  string     // of the layer
+	base  *op.Weight // key by which a pass asks for the correction
+	table bool       // an embedding
 	c     *op.Correction
 }
 
 // copied is a weight that the set replaces.
 type copied struct {
-	path string // of the weight
-	base *op.Weight
+	path string     // of the weight
+	base *op.Weight // key by which a pass asks for the replacement
 	own  *op.Weight
 }
 
-// Config returns the configuration that the set was made with.
+// Config returns the configuration of the set.
 func (s *Set) Config() Config { return s.config }
 
-// Correction implements [nn.AdapterSet].
+// Correction returns the correction of the layer whose base weight is w, or nil. It implements [nn.AdapterSet].
 func (s *Set) Correction(w *op.Weight) *op.Correction { return s.pairOf[w] }
 
-// Replacement implements [nn.AdapterSet].
+// Replacement returns the set's copy of the base weight w, or nil. It implements [nn.AdapterSet].
 func (s *Set) Replacement(w *op.Weight) *op.Weight { return s.copyOf[w] }
 
-// Missing lists the modules_to_save that the model does not have: normal for the heads that PEFT adds by itself.
-func (s *Set) Missing() []string { return s.dropped }
+// Missing returns those of modules_to_save, including the heads of the task type, that the model does not have. PEFT
+// adds several heads for a task type, of which a model has one.
+func (s *Set) Missing() []string { return s.absent }
 
-// Saved lists the weights that the set has its own copy of.
+// Saved returns the names of the weights that the set has copies of, in the order of declaration.
 func (s *Set) Saved() []string {
 	var names []string
 	for _, c := range s.copies {
@@ -62,8 +63,8 @@ func (s *Set) Saved() []string {
 	return names
 }
 
-// Params lists everything that trains, in order of declaration: the pairs, then the copies. Names are those of the
-// adapter file.
+// Params returns the trainable parameters of the set under their names in the adapter file: those of the pairs in the
+// order of declaration, then those of the copies.
 func (s *Set) Params() []nn.NamedParam {
 	var list []nn.NamedParam
 	for _, p := range s.pairs {
@@ -76,7 +77,7 @@ func (s *Set) Params() []nn.NamedParam {
 	return list
 }
 
-// SetDropout makes p the LoRA dropout of the set: what a flag on a loaded adapter does.
+// SetDropout sets lora_dropout to p, in the configuration and in all corrections.
 func (s *Set) SetDropout(p float32) {
 	s.config.Dropout = p
 	for _, q := range s.pairs {
@@ -84,20 +85,22 @@ func (s *Set) SetDropout(p float32) {
 	}
 }
 
-// SetTaskType changes what the adapter says it is for.
+// SetTaskType sets task_type in the configuration.
 func (s *Set) SetTaskType(t TaskType) { s.config.TaskType = t }
 
-// SetBaseModel changes the name of the base model that the adapter's config gives.
+// SetBaseModel sets base_model_name_or_path in the configuration.
 func (s *Set) SetBaseModel(name string) { s.config.BaseModel = name }
 
-// SetFingerprint says which base model the set belongs to: any text that tells models apart. It is saved with the tensors.
+// SetFingerprint sets the fingerprint of the base model: any text that identifies it. Save stores it with the tensors.
 func (s *Set) SetFingerprint(f string) { s.base = f }
 
-// Fingerprint returns what SetFingerprint was given, now or when the adapter was saved; "" for adapters of PEFT.
+// Fingerprint returns the fingerprint of the base model that SetFingerprint set or Load read, or "" if there is none,
+// as in PEFT's adapters.
 func (s *Set) Fingerprint() string { return s.base }
 
-// SetNote has the set remember a word of its program's own, under a name: what it was trained for, say, since several tasks (multiple
-// choice) have no task type in PEFT. Notes are saved with the tensors, where PEFT passes over them; an empty value takes one away.
+// SetNote sets the note with the given name, or removes it if value is empty. Save stores notes with the tensors, where
+// PEFT ignores them. A program can use them, for example, to record the task of an adapter that has no task type in
+// PEFT, such as multiple choice.
 func (s *Set) SetNote(name, value string) {
 	if value == "" {
 		delete(s.notes, name)
@@ -109,16 +112,19 @@ func (s *Set) SetNote(name, value string) {
 	s.notes[name] = value
 }
 
-// Summary returns PEFT's line about how much trains. Its total counts a saved module twice, the original and the copy.
+// Summary returns PEFT's line with the number of trainable parameters and of all parameters of m and the set. The total
+// counts a saved module twice: the original and the copy.
 func (s *Set) Summary(m spago.Model) string {
 	trainable := 0
 	for _, p := range s.Params() {
 		trainable += len(op.Values(p.Param))
 	}
 	all := nn.Count(m) + trainable
-	return fmt.Sprintf("trainable params: %s || all params: %s || trainable%%: %.4f", thousands(trainable), thousands(all), 100*float64(trainable)/float64(all))
+	return fmt.Sprintf("trainable params: %s || all params: %s || trainable%%: %.4f",
+		thousands(trainable), thousands(all), 100*float64(trainable)/float64(all))
 }
 
+// thousands returns n with a comma before every third digit from the right.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -127,7 +133,7 @@ func thousands(n int) string {
 	return s
 }
 
-// Tree prints the model with the set attached, in PEFT's shape.
+// Tree returns m with the set attached in the style of Python's print of a PEFT model.
 func (s *Set) Tree(m spago.Model) string {
 	pairs := map[string]pair{}
 	for _, p := range s.pairs {
@@ -139,14 +145,14 @@ func (s *Set) Tree(m spago.Model) string {
 			return p.tree(text)
 		}
 		if saved[path] {
-			return fmt.Sprintf("ModulesToSaveWrapper(\n  (original_module): %[1]s\n  (modules_to_save): ModuleDict(\n    (default): %[2]s\n  )\n)",
-				nn.Indent(text), nn.Indent(nn.Indent(text)))
+			return fmt.Sprintf("ModulesToSaveWrapper(\n  (original_module): %s\n"+
+				"  (modules_to_save): ModuleDict(\n    (default): %s\n  )\n)", nn.Indent(text), nn.Indent(nn.Indent(text)))
 		}
 		return text
 	})
 }
 
-// savedModules returns the paths of the modules that are copied whole: the shortest that a name of modules_to_save ends.
+// savedModules returns the paths of the outermost modules that modules_to_save matches.
 func (s *Set) savedModules() map[string]bool {
 	found := map[string]bool{}
 	for _, c := range s.copies {
@@ -157,6 +163,7 @@ func (s *Set) savedModules() map[string]bool {
 	return found
 }
 
+// tree returns the text of the adapted layer, where base is that of the layer itself.
 func (p pair) tree(base string) string {
 	drop := "Identity()"
 	if p.c.Dropout > 0 {
@@ -169,13 +176,15 @@ func (p pair) tree(base string) string {
 	if p.table {
 		kind = "Embedding"
 	}
-	fmt.Fprintf(&b, "lora.%s(\n  (base_layer): %s\n  (lora_dropout): ModuleDict(\n    (default): %s\n  )\n", kind, nn.Indent(base), drop)
+	fmt.Fprintf(&b, "lora.%s(\n  (base_layer): %s\n  (lora_dropout): ModuleDict(\n    (default): %s\n  )\n",
+		kind, nn.Indent(base), drop)
 	if p.table {
-		parameter := "ParameterDict(  (default): Parameter containing: [torch.FloatTensor of size %dx%d])"
-		fmt.Fprintf(&b, "  (lora_A): ModuleDict()\n  (lora_B): ModuleDict()\n  (lora_embedding_A): "+parameter+"\n  (lora_embedding_B): "+parameter+"\n", r, in, out, r)
+		const parameter = "ParameterDict(  (default): Parameter containing: [torch.FloatTensor of size %dx%d])\n"
+		b.WriteString("  (lora_A): ModuleDict()\n  (lora_B): ModuleDict()\n")
+		fmt.Fprintf(&b, "  (lora_embedding_A): "+parameter+"  (lora_embedding_B): "+parameter, r, in, out, r)
 	} else {
-		fmt.Fprintf(&b, "  (lora_A): ModuleDict(\n    (default): Linear(in_features=%d, out_features=%d, bias=False)\n  )\n", in, r)
-		fmt.Fprintf(&b, "  (lora_B): ModuleDict(\n    (default): Linear(in_features=%d, out_features=%d, bias=False)\n  )\n", r, out)
+		const linear = "ModuleDict(\n    (default): Linear(in_features=%d, out_features=%d, bias=False)\n  )\n"
+		fmt.Fprintf(&b, "  (lora_A): "+linear+"  (lora_B): "+linear, in, r, r, out)
 		b.WriteString("  (lora_embedding_A): ParameterDict()\n  (lora_embedding_B): ParameterDict()\n")
 	}
 	b.WriteString("  (lora_magnitude_vector): ModuleDict()\n)")

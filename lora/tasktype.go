@@ -2,10 +2,10 @@ package lora
 
 import "fmt"
 
-// TaskType is what an adapter is for, as PEFT spells it. The empty one is written as null.
+// TaskType is the task that an adapter is for, in PEFT's spelling. The empty task type is null in adapter_config.json.
 type TaskType string
 
-// The task types. Those that PEFT lacks are null in adapter_config.json.
+// The task types. A task without a type in PEFT has NoTask.
 const (
 	NoTask            TaskType = ""
 	SeqCls            TaskType = "SEQ_CLS"
@@ -16,7 +16,8 @@ const (
 	FeatureExtraction TaskType = "FEATURE_EXTRACTION"
 )
 
-// ParseTaskType reads PEFT's spelling; QUESTION_ANSWERING is taken as QUESTION_ANS. Other names are an error.
+// ParseTaskType returns the task type that PEFT spells s, where QUESTION_ANSWERING is QUESTION_ANS and "" is NoTask. It
+// returns an error if s is unknown.
 func ParseTaskType(s string) (TaskType, error) {
 	switch t := TaskType(s); t {
 	case NoTask, SeqCls, TokenCls, QuestionAns, CausalLM, Seq2SeqLM, FeatureExtraction:
@@ -24,10 +25,11 @@ func ParseTaskType(s string) (TaskType, error) {
 	case "QUESTION_ANSWERING":
 		return QuestionAns, nil
 	}
-	return NoTask, fmt.Errorf("lora: task_type %q is not known; want SEQ_CLS, TOKEN_CLS, QUESTION_ANS, CAUSAL_LM, SEQ_2_SEQ_LM or FEATURE_EXTRACTION", s)
+	return NoTask, fmt.Errorf("lora: task_type %q is unknown; want SEQ_CLS, TOKEN_CLS, QUESTION_ANS, CAUSAL_LM, "+
+		"SEQ_2_SEQ_LM or FEATURE_EXTRACTION", s)
 }
 
-// Heads returns the names of head modules that PEFT trains whole and saves by itself for a task type.
+// Heads returns the names of the head modules that PEFT adds to modules_to_save for the task type.
 func (t TaskType) Heads() []string {
 	switch t {
 	case SeqCls, TokenCls:
