@@ -328,3 +328,47 @@ func TestModelBelow(t *testing.T) {
 		t.Errorf("head %v, bias %v", head, m.Head.Bias.Float32())
 	}
 }
+
+// shared is a head on a base model whose name depends on the value.
+type shared struct {
+	spago.Module
+	Model *toyBlock  `hf:"$base"`
+	Head  *nn.Linear `hf:"head"`
+	name  string     `hf:"-"`
+}
+
+func (m *shared) Base() string  { return m.name }
+func (m *shared) Class() string { return "Shared" }
+
+// baseless has a base model without a name.
+type baseless struct {
+	spago.Module
+	Model *nn.Linear `hf:"$base"`
+}
+
+// TestBase: a field tagged $base has the name that the model gives it, in names of weights and in the printed tree.
+func TestBase(t *testing.T) {
+	for _, name := range []string{"bert", "electra"} {
+		m := &shared{Model: newToy().Blocks[0], Head: nn.NewLinear(4, 2, false), name: name}
+		var names []string
+		for _, w := range nn.Weights(m) {
+			names = append(names, w.Name)
+		}
+		want := []string{
+			name + ".attention.self.query.weight", name + ".attention.self.query.bias", name + ".output.dense.weight",
+			"head.weight",
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("got %v\nwant %v", names, want)
+		}
+		if tree := nn.Tree(m, nil); !strings.Contains(tree, "  ("+name+"): ") {
+			t.Errorf("no %s in %s", name, tree)
+		}
+	}
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "baseless.Model is tagged $base") {
+			t.Errorf("got %s", text)
+		}
+	}()
+	nn.Weights(&baseless{Model: nn.NewLinear(1, 1, false)})
+}
