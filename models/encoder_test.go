@@ -12,6 +12,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/models/distilbert"
 	"github.com/spalora/spalora/models/electra"
@@ -25,14 +26,14 @@ type encoderModel struct {
 	name string
 	models.TextModel
 	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor
-	encoder models.Encoder // below the head
-	tokens  bool           // a row for each token, not for each sequence
+	encoder arch.Encoder // below the head
+	tokens  bool         // a row for each token, not for each sequence
 }
 
 // encoderModels are small encoders with the head of every task. Dropout acts at every kind of place; weights have
 // trained size.
 func encoderModels() (list []encoderModel) {
-	add := func(name string, m models.TextModel, forward func(*nn.Pass, *batch.Batch) mat.Tensor, encoder models.Encoder) {
+	add := func(name string, m models.TextModel, forward func(*nn.Pass, *batch.Batch) mat.Tensor, encoder arch.Encoder) {
 		fillModel(m)
 		tokens := !strings.Contains(name, "seq-cls") && !strings.Contains(name, "multiple-choice")
 		list = append(list, encoderModel{name, m, forward, encoder, tokens})
@@ -44,8 +45,8 @@ func encoderModels() (list []encoderModel) {
 	{
 		s, k, q, m, e := bert.NewForSequenceClassification(c, 5), bert.NewForTokenClassification(c, 4), bert.NewForQuestionAnswering(c), bert.NewForMultipleChoice(c), bert.New(c)
 		add("bert seq-cls", s, s.Logits, s.Bert)
-		add("bert token-cls", k, k.Logits, k.Bert)
-		add("bert question-answering", q, q.Logits, q.Bert)
+		add("bert token-cls", k, k.Logits, k.Encoder)
+		add("bert question-answering", q, q.Logits, q.Encoder)
 		add("bert multiple-choice", m, m.Logits, m.Bert)
 		add("bert encoder", e, e.Forward, e)
 	}
@@ -55,8 +56,8 @@ func encoderModels() (list []encoderModel) {
 		c.ModelType, c.TypeVocabSize, c.PadTokenID = "roberta", 1, &pad
 		s, k, q, m, e := roberta.NewForSequenceClassification(c, 5), roberta.NewForTokenClassification(c, 4), roberta.NewForQuestionAnswering(c), roberta.NewForMultipleChoice(c), roberta.New(c)
 		add("roberta seq-cls", s, s.Logits, s.Roberta)
-		add("roberta token-cls", k, k.Logits, k.Roberta)
-		add("roberta question-answering", q, q.Logits, q.Roberta)
+		add("roberta token-cls", k, k.Logits, k.Encoder)
+		add("roberta question-answering", q, q.Logits, q.Encoder)
 		add("roberta multiple-choice", m, m.Logits, m.Roberta)
 		add("roberta encoder", e, e.Forward, e)
 	}
@@ -66,7 +67,7 @@ func encoderModels() (list []encoderModel) {
 		c.Dropout, c.AttentionDropout, c.QADropout = 0.2, 0.3, 0.25
 		s, k, q, m, e := distilbert.NewForSequenceClassification(c, 5), distilbert.NewForTokenClassification(c, 4), distilbert.NewForQuestionAnswering(c), distilbert.NewForMultipleChoice(c), distilbert.New(c)
 		add("distilbert seq-cls", s, s.Logits, s.DistilBert)
-		add("distilbert token-cls", k, k.Logits, k.DistilBert)
+		add("distilbert token-cls", k, k.Logits, k.Encoder)
 		add("distilbert question-answering", q, q.Logits, q.DistilBert)
 		add("distilbert multiple-choice", m, m.Logits, m.DistilBert)
 		add("distilbert encoder", e, e.Forward, e)
@@ -77,8 +78,8 @@ func encoderModels() (list []encoderModel) {
 		d.Config, d.EmbeddingSize, d.SummaryFirstDropout = c, 16, 0.15
 		s, k, q, m, e := electra.NewForSequenceClassification(d, 5), electra.NewForTokenClassification(d, 4), electra.NewForQuestionAnswering(d), electra.NewForMultipleChoice(d), electra.New(d)
 		add("electra seq-cls", s, s.Logits, s.Electra)
-		add("electra token-cls", k, k.Logits, k.Electra)
-		add("electra question-answering", q, q.Logits, q.Electra)
+		add("electra token-cls", k, k.Logits, k.Encoder)
+		add("electra question-answering", q, q.Logits, q.Encoder)
 		add("electra multiple-choice", m, m.Logits, m.Electra)
 		add("electra encoder", e, e.Forward, e)
 		d.SummaryType, d.SummaryUseProj, d.SummaryActivation = "last", false, ""

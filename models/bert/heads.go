@@ -5,8 +5,12 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 )
+
+// origin names the models whose heads other architectures share.
+var origin = arch.Origin{Name: "bert", Class: "Bert"}
 
 // ForSequenceClassification is the encoder with a linear head on the pooled first token (transformers'
 // BertForSequenceClassification). With one label it predicts a number.
@@ -83,64 +87,12 @@ func (m *ForMultipleChoice) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForMultipleChoice) Class() string { return "BertForMultipleChoice" }
 
-// ForTokenClassification gives every token a row of logits (transformers' BertForTokenClassification).
-type ForTokenClassification struct {
-	spago.Module
-	nn.Limits  `hf:"-"`
-	Bert       *Model      `hf:"bert"`
-	Drop       *nn.Dropout `hf:"dropout"`
-	Classifier *nn.Linear  `hf:"classifier"` // C→labels
-}
-
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
-func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{
-		Limits: c.limits(), Bert: newModel(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
-	}
-	nn.Number(m)
-	return m
-}
-
-// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Bert.Forward(p, b)
-	p = p.With(b.Seqs).After()
-	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
-}
-
-// Labels returns the number of outputs of a token.
-func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForTokenClassification) Class() string { return "BertForTokenClassification" }
-
-// ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
-// BertForQuestionAnswering).
-type ForQuestionAnswering struct {
-	spago.Module
-	nn.Limits `hf:"-"`
-	Bert      *Model     `hf:"bert"`
-	Outputs   *nn.Linear `hf:"qa_outputs"` // C→2: start, end
+func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassification {
+	return arch.NewForTokenClassification(newModel(c), origin, c.HeadDropout(), labels)
 }
 
 // NewForQuestionAnswering returns the model with empty weights. The configuration must have passed Check.
-func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
-	m := &ForQuestionAnswering{Limits: c.limits(), Bert: newModel(c), Outputs: nn.NewLinear(c.HiddenSize, 2, true)}
-	nn.Number(m)
-	return m
+func NewForQuestionAnswering(c Config) *arch.ForQuestionAnswering {
+	return arch.NewForQuestionAnswering(newModel(c), origin)
 }
-
-// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
-func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Bert.Forward(p, b)
-	return m.Outputs.Forward(p.With(b.Seqs).After(), x)
-}
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForQuestionAnswering) Class() string { return "BertForQuestionAnswering" }

@@ -5,9 +5,13 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
+
+// origin names the models whose heads other architectures share.
+var origin = arch.Origin{Name: "distilbert", Class: "DistilBert"}
 
 // ForSequenceClassification is the encoder with a head of two layers on the first token (transformers'
 // DistilBertForSequenceClassification). With one label it predicts a number.
@@ -87,39 +91,10 @@ func (m *ForMultipleChoice) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForMultipleChoice) Class() string { return "DistilBertForMultipleChoice" }
 
-// ForTokenClassification gives every token a row of logits (transformers' DistilBertForTokenClassification).
-type ForTokenClassification struct {
-	spago.Module
-	nn.Limits  `hf:"-"`
-	DistilBert *Model      `hf:"distilbert"`
-	Drop       *nn.Dropout `hf:"dropout"`
-	Classifier *nn.Linear  `hf:"classifier"` // C→labels
-}
-
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
-func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{
-		Limits: c.limits(), DistilBert: New(c), Drop: &nn.Dropout{P: c.Dropout}, Classifier: nn.NewLinear(c.Width, labels, true),
-	}
-	nn.Number(m)
-	return m
+func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassification {
+	return arch.NewForTokenClassification(New(c), origin, c.Dropout, labels)
 }
-
-// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.DistilBert.Forward(p, b)
-	p = p.With(b.Seqs).After()
-	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
-}
-
-// Labels returns the number of outputs of a token.
-func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForTokenClassification) Class() string { return "DistilBertForTokenClassification" }
 
 // ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
 // DistilBertForQuestionAnswering).

@@ -5,9 +5,13 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
+
+// origin names the models whose heads other architectures share.
+var origin = arch.Origin{Name: "electra", Class: "Electra"}
 
 // ForSequenceClassification is the encoder with a head of two layers on the first token (transformers' ElectraForSequenceClassification).
 // With one label it predicts a number.
@@ -162,64 +166,12 @@ func activation(name string) *nn.Activation {
 	return a
 }
 
-// ForTokenClassification gives every token a row of logits (transformers' ElectraForTokenClassification).
-type ForTokenClassification struct {
-	spago.Module
-	nn.Limits  `hf:"-"`
-	Electra    *Model      `hf:"electra"`
-	Drop       *nn.Dropout `hf:"dropout"`
-	Classifier *nn.Linear  `hf:"classifier"` // C→labels
-}
-
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
-func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{
-		Limits: c.limits(), Electra: New(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
-	}
-	nn.Number(m)
-	return m
-}
-
-// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Electra.Forward(p, b)
-	p = p.With(b.Seqs).After()
-	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
-}
-
-// Labels returns the number of outputs of a token.
-func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForTokenClassification) Class() string { return "ElectraForTokenClassification" }
-
-// ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
-// ElectraForQuestionAnswering).
-type ForQuestionAnswering struct {
-	spago.Module
-	nn.Limits `hf:"-"`
-	Electra   *Model     `hf:"electra"`
-	Outputs   *nn.Linear `hf:"qa_outputs"` // C→2: start, end
+func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassification {
+	return arch.NewForTokenClassification(New(c), origin, c.HeadDropout(), labels)
 }
 
 // NewForQuestionAnswering returns the model with empty weights. The configuration must have passed Check.
-func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
-	m := &ForQuestionAnswering{Limits: c.limits(), Electra: New(c), Outputs: nn.NewLinear(c.HiddenSize, 2, true)}
-	nn.Number(m)
-	return m
+func NewForQuestionAnswering(c Config) *arch.ForQuestionAnswering {
+	return arch.NewForQuestionAnswering(New(c), origin)
 }
-
-// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
-func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Electra.Forward(p, b)
-	return m.Outputs.Forward(p.With(b.Seqs).After(), x)
-}
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForQuestionAnswering) Class() string { return "ElectraForQuestionAnswering" }

@@ -5,10 +5,17 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
+
+// origin names the models whose heads other architectures share. transformers' XLM-RoBERTa makes the encoder after the
+// head.
+func (c Config) origin() arch.Origin {
+	return arch.Origin{Name: "roberta", Class: c.ClassPrefix(), Last: c.ModelType == "xlm-roberta"}
+}
 
 // ForSequenceClassification is the encoder with a head of two layers on the first token (transformers' RobertaForSequenceClassification).
 // With one label it predicts a number.
@@ -104,70 +111,12 @@ func (m *ForMultipleChoice) Class() string { return m.Roberta.class("ForMultiple
 // Trailing names the part that the printed tree has last.
 func (m *ForMultipleChoice) Trailing() string { return m.Roberta.trailing() }
 
-// ForTokenClassification gives every token a row of logits (transformers' RobertaForTokenClassification).
-type ForTokenClassification struct {
-	spago.Module
-	nn.Limits  `hf:"-"`
-	Roberta    *Model      `hf:"roberta"`
-	Drop       *nn.Dropout `hf:"dropout"`
-	Classifier *nn.Linear  `hf:"classifier"` // C→labels
-}
-
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
-func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{
-		Limits: c.limits(), Roberta: newModel(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
-	}
-	nn.Number(m)
-	return m
-}
-
-// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
-func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Roberta.Forward(p, b)
-	p = p.With(b.Seqs).After()
-	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
-}
-
-// Labels returns the number of outputs of a token.
-func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForTokenClassification) Class() string { return m.Roberta.class("ForTokenClassification") }
-
-// Trailing names the part that the printed tree has last.
-func (m *ForTokenClassification) Trailing() string { return m.Roberta.trailing() }
-
-// ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
-// RobertaForQuestionAnswering).
-type ForQuestionAnswering struct {
-	spago.Module
-	nn.Limits `hf:"-"`
-	Roberta   *Model     `hf:"roberta"`
-	Outputs   *nn.Linear `hf:"qa_outputs"` // C→2: start, end
+func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassification {
+	return arch.NewForTokenClassification(newModel(c), c.origin(), c.HeadDropout(), labels)
 }
 
 // NewForQuestionAnswering returns the model with empty weights. The configuration must have passed Check.
-func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
-	m := &ForQuestionAnswering{Limits: c.limits(), Roberta: newModel(c), Outputs: nn.NewLinear(c.HiddenSize, 2, true)}
-	nn.Number(m)
-	return m
+func NewForQuestionAnswering(c Config) *arch.ForQuestionAnswering {
+	return arch.NewForQuestionAnswering(newModel(c), c.origin())
 }
-
-// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
-func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	x := m.Roberta.Forward(p, b)
-	return m.Outputs.Forward(p.With(b.Seqs).After(), x)
-}
-
-// String prints the module tree in the style of PyTorch.
-func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
-
-// Class names the model in the printed tree.
-func (m *ForQuestionAnswering) Class() string { return m.Roberta.class("ForQuestionAnswering") }
-
-// Trailing names the part that the printed tree has last.
-func (m *ForQuestionAnswering) Trailing() string { return m.Roberta.trailing() }

@@ -56,13 +56,8 @@ func (m *Model) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree, as transformers does.
 func (m *Model) Class() string { return m.class("Model") }
 
-// trailing returns what heads print behind their other parts: transformers' XLM-RoBERTa makes the encoder after the head.
-func (m *Model) trailing() string {
-	if m.Config.ModelType == "xlm-roberta" {
-		return "roberta"
-	}
-	return ""
-}
+// trailing returns the part that heads print after their other parts.
+func (m *Model) trailing() string { return m.Config.origin().Trailing() }
 
 // class returns a name with what transformers' classes of this model_type begin with.
 func (m *Model) class(name string) string { return m.Config.ClassPrefix() + name }

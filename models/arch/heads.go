@@ -1,0 +1,121 @@
+package arch
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/nn"
+)
+
+// Encoder is a base model below a head that several architectures share.
+type Encoder interface {
+	spago.Model
+	// Forward returns the hidden states: N×C for the N tokens of b, or p.Keep's rows of it.
+	Forward(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Width returns C.
+	Width() int
+	// MaxLength, Vocabulary and TokenTypes return the limits of the inputs, see [nn.Limits].
+	MaxLength() int
+	Vocabulary() int
+	TokenTypes() int
+}
+
+// Origin says how transformers names a model with a head.
+type Origin struct {
+	Name  string // of the base model in a checkpoint: "bert"
+	Class string // what the names of classes begin with: "Bert"
+	Last  bool   // the base model is printed after the head
+}
+
+// ForTokenClassification is an encoder with a linear head that gives each token a row of logits (transformers'
+// BertForTokenClassification, RobertaForTokenClassification, …):
+//
+//	logits = classifier(drop(encoder(x)))
+type ForTokenClassification struct {
+	spago.Module
+	nn.Limits  `hf:"-"`
+	Encoder    Encoder     `hf:"$base"`
+	Drop       *nn.Dropout `hf:"dropout"`
+	Classifier *nn.Linear  `hf:"classifier"` // C→labels
+	origin     Origin      `hf:"-"`
+}
+
+// NewForTokenClassification returns the model with an empty head on e. dropout is the probability before the head.
+func NewForTokenClassification(e Encoder, o Origin, dropout float32, labels int) *ForTokenClassification {
+	m := &ForTokenClassification{
+		Limits: limits(e), Encoder: e, Drop: &nn.Dropout{P: dropout}, Classifier: nn.NewLinear(e.Width(), labels, true),
+		origin: o,
+	}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns N×labels for the N tokens of b, or p.Keep's rows of it.
+func (m *ForTokenClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	x := m.Encoder.Forward(p, b)
+	p = p.With(b.Seqs).After()
+	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
+}
+
+// Labels returns the number of columns of the logits.
+func (m *ForTokenClassification) Labels() int { return m.Classifier.Weight.Rows }
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForTokenClassification) String() string { return nn.Tree(m, nil) }
+
+// Base names the encoder in a checkpoint.
+func (m *ForTokenClassification) Base() string { return m.origin.Name }
+
+// Class names the model in the printed tree.
+func (m *ForTokenClassification) Class() string { return m.origin.Class + "ForTokenClassification" }
+
+// Trailing names the part that the printed tree has last.
+func (m *ForTokenClassification) Trailing() string { return m.origin.Trailing() }
+
+// ForQuestionAnswering is an encoder with a linear head that gives each token two logits: that the answer begins with it,
+// and that it ends with it (transformers' BertForQuestionAnswering, RobertaForQuestionAnswering, …).
+type ForQuestionAnswering struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Encoder   Encoder    `hf:"$base"`
+	Outputs   *nn.Linear `hf:"qa_outputs"` // C→2: start, end
+	origin    Origin     `hf:"-"`
+}
+
+// NewForQuestionAnswering returns the model with an empty head on e.
+func NewForQuestionAnswering(e Encoder, o Origin) *ForQuestionAnswering {
+	m := &ForQuestionAnswering{Limits: limits(e), Encoder: e, Outputs: nn.NewLinear(e.Width(), 2, true), origin: o}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns N×2 for the N tokens of b, or p.Keep's rows of it: start and end.
+func (m *ForQuestionAnswering) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	x := m.Encoder.Forward(p, b)
+	return m.Outputs.Forward(p.With(b.Seqs).After(), x)
+}
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForQuestionAnswering) String() string { return nn.Tree(m, nil) }
+
+// Base names the encoder in a checkpoint.
+func (m *ForQuestionAnswering) Base() string { return m.origin.Name }
+
+// Class names the model in the printed tree.
+func (m *ForQuestionAnswering) Class() string { return m.origin.Class + "ForQuestionAnswering" }
+
+// Trailing names the part that the printed tree has last.
+func (m *ForQuestionAnswering) Trailing() string { return m.origin.Trailing() }
+
+// Trailing returns the name of the base model if it is printed after the head, else "".
+func (o Origin) Trailing() string {
+	if o.Last {
+		return o.Name
+	}
+	return ""
+}
+
+func limits(e Encoder) nn.Limits {
+	return nn.Limits{Positions: e.MaxLength(), Words: e.Vocabulary(), Types: e.TokenTypes()}
+}
