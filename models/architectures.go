@@ -16,7 +16,7 @@ import (
 	"github.com/spalora/spalora/models/roberta"
 )
 
-// architectures are what this package opens. A new architecture adds its line.
+// architectures lists the architectures that this package opens. A new one adds its line.
 var architectures = catalogue{
 	bert.Arch,
 	roberta.Arch,
@@ -49,7 +49,7 @@ func InHead(weight string) bool {
 	return slices.ContainsFunc(HeadsWith(weight), arch.Kind.Trained)
 }
 
-// HeadsWith returns the kinds of heads that have a weight of this name, whatever the architecture, in ascending order.
+// HeadsWith returns the kinds of heads of any architecture that have a weight of this name, in ascending order.
 func HeadsWith(weight string) []arch.Kind {
 	var kinds []arch.Kind
 	for h := range architectures.heads {
@@ -61,7 +61,7 @@ func HeadsWith(weight string) []arch.Kind {
 	return kinds
 }
 
-// OutputWeights returns the names of the weights that have a row for each output of a head, whatever the architecture.
+// OutputWeights returns the names of the weights that have a row for each output of a head, for all architectures.
 func OutputWeights() []string {
 	var names []string
 	for h := range architectures.heads {

@@ -137,7 +137,8 @@ func TestNewArchitecture(t *testing.T) {
 	}{
 		{config, arch.Question, `there is no question-answering head for model_type "toy"`},
 		{config, arch.Causal, `model_type "toy" does not predict the next token; want gpt2, llama, mistral, qwen2 or qwen3`},
-		{`{"model_type": "toy", "width": 4}`, arch.Token, "config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
+		{`{"model_type": "toy", "width": 4}`, arch.Token,
+			"config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
 		{`{"model_type": "toy", "width": 0}`, arch.Token, "toy: vocab_size 5, width 0"},
 		{`{"model_type": "jigsaw"}`, arch.Token, `model_type "jigsaw" is not supported; want bert, roberta, xlm-roberta, ` +
 			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3 or toy`},
@@ -242,12 +243,14 @@ func TestNamesOfHeads(t *testing.T) {
 			t.Errorf("%s: got %v, %v", weight, got, InHead(weight))
 		}
 	}
-	if got := OutputWeights(); !slices.Equal(got, []string{"classifier.weight", "classifier.out_proj.weight", "score.weight"}) {
+	if got := OutputWeights(); !slices.Equal(got,
+		[]string{"classifier.weight", "classifier.out_proj.weight", "score.weight"}) {
 		t.Errorf("got %v", got)
 	}
 	for modelType, want := range map[string][]string{
-		"bert": {"classifier"}, "roberta": {"classifier"}, "distilbert": {"classifier"}, "electra": {"classifier", "sequence_summary"},
-		"gpt2": nil,
+		"bert": {"classifier"}, "roberta": {"classifier"}, "distilbert": {"classifier"},
+		"electra": {"classifier", "sequence_summary"},
+		"gpt2":    nil,
 	} {
 		a, ok := ArchOf(modelType)
 		if h, _ := a.Head(arch.Choice); !ok || !slices.Equal(h.Saves(), want) {
@@ -267,8 +270,9 @@ func TestNamesOfHeads(t *testing.T) {
 		"embeddings.token_type_ids": true, "pooler.dense.bias": true, "other.pooler.dense.bias": true, "lm_head.weight": true,
 		"score.weight": true, "classifier.bias": true, "pre_classifier.bias": true, "sequence_summary.summary.bias": true,
 		"vocab_transform.bias": true, "vocab_layer_norm.bias": true, "vocab_projector.bias": true,
-		"discriminator_predictions.dense.bias": true, "generator_predictions.dense.bias": true, "generator_lm_head.bias": true,
-		"h.0.attn.bias": true, "h.0.attn.masked_bias": true, "layers.1.rotary_emb.inv_freq": true,
+		"discriminator_predictions.dense.bias": true, "generator_predictions.dense.bias": true,
+		"generator_lm_head.bias": true,
+		"h.0.attn.bias":          true, "h.0.attn.masked_bias": true, "layers.1.rotary_emb.inv_freq": true,
 		"attn.bias.more": false, "h.0.cross_attn.bias": false, "encoder.classifier.bias": false, "classifier": false,
 		"encoder.layer.0.output.dense.bias": false, "xpooler.dense": false, "embeddings.position_ids.weight": false,
 	} {

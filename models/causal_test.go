@@ -16,17 +16,25 @@ import (
 // causalConfigs are small models of every kind of causal block.
 var causalConfigs = map[string]string{
 	"gpt2": `{"model_type":"gpt2","vocab_size":40,"n_positions":48,"n_embd":24,"n_layer":3,"n_head":3}`,
-	"gpt2 untied": `{"model_type":"gpt2","vocab_size":40,"n_positions":48,"n_embd":24,"n_layer":2,"n_head":3,"n_inner":40,
+	"gpt2 untied": `{"model_type":"gpt2","vocab_size":40,"n_positions":48,"n_embd":24,"n_layer":2,"n_head":3,
+		"n_inner":40,
 		"tie_word_embeddings":false,"scale_attn_by_inverse_layer_idx":true,"initializer_range":0.2}`,
-	"llama": `{"model_type":"llama","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,"intermediate_size":36,"num_hidden_layers":3,
+	"llama": `{"model_type":"llama","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,
+		"intermediate_size":36,"num_hidden_layers":3,
 		"num_attention_heads":4,"num_key_value_heads":2,"initializer_range":0.2,"attention_dropout":0.1}`,
-	"llama tied": `{"model_type":"llama","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,"intermediate_size":36,"num_hidden_layers":2,
-		"num_attention_heads":4,"num_key_value_heads":1,"head_dim":8,"tie_word_embeddings":true,"mlp_bias":true,"attention_bias":true,"initializer_range":0.2}`,
-	"mistral": `{"model_type":"mistral","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,"intermediate_size":36,"num_hidden_layers":2,
+	"llama tied": `{"model_type":"llama","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,
+		"intermediate_size":36,"num_hidden_layers":2,
+		"num_attention_heads":4,"num_key_value_heads":1,"head_dim":8,"tie_word_embeddings":true,"mlp_bias":true,
+		"attention_bias":true,"initializer_range":0.2}`,
+	"mistral": `{"model_type":"mistral","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,
+		"intermediate_size":36,"num_hidden_layers":2,
 		"num_attention_heads":4,"num_key_value_heads":2,"sliding_window":5,"initializer_range":0.2}`,
-	"qwen2": `{"model_type":"qwen2","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,"intermediate_size":36,"num_hidden_layers":3,
-		"num_attention_heads":4,"num_key_value_heads":2,"use_sliding_window":true,"sliding_window":6,"max_window_layers":1,"initializer_range":0.2}`,
-	"qwen3": `{"model_type":"qwen3","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,"intermediate_size":36,"num_hidden_layers":2,
+	"qwen2": `{"model_type":"qwen2","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,
+		"intermediate_size":36,"num_hidden_layers":3,
+		"num_attention_heads":4,"num_key_value_heads":2,"use_sliding_window":true,"sliding_window":6,
+		"max_window_layers":1,"initializer_range":0.2}`,
+	"qwen3": `{"model_type":"qwen3","vocab_size":40,"max_position_embeddings":48,"hidden_size":24,
+		"intermediate_size":36,"num_hidden_layers":2,
 		"num_attention_heads":4,"num_key_value_heads":2,"head_dim":6,"tie_word_embeddings":true,"initializer_range":0.2}`,
 }
 
@@ -63,7 +71,8 @@ func causalBatch(lengths ...int) *batch.Batch {
 // part is sequence i of a batch by itself.
 func part(b *batch.Batch, i int) *batch.Batch {
 	lo, hi := b.Seqs.Starts[i], b.Seqs.Starts[i+1]
-	return &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi], Labels: b.Labels[lo:hi]}
+	return &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi],
+		Labels: b.Labels[lo:hi]}
 }
 
 func causalLogits(m models.CausalLM, p nn.Pass, b *batch.Batch) []float32 {
@@ -94,7 +103,8 @@ func TestSequencesDoNotSeeEachOther(t *testing.T) {
 		for _, p := range []nn.Pass{{}, {Train: true, Key: op.Key{Seed: 4, Step: 9}}} {
 			whole := causalLogits(m, p, b)
 			for i := range b.Seqs.Index {
-				near(t, fmt.Sprintf("train %v, sequence %d", p.Train, i), causalLogits(m, p, part(b, i)), whole[40*b.Seqs.Starts[i]:40*b.Seqs.Starts[i+1]], 2e-6)
+				near(t, fmt.Sprintf("train %v, sequence %d", p.Train, i), causalLogits(m, p, part(b, i)),
+					whole[40*b.Seqs.Starts[i]:40*b.Seqs.Starts[i+1]], 2e-6)
 			}
 		}
 	})
@@ -117,7 +127,8 @@ func TestCache(t *testing.T) {
 			got := causalLogits(m, nn.Pass{Cache: cache}, piece)
 			for i, n := range step {
 				at := 40 * (b.Seqs.Starts[i] + done[i])
-				near(t, fmt.Sprintf("rows %d to %d of sequence %d", done[i], done[i]+n, i), got[40*piece.Seqs.Starts[i]:40*piece.Seqs.Starts[i+1]], want[at:at+40*n], 3e-6)
+				near(t, fmt.Sprintf("rows %d to %d of sequence %d", done[i], done[i]+n, i),
+					got[40*piece.Seqs.Starts[i]:40*piece.Seqs.Starts[i+1]], want[at:at+40*n], 3e-6)
 				done[i] += n
 			}
 		}
@@ -125,11 +136,14 @@ func TestCache(t *testing.T) {
 		cache.Keep([]int{1})
 		cache.Truncate(0, 6)
 		tail := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 2}}, IDs: b.IDs[b.Seqs.Starts[1]+6 : b.Seqs.Starts[1]+8]}
-		near(t, "after Keep and Truncate", causalLogits(m, nn.Pass{Cache: cache}, tail), want[40*(b.Seqs.Starts[1]+6):40*(b.Seqs.Starts[1]+8)], 3e-6)
+		near(t, "after Keep and Truncate", causalLogits(m, nn.Pass{Cache: cache}, tail),
+			want[40*(b.Seqs.Starts[1]+6):40*(b.Seqs.Starts[1]+8)], 3e-6)
 		// Two go on from it, without touching each other.
 		cache.Keep([]int{0, 0})
 		cache.Truncate(1, 7)
-		fork := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 2, 4}}, IDs: append(slices.Clone(b.IDs[b.Seqs.Starts[1]+8:b.Seqs.Starts[1]+10]), b.IDs[b.Seqs.Starts[1]+7:b.Seqs.Starts[1]+9]...)}
+		fork := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 2, 4}},
+			IDs: append(slices.Clone(b.IDs[b.Seqs.Starts[1]+8:b.Seqs.Starts[1]+10]),
+				b.IDs[b.Seqs.Starts[1]+7:b.Seqs.Starts[1]+9]...)}
 		got := causalLogits(m, nn.Pass{Cache: cache}, fork)
 		near(t, "the first of two copies", got[:80], want[40*(b.Seqs.Starts[1]+8):40*(b.Seqs.Starts[1]+10)], 3e-6)
 		near(t, "the second of two copies", got[80:], want[40*(b.Seqs.Starts[1]+7):40*(b.Seqs.Starts[1]+9)], 3e-6)
@@ -145,7 +159,9 @@ func TestCache(t *testing.T) {
 }
 
 // lossAndGradients trains nothing: it returns the loss of a batch and all gradients of an adapter.
-func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass, workers int, b *batch.Batch) []float32 {
+func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass, workers int,
+	b *batch.Batch,
+) []float32 {
 	t.Helper()
 	pool := op.NewPool(workers)
 	defer pool.Close()
@@ -178,7 +194,8 @@ func lossAndGradients(t *testing.T, m models.CausalLM, set *lora.Set, p nn.Pass,
 
 func adapter(t *testing.T, m models.CausalLM, targets lora.Targets) *lora.Set {
 	t.Helper()
-	set, err := lora.Attach(m, lora.Config{R: 3, Alpha: 5, Dropout: 0.1, TargetModules: targets, TaskType: lora.CausalLM}, 8)
+	set, err := lora.Attach(m, lora.Config{R: 3, Alpha: 5, Dropout: 0.1, TargetModules: targets,
+		TaskType: lora.CausalLM}, 8)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,8 @@ func TestAnyCheckpointForAnyTask(t *testing.T) {
 	if err != nil || len(cases) < 25 {
 		t.Fatalf("fixtures: %v, %v", cases, err)
 	}
-	heads := []string{"classifier.", "qa_outputs.", "pre_classifier.", "sequence_summary.", "pooler.", "bert.pooler.", "roberta.pooler."}
+	heads := []string{"classifier.", "qa_outputs.", "pre_classifier.", "sequence_summary.", "pooler.", "bert.pooler.",
+		"roberta.pooler."}
 	for _, dir := range cases {
 		name := filepath.Base(dir)
 		tr := treeOf(t, "encoder", name)
@@ -115,8 +116,10 @@ func TestAnyCheckpointForAnyTask(t *testing.T) {
 // TestEncoderPrefix: with and without the prefix of its family a checkpoint is the same model.
 func TestEncoderPrefix(t *testing.T) {
 	for name, prefix := range map[string]string{
-		"bert_choice": "bert.", "roberta_seq_cls": "roberta.", "xlm_roberta_choice": "roberta.", "distilbert_qa": "distilbert.", "electra_seq_cls": "electra.",
-		"bert_features": "bert.", "xlm_roberta_features": "roberta.", "distilbert_token_cls": "distilbert.", "electra_features": "electra.",
+		"bert_choice": "bert.", "roberta_seq_cls": "roberta.", "xlm_roberta_choice": "roberta.",
+		"distilbert_qa": "distilbert.", "electra_seq_cls": "electra.",
+		"bert_features": "bert.", "xlm_roberta_features": "roberta.", "distilbert_token_cls": "distilbert.",
+		"electra_features": "electra.",
 	} {
 		for task := range openers {
 			if name == "bert_features" && task == "feature_extraction" {
@@ -131,8 +134,10 @@ func TestEncoderPrefix(t *testing.T) {
 				}
 				return prefix + n
 			})
-			if got := openAs(t, task, tr); !slices.Equal(got.output(), want.output()) || got.report.Loaded != want.report.Loaded {
-				t.Errorf("%s for %s: another model; loaded %d tensors, before %d", name, task, got.report.Loaded, want.report.Loaded)
+			if got := openAs(t, task, tr); !slices.Equal(got.output(), want.output()) ||
+				got.report.Loaded != want.report.Loaded {
+				t.Errorf("%s for %s: another model; loaded %d tensors, before %d", name, task, got.report.Loaded,
+					want.report.Loaded)
 			}
 		}
 	}
@@ -146,9 +151,17 @@ func TestHeadsOneByOne(t *testing.T) {
 		fresh      []string
 	}{
 		{"distilbert_choice", "seq_cls", func(*tree) {}, []string{"classifier.weight", "classifier.bias"}},
-		{"distilbert_seq_cls", "multiple_choice", func(c *tree) { c.add("pre_classifier.weight", 16, 16); c.add("pre_classifier.bias", 16) },
+		{"distilbert_seq_cls", "multiple_choice", func(c *tree) {
+			c.add("pre_classifier.weight", 16,
+				16)
+			c.add("pre_classifier.bias", 16)
+		},
 			[]string{"classifier.weight", "classifier.bias"}},
-		{"roberta_token_cls", "multiple_choice", func(c *tree) { c.add("roberta.pooler.dense.weight", 16, 16); c.add("roberta.pooler.dense.bias", 16) },
+		{"roberta_token_cls", "multiple_choice", func(c *tree) {
+			c.add("roberta.pooler.dense.weight", 16,
+				16)
+			c.add("roberta.pooler.dense.bias", 16)
+		},
 			[]string{"classifier.weight", "classifier.bias"}},
 		{"roberta_token_cls", "multiple_choice", func(*tree) {},
 			[]string{"roberta.pooler.dense.weight", "roberta.pooler.dense.bias", "classifier.weight", "classifier.bias"}},
@@ -166,7 +179,8 @@ func TestHeadsOneByOne(t *testing.T) {
 			tr := treeOf(t, "encoder", c.name)
 			c.change(tr)
 			o := openAs(t, c.task, tr)
-			if got := slices.Clone(o.report.Fresh); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(c.fresh))) {
+			if got := slices.Clone(o.report.Fresh); !slices.Equal(slices.Sorted(slices.Values(got)),
+				slices.Sorted(slices.Values(c.fresh))) {
 				t.Errorf("fresh: %v, want %v", got, c.fresh)
 			}
 		})
@@ -180,21 +194,35 @@ func TestEncoderErrors(t *testing.T) {
 		change     func(c *tree)
 		want       []string
 	}{
-		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.drop("layer.1.output.dense") }, []string{"2 missing", "roberta.encoder.layer.1.output.dense.weight"}},
-		{"roberta_seq_cls", "token_cls", func(c *tree) { c.add("roberta.encoder.layer.2.output.dense.bias", 16) }, []string{"unexpected", "roberta.encoder.layer.2"}},
+		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.drop("layer.1.output.dense") },
+			[]string{"2 missing", "roberta.encoder.layer.1.output.dense.weight"}},
+		{"roberta_seq_cls", "token_cls", func(c *tree) { c.add("roberta.encoder.layer.2.output.dense.bias", 16) },
+			[]string{"unexpected", "roberta.encoder.layer.2"}},
 		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["vocab_size"] = 61 }, []string{"vocab_size 61", "60×16"}},
-		{"roberta_qa", "feature_extraction", func(c *tree) { c.config["vocab_size"] = 61 }, []string{"vocab_size 61", "60×16"}},
+		{"roberta_qa", "feature_extraction", func(c *tree) { c.config["vocab_size"] = 61 },
+			[]string{"vocab_size 61", "60×16"}},
 		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["pad_token_id"] = nil }, []string{"pad_token_id is missing"}},
-		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["type_vocab_size"] = 2 }, []string{"token_type_embeddings.weight is [1 16], want [2 16]"}},
-		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["model_type"] = "bert" }, []string{"missing", "bert.embeddings"}},
-		{"bert_choice", "multiple_choice", func(c *tree) { c.config["model_type"] = "xlm-roberta" }, []string{"missing", "roberta.embeddings"}},
+		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["type_vocab_size"] = 2 },
+			[]string{"token_type_embeddings.weight is [1 16], want [2 16]"}},
+		{"roberta_seq_cls", "seq_cls", func(c *tree) { c.config["model_type"] = "bert" },
+			[]string{"missing", "bert.embeddings"}},
+		{"bert_choice", "multiple_choice", func(c *tree) { c.config["model_type"] = "xlm-roberta" },
+			[]string{"missing", "roberta.embeddings"}},
 		{"distilbert_qa", "question_answering", func(c *tree) { c.config["dim"] = 32 }, []string{"dim 32", "60×16"}},
-		{"distilbert_qa", "question_answering", func(c *tree) { c.config["n_heads"] = 3 }, []string{"dim 16 is not a multiple of n_heads 3"}},
-		{"distilbert_qa", "question_answering", func(c *tree) { c.config["n_layers"] = 1000000000 }, []string{"n_layers is 1000000000"}},
-		{"electra_qa", "question_answering", func(c *tree) { c.config["embedding_size"] = 16 }, []string{"embedding_size 16", "60×12"}},
-		{"electra_qa", "question_answering", func(c *tree) { c.drop("embeddings_project") }, []string{"2 missing", "electra.embeddings_project.weight"}},
+		{"distilbert_qa", "question_answering", func(c *tree) { c.config["n_heads"] = 3 },
+			[]string{"dim 16 is not a multiple of n_heads 3"}},
+		{"distilbert_qa", "question_answering", func(c *tree) { c.config["n_layers"] = 1000000000 },
+			[]string{"n_layers is 1000000000"}},
+		{"electra_qa", "question_answering", func(c *tree) { c.config["embedding_size"] = 16 },
+			[]string{"embedding_size 16", "60×12"}},
+		{"electra_qa", "question_answering", func(c *tree) { c.drop("embeddings_project") },
+			[]string{"2 missing", "electra.embeddings_project.weight"}},
 		{"electra_qa", "multiple_choice", func(c *tree) { c.config["summary_type"] = "mean" }, []string{"summary_type"}},
-		{"roberta_token_cls", "multiple_choice", func(c *tree) { c.add("roberta.pooler.dense.weight", 16, 16); c.add("roberta.pooler.dense.bias", 15) },
+		{"roberta_token_cls", "multiple_choice", func(c *tree) {
+			c.add("roberta.pooler.dense.weight", 16,
+				16)
+			c.add("roberta.pooler.dense.bias", 15)
+		},
 			[]string{"roberta.pooler.dense.bias is [15], want [16]"}},
 	} {
 		tr := treeOf(t, "encoder", c.base)

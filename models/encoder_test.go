@@ -40,10 +40,12 @@ func encoderModels() (list []encoderModel) {
 	}
 	quarter := float32(0.25)
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 40, 24, 3, 3, 32, 64
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions =
+		40, 24, 3, 3, 32, 64
 	c.HiddenDropout, c.AttentionDropout, c.ClassifierDropout = 0.2, 0.3, &quarter
 	{
-		s, k, q, m, e := bert.NewForSequenceClassification(c, 5), bert.NewForTokenClassification(c, 4), bert.NewForQuestionAnswering(c), bert.NewForMultipleChoice(c), bert.New(c)
+		s, k, q, m, e := bert.NewForSequenceClassification(c, 5), bert.NewForTokenClassification(c, 4),
+			bert.NewForQuestionAnswering(c), bert.NewForMultipleChoice(c), bert.New(c)
 		add("bert seq-cls", s, s.Logits, s.Bert)
 		add("bert token-cls", k, k.Logits, k.Encoder)
 		add("bert question-answering", q, q.Logits, q.Encoder)
@@ -54,7 +56,8 @@ func encoderModels() (list []encoderModel) {
 		c := roberta.Config{Config: c}
 		pad := 1
 		c.ModelType, c.TypeVocabSize, c.PadTokenID = "roberta", 1, &pad
-		s, k, q, m, e := roberta.NewForSequenceClassification(c, 5), roberta.NewForTokenClassification(c, 4), roberta.NewForQuestionAnswering(c), roberta.NewForMultipleChoice(c), roberta.New(c)
+		s, k, q, m, e := roberta.NewForSequenceClassification(c, 5), roberta.NewForTokenClassification(c, 4),
+			roberta.NewForQuestionAnswering(c), roberta.NewForMultipleChoice(c), roberta.New(c)
 		add("roberta seq-cls", s, s.Logits, s.Roberta)
 		add("roberta token-cls", k, k.Logits, k.Encoder)
 		add("roberta question-answering", q, q.Logits, q.Encoder)
@@ -65,7 +68,8 @@ func encoderModels() (list []encoderModel) {
 		c := distilbert.DefaultConfig()
 		c.VocabSize, c.Width, c.Layers, c.Heads, c.Inner, c.MaxPositions = 40, 24, 3, 3, 32, 64
 		c.Dropout, c.AttentionDropout, c.QADropout = 0.2, 0.3, 0.25
-		s, k, q, m, e := distilbert.NewForSequenceClassification(c, 5), distilbert.NewForTokenClassification(c, 4), distilbert.NewForQuestionAnswering(c), distilbert.NewForMultipleChoice(c), distilbert.New(c)
+		s, k, q, m, e := distilbert.NewForSequenceClassification(c, 5), distilbert.NewForTokenClassification(c, 4),
+			distilbert.NewForQuestionAnswering(c), distilbert.NewForMultipleChoice(c), distilbert.New(c)
 		add("distilbert seq-cls", s, s.Logits, s.DistilBert)
 		add("distilbert token-cls", k, k.Logits, k.Encoder)
 		add("distilbert question-answering", q, q.Logits, q.DistilBert)
@@ -76,7 +80,8 @@ func encoderModels() (list []encoderModel) {
 		d := electra.DefaultConfig()
 		c.ModelType = "electra"
 		d.Config, d.EmbeddingSize, d.SummaryFirstDropout = c, 16, 0.15
-		s, k, q, m, e := electra.NewForSequenceClassification(d, 5), electra.NewForTokenClassification(d, 4), electra.NewForQuestionAnswering(d), electra.NewForMultipleChoice(d), electra.New(d)
+		s, k, q, m, e := electra.NewForSequenceClassification(d, 5), electra.NewForTokenClassification(d, 4),
+			electra.NewForQuestionAnswering(d), electra.NewForMultipleChoice(d), electra.New(d)
 		add("electra seq-cls", s, s.Logits, s.Electra)
 		add("electra token-cls", k, k.Logits, k.Encoder)
 		add("electra question-answering", q, q.Logits, q.Encoder)

@@ -78,7 +78,8 @@ func (c *tree) add(name string, shape ...int) {
 	for _, d := range shape {
 		n *= d
 	}
-	c.tensors = append(c.tensors, safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape, Data: make([]byte, 4*n)})
+	c.tensors = append(c.tensors, safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape,
+		Data: make([]byte, 4*n)})
 }
 
 func (c *tree) open() *checkpoint.Source {
@@ -225,7 +226,8 @@ func TestFreshHead(t *testing.T) {
 				if !w.Weight.Filled() {
 					t.Errorf("%s has no values", w.Name)
 				}
-				if v := w.Weight.Float32(); w.Name == "classifier.bias" && slices.ContainsFunc(v, func(x float32) bool { return x != 0 }) {
+				if v := w.Weight.Float32(); w.Name == "classifier.bias" &&
+					slices.ContainsFunc(v, func(x float32) bool { return x != 0 }) {
 					t.Errorf("a fresh bias is %v", v)
 				}
 			}
@@ -261,17 +263,23 @@ func TestOpenErrors(t *testing.T) {
 			c.rename(func(n string) string { return strings.TrimPrefix(n, "bert.") })
 		}, 3, []string{"vocab_size 1048576", "96×32"}},
 		{"hidden_size", func(c *tree) { c.config["hidden_size"] = 64 }, 3, []string{"hidden_size 64", "96×32"}},
-		{"more layers than in the file", func(c *tree) { c.config["num_hidden_layers"] = 900 }, 3, []string{"missing", "layer.2."}},
-		{"10^9 layers", func(c *tree) { c.config["num_hidden_layers"] = 1000000000 }, 3, []string{"num_hidden_layers is 1000000000"}},
+		{"more layers than in the file", func(c *tree) { c.config["num_hidden_layers"] = 900 }, 3,
+			[]string{"missing", "layer.2."}},
+		{"10^9 layers", func(c *tree) { c.config["num_hidden_layers"] = 1000000000 }, 3,
+			[]string{"num_hidden_layers is 1000000000"}},
 		{"heads", func(c *tree) { c.config["num_attention_heads"] = 5 }, 3, []string{"num_attention_heads 5"}},
 		{"activation", func(c *tree) { c.config["hidden_act"] = "mish" }, 3, []string{"hidden_act", "mish"}},
-		{"unknown architecture", func(c *tree) { c.config["model_type"] = "wav2vec2" }, 3, []string{`model_type "wav2vec2" is not supported`}},
+		{"unknown architecture", func(c *tree) { c.config["model_type"] = "wav2vec2" }, 3,
+			[]string{`model_type "wav2vec2" is not supported`}},
 		{"no architecture", func(c *tree) { delete(c.config, "model_type") }, 3, []string{"no model_type"}},
 		{"wrong type", func(c *tree) { c.config["hidden_size"] = "32" }, 3, []string{"hidden_size", "string"}},
 		{"fraction", func(c *tree) { c.config["hidden_size"] = 32.5 }, 3, []string{"hidden_size"}},
-		{"id2label key", func(c *tree) { c.config["id2label"] = map[string]string{"zero": "a"} }, 3, []string{`id2label has the key "zero"`}},
-		{"id2label negative", func(c *tree) { c.config["id2label"] = map[string]string{"-1": "a"} }, 3, []string{`id2label has the key "-1"`}},
-		{"id2label written otherwise", func(c *tree) { c.config["id2label"] = map[string]string{"0": "a", "00": "b"} }, 3, []string{`id2label has the key "00"`}},
+		{"id2label key", func(c *tree) { c.config["id2label"] = map[string]string{"zero": "a"} }, 3,
+			[]string{`id2label has the key "zero"`}},
+		{"id2label negative", func(c *tree) { c.config["id2label"] = map[string]string{"-1": "a"} }, 3,
+			[]string{`id2label has the key "-1"`}},
+		{"id2label written otherwise", func(c *tree) { c.config["id2label"] = map[string]string{"0": "a", "00": "b"} }, 3,
+			[]string{`id2label has the key "00"`}},
 		{"id2label list", func(c *tree) { c.config["id2label"] = []string{"a"} }, 3, []string{"id2label"}},
 		{"no labels", func(*tree) {}, 0, []string{"0 labels"}},
 		{"adapter", func(c *tree) { c.add("base_model.model.classifier.weight", 3, 32) }, 3, []string{"adapter"}},
@@ -305,7 +313,8 @@ func TestLabelNames(t *testing.T) {
 		{map[int]string{0: "a", 1: "a"}, nil, `"a" twice`},
 	} {
 		got, err := models.Info{Labels: c.labels}.LabelNames()
-		if !slices.Equal(got, c.want) || (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+		if !slices.Equal(got, c.want) || (err != nil) != (c.err != "") || err != nil &&
+			!strings.Contains(err.Error(), c.err) {
 			t.Errorf("%v: got %v, %v", c.labels, got, err)
 		}
 	}

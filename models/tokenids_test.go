@@ -14,7 +14,8 @@ func TestTokenIDs(t *testing.T) {
 	for _, c := range []struct{ config, generation, want, err string }{
 		{`{}`, "", "eos [], bos -1, pad -1", ""},
 		{`{"eos_token_id": 2, "bos_token_id": 1, "pad_token_id": null}`, "", "eos [2], bos 1, pad -1", ""},
-		{`{"eos_token_id": 2, "bos_token_id": 1}`, `{"eos_token_id": [3, 4], "pad_token_id": 5}`, "eos [3 4], bos 1, pad 5", ""},
+		{`{"eos_token_id": 2, "bos_token_id": 1}`, `{"eos_token_id": [3, 4], "pad_token_id": 5}`, "eos [3 4], bos 1, pad 5",
+			""},
 		{`{"eos_token_id": [], "pad_token_id": -1}`, `{"eos_token_id": null}`, "eos [], bos -1, pad -1", ""},
 		{`{"eos_token_id": "x"}`, "", "", "config.json: eos_token_id"},
 		{`{"eos_token_id": 3000000000}`, "", "", "config.json: eos_token_id"},
@@ -22,7 +23,8 @@ func TestTokenIDs(t *testing.T) {
 		{`{}`, `[]`, "", "generation_config.json"},
 	} {
 		// A source from memory must have weights.
-		weights := append([]byte{60, 0, 0, 0, 0, 0, 0, 0}, []byte(fmt.Sprintf("%-60s", `{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`)+"\x00\x00\x00\x00")...)
+		weights := append([]byte{60, 0, 0, 0, 0, 0, 0, 0},
+			[]byte(fmt.Sprintf("%-60s", `{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`)+"\x00\x00\x00\x00")...)
 		files := map[string][]byte{"config.json": []byte(c.config), "model.safetensors": weights}
 		if c.generation != "" {
 			files["generation_config.json"] = []byte(c.generation)

@@ -25,7 +25,7 @@ type Arch struct {
 type Config interface {
 	// Check returns an error that lists everything that the model cannot be built with.
 	Check() error
-	// Facts returns what the configuration says about the checkpoint.
+	// Facts returns the values that loading a checkpoint needs.
 	Facts() Facts
 }
 

@@ -24,7 +24,7 @@ type Encoder interface {
 // Origin says how transformers names a model with a head.
 type Origin struct {
 	Name  string // of the base model in a checkpoint: "bert"
-	Class string // what the names of classes begin with: "Bert"
+	Class string // beginning of the names of classes: "Bert"
 	Last  bool   // the base model is printed after the head
 }
 
@@ -73,8 +73,8 @@ func (m *ForTokenClassification) Class() string { return m.origin.Class + "ForTo
 // Trailing names the part that the printed tree has last.
 func (m *ForTokenClassification) Trailing() string { return m.origin.Trailing() }
 
-// ForQuestionAnswering is an encoder with a linear head that gives each token two logits: that the answer begins with it,
-// and that it ends with it (transformers' BertForQuestionAnswering, RobertaForQuestionAnswering, …).
+// ForQuestionAnswering is an encoder with a linear head that gives each token two logits: the answer begins with it,
+// and the answer ends with it (transformers' BertForQuestionAnswering, RobertaForQuestionAnswering, …).
 type ForQuestionAnswering struct {
 	spago.Module
 	nn.Limits `hf:"-"`

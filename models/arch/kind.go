@@ -21,6 +21,6 @@ func (k Kind) String() string {
 	}[k]
 }
 
-// Trained reports whether the head belongs to a task, so that it is made fresh if a checkpoint lacks it and does not
+// Trained reports whether the head belongs to a task, so that it is drawn anew if a checkpoint lacks it and does not
 // count as part of the base model. The head of a causal language model is part of it.
 func (k Kind) Trained() bool { return k != Causal }

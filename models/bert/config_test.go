@@ -24,11 +24,13 @@ func TestConfigCheck(t *testing.T) {
 		{"zero dropout", func(c *bert.Config) { c.HiddenDropout, c.AttentionDropout = 0, 0 }, nil},
 		{"hidden_size 0", func(c *bert.Config) { c.HiddenSize = 0 }, []string{"hidden_size is 0"}},
 		{"hidden_size negative", func(c *bert.Config) { c.HiddenSize = -768 }, []string{"hidden_size is -768"}},
-		{"not divisible", func(c *bert.Config) { c.NumAttentionHeads = 7 }, []string{"hidden_size 768 is not a multiple of num_attention_heads 7"}},
+		{"not divisible", func(c *bert.Config) { c.NumAttentionHeads = 7 },
+			[]string{"hidden_size 768 is not a multiple of num_attention_heads 7"}},
 		{"no heads", func(c *bert.Config) { c.NumAttentionHeads = 0 }, []string{"num_attention_heads is 0"}},
 		{"10^9 layers", func(c *bert.Config) { c.NumHiddenLayers = 1e9 }, []string{"num_hidden_layers is 1000000000"}},
 		{"no layers", func(c *bert.Config) { c.NumHiddenLayers = 0 }, []string{"num_hidden_layers is 0"}},
-		{"huge width", func(c *bert.Config) { c.HiddenSize, c.NumAttentionHeads = 1<<40, 1 }, []string{"hidden_size is 1099511627776"}},
+		{"huge width", func(c *bert.Config) { c.HiddenSize, c.NumAttentionHeads = 1<<40, 1 },
+			[]string{"hidden_size is 1099511627776"}},
 		{"huge vocabulary", func(c *bert.Config) { c.VocabSize = 1 << 40 }, []string{"vocab_size is 1099511627776"}},
 		{"no vocabulary", func(c *bert.Config) { c.VocabSize = 0 }, []string{"vocab_size is 0", "pad_token_id 0 is outside"}},
 		{"no feed-forward", func(c *bert.Config) { c.IntermediateSize = 0 }, []string{"intermediate_size is 0"}},
@@ -37,13 +39,16 @@ func TestConfigCheck(t *testing.T) {
 		{"activation", func(c *bert.Config) { c.HiddenAct = "quick_gelu" }, []string{"hidden_act", `"quick_gelu"`}},
 		{"dropout 1", func(c *bert.Config) { c.HiddenDropout = 1 }, []string{"hidden_dropout_prob is 1"}},
 		{"dropout NaN", func(c *bert.Config) { c.AttentionDropout = nan }, []string{"attention_probs_dropout_prob is NaN"}},
-		{"dropout negative", func(c *bert.Config) { c.AttentionDropout = -0.1 }, []string{"attention_probs_dropout_prob is -0.1"}},
+		{"dropout negative", func(c *bert.Config) { c.AttentionDropout = -0.1 },
+			[]string{"attention_probs_dropout_prob is -0.1"}},
 		{"classifier dropout", func(c *bert.Config) { c.ClassifierDropout = &one }, []string{"classifier_dropout is 1"}},
 		{"eps NaN", func(c *bert.Config) { c.LayerNormEps = nan }, []string{"layer_norm_eps is NaN"}},
 		{"eps negative", func(c *bert.Config) { c.LayerNormEps = -1 }, []string{"layer_norm_eps is -1"}},
 		{"initializer range", func(c *bert.Config) { c.InitializerRange = math.NaN() }, []string{"initializer_range is NaN"}},
-		{"initializer range negative", func(c *bert.Config) { c.InitializerRange = -0.02 }, []string{"initializer_range is -0.02"}},
-		{"relative positions", func(c *bert.Config) { c.PositionEmbeddingType = "relative_key" }, []string{`position_embedding_type "relative_key"`}},
+		{"initializer range negative", func(c *bert.Config) { c.InitializerRange = -0.02 },
+			[]string{"initializer_range is -0.02"}},
+		{"relative positions", func(c *bert.Config) { c.PositionEmbeddingType = "relative_key" },
+			[]string{`position_embedding_type "relative_key"`}},
 		{"decoder", func(c *bert.Config) { c.IsDecoder = true }, []string{"is_decoder"}},
 		{"cross attention", func(c *bert.Config) { c.AddCrossAttention = true }, []string{"add_cross_attention"}},
 		{"padding negative", func(c *bert.Config) { c.PadTokenID = &minus }, []string{"pad_token_id -1"}},
@@ -67,11 +72,12 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
-// TestNothingAllocated: a model without values takes next to no memory, whatever its sizes, so that a checkpoint whose tensors do
-// not fit a damaged config.json is refused before anything of those sizes is allocated.
+// TestNothingAllocated: a model without values takes next to no memory, whatever its sizes, so that a checkpoint
+// whose tensors do not fit a damaged config.json is refused before anything of those sizes is allocated.
 func TestNothingAllocated(t *testing.T) {
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions, c.NumHiddenLayers = 1<<24, 1<<20, 1, 1<<20, 1<<24, 100
+	c.VocabSize, c.HiddenSize, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions, c.NumHiddenLayers =
+		1<<24, 1<<20, 1, 1<<20, 1<<24, 100
 	if err := c.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +101,8 @@ func TestParameterCount(t *testing.T) {
 		{11, 6, 5, 1, 3, 7, 1, 1},
 	} {
 		cfg := bert.DefaultConfig()
-		cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads, cfg.MaxPositions, cfg.TypeVocabSize = c.V, c.C, c.F, c.L, c.H, c.P, c.T
+		cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize, cfg.NumHiddenLayers, cfg.NumAttentionHeads, cfg.MaxPositions,
+			cfg.TypeVocabSize = c.V, c.C, c.F, c.L, c.H, c.P, c.T
 		linear := func(in, out int) int { return in*out + out }
 		norm := 2 * c.C
 		block := 4*linear(c.C, c.C) + norm + linear(c.C, c.F) + linear(c.F, c.C) + norm

@@ -25,7 +25,8 @@ type ForSequenceClassification struct {
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
 	m := &ForSequenceClassification{
-		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, labels, true),
+		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()},
+		Classifier: nn.NewLinear(c.HiddenSize, labels, true),
 	}
 	nn.Number(m)
 	return m
@@ -37,8 +38,8 @@ func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tenso
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
 
-// pooled returns what the pooler makes of the first token of each sequence of b, B×C, and the pass for these rows. In the last block only
-// the first tokens go further than keys and values: nothing else is read, and the result is the same.
+// pooled returns the pooler's output for the first token of each sequence of b, B×C, and the pass for these rows.
+// In the last block the other rows only serve as keys and values, which does not change the result.
 func (m *Model) pooled(p *nn.Pass, b *batch.Batch) (mat.Tensor, *nn.Pass) {
 	p = p.With(b.Seqs)
 	p.Keep = nn.FirstRows(p.Seqs)
@@ -69,13 +70,15 @@ type ForMultipleChoice struct {
 // NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
 func NewForMultipleChoice(c Config) *ForMultipleChoice {
 	m := &ForMultipleChoice{
-		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()}, Classifier: nn.NewLinear(c.HiddenSize, 1, true),
+		Limits: c.limits(), Bert: New(c), Drop: &nn.Dropout{P: c.HeadDropout()},
+		Classifier: nn.NewLinear(c.HiddenSize, 1, true),
 	}
 	nn.Number(m)
 	return m
 }
 
-// Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
+// Logits returns B×1, a score for each of the B sequences of b. A softmax over the choices of a question gives
+// probabilities.
 func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.Bert.pooled(p, b)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))

@@ -16,12 +16,15 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TestHeapInSteadyState: once warm, a forward and backward puts nothing on the Go heap that grows with the number of tokens.
+// TestHeapInSteadyState: once warm, a forward and backward puts nothing on the Go heap that grows with the number of
+// tokens.
 func TestHeapInSteadyState(t *testing.T) {
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 40, 32, 2, 4, 48, 1024
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions =
+		40, 32, 2, 4, 48, 1024
 	m := filled(bert.NewForSequenceClassification(c, 5), 1)
-	set, err := lora.Attach(m, lora.Config{R: 4, Alpha: 8, Dropout: 0.1, TargetModules: lora.Names("query", "value", "dense", "word_embeddings"), TaskType: lora.SeqCls}, 1)
+	set, err := lora.Attach(m, lora.Config{R: 4, Alpha: 8, Dropout: 0.1,
+		TargetModules: lora.Names("query", "value", "dense", "word_embeddings"), TaskType: lora.SeqCls}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,8 @@ func sized(sequences, tokens int) *batch.Batch {
 func TestMemoryOfEvaluation(t *testing.T) {
 	peak := func(layers int) int {
 		c := bert.DefaultConfig()
-		c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 40, 32, layers, 4, 48, 1024
+		c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions =
+			40, 32, layers, 4, 48, 1024
 		m := filled(bert.NewForSequenceClassification(c, 5), 1)
 		tape := op.NewEvalTape(nil)
 		defer tape.Close()
@@ -45,7 +46,8 @@ func TestMemoryOfEvaluation(t *testing.T) {
 		}
 		return peak
 	}
-	// At most a layer holds its input, the context, what follows from it up to the feed-forward part, and twice N×F there.
+	// At most a layer holds its input, the context, what follows from it up to the feed-forward part, and twice N×F
+	// there.
 	if two, six := peak(2), peak(6); two != six || two > 4*400*(4*32+2*48+16) {
 		t.Errorf("peaks of %d bytes with 2 layers, %d with 6", two, six)
 	}

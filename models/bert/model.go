@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Model is the encoder with its pooler (transformers' BertModel, models/bert/modeling_bert.py). By itself it is the model for feature
-// extraction.
+// Model is the encoder with its pooler (transformers' BertModel, models/bert/modeling_bert.py). By itself it is the
+// model for feature extraction.
 type Model struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -28,7 +28,7 @@ func New(c Config) *Model {
 	return m
 }
 
-// newModel returns the encoder without pooler, as it stands below a head.
+// newModel returns the encoder without pooler, for heads that do not read it.
 func newModel(c Config) *Model {
 	return &Model{Limits: c.limits(), Config: c, Embeddings: NewEmbeddings(c, c.HiddenSize), Layers: NewLayers(c)}
 }
@@ -56,7 +56,7 @@ type Embeddings struct {
 	class     string        `hf:"-"` // in the printed tree
 }
 
-// NewEmbeddings returns empty tables of that width. The configuration must have passed Check.
+// NewEmbeddings returns empty tables of the given width. The configuration must have passed Check.
 func NewEmbeddings(c Config, width int) *Embeddings {
 	return &Embeddings{
 		Words:     nn.NewEmbedding(c.VocabSize, width, c.Padding()),
@@ -78,7 +78,8 @@ func (e *Embeddings) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return y
 }
 
-// LookUpTypes returns the rows of a table for the N token types of b: N×C. Without types all are 0, and a table of one row has no other.
+// LookUpTypes returns the rows of a table for the N token types of b: N×C. Without types, or with a table of one
+// row, all types are 0.
 func LookUpTypes(p *nn.Pass, b *batch.Batch, table *nn.Embedding) mat.Tensor {
 	types := b.Types
 	if types == nil || table.Weight.Rows == 1 {
@@ -107,7 +108,7 @@ type Layer struct {
 	OutNorm  *nn.LayerNorm  `hf:"output.LayerNorm"`
 	OutDrop  *nn.Dropout    `hf:"output.dropout"`
 	Attn     nn.Attention   `hf:"-"` // heads; no weights
-	family   string         `hf:"-"` // what class names begin with in the printed tree
+	family   string         `hf:"-"` // beginning of class names in the printed tree
 }
 
 // NewLayers returns the num_hidden_layers blocks with empty weights. The configuration must have passed Check.
@@ -124,16 +125,17 @@ func newLayer(c Config) *Layer {
 	return &Layer{
 		Query: nn.NewLinear(w, w, true), Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true),
 		AttnDrop: &nn.Dropout{P: c.AttentionDropout},
-		AttnOut:  nn.NewLinear(w, w, true), AttnNorm: nn.NewLayerNorm(w, c.LayerNormEps), HidDrop: &nn.Dropout{P: c.HiddenDropout},
-		Up: nn.NewLinear(w, f, true), Act: activation(c.HiddenAct),
+		AttnOut:  nn.NewLinear(w, w, true), AttnNorm: nn.NewLayerNorm(w, c.LayerNormEps),
+		HidDrop: &nn.Dropout{P: c.HiddenDropout},
+		Up:      nn.NewLinear(w, f, true), Act: activation(c.HiddenAct),
 		Down: nn.NewLinear(f, w, true), OutNorm: nn.NewLayerNorm(w, c.LayerNormEps), OutDrop: &nn.Dropout{P: c.HiddenDropout},
 		Attn:   nn.Attention{Heads: c.NumAttentionHeads, KV: c.NumAttentionHeads, Dim: w / c.NumAttentionHeads},
 		family: c.ClassPrefix(),
 	}
 }
 
-// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys
-// and values.
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as
+// keys and values.
 func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
 	x, p = p.KeptRows(x)
@@ -150,7 +152,7 @@ func activation(name string) *nn.Activation {
 	return a
 }
 
-// Pooler turns the first row of a sequence into what a sentence head reads: tanh(dense(x)).
+// Pooler is tanh(dense(x)) of the first row of a sequence, for heads that read whole sequences.
 type Pooler struct {
 	spago.Module
 	Dense *nn.Linear     `hf:"dense"` // C→C
@@ -160,7 +162,10 @@ type Pooler struct {
 
 // NewPooler returns a pooler with empty weights.
 func NewPooler(c Config) *Pooler {
-	return &Pooler{Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("tanh"), class: c.ClassPrefix() + "Pooler"}
+	return &Pooler{
+		Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("tanh"),
+		class: c.ClassPrefix() + "Pooler",
+	}
 }
 
 // Forward takes and returns B×C.
@@ -171,17 +176,18 @@ func (l *Pooler) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 // Class names the model in the printed tree, as transformers does.
 func (m *Model) Class() string { return "BertModel" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (m *Model) Groups() map[string]string { return map[string]string{"encoder": "BertEncoder"} }
 
 // Class names the block in the printed tree.
 func (l *Layer) Class() string { return l.family + "Layer" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (l *Layer) Groups() map[string]string {
 	return map[string]string{
-		"attention": l.family + "Attention", "attention.self": l.family + "SelfAttention", "attention.output": l.family + "SelfOutput",
-		"intermediate": l.family + "Intermediate", "output": l.family + "Output",
+		"attention": l.family + "Attention", "attention.self": l.family + "SelfAttention",
+		"attention.output": l.family + "SelfOutput",
+		"intermediate":     l.family + "Intermediate", "output": l.family + "Output",
 	}
 }
 

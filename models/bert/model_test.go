@@ -16,7 +16,8 @@ import (
 // small returns a model with weights, biases and gains of trained size; dropout acts at all three kinds of place.
 func small(seed uint64) *bert.ForSequenceClassification {
 	c := bert.DefaultConfig()
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions = 40, 24, 3, 3, 32, 64
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions =
+		40, 24, 3, 3, 32, 64
 	c.HiddenDropout, c.AttentionDropout = 0.2, 0.3
 	return filled(bert.NewForSequenceClassification(c, 5), seed)
 }
@@ -69,7 +70,8 @@ func logits(m *bert.ForSequenceClassification, p *nn.Pass, b *batch.Batch) mat.T
 	return m.Logits(p, b)
 }
 
-// TestPruning: in the last layer only first tokens go further than keys and values, and neither logits nor gradients notice.
+// TestPruning: in the last layer only first tokens go further than keys and values, and neither logits nor gradients
+// notice.
 func TestPruning(t *testing.T) {
 	for _, train := range []bool{false, true} {
 		t.Run(fmt.Sprintf("dropout %v", train), func(t *testing.T) {
@@ -164,7 +166,9 @@ func TestEvaluationDropsNothing(t *testing.T) {
 	b := examples(7, 3, 12)
 	want := evaluate(m, nn.Pass{Key: op.Key{Seed: 1}}, b)
 	nn.SetDropout(m, 0)
-	for name, p := range map[string]nn.Pass{"evaluation": {}, "training without dropout": {Train: true, Key: op.Key{Seed: 3}}} {
+	for name, p := range map[string]nn.Pass{
+		"evaluation": {}, "training without dropout": {Train: true, Key: op.Key{Seed: 3}},
+	} {
 		if d := distance(evaluate(m, p, b), want); d != 0 {
 			t.Errorf("%s: logits %.2g apart", name, d)
 		}

@@ -25,16 +25,19 @@ func TestConfigCheck(t *testing.T) {
 		{"10^9 layers", func(c *distilbert.Config) { c.Layers = 1e9 }, []string{"n_layers is 1000000000"}},
 		{"no feed-forward", func(c *distilbert.Config) { c.Inner = 0 }, []string{"hidden_dim is 0"}},
 		{"no positions", func(c *distilbert.Config) { c.MaxPositions = -1 }, []string{"max_position_embeddings is -1"}},
-		{"no vocabulary", func(c *distilbert.Config) { c.VocabSize = 0 }, []string{"vocab_size is 0", "pad_token_id 0 is outside"}},
+		{"no vocabulary", func(c *distilbert.Config) { c.VocabSize = 0 },
+			[]string{"vocab_size is 0", "pad_token_id 0 is outside"}},
 		{"activation", func(c *distilbert.Config) { c.Activation = "quick_gelu" }, []string{"activation", `"quick_gelu"`}},
 		{"dropout 1", func(c *distilbert.Config) { c.Dropout = 1 }, []string{"dropout is 1"}},
 		{"dropout NaN", func(c *distilbert.Config) { c.AttentionDropout = nan }, []string{"attention_dropout is NaN"}},
 		{"answers", func(c *distilbert.Config) { c.QADropout = -1 }, []string{"qa_dropout is -1"}},
 		{"sequences", func(c *distilbert.Config) { c.SequenceDropout = 2 }, []string{"seq_classif_dropout is 2"}},
-		{"initializer range", func(c *distilbert.Config) { c.InitializerRange = math.Inf(1) }, []string{"initializer_range is +Inf"}},
+		{"initializer range", func(c *distilbert.Config) { c.InitializerRange = math.Inf(1) },
+			[]string{"initializer_range is +Inf"}},
 		{"padding negative", func(c *distilbert.Config) { c.PadTokenID = &minus }, []string{"pad_token_id -1"}},
 		{"padding outside", func(c *distilbert.Config) { c.PadTokenID = &beyond }, []string{"pad_token_id 30522"}},
-		{"everything at once", func(c *distilbert.Config) { c.Width, c.Activation = 770, "x" }, []string{"770 is not a multiple", `"x"`}},
+		{"everything at once", func(c *distilbert.Config) { c.Width, c.Activation = 770, "x" },
+			[]string{"770 is not a multiple", `"x"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := distilbert.DefaultConfig()
@@ -63,8 +66,9 @@ func TestParameterCount(t *testing.T) {
 		t.Errorf("the formula gives %d, DistilBERT-base has 66362880", body)
 	}
 	for name, x := range map[string]struct{ got, want int }{
-		"encoder":            {nn.Count(distilbert.New(c)), body},
-		"sequences":          {nn.Count(distilbert.NewForSequenceClassification(c, 3)), body + linear(width, width) + linear(width, 3)},
+		"encoder": {nn.Count(distilbert.New(c)), body},
+		"sequences": {nn.Count(distilbert.NewForSequenceClassification(c, 3)),
+			body + linear(width, width) + linear(width, 3)},
 		"tokens":             {nn.Count(distilbert.NewForTokenClassification(c, 9)), body + linear(width, 9)},
 		"question answering": {nn.Count(distilbert.NewForQuestionAnswering(c)), body + linear(width, 2)},
 		"multiple choice":    {nn.Count(distilbert.NewForMultipleChoice(c)), body + linear(width, width) + linear(width, 1)},

@@ -27,8 +27,9 @@ type ForSequenceClassification struct {
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
 	m := &ForSequenceClassification{
-		Limits: c.limits(), DistilBert: New(c), Pre: nn.NewLinear(c.Width, c.Width, true), Classifier: nn.NewLinear(c.Width, labels, true),
-		Drop: &nn.Dropout{P: c.SequenceDropout},
+		Limits: c.limits(), DistilBert: New(c), Pre: nn.NewLinear(c.Width, c.Width, true),
+		Classifier: nn.NewLinear(c.Width, labels, true),
+		Drop:       &nn.Dropout{P: c.SequenceDropout},
 	}
 	nn.Number(m)
 	return m
@@ -40,8 +41,8 @@ func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tenso
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
 }
 
-// pooled returns relu(pre(x)) of the first token of each sequence of b, B×C, and the pass for these rows. In the last block only the
-// first tokens go further than keys and values: nothing else is read, and the result is the same.
+// pooled returns relu(pre(x)) of the first token of each sequence of b, B×C, and the pass for these rows. In the
+// last block the other rows only serve as keys and values, which does not change the result.
 func (m *Model) pooled(p *nn.Pass, b *batch.Batch, pre *nn.Linear) (mat.Tensor, *nn.Pass) {
 	p = p.With(b.Seqs)
 	p.Keep = nn.FirstRows(p.Seqs)
@@ -59,7 +60,8 @@ func (m *ForSequenceClassification) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForSequenceClassification) Class() string { return "DistilBertForSequenceClassification" }
 
-// ForMultipleChoice gives each sequence, one choice of a question, a score from its first token (transformers' DistilBertForMultipleChoice).
+// ForMultipleChoice gives each sequence, one choice of a question, a score from its first token (transformers'
+// DistilBertForMultipleChoice).
 type ForMultipleChoice struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -72,14 +74,16 @@ type ForMultipleChoice struct {
 // NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
 func NewForMultipleChoice(c Config) *ForMultipleChoice {
 	m := &ForMultipleChoice{
-		Limits: c.limits(), DistilBert: New(c), Pre: nn.NewLinear(c.Width, c.Width, true), Classifier: nn.NewLinear(c.Width, 1, true),
-		Drop: &nn.Dropout{P: c.SequenceDropout},
+		Limits: c.limits(), DistilBert: New(c), Pre: nn.NewLinear(c.Width, c.Width, true),
+		Classifier: nn.NewLinear(c.Width, 1, true),
+		Drop:       &nn.Dropout{P: c.SequenceDropout},
 	}
 	nn.Number(m)
 	return m
 }
 
-// Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
+// Logits returns B×1, a score for each of the B sequences of b. A softmax over the choices of a question gives
+// probabilities.
 func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.DistilBert.pooled(p, b, m.Pre)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, x))
@@ -96,8 +100,8 @@ func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassificatio
 	return arch.NewForTokenClassification(New(c), origin, c.Dropout, labels)
 }
 
-// ForQuestionAnswering gives every token two logits: that the answer begins with it, and that it ends with it (transformers'
-// DistilBertForQuestionAnswering).
+// ForQuestionAnswering gives every token two logits: the answer begins with it, and the answer ends with it
+// (transformers' DistilBertForQuestionAnswering).
 type ForQuestionAnswering struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -108,7 +112,10 @@ type ForQuestionAnswering struct {
 
 // NewForQuestionAnswering returns the model with empty weights. The configuration must have passed Check.
 func NewForQuestionAnswering(c Config) *ForQuestionAnswering {
-	m := &ForQuestionAnswering{Limits: c.limits(), DistilBert: New(c), Outputs: nn.NewLinear(c.Width, 2, true), Drop: &nn.Dropout{P: c.QADropout}}
+	m := &ForQuestionAnswering{
+		Limits: c.limits(), DistilBert: New(c), Outputs: nn.NewLinear(c.Width, 2, true),
+		Drop: &nn.Dropout{P: c.QADropout},
+	}
 	nn.Number(m)
 	return m
 }

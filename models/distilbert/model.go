@@ -96,7 +96,8 @@ func newBlock(c Config) *Block {
 	}
 	w := c.Width
 	return &Block{
-		Query: nn.NewLinear(w, w, true), Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true), AttnOut: nn.NewLinear(w, w, true),
+		Query: nn.NewLinear(w, w, true), Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true),
+		AttnOut:  nn.NewLinear(w, w, true),
 		AttnDrop: &nn.Dropout{P: c.AttentionDropout}, AttnNorm: nn.NewLayerNorm(w, normEps),
 		Up: nn.NewLinear(w, c.Inner, true), Act: act, Down: nn.NewLinear(c.Inner, w, true),
 		OutDrop: &nn.Dropout{P: c.Dropout}, OutNorm: nn.NewLayerNorm(w, normEps),
@@ -104,7 +105,8 @@ func newBlock(c Config) *Block {
 	}
 }
 
-// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as
+// keys and values.
 func (l *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.AttnDrop)
 	x, p = p.KeptRows(x)
@@ -115,13 +117,13 @@ func (l *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 // Class names the model in the printed tree, as transformers does.
 func (m *Model) Class() string { return "DistilBertModel" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (m *Model) Groups() map[string]string { return map[string]string{"transformer": "Transformer"} }
 
 // Class names the block in the printed tree.
 func (l *Block) Class() string { return "TransformerBlock" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (l *Block) Groups() map[string]string {
 	return map[string]string{"attention": "DistilBertSelfAttention", "ffn": "FFN"}
 }

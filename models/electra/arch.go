@@ -29,7 +29,7 @@ var Arch = arch.Arch{
 	},
 }
 
-// Facts returns what the configuration says about the checkpoint.
+// Facts returns the values that loading a checkpoint needs.
 func (c Config) Facts() arch.Facts {
 	f := c.Config.Facts()
 	f.Width, f.WidthField = c.EmbeddingSize, "embedding_size"

@@ -18,14 +18,18 @@ func TestConfigCheck(t *testing.T) {
 		{"as electra-base", func(c *electra.Config) { c.EmbeddingSize, c.HiddenSize = 768, 768 }, nil},
 		{"last token", func(c *electra.Config) { c.SummaryType = "last" }, nil},
 		{"last token by index", func(c *electra.Config) { c.SummaryType = "cls_index" }, nil},
-		{"plain summary", func(c *electra.Config) { c.SummaryUseProj, c.SummaryActivation, c.SummaryLastDropout = false, "", 0 }, nil},
-		{"what BERT refuses", func(c *electra.Config) { c.HiddenSize, c.HiddenAct = 257, "x" }, []string{"257 is not a multiple", `"x"`}},
+		{"plain summary", func(c *electra.Config) {
+			c.SummaryUseProj, c.SummaryActivation, c.SummaryLastDropout = false, "", 0
+		}, nil},
+		{"what BERT refuses", func(c *electra.Config) { c.HiddenSize, c.HiddenAct = 257, "x" },
+			[]string{"257 is not a multiple", `"x"`}},
 		{"no tables", func(c *electra.Config) { c.EmbeddingSize = 0 }, []string{"embedding_size is 0"}},
 		{"huge tables", func(c *electra.Config) { c.EmbeddingSize = 1 << 40 }, []string{"embedding_size is 1099511627776"}},
 		{"mean", func(c *electra.Config) { c.SummaryType = "mean" }, []string{`summary_type "mean"`}},
 		{"attention", func(c *electra.Config) { c.SummaryType = "attn" }, []string{`summary_type "attn"`}},
 		{"labels", func(c *electra.Config) { c.SummaryProjToLabels = true }, []string{"summary_proj_to_labels"}},
-		{"activation", func(c *electra.Config) { c.SummaryActivation = "quick_gelu" }, []string{"summary_activation", `"quick_gelu"`}},
+		{"activation", func(c *electra.Config) { c.SummaryActivation = "quick_gelu" },
+			[]string{"summary_activation", `"quick_gelu"`}},
 		{"first dropout", func(c *electra.Config) { c.SummaryFirstDropout = 1 }, []string{"summary_first_dropout is 1"}},
 		{"last dropout", func(c *electra.Config) { c.SummaryLastDropout = -1 }, []string{"summary_last_dropout is -1"}},
 	} {
@@ -61,8 +65,9 @@ func TestParameterCount(t *testing.T) {
 			t.Errorf("the formula gives %d, ELECTRA-small has 13483008", body)
 		}
 		for name, x := range map[string]struct{ got, want int }{
-			"encoder":            {nn.Count(electra.New(c)), body},
-			"sequences":          {nn.Count(electra.NewForSequenceClassification(c, 3)), body + linear(width, width) + linear(width, 3)},
+			"encoder": {nn.Count(electra.New(c)), body},
+			"sequences": {nn.Count(electra.NewForSequenceClassification(c, 3)),
+				body + linear(width, width) + linear(width, 3)},
 			"tokens":             {nn.Count(electra.NewForTokenClassification(c, 9)), body + linear(width, 9)},
 			"question answering": {nn.Count(electra.NewForQuestionAnswering(c)), body + linear(width, 2)},
 			"multiple choice":    {nn.Count(electra.NewForMultipleChoice(c)), body + linear(width, width) + linear(width, 1)},

@@ -13,8 +13,8 @@ import (
 // origin names the models whose heads other architectures share.
 var origin = arch.Origin{Name: "electra", Class: "Electra"}
 
-// ForSequenceClassification is the encoder with a head of two layers on the first token (transformers' ElectraForSequenceClassification).
-// With one label it predicts a number.
+// ForSequenceClassification is the encoder with a head of two layers on the first token (transformers'
+// ElectraForSequenceClassification). With one label it predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -44,7 +44,8 @@ func (m *ForSequenceClassification) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForSequenceClassification) Class() string { return "ElectraForSequenceClassification" }
 
-// ClassificationHead is out(drop(gelu(dense(drop(x))))), with GELU whatever hidden_act says (transformers' ElectraClassificationHead).
+// ClassificationHead is out(drop(gelu(dense(drop(x))))), with GELU for every hidden_act (transformers'
+// ElectraClassificationHead).
 type ClassificationHead struct {
 	spago.Module
 	Dense *nn.Linear     `hf:"dense"` // C→C
@@ -55,7 +56,8 @@ type ClassificationHead struct {
 
 func newClassificationHead(c Config, labels int) *ClassificationHead {
 	return &ClassificationHead{
-		Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("gelu"), Out: nn.NewLinear(c.HiddenSize, labels, true),
+		Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Act: activation("gelu"),
+		Out:  nn.NewLinear(c.HiddenSize, labels, true),
 		Drop: &nn.Dropout{P: c.HeadDropout()},
 	}
 }
@@ -69,7 +71,8 @@ func (h *ClassificationHead) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 // Class names the head in the printed tree.
 func (h *ClassificationHead) Class() string { return "ElectraClassificationHead" }
 
-// ForMultipleChoice gives each sequence, one choice of a question, a score from its summary (transformers' ElectraForMultipleChoice).
+// ForMultipleChoice gives each sequence, one choice of a question, a score from its summary (transformers'
+// ElectraForMultipleChoice).
 type ForMultipleChoice struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -80,12 +83,16 @@ type ForMultipleChoice struct {
 
 // NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
 func NewForMultipleChoice(c Config) *ForMultipleChoice {
-	m := &ForMultipleChoice{Limits: c.limits(), Electra: New(c), Summary: newSequenceSummary(c), Classifier: nn.NewLinear(c.HiddenSize, 1, true)}
+	m := &ForMultipleChoice{
+		Limits: c.limits(), Electra: New(c), Summary: newSequenceSummary(c),
+		Classifier: nn.NewLinear(c.HiddenSize, 1, true),
+	}
 	nn.Number(m)
 	return m
 }
 
-// Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
+// Logits returns B×1, a score for each of the B sequences of b. A softmax over the choices of a question gives
+// probabilities.
 func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.Electra.one(p, b, m.Summary.rows)
 	return m.Classifier.Forward(p, m.Summary.Forward(p, x))
@@ -97,8 +104,8 @@ func (m *ForMultipleChoice) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForMultipleChoice) Class() string { return "ElectraForMultipleChoice" }
 
-// SequenceSummary is drop(act(linear(drop(x)))) of one row of each sequence (transformers' ElectraSequenceSummary). Parts that the
-// configuration leaves out are nil, and a note stands for them in the printed tree.
+// SequenceSummary is drop(act(linear(drop(x)))) of one row of each sequence (transformers' ElectraSequenceSummary).
+// Parts that the configuration leaves out are nil, and a note replaces them in the printed tree.
 type SequenceSummary struct {
 	spago.Module
 	Linear    *nn.Linear     `hf:"summary"` // C→C
@@ -128,8 +135,8 @@ func newSequenceSummary(c Config) *SequenceSummary {
 	return s
 }
 
-// rows picks the row of each sequence that is read. With summary_type last it is the sequence's last token; transformers reads the last
-// column of a padded batch, which is that token where the sequences are equally long.
+// rows picks the row of each sequence that is read. With summary_type last it is the sequence's last token;
+// transformers reads the last column of a padded batch, which is that token where the sequences are equally long.
 func (s *SequenceSummary) rows(seqs op.Seqs) *nn.Kept {
 	if s.last {
 		return nn.LastRows(seqs)

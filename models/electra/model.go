@@ -22,7 +22,10 @@ type Model struct {
 
 // New returns the encoder with empty weights. The configuration must have passed Check.
 func New(c Config) *Model {
-	m := &Model{Limits: c.limits(), Config: c, Embeddings: bert.NewEmbeddings(c.Config, c.EmbeddingSize), Layers: bert.NewLayers(c.Config)}
+	m := &Model{
+		Limits: c.limits(), Config: c, Embeddings: bert.NewEmbeddings(c.Config, c.EmbeddingSize),
+		Layers: bert.NewLayers(c.Config),
+	}
 	if c.EmbeddingSize != c.HiddenSize {
 		m.Project = nn.NewLinear(c.EmbeddingSize, c.HiddenSize, true)
 	}
@@ -42,8 +45,8 @@ func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return nn.Stack(p, x, m.Layers)
 }
 
-// one returns the hidden states of one token of each sequence of b, B×C, and the pass for these rows. In the last block only these
-// tokens go further than keys and values: nothing else is read, and the result is the same.
+// one returns the hidden states of one token of each sequence of b, B×C, and the pass for these rows. In the last
+// block the other rows only serve as keys and values, which does not change the result.
 func (m *Model) one(p *nn.Pass, b *batch.Batch, pick func(op.Seqs) *nn.Kept) (mat.Tensor, *nn.Pass) {
 	p = p.With(b.Seqs)
 	p.Keep = pick(p.Seqs)
@@ -59,5 +62,5 @@ func (m *Model) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree, as transformers does.
 func (m *Model) Class() string { return "ElectraModel" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (m *Model) Groups() map[string]string { return map[string]string{"encoder": "ElectraEncoder"} }

@@ -32,9 +32,11 @@ func TestConfigCheck(t *testing.T) {
 		{"embedding dropout", func(c *gpt.Config) { c.EmbeddingDropout = -1 }, []string{"embd_pdrop is -1"}},
 		{"classifier dropout", func(c *gpt.Config) { c.ClassifierDropout = &one }, []string{"classifier_dropout is 1"}},
 		{"eps", func(c *gpt.Config) { c.LayerNormEpsilon = nan }, []string{"layer_norm_epsilon is NaN"}},
-		{"initializer range", func(c *gpt.Config) { c.InitializerRange = math.Inf(1) }, []string{"initializer_range is +Inf"}},
+		{"initializer range", func(c *gpt.Config) { c.InitializerRange = math.Inf(1) },
+			[]string{"initializer_range is +Inf"}},
 		{"cross attention", func(c *gpt.Config) { c.AddCrossAttention = true }, []string{"add_cross_attention"}},
-		{"everything at once", func(c *gpt.Config) { c.Width, c.Activation = 770, "x" }, []string{"770 is not a multiple", `"x"`}},
+		{"everything at once", func(c *gpt.Config) { c.Width, c.Activation = 770, "x" },
+			[]string{"770 is not a multiple", `"x"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := gpt.DefaultConfig()
@@ -82,7 +84,8 @@ func TestParameterCount(t *testing.T) {
 		{11, 6, 1, 3, 7, true},
 	} {
 		cfg := gpt.DefaultConfig()
-		cfg.VocabSize, cfg.Width, cfg.Layers, cfg.Heads, cfg.Positions, cfg.TieWordEmbeddings = c.V, c.C, c.L, c.H, c.P, c.tied
+		cfg.VocabSize, cfg.Width, cfg.Layers, cfg.Heads, cfg.Positions, cfg.TieWordEmbeddings = c.V, c.C, c.L, c.H, c.P,
+			c.tied
 		linear := func(in, out int) int { return in*out + out }
 		block := linear(c.C, 3*c.C) + linear(c.C, c.C) + linear(c.C, 4*c.C) + linear(4*c.C, c.C) + 4*c.C
 		want := (c.V+c.P)*c.C + c.L*block + 2*c.C

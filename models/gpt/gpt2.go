@@ -24,9 +24,10 @@ type Model struct {
 // New returns the decoder with empty weights. The configuration must have passed Check.
 func New(c Config) *Model {
 	m := &Model{
-		Config: c,
-		Words:  nn.NewEmbedding(c.VocabSize, c.Width, op.NoPadding), Positions: nn.NewEmbedding(c.Positions, c.Width, op.NoPadding),
-		Drop: &nn.Dropout{P: c.EmbeddingDropout}, Norm: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon),
+		Config:    c,
+		Words:     nn.NewEmbedding(c.VocabSize, c.Width, op.NoPadding),
+		Positions: nn.NewEmbedding(c.Positions, c.Width, op.NoPadding),
+		Drop:      &nn.Dropout{P: c.EmbeddingDropout}, Norm: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon),
 	}
 	for i := range c.Layers {
 		m.Blocks = append(m.Blocks, newBlock(c, i))
@@ -34,7 +35,8 @@ func New(c Config) *Model {
 	return m
 }
 
-// Forward returns the normalised hidden states after the last block: N×C for N ids, or p.Keep's rows of it. It implements [nn.Decoder].
+// Forward returns the normalised hidden states after the last block: N×C for N ids, or p.Keep's rows of it. It
+// implements [nn.Decoder].
 func (m *Model) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 	scope := p.Tape.Scope()
 	x := op.Add(p.Tape, m.Words.Forward(p, ids), m.Positions.Forward(p, p.Positions()))
@@ -68,11 +70,14 @@ func newBlock(c Config, layer int) *Block {
 		panic(err) // Check has accepted it
 	}
 	return &Block{
-		Norm1: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon), QKV: nn.NewConv1D(c.Width, 3*c.Width), AttnOut: nn.NewConv1D(c.Width, c.Width),
+		Norm1: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon), QKV: nn.NewConv1D(c.Width, 3*c.Width),
+		AttnOut:  nn.NewConv1D(c.Width, c.Width),
 		AttnDrop: &nn.Dropout{P: c.AttentionDropout}, ResDrop: &nn.Dropout{P: c.ResidualDropout},
-		Norm2: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon), Up: nn.NewConv1D(c.Width, c.inner()), Down: nn.NewConv1D(c.inner(), c.Width),
-		Act: act, MLPDrop: &nn.Dropout{P: c.ResidualDropout},
-		Attn: nn.Attention{Heads: c.Heads, KV: c.Heads, Dim: c.Width / c.Heads, Causal: true, Scale: c.scale(layer), Layer: layer},
+		Norm2: nn.NewLayerNorm(c.Width, c.LayerNormEpsilon), Up: nn.NewConv1D(c.Width, c.inner()),
+		Down: nn.NewConv1D(c.inner(), c.Width),
+		Act:  act, MLPDrop: &nn.Dropout{P: c.ResidualDropout},
+		Attn: nn.Attention{Heads: c.Heads, KV: c.Heads, Dim: c.Width / c.Heads, Causal: true, Scale: c.scale(layer),
+			Layer: layer},
 	}
 }
 
@@ -88,7 +93,8 @@ func (c Config) scale(layer int) float32 {
 	return float32(s)
 }
 
-// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as
+// keys and values.
 func (b *Block) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := b.Attn.Fused(p, b.Norm1.Forward(p, x), b.QKV, *b.AttnDrop)
 	x, p = p.KeptRows(x)
@@ -102,7 +108,7 @@ func (m *Model) Class() string { return "GPT2Model" }
 // Class names the block in the printed tree.
 func (b *Block) Class() string { return "GPT2Block" }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (b *Block) Groups() map[string]string {
 	return map[string]string{"attn": "GPT2Attention", "mlp": "GPT2MLP"}
 }

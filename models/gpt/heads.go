@@ -32,8 +32,8 @@ func NewForCausalLM(c Config) *ForCausalLM {
 	return m
 }
 
-// Init makes all weights fresh, as transformers does: normal with initializer_range, the projections into the residual stream smaller
-// by √(2·layers).
+// Init draws all weights from seed as transformers does: from N(0, initializer_range²), with a standard deviation
+// smaller by √(2·layers) for the projections into the residual stream.
 func (m *ForCausalLM) Init(seed uint64) error {
 	c := m.Transformer.Config
 	return nn.Init(m, seed, func(path string) float64 {
@@ -54,7 +54,7 @@ func (m *ForCausalLM) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, op.TargetSta
 	return nn.CausalLoss(p, b.Seqs, b.IDs, b.Labels, m.Transformer, m.Head)
 }
 
-// NewCache returns an empty cache for generating so many sequences of up to so many tokens.
+// NewCache returns an empty cache for generating the given number of sequences of at most capacity tokens.
 func (m *ForCausalLM) NewCache(sequences, capacity int) *nn.Cache {
 	c := m.Transformer.Config
 	return nn.NewCache(c.Layers, sequences, capacity, c.Width)
@@ -66,8 +66,8 @@ func (m *ForCausalLM) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForCausalLM) Class() string { return "GPT2LMHeadModel" }
 
-// ForSequenceClassification reads the last token of each sequence (transformers' GPT2ForSequenceClassification). With one label it
-// predicts a number.
+// ForSequenceClassification reads the last token of each sequence (transformers' GPT2ForSequenceClassification). With
+// one label it predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
 	nn.Limits   `hf:"-"`
@@ -82,8 +82,8 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 	return m
 }
 
-// Logits returns B×labels for the B sequences of b. In the last block only the last token of each that is
-// not pad_token_id goes further than keys and values.
+// Logits returns B×labels for the B sequences of b. It reads the last token of each sequence that is not
+// pad_token_id; in the last block the other rows only serve as keys and values.
 func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return nn.LastTokenLogits(p, b.Seqs, b.IDs, m.Transformer.Config.padding(), m.Transformer, m.Score)
 }
@@ -108,7 +108,10 @@ type ForTokenClassification struct {
 
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{Limits: c.limits(), Transformer: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Classifier: nn.NewLinear(c.Width, labels, true)}
+	m := &ForTokenClassification{
+		Limits: c.limits(), Transformer: New(c), Drop: &nn.Dropout{P: c.classifierDropout()},
+		Classifier: nn.NewLinear(c.Width, labels, true),
+	}
 	nn.Number(m)
 	return m
 }

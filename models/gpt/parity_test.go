@@ -14,8 +14,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TestHiddenStates compares every block's output with transformers' (reference/causallm_fixtures.py), without and with an adapter. The
-// project's bar is 1e-4; the wrong form of GELU shows below that, so tests hold 2e-5.
+// TestHiddenStates compares every block's output with transformers' (reference/causallm_fixtures.py), without and
+// with an adapter. The project's bar is 1e-4; the wrong form of GELU shows below that, so tests hold 2e-5.
 func TestHiddenStates(t *testing.T) {
 	dirs, err := filepath.Glob("../../testdata/causal/gpt2_*")
 	if err != nil || len(dirs) < 7 {
@@ -45,7 +45,8 @@ func TestHiddenStates(t *testing.T) {
 
 func compareBlocks(t *testing.T, dir, state string, m *gpt.Model, adapter nn.AdapterSet) {
 	t.Helper()
-	expected, batches := golden.Open(t, filepath.Join(dir, "expected.safetensors")), golden.Open(t, filepath.Join(dir, "batches.safetensors"))
+	expected, batches := golden.Open(t, filepath.Join(dir, "expected.safetensors")),
+		golden.Open(t, filepath.Join(dir, "batches.safetensors"))
 	rows := expected.Shape("base.hidden.0")[0]
 	tape := op.NewEvalTape(nil)
 	defer tape.Close()

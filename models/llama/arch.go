@@ -23,7 +23,7 @@ var Arch = arch.Arch{
 	},
 }
 
-// Facts returns what the configuration says about the checkpoint.
+// Facts returns the values that loading a checkpoint needs.
 func (c Config) Facts() arch.Facts {
 	return arch.Facts{
 		Vocabulary: c.VocabSize, Width: c.HiddenSize, WidthField: "hidden_size", Std: c.InitializerRange,

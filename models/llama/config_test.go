@@ -22,8 +22,10 @@ func TestConfigCheck(t *testing.T) {
 		{"no window", "mistral", `{"sliding_window": null}`, nil},
 		{"window 0", "mistral", `{"sliding_window": 0}`, []string{"sliding_window is 0"}},
 		{"no width", "llama", `{"hidden_size": 0}`, []string{"hidden_size is 0"}},
-		{"not divisible", "llama", `{"num_attention_heads": 7, "num_key_value_heads": 7}`, []string{"hidden_size 4096 is not a multiple of num_attention_heads 7"}},
-		{"groups", "llama", `{"num_key_value_heads": 5}`, []string{"num_attention_heads 32 is not a multiple of num_key_value_heads 5"}},
+		{"not divisible", "llama", `{"num_attention_heads": 7, "num_key_value_heads": 7}`,
+			[]string{"hidden_size 4096 is not a multiple of num_attention_heads 7"}},
+		{"groups", "llama", `{"num_key_value_heads": 5}`,
+			[]string{"num_attention_heads 32 is not a multiple of num_key_value_heads 5"}},
 		{"no key heads", "llama", `{"num_key_value_heads": 0}`, []string{"num_key_value_heads is 0"}},
 		{"odd heads", "llama", `{"head_dim": 7}`, []string{"head_dim is 7"}},
 		{"huge heads", "llama", `{"head_dim": 1048576}`, []string{"head_dim 1048576"}},
@@ -33,19 +35,26 @@ func TestConfigCheck(t *testing.T) {
 		{"padding -1", "llama", `{"pad_token_id": -1}`, nil},
 		{"dropout", "llama", `{"attention_dropout": 1}`, []string{"attention_dropout is 1"}},
 		{"eps", "llama", `{"rms_norm_eps": -1}`, []string{"rms_norm_eps is -1"}},
-		{"layer types", "qwen2", `{"num_hidden_layers": 2, "layer_types": ["full_attention"]}`, []string{"layer_types has 1 entries for 2 layers"}},
-		{"unknown layer type", "qwen3", `{"num_hidden_layers": 1, "layer_types": ["chunked_attention"]}`, []string{`layer_types[0] "chunked_attention"`}},
-		{"layer types without window", "qwen3", `{"num_hidden_layers": 1, "layer_types": ["sliding_attention"]}`, []string{"use_sliding_window"}},
-		{"layer types of llama", "llama", `{"layer_types": ["full_attention"]}`, []string{"layer_types is not supported for llama"}},
-		{"rope as transformers 5", "llama", `{"rope_parameters": {"rope_type": "yarn", "rope_theta": 10000, "factor": 4}}`, nil},
+		{"layer types", "qwen2", `{"num_hidden_layers": 2, "layer_types": ["full_attention"]}`,
+			[]string{"layer_types has 1 entries for 2 layers"}},
+		{"unknown layer type", "qwen3", `{"num_hidden_layers": 1, "layer_types": ["chunked_attention"]}`,
+			[]string{`layer_types[0] "chunked_attention"`}},
+		{"layer types without window", "qwen3", `{"num_hidden_layers": 1, "layer_types": ["sliding_attention"]}`,
+			[]string{"use_sliding_window"}},
+		{"layer types of llama", "llama", `{"layer_types": ["full_attention"]}`,
+			[]string{"layer_types is not supported for llama"}},
+		{"rope as transformers 5", "llama", `{"rope_parameters": {"rope_type": "yarn", "rope_theta": 10000, "factor": 4}}`,
+			nil},
 		{"rope of older files", "llama", `{"rope_theta": 500000, "rope_scaling": {"type": "linear", "factor": 2}}`, nil},
 		{"longrope", "llama", `{"rope_scaling": {"rope_type": "longrope", "factor": 2}}`, []string{`rope type "longrope"`}},
 		{"no factor", "llama", `{"rope_parameters": {"rope_type": "linear"}}`, []string{"rope type linear has no factor"}},
 		{"factor 0", "llama", `{"rope_parameters": {"rope_type": "linear", "factor": 0}}`, []string{"factor is 0"}},
 		{"theta 0", "llama", `{"rope_theta": 0}`, []string{"rope_theta is 0"}},
-		{"llama3", "llama", `{"rope_scaling": {"rope_type": "llama3", "factor": 8}}`, []string{"low_freq_factor and high_freq_factor"}},
+		{"llama3", "llama", `{"rope_scaling": {"rope_type": "llama3", "factor": 8}}`,
+			[]string{"low_freq_factor and high_freq_factor"}},
 		{"partial", "llama", `{"partial_rotary_factor": 0.5}`, []string{"partial_rotary_factor 0.5"}},
-		{"everything at once", "llama", `{"hidden_size": -1, "hidden_act": "x", "rope_scaling": {"type": "y"}}`, []string{"hidden_size is -1", `"x"`, `"y"`}},
+		{"everything at once", "llama", `{"hidden_size": -1, "hidden_act": "x", "rope_scaling": {"type": "y"}}`,
+			[]string{"hidden_size is -1", `"x"`, `"y"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, err := llama.DefaultConfig(c.family)
@@ -110,7 +119,8 @@ func TestParameterCount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize, cfg.Layers, cfg.Heads, cfg.KeyValueHeads, cfg.HeadSize, cfg.TieWordEmbeddings =
+		cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize, cfg.Layers, cfg.Heads, cfg.KeyValueHeads, cfg.HeadSize,
+			cfg.TieWordEmbeddings =
 			s.V, s.C, s.F, s.L, s.heads, &s.kv, &s.head, s.tied
 		q, kv := s.heads*s.head, s.kv*s.head
 		block := s.C*q + 2*s.C*kv + q*s.C + 3*s.C*s.F + 2*s.C

@@ -29,7 +29,7 @@ func NewForCausalLM(c Config) *ForCausalLM {
 	return m
 }
 
-// Init makes all weights fresh, as transformers does: normal with initializer_range.
+// Init draws all weights from seed as transformers does: from N(0, initializer_range²).
 func (m *ForCausalLM) Init(seed uint64) error {
 	return nn.Init(m, seed, func(string) float64 { return m.Model.Config.InitializerRange })
 }
@@ -44,7 +44,7 @@ func (m *ForCausalLM) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, op.TargetSta
 	return nn.CausalLoss(p, b.Seqs, b.IDs, b.Labels, m.Model, m.Head)
 }
 
-// NewCache returns an empty cache for generating so many sequences of up to so many tokens.
+// NewCache returns an empty cache for generating the given number of sequences of at most capacity tokens.
 func (m *ForCausalLM) NewCache(sequences, capacity int) *nn.Cache {
 	c := m.Model.Config
 	return nn.NewCache(c.Layers, sequences, capacity, c.keyValueHeads()*c.headSize())
@@ -56,8 +56,8 @@ func (m *ForCausalLM) String() string { return nn.Tree(m, nil) }
 // Class names the model in the printed tree.
 func (m *ForCausalLM) Class() string { return m.Model.Config.class("ForCausalLM") }
 
-// ForSequenceClassification reads the last token of each sequence (transformers' LlamaForSequenceClassification and its kin). With one label it
-// predicts a number.
+// ForSequenceClassification reads the last token of each sequence (transformers' LlamaForSequenceClassification and
+// its kin). With one label it predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
 	nn.Limits `hf:"-"`
@@ -72,8 +72,8 @@ func NewForSequenceClassification(c Config, labels int) *ForSequenceClassificati
 	return m
 }
 
-// Logits returns B×labels for the B sequences of b. In the last block only the last token of each that is
-// not pad_token_id goes further than keys and values.
+// Logits returns B×labels for the B sequences of b. It reads the last token of each sequence that is not
+// pad_token_id; in the last block the other rows only serve as keys and values.
 func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return nn.LastTokenLogits(p, b.Seqs, b.IDs, m.Model.Words.Padding, m.Model, m.Score)
 }
@@ -100,7 +100,10 @@ type ForTokenClassification struct {
 
 // NewForTokenClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForTokenClassification(c Config, labels int) *ForTokenClassification {
-	m := &ForTokenClassification{Limits: c.limits(), Model: New(c), Drop: &nn.Dropout{P: c.classifierDropout()}, Score: nn.NewLinear(c.HiddenSize, labels, true)}
+	m := &ForTokenClassification{
+		Limits: c.limits(), Model: New(c), Drop: &nn.Dropout{P: c.classifierDropout()},
+		Score: nn.NewLinear(c.HiddenSize, labels, true),
+	}
 	nn.Number(m)
 	return m
 }

@@ -42,7 +42,8 @@ func (c Config) norm(cols int) *nn.RMSNorm {
 	return nn.NewRMSNorm(cols, c.RMSNormEps, c.class("RMSNorm"))
 }
 
-// Forward returns the normalised hidden states after the last layer: N×C for N ids, or p.Keep's rows of it. It implements [nn.Decoder].
+// Forward returns the normalised hidden states after the last layer: N×C for N ids, or p.Keep's rows of it. It
+// implements [nn.Decoder].
 func (m *Model) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 	q := *p
 	q.Rotary = m.rotary.angles(p)
@@ -78,7 +79,8 @@ func newLayer(c Config, layer int) *Layer {
 	qkv, out := c.biases()
 	l := &Layer{
 		config: c,
-		Query:  nn.NewLinear(w, c.Heads*d, qkv), Key: nn.NewLinear(w, kv*d, qkv), Value: nn.NewLinear(w, kv*d, qkv), Out: nn.NewLinear(c.Heads*d, w, out),
+		Query:  nn.NewLinear(w, c.Heads*d, qkv), Key: nn.NewLinear(w, kv*d, qkv), Value: nn.NewLinear(w, kv*d, qkv),
+		Out:  nn.NewLinear(c.Heads*d, w, out),
 		Gate: nn.NewLinear(w, f, c.mlpBias()), Up: nn.NewLinear(w, f, c.mlpBias()), Down: nn.NewLinear(f, w, c.mlpBias()),
 		Act: &nn.Note{Text: "SiLUActivation()"}, Norm1: c.norm(w), Norm2: c.norm(w),
 		AttnDrop: &nn.Dropout{P: c.AttentionDropout, Silent: true},
@@ -87,14 +89,16 @@ func newLayer(c Config, layer int) *Layer {
 		l.QueryNorm, l.KeyNorm = c.norm(d), c.norm(d)
 	}
 	l.Attn = nn.Attention{
-		Heads: c.Heads, KV: kv, Dim: d, Causal: true, Window: c.window(layer), Layer: layer, QueryNorm: l.QueryNorm, KeyNorm: l.KeyNorm,
+		Heads: c.Heads, KV: kv, Dim: d, Causal: true, Window: c.window(layer), Layer: layer, QueryNorm: l.QueryNorm,
+		KeyNorm: l.KeyNorm,
 	}
 	return l
 }
 
 func (c Config) mlpBias() bool { return c.MLPBias && c.ModelType == "llama" }
 
-// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as keys and values.
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it. Rows that are not kept only serve as
+// keys and values.
 func (l *Layer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	h := l.Attn.Forward(p, l.Norm1.Forward(p, x), l.Query, l.Key, l.Value, *l.AttnDrop)
 	x, p = p.KeptRows(x)
@@ -108,7 +112,7 @@ func (m *Model) Class() string { return m.Config.class("Model") }
 // Class names the block in the printed tree.
 func (l *Layer) Class() string { return l.config.class("DecoderLayer") }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (l *Layer) Groups() map[string]string {
 	return map[string]string{"self_attn": l.config.class("Attention"), "mlp": l.config.class("MLP")}
 }

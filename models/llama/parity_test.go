@@ -14,8 +14,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TestHiddenStates compares every layer's output with transformers' (reference/causallm_fixtures.py), without and with an adapter. The
-// project's bar is 1e-4; a wrong rotation or eps shows below that, so tests hold 2e-5.
+// TestHiddenStates compares every layer's output with transformers' (reference/causallm_fixtures.py), without and
+// with an adapter. The project's bar is 1e-4; a wrong rotation or eps shows below that, so tests hold 2e-5.
 func TestHiddenStates(t *testing.T) {
 	dirs, err := filepath.Glob("../../testdata/causal/*")
 	if err != nil || len(dirs) == 0 {
@@ -45,7 +45,8 @@ func TestHiddenStates(t *testing.T) {
 }
 
 func compareLayers(t *testing.T, dir string, m *llama.ForCausalLM) {
-	expected, batches := golden.Open(t, filepath.Join(dir, "expected.safetensors")), golden.Open(t, filepath.Join(dir, "batches.safetensors"))
+	expected, batches := golden.Open(t, filepath.Join(dir, "expected.safetensors")),
+		golden.Open(t, filepath.Join(dir, "batches.safetensors"))
 	set, _, err := lora.Load(filepath.Join(dir, "adapter_init"), m)
 	if err != nil {
 		t.Fatal(err)

@@ -26,12 +26,14 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{"default", func(*roberta.Config) {}, nil},
 		{"as roberta-base", func(c *roberta.Config) { c.MaxPositions, c.TypeVocabSize, c.LayerNormEps = 514, 1, 1e-5 }, nil},
-		{"what BERT refuses", func(c *roberta.Config) { c.HiddenSize, c.HiddenAct = 770, "x" }, []string{"770 is not a multiple", `"x"`}},
+		{"what BERT refuses", func(c *roberta.Config) { c.HiddenSize, c.HiddenAct = 770, "x" },
+			[]string{"770 is not a multiple", `"x"`}},
 		{"decoder", func(c *roberta.Config) { c.IsDecoder = true }, []string{"is_decoder"}},
 		{"no padding token", func(c *roberta.Config) { c.PadTokenID = nil }, []string{"pad_token_id is missing"}},
 		{"padding negative", func(c *roberta.Config) { c.PadTokenID = &minus }, []string{"pad_token_id -1"}},
 		{"padding outside", func(c *roberta.Config) { c.PadTokenID = &beyond }, []string{"pad_token_id 50265"}},
-		{"no position left", func(c *roberta.Config) { c.PadTokenID = &last }, []string{"max_position_embeddings 512 leaves no position", "= 512"}},
+		{"no position left", func(c *roberta.Config) { c.PadTokenID = &last },
+			[]string{"max_position_embeddings 512 leaves no position", "= 512"}},
 		{"no positions", func(c *roberta.Config) { c.MaxPositions = 0 }, []string{"max_position_embeddings is 0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,8 +76,9 @@ func TestParameterCount(t *testing.T) {
 	block := 4*linear(width, width) + 2*width + linear(width, inner) + linear(inner, width) + 2*width
 	body := (50265+514+1)*width + 2*width + 12*block
 	for name, x := range map[string]struct{ got, want int }{
-		"encoder":            {nn.Count(roberta.New(c)), body + linear(width, width)},
-		"sequences":          {nn.Count(roberta.NewForSequenceClassification(c, 3)), body + linear(width, width) + linear(width, 3)},
+		"encoder": {nn.Count(roberta.New(c)), body + linear(width, width)},
+		"sequences": {nn.Count(roberta.NewForSequenceClassification(c, 3)),
+			body + linear(width, width) + linear(width, 3)},
 		"tokens":             {nn.Count(roberta.NewForTokenClassification(c, 9)), body + linear(width, 9)},
 		"question answering": {nn.Count(roberta.NewForQuestionAnswering(c)), body + linear(width, 2)},
 		"multiple choice":    {nn.Count(roberta.NewForMultipleChoice(c)), body + linear(width, width) + linear(width, 1)},

@@ -17,8 +17,8 @@ func (c Config) origin() arch.Origin {
 	return arch.Origin{Name: "roberta", Class: c.ClassPrefix(), Last: c.ModelType == "xlm-roberta"}
 }
 
-// ForSequenceClassification is the encoder with a head of two layers on the first token (transformers' RobertaForSequenceClassification).
-// With one label it predicts a number.
+// ForSequenceClassification is the encoder with a head of two layers on the first token (transformers'
+// RobertaForSequenceClassification). With one label it predicts a number.
 type ForSequenceClassification struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -90,13 +90,17 @@ type ForMultipleChoice struct {
 
 // NewForMultipleChoice returns the model with empty weights. The configuration must have passed Check.
 func NewForMultipleChoice(c Config) *ForMultipleChoice {
-	m := &ForMultipleChoice{Limits: c.limits(), Roberta: newModel(c), Drop: &nn.Dropout{P: c.HiddenDropout}, Classifier: nn.NewLinear(c.HiddenSize, 1, true)}
+	m := &ForMultipleChoice{
+		Limits: c.limits(), Roberta: newModel(c), Drop: &nn.Dropout{P: c.HiddenDropout},
+		Classifier: nn.NewLinear(c.HiddenSize, 1, true),
+	}
 	m.Roberta.Pooler = bert.NewPooler(c.Config)
 	nn.Number(m)
 	return m
 }
 
-// Logits returns B×1, a score for each of the B sequences of b; a softmax over the choices of a question makes them probabilities.
+// Logits returns B×1, a score for each of the B sequences of b. A softmax over the choices of a question gives
+// probabilities.
 func (m *ForMultipleChoice) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	x, p := m.Roberta.first(p, b)
 	return m.Classifier.Forward(p, m.Drop.Forward(p, m.Roberta.Pooler.Forward(p, x)))

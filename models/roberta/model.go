@@ -10,7 +10,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Model is the encoder with its pooler (transformers' RobertaModel and XLMRobertaModel). By itself it is the model for feature extraction.
+// Model is the encoder with its pooler (transformers' RobertaModel and XLMRobertaModel). By itself it is the model
+// for feature extraction.
 type Model struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
@@ -28,7 +29,7 @@ func New(c Config) *Model {
 	return m
 }
 
-// newModel returns the encoder without pooler, as it stands below a head.
+// newModel returns the encoder without pooler, for heads that do not read it.
 func newModel(c Config) *Model {
 	return &Model{Limits: c.limits(), Config: c, Embeddings: newEmbeddings(c), Layers: bert.NewLayers(c.Config)}
 }
@@ -39,8 +40,8 @@ func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return nn.Stack(p, m.Embeddings.Forward(p, b), m.Layers)
 }
 
-// first returns the hidden states of the first token of each sequence of b, B×C, and the pass for these rows. In the last block only the
-// first tokens go further than keys and values: nothing else is read, and the result is the same.
+// first returns the hidden states of the first token of each sequence of b, B×C, and the pass for these rows. In the
+// last block the other rows only serve as keys and values, which does not change the result.
 func (m *Model) first(p *nn.Pass, b *batch.Batch) (mat.Tensor, *nn.Pass) {
 	p = p.With(b.Seqs)
 	p.Keep = nn.FirstRows(p.Seqs)
@@ -59,10 +60,10 @@ func (m *Model) Class() string { return m.class("Model") }
 // trailing returns the part that heads print after their other parts.
 func (m *Model) trailing() string { return m.Config.origin().Trailing() }
 
-// class returns a name with what transformers' classes of this model_type begin with.
+// class returns the name of a class with the beginning that transformers gives it for this model_type.
 func (m *Model) class(name string) string { return m.Config.ClassPrefix() + name }
 
-// Groups names the modules that dotted tags stand for.
+// Groups names the modules of dotted tags.
 func (m *Model) Groups() map[string]string { return map[string]string{"encoder": m.class("Encoder")} }
 
 // Embeddings turns ids into vectors: words + types + positions, normalised.
@@ -92,14 +93,15 @@ func newEmbeddings(c Config) *Embeddings {
 func (e *Embeddings) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	scope := p.Tape.Scope()
 	// The order of the sum is transformers': words + types, then positions.
-	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), bert.LookUpTypes(p, b, e.Types), e.Positions.Forward(p, e.positions(p, b.IDs)))
+	x := op.Add(p.Tape, e.Words.Forward(p, b.IDs), bert.LookUpTypes(p, b, e.Types),
+		e.Positions.Forward(p, e.positions(p, b.IDs)))
 	y := e.Drop.Forward(p, e.Norm.Forward(p, x))
 	p.Tape.Leave(scope, y)
 	return y
 }
 
-// positions counts the tokens of each sequence that are not the padding token, beginning at the padding token's id + 1. A padding token
-// inside a text has that id itself for its position. The slice is lent until the tape's Reset.
+// positions counts the tokens of each sequence that are not the padding token, from the padding token's id + 1. The
+// position of a padding token inside a text is its id. The slice is lent until the tape's Reset.
 func (e *Embeddings) positions(p *nn.Pass, ids []int32) []int32 {
 	list, pad := p.Tape.Ints(len(ids)), int32(e.Words.Padding)
 	for i := range p.Seqs.Len() {

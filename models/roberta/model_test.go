@@ -13,7 +13,8 @@ import (
 func small(t *testing.T, pad int) *roberta.Model {
 	t.Helper()
 	c := defaults(t, "xlm-roberta")
-	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions, c.TypeVocabSize = 20, 8, 1, 2, 12, 14, 1
+	c.VocabSize, c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize, c.MaxPositions,
+		c.TypeVocabSize = 20, 8, 1, 2, 12, 14, 1
 	c.PadTokenID = &pad
 	m := roberta.New(c)
 	for _, w := range nn.Weights(m) {
@@ -46,16 +47,18 @@ func embedded(m *roberta.Model, sequences ...[]int32) [][]float32 {
 	return rows
 }
 
-// TestPositions: positions count the tokens that are not padding, in each sequence by itself; a padding token inside a text does not count
-// and has its own position.
+// TestPositions: positions count the tokens that are not padding, in each sequence by itself; a padding token inside
+// a text does not count and has its own position.
 func TestPositions(t *testing.T) {
 	for _, pad := range []int{0, 1, 3} {
 		m, p := small(t, pad), int32(pad)
 		plain := embedded(m, []int32{5, 6, 7})
 		rows := embedded(m, []int32{9}, []int32{5, p, 6, p, p, 7}, []int32{p, 5})
 		for name, x := range map[string][2][]float32{
-			"before padding": {rows[1], plain[0]}, "behind padding": {rows[3], plain[1]}, "behind more padding": {rows[6], plain[2]},
-			"one padding token and another": {rows[2], rows[4]}, "padding in another sequence": {rows[2], rows[7]}, "behind padding at the beginning": {rows[8], plain[0]},
+			"before padding": {rows[1], plain[0]}, "behind padding": {rows[3], plain[1]},
+			"behind more padding":           {rows[6], plain[2]},
+			"one padding token and another": {rows[2], rows[4]}, "padding in another sequence": {rows[2], rows[7]},
+			"behind padding at the beginning": {rows[8], plain[0]},
 		} {
 			if !slices.Equal(x[0], x[1]) {
 				t.Errorf("padding token %d, %s: %v, want %v", pad, name, x[0], x[1])
