@@ -8,12 +8,14 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// smollm is the shape of SmolLM2-135M.
-const smollm = `{"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-	"num_attention_heads": 9, "num_key_value_heads": 3, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "hidden_act": "silu",
+// smollm is the configuration of SmolLM2-135M.
+const smollm = `{"model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
+	"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "max_position_embeddings": 8192,
+	"rms_norm_eps": 1e-5, "hidden_act": "silu",
 	"tie_word_embeddings": true, "rope_theta": 100000}`
 
-// BenchmarkDecode tells the new tokens per second of a model of SmolLM2's size with random weights, after a prompt of 32 tokens.
+// BenchmarkDecode reports the new tokens per second of a model of SmolLM2's size with random weights, after a prompt of
+// 32 tokens.
 func BenchmarkDecode(b *testing.B) {
 	m, err := models.NewCausalLM([]byte(smollm), 1)
 	if err != nil {

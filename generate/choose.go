@@ -8,17 +8,18 @@ import (
 	"slices"
 )
 
-// errNotANumber is what logits with a NaN give: the weights, or an adapter's training, went wrong.
-var errNotANumber = errors.New("the model's logits are not numbers (NaN or infinite): its weights or the adapter's are damaged or have diverged")
+// errNotANumber is the error for logits with a NaN or without a finite largest value.
+var errNotANumber = errors.New("the model's logits are not numbers (NaN or infinite): " +
+	"the weights of the model or the adapter are damaged, or their training diverged")
 
-// chooser picks tokens. It keeps buffers between the steps of one call; sequences that run together may share one.
+// chooser chooses tokens. It keeps buffers between the steps of one call; the sequences of a call share it.
 type chooser struct {
 	cfg  Config
-	left candidates // that a token is drawn from
-	pile []float32  // of the largest logits
+	left candidates // tokens that may be drawn
+	heap []float32  // of the largest logits
 }
 
-// candidate is a token that may be chosen.
+// candidate is a token that may be drawn.
 type candidate struct {
 	id    int32
 	logit float32
@@ -27,8 +28,9 @@ type candidate struct {
 
 type candidates []candidate
 
-// next picks the token that follows a sequence. logits (V values) are changed. seen are the tokens that occurred, each once; count is how
-// many of them were generated; draw gives a number from [0, 1), and is called once if the configuration samples.
+// next returns the token that follows a sequence. It changes logits (V values). seen holds each token of the sequence
+// once, count is the number of generated tokens. It draws one number if the configuration samples. It returns an error
+// if logits has a NaN or its largest value is infinite.
 func (c *chooser) next(logits []float32, seen []int32, count int, draw *rand.Rand) (int32, error) {
 	c.penalise(logits, seen, count)
 	best := argmax(logits)
@@ -42,7 +44,8 @@ func (c *chooser) next(logits []float32, seen []int32, count int, draw *rand.Ran
 	return c.left.draw(draw.Float64()), nil
 }
 
-// penalise applies what acts on greedy choices too, in transformers' order: repetition penalty, then the least number of tokens.
+// penalise applies the processors that also affect greedy choices, in transformers' order: repetition penalty, then the
+// minimum number of new tokens.
 func (c *chooser) penalise(logits []float32, seen []int32, count int) {
 	if p := float32(c.cfg.RepetitionPenalty); p != 1 {
 		for _, id := range seen {
@@ -62,7 +65,7 @@ func (c *chooser) penalise(logits []float32, seen []int32, count int) {
 	}
 }
 
-// argmax returns the place of the largest value, the first among equals, or −1 if one is NaN or there is none.
+// argmax returns the index of the largest value, the first among equal ones, or −1 if a value is NaN or x is empty.
 func argmax(x []float32) int {
 	if len(x) == 0 || x[0] != x[0] {
 		return -1
@@ -78,8 +81,9 @@ func argmax(x []float32) int {
 	return at
 }
 
-// warp leaves the tokens that sampling may choose in c.left, by ascending id, with their logits after temperature. The order is
-// transformers': temperature, top_k, top_p, min_p. At least the most probable token stays.
+// warp sets c.left to the tokens that sampling may draw, in the order of their ids, with their logits after temperature
+// and their probabilities. It applies the processors in transformers' order: temperature, top_k, top_p, min_p. The most
+// probable token always stays.
 func (c *chooser) warp(logits []float32) {
 	if t := float32(c.cfg.Temperature); t != 1 {
 		for i := range logits {
@@ -106,10 +110,10 @@ func (c *chooser) warp(logits []float32) {
 	}
 }
 
-// kthLargest returns the k-th largest value, 0 < k ≤ len(x): the least one in a heap of the k largest.
+// kthLargest returns the k-th largest value, 0 < k ≤ len(x): the smallest one in a heap of the k largest.
 func (c *chooser) kthLargest(x []float32, k int) float32 {
 	less := func(a, b float32) bool { return a < b }
-	h := append(c.pile[:0], x[:k]...)
+	h := append(c.heap[:0], x[:k]...)
 	for i := k/2 - 1; i >= 0; i-- {
 		sink(h, i, less)
 	}
@@ -119,11 +123,11 @@ func (c *chooser) kthLargest(x []float32, k int) float32 {
 			sink(h, 0, less)
 		}
 	}
-	c.pile = h
+	c.heap = h
 	return h[0]
 }
 
-// softmax computes the probabilities among the candidates.
+// softmax sets the probabilities of the candidates, which add up to 1.
 func (l candidates) softmax() {
 	best := l[0].logit
 	for _, x := range l {
@@ -139,20 +143,20 @@ func (l candidates) softmax() {
 	}
 }
 
-// topP returns the candidates without the least probable ones, as many as together have a probability of at most rest, and the new
-// probabilities. Among equals the higher id stays longer, as after a stable ascending sort. It takes the candidates off a heap until the
-// others may go: most of them are never sorted.
+// topP removes the least probable candidates whose probabilities add up to at most rest, and returns the others with
+// new probabilities. Of equally probable candidates it removes those with lower ids first, as after a stable ascending
+// sort. It pops candidates from a heap until the remaining ones can be removed, so that most of them are never sorted.
 func (l candidates) topP(rest float32) candidates {
-	below := 0.0 // what those make up that have not been taken
+	below := 0.0 // sum of the probabilities that are still in the heap
 	for i := range l {
-		l[i].p = float64(float32(l[i].p)) // torch adds up float32
+		l[i].p = float64(float32(l[i].p)) // torch sums float32 values
 		below += l[i].p
 	}
 	more := func(a, b candidate) bool { return a.logit > b.logit || a.logit == b.logit && a.id > b.id }
 	for i := len(l)/2 - 1; i >= 0; i-- {
 		sink(l, i, more)
 	}
-	n := len(l) // from here on are those that stay
+	n := len(l) // l[n:] are the candidates that stay
 	for n > 0 && (n == len(l) || float32(below) > rest) {
 		below -= l[0].p
 		n--
@@ -165,7 +169,8 @@ func (l candidates) topP(rest float32) candidates {
 	return l
 }
 
-// minP returns the candidates whose probability is not below share times the largest, and the new probabilities.
+// minP removes the candidates whose probability is below share times the largest, and returns the others with new
+// probabilities.
 func (l candidates) minP(share float32) candidates {
 	most := float32(0)
 	for _, x := range l {
@@ -183,7 +188,7 @@ func (l candidates) minP(share float32) candidates {
 	return l
 }
 
-// draw returns the token at u ∈ [0, 1) of the probabilities laid end to end by ascending id.
+// draw returns the first token at which the cumulated probability exceeds u ∈ [0, 1).
 func (l candidates) draw(u float64) int32 {
 	last := 0
 	for i, x := range l {
@@ -195,10 +200,11 @@ func (l candidates) draw(u float64) int32 {
 		}
 		u -= x.p
 	}
-	return l[last].id // rounding may leave a little of u behind the last
+	return l[last].id // after rounding, u may exceed the sum of all probabilities
 }
 
-// sink moves the element at i of a binary heap down to its place; above says which of two belongs nearer to the top.
+// sink moves the element at i of a binary heap down to its place. above reports whether a belongs nearer to the top
+// than b.
 func sink[T any](h []T, i int, above func(a, b T) bool) {
 	for {
 		child := 2*i + 1

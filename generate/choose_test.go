@@ -10,7 +10,8 @@ import (
 
 var inf = float32(math.Inf(1))
 
-// plainWarp does what transformers' processors for sampling do, word for word, on the whole vocabulary: −Inf where a token may not be chosen.
+// plainWarp is a literal copy of transformers' sampling processors on the whole vocabulary: it sets −Inf for a token
+// that may not be drawn.
 func plainWarp(logits []float32, cfg Config) []float32 {
 	x := slices.Clone(logits)
 	for i := range x {
@@ -66,14 +67,15 @@ func plainSoftmax(x []float32) []float64 {
 	return p
 }
 
-// TestWarp: the heaps leave the tokens that sorting leaves, with many equal logits among them, and probabilities that add up.
+// TestWarp: the heaps keep the same tokens as sorting does, also with many equal logits, and their probabilities add up
+// to 1.
 func TestWarp(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...float64) float64 { return list[r.IntN(len(list))] }
 	c := &chooser{}
 	for n := range 3000 {
 		x := make([]float32, 1+r.IntN(60))
-		steps := pick(2, 4, 1000) // few steps: many ties
+		steps := pick(2, 4, 1000) // few steps give many ties
 		for i := range x {
 			x[i] = float32(math.Round(r.NormFloat64()*steps) / steps * pick(1, 1, 3))
 		}
@@ -83,7 +85,8 @@ func TestWarp(t *testing.T) {
 		if argmax(x) < 0 || x[argmax(x)] == -inf {
 			continue
 		}
-		cfg := Config{Temperature: pick(1, 0.5, 1.3), TopK: int(pick(0, 1, 3, 10, 100)), TopP: pick(0, 0.1, 0.5, 0.9, 1, 1), MinP: pick(0, 0, 0.05, 0.3, 1)}
+		cfg := Config{Temperature: pick(1, 0.5, 1.3), TopK: int(pick(0, 1, 3, 10, 100)), TopP: pick(0, 0.1, 0.5, 0.9, 1, 1),
+			MinP: pick(0, 0, 0.05, 0.3, 1)}
 		c.cfg = cfg
 		want := plainWarp(x, cfg)
 		p := plainSoftmax(want)
@@ -105,18 +108,18 @@ func TestWarp(t *testing.T) {
 	}
 }
 
-// TestDraw: tokens come as often as their probabilities say.
+// TestDraw: tokens are drawn as often as their probabilities require.
 func TestDraw(t *testing.T) {
 	c := &chooser{cfg: Config{Temperature: 1, TopP: 1}}
 	c.warp([]float32{0, -inf, 1, -2, 0.5})
 	const n = 10000
 	counts := map[int32]int{}
-	for i := range n { // evenly spread: as often to one draw or two
+	for i := range n { // evenly spaced numbers give exact counts, within 2
 		counts[c.left.draw((float64(i)+0.5)/n)]++
 	}
 	for _, k := range c.left {
 		if d := float64(counts[k.id]) - n*k.p; math.Abs(d) > 2 {
-			t.Errorf("token %d of probability %.4f came %d times in %d", k.id, k.p, counts[k.id], n)
+			t.Errorf("token %d of probability %.4f was drawn %d times in %d", k.id, k.p, counts[k.id], n)
 		}
 	}
 	if counts[1] != 0 {
@@ -129,14 +132,15 @@ func TestDraw(t *testing.T) {
 	}
 }
 
-// TestArgmax: the first among equals, as torch has it; NaN is no choice.
+// TestArgmax: argmax returns the first among equal values, as torch does, and −1 for NaN.
 func TestArgmax(t *testing.T) {
 	nan := float32(math.NaN())
 	for _, c := range []struct {
 		x    []float32
 		want int
 	}{
-		{[]float32{1, 3, 3, 2}, 1}, {[]float32{-inf, -inf, -5}, 2}, {[]float32{-inf, -inf}, 0}, {[]float32{2, 1}, 0}, {[]float32{nan, 1}, -1},
+		{[]float32{1, 3, 3, 2}, 1}, {[]float32{-inf, -inf, -5}, 2}, {[]float32{-inf, -inf}, 0}, {[]float32{2, 1}, 0},
+		{[]float32{nan, 1}, -1},
 		{[]float32{3, nan, 1}, -1}, {[]float32{1, nan, 3}, -1}, {nil, -1},
 	} {
 		if got := argmax(c.x); got != c.want {

@@ -1,4 +1,4 @@
-// Package generate lets a causal language model go on with prompts, as transformers' generate does.
+// Package generate continues prompts with a causal language model, as transformers' generate does.
 //
 //	g := generate.New(model, tok, pool)
 //	cfg := generate.Defaults()
@@ -6,10 +6,12 @@
 //	out, err := g.Text(ctx, "Once upon a time", cfg)
 //	fmt.Println(out[0].Text, out[0].Finish)
 //
-// Options have the names, defaults and arithmetic of transformers' GenerationConfig; greedy choices equal transformers' wherever the two
-// largest logits are not within rounding of each other. What is sampled depends on the seed, the number of the prompt, the number of the
-// copy and the position, not on what else is in the batch or on the number of workers; the numbers drawn are not torch's.
+// Options have the names, defaults and arithmetic of transformers' GenerationConfig. Greedy choices equal transformers'
+// unless the two largest logits differ by no more than rounding. Samples depend on the seed, the number of the prompt,
+// the number of the copy and the position, but not on the other prompts of the batch or the number of workers; the
+// random numbers are not torch's.
 //
-// All prompts of a call run as one ragged batch over a cache of keys and values: one pass over the prompts, then one row for each
-// sequence that goes on. Beam search, and processors other than those of [Config], are not there.
+// All prompts of a call run as one ragged batch with a cache of keys and values: one pass over the prompts, then passes
+// with one row for each unfinished sequence. The package has no beam search, and no processors other than those of
+// [Config].
 package generate

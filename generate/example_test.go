@@ -9,7 +9,7 @@ import (
 	"github.com/spalora/spalora/models"
 )
 
-// Two prompts at once, greedily; without a tokenizer there are ids only.
+// Two prompts in one call, with greedy choice. Without a tokenizer the sequences have ids only.
 func ExampleGenerator_Generate() {
 	src, err := checkpoint.Open("../testdata/causal/llama_gqa/base")
 	check(err)
@@ -20,7 +20,8 @@ func ExampleGenerator_Generate() {
 	cfg := generate.Defaults()
 	cfg.MaxNewTokens, cfg.RepetitionPenalty = 8, 1.3
 	cfg.EosTokenIDs = []int32{79}
-	out, err := generate.New(model, nil, nil).Generate(context.Background(), []generate.Prompt{{IDs: []int32{82}}, {IDs: []int32{76, 50, 44}}}, cfg)
+	prompts := []generate.Prompt{{IDs: []int32{82}}, {IDs: []int32{76, 50, 44}}}
+	out, err := generate.New(model, nil, nil).Generate(context.Background(), prompts, cfg)
 	check(err)
 	for _, s := range out {
 		fmt.Println(s.Prompt, s.IDs, s.Finish)

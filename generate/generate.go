@@ -11,26 +11,27 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Generator goes on with prompts. Its methods may be called from several goroutines at once.
+// Generator continues prompts. Its methods are safe for concurrent use as long as its fields do not change.
 type Generator struct {
 	model models.CausalLM
 	tok   *tokenize.Tokenizer
 	pool  *op.Pool
 
-	// Adapter is used with the model; nil: the base model. It must not change while a method runs.
+	// Adapter is the adapter of the model; nil: the base model. It must not change while a method runs.
 	Adapter nn.AdapterSet
-	// OnText, if it is set, is called with the text of each sequence as it becomes certain; the pieces of a sequence, put together, are
-	// its Text. It runs on the caller's goroutine. seq is the place of the sequence in the result.
+	// OnText, unless nil, is called with each piece of text as soon as it is final, on the goroutine of the caller. seq is
+	// the index of the sequence in the result. The pieces of a sequence, joined, are its Text.
 	OnText func(seq int, text string)
 }
 
-// New returns a generator. Without a tokenizer there are ids but no text; a nil pool runs everything on the caller.
+// New returns a generator for m. Without a tokenizer (nil) its sequences have ids but no text. With a nil pool
+// everything runs on the goroutine of the caller.
 func New(m models.CausalLM, tok *tokenize.Tokenizer, pool *op.Pool) *Generator {
 	return &Generator{model: m, tok: tok, pool: pool}
 }
 
-// Text goes on with a text, encoded as the tokenizer does by itself: a sample of what the model writes. It returns
-// NumReturnSequences sequences. An empty text begins with the tokenizer's BosID, or EosID.
+// Text continues a text and returns cfg.NumReturnSequences sequences. It encodes the text as [Generator.Encode] does
+// and returns errors as [Generator.Generate] does.
 func (g *Generator) Text(ctx context.Context, text string, cfg Config) ([]Sequence, error) {
 	p, err := g.Encode(text)
 	if err != nil {
@@ -39,11 +40,12 @@ func (g *Generator) Text(ctx context.Context, text string, cfg Config) ([]Sequen
 	return g.Generate(ctx, []Prompt{p}, cfg)
 }
 
-// Encode returns the prompt of a text, encoded as the tokenizer does by itself. Where that gives no token it is the tokenizer's BosID,
-// or EosID; without either it is an error.
+// Encode returns the prompt for a text, encoded with the tokenizer's default special tokens. If that gives no tokens,
+// the prompt is the tokenizer's BosID, or its EosID if it has no BosID. It returns an error if it has neither, or if
+// the generator has no tokenizer.
 func (g *Generator) Encode(text string) (Prompt, error) {
 	if g.tok == nil {
-		return Prompt{}, fmt.Errorf("generate: %w: a text without a tokenizer", ErrConfig)
+		return Prompt{}, fmt.Errorf("generate: %w: cannot encode a text without a tokenizer; give token ids", ErrConfig)
 	}
 	e, err := g.tok.Encode(text, tokenize.Options{})
 	if err != nil {
@@ -55,18 +57,22 @@ func (g *Generator) Encode(text string) (Prompt, error) {
 			id = g.tok.EosID()
 		}
 		if id < 0 {
-			return Prompt{}, fmt.Errorf("generate: an empty text, and the tokenizer has neither bos_token nor eos_token to begin with")
+			return Prompt{}, fmt.Errorf("generate: the text is empty and the tokenizer has neither bos_token nor eos_token; " +
+				"give at least one token")
 		}
 		e.IDs = []int32{id}
 	}
 	return Prompt{IDs: e.IDs}, nil
 }
 
-// Generate goes on with all prompts at once and returns NumReturnSequences sequences for each, in the order of the prompts. What a
-// prompt gets does not depend on the others, but calls of more than 8 sequences add up products in another order, which can decide
-// between tokens that are within rounding of each other. A prompt that is empty, has an unknown id or fills all the model's positions is an error, as
-// are options that do not fit; nothing is generated then. If ctx ends or the model's logits are not numbers, what there is so far is
-// returned with the error.
+// Generate continues all prompts in one batch and returns cfg.NumReturnSequences sequences for each, in the order of
+// the prompts. The sequences of a prompt do not depend on the other prompts, except that calls with more than 8
+// sequences sum products in another order, which can change the choice between tokens whose logits differ by no more
+// than rounding.
+//
+// Generate returns an error and no sequences if the options do not fit, or if a prompt is empty, has an unknown id or
+// leaves no position for a new token. If ctx ends or the logits are not numbers, it returns the sequences generated up
+// to then with the error.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) ([]Sequence, error) {
 	if err := g.check(prompts, cfg); err != nil {
 		return nil, err
@@ -93,26 +99,27 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	r.tape = op.NewEvalTape(g.pool)
 	r.cache = g.model.NewCache(len(prompts), min(longest+min(cfg.MaxNewTokens, reserve), r.limit))
 	err := r.loop(ctx, b)
-	for _, s := range r.live { // not ended, because of an error
+	for _, s := range r.live { // unfinished because of an error
 		r.emit(s, s.interrupt())
 	}
 	return out, err
 }
 
 const (
-	reserve = 256 // new rows that the cache takes memory for in advance; it grows beyond
-	few     = 8   // sequences of a call for which products read the weights row by row
+	reserve = 256 // new rows for which the cache reserves memory; it grows if there are more
+	few     = 8   // largest number of sequences of a call for which op.Tape.FewRows is set
 )
 
-// check returns everything that does not fit.
+// check returns an error with all options that do not fit, or with the first prompt that does not, or nil.
 func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	var p problems
-	p.check(g.tok != nil || len(cfg.StopStrings) == 0, "stop strings without a tokenizer")
+	p.check(g.tok != nil || len(cfg.StopStrings) == 0, "`stop_strings` need a tokenizer; remove them")
 	for _, id := range cfg.EosTokenIDs {
-		p.check(int(id) < g.model.Vocabulary(), "eos_token_id is %d, the model knows %d tokens", id, g.model.Vocabulary())
+		p.check(int(id) < g.model.Vocabulary(), "`eos_token_id` is %d; want an id below the model's %d tokens", id,
+			g.model.Vocabulary())
 	}
 	if err := p.err(); err != nil {
 		return err
@@ -120,20 +127,23 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	for i, q := range prompts {
 		switch n := len(q.IDs); {
 		case n == 0:
-			return fmt.Errorf("generate: prompt %d is empty; begin with the tokenizer's bos or eos token", i)
+			return fmt.Errorf("generate: prompt %d is empty; start it with the tokenizer's bos or eos token", i)
 		case n >= g.model.MaxLength():
-			return fmt.Errorf("generate: prompt %d has %d tokens; the model has %d positions, which leaves none for new ones", i, n, g.model.MaxLength())
+			return fmt.Errorf("generate: prompt %d has %d tokens, which leave no position for a new one; want at most %d", i, n,
+				g.model.MaxLength()-1)
 		}
 		for k, id := range q.IDs {
 			if id < 0 || int(id) >= g.model.Vocabulary() {
-				return fmt.Errorf("generate: prompt %d: token %d is %d; the model knows %d tokens", i, k, id, g.model.Vocabulary())
+				return fmt.Errorf("generate: prompt %d: token %d is %d; want an id below the model's %d tokens", i, k, id,
+					g.model.Vocabulary())
 			}
 		}
 	}
 	return nil
 }
 
-// ends returns the tokens that end a sequence: a special token among the stop strings does too, though it is not in the text.
+// ends returns the tokens that end a sequence, with the reason. They include special tokens among the stop strings,
+// which the text of a sequence does not contain.
 func (g *Generator) ends(cfg Config) map[int32]Finish {
 	ends := map[int32]Finish{}
 	for _, s := range cfg.StopStrings {
@@ -151,15 +161,15 @@ func (g *Generator) ends(cfg Config) map[int32]Finish {
 type run struct {
 	g      *Generator
 	cfg    Config
-	limit  int // positions
+	limit  int // positions of the model
 	ends   map[int32]Finish
 	choose chooser
 	tape   *op.Tape
 	cache  *nn.Cache
-	live   []*live
-	copies int       // sequences that go on from one of the cache's: at first all of a prompt, then one
-	row    []float32 // logits of a sequence whose copies need them too
-	keep   []int     // of live, by place
+	live   []*live   // unfinished sequences
+	copies int       // sequences that share one of the cache's: at first all copies of a prompt, then one
+	row    []float32 // copy of the logits of a sequence, for all but its last copy
+	keep   []int     // indices of the sequences in live that continue
 }
 
 func (r *run) close() {
@@ -168,9 +178,9 @@ func (r *run) close() {
 	}
 }
 
-// loop runs the model on the prompts, then on the last token of each sequence that goes on, until none does.
+// loop runs the model on the prompts, then on the last token of each unfinished sequence, until all are finished.
 func (r *run) loop(ctx context.Context, b *batch.Batch) error {
-	sequences := len(r.live) // of the call: that others have ended must not change the bits of the rest
+	sequences := len(r.live) // of the call, so that finished sequences do not change the bits of the others
 	for len(r.live) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -190,13 +200,13 @@ func (r *run) loop(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
-// step gives every sequence the token that its row of logits leads to.
+// step chooses the next token of every sequence from its row of logits.
 func (r *run) step(logits []float32) error {
 	v := r.g.model.Vocabulary()
 	r.keep = r.keep[:0]
 	for i, s := range r.live {
 		row := logits[i/r.copies*v:][:v]
-		if i%r.copies < r.copies-1 { // choosing changes it
+		if i%r.copies < r.copies-1 { // choosing changes the row
 			r.row = append(r.row[:0], row...)
 			row = r.row
 		}
@@ -212,14 +222,14 @@ func (r *run) step(logits []float32) error {
 	return nil
 }
 
-// emit hands text on.
+// emit calls OnText with text, unless that is empty.
 func (r *run) emit(s *live, text string) {
 	if text != "" && r.g.OnText != nil {
 		r.g.OnText(s.at, text)
 	}
 }
 
-// next lets the finished sequences go and makes the batch of the last tokens of the others.
+// next removes the finished sequences and sets b to the last tokens of the others.
 func (r *run) next(b *batch.Batch) {
 	if len(r.keep) < len(r.live) || r.copies > 1 {
 		for to, from := range r.keep {

@@ -23,7 +23,8 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// byteTokenizer has a token for every byte, a few longer ones, and at the end <|endoftext|>, id 260.
+// byteTokenizer returns a tokenizer with a token for every byte, a few longer ones, and as the last <|endoftext|>, id
+// 260.
 func byteTokenizer(t testing.TB) *tokenize.Tokenizer {
 	t.Helper()
 	vocab := map[string]int{}
@@ -47,7 +48,8 @@ func byteTokenizer(t testing.TB) *tokenize.Tokenizer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{"vocab.json": string(text), "merges.txt": strings.Join(merges, "\n"), "tokenizer_config.json": `{"tokenizer_class": "GPT2Tokenizer"}`}
+	files := map[string]string{"vocab.json": string(text), "merges.txt": strings.Join(merges, "\n"),
+		"tokenizer_config.json": `{"tokenizer_class": "GPT2Tokenizer"}`}
 	tok, err := tokenize.Load(func(name string) ([]byte, error) {
 		if text, ok := files[name]; ok {
 			return []byte(text), nil
@@ -60,10 +62,11 @@ func byteTokenizer(t testing.TB) *tokenize.Tokenizer {
 	return tok
 }
 
-// wild returns a small model for byteTokenizer whose weights are so large that what it says is varied.
+// wild returns a small model for byteTokenizer whose weights are large enough for varied texts.
 func wild(t testing.TB, positions int) models.CausalLM {
 	t.Helper()
-	m, err := models.NewCausalLM(fmt.Appendf(nil, `{"model_type": "gpt2", "vocab_size": 261, "n_positions": %d, "n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.4}`, positions), 5)
+	m, err := models.NewCausalLM(fmt.Appendf(nil, `{"model_type": "gpt2", "vocab_size": 261, "n_positions": %d,
+		"n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.4}`, positions), 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +88,12 @@ func must(t testing.TB, g *Generator, list []Prompt, cfg Config) []Sequence {
 	return out
 }
 
-// TestBatch: what a prompt gets, drawn or not, does not depend on the others, on their order or on the workers.
+// TestBatch: the sequences of a prompt, sampled or not, do not depend on the other prompts, their order or the workers.
 func TestBatch(t *testing.T) {
 	pool := op.NewPool(3)
 	defer pool.Close()
-	for _, dir := range []string{"causal/gpt2_old/base", "causal/llama_gqa/base", "causal/mistral_window/base", "causal/qwen3/base"} {
+	for _, dir := range []string{"causal/gpt2_old/base", "causal/llama_gqa/base", "causal/mistral_window/base",
+		"causal/qwen3/base"} {
 		m := open(t, dir)
 		var list []Prompt
 		for i, n := range []int{5, 1, 3, 9, 2} {
@@ -123,7 +127,7 @@ func TestBatch(t *testing.T) {
 			}
 		}
 		if reasons[Stop] == 0 || reasons[Length] == 0 || len(seen) < 12 {
-			t.Errorf("%s: the test shows little: %v, %d different sequences", dir, reasons, len(seen))
+			t.Errorf("%s: the sequences vary too little: %v, %d different sequences", dir, reasons, len(seen))
 		}
 		other := cfg
 		other.Seed++
@@ -133,7 +137,7 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestCopies: the copies of a prompt share one pass over it, and each is what it is without the others that follow it.
+// TestCopies: the copies of a prompt share one pass over it, and a copy does not depend on the number of copies.
 func TestCopies(t *testing.T) {
 	g := New(wild(t, 60), nil, nil)
 	list := []Prompt{{IDs: []int32{65, 66, 67}}, {IDs: []int32{68}, Number: 1}}
@@ -156,7 +160,7 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestCache: greedy tokens are those of computing everything again for each token, with an adapter too.
+// TestCache: greedy tokens equal those of a model without a cache, also with an adapter.
 func TestCache(t *testing.T) {
 	for _, dir := range []string{"gpt2_wte", "gpt2_c_attn", "llama_gqa", "llama_all_linear", "mistral_window", "qwen3"} {
 		m := open(t, "causal/"+dir+"/base")
@@ -174,7 +178,8 @@ func TestCache(t *testing.T) {
 			lists[i] = must(t, g, []Prompt{{IDs: ids}}, cfg)[0].IDs
 			tape := op.NewEvalTape(nil)
 			for n, got := range lists[i] {
-				x := op.Values(m.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, &batch.Batch{IDs: ids, Seqs: op.Seqs{Starts: []int{0, len(ids)}}}))
+				x := op.Values(m.Logits(&nn.Pass{Tape: tape, Adapter: adapter},
+					&batch.Batch{IDs: ids, Seqs: op.Seqs{Starts: []int{0, len(ids)}}}))
 				x = x[len(x)-m.Vocabulary():]
 				if want := int32(argmax(x)); got != want {
 					t.Errorf("%s: token %d is %d, without a cache %d (logits %v and %v)", dir, n, got, want, x[got], x[want])
@@ -185,12 +190,12 @@ func TestCache(t *testing.T) {
 			tape.Close()
 		}
 		if slices.Equal(lists[0], lists[1]) {
-			t.Errorf("%s: the adapter changes nothing", dir)
+			t.Errorf("%s: the adapter has no effect", dir)
 		}
 	}
 }
 
-// collect makes g keep what it streams.
+// collect makes g collect the text that it streams, by sequence.
 func collect(g *Generator) *[]string {
 	var list []string
 	g.OnText = func(seq int, text string) {
@@ -205,7 +210,8 @@ func collect(g *Generator) *[]string {
 	return &list
 }
 
-// TestText: text is what the tokenizer makes of the ids, in one piece and streamed; a stop string cuts it, wherever tokens end.
+// TestText: the text, whole and streamed, is the tokenizer's text of the ids, and ends at a stop string, also across
+// tokens.
 func TestText(t *testing.T) {
 	tok := byteTokenizer(t)
 	g := New(wild(t, 200), tok, nil)
@@ -222,7 +228,8 @@ func TestText(t *testing.T) {
 			t.Errorf("got %q %s, streamed %q, want %q", s.Text, s.Finish, (*pieces)[i], want)
 		}
 		runes := []rune(s.Text)
-		for _, stops := range [][]string{{string(runes[5:8])}, {string(runes[20:21]), string(runes[7:12])}, {"nowhere"}, {string(runes[len(runes)-1:])}} {
+		for _, stops := range [][]string{{string(runes[5:8])}, {string(runes[20:21]), string(runes[7:12])}, {"nowhere"},
+			{string(runes[len(runes)-1:])}} {
 			one := cfg
 			one.StopStrings = stops
 			pieces := collect(g)
@@ -236,14 +243,15 @@ func TestText(t *testing.T) {
 				finish = StopString
 				stopped++
 			}
-			if got[i].Text != want || got[i].Finish != finish || !strings.HasPrefix(fmt.Sprint(s.IDs), strings.TrimSuffix(fmt.Sprint(got[i].IDs), "]")) {
+			if got[i].Text != want || got[i].Finish != finish ||
+				!strings.HasPrefix(fmt.Sprint(s.IDs), strings.TrimSuffix(fmt.Sprint(got[i].IDs), "]")) {
 				t.Errorf("stopped by %q: got %q %s, want %q %s", stops, got[i].Text, got[i].Finish, want, finish)
 			}
 			if want != "" && (*pieces)[i] != want || want == "" && len(*pieces) > i && (*pieces)[i] != "" {
 				t.Errorf("stopped by %q: streamed %q, want %q", stops, *pieces, want)
 			}
 			if found && len(got[i].IDs) == 60 && len([]rune(want)) < 10 {
-				t.Errorf("stopped by %q: it went on to %d tokens", stops, len(got[i].IDs))
+				t.Errorf("stopped by %q: it continued to %d tokens", stops, len(got[i].IDs))
 			}
 		}
 	}
@@ -252,7 +260,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestEnds: end tokens, special tokens as stop strings, and the least number of tokens.
+// TestEnds: end tokens and special tokens as stop strings end a sequence, but not before the minimum number of tokens.
 func TestEnds(t *testing.T) {
 	g := New(wild(t, 200), byteTokenizer(t), nil)
 	cfg := sampling(40)
@@ -260,11 +268,13 @@ func TestEnds(t *testing.T) {
 	eos := full.IDs[9]
 	first := slices.Index(full.IDs, eos)
 	cfg.EosTokenIDs = []int32{3, eos}
-	if got := must(t, g, []Prompt{{IDs: []int32{65}}}, cfg)[0]; got.Finish != Stop || !slices.Equal(got.IDs, full.IDs[:first+1]) || got.Text != g.tok.Decode(full.IDs[:first], true) {
+	if got := must(t, g, []Prompt{{IDs: []int32{65}}}, cfg)[0]; got.Finish != Stop ||
+		!slices.Equal(got.IDs, full.IDs[:first+1]) || got.Text != g.tok.Decode(full.IDs[:first], true) {
 		t.Errorf("got %+v, want it to end at %d of %v", got, first, full.IDs)
 	}
 	cfg.MinNewTokens = first + 4
-	if got := must(t, g, []Prompt{{IDs: []int32{65}}}, cfg)[0]; len(got.IDs) < first+4 || slices.Contains(got.IDs[:first+4], eos) || slices.Contains(got.IDs[:first+4], 3) {
+	if got := must(t, g, []Prompt{{IDs: []int32{65}}}, cfg)[0]; len(got.IDs) < first+4 ||
+		slices.Contains(got.IDs[:first+4], eos) || slices.Contains(got.IDs[:first+4], 3) {
 		t.Errorf("with at least %d tokens got %v", cfg.MinNewTokens, got.IDs)
 	}
 	cfg = sampling(190)
@@ -279,11 +289,11 @@ func TestEnds(t *testing.T) {
 		}
 	}
 	if found == 0 {
-		t.Error("no sequence came to the special token")
+		t.Error("no sequence reached the special token")
 	}
 }
 
-// TestPositions: a sequence ends with the model's last position, and its neighbour goes on.
+// TestPositions: a sequence ends at the model's last position, and the other one continues.
 func TestPositions(t *testing.T) {
 	g := New(wild(t, 16), nil, nil)
 	cfg := sampling(14)
@@ -298,7 +308,7 @@ func TestPositions(t *testing.T) {
 	}
 }
 
-// TestInterrupted: when the context ends, what there is comes back with its error.
+// TestInterrupted: when the context ends, Generate returns the sequences up to then with the context's error.
 func TestInterrupted(t *testing.T) {
 	g := New(wild(t, 200), byteTokenizer(t), nil)
 	full := must(t, g, []Prompt{{IDs: []int32{65}}, {IDs: []int32{66}}}, sampling(50))
@@ -318,16 +328,18 @@ func TestInterrupted(t *testing.T) {
 	}
 	for i, s := range out {
 		n := len(s.IDs)
-		if n == 0 || n >= 50 || s.Finish != Interrupted || !slices.Equal(s.IDs, full[i].IDs[:n]) || s.Text != g.tok.Decode(s.IDs, true) || (*pieces)[i] != s.Text {
-			t.Errorf("got %+v, streamed %q; the whole is %v", s, (*pieces)[i], full[i].IDs)
+		if n == 0 || n >= 50 || s.Finish != Interrupted || !slices.Equal(s.IDs, full[i].IDs[:n]) ||
+			s.Text != g.tok.Decode(s.IDs, true) || (*pieces)[i] != s.Text {
+			t.Errorf("got %+v, streamed %q; the whole sequence is %v", s, (*pieces)[i], full[i].IDs)
 		}
 	}
-	if out, err := g.Generate(ctx, []Prompt{{IDs: []int32{65}}}, sampling(50)); !errors.Is(err, context.Canceled) || len(out) != 1 || len(out[0].IDs) != 0 || out[0].Finish != Interrupted {
+	if out, err := g.Generate(ctx, []Prompt{{IDs: []int32{65}}}, sampling(50)); !errors.Is(err, context.Canceled) ||
+		len(out) != 1 || len(out[0].IDs) != 0 || out[0].Finish != Interrupted {
 		t.Errorf("got %v, %v", out, err)
 	}
 }
 
-// TestErrors: what does not fit is refused before anything is computed, all options at once.
+// TestErrors: options and prompts that do not fit are errors before anything is computed, all options in one error.
 func TestErrors(t *testing.T) {
 	m, tok := wild(t, 16), byteTokenizer(t)
 	for _, c := range []struct {
@@ -338,24 +350,33 @@ func TestErrors(t *testing.T) {
 		want   []string
 		config bool
 	}{
-		{"zero", func(c *Config) { *c = Config{} }, []int32{1}, nil, []string{"max_new_tokens is 0", "repetition_penalty is 0", "temperature is 0", "num_return_sequences is 0"}, true},
+		{"zero", func(c *Config) { *c = Config{} }, []int32{1}, nil, []string{"`max_new_tokens` is 0",
+			"`repetition_penalty` is 0", "`temperature` is 0", "`num_return_sequences` is 0"}, true},
 		{"ranges", func(c *Config) {
 			c.TopK, c.TopP, c.MinP, c.MinNewTokens = -1, 1.5, -0.1, -1
-		}, []int32{1}, nil, []string{"top_k is -1", "top_p is 1.5", "min_p is -0.1", "min_new_tokens is -1"}, true},
+		}, []int32{1}, nil, []string{"`top_k` is -1", "`top_p` is 1.5", "`min_p` is -0.1", "`min_new_tokens` is -1"}, true},
 		{"not numbers", func(c *Config) {
 			c.TopP, c.MinP, c.Temperature, c.RepetitionPenalty = math.NaN(), math.NaN(), math.Inf(1), math.NaN()
 		}, []int32{1}, nil,
-			[]string{"top_p is NaN", "min_p is NaN", "temperature is +Inf", "repetition_penalty is NaN"}, true},
-		{"too small for float32", func(c *Config) { c.Temperature = 1e-60 }, []int32{1}, nil, []string{"temperature is 1e-60"}, true},
-		{"more at least than at most", func(c *Config) { c.MinNewTokens = 21 }, []int32{1}, nil, []string{"min_new_tokens is 21, more than max_new_tokens 20"}, true},
-		{"copies of greedy", func(c *Config) { c.NumReturnSequences = 2 }, []int32{1}, nil, []string{"num_return_sequences is 2 without do_sample"}, true},
-		{"stop strings", func(c *Config) { c.StopStrings = []string{"", "a\xff"} }, []int32{1}, tok, []string{"a stop string is empty", `"a\xff" is not valid UTF-8`}, true},
-		{"no tokenizer", func(c *Config) { c.StopStrings = []string{"a"} }, []int32{1}, nil, []string{"stop strings without a tokenizer"}, true},
-		{"eos", func(c *Config) { c.EosTokenIDs = []int32{-2} }, []int32{1}, nil, []string{"eos_token_id is -2"}, true},
-		{"eos of another model", func(c *Config) { c.EosTokenIDs = []int32{261} }, []int32{1}, nil, []string{"eos_token_id is 261, the model knows 261"}, true},
+			[]string{"`top_p` is NaN", "`min_p` is NaN", "`temperature` is +Inf", "`repetition_penalty` is NaN"}, true},
+		{"too small for float32", func(c *Config) { c.Temperature = 1e-60 }, []int32{1}, nil,
+			[]string{"`temperature` is 1e-60"}, true},
+		{"more at least than at most", func(c *Config) { c.MinNewTokens = 21 }, []int32{1}, nil,
+			[]string{"`min_new_tokens` is 21; want at most `max_new_tokens`, 20"}, true},
+		{"copies of greedy", func(c *Config) { c.NumReturnSequences = 2 }, []int32{1}, nil,
+			[]string{"`num_return_sequences` is 2, but without `do_sample`"}, true},
+		{"stop strings", func(c *Config) { c.StopStrings = []string{"", "a\xff"} }, []int32{1}, tok,
+			[]string{"`stop_strings` has an empty string", "`stop_strings` has \"a\\xff\", which is not valid UTF-8"}, true},
+		{"no tokenizer", func(c *Config) { c.StopStrings = []string{"a"} }, []int32{1}, nil,
+			[]string{"`stop_strings` need a tokenizer"}, true},
+		{"eos", func(c *Config) { c.EosTokenIDs = []int32{-2} }, []int32{1}, nil, []string{"`eos_token_id` is -2"}, true},
+		{"eos of another model", func(c *Config) { c.EosTokenIDs = []int32{261} }, []int32{1}, nil,
+			[]string{"`eos_token_id` is 261; want an id below the model's 261 tokens"}, true},
 		{"empty prompt", func(*Config) {}, nil, nil, []string{"prompt 1 is empty"}, false},
-		{"long prompt", func(*Config) {}, make([]int32, 16), nil, []string{"prompt 1 has 16 tokens; the model has 16 positions"}, false},
-		{"unknown token", func(*Config) {}, []int32{1, 261}, nil, []string{"prompt 1: token 1 is 261; the model knows 261"}, false},
+		{"long prompt", func(*Config) {}, make([]int32, 16), nil,
+			[]string{"prompt 1 has 16 tokens, which leave no position for a new one; want at most 15"}, false},
+		{"unknown token", func(*Config) {}, []int32{1, 261}, nil,
+			[]string{"prompt 1: token 1 is 261; want an id below the model's 261 tokens"}, false},
 		{"negative token", func(*Config) {}, []int32{-1}, nil, []string{"prompt 1: token 0 is -1"}, false},
 	} {
 		cfg := Defaults()
@@ -371,7 +392,8 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	}
-	if _, err := New(m, nil, nil).Text(context.Background(), "a", Defaults()); err == nil || !strings.Contains(err.Error(), "without a tokenizer") {
+	if _, err := New(m, nil, nil).Text(context.Background(), "a", Defaults()); err == nil ||
+		!strings.Contains(err.Error(), "without a tokenizer") {
 		t.Errorf("a text without a tokenizer: %v", err)
 	}
 	if p, err := New(m, tok, nil).Encode(""); err != nil || !slices.Equal(p.IDs, []int32{260}) {
@@ -379,7 +401,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestNotNumbers: a model that has diverged is an error that says so, not a token.
+// TestNotNumbers: a model whose logits are not numbers gives an error that says so, not a token.
 func TestNotNumbers(t *testing.T) {
 	m := wild(t, 16)
 	for _, w := range nn.Weights(m) {
@@ -393,7 +415,8 @@ func TestNotNumbers(t *testing.T) {
 	}
 	for _, cfg := range []Config{Defaults(), sampling(5)} {
 		out, err := New(m, nil, nil).Generate(context.Background(), []Prompt{{IDs: []int32{1}}}, cfg)
-		if err == nil || !strings.Contains(err.Error(), "prompt 0, new token 0") || !strings.Contains(err.Error(), "NaN") || len(out) != 1 || out[0].Finish != Interrupted {
+		if err == nil || !strings.Contains(err.Error(), "prompt 0, new token 0") || !strings.Contains(err.Error(), "NaN") ||
+			len(out) != 1 || out[0].Finish != Interrupted {
 			t.Errorf("got %v, %v", out, err)
 		}
 	}
@@ -408,7 +431,8 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if got, err := g.Generate(context.Background(), []Prompt{{IDs: []int32{70, 71}}}, sampling(30)); err != nil || !reflect.DeepEqual(got, want) {
+			if got, err := g.Generate(context.Background(), []Prompt{{IDs: []int32{70, 71}}}, sampling(30)); err != nil ||
+				!reflect.DeepEqual(got, want) {
 				t.Errorf("got %v, %v; want %v", got, err, want)
 			}
 		})
@@ -416,10 +440,11 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestMemory: a further token costs the Go heap far less than a row of logits.
+// TestMemory: another token allocates far less on the Go heap than a row of logits.
 func TestMemory(t *testing.T) {
 	const vocabulary = 20000
-	m, err := models.NewCausalLM(fmt.Appendf(nil, `{"model_type": "gpt2", "vocab_size": %d, "n_positions": 512, "n_embd": 8, "n_layer": 1, "n_head": 2}`, vocabulary), 1)
+	m, err := models.NewCausalLM(fmt.Appendf(nil, `{"model_type": "gpt2", "vocab_size": %d, "n_positions": 512,
+		"n_embd": 8, "n_layer": 1, "n_head": 2}`, vocabulary), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

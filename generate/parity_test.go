@@ -43,7 +43,7 @@ func readJSON(t testing.TB, path string, to any) {
 	}
 }
 
-// options are those of a fixture's case.
+// options are the options of a fixture's case.
 type options struct {
 	MaxNewTokens      int      `json:"max_new_tokens"`
 	RepetitionPenalty *float64 `json:"repetition_penalty"`
@@ -78,7 +78,7 @@ func (o options) config() Config {
 	return cfg
 }
 
-// TestProcessors: what is left of the logits equals transformers', token by token, and so do the probabilities.
+// TestProcessors: the remaining tokens and their probabilities equal transformers', token by token.
 func TestProcessors(t *testing.T) {
 	var file struct {
 		Cases []struct {
@@ -100,7 +100,7 @@ func TestProcessors(t *testing.T) {
 			cfg := c.config()
 			cfg.DoSample = true
 			want := f.Float32(c.Name)
-			ch := &chooser{cfg: cfg} // one for all rows: what a row leaves behind does not matter
+			ch := &chooser{cfg: cfg} // one for all rows, to show that rows do not affect each other
 			for r := range rows {
 				seen := map[int32]bool{}
 				for _, id := range ids[r*len(ids)/rows : (r+1)*len(ids)/rows] {
@@ -157,7 +157,8 @@ func prompts(ids [][]int32) []Prompt {
 	return list
 }
 
-// TestGreedy: tokens equal those of transformers, for every architecture, with a penalty and an end token, one by one and as a batch.
+// TestGreedy: tokens equal those of transformers, for every architecture, with a penalty and an end token, one by one
+// and in a batch.
 func TestGreedy(t *testing.T) {
 	pool := op.NewPool(2)
 	defer pool.Close()
@@ -175,7 +176,8 @@ func TestGreedy(t *testing.T) {
 					finish = Stop
 				}
 				if !slices.Equal(s.IDs, want[i]) || s.Finish != finish {
-					t.Errorf("%s %s (margin %g): prompt %v\n got %v %s\nwant %v %s", c.Checkpoint, label, c.Margin, c.Prompts[i], s.IDs, s.Finish, want[i], finish)
+					t.Errorf("%s %s (margin %g): prompt %v\n got %v %s\nwant %v %s", c.Checkpoint, label, c.Margin, c.Prompts[i],
+						s.IDs, s.Finish, want[i], finish)
 				}
 			}
 		}

@@ -9,42 +9,42 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Finish says why a sequence ended.
+// Finish is the reason why a sequence ended.
 type Finish string
 
 // The reasons.
 const (
-	Stop        Finish = "stop"        // an end token was chosen
-	Length      Finish = "length"      // it has MaxNewTokens, or the model has no more positions
-	StopString  Finish = "stop_string" // its text came to a stop string
-	Interrupted Finish = "interrupted" // the call ended before the sequence did
+	Stop        Finish = "stop"        // at an end token
+	Length      Finish = "length"      // at MaxNewTokens, or at the model's last position
+	StopString  Finish = "stop_string" // at a stop string in its text
+	Interrupted Finish = "interrupted" // the call returned an error before the sequence ended
 )
 
-// Prompt is what a model goes on with.
+// Prompt is the beginning of a sequence.
 type Prompt struct {
-	// IDs are its tokens, at least one. A text without any can begin with the tokenizer's BosID or EosID.
+	// IDs are the tokens of the prompt, at least one. A prompt for an empty text can be the tokenizer's BosID or EosID.
 	IDs []int32
-	// Number tells the prompts of a whole job apart: with the seed it decides what is sampled, so that it does not matter how
-	// prompts are spread over calls. Prompts of one number get the same random numbers.
+	// Number identifies the prompt among all prompts of a job. With the seed it determines the random numbers, so that the
+	// distribution of prompts over calls has no effect. Prompts with the same number get the same random numbers.
 	Number int
 }
 
-// Sequence is what one prompt got.
+// Sequence is one continuation of a prompt.
 type Sequence struct {
-	Prompt int     // its prompt's place in the call
+	Prompt int     // index of the prompt in the call
 	Copy   int     // 0 ≤ Copy < NumReturnSequences
-	IDs    []int32 // the new tokens, an end token and those of a stop string included
-	Text   string  // their text without special tokens, end token and stop string; "" without a tokenizer
+	IDs    []int32 // new tokens, including an end token and the tokens of a stop string
+	Text   string  // text of IDs without special tokens and stop string; "" without a tokenizer
 	Finish Finish
 }
 
-// live is a sequence that goes on.
+// live is an unfinished sequence.
 type live struct {
-	at     int // its place in the result
+	at     int // index in the result
 	last   int32
-	rows   int // positions that its tokens take, the last one's too
-	seen   []int32
-	known  map[int32]bool // what is in seen
+	rows   int            // positions of its tokens, including the last one
+	seen   []int32        // tokens of the sequence, each once
+	known  map[int32]bool // set of the tokens in seen; nil without repetition penalty
 	draw   *rand.Rand
 	stream *tokenize.Stream // nil: no text
 	stop   stopText
@@ -54,7 +54,7 @@ type live struct {
 
 func newLive(at int, p Prompt, out *Sequence, cfg Config, tok *tokenize.Tokenizer) *live {
 	s := &live{at: at, last: p.IDs[len(p.IDs)-1], rows: len(p.IDs), out: out, stop: stopText{stops: cfg.StopStrings}}
-	if cfg.DoSample { // one number for each position, in order
+	if cfg.DoSample { // it draws one number for each position, in order
 		s.draw = nn.NewRand(cfg.Seed, fmt.Sprintf("generate.%d.%d", p.Number, out.Copy))
 	}
 	if cfg.RepetitionPenalty != 1 {
@@ -69,7 +69,7 @@ func newLive(at int, p Prompt, out *Sequence, cfg Config, tok *tokenize.Tokenize
 	return s
 }
 
-// see remembers a token for the repetition penalty, if there is one.
+// see records a token for the repetition penalty, if there is one.
 func (s *live) see(id int32) {
 	if s.known != nil && !s.known[id] {
 		s.known[id] = true
@@ -77,8 +77,8 @@ func (s *live) see(id int32) {
 	}
 }
 
-// add takes the next token and returns the text that is certain with it. It sets out.Finish if the sequence ends. limit is how many
-// positions there are, ends tells the tokens that stop.
+// add appends the next token and returns the text that is final with it. It sets out.Finish if the sequence ends. limit
+// is the number of positions of the model; ends holds the tokens that end a sequence, with the reason.
 func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text string) {
 	s.last = id
 	s.rows++
@@ -88,7 +88,7 @@ func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text
 		var found bool
 		if text, found = s.stop.add(s.stream.Next(id)); found {
 			s.out.Finish = StopString
-			s.stream = nil // nothing of the text follows
+			s.stream = nil // the text ends here
 		}
 	}
 	if s.out.Finish == "" && (len(s.out.IDs) >= cfg.MaxNewTokens || s.rows >= limit) {
@@ -101,7 +101,7 @@ func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text
 	return text
 }
 
-// interrupt ends a sequence that has not ended and returns the rest of its text.
+// interrupt ends a sequence unless it has ended, and returns the rest of its text.
 func (s *live) interrupt() string {
 	if s.out.Finish != "" {
 		return ""
@@ -112,7 +112,7 @@ func (s *live) interrupt() string {
 	return text
 }
 
-// write adds to the text and makes it the result's when the sequence has ended.
+// write appends to the text, and sets out.Text if the sequence has ended.
 func (s *live) write(text string) {
 	s.text.WriteString(text)
 	if s.out.Finish != "" {
@@ -120,7 +120,8 @@ func (s *live) write(text string) {
 	}
 }
 
-// end returns the rest of the text. It may be the first to hold a stop string, where the decoder had kept something back.
+// end returns the rest of the text. A stop string may be complete only here, if the decoder held back the end of the
+// text.
 func (s *live) end() string {
 	if s.stream == nil {
 		return ""

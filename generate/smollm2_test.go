@@ -41,8 +41,9 @@ func smollm2(t testing.TB) (models.CausalLM, *tokenize.Tokenizer, models.Info) {
 	return m, tok, info
 }
 
-// TestSmolLM2: greedy tokens equal transformers' for 64 tokens of five prompts, as one batch, and so does their text. Where a token differs, the
-// message tells how far apart the two were here: the reference's margin says how far at least they must be.
+// TestSmolLM2: greedy tokens of five prompts in one batch equal transformers' for 64 tokens, and so does their text. If
+// a token differs, the message reports our logits of both tokens, and the margin, the smallest difference of the two
+// largest logits in the reference.
 func TestSmolLM2(t *testing.T) {
 	m, tok, _ := smollm2(t)
 	var file struct {
@@ -86,11 +87,12 @@ func TestSmolLM2(t *testing.T) {
 		ids := slices.Concat(p.IDs, want[:same])
 		b := &batch.Batch{IDs: ids, Seqs: op.Seqs{Starts: []int{0, len(ids)}}}
 		x := op.Values(m.Logits(&nn.Pass{Tape: tape, Keep: nn.LastRows(b.Seqs)}, b))
-		t.Errorf("%s (margin %.1e): from token %d on\n got %v\nwant %v\nwhose logits are %v and %v", p.Name, p.Margin, same, s.IDs[same:], want[same:], x[s.IDs[same]], x[want[same]])
+		t.Errorf("%s (margin %.1e): from token %d on\n got %v\nwant %v\nwhose logits are %v and %v", p.Name, p.Margin, same,
+			s.IDs[same:], want[same:], x[s.IDs[same]], x[want[same]])
 	}
 }
 
-// BenchmarkSmolLM2 tells the new tokens per second of the real checkpoint, from BF16 weights.
+// BenchmarkSmolLM2 reports the new tokens per second of the real checkpoint, from BF16 weights.
 func BenchmarkSmolLM2(b *testing.B) {
 	m, tok, _ := smollm2(b)
 	pool := op.NewPool(0)
@@ -99,7 +101,8 @@ func BenchmarkSmolLM2(b *testing.B) {
 	cfg.MaxNewTokens = 64
 	tokens := 0
 	for b.Loop() {
-		out, err := New(m, tok, pool).Text(context.Background(), "Once upon a time, in a small village by the sea, there lived", cfg)
+		out, err := New(m, tok, pool).Text(context.Background(),
+			"Once upon a time, in a small village by the sea, there lived", cfg)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,14 +2,16 @@ package generate
 
 import "strings"
 
-// stopText passes text on until a stop string is in it, and holds back what may be the beginning of one. Of several stop strings the one
-// that is complete first counts, and of those that end together the longest: so it does not matter in which pieces the text comes.
+// stopText releases text up to a stop string, and holds back the end of the text that may be the beginning of one. Of
+// several stop strings the one that is complete first counts, and of those that end together the longest. So the result
+// does not depend on the pieces in which the text arrives.
 type stopText struct {
 	stops []string
 	held  string
 }
 
-// add takes the next piece of text and returns what is certain now. found says that a stop string is complete; the text ends before it.
+// add appends a piece and returns the text that is now final. found reports that a stop string is complete; the text
+// ends before it.
 func (s *stopText) add(piece string) (text string, found bool) {
 	if len(s.stops) == 0 {
 		return piece, false
@@ -30,7 +32,7 @@ func (s *stopText) add(piece string) (text string, found bool) {
 	return all[:n], false
 }
 
-// beginning returns the length of the longest end of text that a stop string could begin with.
+// beginning returns the length of the longest end of text with which a stop string begins.
 func (s *stopText) beginning(text string) int {
 	longest := 0
 	for _, stop := range s.stops {
@@ -44,7 +46,7 @@ func (s *stopText) beginning(text string) int {
 	return longest
 }
 
-// flush returns what was held back: the text ends here.
+// flush returns the text that was held back, at the end of the text.
 func (s *stopText) flush() string {
 	text := s.held
 	s.held = ""

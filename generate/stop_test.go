@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// cutByByte is stopText said plainly: the text up to the stop string that is complete first, the longest of those that end together.
+// cutByByte is a plain definition of stopText: the text up to the stop string that is complete first, the longest of
+// those that end together.
 func cutByByte(text string, stops []string) (string, bool) {
 	for end := 1; end <= len(text); end++ {
 		longest := ""
@@ -21,7 +22,8 @@ func cutByByte(text string, stops []string) (string, bool) {
 	return text, false
 }
 
-// feed passes text on in pieces of so many bytes; what is held back in between must be the beginning of a stop string.
+// feed adds text in pieces of the given number of bytes, and checks that the text held back is the beginning of a stop
+// string.
 func feed(t *testing.T, text string, stops []string, size int) (string, bool) {
 	t.Helper()
 	s := stopText{stops: stops}
@@ -36,7 +38,7 @@ func feed(t *testing.T, text string, stops []string, size int) (string, bool) {
 			begins = begins || strings.HasPrefix(stop, s.held) && len(s.held) < len(stop)
 		}
 		if !begins {
-			t.Fatalf("%q of %q is held back, which begins none of %q", s.held, text, stops)
+			t.Fatalf("%q of %q is held back, but none of %q begins with it", s.held, text, stops)
 		}
 		if out+s.held != text[:min(at+size, len(text))] {
 			t.Fatalf("%q and %q held back are not the beginning of %q", out, s.held, text)
@@ -65,7 +67,8 @@ func TestStopText(t *testing.T) {
 	} {
 		for size := 1; size <= len(c.text); size++ {
 			if got, found := feed(t, c.text, c.stops, size); got != c.want || found != c.found {
-				t.Errorf("%q stopped by %q in pieces of %d: got %q %t, want %q %t", c.text, c.stops, size, got, found, c.want, c.found)
+				t.Errorf("%q stopped by %q in pieces of %d: got %q %t, want %q %t", c.text, c.stops, size, got, found, c.want,
+					c.found)
 			}
 		}
 	}
@@ -84,7 +87,8 @@ func FuzzStopText(f *testing.F) {
 		}
 		want, wantFound := cutByByte(text, stops)
 		if got, found := feed(t, text, stops, int(size)+1); got != want || found != wantFound {
-			t.Errorf("%q stopped by %q in pieces of %d: got %q %t, want %q %t", text, stops, int(size)+1, got, found, want, wantFound)
+			t.Errorf("%q stopped by %q in pieces of %d: got %q %t, want %q %t", text, stops, int(size)+1, got, found, want,
+				wantFound)
 		}
 	})
 }
