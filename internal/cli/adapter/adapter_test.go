@@ -168,7 +168,7 @@ func TestMergeRefused(t *testing.T) {
 		})
 	}
 	nan := clitest.Run(t, adapter.Command, append(mergeArgs(c, filepath.Join(dir, "out")), "--adapter", changed(float32(math.NaN())))...)
-	if nan.Code != cli.Failure || !strings.Contains(nan.Err, "classifier.weight is NaN") {
+	if nan.Code != cli.Failure || !strings.Contains(nan.Err, "classifier.weight has NaN") {
 		t.Errorf("NaN: exit code %d\n%s", nan.Code, nan.Err)
 	}
 	clitest.Write(t, filepath.Join(full, "config.json"), "{}")
