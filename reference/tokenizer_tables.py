@@ -141,9 +141,15 @@ def strides(lower):
     return out
 
 
-def rows(w, items, width=5):
-    for i in range(0, len(items), width):
-        w("\t" + ", ".join(items[i : i + width]) + ",\n")
+def rows(w, items, columns=120):
+    """Writes items as lines of at most columns characters."""
+    line = "\t"
+    for item in items:
+        if len(line) + len(item) + 1 > columns:
+            w(line.rstrip(" ") + "\n")
+            line = "\t"
+        line += item + ", "
+    w(line.rstrip(" ") + "\n")
 
 
 main()

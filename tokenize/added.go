@@ -2,15 +2,15 @@ package tokenize
 
 import "unicode/utf8"
 
-// addedToken is a token that is found in the text before the model sees it.
+// addedToken is a token that is matched in the text before the model sees the text.
 type addedToken struct {
 	content    string
 	id         int32
 	singleWord bool // not inside a word
 	lstrip     bool // takes white space before it
 	rstrip     bool // takes white space after it
-	normalized bool // found in the normalized text, else in the source
-	special    bool // left out by Decode when asked
+	normalized bool // matched in the normalized text, otherwise in the source
+	special    bool // Decode can leave it out
 }
 
 // matcher finds added tokens.
@@ -32,16 +32,15 @@ func newMatcher(tokens []addedToken, patterns []string) *matcher {
 	return &matcher{trie: newTrie(patterns, values), tokens: tokens}
 }
 
-// segment is a part of a text: an added token, or what stands between.
+// segment is a part of a text: an added token, or the text between two of them.
 type segment struct {
 	span
 	token *addedToken // nil between tokens
 }
 
-// split cuts text at the added tokens, the leftmost first and of those the
-// longest. A match that is refused for being part of a word is not tried again
-// with a shorter token. White space that a token took is not searched again; the
-// reference would, and count it twice, if an added token began with white space.
+// split cuts text at the added tokens: the leftmost match first and, of several there, the longest. If a match is
+// refused because it is part of a word, split does not try a shorter token there. It does not search white space again
+// that a token took; the reference does, and would count it twice if an added token began with white space.
 func split[T string | []byte](m *matcher, text T, out []segment) []segment {
 	if m == nil {
 		if len(text) > 0 {
@@ -90,7 +89,7 @@ func startsInWord[T string | []byte](text T) bool {
 	return n > 0 && classOf(r)&isWord != 0
 }
 
-// trimSpaceRight returns where the white space of text[from:to] at its end begins.
+// trimSpaceRight returns the position where the white space at the end of text[from:to] begins.
 func trimSpaceRight[T string | []byte](text T, from, to int) int {
 	for to > from {
 		r, n := lastRune(text[from:to])
@@ -102,7 +101,7 @@ func trimSpaceRight[T string | []byte](text T, from, to int) int {
 	return to
 }
 
-// trimSpaceLeft returns where the white space at the start of text[from:] ends.
+// trimSpaceLeft returns the position where the white space at the start of text[from:] ends.
 func trimSpaceLeft[T string | []byte](text T, from int) int {
 	for from < len(text) {
 		r, n := firstRune(text[from:])

@@ -6,20 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// aligned is a text on its way from the source to the model, with the origin of
-// each of its bytes: text[i] was made from code point pos[i] of the source.
-// pos never falls.
+// aligned is a text on its way from the source to the model, with the origin of each byte: text[i] comes from code
+// point pos[i] of the source. pos never decreases.
 type aligned struct {
 	text []byte
 	pos  []int32
 }
 
-// reset empties a and makes room for n bytes.
+// reset empties a and reserves space for n bytes.
 func (a *aligned) reset(n int) {
 	a.text, a.pos = slices.Grow(a.text[:0], n), slices.Grow(a.pos[:0], n)
 }
 
-// add appends r, made from code point pos of the source.
+// add appends r, which comes from code point pos of the source.
 func (a *aligned) add(r rune, pos int32) {
 	if r < utf8.RuneSelf {
 		a.text = append(a.text, byte(r))
@@ -39,9 +38,8 @@ func (a *aligned) copy(b *aligned, w span) {
 	a.pos = append(a.pos, b.pos[w.from:w.to]...)
 }
 
-// load sets a to s, whose first code point is number first of the source. A byte
-// that is not UTF-8 counts as one code point, U+FFFD. It returns the number of
-// the code point after s.
+// load sets a to s, whose first code point is code point first of the source. A byte that is not UTF-8 counts as one
+// code point, U+FFFD. load returns the number of the code point after s.
 func (a *aligned) load(s string, first int32) int32 {
 	a.reset(len(s))
 	for _, r := range s {

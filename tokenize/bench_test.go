@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// BenchmarkEncode measures one thread on lines of English prose and on a text
-// that leaves ASCII in every word.
+// BenchmarkEncode measures one thread on lines of English prose and on a text with a character outside ASCII in every
+// word.
 func BenchmarkEncode(b *testing.B) {
 	tok := loadDir(b, minilm)
 	raw, err := os.ReadFile("../LICENSE")
@@ -43,15 +43,15 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad measures the reading of a tokenizer.json.
+// BenchmarkLoad measures reading a tokenizer.json.
 func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		loadDir(b, minilm)
 	}
 }
 
-// BenchmarkEncodeBPE measures one thread of byte-level BPE on lines of English
-// prose, with the words of the lines before in the cache, and on one word.
+// BenchmarkEncodeBPE measures one thread of byte-level BPE on lines of English prose, with the words of earlier lines
+// in the cache, and on one word.
 func BenchmarkEncodeBPE(b *testing.B) {
 	tok := bpeCase(b, "smollm2")
 	raw, err := os.ReadFile("../LICENSE")

@@ -1,7 +1,7 @@
 package tokenize
 
-// bertNormalizer is the cleaning of BERT: control characters removed, white
-// space made blanks, Chinese characters set apart, accents stripped, lower case.
+// bertNormalizer cleans text as BERT does: it removes control characters, replaces white space by blanks, puts blanks
+// around Chinese characters, strips accents and converts to lower case.
 type bertNormalizer struct {
 	clean, chinese, strip, lower bool
 }

@@ -2,36 +2,36 @@ package tokenize
 
 import "unicode/utf8"
 
-// bpe is byte-pair encoding: a word begins as its characters, and neighbours
-// are merged pair by pair, the pair of the lowest rank first and of equals the
-// leftmost (Sennrich, Haddow, Birch 2016, https://arxiv.org/abs/1508.07909).
+// bpe is byte-pair encoding: a word starts as its characters, and neighbours are merged pair by pair. The pair with the
+// lowest rank is merged first and, among equal pairs, the leftmost (Sennrich, Haddow, Birch 2016,
+// https://arxiv.org/abs/1508.07909).
 type bpe struct {
 	ids    map[string]int32 // vocabulary
 	short  [shortRunes]int32
 	merges map[pair]merge
 	bytes  *[256]int32 // tokens of bytes for characters that have none, or nil
 
-	unk            int32  // token of other characters; -1: they vanish
-	fuse           bool   // neighbouring unknown characters are one token
-	whole          bool   // a word that is a token is not taken apart
-	prefix, suffix string // of characters inside a word, and of its last one
+	unk            int32  // token of other characters; -1: such characters are dropped
+	fuse           bool   // neighbouring unknown characters become one token
+	whole          bool   // a word that is a token is not split
+	prefix, suffix string // prefix of characters inside a word, suffix of its last character
 }
 
-// shortRunes is the number of code points whose ids are found by index. Those
-// that stand for bytes (see byteRunes) are among them.
+// shortRunes is the number of code points whose ids are looked up by index. It includes those that represent bytes (see
+// byteRunes).
 const shortRunes = 0x180
 
 // pair is two neighbouring tokens.
 type pair struct{ left, right int32 }
 
-// merge is what a pair becomes; the lowest rank goes first.
+// merge is the result of merging a pair; the pair with the lowest rank is merged first.
 type merge struct{ rank, id int32 }
 
 // symbol is a part of a word while it is being merged.
 type symbol struct {
 	id         int32
 	prev, next int32 // neighbours; -1 = none
-	size       int32 // bytes of the word; 0 = merged into the one before
+	size       int32 // bytes of the word; 0 if merged into the preceding symbol
 }
 
 // candidate is a possible merge of symbol at and the one after it.
@@ -45,11 +45,11 @@ func (c candidate) before(d candidate) bool {
 	return c.rank < d.rank || c.rank == d.rank && c.at < d.at
 }
 
-// heapWidth is how many children an element of the queue's heap has: as many as
-// stand in one or two lines of the processor's cache.
+// heapWidth is the number of children of an element in the queue's heap: as many as fit in one or two cache lines of
+// the processor.
 const heapWidth = 4
 
-// bpeScratch is what the encoding of a word needs.
+// bpeScratch is the scratch memory for encoding a word.
 type bpeScratch struct {
 	symbols []symbol
 	queue   []candidate // a heap
@@ -78,7 +78,7 @@ func (m *bpe) encode(dst []piece, word []byte, buf *buffers) []piece {
 	return dst
 }
 
-// encodeNew is encode for a word that the cache does not know.
+// encodeNew is encode for a word that is not in the cache.
 func (m *bpe) encodeNew(dst []piece, word []byte, s *bpeScratch) []piece {
 	if m.whole {
 		if id, ok := m.ids[string(word)]; ok {
@@ -100,7 +100,7 @@ func (m *bpe) encodeNew(dst []piece, word []byte, s *bpeScratch) []piece {
 // characters sets s.symbols to the tokens of the characters of word.
 func (m *bpe) characters(word []byte, s *bpeScratch) {
 	s.symbols = s.symbols[:0]
-	unknown := int32(0) // bytes of unknown characters that are not among the symbols yet
+	unknown := int32(0) // bytes of unknown characters that are not yet among the symbols
 	for at := 0; at < len(word); {
 		r, n := rune(word[at]), 1
 		if r >= utf8.RuneSelf {
@@ -126,7 +126,7 @@ func (m *bpe) characters(word []byte, s *bpeScratch) {
 			}
 			s.add(id, size)
 		case m.addBytes(char, s):
-			// As in the reference, unknown characters before stay pending.
+			// As in the reference, preceding unknown characters stay pending.
 		case m.unk >= 0:
 			if unknown > 0 && !m.fuse {
 				s.add(m.unk, unknown)
@@ -140,7 +140,7 @@ func (m *bpe) characters(word []byte, s *bpeScratch) {
 	}
 }
 
-// affix returns char with the prefix and suffix of its place in the word.
+// affix returns char with the prefix and suffix that belong to its position in the word.
 func (m *bpe) affix(char []byte, first, last bool, s *bpeScratch) []byte {
 	s.text = s.text[:0]
 	if !first {
@@ -173,9 +173,8 @@ func (s *bpeScratch) add(id, size int32) {
 	s.symbols = append(s.symbols, symbol{id: id, prev: n - 1, next: -1, size: size})
 }
 
-// mergeAll merges the symbols until no pair of neighbours has a merge. The queue
-// holds every possible merge once for each time it became possible, at most
-// three for each symbol, so the time is n log n.
+// mergeAll merges the symbols until no pair of neighbours has a merge. The queue holds every possible merge once for
+// each time it became possible, at most three for each symbol, so the time is n log n.
 func (m *bpe) mergeAll(s *bpeScratch) {
 	s.queue = s.queue[:0]
 	for i := 1; i < len(s.symbols); i++ {
@@ -199,7 +198,7 @@ func (m *bpe) mergeAll(s *bpeScratch) {
 		}
 		right := &s.symbols[left.next]
 		if g, ok := m.merges[pair{left.id, right.id}]; !ok || g.id != top.id {
-			continue // one of the two has changed since
+			continue // one of the two symbols has changed since
 		}
 		left.id = top.id
 		left.size += right.size
@@ -215,7 +214,7 @@ func (m *bpe) mergeAll(s *bpeScratch) {
 	}
 }
 
-// offer queues the merge of symbol at and the one after it, if there is one.
+// offer queues the merge of symbol at and its successor, if they have one.
 func (m *bpe) offer(s *bpeScratch, at int32) {
 	left := &s.symbols[at]
 	g, ok := m.merges[pair{left.id, s.symbols[left.next].id}]
@@ -256,8 +255,7 @@ func sink(q []candidate, i int) {
 	}
 }
 
-// wordCache remembers the pieces of words that came before. It starts anew when
-// it is full.
+// wordCache remembers the pieces of earlier words. It is emptied when it is full.
 type wordCache struct {
 	words  map[string]span // of pieces
 	pieces []piece

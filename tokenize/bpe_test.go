@@ -31,8 +31,7 @@ func bpeCase(t testing.TB, name string) *Tokenizer {
 	return loadPatched(t, f.Cases[i].File, f.Cases[i].Patch)
 }
 
-// TestBPEPipelines checks what the models see of each text, as TestPipelines.
-// Code points stand eight in a text.
+// TestBPEPipelines checks what the models see of each text, as TestPipelines does. A text holds eight code points.
 func TestBPEPipelines(t *testing.T) {
 	f, texts := loadBPE(t)
 	for _, c := range f.Pipelines {
@@ -50,7 +49,7 @@ func checkPipeline(t *testing.T, c fixturePipeline, texts []string) {
 	check{t, c.Name, "strings", c.Strings, 128, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
 }
 
-// checkPoints checks what becomes of every code point, eight in a text.
+// checkPoints checks the result for every code point, with eight in a text.
 func checkPoints(t *testing.T, name, want string, tok *Tokenizer) {
 	check{t, name, "points", want, 1024, lastPoint / 8}.run(func(i int) any {
 		text := ""
@@ -61,21 +60,22 @@ func checkPoints(t *testing.T, name, want string, tok *Tokenizer) {
 	})
 }
 
-// TestBPEParity checks whole tokenizers, as TestParity.
+// TestBPEParity checks complete tokenizers, as TestParity does.
 func TestBPEParity(t *testing.T) {
 	f, texts := loadBPE(t)
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			tok := loadPatched(t, c.File, c.Patch)
-			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any {
+				return encodeAll(t, tok, pointText(i))
+			})
 			checkCase(t, c, tok, texts, 32)
 		})
 	}
 }
 
-// TestStream checks that decoding in pieces gives what decoding at once does, and
-// never a part of a character.
+// TestStream checks that decoding in pieces gives the same text as decoding at once, and never a part of a character.
 func TestStream(t *testing.T) {
 	f, texts := loadBPE(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -90,7 +90,7 @@ func TestStream(t *testing.T) {
 			for i, ids := range lists {
 				skip := i%2 == 0
 				s := tok.Stream(skip)
-				for again := range 2 { // a stream is as new after Flush
+				for again := range 2 { // a stream can be used again after Flush
 					have := ""
 					for _, id := range ids {
 						piece := s.Next(id)
@@ -109,7 +109,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestStreamIsPrompt checks that text comes with the token that completes it.
+// TestStreamIsPrompt checks that a stream returns text with the token that completes it.
 func TestStreamIsPrompt(t *testing.T) {
 	for _, name := range []string{"gpt2", "llama2"} {
 		tok := bpeCase(t, name)
@@ -121,7 +121,8 @@ func TestStreamIsPrompt(t *testing.T) {
 		for i, id := range e.IDs {
 			have += s.Next(id)
 			if want := tok.Decode(e.IDs[:i+1], false); have != want {
-				if late++; !strings.HasPrefix(want, have) || !strings.HasSuffix(want, "\ufffd") && !strings.HasSuffix(want, "\U00010348") {
+				if late++; !strings.HasPrefix(want, have) ||
+					!strings.HasSuffix(want, "\ufffd") && !strings.HasSuffix(want, "\U00010348") {
 					t.Errorf("%s: after %d tokens %q, want %q", name, i+1, have, want)
 				}
 			}
@@ -152,12 +153,13 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestVocabJSON checks vocab.json with merges.txt against the tokenizer.json of
-// the same model, which the fixtures hold equal to the reference's.
+// TestVocabJSON checks vocab.json with merges.txt against the tokenizer.json of the same model, whose results the
+// fixtures compare with the reference.
 func TestVocabJSON(t *testing.T) {
 	_, texts := loadBPE(t)
 	vocab, merges := splitModel(t, "testdata/bpe_bytes.json")
-	const roberta = `"add_prefix_space": true, "bos_token": "<|begin|>", "cls_token": "<|begin|>", "eos_token": "<|endoftext|>", "sep_token": "<|endoftext|>",
+	const roberta = `"add_prefix_space": true, "bos_token": "<|begin|>", "cls_token": "<|begin|>",
+	"eos_token": "<|endoftext|>", "sep_token": "<|endoftext|>",
 		"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>", "mask_token": "<|endoftext|>"}`
 	for _, c := range []struct{ name, config, model, as string }{
 		{"roberta", `{"tokenizer_class": "RobertaTokenizer", ` + roberta, "", "roberta"},
@@ -178,16 +180,16 @@ func TestVocabJSON(t *testing.T) {
 			want := bpeCase(t, c.as)
 			some := blockStep
 			if c.model != "" {
-				some = 16 // how the class is found has no more to do with texts
+				some = 16 // the texts do not depend on how the class is found
 			}
 			for i := 0; i < len(texts); i += some {
 				text := texts[i]
 				if have.BosID() != 1 && strings.Contains(text, "<|begin|>") {
-					continue // a special token of tokenizer.json only
+					continue // special only in tokenizer.json
 				}
 				a, b := encodeAll(t, have, text), encodeAll(t, want, text)
 				if c.as != "roberta" {
-					a.Offsets, b.Offsets = nil, nil // trimmed in tokenizer.json only
+					a.Offsets, b.Offsets = nil, nil // trimmed only in tokenizer.json
 				}
 				if !reflect.DeepEqual(a, b) {
 					t.Fatalf("%q: have %v, want %v", text, a, b)
@@ -225,14 +227,16 @@ func splitModel(t testing.TB, name string) (vocab, merges string) {
 	return string(v), "#version: 0.2\n" + strings.Join(doc.Model.Merges, "\n") + "\n"
 }
 
-// TestVocabJSONSettings checks special tokens and templates beside vocab.json. The
-// ids are those of transformers 5.23.0.
+// TestVocabJSONSettings checks special tokens and templates from the settings beside vocab.json. The ids are those of
+// transformers 5.23.0.
 func TestVocabJSONSettings(t *testing.T) {
 	vocab, merges := splitModel(t, "testdata/bpe_bytes.json")
 	tok, err := Load(files{bpeFile: vocab, mergesFile: merges, configFile: `{
-		"tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024, "add_bos_token": true, "add_eos_token": true, "add_prefix_space": true,
+		"tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024, "add_bos_token": true, "add_eos_token": true,
+		"add_prefix_space": true,
 		"bos_token": "<|begin|>", "pad_token": "<pad>", "additional_special_tokens": ["<x>"],
-		"added_tokens_decoder": {"2400": {"content": "<new>", "single_word": false, "lstrip": true, "rstrip": false, "normalized": false, "special": true}}}`}.open)
+		"added_tokens_decoder": {"2400": {"content": "<new>", "single_word": false, "lstrip": true, "rstrip": false,
+		"normalized": false, "special": true}}}`}.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,10 +255,9 @@ func TestVocabJSONSettings(t *testing.T) {
 	}
 }
 
-// TestRealTokenizer holds a tokenizer of the size that models have to the results
-// of the reference for it, both given by whoever runs the test: SPALORA_TOKENIZER is
-// a directory with the tokenizer's files and expected.jsonl, rows of text, ids and
-// offsets as docs/tokenizers.md says.
+// TestRealTokenizer compares a tokenizer of realistic size with the results of the reference. Whoever runs the test
+// provides both: SPALORA_TOKENIZER is a directory with the tokenizer's files and expected.jsonl, which has rows of
+// text, ids and offsets as described in docs/tokenizers.md.
 func TestRealTokenizer(t *testing.T) {
 	dir := os.Getenv("SPALORA_TOKENIZER")
 	if dir == "" {
@@ -288,10 +291,11 @@ func TestRealTokenizer(t *testing.T) {
 	t.Logf("%d texts", n)
 }
 
-// TestBPELinearTime is TestLinearTime for BPE models and what comes before them.
+// TestBPELinearTime is TestLinearTime for BPE models and the steps before them.
 func TestBPELinearTime(t *testing.T) {
 	gpt2, llama3, smol, llama2 := bpeCase(t, "gpt2"), bpeCase(t, "llama3"), bpeCase(t, "smollm2"), bpeCase(t, "llama2")
-	slow := `{"type": "Split", "pattern": {"Regex": " ?\\p{L}+|\\d{1,3}|[^\\s\\p{L}]"}, "behavior": "MergedWithNext", "invert": false}`
+	slow := `{"type": "Split", "pattern": {"Regex": " ?\\p{L}+|\\d{1,3}|[^\\s\\p{L}]"}, "behavior": "MergedWithNext", ` +
+		`"invert": false}`
 	regex, err := Load(files{tokenizerFile: tinyBPE("pre", slow)}.open)
 	if err != nil {
 		t.Fatal(err)

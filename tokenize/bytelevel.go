@@ -2,9 +2,8 @@ package tokenize
 
 import "unicode/utf8"
 
-// byteRunes gives each byte the code point that stands for it in the vocabularies
-// of byte-level models: printable Latin-1 for itself, the others from U+0100 on in
-// order (GPT-2's encoder.py).
+// byteRunes maps each byte to the code point that represents it in the vocabularies of byte-level models: printable
+// Latin-1 represents itself, the other bytes get the code points from U+0100 on, in order (GPT-2's encoder.py).
 var byteRunes = func() (t [256]rune) {
 	next := rune(0x100)
 	for b := range t {
@@ -18,7 +17,7 @@ var byteRunes = func() (t [256]rune) {
 	return t
 }()
 
-// runeBytes is the inverse of byteRunes; -1 for code points that stand for no byte.
+// runeBytes is the inverse of byteRunes; it is -1 for code points that represent no byte.
 var runeBytes = func() (t [shortRunes]int16) {
 	for r := range t {
 		t[r] = -1
@@ -29,7 +28,7 @@ var runeBytes = func() (t [shortRunes]int16) {
 	return t
 }()
 
-// byteUTF8 holds byteRunes in UTF-8: one byte and 0, or two.
+// byteUTF8 holds byteRunes in UTF-8: one byte and a 0, or two bytes.
 var byteUTF8 = func() (t [256][2]byte) {
 	for b, r := range byteRunes {
 		utf8.EncodeRune(t[b][:], r)
@@ -37,10 +36,10 @@ var byteUTF8 = func() (t [256][2]byte) {
 	return t
 }()
 
-// spaceRune stands for a blank.
+// spaceRune represents a blank.
 const spaceRune = 'Ġ'
 
-// byteMapper writes each byte of a word as the code point that stands for it.
+// byteMapper replaces each byte of a word by the code point that represents it.
 type byteMapper struct{}
 
 func (byteMapper) split(in *aligned, buf *buffers) *aligned {
@@ -60,7 +59,7 @@ func (byteMapper) split(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
-// prefixSpace puts a blank before words that begin with none.
+// prefixSpace puts a blank before words that do not begin with one.
 type prefixSpace struct{}
 
 func (prefixSpace) split(in *aligned, buf *buffers) *aligned {

@@ -6,5 +6,5 @@ import "time"
 
 var started = time.Now()
 
-// cpuTime is the time that has passed, for want of the processor's.
+// cpuTime returns the elapsed time, because the processor's time is not available.
 func cpuTime() time.Duration { return time.Since(started) }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is the processor's time that the process has had, which does not depend
-// on what else the machine does.
+// cpuTime returns the processor time of the process, which does not depend on other load of the machine.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -1,7 +1,7 @@
 package tokenize
 
-// Decode returns the text of ids as the decoder of tokenizer.json joins them.
-// Ids that have no token are left out, and with skipSpecial the special tokens.
+// Decode returns the text of ids as the decoder of tokenizer.json joins them. It leaves out ids that have no token, and
+// special tokens if skipSpecial is true.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	s := t.Stream(skipSpecial)
 	for _, id := range ids {
@@ -11,17 +11,17 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	return string(s.text)
 }
 
-// Stream decodes tokens one at a time, as they are generated. It is made by
-// Tokenizer.Stream and not safe for concurrent use.
+// Stream decodes tokens one at a time, as they are generated. Tokenizer.Stream makes it. It is not safe for concurrent
+// use.
 type Stream struct {
 	tok  *Tokenizer
 	skip bool
 	join joiner
-	text []byte // that has not been returned yet
+	text []byte // decoded but not yet returned
 }
 
-// Stream returns a decoder of a sequence of ids from its beginning. All that its
-// Next and Flush return, put together, is what Decode returns for the sequence.
+// Stream returns a decoder for a sequence of ids. The concatenation of everything that its Next and Flush return equals
+// the result of Decode for the sequence.
 func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 	s := &Stream{tok: t, skip: skipSpecial}
 	s.begin()
@@ -32,17 +32,15 @@ func (s *Stream) begin() {
 	s.join = s.tok.decoder(func(part string) { s.text = append(s.text, part...) })
 }
 
-// Next takes in the next id and returns the text that is certain with it and has
-// not been returned before, often none: a character of several tokens comes with
-// the last of them, never in parts.
+// Next adds the next id and returns the text that has become certain and was not returned before. This is often no
+// text: a character that consists of several tokens is returned with the last of them, never in parts.
 func (s *Stream) Next(id int32) string {
 	s.add(id)
 	return s.take()
 }
 
-// Flush ends the sequence and returns the rest of the text, such as U+FFFD for a
-// character that was not completed. The stream is then ready for another
-// sequence.
+// Flush ends the sequence and returns the rest of the text, such as U+FFFD for an incomplete character. The stream can
+// then be used for another sequence.
 func (s *Stream) Flush() string {
 	s.join.end()
 	text := s.take()

@@ -15,17 +15,17 @@ type token struct {
 	id       int32
 	from, to int32 // code points of the source
 	word     int32
-	added    bool         // found by a matcher, not by the model
-	space    blanksAround // of an added token, with the white space that it took
+	added    bool         // matched by a matcher, not by the model
+	space    blanksAround // for an added token: blanks in the white space that it took
 }
 
-// Encode encodes one text. It errors when the text is too long for
-// o.MaxLength and may not be truncated.
+// Encode encodes one text. It returns an error if the text is longer than o.MaxLength and must not be truncated.
 func (t *Tokenizer) Encode(text string, o Options) (Encoding, error) {
 	return prefixed(t.encode(Input{Text: text}, o))
 }
 
-// EncodePair encodes a text and its pair.
+// EncodePair encodes a text and its pair. It returns an error if they are longer than o.MaxLength and cannot be
+// truncated.
 func (t *Tokenizer) EncodePair(text, pair string, o Options) (Encoding, error) {
 	return prefixed(t.encode(Input{Text: text, Pair: pair, HasPair: true}, o))
 }
@@ -37,9 +37,8 @@ func prefixed(e Encoding, err error) (Encoding, error) {
 	return e, nil
 }
 
-// EncodeBatch encodes inputs with the given number of goroutines and returns the
-// encodings in the order of the inputs. The error is that of the first input
-// that fails, an [*InputError], or ctx's.
+// EncodeBatch encodes inputs with the given number of goroutines and returns the encodings in the order of the inputs.
+// It returns the error of the first input that fails, an [*InputError], or the error of ctx.
 func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, workers int) ([]Encoding, error) {
 	out := make([]Encoding, len(inputs))
 	err := each(ctx, len(inputs), workers, func(i int) (err error) {
@@ -52,7 +51,7 @@ func (t *Tokenizer) EncodeBatch(ctx context.Context, inputs []Input, o Options, 
 	return out, nil
 }
 
-// InputError says which input of a batch could not be encoded, and why.
+// InputError reports which input of a batch could not be encoded, and why.
 type InputError struct {
 	Index int
 	Err   error
@@ -64,7 +63,7 @@ func (e *InputError) Error() string { return fmt.Sprintf("tokenize: input %d: %v
 // Unwrap returns the reason.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// each calls f for 0 ≤ i < n with some goroutines and returns the error of the first i that fails.
+// each calls f for 0 ≤ i < n with the given number of goroutines and returns the error of the first i that fails.
 func each(ctx context.Context, n, workers int, f func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
@@ -84,7 +83,7 @@ func each(ctx context.Context, n, workers int, f func(i int) error) error {
 		})
 	}
 	wg.Wait()
-	// Inputs are taken in order, so all before the first failure were tried.
+	// Inputs are started in order, so all inputs before the first failure were tried.
 	for i, err := range errs {
 		if err != nil {
 			return &InputError{i, err}
@@ -93,7 +92,7 @@ func each(ctx context.Context, n, workers int, f func(i int) error) error {
 	return ctx.Err()
 }
 
-// maxScratch is the length of the longest text whose buffers are kept for the next.
+// maxScratch is the maximum length of a text whose buffers are kept for later texts.
 const maxScratch = 1 << 20
 
 func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
@@ -116,24 +115,24 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	return e, nil
 }
 
-// size returns the bytes of the longest text of an input that can be encoded.
+// size returns the bytes of the longest text of an input. It returns an error if the input cannot be encoded.
 func (in Input) size() (int, error) {
 	size := max(len(in.Text), len(in.Pair))
 	if in.Words != nil {
 		if in.Text != "" || in.HasPair {
-			return 0, errors.New("an input of words has neither text nor pair")
+			return 0, errors.New("an input of words must have neither text nor pair")
 		}
 		for _, w := range in.Words {
 			size += len(w)
 		}
 	}
 	if size > math.MaxInt32 {
-		return 0, fmt.Errorf("text of more than %d bytes", math.MaxInt32)
+		return 0, fmt.Errorf("the text has more than %d bytes", math.MaxInt32)
 	}
 	return size, nil
 }
 
-// buffers returns scratch memory for an input and what gives it back.
+// buffers returns scratch memory for an input and a function that returns it to the pool.
 func (t *Tokenizer) buffers(in Input) (buf *buffers, done func(), err error) {
 	size, err := in.size()
 	if err != nil {
@@ -146,7 +145,7 @@ func (t *Tokenizer) buffers(in Input) (buf *buffers, done func(), err error) {
 	return buf, func() { t.scratch.Put(buf) }, nil
 }
 
-// readBoth returns the tokens of an input's texts, which are buf's, and the template that they go into.
+// readBoth returns the tokens of an input's texts, which belong to buf, and the template for them.
 func (t *Tokenizer) readBoth(in Input, buf *buffers) (texts [2][]token, parts []part) {
 	if in.Words != nil {
 		texts[0] = t.readWords(buf.tokens[0][:0], in.Words, buf)
@@ -173,7 +172,9 @@ func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
 		part := text[s.from:s.to]
 		if s.token != nil {
 			n := int32(utf8.RuneCountInString(part))
-			dst = append(dst, token{id: s.token.id, from: first, to: first + n, word: word, added: true, space: addedSpace(t, part)})
+			dst = append(dst, token{
+				id: s.token.id, from: first, to: first + n, word: word, added: true, space: addedSpace(t, part),
+			})
 			first += n
 			word++
 			continue
@@ -186,8 +187,8 @@ func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
 	return dst
 }
 
-// readNormal appends the tokens of a normalized text to dst. word is the number
-// of its first word; the number after its last is returned.
+// readNormal appends the tokens of a normalized text to dst. word is the number of the text's first word; readNormal
+// also returns the number after its last word.
 func (t *Tokenizer) readNormal(dst []token, word int32, in *aligned, buf *buffers) ([]token, int32) {
 	buf.normal = split(t.normal, in.text, buf.normal[:0])
 	for _, s := range buf.normal {
@@ -210,7 +211,7 @@ func (t *Tokenizer) readNormal(dst []token, word int32, in *aligned, buf *buffer
 	return dst, word
 }
 
-// addedSpace counts the blanks of an added token, if anybody wants to know.
+// addedSpace counts the blanks of an added token, if the template needs the number.
 func addedSpace[T string | []byte](t *Tokenizer, text T) blanksAround {
 	if t.template.trim == keepOffsets {
 		return blanksAround{}

@@ -26,8 +26,14 @@ func TestTruncation(t *testing.T) {
 		{"one less", false, Options{MaxLength: 10}, "[CLS] one two three four [SEP] six seven eight [SEP]", 1, ""},
 		{"both", false, Options{MaxLength: 8}, "[CLS] one two three [SEP] six seven [SEP]", 3, ""},
 		{"left", false, Options{MaxLength: 8, Side: Left}, "[CLS] three four five [SEP] seven eight [SEP]", 3, ""},
-		{"only first", false, Options{MaxLength: 8, Truncation: OnlyFirst}, "[CLS] one two [SEP] six seven eight [SEP]", 3, ""},
-		{"only second", false, Options{MaxLength: 9, Truncation: OnlySecond}, "[CLS] one two three four five [SEP] six [SEP]", 2, ""},
+		{
+			"only first", false, Options{MaxLength: 8, Truncation: OnlyFirst}, "[CLS] one two [SEP] six seven eight [SEP]", 3,
+			"",
+		},
+		{
+			"only second", false, Options{MaxLength: 9, Truncation: OnlySecond}, "[CLS] one two three four five [SEP] six [SEP]",
+			2, "",
+		},
 		{"no room", false, Options{MaxLength: 3}, "[CLS] [SEP] [SEP]", 8, ""},
 		{"no special", false, Options{MaxLength: 3, NoSpecial: true}, "one two six", 5, ""},
 		{"single", true, Options{MaxLength: 4}, "[CLS] one two [SEP]", 3, ""},
@@ -36,7 +42,10 @@ func TestTruncation(t *testing.T) {
 			"only_second cannot shorten texts of 5 and 3 tokens to max length 8"},
 		{"second alone", false, Options{MaxLength: 6, Truncation: OnlyFirst}, "", 0,
 			"only_first cannot shorten texts of 5 and 3 tokens to max length 6"},
-		{"no second", true, Options{MaxLength: 4, Truncation: OnlySecond}, "", 0, "only_second cannot shorten an input without a pair"},
+		{
+			"no second", true, Options{MaxLength: 4, Truncation: OnlySecond}, "", 0,
+			"only_second cannot shorten an input without a pair",
+		},
 		{"refused", true, Options{MaxLength: 6, Truncation: DoNotTruncate}, "", 0, "input has 7 tokens, max length is 6"},
 		{"too small", true, Options{MaxLength: 1}, "", 0, "max length 1 has no room for the 2 special tokens"},
 		{"negative", true, Options{MaxLength: -1, NoSpecial: true}, "", 0, "max length -1"},
@@ -65,7 +74,7 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
-// checkEncoding checks what holds for every encoding.
+// checkEncoding checks properties of every encoding.
 func checkEncoding(t *testing.T, e Encoding, texts ...string) {
 	t.Helper()
 	n := len(e.IDs)
@@ -99,7 +108,8 @@ func TestStrategyNames(t *testing.T) {
 // TestInvalidUTF8 checks that each bad byte counts as one U+FFFD, also in offsets.
 func TestInvalidUTF8(t *testing.T) {
 	tok := loadDir(t, minilm)
-	for _, text := range []string{"a\xffb c", "\xe2\x82", "hello \xed\xa0\x80 world", "\x80[SEP]\xff", "\xf4\x90\x80\x80x", "é\xc3 é"} {
+	for _, text := range []string{"a\xffb c", "\xe2\x82", "hello \xed\xa0\x80 world", "\x80[SEP]\xff", "\xf4\x90\x80\x80x",
+		"é\xc3 é"} {
 		have, want := encodeAll(t, tok, text), encodeAll(t, tok, string([]rune(text)))
 		if !reflect.DeepEqual(have, want) {
 			t.Errorf("%q: %v, want %v", text, have, want)
@@ -152,7 +162,7 @@ func TestEncodeBatchErrors(t *testing.T) {
 	inputs[321].Text = inputs[123].Text
 	for range 20 {
 		_, err := tok.EncodeBatch(context.Background(), inputs, Options{MaxLength: 4, Truncation: DoNotTruncate}, 4)
-		if want := "tokenize: input 123: input has 7 tokens, max length is 4"; err == nil || err.Error() != want {
+		if want := "tokenize: input 123: the input has 7 tokens, max length is 4"; err == nil || err.Error() != want {
 			t.Fatalf("error %v, want %q", err, want)
 		}
 	}
@@ -163,8 +173,8 @@ func TestEncodeBatchErrors(t *testing.T) {
 	}
 }
 
-// TestLinearTime checks that hostile texts take no more time for a byte than
-// short ones do, with room for a busy machine.
+// TestLinearTime checks that hostile long texts take no more time per byte than short ones, with an allowance for a
+// busy machine.
 func TestLinearTime(t *testing.T) {
 	f, _ := loadFixtures(t)
 	plain := loadDir(t, minilm)
@@ -176,7 +186,7 @@ func TestLinearTime(t *testing.T) {
 		name string
 		tok  *Tokenizer
 		unit string
-		n    int // times the unit in the long text
+		n    int // number of units in the long text
 	}{
 		{"no space", plain, "supercalifragilistic", 500_000}, // 10 MB
 		{"one letter", plain, "a", 1_000_000},
@@ -197,7 +207,7 @@ func TestLinearTime(t *testing.T) {
 	}
 }
 
-// checkLinearTime compares the time of encoding n units of text with that of a thousandth.
+// checkLinearTime compares the time of encoding n units of text with that of a thousandth of them.
 func checkLinearTime(t *testing.T, tok *Tokenizer, unit string, n int) {
 	checkTime(t, unit, n, func(text string) error {
 		_, err := tok.Encode(text, Options{Offsets: true})
@@ -205,7 +215,8 @@ func checkLinearTime(t *testing.T, tok *Tokenizer, unit string, n int) {
 	})
 }
 
-// checkTime compares the time that f takes for n units of text (fewer under the race detector) with that for a thousandth.
+// checkTime compares the time that f takes for n units of text (fewer under the race detector) with the time for a
+// thousandth of them.
 func checkTime(t *testing.T, unit string, n int, f func(text string) error) {
 	const parts = 1000
 	n /= blockStep
@@ -221,8 +232,8 @@ func checkTime(t *testing.T, unit string, n int, f func(text string) error) {
 	small := once(short)
 	big := once(long)
 	runtime.GC()
-	// Quadratic time would be a million times the small one's. The long text also
-	// leaves the cache; five seconds are never a failure.
+	// Quadratic time would be a million times the small one's. The long text also exceeds the cache; up to five seconds
+	// never count as a failure.
 	if limit := max(20*parts*small, 5*time.Second); big > limit {
 		t.Errorf("%d units take %v, %d take %v: more than %v", max(n/parts, 1), small, n, big, limit)
 	}

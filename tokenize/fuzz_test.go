@@ -5,13 +5,18 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzLoad checks that no file makes Load panic, and that what it accepts works.
+// FuzzLoad checks that no file makes Load panic, and that accepted tokenizers work.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(tinyWith()), []byte(`{"model_max_length": 5}`))
 	f.Add([]byte(tinyWith("added", addedJSON("5", " x", `"normalized": true`))), []byte(`{}`))
-	f.Add([]byte(tinyWith("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "StripAccents"}]}`)), []byte(`{"unk_token": null}`))
-	f.Add([]byte(tinyWith("pre_tokenizer", `{"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}]}`, "decoder", "null")), []byte(``))
-	f.Add([]byte(tinyWith("post_processor", `{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 1}}], "special_tokens": {}}`)), []byte(`{"pad_token": "a"}`))
+	f.Add([]byte(tinyWith("normalizer",
+		`{"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "StripAccents"}]}`)), []byte(`{"unk_token": null}`))
+	f.Add([]byte(tinyWith("pre_tokenizer", `{"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}]}`,
+		"decoder", "null")), []byte(``))
+	f.Add([]byte(tinyWith("post_processor",
+		`{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": `+
+			`"B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 1}}], "special_tokens": {}}`)),
+		[]byte(`{"pad_token": "a"}`))
 	f.Fuzz(func(t *testing.T, doc, config []byte) {
 		tok, err := Load(files{tokenizerFile: string(doc), configFile: string(config)}.open)
 		if err != nil {
@@ -31,7 +36,9 @@ func FuzzLoad(f *testing.F) {
 // FuzzVocab checks that no vocab.txt makes Load panic.
 func FuzzVocab(f *testing.F) {
 	f.Add([]byte("[UNK]\n[CLS]\n[SEP]\na\n##b\n"), []byte(`{"do_lower_case": false}`))
-	f.Add([]byte("[UNK]\r\n[CLS]\r\n[SEP]\r\n\r\n"), []byte(`{"added_tokens_decoder": {"4": {"content": "x", "lstrip": true, "rstrip": true, "normalized": true, "single_word": true, "special": false}}}`))
+	f.Add([]byte("[UNK]\r\n[CLS]\r\n[SEP]\r\n\r\n"),
+		[]byte(`{"added_tokens_decoder": {"4": {"content": "x", "lstrip": true, "rstrip": true, "normalized": true, `+
+			`"single_word": true, "special": false}}}`))
 	f.Fuzz(func(t *testing.T, vocab, config []byte) {
 		tok, err := Load(files{vocabFile: string(vocab), configFile: string(config)}.open)
 		if err != nil {
@@ -70,14 +77,23 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// FuzzLoadBPE checks that no tokenizer.json of a BPE model makes Load panic, and
-// that what it accepts works.
+// FuzzLoadBPE checks that no tokenizer.json of a BPE model makes Load panic, and that accepted tokenizers work.
 func FuzzLoadBPE(f *testing.F) {
 	f.Add([]byte(tinyBPE()))
-	f.Add([]byte(tinyBPE("pre", `{"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "Split", "pattern": {"Regex": " ?\\p{L}+|[^a-c\\s]{1,3}"}, "behavior": "MergedWithPrevious", "invert": true}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`)))
-	f.Add([]byte(tinyBPE("normalizer", `{"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": true, "strip_right": true}, {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}`, "fallback", "true")))
-	f.Add([]byte(tinyBPE("pre", `{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true}`, "decoder", `{"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 2}]}`)))
-	f.Add([]byte(tinyBPE("prefix", `"##"`, "suffix", `"</w>"`, "decoder", `{"type": "BPEDecoder", "suffix": "</w>"}`, "merges", `[]`)))
+	f.Add([]byte(tinyBPE("pre",
+		`{"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, {"type": "Split", `+
+			`"pattern": {"Regex": " ?\\p{L}+|[^a-c\\s]{1,3}"}, "behavior": "MergedWithPrevious", "invert": true}, `+
+			`{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`)))
+	f.Add([]byte(tinyBPE("normalizer",
+		`{"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": true, "strip_right": true}, `+
+			`{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}`,
+		"fallback", "true")))
+	f.Add([]byte(tinyBPE("pre", `{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true}`,
+		"decoder",
+		`{"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", `+
+			`"start": 1, "stop": 2}]}`)))
+	f.Add([]byte(tinyBPE("prefix", `"##"`, "suffix", `"</w>"`, "decoder", `{"type": "BPEDecoder", "suffix": "</w>"}`,
+		"merges", `[]`)))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		tok, err := Load(files{tokenizerFile: string(doc)}.open)
 		if err != nil {
@@ -99,9 +115,13 @@ func FuzzLoadBPE(f *testing.F) {
 
 // FuzzVocabJSON checks that no vocab.json and merges.txt make Load panic.
 func FuzzVocabJSON(f *testing.F) {
-	f.Add([]byte(`{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}`), []byte("#version: 0.2\na b\n"), []byte(`{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true}`))
-	f.Add([]byte(`{"a": 0, "b": 9}`), []byte("a b"), []byte(`{"tokenizer_class": "Qwen2Tokenizer", "pad_token": {"content": "é", "lstrip": true}}`))
-	f.Add([]byte(`{}`), []byte("\r\n"), []byte(`{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"0": {"content": "x", "single_word": true, "lstrip": true, "rstrip": true, "normalized": true, "special": true}}}`))
+	f.Add([]byte(`{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}`), []byte("#version: 0.2\na b\n"),
+		[]byte(`{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true}`))
+	f.Add([]byte(`{"a": 0, "b": 9}`), []byte("a b"),
+		[]byte(`{"tokenizer_class": "Qwen2Tokenizer", "pad_token": {"content": "é", "lstrip": true}}`))
+	f.Add([]byte(`{}`), []byte("\r\n"),
+		[]byte(`{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"0": {"content": "x", "single_word": true, `+
+			`"lstrip": true, "rstrip": true, "normalized": true, "special": true}}}`))
 	f.Fuzz(func(t *testing.T, vocab, merges, config []byte) {
 		tok, err := Load(files{bpeFile: string(vocab), mergesFile: string(merges), configFile: string(config)}.open)
 		if err != nil {
@@ -115,8 +135,8 @@ func FuzzVocabJSON(f *testing.F) {
 	})
 }
 
-// FuzzByteLevel checks that byte-level models lose nothing of a text, and that a
-// stream of any cut of it is what Decode gives.
+// FuzzByteLevel checks that byte-level models lose nothing of a text, and that a stream over any part of its ids
+// returns the same text as Decode.
 func FuzzByteLevel(f *testing.F) {
 	_, texts := loadBPE(f)
 	for i := 0; i < len(texts); i += 200 {

@@ -9,26 +9,30 @@ import (
 	"time"
 )
 
-// What tokenizers must survive, and the tests that hold them to it:
+// What tokenizers must survive, and the tests that check it:
 //
-//   - ids that are missing, doubled, out of range, with gaps: TestLoadErrors, TestLoadBPEErrors, TestTokenTwice; a vocabulary
-//     smaller or larger than the model's table: tasks.TestTokenizerFits
-//   - tokens of roles that are missing, or one token in two roles: TestRolesAndWarnings, TestRolesByClass, TestNoSpecialTokens
+//   - ids that are missing, duplicate, out of range or have gaps: TestLoadErrors, TestLoadBPEErrors, TestTokenTwice;
+//     a vocabulary smaller or larger than the model's table: tasks.TestTokenizerFits
+//   - tokens of roles that are missing, or one token in two roles: TestRolesAndWarnings, TestRolesByClass,
+//     TestNoSpecialTokens
 //   - empty and blank texts: TestNothingToRead; long ones of one word or character: TestLinearTime, TestBPELinearTime,
 //     TestUnigramLinearTime, TestWindowsLinearTime; BERT's longest word: the texts of TestParity
-//   - bytes that are not UTF-8, NUL, byte order marks, joiners, marks: TestHostileTexts, TestInvalidUTF8, TestLoneSurrogate; all code
-//     points: the parity tests
+//   - bytes that are not UTF-8, NUL, byte order marks, joiners, marks: TestHostileTexts, TestInvalidUTF8,
+//     TestLoneSurrogate; all code points: the parity tests
 //   - special tokens spelled out in a text: TestSpelledTokens, the texts of the parity tests
 //   - texts longer than the model's positions: TestTruncation, tasks.TestLongTexts
-//   - a text that leaves its pair no room, a stride that leaves none: TestTruncation, TestWindowsRefused, tasks.TestQAStride
+//   - a text that leaves its pair no room, a stride that leaves none: TestTruncation, TestWindowsRefused,
+//     tasks.TestQAStride
 //   - merges of unknown tokens, many merges, malformed files, unknown parts, slow regular expressions: TestLoadErrors,
 //     TestLoadBPEErrors, TestLoadUnigramErrors, TestCharsMapErrors, TestMerges, TestManyMerges, the Fuzz functions
 
-// families are tokenizers of every kind.
+// families lists tokenizers of every kind.
 func families(t testing.TB) map[string]*Tokenizer {
 	return map[string]*Tokenizer{
-		"bert": loadDir(t, minilm), "gpt2": bpeCase(t, "gpt2"), "roberta": bpeCase(t, "roberta"), "llama2": bpeCase(t, "llama2"),
-		"xlm-roberta": unigramCase(t, "xlm-roberta"), "whole texts": unigramCase(t, "whole texts"), "bytes": unigramCase(t, "bytes"),
+		"bert": loadDir(t, minilm), "gpt2": bpeCase(t, "gpt2"), "roberta": bpeCase(t, "roberta"),
+		"llama2":      bpeCase(t, "llama2"),
+		"xlm-roberta": unigramCase(t, "xlm-roberta"), "whole texts": unigramCase(t, "whole texts"),
+		"bytes": unigramCase(t, "bytes"),
 	}
 }
 
@@ -36,10 +40,13 @@ func families(t testing.TB) map[string]*Tokenizer {
 // panics, and that ranges lie in the text and in order.
 func TestHostileTexts(t *testing.T) {
 	texts := []string{
-		"a\xff\xfe b", "\xe2\x82", "\xed\xa0\x80", "\xed\xa0\xbd\xed\xb8\x80", "\xf4\x90\x80\x80", "\xc0\x80", "é\xc3 é", "[SEP\xff]</s\xff>",
+		"a\xff\xfe b", "\xe2\x82", "\xed\xa0\x80", "\xed\xa0\xbd\xed\xb8\x80", "\xf4\x90\x80\x80", "\xc0\x80", "é\xc3 é",
+		"[SEP\xff]</s\xff>",
 		"\x00", "a\x00b", "\x00\x00 \x00", "\ufeffa b\ufeff", "\ufffe\uffff", "\U0010ffff",
-		"👨\u200d👩\u200d👧", "\u200d", "👍🏽", "🇩🇪🇩", "1\ufe0f\u20e3", "e\u0301\u0301\u0301", "\u0301a", "\u0600\u0661", "क्\u200dष", "각\u11a8",
-		"İstanbul ıI İİ", "ẞßŉ", "ﷺ", "\u2028\u2029\u0085", "中文字 かな한글", "\u202eabc\u202c", "\r\n\r", strings.Repeat("\u0e33", 40), "ａ\u0301 ﬁ\u0301",
+		"👨\u200d👩\u200d👧", "\u200d", "👍🏽", "🇩🇪🇩", "1\ufe0f\u20e3", "e\u0301\u0301\u0301", "\u0301a",
+		"\u0600\u0661", "क्\u200dष", "각\u11a8",
+		"İstanbul ıI İİ", "ẞßŉ", "ﷺ", "\u2028\u2029\u0085", "中文字 かな한글", "\u202eabc\u202c", "\r\n\r",
+		strings.Repeat("\u0e33", 40), "ａ\u0301 ﬁ\u0301",
 	}
 	for name, tok := range families(t) {
 		for _, text := range texts {
@@ -63,8 +70,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// TestNothingToRead checks texts without a word: a pair of them has the template's
-// tokens and at most blanks.
+// TestNothingToRead checks texts without words: a pair of them gives only the template's tokens and at most blanks.
 func TestNothingToRead(t *testing.T) {
 	for name, tok := range families(t) {
 		for _, text := range []string{"", " ", "     ", "\n\t \r\n"} {
@@ -87,12 +93,13 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
-// TestSpelledTokens checks special tokens that stand in a text: they become the
-// special token wherever they stand, and nothing else does.
+// TestSpelledTokens checks special tokens that are spelled out in a text: they become the special token everywhere, and
+// nothing else does.
 func TestSpelledTokens(t *testing.T) {
 	all := families(t)
 	for family, tokens := range map[string][]string{
-		"bert": {"[SEP]", "[CLS]", "[PAD]", "[MASK]"}, "xlm-roberta": {"<s>", "</s>", "<pad>", "<mask>"}, "roberta": {"<|endoftext|>"},
+		"bert": {"[SEP]", "[CLS]", "[PAD]", "[MASK]"}, "xlm-roberta": {"<s>", "</s>", "<pad>", "<mask>"},
+		"roberta": {"<|endoftext|>"},
 	} {
 		tok := all[family]
 		for _, token := range tokens {
@@ -124,8 +131,7 @@ func TestSpelledTokens(t *testing.T) {
 	}
 }
 
-// TestNoSpecialTokens checks tokenizers that lack the tokens of roles or have one
-// for two.
+// TestNoSpecialTokens checks tokenizers that lack the tokens of roles or have one token for two roles.
 func TestNoSpecialTokens(t *testing.T) {
 	tok, err := Load(files{tokenizerFile: tinyBPE()}.open)
 	if err != nil {
@@ -138,21 +144,22 @@ func TestNoSpecialTokens(t *testing.T) {
 	if want := []int32{4}; !slices.Equal(e.IDs, want) {
 		t.Errorf("%v, want %v: characters without a token vanish", e.IDs, want)
 	}
-	tok, err = Load(files{tokenizerFile: tinyBPE(), configFile: `{"pad_token": "c", "eos_token": "c", "bos_token": "c"}`}.open)
+	tok, err = Load(files{tokenizerFile: tinyBPE(),
+		configFile: `{"pad_token": "c", "eos_token": "c", "bos_token": "c"}`}.open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if tok.PadID() != 2 || tok.EosID() != 2 || tok.BosID() != 2 {
 		t.Error(roles(tok))
 	}
-	// A padding token in the text is a token like any other.
+	// A padding token in the text is treated like any other token.
 	if e := encodeAll(t, tok, "cac"); !slices.Equal(e.IDs, []int32{2, 0, 2}) {
 		t.Errorf("%v", e.IDs)
 	}
 }
 
-// TestMerges checks merges whose order contradicts how they build on each other, or
-// that lead to the same token in two ways. The ids are those of the reference.
+// TestMerges checks merges whose order contradicts their dependencies, or that give the same token in two ways. The ids
+// are those of the reference.
 func TestMerges(t *testing.T) {
 	for _, c := range []struct {
 		merges, text string
@@ -161,9 +168,10 @@ func TestMerges(t *testing.T) {
 		{`["aa a", "a a", "aaa a", "aa aa"]`, "aaaaaaa", []int32{1, 2}},
 		{`["a aa", "aa a", "a a"]`, "aaa", []int32{1}},
 		{`["a a", "a a", "a a"]`, "aaa", []int32{3, 0}},
-		{`["aaa a", "a aaa"]`, "aaaa", []int32{0, 0, 0, 0}}, // cannot begin
+		{`["aaa a", "a aaa"]`, "aaaa", []int32{0, 0, 0, 0}}, // the first merge cannot apply
 	} {
-		tok, err := Load(files{tokenizerFile: tinyBPE("vocab", `{"a": 0, "aaa": 1, "aaaa": 2, "aa": 3}`, "merges", c.merges)}.open)
+		tok, err := Load(files{tokenizerFile: tinyBPE("vocab", `{"a": 0, "aaa": 1, "aaaa": 2, "aa": 3}`, "merges",
+			c.merges)}.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,8 +181,8 @@ func TestMerges(t *testing.T) {
 	}
 }
 
-// TestManyMerges checks that the time to load a vocabulary grows with its size, and
-// that one of nothing but mistakes is not listed in full.
+// TestManyMerges checks that the time to load a vocabulary grows linearly with its size, and that the error for a
+// vocabulary with many errors lists only some of them.
 func TestManyMerges(t *testing.T) {
 	load := func(n int) time.Duration {
 		var vocab, merges strings.Builder
@@ -196,7 +204,7 @@ func TestManyMerges(t *testing.T) {
 	}
 	bad := `["a x"` + strings.Repeat(`,"a x"`, 99_999) + "]"
 	_, err := Load(files{tokenizerFile: tinyBPE("merges", bad)}.open)
-	if err == nil || len(err.Error()) > 2000 || !strings.HasSuffix(err.Error(), "and 99990 more") {
+	if err == nil || len(err.Error()) > 2000 || !strings.HasSuffix(err.Error(), "and 99990 more errors") {
 		t.Errorf("error of %d bytes", len(fmt.Sprint(err)))
 	}
 }

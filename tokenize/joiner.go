@@ -5,21 +5,21 @@ import (
 	"unicode/utf8"
 )
 
-// decoder makes the joiners that turn tokens into text, which goes to out.
+// decoder makes a joiner that turns tokens into text and passes the text to out.
 type decoder func(out func(string)) joiner
 
-// joiner is a step of decoding: it takes tokens, in one or more parts, and hands
-// tokens to the next step as early as they are certain.
+// joiner is a step of decoding: it takes tokens, in one or more parts, and passes tokens to the next step as soon as
+// they are certain.
 type joiner interface {
 	part(s string) // the next part of the current token
 	next()         // the current token is complete
 	end()          // there are no more tokens
 }
 
-// stage is a joiner without the step that it hands its tokens to.
+// stage makes a joiner that passes its tokens to the given next step.
 type stage func(to joiner) joiner
 
-// chain is a decoder of stages, the first of which gets the tokens.
+// chain returns a decoder of stages; the first stage gets the tokens.
 func chain(stages ...stage) decoder {
 	return func(out func(string)) joiner {
 		var j joiner = output(out)
@@ -37,14 +37,14 @@ func (o output) part(s string) { o(s) }
 func (output) next()           {}
 func (output) end()            {}
 
-// emit hands a whole token to j.
+// emit passes a complete token to j.
 func emit(j joiner, token string) {
 	j.part(token)
 	j.next()
 }
 
-// whole is a stage that sees one whole token after another. start returns what it
-// does with a token, which has number i, and at the end, which may be nil.
+// whole returns a stage that handles complete tokens one after another. start returns two functions: each is called
+// with token number i, and end, which may be nil, at the end.
 func whole(start func(to joiner) (each func(i int, token string), end func())) stage {
 	return func(to joiner) joiner {
 		w := &wholeTokens{to: to}
@@ -77,14 +77,14 @@ func (w *wholeTokens) end() {
 	w.to.end()
 }
 
-// perToken is a stage that rewrites every token by itself.
+// perToken returns a stage that rewrites every token separately.
 func perToken(f func(i int, token string) string) stage {
 	return whole(func(to joiner) (func(int, string), func()) {
 		return func(i int, token string) { emit(to, f(i, token)) }, nil
 	})
 }
 
-// blanks puts a blank between tokens: what is done without a decoder.
+// blanks returns the stage that is used without a decoder: it puts a blank between tokens.
 func blanks() stage {
 	return perToken(func(i int, token string) string {
 		if i > 0 {
@@ -94,8 +94,8 @@ func blanks() stage {
 	})
 }
 
-// wordPieceDecoder joins the pieces that bear prefix to the token before, and puts
-// a blank before the others.
+// wordPieceDecoder returns a stage that joins pieces with the prefix to the preceding token, and puts a blank before
+// other tokens.
 func wordPieceDecoder(prefix string, cleanup bool) stage {
 	return perToken(func(i int, token string) string {
 		if i > 0 {
@@ -112,8 +112,8 @@ func wordPieceDecoder(prefix string, cleanup bool) stage {
 	})
 }
 
-// cleanUp undoes in one token the splitting of English punctuation, replacement
-// by replacement in the reference's order.
+// cleanUp reverses, within one token, the splitting of English punctuation, one replacement after another in the
+// reference's order.
 func cleanUp(s string) string {
 	for _, r := range [...][2]string{
 		{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
@@ -124,8 +124,8 @@ func cleanUp(s string) string {
 	return s
 }
 
-// metaspaceDecoder writes blanks for mark; in the first token, if one was
-// prepended, nothing.
+// metaspaceDecoder returns a stage that replaces mark by a blank, but removes it in the first token if a mark was
+// prepended.
 func metaspaceDecoder(mark rune, prepended bool) stage {
 	return perToken(func(i int, token string) string {
 		blank := " "
@@ -136,7 +136,7 @@ func metaspaceDecoder(mark rune, prepended bool) stage {
 	})
 }
 
-// replaceDecoder is replace for every token.
+// replaceDecoder returns a stage that applies n to every token.
 func replaceDecoder(n replace) stage {
 	return perToken(func(_ int, token string) string {
 		var out []byte
@@ -153,7 +153,7 @@ func replaceDecoder(n replace) stage {
 	})
 }
 
-// suffixDecoder writes blanks for the suffix of words; in the last token nothing.
+// suffixDecoder returns a stage that replaces the suffix of words by a blank, but removes it in the last token.
 func suffixDecoder(suffix string) stage {
 	return whole(func(to joiner) (func(int, string), func()) {
 		var held []string // the last token
@@ -171,8 +171,8 @@ func suffixDecoder(suffix string) stage {
 	})
 }
 
-// byteFallback joins neighbouring tokens like <0xE2> to the text of their bytes,
-// or, if that is not UTF-8, to one U+FFFD for each.
+// byteFallback joins neighbouring tokens such as <0xE2> to the text of their bytes or, if that is not UTF-8, to one
+// U+FFFD for each byte.
 func byteFallback(to joiner) joiner {
 	return whole(func(to joiner) (func(int, string), func()) {
 		var run []byte
@@ -200,8 +200,8 @@ func byteFallback(to joiner) joiner {
 	})(to)
 }
 
-// byteOf returns the byte that a token like <0x0A> stands for. As in the
-// reference, the first digit may be a plus sign.
+// byteOf returns the byte that a token such as <0x0A> represents. As in the reference, the first digit may be a plus
+// sign.
 func byteOf(token string) (byte, bool) {
 	if len(token) != 6 || token[:3] != "<0x" || token[5] != '>' {
 		return 0, false

@@ -2,7 +2,7 @@ package tokenize
 
 import "unicode/utf8"
 
-// fuse makes all tokens one.
+// fuse joins all tokens to one.
 func fuse(to joiner) joiner { return fused{to} }
 
 type fused struct{ to joiner }
@@ -11,19 +11,19 @@ func (f fused) part(s string) { f.to.part(s) }
 func (fused) next()           {}
 func (f fused) end()          { f.to.next(); f.to.end() }
 
-// byteLevelDecoder turns the code points of tokens back to the bytes that they
-// stand for and makes all tokens one text. A token with a code point that stands
-// for no byte is taken as it is. Bytes that are not UTF-8 become U+FFFD.
+// byteLevelDecoder replaces the code points of tokens by the bytes that they represent and joins all tokens to one
+// text. It keeps a token unchanged if one of its code points represents no byte. Bytes that are not UTF-8 become
+// U+FFFD.
 func byteLevelDecoder(to joiner) joiner {
 	b := &byteJoiner{to: to}
 	w := &wholeTokens{to: b, each: func(_ int, token string) { b.part(token) }}
 	return w
 }
 
-// byteJoiner gets byte-level tokens and hands on valid UTF-8.
+// byteJoiner takes byte-level tokens and passes on valid UTF-8.
 type byteJoiner struct {
 	to      joiner
-	pending []byte // the beginning of a character
+	pending []byte // bytes of a character that is not complete
 }
 
 func (b *byteJoiner) part(token string) {
@@ -46,7 +46,7 @@ func (b *byteJoiner) end() {
 	b.to.end()
 }
 
-// flush hands on the characters of pending that are complete; all, at the end.
+// flush passes on the complete characters of pending, or everything at the end.
 func (b *byteJoiner) flush(end bool) {
 	var out []byte
 	rest := b.pending
@@ -66,9 +66,9 @@ func (b *byteJoiner) flush(end bool) {
 	b.to.part(string(out))
 }
 
-// badPrefix returns how many bytes of text, which does not begin with a character,
-// become one U+FFFD: the longest beginning of a character, or one byte (Unicode
-// Standard, section 3.9, substitution of maximal subparts).
+// badPrefix returns the number of bytes that become one U+FFFD at the beginning of text, which does not begin with a
+// character: the longest beginning of a character, or one byte (Unicode Standard, section 3.9, substitution of maximal
+// subparts).
 func badPrefix(text []byte) int {
 	n := 1
 	for n < len(text) && n < utf8.UTFMax && !utf8.FullRune(text[:n+1]) {
@@ -77,8 +77,8 @@ func badPrefix(text []byte) int {
 	return n
 }
 
-// stripDecoder removes up to start code points c from the beginning of every
-// token and up to stop from its end.
+// stripDecoder returns a stage that removes up to start code points c from the beginning of every token and up to stop
+// from its end.
 func stripDecoder(c rune, start, stop int) stage {
 	return func(to joiner) joiner { return &stripper{to: to, char: c, start: start, stop: stop, left: start} }
 }
@@ -87,8 +87,8 @@ type stripper struct {
 	to          joiner
 	char        rune
 	start, stop int
-	left        int // code points that may still be removed from the beginning
-	held        int // code points at the end that may have to be removed
+	left        int // number of code points that may still be removed from the beginning
+	held        int // number of code points at the end that may have to be removed
 }
 
 func (s *stripper) part(text string) {
@@ -115,7 +115,7 @@ func (s *stripper) part(text string) {
 	}
 }
 
-// release hands on n of the code points that were held back, and forgets the rest.
+// release passes on n of the code points that were held back, and discards the rest.
 func (s *stripper) release(n int) {
 	for range n {
 		s.to.part(string(s.char))

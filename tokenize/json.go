@@ -13,12 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds the nesting of the JSON files read here; real ones have 6 levels.
+// maxDepth limits the nesting of the JSON files; real files have 6 levels.
 const maxDepth = 64
 
-// parseJSON reads one strict JSON document: valid UTF-8 without lone surrogates,
-// no key twice in an object, nothing after the value. Objects become
-// map[string]any, arrays []any, numbers json.Number.
+// parseJSON reads one strict JSON document: valid UTF-8 without lone surrogates, without duplicate keys in an object
+// and without anything after the value. Objects become map[string]any, arrays []any, numbers json.Number.
 func parseJSON(file string, raw []byte) (any, error) {
 	if !utf8.Valid(raw) {
 		return nil, fmt.Errorf("tokenize: %s: not UTF-8", file)
@@ -61,7 +60,7 @@ func parseValue(d *json.Decoder, path string, depth int) (any, error) {
 			}
 			name := key.(string) // the decoder accepts nothing else here
 			if _, twice := m[name]; twice {
-				return nil, errors.New(at(path, fmt.Sprintf("key %q twice", name)))
+				return nil, errors.New(at(path, fmt.Sprintf("duplicate key %q", name)))
 			}
 			if m[name], err = parseValue(d, join(path, name), depth+1); err != nil {
 				return nil, err
@@ -130,39 +129,38 @@ func at(path, message string) string {
 	return path + ": " + message
 }
 
-// field is a value of a JSON document with its path, for messages. Methods on it
-// note what is wrong in errs, which all fields of a document share, and return a
-// zero value.
+// field is a value of a JSON document with its path for messages. Its methods add errors to errs, which all fields of a
+// document share, and return a zero value after an error.
 type field struct {
 	path  string
 	value any
 	errs  *[]error
 }
 
-// fail notes an error about f.
+// fail adds an error about f.
 func (f field) fail(format string, args ...any) {
 	*f.errs = append(*f.errs, errors.New(at(f.path, fmt.Sprintf(format, args...))))
 }
 
-// is reports whether f is there and not null.
+// is reports whether f exists and is not null.
 func (f field) is() bool { return f.value != nil }
 
-// object returns the members of f, or nil.
+// object returns the members of f, or nil if f is not an object.
 func (f field) object() map[string]any {
 	m, ok := f.value.(map[string]any)
 	if !ok {
-		f.fail("want an object, have %s", kind(f.value))
+		f.fail("want an object, got %s", kind(f.value))
 	}
 	return m
 }
 
-// get returns member key of the object f; a null field if it is not there.
+// get returns member key of the object f, or a null field if it does not exist.
 func (f field) get(key string) field {
 	m, _ := f.value.(map[string]any)
 	return field{join(f.path, key), m[key], f.errs}
 }
 
-// only notes the members of f that are not among keys.
+// only adds an error if f has members that are not in keys.
 func (f field) only(keys ...string) {
 	m, _ := f.value.(map[string]any)
 	var unknown []string
@@ -181,7 +179,7 @@ func (f field) only(keys ...string) {
 func (f field) list() []field {
 	a, ok := f.value.([]any)
 	if !ok {
-		f.fail("want an array, have %s", kind(f.value))
+		f.fail("want an array, got %s", kind(f.value))
 		return nil
 	}
 	out := make([]field, len(a))
@@ -195,7 +193,7 @@ func (f field) list() []field {
 func (f field) text() string {
 	s, ok := f.value.(string)
 	if !ok {
-		f.fail("want a string, have %s", kind(f.value))
+		f.fail("want a string, got %s", kind(f.value))
 	}
 	return s
 }
@@ -204,27 +202,27 @@ func (f field) text() string {
 func (f field) truth() bool {
 	b, ok := f.value.(bool)
 	if !ok {
-		f.fail("want true or false, have %s", kind(f.value))
+		f.fail("want true or false, got %s", kind(f.value))
 	}
 	return b
 }
 
-// id returns the integer f, which must fit a token id.
+// id returns the integer f, which must be in the range of token ids.
 func (f field) id() int32 {
 	n, ok := f.value.(json.Number)
 	if !ok {
-		f.fail("want an integer, have %s", kind(f.value))
+		f.fail("want an integer, got %s", kind(f.value))
 		return 0
 	}
 	i, err := strconv.ParseInt(n.String(), 10, 64)
 	if err != nil || i < 0 || i > math.MaxInt32 {
-		f.fail("want an integer of 0 … %d, have %s", math.MaxInt32, n)
+		f.fail("want an integer of 0 … %d, got %s", math.MaxInt32, n)
 		return 0
 	}
 	return int32(i)
 }
 
-// kind names the JSON type of v.
+// kind returns the name of the JSON type of v.
 func kind(v any) string {
 	switch v.(type) {
 	case nil:
@@ -241,14 +239,14 @@ func kind(v any) string {
 	return "an object"
 }
 
-// oneOf notes an error unless f is one of names.
+// oneOf adds an error unless f is one of names.
 func (f field) oneOf(names ...string) {
 	if s := f.text(); !slices.Contains(names, s) {
-		f.fail("want %s, have %q", strings.Join(names, " or "), s)
+		f.fail("want %s, got %q", strings.Join(names, " or "), s)
 	}
 }
 
-// optionalText returns the string f, or "" if f is not there.
+// optionalText returns the string f, or "" if f does not exist.
 func (f field) optionalText() string {
 	if !f.is() {
 		return ""
@@ -256,5 +254,5 @@ func (f field) optionalText() string {
 	return f.text()
 }
 
-// optionalTruth returns the boolean f, or false if f is not there.
+// optionalTruth returns the boolean f, or false if f does not exist.
 func (f field) optionalTruth() bool { return f.is() && f.truth() }

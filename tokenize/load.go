@@ -16,17 +16,17 @@ const (
 	modelFile     = "config.json"
 	configFile    = "tokenizer_config.json"
 	specialFile   = "special_tokens_map.json"
-	addedFile     = "added_tokens.json" // of old versions; refused
+	addedFile     = "added_tokens.json" // written by old versions; refused
 )
 
-// Load reads a checkpoint's tokenizer: tokenizer.json if there is one, else
-// vocab.json with merges.txt, else vocab.txt, both with the settings of
-// tokenizer_config.json and for the class that it or config.json names. open returns the contents
-// of the named file, or an error that is fs.ErrNotExist.
+// Load reads a checkpoint's tokenizer from tokenizer.json or, if that does not exist, from vocab.json with merges.txt,
+// or else from vocab.txt. For the last two it uses the settings of tokenizer_config.json and the tokenizer class that
+// it or config.json names. open returns the content of the named file, or an error that is fs.ErrNotExist if the file
+// does not exist.
 //
-// Padding and truncation that tokenizer.json holds are checked but not applied
-// by themselves, as in transformers. What would make ids differ from those of
-// the reference implementation is an error that names the field.
+// Load checks the padding and the truncation of tokenizer.json, but as in transformers they are not applied
+// automatically. If anything would make ids differ from those of the reference implementation, Load returns an error
+// that names the field.
 func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 	set, err := readSettings(open)
 	if err != nil {
@@ -54,7 +54,7 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 			return nil, fmt.Errorf("tokenize: %s: %w", f.name, err)
 		}
 		if _, err := open(addedFile); f.name != tokenizerFile && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("tokenize: %s beside %s is not read: save the tokenizer with transformers to get a %s",
+			return nil, fmt.Errorf("tokenize: %s beside %s is not read; save the tokenizer with transformers to get a %s",
 				addedFile, f.name, tokenizerFile)
 		}
 		s, err := f.parse(raw)
@@ -66,12 +66,12 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 	return nil, errNoFile(open)
 }
 
-// spec is a tokenizer as its file describes it.
+// spec is a tokenizer as its files describe it.
 type spec struct {
-	vocab        []string       // of the model, by id
-	missing      map[int32]bool // ids below the last that the vocabulary lacks
+	vocab        []string       // tokens of the model, by id
+	missing      map[int32]bool // ids below the last one that the vocabulary lacks
 	model        func(*Tokenizer) (model, error)
-	exactScores  bool         // whether a Unigram model's scores are the numbers of the file, or what libraryFloat makes of them
+	exactScores  bool         // whether a Unigram model's scores are read exactly, or rounded as by libraryFloat
 	added        []addedToken // in the order of the file
 	normalizer   normalizer
 	preTokenizer preTokenizer
@@ -83,7 +83,8 @@ type spec struct {
 func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	t := &Tokenizer{
 		normalizer: s.normalizer, preTokenizer: s.preTokenizer, template: s.template, decoder: s.decoder,
-		tokens: s.vocab, missing: s.missing, ids: make(map[string]int32, len(s.vocab)+len(s.added)), special: map[string]bool{},
+		tokens: s.vocab, missing: s.missing, ids: make(map[string]int32, len(s.vocab)+len(s.added)),
+		special:   map[string]bool{},
 		maxLength: set.maxLength, scratch: newScratch(),
 	}
 	for id, token := range s.vocab {
@@ -114,8 +115,7 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	return t, nil
 }
 
-// addTokens takes in the added tokens. Those that the model's vocabulary lacks
-// must continue its ids.
+// addTokens adds the added tokens. The ids of those that the model's vocabulary lacks must continue its ids.
 func (t *Tokenizer) addTokens(added []addedToken) error {
 	var errs []error
 	var bySource, byNormal []addedToken
@@ -124,7 +124,7 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	contents := map[string]string{} // of normalized tokens, by pattern
 	buf := new(buffers)
 	t.spelling = slices.Clone(t.tokens)
-	next := int32(len(t.tokens) - len(t.missing)) // the reference counts tokens, whatever their ids
+	next := int32(len(t.tokens) - len(t.missing)) // the reference counts tokens and ignores their ids
 	for i, a := range added {
 		err := t.addToken(a, taken, &next)
 		if err == nil && a.normalized {
@@ -133,7 +133,7 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 			if first, twice := contents[pattern]; twice {
 				err = fmt.Errorf("is %q after normalization, as %q is", pattern, first)
 			} else if pattern == "" {
-				err = errors.New("nothing is left of it after normalization")
+				err = errors.New("normalization leaves nothing of it")
 			}
 			contents[pattern] = a.content
 			t.spelling[a.id] = pattern
@@ -152,15 +152,14 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	return nil
 }
 
-// addToken gives a its place in the vocabulary. taken holds the tokens before it,
-// next is the id of a token that is new.
+// addToken adds a to the vocabulary. taken holds the preceding tokens; next is the id for a new token.
 func (t *Tokenizer) addToken(a addedToken, taken map[string]bool, next *int32) error {
 	id, known := t.ids[a.content]
 	switch {
 	case a.content == "":
 		return errors.New("empty")
 	case taken[a.content]:
-		return errors.New("listed twice")
+		return errors.New("listed more than once")
 	case known && a.id != id:
 		return fmt.Errorf("id %d, but the vocabulary gives it %d", a.id, id)
 	case !known && a.id != *next:
@@ -183,7 +182,7 @@ func (t *Tokenizer) addToken(a addedToken, taken map[string]bool, next *int32) e
 	return nil
 }
 
-// checkTemplate refuses a template whose tokens have other ids in the vocabulary.
+// checkTemplate returns an error if a token of the template has another id in the vocabulary.
 func (t *Tokenizer) checkTemplate() error {
 	for _, p := range slices.Concat(t.template.single, t.template.pair) {
 		for i, token := range p.tokens {
@@ -197,8 +196,8 @@ func (t *Tokenizer) checkTemplate() error {
 	return nil
 }
 
-// setRoles finds the ids of the tokens that the settings give roles. Only those
-// that the settings name must be in the vocabulary.
+// setRoles finds the ids of the tokens that the settings give roles. Only tokens that the settings name must be in the
+// vocabulary.
 func (t *Tokenizer) setRoles(set *settings) error {
 	var errs []error
 	for r, name := range roleNames {

@@ -11,24 +11,26 @@ import (
 	"testing"
 )
 
-// tiny is a tokenizer.json with a part to fill in at each %name%.
+// tiny is a tokenizer.json with placeholders %name%.
 const tiny = `{"version": "1.0", "truncation": %truncation%, "padding": %padding%,
 "added_tokens": [%added%],
 "normalizer": %normalizer%, "pre_tokenizer": %pre_tokenizer%,
 "post_processor": %post_processor%, "decoder": %decoder%,
-"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": %vocab%}}`
+"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+"max_input_chars_per_word": 100, "vocab": %vocab%}}`
 
-// tinyParts are the parts of tiny that a test does not replace.
+// tinyParts holds the values of placeholders that a test does not replace.
 var tinyParts = map[string]string{
 	"truncation": "null", "padding": "null", "added": "",
-	"normalizer":     `{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}`,
+	"normalizer": `{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": ` +
+		`null, "lowercase": true}`,
 	"pre_tokenizer":  `{"type": "BertPreTokenizer"}`,
 	"post_processor": `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}`,
 	"decoder":        `{"type": "WordPiece", "prefix": "##", "cleanup": true}`,
 	"vocab":          `{"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "##b": 4}`,
 }
 
-// tinyWith fills in tiny: parts come as name, value pairs.
+// tinyWith fills in tiny; parts are given as name, value pairs.
 func tinyWith(parts ...string) string {
 	s := tiny
 	for i := 0; i < len(parts); i += 2 {
@@ -40,9 +42,10 @@ func tinyWith(parts ...string) string {
 	return s
 }
 
-// addedJSON is an entry of added_tokens.
+// addedJSON returns an entry of added_tokens.
 func addedJSON(id, content, more string) string {
-	e := `{"id": ` + id + `, "content": "` + content + `", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}`
+	e := `{"id": ` + id + `, "content": "` + content +
+		`", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}`
 	if more != "" {
 		e = strings.Replace(e, `"normalized": false`, more, 1)
 	}
@@ -56,7 +59,7 @@ func TestLoadErrors(t *testing.T) {
 		files files
 		want  string // part of the message
 	}{
-		{"nothing", files{}, "none of tokenizer.json, vocab.json and vocab.txt found"},
+		{"nothing", files{}, "found none of tokenizer.json, vocab.json and vocab.txt"},
 		{"empty file", files{tokenizerFile: ""}, "tokenizer.json: byte 0: unexpected EOF"},
 		{"cut off", files{tokenizerFile: tinyWith()[:300]}, "unexpected EOF"},
 		{"text after", files{tokenizerFile: tinyWith() + "x"}, "tokenizer.json: byte"},
@@ -64,60 +67,144 @@ func TestLoadErrors(t *testing.T) {
 		{"byte order mark", files{tokenizerFile: "\ufeff" + tinyWith()}, "invalid character"},
 		{"not UTF-8", files{tokenizerFile: "{\"\xff\": 1}"}, "not UTF-8"},
 		{"lone surrogate", doc("vocab", `{"[UNK]": 0, "\ud800": 1}`), `lone surrogate \ud800`},
-		{"array", files{tokenizerFile: "[]"}, "tokenize: tokenizer.json: want an object, have an array"},
+		{"array", files{tokenizerFile: "[]"}, "tokenize: tokenizer.json: want an object, got an array"},
 		{"deep", files{tokenizerFile: strings.Repeat("[", 1000)}, "[0][0]: nested deeper than 64 levels"},
-		{"key twice", doc("vocab", `{"[UNK]": 0, "a": 1, "a": 1}`), `model.vocab: key "a" twice`},
+		{"key twice", doc("vocab", `{"[UNK]": 0, "a": 1, "a": 1}`), `model.vocab: duplicate key "a"`},
 		{"unknown field", files{tokenizerFile: `{"x": 1,` + tinyWith()[1:]}, "unknown field x"},
-		{"version", files{tokenizerFile: strings.Replace(tinyWith(), `"1.0"`, `"2.0"`, 1)}, `version: want 1.0, have "2.0"`},
-		{"no model", files{tokenizerFile: `{"version": "1.0"}`}, "model: want an object, have nothing"},
-		{"model type", files{tokenizerFile: strings.Replace(tinyWith(), `"WordPiece", "unk`, `"WordLevel", "unk`, 1)}, `model.type: "WordLevel" is not supported`},
+		{"version", files{tokenizerFile: strings.Replace(tinyWith(), `"1.0"`, `"2.0"`, 1)}, `version: want 1.0, got "2.0"`},
+		{"no model", files{tokenizerFile: `{"version": "1.0"}`}, "model: want an object, got nothing"},
+		{
+			"model type", files{tokenizerFile: strings.Replace(tinyWith(), `"WordPiece", "unk`, `"WordLevel", "unk`, 1)},
+			`model.type: "WordLevel" is not supported`,
+		},
 		{"id twice", doc("vocab", `{"[UNK]": 0, "a": 1, "b": 1}`), `token "b": id 1 is also that of "a"`},
 		{"gap", doc("vocab", `{"[UNK]": 0, "a": 2}`), `token "a": id 2, but the ids of 2 tokens are 0 … 1 without gaps`},
 		{"negative id", doc("vocab", `{"[UNK]": -1}`), `token "[UNK]": id -1`},
-		{"fraction", doc("vocab", `{"[UNK]": 0.5}`), `token "[UNK]": want an integer, have 0.5`},
-		{"string id", doc("vocab", `{"[UNK]": "0"}`), `token "[UNK]": want an integer, have 0`},
-		{"no vocabulary", doc("vocab", "null"), "model.vocab: want an object, have nothing"},
+		{"fraction", doc("vocab", `{"[UNK]": 0.5}`), `token "[UNK]": want an integer, got 0.5`},
+		{"string id", doc("vocab", `{"[UNK]": "0"}`), `token "[UNK]": want an integer, got 0`},
+		{"no vocabulary", doc("vocab", "null"), "model.vocab: want an object, got nothing"},
 		{"unk missing", doc("vocab", `{"a": 0}`), `unknown token "[UNK]" is not in the vocabulary`},
-		{"added id", doc("added", addedJSON("7", "[SEP]", "")), `added_tokens[0] "[SEP]": id 7, but the vocabulary gives it 2`},
+		{
+			"added id", doc("added", addedJSON("7", "[SEP]", "")),
+			`added_tokens[0] "[SEP]": id 7, but the vocabulary gives it 2`,
+		},
 		{"added gap", doc("added", addedJSON("9", "<x>", "")), `added_tokens[0] "<x>": id 9, but the next free id is 5`},
-		{"added twice", doc("added", addedJSON("5", "<x>", "")+","+addedJSON("5", "<x>", "")), "listed twice"},
+		{"added twice", doc("added", addedJSON("5", "<x>", "")+","+addedJSON("5", "<x>", "")), "listed more than once"},
 		{"added empty", doc("added", addedJSON("5", "", "")), "empty"},
-		{"added vanishes", doc("added", addedJSON("5", "\u0301", `"normalized": true`)), "nothing is left of it after normalization"},
-		{"added alike", doc("added", addedJSON("5", "Q", `"normalized": true`)+","+addedJSON("6", "q", `"normalized": true`)), `is "q" after normalization, as "Q" is`},
-		{"added fields", doc("added", `{"id": 5, "content": "x"}`), "added_tokens[0].special: want true or false, have nothing"},
+		{
+			"added vanishes", doc("added", addedJSON("5", "\u0301", `"normalized": true`)),
+			"normalization leaves nothing of it",
+		},
+		{
+			"added alike", doc("added", addedJSON("5", "Q", `"normalized": true`)+","+addedJSON("6", "q", `"normalized": true`)),
+			`is "q" after normalization, as "Q" is`,
+		},
+		{
+			"added fields", doc("added", `{"id": 5, "content": "x"}`),
+			"added_tokens[0].special: want true or false, got nothing",
+		},
 		{"normalizer", doc("normalizer", `{"type": "ByteLevel"}`), `normalizer "ByteLevel" is not supported`},
-		{"inner normalizer", doc("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "ByteLevel"}]}`), `normalizer.normalizers[1].type: normalizer "ByteLevel" is not supported`},
+		{
+			"inner normalizer",
+			doc("normalizer", `{"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "ByteLevel"}]}`),
+			`normalizer.normalizers[1].type: normalizer "ByteLevel" is not supported`,
+		},
 		{"normalizer field", doc("normalizer", `{"type": "NFC", "form": 1}`), "normalizer: unknown field form"},
-		{"normalizer type", doc("normalizer", `{}`), "normalizer.type: want a string, have nothing"},
-		{"pre-tokenizer", doc("pre_tokenizer", `{"type": "UnicodeScripts"}`), `pre-tokenizer "UnicodeScripts" is not supported`},
-		{"behavior", doc("pre_tokenizer", `{"type": "Punctuation", "behavior": "Glued"}`), `pre_tokenizer.behavior: split behavior "Glued" is not supported`},
-		{"post-processor", doc("post_processor", `{"type": "T5Processing"}`), `post-processor "T5Processing" is not supported`},
-		{"post-processor id", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 1]}`), `post_processor: "[SEP]" has id 99, but the vocabulary gives it 2`},
-		{"post-processor token", doc("post_processor", `{"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["[CLS]", 1]}`), `post_processor: "</s>" is not in the vocabulary`},
-		{"post-processor values", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]"], "cls": true}`), "post_processor.sep: want a token and its id, have 1 values"},
-		{"post-processor value", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": true}`), "post_processor.cls: want an array, have a boolean"},
-		{"added object", files{tokenizerFile: strings.Replace(tinyWith(), `"added_tokens": []`, `"added_tokens": {}`, 1)}, "added_tokens: want an array, have an object"},
-		{"added entry", doc("added", "[]"), "added_tokens[0]: want an object, have an array"},
-		{"template text", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`), "post_processor.single: sequence A stands 0 times and B 0 times, want 1 and 0"},
-		{"template token", doc("post_processor", `{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": [], "special_tokens": {}}`), `"x" is not among the special_tokens`},
-		{"template lengths", doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {"x": {"id": "x", "ids": [1, 2], "tokens": ["[CLS]"]}}}`), "2 ids for 1 tokens"},
+		{"normalizer type", doc("normalizer", `{}`), "normalizer.type: want a string, got nothing"},
+		{
+			"pre-tokenizer", doc("pre_tokenizer", `{"type": "UnicodeScripts"}`),
+			`pre-tokenizer "UnicodeScripts" is not supported`,
+		},
+		{
+			"behavior", doc("pre_tokenizer", `{"type": "Punctuation", "behavior": "Glued"}`),
+			`pre_tokenizer.behavior: split behavior "Glued" is not supported`,
+		},
+		{
+			"post-processor", doc("post_processor", `{"type": "T5Processing"}`),
+			`post-processor "T5Processing" is not supported`,
+		},
+		{
+			"post-processor id", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 99], "cls": ["[CLS]", 1]}`),
+			`post_processor: "[SEP]" has id 99, but the vocabulary gives it 2`,
+		},
+		{
+			"post-processor token", doc("post_processor", `{"type": "BertProcessing", "sep": ["</s>", 2], "cls": ["[CLS]", 1]}`),
+			`post_processor: "</s>" is not in the vocabulary`,
+		},
+		{
+			"post-processor values", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]"], "cls": true}`),
+			"post_processor.sep: want a token and its id, got 1 values",
+		},
+		{
+			"post-processor value", doc("post_processor", `{"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": true}`),
+			"post_processor.cls: want an array, got a boolean",
+		},
+		{
+			"added object", files{tokenizerFile: strings.Replace(tinyWith(), `"added_tokens": []`, `"added_tokens": {}`, 1)},
+			"added_tokens: want an array, got an object",
+		},
+		{"added entry", doc("added", "[]"), "added_tokens[0]: want an object, got an array"},
+		{
+			"template text",
+			doc("post_processor", `{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`),
+			"post_processor.single: sequence A occurs 0 times and B 0 times, want 1 and 0",
+		},
+		{
+			"template token",
+			doc("post_processor",
+				`{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}], "pair": [], `+
+					`"special_tokens": {}}`), `"x" is not among the special_tokens`,
+		},
+		{
+			"template lengths",
+			doc("post_processor",
+				`{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {"x": {"id": "x", "ids": [1, 2], `+
+					`"tokens": ["[CLS]"]}}}`), "2 ids for 1 tokens",
+		},
 		{"decoder", doc("decoder", `{"type": "CTC"}`), `decoder "CTC" is not supported`},
-		{"stored truncation", doc("truncation", `{"max_length": -1, "strategy": "x", "stride": 0}`), `truncation.strategy: want LongestFirst or OnlyFirst or OnlySecond, have "x"`},
-		{"stored padding", doc("padding", `{"strategy": "BatchLongest"}`), "padding.pad_id: want an integer, have nothing"},
+		{
+			"stored truncation", doc("truncation", `{"max_length": -1, "strategy": "x", "stride": 0}`),
+			`truncation.strategy: want LongestFirst or OnlyFirst or OnlySecond, got "x"`,
+		},
+		{"stored padding", doc("padding", `{"strategy": "BatchLongest"}`), "padding.pad_id: want an integer, got nothing"},
 		{"settings", files{tokenizerFile: tinyWith(), configFile: "{"}, "tokenizer_config.json: byte 1: unexpected EOF"},
-		{"settings array", files{tokenizerFile: tinyWith(), configFile: "[]"}, "tokenizer_config.json: want an object, have an array"},
-		{"max length", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": 0}`}, "tokenize: tokenizer_config.json: model_max_length: want a whole number above 0, have 0"},
-		{"max length text", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": "512"}`}, "model_max_length: want a number, have a string"},
-		{"role", files{tokenizerFile: tinyWith(), configFile: `{"pad_token": "<pad>"}`}, `pad_token "<pad>" is not in the vocabulary`},
-		{"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`}, "tokenize: special_tokens_map.json: pad_token: want a string, have a number"},
+		{
+			"settings array", files{tokenizerFile: tinyWith(), configFile: "[]"},
+			"tokenizer_config.json: want an object, got an array",
+		},
+		{
+			"max length", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": 0}`},
+			"tokenize: tokenizer_config.json: model_max_length: want a whole number above 0, got 0",
+		},
+		{
+			"max length text", files{tokenizerFile: tinyWith(), configFile: `{"model_max_length": "512"}`},
+			"model_max_length: want a number, got a string",
+		},
+		{
+			"role", files{tokenizerFile: tinyWith(), configFile: `{"pad_token": "<pad>"}`},
+			`pad_token "<pad>" is not in the vocabulary`,
+		},
+		{
+			"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`},
+			"tokenize: special_tokens_map.json: pad_token: want a string, got a number",
+		},
 		{"vocab empty", files{vocabFile: "\n"}, "vocab.txt: empty"},
-		{"vocab bytes", files{vocabFile: "[UNK]\n\xff\n"}, "vocab.txt: not UTF-8"},
+		{"vocab bytes", files{vocabFile: "[UNK]\n\xff\n"}, "vocab.txt: the file is not UTF-8"},
 		{"vocab mark", files{vocabFile: "\ufeff[UNK]\n"}, "byte order mark"},
 		{"vocab twice", files{vocabFile: "[UNK]\na\na\n"}, `vocab.txt: line 3: "a" is also on line 2`},
 		{"vocab special", files{vocabFile: "[UNK]\na\n"}, `cls_token "[CLS]" is missing`},
-		{"vocab setting", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"do_lower_case": "yes"}`}, "do_lower_case: want true or false, have a string"},
-		{"vocab and added", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", addedFile: `{}`}, "added_tokens.json beside vocab.txt is not read"},
-		{"vocab decoder key", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"added_tokens_decoder": {"x": {}}}`}, "want an id as the key"},
+		{
+			"vocab setting", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"do_lower_case": "yes"}`},
+			"do_lower_case: want true or false, got a string",
+		},
+		{
+			"vocab and added", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", addedFile: `{}`},
+			"added_tokens.json beside vocab.txt is not read",
+		},
+		{
+			"vocab decoder key", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"added_tokens_decoder": {"x": {}}}`},
+			"want an id as the key",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Load(c.files.open)
@@ -132,7 +219,8 @@ func TestLoadErrors(t *testing.T) {
 }
 
 func TestLoadReportsAll(t *testing.T) {
-	_, err := Load(files{tokenizerFile: tinyWith("normalizer", `{"type": "ByteLevel"}`, "decoder", `{"type": "CTC"}`, "vocab", `{"a": 1}`)}.open)
+	_, err := Load(files{tokenizerFile: tinyWith("normalizer", `{"type": "ByteLevel"}`, "decoder", `{"type": "CTC"}`,
+		"vocab", `{"a": 1}`)}.open)
 	for _, want := range []string{`"ByteLevel"`, `"CTC"`, `token "a": id 1`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
@@ -140,14 +228,15 @@ func TestLoadReportsAll(t *testing.T) {
 	}
 }
 
-// TestLoadManyErrors checks that a wholly wrong vocabulary is not listed in full.
+// TestLoadManyErrors checks that the error for a completely wrong vocabulary lists only some of its errors.
 func TestLoadManyErrors(t *testing.T) {
 	vocab := `{"[UNK]": 0`
 	for i := range 1000 {
 		vocab += fmt.Sprintf(`, "t%03d": "x"`, i)
 	}
 	_, err := Load(files{tokenizerFile: tinyWith("vocab", vocab+"}")}.open)
-	if err == nil || !strings.Contains(err.Error(), `token "t009"`) || !strings.HasSuffix(err.Error(), "and 990 more") {
+	if err == nil || !strings.Contains(err.Error(), `token "t009"`) ||
+		!strings.HasSuffix(err.Error(), "and 990 more errors") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -167,8 +256,8 @@ func TestLoadPassesOnErrors(t *testing.T) {
 	}
 }
 
-// TestVocabText holds a tokenizer of vocab.txt and its settings to the one of the
-// tokenizer.json that transformers makes of them.
+// TestVocabText compares a tokenizer of vocab.txt and its settings with the tokenizer.json that transformers makes of
+// them.
 func TestVocabText(t *testing.T) {
 	f, texts := loadFixtures(t)
 	var doc struct {
@@ -203,13 +292,14 @@ func TestVocabText(t *testing.T) {
 	}
 }
 
-// TestVocabTextSettings checks what tokenizer_config.json says beside vocab.txt.
-// The ids are those of transformers 5.23.0.
+// TestVocabTextSettings checks the effect of tokenizer_config.json beside vocab.txt. The ids are those of transformers
+// 5.23.0.
 func TestVocabTextSettings(t *testing.T) {
 	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nA\na\n##b\nÀ\n[X]\n漢字\n"
 	tok, err := Load(files{vocabFile: vocab, configFile: `{
 		"do_lower_case": false, "tokenize_chinese_chars": false, "model_max_length": 77,
-		"added_tokens_decoder": {"11": {"content": "<new>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}},
+		"added_tokens_decoder": {"11": {"content": "<new>", "single_word": false, "lstrip": false, "rstrip": false,
+		"normalized": false, "special": true}},
 		"additional_special_tokens": ["[X]", "<zz>"]}`}.open)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +319,8 @@ func TestVocabTextSettings(t *testing.T) {
 func TestRolesAndWarnings(t *testing.T) {
 	tok, err := Load(files{
 		tokenizerFile: tinyWith("vocab", `{"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "<p>": 3, "a": 4}`),
-		configFile:    `{"pad_token": {"content": "<p>"}, "do_lower_case": false, "model_max_length": 1000000000000000019884624838656}`,
+		configFile: `{"pad_token": {"content": "<p>"}, "do_lower_case": false, "model_max_length": ` +
+			`1000000000000000019884624838656}`,
 	}.open)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +332,8 @@ func TestRolesAndWarnings(t *testing.T) {
 	if tok.MaxLength() != 0 {
 		t.Errorf("max length %d, want none", tok.MaxLength())
 	}
-	if w := tok.Warnings(); len(w) != 2 || !strings.Contains(w[0], "lower case") || !strings.Contains(w[1], "strip_accents") {
+	if w := tok.Warnings(); len(w) != 2 || !strings.Contains(w[0], "lower case") ||
+		!strings.Contains(w[1], "strip_accents") {
 		t.Errorf("warnings %q", w)
 	}
 	if tok.IsSpecial(3) || tok.IsSpecial(99) {
@@ -266,8 +358,8 @@ func TestRolesAndWarnings(t *testing.T) {
 	}
 }
 
-// TestStoredTruncation checks that what tokenizer.json says about truncation and
-// padding is not applied by itself: MiniLM's says 128.
+// TestStoredTruncation checks that the truncation and the padding of tokenizer.json are not applied automatically:
+// MiniLM's file says 128.
 func TestStoredTruncation(t *testing.T) {
 	tok := loadDir(t, minilm)
 	for text, want := range map[string]int{"a": 3, strings.Repeat("a ", 500): 502} {
@@ -296,13 +388,16 @@ func TestLoneSurrogate(t *testing.T) {
 	}
 }
 
-// tinyBPE fills in a tokenizer.json of a BPE model: parts come as name, value pairs.
+// tinyBPE fills in a tokenizer.json of a BPE model; parts are given as name, value pairs.
 func tinyBPE(parts ...string) string {
 	s := `{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%added%], "normalizer": %normalizer%,
-"pre_tokenizer": %pre%, "post_processor": %post%, "decoder": %decoder%, "model": {"type": "BPE", "dropout": %dropout%, "unk_token": %unk%,
-"continuing_subword_prefix": %prefix%, "end_of_word_suffix": %suffix%, "fuse_unk": false, "byte_fallback": %fallback%, "vocab": %vocab%, "merges": %merges%}}`
+"pre_tokenizer": %pre%, "post_processor": %post%, "decoder": %decoder%, "model": {"type": "BPE",
+"dropout": %dropout%, "unk_token": %unk%,
+"continuing_subword_prefix": %prefix%, "end_of_word_suffix": %suffix%, "fuse_unk": false,
+"byte_fallback": %fallback%, "vocab": %vocab%, "merges": %merges%}}`
 	for _, list := range [][]string{parts, {
-		"added", "", "normalizer", "null", "pre", "null", "post", "null", "decoder", "null", "dropout", "null", "unk", "null", "prefix", "null",
+		"added", "", "normalizer", "null", "pre", "null", "post", "null", "decoder", "null", "dropout", "null", "unk", "null",
+		"prefix", "null",
 		"suffix", "null", "fallback", "false", "vocab", `{"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "▁": 5, "<0x41>": 6}`,
 		"merges", `["a b", ["ab", "c"]]`,
 	}} {
@@ -326,22 +421,30 @@ func TestLoadBPEErrors(t *testing.T) {
 	}{
 		{"good", doc(), ""},
 		{"no type", files{tokenizerFile: strings.Replace(tinyBPE(), `"type": "BPE", `, "", 1)}, ""},
-		{"dropout", doc("dropout", "0.1"), "model.dropout: have 0.1, only null is supported"},
+		{"dropout", doc("dropout", "0.1"), "model.dropout: got 0.1, want null"},
 		{"unk", doc("unk", `"<unk>"`), `model: unknown token "<unk>" is not in the vocabulary`},
 		{"merge words", doc("merges", `["a b c"]`), "model.merges[0]: want two tokens with a blank between"},
 		{"merge pair", doc("merges", `[["a", "b"], ["a"]]`), "model.merges[1]: want two tokens"},
 		{"merge number", doc("merges", `[3]`), "model.merges[0]: want two tokens"},
-		{"merges", doc("merges", `{}`), "model.merges: want an array, have an object"},
+		{"merges", doc("merges", `{}`), "model.merges: want an array, got an object"},
 		{"merge left", doc("merges", `["x b"]`), `model.merges: "x" "b": "x" is not in the vocabulary`},
 		{"merge whole", doc("merges", `["b a"]`), `"ba" is not in the vocabulary`},
 		{"merge short", doc("prefix", `"##"`, "merges", `["a b"]`), `"b" is shorter than continuing_subword_prefix`},
 		{"gap", doc("vocab", `{"a": 0, "b": 1, "ab": 7}`, "merges", `["a b"]`), ""},
-		{"far", doc("vocab", `{"a": 0, "b": 1, "ab": 70000}`, "merges", `["a b"]`), `token "ab": id 70000; want 0 … 65541 for 3 tokens`},
+		{
+			"far", doc("vocab", `{"a": 0, "b": 1, "ab": 70000}`, "merges", `["a b"]`),
+			`token "ab": id 70000; want 0 … 65541 for 3 tokens`,
+		},
 		{"id twice", doc("vocab", `{"a": 0, "b": 0}`), `token "b": id 0 is also that of "a"`},
-		{"gap taken", doc("vocab", `{"a": 0, "b": 1, "ab": 3, "x": 4}`, "merges", `[]`, "added", addedJSON("4", "<x>", "")), `id 4 is that of "x" in the vocabulary, whose ids have gaps`},
+		{
+			"gap taken", doc("vocab", `{"a": 0, "b": 1, "ab": 3, "x": 4}`, "merges", `[]`, "added", addedJSON("4", "<x>", "")),
+			`id 4 is that of "x" in the vocabulary, whose ids have gaps`,
+		},
 		{"fallback", doc("fallback", "true", "prefix", `"##"`), "byte_fallback with continuing_subword_prefix"},
 		{"look-behind", regex(`(?<=a)b`), `is not supported: (?<`},
-		{"look-ahead", regex(`\\s+(?!\\S)`), `pre_tokenizer.pattern.Regex: regular expression "\\s+(?!\\S)" is not supported`},
+		{
+			"look-ahead", regex(`\\s+(?!\\S)`), `pre_tokenizer.pattern.Regex: regular expression "\\s+(?!\\S)" is not supported`,
+		},
 		{"possessive", regex(`a++`), "a quantifier after a quantifier"},
 		{"lazy", regex(`a+?b`), "a quantifier after a quantifier"},
 		{"anchor", regex(`^a`), "is not supported: ^"},
@@ -357,23 +460,78 @@ func TestLoadBPEErrors(t *testing.T) {
 		{"slow group", regex(`(?:ab)+`), "can take quadratic time"},
 		{"open", regex(`[a`), "a bracket that is not closed"},
 		{"parenthesis", regex(`a)`), "unexpected )"},
-		{"pattern", doc("normalizer", `{"type": "Replace", "pattern": {}, "content": ""}`), "normalizer.pattern: want String or Regex"},
-		{"empty pattern", doc("normalizer", `{"type": "Replace", "pattern": {"String": ""}, "content": ""}`), "normalizer.pattern.String: empty"},
+		{
+			"pattern", doc("normalizer", `{"type": "Replace", "pattern": {}, "content": ""}`),
+			"normalizer.pattern: want String or Regex",
+		},
+		{
+			"empty pattern", doc("normalizer", `{"type": "Replace", "pattern": {"String": ""}, "content": ""}`),
+			"normalizer.pattern.String: empty",
+		},
 		{"prepend", doc("normalizer", `{"type": "Prepend", "prepend": ""}`), "normalizer.prepend: nothing to prepend"},
-		{"mark", doc("pre", `{"type": "Metaspace", "replacement": "__"}`), `pre_tokenizer.replacement: want one character, have "__"`},
-		{"scheme", doc("pre", `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`), "want always or first or never"},
-		{"scheme twice", doc("pre", `{"type": "Metaspace", "replacement": "_", "add_prefix_space": false}`), "false needs prepend_scheme never"},
-		{"trimmed twice", doc("post", `{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "offsets are trimmed twice"},
-		{"after template", doc("post", `{"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {}}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "after one with a template"},
-		{"strip decoder", doc("decoder", `{"type": "Strip", "content": "", "start": -1, "stop": 0}`), "decoder.start: want an integer of 0"},
+		{
+			"mark", doc("pre", `{"type": "Metaspace", "replacement": "__"}`),
+			`pre_tokenizer.replacement: want one character, got "__"`,
+		},
+		{
+			"scheme", doc("pre", `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`),
+			"want always or first or never",
+		},
+		{
+			"scheme twice", doc("pre", `{"type": "Metaspace", "replacement": "_", "add_prefix_space": false}`),
+			"false needs prepend_scheme never",
+		},
+		{
+			"trimmed twice",
+			doc("post",
+				`{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}, `+
+					`{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`), "offsets are trimmed twice",
+		},
+		{
+			"after template",
+			doc("post",
+				`{"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", `+
+					`"type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], `+
+					`"special_tokens": {}}, {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}]}`),
+			"after one with a template",
+		},
+		{
+			"strip decoder", doc("decoder", `{"type": "Strip", "content": "", "start": -1, "stop": 0}`),
+			"decoder.start: want an integer of 0",
+		},
 		{"suffix", doc("decoder", `{"type": "BPEDecoder", "suffix": ""}`), "decoder.suffix: empty"},
-		{"no merges.txt", files{bpeFile: `{"a": 0}`, configFile: gpt2}, "merges.txt, which vocab.json needs: file does not exist"},
-		{"merges line", files{bpeFile: `{"a": 0}`, mergesFile: "#version: 0.2\na\n", configFile: gpt2}, `merges.txt: line 2: want two tokens with a blank between, have "a"`},
-		{"merges token", files{bpeFile: `{"a": 0}`, mergesFile: "a a\n", configFile: gpt2}, `vocab.json: model.merges: "a" "a": "aa" is not in the vocabulary`},
-		{"vocab.json ids", files{bpeFile: `{"a": "0"}`, mergesFile: "", configFile: gpt2}, `vocab.json: token "a": want an integer, have 0`},
-		{"class", files{bpeFile: `{}`, configFile: `{"tokenizer_class": "XLMTokenizer"}`}, `tokenizer_class: how "XLMTokenizer" splits text is not known, only GPT2Tokenizer, Qwen2Tokenizer and RobertaTokenizer`},
-		{"model", files{bpeFile: `{}`, modelFile: `{"model_type": "xlm"}`}, `what model_type "xlm" would do with vocab.json is not known`},
-		{"decoder id", files{bpeFile: `{"a": 0}`, mergesFile: "", configFile: `{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"content": "x", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}}}`}, `added_tokens_decoder: "x" has id 9, but gets 1`},
+		{
+			"no merges.txt", files{bpeFile: `{"a": 0}`, configFile: gpt2},
+			"merges.txt, which vocab.json needs: file does not exist",
+		},
+		{
+			"merges line", files{bpeFile: `{"a": 0}`, mergesFile: "#version: 0.2\na\n", configFile: gpt2},
+			`merges.txt: line 2: want two tokens with a blank between, got "a"`,
+		},
+		{
+			"merges token", files{bpeFile: `{"a": 0}`, mergesFile: "a a\n", configFile: gpt2},
+			`vocab.json: model.merges: "a" "a": "aa" is not in the vocabulary`,
+		},
+		{
+			"vocab.json ids", files{bpeFile: `{"a": "0"}`, mergesFile: "", configFile: gpt2},
+			`vocab.json: token "a": want an integer, got 0`,
+		},
+		{
+			"class", files{bpeFile: `{}`, configFile: `{"tokenizer_class": "XLMTokenizer"}`},
+			`tokenizer_class: it is not known how "XLMTokenizer" splits text, only how GPT2Tokenizer, Qwen2Tokenizer ` +
+				`and RobertaTokenizer do`,
+		},
+		{
+			"model", files{bpeFile: `{}`, modelFile: `{"model_type": "xlm"}`},
+			`it is not known how model_type "xlm" reads vocab.json`,
+		},
+		{
+			"decoder id",
+			files{bpeFile: `{"a": 0}`, mergesFile: "",
+				configFile: `{"tokenizer_class": "GPT2Tokenizer", "added_tokens_decoder": {"9": {"content": "x", "single_word": ` +
+					`false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}}}`},
+			`added_tokens_decoder: "x" has id 9, but the vocabulary gives it 1`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Load(c.files.open)

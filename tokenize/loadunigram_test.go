@@ -6,13 +6,15 @@ import (
 	"testing"
 )
 
-// tinyUnigram fills in a tokenizer.json of a Unigram model: parts come as name,
-// value pairs.
+// tinyUnigram fills in a tokenizer.json of a Unigram model; parts are given as name, value pairs.
 func tinyUnigram(parts ...string) string {
-	s := `{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%added%], "normalizer": %normalizer%, "pre_tokenizer": %pre%,
-"post_processor": %post%, "decoder": %decoder%, "model": {%type%"unk_id": %unk%, "vocab": %vocab%, "byte_fallback": %fallback%}}`
+	s := `{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [%added%],
+	"normalizer": %normalizer%, "pre_tokenizer": %pre%,
+"post_processor": %post%, "decoder": %decoder%, "model": {%type%"unk_id": %unk%, "vocab": %vocab%,
+"byte_fallback": %fallback%}}`
 	for _, list := range [][]string{parts, {
-		"added", "", "normalizer", "null", "pre", `{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}`, "post", "null",
+		"added", "", "normalizer", "null", "pre",
+		`{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}`, "post", "null",
 		"decoder", "null", "type", `"type": "Unigram", `, "unk", "0", "fallback", "false",
 		"vocab", `[["<unk>", 0], ["▁", -2], ["a", -3.5], ["b", -4], ["ab", -5e0], ["▁ab", -9], ["<0x41>", 0]]`,
 	}} {
@@ -35,22 +37,37 @@ func TestLoadUnigramErrors(t *testing.T) {
 		{"token twice", doc("vocab", `[["<unk>", 0], ["a", -1], ["a", -2]]`), ""},
 		{"empty token", doc("vocab", `[["<unk>", 0], ["", -1]]`), ""},
 		{"no unk", doc("unk", "null"), "model.unk_id: missing"},
-		{"unk outside", doc("unk", "7"), "model.unk_id: have 7, but the vocabulary has 7 tokens"},
+		{"unk outside", doc("unk", "7"), "model.unk_id: got 7, but the vocabulary has 7 tokens"},
 		{"unk negative", doc("unk", "-1"), "model.unk_id: want an integer of 0"},
 		{"empty", doc("vocab", "[]"), "model.vocab: empty"},
-		{"object", doc("vocab", `{"a": 0}`), "model.vocab: want an array, have an object"},
-		{"no pair", doc("vocab", `["a"]`), "model.vocab[0]: want a token and its score, have a string"},
-		{"triple", doc("vocab", `[["a", 1, 2]]`), "model.vocab[0]: want a token and its score, have an array"},
-		{"id for score", doc("vocab", `[["a", "1"]]`), "model.vocab[0]: want a token and its score, have a string and a string"},
-		{"null score", doc("vocab", `[["<unk>", 0], ["a", null]]`), "model.vocab[1]: want a token and its score, have a string and nothing"},
+		{"object", doc("vocab", `{"a": 0}`), "model.vocab: want an array, got an object"},
+		{"no pair", doc("vocab", `["a"]`), "model.vocab[0]: want a token and its score, got a string"},
+		{"triple", doc("vocab", `[["a", 1, 2]]`), "model.vocab[0]: want a token and its score, got an array"},
+		{
+			"id for score", doc("vocab", `[["a", "1"]]`),
+			"model.vocab[0]: want a token and its score, got a string and a string",
+		},
+		{
+			"null score", doc("vocab", `[["<unk>", 0], ["a", null]]`),
+			"model.vocab[1]: want a token and its score, got a string and nothing",
+		},
 		{"large score", doc("vocab", `[["<unk>", 0], ["a", -1e999]]`), `model.vocab[1]: score -1e999 of "a" is too large`},
 		{"many", doc("vocab", "[["+strings.Repeat("[], ", 30)+"[]]]"), "model.vocab[0]: want"},
 		{"lone surrogate", doc("vocab", `[["\ud800", 0]]`), `lone surrogate \ud800`},
 		{"fallback", doc("fallback", "1"), "model.byte_fallback: want true or false"},
 		{"unknown field", doc("unk", `0, "alpha": 0.1`), "model: unknown field alpha"},
-		{"charsmap", doc("normalizer", `{"type": "Precompiled", "precompiled_charsmap": "AAAA"}`), "normalizer.precompiled_charsmap: has 3 bytes, its header 4"},
-		{"charsmap null", doc("normalizer", `{"type": "Precompiled", "precompiled_charsmap": null}`), "normalizer.precompiled_charsmap: want a string, have nothing"},
-		{"class type", files{tokenizerFile: tinyUnigram(), configFile: `{"tokenizer_class": 3}`}, "tokenizer_config.json: tokenizer_class: want a string, have a number"},
+		{
+			"charsmap", doc("normalizer", `{"type": "Precompiled", "precompiled_charsmap": "AAAA"}`),
+			"normalizer.precompiled_charsmap: 3 bytes are shorter than the 4-byte header",
+		},
+		{
+			"charsmap null", doc("normalizer", `{"type": "Precompiled", "precompiled_charsmap": null}`),
+			"normalizer.precompiled_charsmap: want a string, got nothing",
+		},
+		{
+			"class type", files{tokenizerFile: tinyUnigram(), configFile: `{"tokenizer_class": 3}`},
+			"tokenizer_config.json: tokenizer_class: want a string, got a number",
+		},
 		{"model type", files{tokenizerFile: tinyUnigram(), modelFile: `[]`}, ""},
 		{"config", files{tokenizerFile: tinyUnigram(), modelFile: `{`}, "config.json: byte 1: unexpected EOF"},
 	} {
@@ -59,19 +76,21 @@ func TestLoadUnigramErrors(t *testing.T) {
 			switch {
 			case c.want == "" && err != nil:
 				t.Fatal(err)
-			case c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "tokenize: ") || !strings.Contains(err.Error(), c.want)):
+			case c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "tokenize: ") ||
+				!strings.Contains(err.Error(), c.want)):
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
 	}
 }
 
-// TestLoadSentencePiece checks what a checkpoint with SentencePiece's model alone is
-// told.
+// TestLoadSentencePiece checks the error for a checkpoint that has only SentencePiece's model.
 func TestLoadSentencePiece(t *testing.T) {
 	for _, name := range []string{"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"} {
 		_, err := Load(files{name: "\n\x0e\n\x05", configFile: `{"tokenizer_class": "XLMRobertaTokenizer"}`}.open)
-		want := "tokenize: " + name + " is not read without tokenizer.json: make that with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+		want := "tokenize: " + name +
+			" is not read without tokenizer.json; make that file with transformers: " +
+			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -89,9 +108,15 @@ func TestVocabTextClasses(t *testing.T) {
 		{"", `{"model_type": "electra"}`, ""},
 		{`{}`, `{"model_type": "distilbert"}`, ""},
 		{"", `{}`, ""},
-		{`{"tokenizer_class": "BertJapaneseTokenizer"}`, `{"model_type": "bert"}`, `tokenizer_class: how "BertJapaneseTokenizer" splits text is not known, only BertTokenizer, `},
-		{"", `{"model_type": "mpnet"}`, `tokenizer_class is missing, and what model_type "mpnet" would do with vocab.txt is not known`},
-		{"", `{"model_type": 1}`, "config.json: model_type: want a string, have a number"},
+		{
+			`{"tokenizer_class": "BertJapaneseTokenizer"}`, `{"model_type": "bert"}`,
+			`tokenizer_class: it is not known how "BertJapaneseTokenizer" splits text, only how BertTokenizer, `,
+		},
+		{
+			"", `{"model_type": "mpnet"}`,
+			`tokenizer_class is missing, and it is not known how model_type "mpnet" reads vocab.txt`,
+		},
+		{"", `{"model_type": 1}`, "config.json: model_type: want a string, got a number"},
 	} {
 		dir := files{vocabFile: vocab}
 		if c.config != "" {

@@ -2,16 +2,16 @@ package tokenize
 
 import "unicode/utf8"
 
-// scheme says where metaspace puts its mark before a word that has none.
+// scheme says when metaspace puts its mark before a word that does not begin with it.
 type scheme int
 
 const (
-	always scheme = iota // before every word that the pre-tokenizers before it made
-	first                // before the one that begins the text
+	always scheme = iota // before every word that the preceding pre-tokenizers made
+	first                // before the word that begins the text
 	never
 )
 
-// metaspace writes blanks as a mark, usually U+2581, and splits words before it.
+// metaspace replaces blanks by a mark, usually U+2581, and splits words before it.
 type metaspace struct {
 	mark    rune
 	prepend scheme
@@ -23,7 +23,7 @@ func (m metaspace) split(in *aligned, buf *buffers) *aligned {
 	parts := buf.split[:0]
 	for _, w := range buf.words {
 		from := len(out.text)
-		start := rune(-1) // first code point, blanks replaced
+		start := rune(-1) // first code point after replacing blanks
 		if r, _ := utf8.DecodeRune(in.text[w.from:w.to]); r == ' ' {
 			start = m.mark
 		} else {

@@ -2,5 +2,5 @@
 
 package tokenize
 
-// blockStep is 1: the parity tests check every block, and long texts are long.
+// blockStep is 1: the parity tests check every block, and long texts have their full length.
 const blockStep = 1

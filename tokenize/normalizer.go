@@ -4,20 +4,20 @@ import "sync"
 
 // normalizer rewrites a text before it is split into words.
 type normalizer interface {
-	// normalize returns the normal form of in. The result is in or one of the
-	// two buffers; in is spent.
+	// normalize returns the normal form of in. The result is in or one of the two text buffers; in must not be used
+	// afterwards.
 	normalize(in *aligned, buf *buffers) *aligned
 }
 
 // buffers are the scratch memory of one goroutine.
 type buffers struct {
-	a, b    aligned   // text before and after a pass of the normalizer
-	c, d    aligned   // and of a pre-tokenizer that rewrites words
+	a, b    aligned   // text before and after a step of the normalizer
+	c, d    aligned   // the same for a pre-tokenizer that rewrites words
 	plain   []change  // output of a canonical ordering
-	source  []segment // of the text as given
-	normal  []segment // of a normalized part of it
-	words   []span    // that a pre-tokenizer splits
-	split   []span    // for the parts that it makes
+	source  []segment // segments of the source text
+	normal  []segment // segments of a normalized part of it
+	words   []span    // words that a pre-tokenizer splits
+	split   []span    // the parts that it makes
 	pieces  []piece
 	tokens  [2][]token
 	bpe     bpeScratch
@@ -27,7 +27,7 @@ type buffers struct {
 // newScratch returns a pool of buffers.
 func newScratch() *sync.Pool { return &sync.Pool{New: func() any { return new(buffers) }} }
 
-// other returns the text buffer that is not a, emptied.
+// other returns the text buffer that is not a, after emptying it.
 func (b *buffers) other(a *aligned) *aligned {
 	o := &b.a
 	if a == o {
@@ -37,8 +37,7 @@ func (b *buffers) other(a *aligned) *aligned {
 	return o
 }
 
-// rewritten returns an empty text buffer for what a pre-tokenizer makes of the
-// words of a, which is neither a nor a buffer of the normalizer.
+// rewritten returns an empty text buffer for the rewritten words of a. It is neither a nor a buffer of the normalizer.
 func (b *buffers) rewritten(a *aligned) *aligned {
 	o := &b.c
 	if a == o {
@@ -86,7 +85,7 @@ func (d dropClass) normalize(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
-// cleanText removes control characters and makes every white space a blank.
+// cleanText removes control characters and replaces all other white space by blanks.
 type cleanText struct{}
 
 func (cleanText) normalize(in *aligned, buf *buffers) *aligned {

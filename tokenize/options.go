@@ -1,22 +1,21 @@
 package tokenize
 
-// Strategy says which of the two texts of an input gives way when the input is
-// longer than Options.MaxLength.
+// Strategy is the choice of the text to shorten if an input is longer than Options.MaxLength.
 type Strategy int
 
 const (
-	// LongestFirst shortens the longer text until both are equally long, then
-	// both. With one text it shortens that text.
+	// LongestFirst shortens the longer text until both have the same length, then both equally. If there is only one text,
+	// it shortens that.
 	LongestFirst Strategy = iota
 	// OnlyFirst shortens the text, never the pair.
 	OnlyFirst
 	// OnlySecond shortens the pair, never the text.
 	OnlySecond
-	// DoNotTruncate makes an input that is too long an error.
+	// DoNotTruncate makes Encode return an error if an input is too long.
 	DoNotTruncate
 )
 
-// String returns the strategy's name as transformers spells it.
+// String returns the strategy's name in the spelling of transformers.
 func (s Strategy) String() string {
 	switch s {
 	case LongestFirst:
@@ -31,7 +30,7 @@ func (s Strategy) String() string {
 	return "unknown"
 }
 
-// Side is the end of a text that truncation takes tokens from.
+// Side is the end of a text from which truncation removes tokens.
 type Side int
 
 const (
@@ -47,22 +46,21 @@ func (s Side) String() string {
 	return "right"
 }
 
-// Options is how to encode. The zero value adds the special tokens, does not
-// truncate and fills in ids and types only.
+// Options says how to encode. The zero value adds the special tokens, does not truncate and fills in only ids and
+// types.
 type Options struct {
-	// MaxLength is the greatest number of tokens of an encoding, special tokens
-	// counted. 0 means no limit.
+	// MaxLength is the maximum number of tokens of an encoding, including special tokens. 0 means no limit.
 	MaxLength int
-	// Truncation says what to shorten when MaxLength is exceeded.
+	// Truncation chooses the text to shorten if MaxLength is exceeded.
 	Truncation Strategy
-	// Side is the end that truncation takes tokens from.
+	// Side is the end from which truncation removes tokens.
 	Side Side
-	// NoSpecial leaves out the tokens that the checkpoint's template adds, such
-	// as [CLS] and [SEP]. Those spelled out in the text are still recognised.
+	// NoSpecial leaves out the tokens that the checkpoint's template adds, such as [CLS] and [SEP]. Special tokens that
+	// are spelled out in the text are still recognised.
 	NoSpecial bool
-	// Offsets asks for Encoding.Offsets.
+	// Offsets requests Encoding.Offsets.
 	Offsets bool
-	// Words asks for Encoding.Words and Encoding.Sequences.
+	// Words requests Encoding.Words and Encoding.Sequences.
 	Words bool
 }
 
@@ -71,31 +69,26 @@ type Input struct {
 	Text    string
 	Pair    string
 	HasPair bool
-	// Words, unless nil, are the text, each word encoded as if it were a text of
-	// its own (is_split_into_words of transformers): Encoding.Words are indices in
-	// Words and Encoding.Offsets code points of the word. A word of which the
-	// tokenizer leaves nothing, as of control characters, has no token.
+	// Words, unless nil, are the words of the text. Each word is encoded as a separate text (is_split_into_words of
+	// transformers): Encoding.Words are indices in Words, and Encoding.Offsets are code points of the word. A word of
+	// which the tokenizer leaves nothing, such as one of control characters, has no token.
 	Words []string
 }
 
-// Encoding is an encoded input. All slices are as long as IDs or nil, and belong
-// to the caller.
+// Encoding is an encoded input. Its slices have the length of IDs or are nil, and belong to the caller.
 type Encoding struct {
 	// IDs are the token ids.
 	IDs []int32
 	// Types are the token type ids: 0 and 1 for a BERT text and its pair.
 	Types []int32
-	// Offsets are the half-open ranges of code points of the text, or of the
-	// pair or the word, that the tokens were made from, so that string([]rune(text)[from:to])
-	// is the source of a token. Tokens that the template added have [0 0].
+	// Offsets are half-open ranges of code points of the text, of the pair or of the word from which the tokens were made,
+	// so that string([]rune(text)[from:to]) is the source of a token. Tokens that the template added have [0 0].
 	Offsets [][2]int
-	// Words are the numbers of the words, counted within the text or pair before
-	// truncation, that the tokens belong to; -1 for tokens that the template added.
-	// What a word of a text is, the pre-tokenizer says.
+	// Words are the numbers of the words that the tokens belong to, counted within the text or the pair before truncation,
+	// and -1 for tokens that the template added. The pre-tokenizer defines the words of a text.
 	Words []int32
-	// Sequences tell the tokens of the text (0) from those of the pair (1) and
-	// those that the template added (-1).
+	// Sequences are 0 for tokens of the text, 1 for tokens of the pair and -1 for tokens that the template added.
 	Sequences []int8
-	// Truncated is how many tokens of text and pair were dropped.
+	// Truncated is the number of tokens of text and pair that were dropped.
 	Truncated int
 }

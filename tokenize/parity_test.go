@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// The fixtures of this file are written by reference/tokenizer_fixtures.py, which
-// says what the kinds of text are and prints what the reference makes of one.
+// reference/tokenizer_fixtures.py writes the fixtures of this file. It documents the kinds of text and can print the
+// reference's result for one.
 
 const (
 	lastPoint   = 0x30000
@@ -49,7 +49,7 @@ func loadFixtures(t testing.TB) (f fixtures, texts []string) {
 	return readFixtures(t, "testdata/cases.json", "testdata/strings.json.gz")
 }
 
-// readFixtures reads a file of hashes and the files of texts that they are of.
+// readFixtures reads a file of hashes and the files with their texts.
 func readFixtures(t testing.TB, cases string, textFiles ...string) (f fixtures, texts []string) {
 	t.Helper()
 	raw, err := os.ReadFile(cases)
@@ -83,8 +83,7 @@ func readFixtures(t testing.TB, cases string, textFiles ...string) (f fixtures, 
 	return f, texts
 }
 
-// byRune is a model that shows what reaches it: the id of every code point is its
-// number.
+// byRune is a model that shows its input: the id of every code point is its number.
 type byRune struct{}
 
 func (byRune) encode(dst []piece, word []byte, _ *buffers) []piece {
@@ -96,22 +95,24 @@ func (byRune) encode(dst []piece, word []byte, _ *buffers) []piece {
 	return dst
 }
 
-// TestPipelines checks normalizers and pre-tokenizers: the code points, offsets
-// and words that a model would see.
+// TestPipelines checks normalizers and pre-tokenizers: the code points, offsets and words that a model would see.
 func TestPipelines(t *testing.T) {
 	f, texts := loadFixtures(t)
 	for _, c := range f.Pipelines {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			tok := pipeline(t, c.Normalizer, c.PreTokenizer)
-			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
-			check{t, c.Name, "strings", c.Strings, stringBlock, len(texts)}.run(func(i int) any { return encodeAll(t, tok, texts[i]) })
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any {
+				return encodeAll(t, tok, pointText(i))
+			})
+			check{t, c.Name, "strings", c.Strings, stringBlock, len(texts)}.run(func(i int) any {
+				return encodeAll(t, tok, texts[i])
+			})
 		})
 	}
 }
 
-// pipeline returns a tokenizer of a normalizer and a pre-tokenizer whose model is
-// byRune.
+// pipeline returns a tokenizer with the given normalizer and pre-tokenizer whose model is byRune.
 func pipeline(t *testing.T, normalizer, preTokenizer any) *Tokenizer {
 	var errs []error
 	tok := &Tokenizer{
@@ -126,20 +127,22 @@ func pipeline(t *testing.T, normalizer, preTokenizer any) *Tokenizer {
 	return tok
 }
 
-// TestParity checks whole tokenizers: encoding, truncated pairs, decoding.
+// TestParity checks complete tokenizers: encoding, truncated pairs, decoding.
 func TestParity(t *testing.T) {
 	f, texts := loadFixtures(t)
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			tok := loadPatched(t, c.File, c.Patch)
-			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any { return encodeAll(t, tok, pointText(i)) })
+			check{t, c.Name, "points", c.Points, pointBlock, lastPoint}.run(func(i int) any {
+				return encodeAll(t, tok, pointText(i))
+			})
 			checkCase(t, c, tok, texts, 8)
 		})
 	}
 }
 
-// checkCase checks a whole tokenizer on texts; a hash is of so many.
+// checkCase checks a complete tokenizer on texts; block is the number of texts that a hash covers.
 func checkCase(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string, block int) {
 	ids := make([][]int32, len(texts)) // for decoding
 	check{t, c.Name, "strings", c.Strings, block, len(texts)}.run(func(i int) any {
@@ -149,7 +152,7 @@ func checkCase(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string, bloc
 	})
 	check{t, c.Name, "pairs", c.Pairs, block, len(texts)}.run(func(i int) any { return encodePair(tok, texts, i) })
 	check{t, c.Name, "decode", c.Decode, 32, len(texts)}.run(func(i int) any {
-		if ids[i] == nil { // left out above under the race detector
+		if ids[i] == nil { // skipped above under the race detector
 			ids[i] = encodeAll(t, tok, texts[i]).IDs
 		}
 		return tok.Decode(ids[i], i%2 == 0)
@@ -157,8 +160,7 @@ func checkCase(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string, bloc
 	check{t, c.Name, "noise", c.Noise, 32, len(c.IDs)}.run(func(i int) any { return tok.Decode(c.IDs[i], i%2 == 0) })
 }
 
-// pointText is the text that tries code point p: at the start, inside a word,
-// doubled and at the end.
+// pointText returns the text that tests code point p: at the start, inside a word, doubled and at the end.
 func pointText(p int) string {
 	if 0xD800 <= p && p <= 0xDFFF {
 		return ""
@@ -175,7 +177,7 @@ func encodeAll(t testing.TB, tok *Tokenizer, text string) Encoding {
 	return e
 }
 
-// encodePair encodes the i-th truncated pair; nil is an error.
+// encodePair encodes the i-th truncated pair; it returns nil after an error.
 func encodePair(tok *Tokenizer, texts []string, i int) any {
 	o := Options{
 		Truncation: []Strategy{LongestFirst, OnlyFirst, OnlySecond}[i%3],
@@ -236,7 +238,7 @@ func (c check) run(result func(i int) any) {
 	}
 }
 
-// pack appends the bytes of a result that are hashed.
+// pack appends the hashed bytes of a result.
 func pack(b []byte, result any) []byte {
 	switch r := result.(type) {
 	case nil:
@@ -262,7 +264,7 @@ func pack(b []byte, result any) []byte {
 	panic(fmt.Sprintf("pack: %T", result))
 }
 
-// loadPatched loads a tokenizer.json with some fields replaced.
+// loadPatched loads a tokenizer.json in which some fields are replaced.
 func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 	t.Helper()
 	raw, err := os.ReadFile(file)

@@ -18,7 +18,7 @@ func parseStages(f field) []stage {
 		f.only("type", "prefix", "cleanup")
 		return []stage{wordPieceDecoder(f.get("prefix").text(), f.get("cleanup").truth())}
 	case "ByteLevel":
-		f.only("type", "add_prefix_space", "trim_offsets", "use_regex") // of the pre-tokenizer, without effect here
+		f.only("type", "add_prefix_space", "trim_offsets", "use_regex") // for the pre-tokenizer; no effect here
 		return []stage{byteLevelDecoder}
 	case "BPEDecoder":
 		f.only("type", "suffix")
@@ -40,7 +40,7 @@ func parseStages(f field) []stage {
 		f.only("type", "content", "start", "stop")
 		c, ok := onlyRune(f.get("content").text())
 		if !ok {
-			f.get("content").fail("want one character, have %q", f.get("content").value)
+			f.get("content").fail("want one character, got %q", f.get("content").value)
 		}
 		return []stage{stripDecoder(c, int(f.get("start").id()), int(f.get("stop").id()))}
 	case "Replace":

@@ -15,7 +15,7 @@ func parseModel(f field, s *spec) {
 	if f.object() == nil {
 		return
 	}
-	kind := "WordPiece" // old files leave out the type
+	kind := "WordPiece" // old files have no type
 	if t := f.get("type"); t.is() {
 		kind = t.text()
 	} else if f.get("merges").is() {
@@ -31,13 +31,14 @@ func parseModel(f field, s *spec) {
 	case "Unigram":
 		parseUnigram(f, s)
 	default:
-		f.get("type").fail("%q is not supported, only BPE, Unigram and WordPiece", kind)
+		f.get("type").fail("%q is not supported; want BPE, Unigram or WordPiece", kind)
 	}
 }
 
 func parseWordPiece(f field, s *spec) {
 	f.only("type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
-	s.setWordPiece(f.get("unk_token").text(), f.get("continuing_subword_prefix").text(), int(f.get("max_input_chars_per_word").id()))
+	s.setWordPiece(f.get("unk_token").text(), f.get("continuing_subword_prefix").text(),
+		int(f.get("max_input_chars_per_word").id()))
 	s.vocab, _ = parseVocabulary(f.get("vocab"), 0)
 }
 
@@ -52,8 +53,7 @@ func (s *spec) setWordPiece(unk, prefix string, maxChars int) {
 	}
 }
 
-// maxGaps is how many ids may be missing in a vocabulary besides as many as it
-// has tokens.
+// maxGaps is the maximum number of missing ids in a vocabulary, in addition to the number of its tokens.
 const maxGaps = 1 << 16
 
 func parseBPE(f field, s *spec) {
@@ -61,7 +61,7 @@ func parseBPE(f field, s *spec) {
 		"ignore_merges", "vocab", "merges")
 	if d := f.get("dropout"); d.is() {
 		if n, _ := d.value.(json.Number); n != "0" && n != "0.0" {
-			d.fail("have %v, only null is supported: what is dropped is random", d.value)
+			d.fail("got %v, want null: dropout at random is not supported", d.value)
 		}
 	}
 	b := bpeSettings{
@@ -89,7 +89,7 @@ type bpeSettings struct {
 func parseMerges(f field) [][2]string {
 	list, ok := f.value.([]any)
 	if !ok {
-		f.fail("want an array, have %s", kind(f.value))
+		f.fail("want an array, got %s", kind(f.value))
 		return nil
 	}
 	out := make([][2]string, 0, len(list))
@@ -98,7 +98,8 @@ func parseMerges(f field) [][2]string {
 		m, ok := parseMerge(v)
 		if !ok {
 			if bad++; bad <= maxErrors {
-				field{f.path + "[" + strconv.Itoa(i) + "]", v, f.errs}.fail("want two tokens with a blank between, or an array of two")
+				f := field{f.path + "[" + strconv.Itoa(i) + "]", v, f.errs}
+				f.fail("want two tokens with a blank between, or an array of two")
 			}
 			continue
 		}
@@ -107,12 +108,12 @@ func parseMerges(f field) [][2]string {
 		}
 	}
 	if bad > maxErrors {
-		f.fail("and %d more", bad-maxErrors)
+		f.fail("and %d more errors", bad-maxErrors)
 	}
 	return out
 }
 
-// parseMerge reads one merge; it is empty for a line that only gives a version.
+// parseMerge reads one merge; it returns an empty one for a line that only gives a version.
 func parseMerge(v any) (m [2]string, ok bool) {
 	switch v := v.(type) {
 	case string:
@@ -152,8 +153,7 @@ func (s *spec) setBPE(b bpeSettings) {
 	}
 }
 
-// byteTokens returns the tokens of bytes, such as <0x0A>, by byte; -1 for bytes
-// without one.
+// byteTokens returns the tokens of bytes, such as <0x0A>, by byte, and -1 for bytes without a token.
 func byteTokens(ids map[string]int32) *[256]int32 {
 	t := new([256]int32)
 	for b := range t {
@@ -165,8 +165,7 @@ func byteTokens(ids map[string]int32) *[256]int32 {
 	return t
 }
 
-// knowsBytes reports whether no character can be unknown: p writes bytes, and all
-// of them are tokens.
+// knowsBytes reports whether no character can be unknown, because p writes bytes and every byte has a token.
 func (m *bpe) knowsBytes(p preTokenizer) bool {
 	list, _ := p.(preSequence)
 	if p != (byteMapper{}) && (len(list) == 0 || !m.knowsBytes(list[len(list)-1])) {
@@ -180,8 +179,7 @@ func (m *bpe) knowsBytes(p preTokenizer) bool {
 	return true
 }
 
-// setMerges fills the table of merges. Of a pair that is listed twice the last
-// rank counts, as in the reference.
+// setMerges fills the table of merges. If a pair is listed more than once, its last rank counts, as in the reference.
 func (m *bpe) setMerges(b bpeSettings) error {
 	var errs []error
 	bad := 0
@@ -195,12 +193,12 @@ func (m *bpe) setMerges(b bpeSettings) error {
 		}
 	}
 	if bad > maxErrors {
-		errs = append(errs, fmt.Errorf("model.merges: and %d more", bad-maxErrors))
+		errs = append(errs, fmt.Errorf("model.merges: and %d more errors", bad-maxErrors))
 	}
 	return errors.Join(errs...)
 }
 
-// addMerge adds the merge of two tokens, of which the right one may bear a prefix.
+// addMerge adds the merge of two tokens; the right one may have a prefix of the given length.
 func (m *bpe) addMerge(rank int32, left, right string, prefix int) error {
 	if len(right) < prefix {
 		return fmt.Errorf("%q is shorter than continuing_subword_prefix", right)
@@ -217,9 +215,8 @@ func (m *bpe) addMerge(rank int32, left, right string, prefix int) error {
 	return nil
 }
 
-// parseVocabulary returns the tokens of an object of ids by their id. The ids
-// must begin at 0; up to maxGaps, and as many as there are tokens, may be missing
-// if maxGaps is not 0.
+// parseVocabulary returns the tokens by id, from an object that maps tokens to ids. The ids must begin at 0. If maxGaps
+// is not 0, maxGaps plus the number of tokens ids may be missing.
 func parseVocabulary(f field, maxGaps int) (vocab []string, missing map[int32]bool) {
 	m := f.object()
 	limit := len(m)
@@ -255,15 +252,14 @@ func parseVocabulary(f field, maxGaps int) (vocab []string, missing map[int32]bo
 	return vocab, missing
 }
 
-// vocabularyID returns the id v, which must not be negative.
+// vocabularyID returns the id v and whether v is an integer that is not negative.
 func vocabularyID(v any) (int, bool) {
 	n, _ := v.(json.Number)
 	id, err := strconv.Atoi(n.String())
 	return id, err == nil && id >= 0
 }
 
-// explainVocabulary notes what is wrong with the ids of m, which must be below
-// limit.
+// explainVocabulary adds the errors of the ids of m, which must be below limit.
 func explainVocabulary(f field, m map[string]any, limit int) {
 	var bad []string
 	first := map[int64]string{}
@@ -273,9 +269,10 @@ func explainVocabulary(f field, m map[string]any, limit int) {
 		other, twice := first[id]
 		switch {
 		case err != nil:
-			bad = append(bad, fmt.Sprintf("token %q: want an integer, have %v", token, m[token]))
+			bad = append(bad, fmt.Sprintf("token %q: want an integer, got %v", token, m[token]))
 		case limit == len(m) && (id < 0 || id >= int64(limit)):
-			bad = append(bad, fmt.Sprintf("token %q: id %d, but the ids of %d tokens are 0 … %d without gaps", token, id, len(m), len(m)-1))
+			bad = append(bad, fmt.Sprintf("token %q: id %d, but the ids of %d tokens are 0 … %d without gaps",
+				token, id, len(m), len(m)-1))
 		case id < 0 || id >= int64(limit):
 			bad = append(bad, fmt.Sprintf("token %q: id %d; want 0 … %d for %d tokens", token, id, limit-1, len(m)))
 		case twice:
@@ -286,7 +283,7 @@ func explainVocabulary(f field, m map[string]any, limit int) {
 	}
 	for i, what := range bad {
 		if i == maxErrors {
-			f.fail("and %d more", len(bad)-i)
+			f.fail("and %d more errors", len(bad)-i)
 			break
 		}
 		f.fail("%s", what)

@@ -61,7 +61,7 @@ func parseNormalizer(f field) normalizer {
 	}
 }
 
-// bertPreTokenizer splits at white space and sets punctuation apart.
+// bertPreTokenizer splits at white space and makes each punctuation mark a word.
 var bertPreTokenizer = splitter{remove: isSpace, isolate: isPunct}
 
 func parsePreTokenizer(f field) preTokenizer {
@@ -151,8 +151,7 @@ func parseBehavior(f field) behavior {
 	return b
 }
 
-// parseByteLevel reads the pre-tokenizer ByteLevel. Its trim_offsets has no effect
-// there.
+// parseByteLevel reads the pre-tokenizer ByteLevel. Its trim_offsets has no effect on the pre-tokenizer.
 func parseByteLevel(f field) preTokenizer {
 	f.only("type", "add_prefix_space", "trim_offsets", "use_regex")
 	f.get("trim_offsets").truth()
@@ -184,7 +183,7 @@ func parseMark(f field) (rune, scheme) {
 	f.only("type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep")
 	mark, ok := onlyRune(f.get("replacement").text())
 	if !ok {
-		f.get("replacement").fail("want one character, have %q", f.get("replacement").value)
+		f.get("replacement").fail("want one character, got %q", f.get("replacement").value)
 	}
 	prepend := always
 	if p := f.get("prepend_scheme"); p.is() {

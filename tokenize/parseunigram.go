@@ -7,26 +7,26 @@ import (
 	"strconv"
 )
 
-// parseUnigram reads a model that SentencePiece made. Its vocabulary is a list of
-// tokens with their scores; ids are the places in the list.
+// parseUnigram reads a model that SentencePiece made. Its vocabulary is a list of tokens with their scores; the ids are
+// the indices in the list.
 func parseUnigram(f field, s *spec) {
 	f.only("type", "unk_id", "vocab", "byte_fallback")
 	vocab, scores := parseScores(f.get("vocab"), s.exactScores)
 	s.vocab = vocab
 	unk := f.get("unk_id")
 	if !unk.is() {
-		unk.fail("missing: without a token for unknown text no other can be encoded")
+		unk.fail("missing: without a token for unknown text, no text can be encoded")
 		return
 	}
 	id := unk.id()
 	if int(id) >= len(vocab) && len(vocab) > 0 {
-		unk.fail("have %d, but the vocabulary has %d tokens", id, len(vocab))
+		unk.fail("got %d, but the vocabulary has %d tokens", id, len(vocab))
 	}
 	s.setUnigram(id, scores, f.get("byte_fallback").optionalTruth())
 }
 
-// setUnigram makes s a description of a Unigram model. Of a token that stands
-// twice in the vocabulary the last place counts, as in the reference.
+// setUnigram makes s a description of a Unigram model. If a token is listed more than once in the vocabulary, its last
+// index counts, as in the reference.
 func (s *spec) setUnigram(unk int32, scores []float64, fallback bool) {
 	s.model = func(t *Tokenizer) (model, error) {
 		m := &unigram{scores: scores, unk: unk, unkScore: math.Inf(1)}
@@ -50,7 +50,7 @@ func (s *spec) setUnigram(unk int32, scores []float64, fallback bool) {
 func parseScores(f field, exact bool) (vocab []string, scores []float64) {
 	list, ok := f.value.([]any)
 	if !ok {
-		f.fail("want an array, have %s", kind(f.value))
+		f.fail("want an array, got %s", kind(f.value))
 		return nil, nil
 	}
 	if len(list) == 0 {
@@ -67,7 +67,7 @@ func parseScores(f field, exact bool) (vocab []string, scores []float64) {
 		vocab, scores = append(vocab, token), append(scores, score)
 	}
 	if bad > maxErrors {
-		f.fail("and %d more", bad-maxErrors)
+		f.fail("and %d more errors", bad-maxErrors)
 	}
 	return vocab, scores
 }
@@ -76,12 +76,12 @@ func parseScores(f field, exact bool) (vocab []string, scores []float64) {
 func parseScore(v any, exact bool) (token string, score float64, err error) {
 	pair, _ := v.([]any)
 	if len(pair) != 2 {
-		return "", 0, fmt.Errorf("want a token and its score, have %s", kind(v))
+		return "", 0, fmt.Errorf("want a token and its score, got %s", kind(v))
 	}
 	token, ok := pair[0].(string)
 	n, ok2 := pair[1].(json.Number)
 	if !ok || !ok2 {
-		return "", 0, fmt.Errorf("want a token and its score, have %s and %s", kind(pair[0]), kind(pair[1]))
+		return "", 0, fmt.Errorf("want a token and its score, got %s and %s", kind(pair[0]), kind(pair[1]))
 	}
 	if exact {
 		score, err = strconv.ParseFloat(n.String(), 64)

@@ -7,7 +7,7 @@ func parseTemplate(f field) template {
 	}
 	switch t := f.get("type"); t.text() {
 	case "ByteLevel":
-		f.only("type", "add_prefix_space", "trim_offsets", "use_regex") // the last of the pre-tokenizer
+		f.only("type", "add_prefix_space", "trim_offsets", "use_regex") // the last is for the pre-tokenizer
 		out := plain
 		out.trim = parseTrim(f)
 		return out
@@ -39,13 +39,12 @@ func parseTemplate(f field) template {
 	}
 }
 
-// parseTrim reads how offsets are trimmed.
+// parseTrim reads the setting for trimming offsets.
 func parseTrim(f field) trimming {
 	return trimmingOf(f.get("trim_offsets").truth(), f.get("add_prefix_space").truth())
 }
 
-// trimmingOf is how offsets are trimmed, if at all, where a blank is put before a text or
-// not.
+// trimmingOf returns how offsets are trimmed, if at all; prefix says whether a blank is put before a text.
 func trimmingOf(offsets, prefix bool) trimming {
 	switch {
 	case !offsets:
@@ -56,11 +55,11 @@ func trimmingOf(offsets, prefix bool) trimming {
 	return trimOffsets
 }
 
-// parseProcessors reads a sequence of post-processors: any number that do nothing
-// but trim offsets, then at most one with a template.
+// parseProcessors reads a sequence of post-processors: any number that only trim offsets, then at most one with a
+// template.
 func parseProcessors(f field) template {
 	out := plain
-	done := false // whether a template came
+	done := false // whether there was a template
 	for _, p := range f.list() {
 		next := parseTemplate(p)
 		switch {
@@ -101,13 +100,13 @@ func parseOneToken(f field) part {
 		return part{text: -1}
 	}
 	if len(pair) != 2 {
-		f.fail("want a token and its id, have %d values", len(pair))
+		f.fail("want a token and its id, got %d values", len(pair))
 		return part{text: -1}
 	}
 	return oneToken(pair[0].text(), pair[1].id())
 }
 
-// parseParts reads a template in which each of n texts must stand once.
+// parseParts reads a template in which each of n texts must occur exactly once.
 func parseParts(f field, special map[string]part, n int) []part {
 	var parts []part
 	var uses [2]int
@@ -136,7 +135,7 @@ func parseParts(f field, special map[string]part, n int) []part {
 		parts = append(parts, part{text: i, typ: typ})
 	}
 	if want := [3][2]int{1: {1, 0}, 2: {1, 1}}[n]; uses != want {
-		f.fail("sequence A stands %d times and B %d times, want %d and %d", uses[0], uses[1], want[0], want[1])
+		f.fail("sequence A occurs %d times and B %d times, want %d and %d", uses[0], uses[1], want[0], want[1])
 	}
 	return parts
 }

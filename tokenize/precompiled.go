@@ -11,23 +11,22 @@ import (
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
 
-// charsMap is the normalizer of SentencePiece models: a table of strings and what
-// they become. The table is a double-array trie in the layout of
-// github.com/s-yata/darts-clone: a unit holds the label of its node (bits 0–7 and
-// 31), whether a key ends there (bit 8) and how far its children are (bits 9–31);
-// the unit of a key's end holds the key's value (bits 0–30).
+// charsMap is the normalizer of SentencePiece models: a table of strings and their replacements. The table is a
+// double-array trie in the layout of github.com/s-yata/darts-clone: a unit holds the label of its node (bits 0–7 and
+// 31), whether a key ends there (bit 8) and the distance to its children (bits 9–31); the unit of a key's end holds
+// the key's value (bits 0–30).
 type charsMap struct {
 	units   []uint32
-	strings string // what keys become, each with a NUL at its end; values are offsets
+	strings string // the replacements of keys, each ending in a NUL; values are offsets in it
 }
 
-// maxReplacement bounds in bytes what one key may become; Unicode's longest has 33.
+// maxReplacement is the maximum length in bytes of a key's replacement; Unicode's longest has 33.
 const maxReplacement = 1 << 10
 
-// parseCharsMap reads the precompiled_charsmap of a tokenizer.json: base64 of the
-// trie's size in bytes (u32, little-endian), the trie, and the strings.
+// parseCharsMap reads the precompiled_charsmap of a tokenizer.json: base64 of the trie's size in bytes (u32,
+// little-endian), the trie, and the strings.
 func parseCharsMap(text string) (*charsMap, error) {
-	if strings.ContainsAny(text, "\r\n") { // which the decoder would skip
+	if strings.ContainsAny(text, "\r\n") { // the decoder would skip them
 		return nil, errors.New("line break in base64")
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
@@ -35,7 +34,7 @@ func parseCharsMap(text string) (*charsMap, error) {
 		return nil, err
 	}
 	if len(raw) < 4 {
-		return nil, fmt.Errorf("has %d bytes, its header 4", len(raw))
+		return nil, fmt.Errorf("%d bytes are shorter than the 4-byte header", len(raw))
 	}
 	size := uint64(binary.LittleEndian.Uint32(raw))
 	raw = raw[4:]
@@ -60,7 +59,7 @@ func unitValue(u uint32) uint32  { return u & (1<<31 - 1) }
 func unitEnds(u uint32) bool     { return u>>8&1 == 1 }
 func unitOffset(u uint32) uint32 { return u >> 10 << (u & (1 << 9) >> 6) }
 
-// check walks through the trie, so that find never leaves it or the strings.
+// check visits the whole trie, so that find can never leave it or the strings.
 func (m *charsMap) check() error {
 	seen := make([]bool, len(m.units))
 	queue := []uint32{0}
@@ -103,8 +102,7 @@ func (m *charsMap) checkValue(v uint32) error {
 	return nil
 }
 
-// find returns what the shortest key that text begins with becomes. As in the
-// reference, it stands for all of text.
+// find returns the replacement of the shortest key that text begins with. As in the reference, it replaces all of text.
 func (m *charsMap) find(text []byte) (string, bool) {
 	at := unitOffset(m.units[0])
 	for _, b := range text {
@@ -125,8 +123,7 @@ func (m *charsMap) find(text []byte) (string, bool) {
 	return "", false
 }
 
-// maxCluster is the length in bytes below which a grapheme cluster is looked up
-// as a whole before its code points are.
+// maxCluster is the length in bytes below which a grapheme cluster is looked up as a whole before its code points are.
 const maxCluster = 6
 
 func (m *charsMap) normalize(in *aligned, buf *buffers) *aligned {
@@ -157,21 +154,21 @@ func (m *charsMap) normalize(in *aligned, buf *buffers) *aligned {
 	return w.out
 }
 
-// clusterLen returns the length of the grapheme cluster that text begins with.
+// clusterLen returns the length in bytes of the grapheme cluster that text begins with.
 func clusterLen(text []byte) int {
 	if text[0] < utf8.RuneSelf && text[0] != '\r' && (len(text) == 1 || text[1] < utf8.RuneSelf) {
 		return 1
 	}
-	n, _, _ := graphemes.SplitFunc(text, true) // never fails: everything is there
+	n, _, _ := graphemes.SplitFunc(text, true) // never fails, because text is complete
 	return n
 }
 
-// exchanger writes a text with some of its code points exchanged for others.
+// exchanger writes a text in which some code points are replaced by others.
 type exchanger struct {
 	in, out *aligned
-	at      int    // bytes of in that are done
-	last    change // not written yet, since it may have to swallow what follows
-	some    bool   // whether there is a last one
+	at      int    // number of processed bytes of in
+	last    change // not written yet, because it may have to swallow the following ones
+	some    bool   // whether last is set
 }
 
 func (w *exchanger) flush() {
@@ -185,9 +182,8 @@ func (w *exchanger) push(c change) {
 	w.last, w.some = c, true
 }
 
-// exchange writes what n code points of the input become. Of those left out without
-// a replacement at the beginning of a text the reference loses count, and so
-// does this.
+// exchange writes the replacement of n code points of the input. At the beginning of a text, the reference loses count
+// of code points that are removed without a replacement, and so does exchange.
 func (w *exchanger) exchange(n int, to string) {
 	written := 0
 	for _, r := range to {
@@ -203,8 +199,8 @@ func (w *exchanger) exchange(n int, to string) {
 	}
 }
 
-// nmt is the cleaning of SentencePiece's rules for machine translation: control
-// characters removed, other white space and invisible characters made blanks.
+// nmt cleans text by SentencePiece's rules for machine translation: it removes control characters and replaces other
+// white space and invisible characters by blanks.
 type nmt struct{}
 
 func (nmt) normalize(in *aligned, buf *buffers) *aligned {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// rawCharsMap returns the table of the fixtures that is made of a few rules.
+// rawCharsMap returns the table of the fixtures that is made from a few rules.
 func rawCharsMap(t testing.TB) []byte {
 	t.Helper()
 	raw, err := base64.StdEncoding.DecodeString(charsMapOf(t, "rules"))
@@ -45,14 +45,17 @@ func TestCharsMapErrors(t *testing.T) {
 		want string // part of the message; "" = no error
 	}{
 		{"good", good, ""},
-		{"empty", nil, "has 0 bytes, its header 4"},
-		{"short header", good[:3], "has 3 bytes, its header 4"},
+		{"empty", nil, "0 bytes are shorter than the 4-byte header"},
+		{"short header", good[:3], "3 bytes are shorter than the 4-byte header"},
 		{"no trie", with(0, 0), "a trie of 0 bytes: want a multiple of 4 above 0"},
 		{"odd trie", with(0, uint32(size)-2), "want a multiple of 4"},
 		{"huge trie", with(0, 1<<32-4), "a trie of 4294967292 bytes, but only"},
 		{"cut trie", good[:size], "bytes, but only"},
 		{"small trie", []byte{0, 8, 0, 0}, "a trie of 2048 bytes, but only 0 follow"},
-		{"leaf outside", slices.Concat([]byte{0, 8, 0, 0}, oneKey(1, "")[4:4+2048], []byte("xy\x00")), "node 363 of the trie has children at 512, but there are only 512 nodes"},
+		{
+			"leaf outside", slices.Concat([]byte{0, 8, 0, 0}, oneKey(1, "")[4:4+2048], []byte("xy\x00")),
+			"node 363 of the trie has children at 512, but there are only 512 nodes",
+		},
 		{"children outside", with(4, 1<<9|1<<30), "node 0 of the trie has children at 268435456, but there are only"},
 		{"no replacements", good[:4+size], "but there are only 0 bytes"},
 		{"no end", good[:len(good)-1], "or without an end"},
@@ -90,13 +93,14 @@ func TestCharsMapBase64(t *testing.T) {
 	}
 }
 
-// TestCharsMapFind checks the shortest key's part in looking up a text.
+// TestCharsMapFind checks that looking up a text finds the shortest key.
 func TestCharsMapFind(t *testing.T) {
 	m, err := parseCharsMap(base64.StdEncoding.EncodeToString(oneKey(1, "xyz\x00")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]string{"k": "yz", "key": "yz", "k\x00": "yz", "": "", "ek": "", "\x00k": "", "K": "", "\xff": ""} {
+	for text, want := range map[string]string{"k": "yz", "key": "yz", "k\x00": "yz", "": "", "ek": "", "\x00k": "",
+		"K": "", "\xff": ""} {
 		if have, ok := m.find([]byte(text)); have != want || ok != (want != "") {
 			t.Errorf("%q: %q, %t", text, have, ok)
 		}
@@ -113,7 +117,9 @@ func FuzzCharsMap(f *testing.F) {
 		if err != nil {
 			return
 		}
-		tok := &Tokenizer{normalizer: m, preTokenizer: preSequence(nil), model: byRune{}, template: plain, decoder: chain(blanks())}
+		tok := &Tokenizer{
+			normalizer: m, preTokenizer: preSequence(nil), model: byRune{}, template: plain, decoder: chain(blanks()),
+		}
 		tok.scratch = newScratch()
 		checkEncoding(t, encodeAll(t, tok, text), text)
 		for _, key := range []string{text, "\x01", "~", "\u00e9", "\uffff", "\U0010ffff"} {

@@ -7,9 +7,8 @@ type span struct{ from, to int }
 
 // preTokenizer splits words further, or rewrites them.
 type preTokenizer interface {
-	// split replaces buf.words, which are parts of in in order and not empty, by
-	// their parts, and returns the text that these are parts of: in, which stays
-	// as it is, or a buffer from buf.rewritten.
+	// split replaces buf.words, which are non-empty parts of in, in order, by their parts, and returns the text that
+	// contains them: in, unchanged, or a buffer from buf.rewritten.
 	split(in *aligned, buf *buffers) *aligned
 }
 
@@ -23,8 +22,7 @@ func (s preSequence) split(in *aligned, buf *buffers) *aligned {
 	return in
 }
 
-// splitter cuts at the code points of two classes: those of remove vanish, those
-// of isolate become words of their own.
+// splitter splits at the code points of two classes: it drops those of remove and makes a word of each one of isolate.
 type splitter struct{ remove, isolate class }
 
 func (p splitter) split(in *aligned, buf *buffers) *aligned {
@@ -56,7 +54,7 @@ func (p splitter) split(in *aligned, buf *buffers) *aligned {
 	return in
 }
 
-// wordsOrSymbols finds runs of \w and runs of what is neither \w nor white space.
+// wordsOrSymbols finds runs of \w and runs of code points that are neither \w nor white space.
 type wordsOrSymbols struct{}
 
 func (wordsOrSymbols) split(in *aligned, buf *buffers) *aligned {

@@ -2,6 +2,6 @@
 
 package tokenize
 
-// blockStep thins out the parity tests and shortens long texts where the race detector makes them slow;
-// the results are those of one goroutine and checked in full without it.
+// blockStep thins out the parity tests and shortens long texts under the race detector, which makes them slow. The
+// tests use one goroutine, and run in full without the detector.
 const blockStep = 100

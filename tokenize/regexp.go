@@ -21,11 +21,9 @@ func (e expression) find(text []byte, at int) (from, to int, ok bool) {
 	return at + m[0], at + m[1], true
 }
 
-// compileRegex returns the finder of a regular expression of tokenizer.json. The
-// reference reads it with Oniguruma, which backtracks. Here the patterns of
-// wordPatterns have code of their own; of others, those are accepted that Go's
-// engine matches alike and whose matches can be found one after another in
-// linear time.
+// compileRegex returns the finder of a regular expression of tokenizer.json. The reference reads it with Oniguruma,
+// which backtracks. The patterns of wordPatterns have their own code here. Other patterns are accepted if Go's engine
+// matches them in the same way and if their matches can be found one after another in linear time.
 func compileRegex(pattern string) (finder, error) {
 	if p, ok := wordPatterns[pattern]; ok {
 		return p, nil
@@ -51,18 +49,17 @@ func compileRegex(pattern string) (finder, error) {
 	return expression{re}, nil
 }
 
-// checkLinear refuses expressions for which the engine may read on far beyond
-// the end of a match before it knows it, as a+b|a does: a loop must repeat a
-// single code point and end the match. last says that nothing follows re.
+// checkLinear refuses expressions for which the engine may have to read far beyond the end of a match, as a+b|a: a loop
+// must repeat a single code point and end the match. last says that nothing follows re.
 func checkLinear(re *syntax.Regexp, last bool) error {
 	switch re.Op {
 	case syntax.OpStar, syntax.OpPlus:
 		switch one := re.Sub[0].Op; {
 		case !last:
-			return errors.New("something follows a repetition without a limit, which can take quadratic time")
+			return errors.New("text after a repetition without a limit, which can take quadratic time")
 		case one != syntax.OpCharClass && one != syntax.OpAnyCharNotNL && one != syntax.OpAnyChar &&
 			(one != syntax.OpLiteral || len(re.Sub[0].Rune) != 1):
-			return errors.New("a repetition without a limit of more than one character can take quadratic time")
+			return errors.New("a repetition without a limit of more than one character, which can take quadratic time")
 		}
 		return nil
 	case syntax.OpConcat:
@@ -81,8 +78,8 @@ func checkLinear(re *syntax.Regexp, last bool) error {
 	return nil
 }
 
-// translator writes an Oniguruma expression as one of Go's with the same meaning,
-// or fails at the first thing that it does not know to mean the same.
+// translator translates an Oniguruma expression to one of Go's with the same meaning, and fails at the first construct
+// that is not known to have the same meaning.
 type translator struct {
 	rest string
 	out  strings.Builder
@@ -121,7 +118,7 @@ func (t *translator) translate() error {
 	return nil
 }
 
-// noSecond refuses a second quantifier: possessive, lazy or nested.
+// noSecond returns an error if a second quantifier follows: possessive, lazy or nested.
 func (t *translator) noSecond() error {
 	if t.rest != "" && strings.ContainsRune("*+?{", rune(t.rest[0])) {
 		return errors.New("a quantifier after a quantifier")
@@ -129,7 +126,7 @@ func (t *translator) noSecond() error {
 	return nil
 }
 
-// group takes in what follows an opening parenthesis.
+// group reads the text after an opening parenthesis.
 func (t *translator) group() error {
 	if strings.HasPrefix(t.rest, "?:") {
 		t.rest = t.rest[2:]
@@ -140,10 +137,11 @@ func (t *translator) group() error {
 	return nil
 }
 
-// count takes in a quantifier {n}, {n,} or {n,m} after its brace.
+// count reads a quantifier {n}, {n,} or {n,m} after its brace.
 func (t *translator) count() error {
 	end := strings.IndexByte(t.rest, '}')
-	if end <= 0 || strings.Trim(t.rest[:end], "0123456789,") != "" || t.rest[0] == ',' || strings.Count(t.rest[:end], ",") > 1 {
+	if end <= 0 || strings.Trim(t.rest[:end], "0123456789,") != "" || t.rest[0] == ',' ||
+		strings.Count(t.rest[:end], ",") > 1 {
 		return errors.New("a brace that is not a quantifier {n}, {n,} or {n,m}")
 	}
 	t.out.WriteString("{" + t.rest[:end+1])
@@ -151,7 +149,7 @@ func (t *translator) count() error {
 	return t.noSecond()
 }
 
-// class takes in a bracket expression after its bracket.
+// class reads a bracket expression after its bracket.
 func (t *translator) class() error {
 	t.out.WriteByte('[')
 	if strings.HasPrefix(t.rest, "^") {
@@ -181,7 +179,7 @@ func (t *translator) class() error {
 	}
 }
 
-// escape takes in what follows a backslash.
+// escape reads the text after a backslash.
 func (t *translator) escape(inClass bool) error {
 	r, n := utf8.DecodeRuneInString(t.rest)
 	t.rest = t.rest[n:]
@@ -227,8 +225,7 @@ func (t *translator) escape(inClass bool) error {
 	return nil
 }
 
-// classRegex returns the code points of class c, or all others, as ranges for the
-// inside of a bracket expression.
+// classRegex returns the code points of class c, or all others, as ranges for use inside a bracket expression.
 func classRegex(c class, others bool) string {
 	var b strings.Builder
 	put := func(lo, hi rune) {
@@ -236,7 +233,7 @@ func classRegex(c class, others bool) string {
 			fmt.Fprintf(&b, `\x{%x}-\x{%x}`, lo, hi)
 		}
 	}
-	next := rune(0) // after the last range
+	next := rune(0) // the code point after the last range
 	for i := 0; i < len(classRanges); i++ {
 		if classRanges[i].class&c == 0 {
 			continue

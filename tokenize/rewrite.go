@@ -2,7 +2,7 @@ package tokenize
 
 import "unicode/utf8"
 
-// prepend puts a string before a text that is not empty.
+// prepend puts a string before a text, unless the text is empty.
 type prepend string
 
 func (p prepend) normalize(in *aligned, buf *buffers) *aligned {
@@ -17,8 +17,7 @@ func (p prepend) normalize(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
-// replace writes content for every match of a pattern. What it writes comes from
-// the last code point of the match.
+// replace replaces every match of a pattern by content. The origin of content is the last code point of the match.
 type replace struct {
 	pattern finder
 	content string
@@ -62,7 +61,7 @@ func (n strip) normalize(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
-// onlyRune returns the code point that s consists of.
+// onlyRune returns the only code point of s; ok is false if s has none or several.
 func onlyRune(s string) (rune, bool) {
 	r, n := utf8.DecodeRuneInString(s)
 	return r, n > 0 && n == len(s)

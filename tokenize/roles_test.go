@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// robertaFiles returns vocab.json and merges.txt with RoBERTa's special tokens at
-// their usual ids and at the end, <mask> (2402).
+// robertaFiles returns vocab.json and merges.txt with RoBERTa's special tokens at their usual ids, and <mask> at the
+// end (2402).
 func robertaFiles(t testing.TB) files {
 	t.Helper()
 	vocab, merges := splitModel(t, "testdata/bpe_bytes.json")
@@ -34,8 +34,8 @@ func robertaFiles(t testing.TB) files {
 	return files{bpeFile: string(raw), mergesFile: merges, modelFile: `{"model_type": "roberta"}`}
 }
 
-// TestRobertaSettings checks RoBERTa's vocab.json with the settings beside it. Ids
-// and offsets are those of transformers 5.23.0.
+// TestRobertaSettings checks RoBERTa's vocab.json with settings beside it. Ids and offsets are those of transformers
+// 5.23.0.
 func TestRobertaSettings(t *testing.T) {
 	for _, c := range []struct {
 		name, config string
@@ -43,20 +43,40 @@ func TestRobertaSettings(t *testing.T) {
 		offsets      [][2]int
 	}{
 		{"no settings", "", []int32{0, 777, 224, 431, 280, 79, 71, 224, 2402, 2041, 2, 2, 335, 282, 2},
-			[][2]int{{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 13}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2}, {2, 4}, {0, 0}}},
-		{"add_bos_token", `{"tokenizer_class": "RobertaTokenizer", "add_bos_token": true}`, []int32{0, 777, 224, 431, 280, 79, 71, 224, 2402, 2041, 2, 2, 335, 282, 2},
-			[][2]int{{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 13}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2}, {2, 4}, {0, 0}}},
+			[][2]int{
+				{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 13}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2},
+				{2, 4}, {0, 0},
+			}},
+		{"add_bos_token", `{"tokenizer_class": "RobertaTokenizer", "add_bos_token": true}`, []int32{
+			0, 777, 224, 431, 280, 79, 71, 224, 2402, 2041, 2, 2, 335, 282, 2,
+		},
+			[][2]int{
+				{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 13}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2},
+				{2, 4}, {0, 0},
+			}},
 		{"prefix, mask", `{"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true,
-			"mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": true, "rstrip": false, "normalized": true, "single_word": false}}`,
+			"mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": true, "rstrip": false, "normalized": true,
+			"single_word": false}}`,
 			[]int32{0, 1284, 224, 431, 280, 79, 71, 2402, 2041, 2, 2, 224, 335, 282, 2},
-			[][2]int{{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 0}, {0, 2}, {2, 4}, {0, 0}}},
-		{"mask by id", `{"tokenizer_class": "RobertaTokenizer", "added_tokens_decoder": {"2402": {"content": "<mask>", "lstrip": true, "rstrip": false,
+			[][2]int{
+				{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 0}, {0, 2},
+				{2, 4}, {0, 0},
+			}},
+		{"mask by id", `{"tokenizer_class": "RobertaTokenizer", "added_tokens_decoder": {"2402": {"content": "<mask>",
+		"lstrip": true, "rstrip": false,
 			"normalized": false, "single_word": false, "special": true}}}`,
 			[]int32{0, 777, 224, 431, 280, 79, 71, 2402, 2041, 2, 2, 335, 282, 2},
-			[][2]int{{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2}, {2, 4}, {0, 0}}},
-		{"own tokens", `{"tokenizer_class": "RobertaTokenizerFast", "trim_offsets": false, "sep_token": "<sep>", "cls_token": "<cls>"}`,
+			[][2]int{
+				{0, 0}, {0, 5}, {6, 6}, {7, 8}, {8, 10}, {10, 11}, {11, 12}, {13, 19}, {20, 21}, {0, 0}, {0, 0}, {0, 2}, {2, 4},
+				{0, 0},
+			}},
+		{"own tokens",
+			`{"tokenizer_class": "RobertaTokenizerFast", "trim_offsets": false, "sep_token": "<sep>", "cls_token": "<cls>"}`,
 			[]int32{2404, 777, 224, 431, 280, 79, 71, 224, 2402, 2041, 2403, 2403, 335, 282, 2403},
-			[][2]int{{0, 0}, {0, 5}, {5, 6}, {6, 8}, {8, 10}, {10, 11}, {11, 12}, {12, 13}, {13, 19}, {19, 21}, {0, 0}, {0, 0}, {0, 2}, {2, 4}, {0, 0}}},
+			[][2]int{
+				{0, 0}, {0, 5}, {5, 6}, {6, 8}, {8, 10}, {10, 11}, {11, 12}, {12, 13}, {13, 19}, {19, 21}, {0, 0}, {0, 0}, {0, 2},
+				{2, 4}, {0, 0},
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := robertaFiles(t)
@@ -80,12 +100,14 @@ func TestRobertaSettings(t *testing.T) {
 
 // roles lists the ids of a tokenizer's roles.
 func roles(t *Tokenizer) string {
-	return fmt.Sprintf("bos %d pad %d eos %d unk %d cls %d sep %d mask %d", t.BosID(), t.PadID(), t.EosID(), t.UnkID(), t.ClsID(), t.SepID(), t.MaskID())
+	return fmt.Sprintf("bos %d pad %d eos %d unk %d cls %d sep %d mask %d", t.BosID(), t.PadID(), t.EosID(),
+		t.UnkID(), t.ClsID(), t.SepID(), t.MaskID())
 }
 
-// TestRolesByClass checks the roles of tokenizers whose settings name none.
+// TestRolesByClass checks the roles of tokenizers whose settings name no tokens for them.
 func TestRolesByClass(t *testing.T) {
-	vocab := tinyUnigram("unk", "3", "vocab", `[["<s>", 0], ["<pad>", 0], ["</s>", 0], ["<unk>", 0], ["a", -1], ["<mask>", 0]]`)
+	vocab := tinyUnigram("unk", "3", "vocab",
+		`[["<s>", 0], ["<pad>", 0], ["</s>", 0], ["<unk>", 0], ["a", -1], ["<mask>", 0]]`)
 	const robertas = "bos 0 pad 1 eos 2 unk 3 cls 0 sep 2 mask 5"
 	const none = "bos -1 pad -1 eos -1 unk -1 cls -1 sep -1 mask -1"
 	for _, c := range []struct{ config, model, want string }{
@@ -121,14 +143,16 @@ func TestRolesByClass(t *testing.T) {
 	}
 }
 
-// TestExactScores checks that the numbers of a Unigram vocabulary are read as
-// transformers hands them to the library, which decides between equal sums.
+// TestExactScores checks that the numbers of a Unigram vocabulary are read as transformers passes them to the library,
+// which decides between equal sums.
 func TestExactScores(t *testing.T) {
 	const number = "-3.6601955890655518" // the library reads …552
 	doc := tinyUnigram("vocab", `[["<unk>", 0], ["a", `+number+`]]`)
 	for config, want := range map[string]float64{
-		`{}`: -3.660195589065552, `{"tokenizer_class": "PreTrainedTokenizerFast"}`: -3.660195589065552, `{"tokenizer_class": "TokenizersBackend"}`: -3.660195589065552,
-		`{"tokenizer_class": "XLMRobertaTokenizer"}`: -3.6601955890655518, `{"tokenizer_class": "AlbertTokenizerFast"}`: -3.6601955890655518,
+		`{}`: -3.660195589065552, `{"tokenizer_class": "PreTrainedTokenizerFast"}`: -3.660195589065552,
+		`{"tokenizer_class": "TokenizersBackend"}`:   -3.660195589065552,
+		`{"tokenizer_class": "XLMRobertaTokenizer"}`: -3.6601955890655518,
+		`{"tokenizer_class": "AlbertTokenizerFast"}`: -3.6601955890655518,
 	} {
 		tok, err := Load(files{tokenizerFile: doc, configFile: config}.open)
 		if err != nil {
@@ -140,10 +164,10 @@ func TestExactScores(t *testing.T) {
 	}
 }
 
-// TestTokenTwice checks a vocabulary that has a token twice: the last place counts,
-// as in the reference.
+// TestTokenTwice checks a vocabulary that lists a token more than once: its last index counts, as in the reference.
 func TestTokenTwice(t *testing.T) {
-	tok, err := Load(files{tokenizerFile: tinyUnigram("vocab", `[["<unk>", 0], ["▁", -1], ["a", -1], ["a", -2], ["", 9]]`)}.open)
+	tok, err := Load(files{tokenizerFile: tinyUnigram("vocab",
+		`[["<unk>", 0], ["▁", -1], ["a", -1], ["a", -2], ["", 9]]`)}.open)
 	if err != nil {
 		t.Fatal(err)
 	}

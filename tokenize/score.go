@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// libraryFloat returns the number that the reference's JSON reader (serde_json
-// without float_roundtrip) makes of a JSON number: the digits as an integer, cut
-// off where they no longer fit, times or divided by a power of ten. It is the
-// next number beside the nearest one for one in seven scores of real models,
-// which decides between equal sums. ok is false if it is too large.
+// libraryFloat returns the number that the reference's JSON reader (serde_json without float_roundtrip) makes of a JSON
+// number: the digits as an integer, cut off where they no longer fit, times or divided by a power of ten. For one in
+// seven scores of real models this is not the nearest number but a neighbour of it, which decides between equal sums.
+// ok is false if the number is too large.
 func libraryFloat(text string) (f float64, ok bool) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(text, "-")), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
@@ -45,7 +44,7 @@ func libraryFloat(text string) (f float64, ok bool) {
 	return f, !math.IsInf(f, 0)
 }
 
-// powersOfTen are 10⁰ … 10³⁰⁸, each the nearest number.
+// powersOfTen holds 10⁰ … 10³⁰⁸, each rounded to the nearest number.
 var powersOfTen = func() (t [309]float64) {
 	for i := range t {
 		t[i], _ = strconv.ParseFloat("1e"+strconv.Itoa(i), 64)
@@ -53,8 +52,8 @@ var powersOfTen = func() (t [309]float64) {
 	return t
 }()
 
-// cutDigits returns the digits of a number as an integer, without those that do
-// not fit, and the power of ten to multiply it by.
+// cutDigits returns the digits of a number as an integer, without those that do not fit, and the power of ten by which
+// to multiply it.
 func cutDigits(whole, fraction string) (digits uint64, power int) {
 	take := func(text string) (n int) {
 		for n < len(text) {

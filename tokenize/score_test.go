@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestScores checks what becomes of the numbers in a vocabulary: 523 spellings as
-// the reference reads them.
+// TestScores checks 523 spellings of numbers in a vocabulary against the values that the reference reads.
 func TestScores(t *testing.T) {
 	raw, err := os.ReadFile("testdata/unigram_cases.json")
 	if err != nil {
@@ -18,7 +17,7 @@ func TestScores(t *testing.T) {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		t.Fatal(err)
 	}
-	other := 0 // numbers that are not the nearest ones
+	other := 0 // number of values that are not the nearest float64
 	for _, c := range f.Scores {
 		want, err := strconv.ParseFloat(c[1], 64)
 		if err != nil {

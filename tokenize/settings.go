@@ -8,12 +8,12 @@ import (
 	"math"
 )
 
-// settings are what tokenizer_config.json and special_tokens_map.json say.
+// settings holds the content of tokenizer_config.json and special_tokens_map.json.
 type settings struct {
 	config, special field
 	errs            []error
-	maxLength       int               // 0 = none
-	usual           map[string]string // tokens of roles that neither file names
+	maxLength       int               // 0 means no limit
+	usual           map[string]string // default tokens of roles that neither file names
 }
 
 // readSettings reads both files, either of which may be missing.
@@ -43,7 +43,7 @@ func readSettings(open func(string) ([]byte, error)) (*settings, error) {
 	return s, s.err()
 }
 
-// err returns the errors noted so far as one.
+// err returns all errors so far as one, or nil.
 func (s *settings) err() error {
 	if len(s.errs) == 0 {
 		return nil
@@ -51,7 +51,7 @@ func (s *settings) err() error {
 	return fmt.Errorf("tokenize: %w", errors.Join(s.errs...))
 }
 
-// readMaxLength returns model_max_length. transformers writes 10³⁰ for no limit.
+// readMaxLength returns model_max_length, or 0 for no limit, which transformers writes as 10³⁰.
 func (s *settings) readMaxLength() int {
 	f := s.config.get("model_max_length")
 	if !f.is() {
@@ -61,16 +61,16 @@ func (s *settings) readMaxLength() int {
 	v, err := n.Float64()
 	switch {
 	case !ok:
-		f.fail("want a number, have %s", kind(f.value))
+		f.fail("want a number, got %s", kind(f.value))
 	case err != nil || v != math.Trunc(v) || v < 1:
-		f.fail("want a whole number above 0, have %s", n)
+		f.fail("want a whole number above 0, got %s", n)
 	case v <= math.MaxInt32:
 		return int(v)
 	}
 	return 0
 }
 
-// role returns the token that the files name for a role, or else usual.
+// role returns the token that the files name for a role, or usual, and whether the files name it.
 func (s *settings) role(key, usual string) (token string, named bool) {
 	for _, file := range []field{s.config, s.special} {
 		f := file.get(key)
@@ -85,7 +85,7 @@ func (s *settings) role(key, usual string) (token string, named bool) {
 	return usual, false
 }
 
-// flag returns a boolean of tokenizer_config.json, or def.
+// flag returns a boolean of tokenizer_config.json, or def if it is missing.
 func (s *settings) flag(key string, def bool) bool {
 	f := s.config.get(key)
 	if !f.is() {
@@ -94,8 +94,7 @@ func (s *settings) flag(key string, def bool) bool {
 	return f.truth()
 }
 
-// bert returns the normalizer that tokenizer_config.json describes; what it
-// leaves open is as in def.
+// bert returns the normalizer that tokenizer_config.json describes; missing settings are taken from def.
 func (s *settings) bert(def bertNormalizer) bertNormalizer {
 	n := def
 	n.chinese = s.flag("tokenize_chinese_chars", def.chinese)
@@ -108,8 +107,8 @@ func (s *settings) bert(def bertNormalizer) bertNormalizer {
 	return n
 }
 
-// contradictions lists where tokenizer_config.json describes another tokenizer
-// than the file that was read.
+// contradictions lists the settings of tokenizer_config.json that describe another tokenizer than the file that was
+// read.
 func (s *settings) contradictions(t *spec) []string {
 	have, ok := t.normalizer.(*bertNormalizer)
 	if !ok {

@@ -12,25 +12,24 @@ type finder interface {
 	find(text []byte, at int) (from, to int, ok bool)
 }
 
-// behavior says what becomes of the matches of a pattern.
+// behavior says what happens to the matches of a pattern.
 type behavior int
 
 const (
-	isolated           behavior = iota // words of their own
-	removed                            // gone
-	mergedWithPrevious                 // the end of the word before
-	mergedWithNext                     // the beginning of the word after
+	isolated           behavior = iota // a match is a separate word
+	removed                            // a match is removed
+	mergedWithPrevious                 // a match ends the preceding word
+	mergedWithNext                     // a match begins the following word
 	contiguous                         // neighbouring matches are one word
 )
 
-// behaviors gives the behaviors their names in tokenizer.json.
+// behaviors maps the names in tokenizer.json to behaviors.
 var behaviors = map[string]behavior{
 	"Isolated": isolated, "Removed": removed, "MergedWithPrevious": mergedWithPrevious,
 	"MergedWithNext": mergedWithNext, "Contiguous": contiguous,
 }
 
-// splitPattern splits words at the matches of a pattern or, inverted, at what
-// stands between them.
+// splitPattern splits words at the matches of a pattern or, if inverted, at the text between the matches.
 type splitPattern struct {
 	find     finder
 	behavior behavior
@@ -70,15 +69,14 @@ func (p splitPattern) word(text []byte, first int, out []span) []span {
 // partition collects the words that the parts of a word become.
 type partition struct {
 	out      []span
-	first    int // what positions count from
+	first    int // offset of the word's positions
 	mark     int // length of out before the word
 	behavior behavior
-	last     bool // whether the part before was a match
+	last     bool // whether the preceding part was a match
 }
 
-// add takes in the next part. What the behaviors do with neighbouring matches
-// follows the reference: of two, MergedWithPrevious merges the first only, and
-// MergedWithNext the last.
+// add adds the next part. For neighbouring matches the behaviors follow the reference: of two matches,
+// MergedWithPrevious merges only the first, and MergedWithNext only the last.
 func (s *partition) add(from, to int, match bool) {
 	last, some := s.last, len(s.out) > s.mark
 	s.last = match
@@ -128,7 +126,7 @@ func (c inClass) find(text []byte, at int) (from, to int, ok bool) {
 	return 0, 0, false
 }
 
-// runeAt returns the code point at byte at of text, and its length.
+// runeAt returns the code point at byte at of text, and its length in bytes.
 func runeAt(text []byte, at int) (rune, int) {
 	if b := text[at]; b < utf8.RuneSelf {
 		return rune(b), 1

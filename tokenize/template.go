@@ -1,30 +1,30 @@
 package tokenize
 
-// template says what stands around and between the texts of an encoding.
+// template describes the tokens around and between the texts of an encoding.
 type template struct {
 	single, pair []part
 	trim         trimming
 }
 
-// trimming says what becomes of the offsets of tokens that begin or end with
-// white space, as those of byte-level models do.
+// trimming says how to change the offsets of tokens that begin or end with white space, as those of byte-level models
+// do.
 type trimming int
 
 const (
 	keepOffsets  trimming = iota
-	trimOffsets           // leave the white space out
-	trimPrefixed          // but not one blank at the beginning of the text, where one was put
+	trimOffsets           // exclude the white space
+	trimPrefixed          // the same, but include one blank at the beginning of a text to which one was added
 )
 
-// part is one place of a template: a text (0 or 1) or, if text is -1, tokens.
+// part is one place of a template: text 0 or 1 or, if text is -1, tokens.
 type part struct {
 	text   int
 	ids    []int32
-	tokens []string // of ids
+	tokens []string // the tokens of ids
 	typ    int32
 }
 
-// plain is the template of a tokenizer without post-processor.
+// plain is the template of a tokenizer without a post-processor.
 var plain = template{
 	single: []part{{text: 0}},
 	pair:   []part{{text: 0}, {text: 1, typ: 1}},
@@ -53,7 +53,7 @@ func oneToken(token string, id int32) part {
 	return part{text: -1, ids: []int32{id}, tokens: []string{token}}
 }
 
-// added is the number of tokens that parts adds to the texts.
+// added returns the number of tokens that parts add to the texts.
 func added(parts []part) int {
 	n := 0
 	for _, p := range parts {
@@ -62,7 +62,7 @@ func added(parts []part) int {
 	return n
 }
 
-// assemble fills the places of parts with the tokens of the texts.
+// assemble fills the places of parts with the tokens of the texts and applies the options.
 func assemble(parts []part, texts [2][]token, o Options) Encoding {
 	n := len(texts[0]) + len(texts[1])
 	if !o.NoSpecial {
@@ -101,8 +101,8 @@ func assemble(parts []part, texts [2][]token, o Options) Encoding {
 	return e
 }
 
-// trimText takes the white space at both ends of each token out of its offsets.
-// It is counted in the token, as the reference does, not in the text.
+// trimText excludes the white space at both ends of each token from its offsets. As in the reference, the white space
+// is counted in the token, not in the text.
 func (t *Tokenizer) trimText(tokens []token) {
 	for i := range tokens {
 		k := &tokens[i]

@@ -35,7 +35,9 @@ func TestEncodeMiniLM(t *testing.T) {
 	if !slices.Equal(e.Types, wantTypes) {
 		t.Errorf("types %v, want %v", e.Types, wantTypes)
 	}
-	wantOffsets := [][2]int{{0, 0}, {0, 5}, {5, 6}, {7, 12}, {12, 13}, {14, 19}, {20, 21}, {21, 22}, {0, 0}, {0, 3}, {3, 6}, {6, 9}, {0, 0}}
+	wantOffsets := [][2]int{
+		{0, 0}, {0, 5}, {5, 6}, {7, 12}, {12, 13}, {14, 19}, {20, 21}, {21, 22}, {0, 0}, {0, 3}, {3, 6}, {6, 9}, {0, 0},
+	}
 	if !slices.Equal(e.Offsets, wantOffsets) {
 		t.Errorf("offsets %v, want %v", e.Offsets, wantOffsets)
 	}

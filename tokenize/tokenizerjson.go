@@ -17,7 +17,7 @@ func (s *spec) parseTokenizer(raw []byte) error {
 		f.only("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
 			"post_processor", "decoder", "model")
 		if v := f.get("version"); v.is() && v.text() != "1.0" {
-			v.fail("want 1.0, have %q", v.text())
+			v.fail("want 1.0, got %q", v.text())
 		}
 		parseStored(f)
 		parseModel(f.get("model"), s)
@@ -33,7 +33,7 @@ func (s *spec) parseTokenizer(raw []byte) error {
 	return nil
 }
 
-// parseStored checks the padding and truncation in the file, which are not used.
+// parseStored checks the padding and the truncation in the file; they are not used.
 func parseStored(f field) {
 	if t := f.get("truncation"); t.is() && t.object() != nil {
 		t.only("direction", "max_length", "strategy", "stride")

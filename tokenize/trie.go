@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// trie finds the longest of a set of keys that a text begins with, in time linear
-// in that key's length. Nodes are numbered level by level, so the children of a
-// node stand together, ordered by label.
+// trie finds the longest of a set of keys that a text begins with, in time linear in the length of that key. Nodes are
+// numbered level by level, so the children of a node are adjacent and sorted by label.
 type trie struct {
-	root  [256]int32 // child of the root by label; 0 = none
+	root  [256]int32 // child of the root by label; 0 for none
 	first []int32    // nodes first[n] … first[n+1]-1 are the children of node n
 	label []byte     // last byte of the node's key
-	value []int32    // of the key that ends here; -1 = none
+	value []int32    // value of the key that ends here; -1 for none
 }
 
 // newTrie builds the trie of keys, which must differ, with their values.
@@ -51,8 +50,8 @@ func newTrie(keys []string, values []int32) *trie {
 	return t
 }
 
-// longest returns the length and value of the longest key of t that text begins
-// with; length 0 if there is none.
+// longest returns the length and the value of the longest key of t that text begins with; the length is 0 if there is
+// none.
 func longest[T string | []byte](t *trie, text T) (length int, value int32) {
 	if len(text) == 0 {
 		return 0, -1

@@ -2,8 +2,8 @@ package tokenize
 
 import "fmt"
 
-// truncate shortens the tokens of one or two texts so that, with added further
-// tokens, they number at most o.MaxLength. It returns how many it dropped.
+// truncate shortens the tokens of one or two texts so that, together with added further tokens, there are at most
+// o.MaxLength. It returns the number of tokens that it dropped.
 func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error) {
 	if o.Truncation < LongestFirst || o.Truncation > DoNotTruncate {
 		return 0, fmt.Errorf("unknown truncation strategy %d", o.Truncation)
@@ -23,7 +23,7 @@ func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error)
 		return 0, nil
 	}
 	if o.Truncation == DoNotTruncate {
-		return 0, fmt.Errorf("input has %d tokens, max length is %d", total+added, o.MaxLength)
+		return 0, fmt.Errorf("the input has %d tokens, max length is %d", total+added, o.MaxLength)
 	}
 	keep, err := share(texts, isPair, room, o)
 	if err != nil {
@@ -40,7 +40,7 @@ func truncate(texts *[2][]token, isPair bool, added int, o Options) (int, error)
 	return total - len(texts[0]) - len(texts[1]), nil
 }
 
-// share divides the room for tokens among the texts.
+// share divides the room for tokens among the texts and returns the number of tokens that each keeps.
 func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, err error) {
 	a, b := len(texts[0]), len(texts[1])
 	switch {
@@ -58,7 +58,8 @@ func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, er
 	case o.Truncation == OnlyFirst && room > b:
 		return [2]int{room - b, b}, nil
 	case o.Truncation == OnlySecond && !isPair:
-		return keep, fmt.Errorf("%d tokens exceed max length %d, and only_second cannot shorten an input without a pair", a, o.MaxLength)
+		return keep, fmt.Errorf("%d tokens exceed max length %d, and only_second cannot shorten an input without a pair",
+			a, o.MaxLength)
 	case o.Truncation == OnlySecond && room > a:
 		return [2]int{a, room - a}, nil
 	}
@@ -66,9 +67,8 @@ func share(texts *[2][]token, isPair bool, room int, o Options) (keep [2]int, er
 		o.Truncation, a, b, o.MaxLength)
 }
 
-// halve gives two texts of n <= m tokens their parts of the room: the shorter
-// stays whole if that leaves the longer as much, else both get half and the
-// longer the odd token.
+// halve divides the room between two texts of n <= m tokens: the shorter one keeps all its tokens if the longer one
+// then keeps at least as many; otherwise each gets half, and the longer one gets the odd token.
 func halve(n, m, room int) (int, int) {
 	if 2*n <= room {
 		return n, room - n

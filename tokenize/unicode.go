@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// class is a set of properties of a code point, as the reference library sees it.
+// class is a set of properties of a code point, as the reference library defines them.
 type class uint16
 
-// classRange gives the code points lo … hi their classes.
+// classRange assigns classes to the code points lo … hi.
 type classRange struct {
 	lo, hi rune
 	class  class
@@ -49,8 +49,7 @@ func searchClass(r rune) class {
 // pageBits is the logarithm of the number of code points of a page.
 const pageBits = 6
 
-// pageStart holds for each page the first of the classRanges that reach into or
-// beyond it.
+// pageStart holds for each page the index of the first of the classRanges that reach into or beyond it.
 var pageStart = func() (t [unicode.MaxRune>>pageBits + 2]uint16) {
 	i := 0
 	for page := range t {
@@ -62,8 +61,8 @@ var pageStart = func() (t [unicode.MaxRune>>pageBits + 2]uint16) {
 	return t
 }()
 
-// lower returns the lower case of r. Only U+0130 has a second code point; for
-// all others it is 0. Context, such as a final sigma, plays no part.
+// lower returns the lower case of r. Only U+0130 has a second code point; for all others second is 0. The context is
+// ignored, even for a final sigma.
 func lower(r rune) (first, second rune) {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {

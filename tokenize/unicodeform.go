@@ -8,18 +8,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// form is a Unicode normalization form. The code points it knows are those of
-// the class table; x/text supplies their decompositions, combining classes and
-// composites, which Unicode never changes once given. x/text's own normalizers
-// are not used: they know other versions of Unicode, break up long runs of
-// marks, and do not tell where a code point came from.
+// form is a Unicode normalization form. It knows the code points of the class table; x/text supplies their
+// decompositions, combining classes and composites, which Unicode never changes once assigned. x/text's own normalizers
+// are not used: they support other versions of Unicode, break up long runs of marks, and do not report the origin of a
+// code point.
 type form struct {
 	compat  bool // compatibility decomposition
 	compose bool // recompose afterwards
 }
 
-// change is a code point of a normal form. n is the number of source code points
-// it stands for less one: 0 replaces one, 1 is added, -k swallows k more.
+// change is a code point of a normal form. n is the number of source code points that it represents, less one: 0
+// replaces one, 1 is added, -k swallows k more.
 type change struct {
 	r   rune
 	ccc uint8
@@ -42,10 +41,9 @@ func (f form) normalize(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
-// change appends what c makes of in from byte at on, and returns the byte after it.
-// Positions follow the reference: a code point that replaces takes the place of
-// the next one of the input, an added one that of the one before, whatever the
-// reordering of marks did.
+// change appends the result of applying c to in at byte at, and returns the byte after it. Positions follow the
+// reference: a code point that replaces another takes the position of the next one of the input, an added code point
+// that of the preceding one, even if marks were reordered.
 func (a *aligned) change(in *aligned, at int, c change) int {
 	if c.n > 0 {
 		a.add(c.r, in.pos[max(at-1, 0)])
@@ -59,14 +57,14 @@ func (a *aligned) change(in *aligned, at int, c change) int {
 	return at
 }
 
-// decompose returns the decomposition of in in canonical order.
+// decompose returns the decomposition of in, in canonical order.
 func (f form) decompose(in *aligned, buf *buffers) []change {
 	out := buf.plain[:0]
 	need, decomposes := hasNFD, norm.NFD
 	if f.compat {
 		need, decomposes = hasNFD|hasNFKD, norm.NFKD
 	}
-	start := 0 // of the run of marks at the end of out
+	start := 0 // beginning of the run of marks at the end of out
 	push := func(r rune, n int) {
 		c := change{r: r, n: n}
 		if r >= utf8.RuneSelf && classOf(r)&isNonStarter != 0 {
@@ -97,7 +95,7 @@ func (f form) decompose(in *aligned, buf *buffers) []change {
 	return out
 }
 
-// order sorts marks by combining class, keeping the order of equals.
+// order sorts marks by combining class and keeps the order of equal ones.
 func order(marks []change) {
 	if len(marks) > 1 {
 		slices.SortStableFunc(marks, func(a, b change) int { return int(a.ccc) - int(b.ccc) })
@@ -110,12 +108,12 @@ func combiningClass(r rune) uint8 {
 	return norm.NFD.Properties(b[:utf8.EncodeRune(b[:], r)]).CCC()
 }
 
-// recompose joins what canonical composition joins, in place.
+// recompose joins code points in place by canonical composition.
 func recompose(in []change) []change {
 	out := in[:0]
-	last := -1        // index in out of the starter that may still grow
-	var between uint8 // highest class of what stands after it
-	blocked := false  // whether anything stands after it
+	last := -1        // index in out of the starter that may still be composed
+	var between uint8 // highest combining class after it
+	blocked := false  // whether any code point follows it in out
 	for _, c := range in {
 		if last >= 0 && (!blocked || between < c.ccc) {
 			if r, ok := compose(out[last].r, c.r); ok {
@@ -149,7 +147,7 @@ func compose(a, b rune) (rune, bool) {
 	if isHangul(r) {
 		return r, true
 	}
-	// NFC may have reordered: b must be the last half, not one of the middle.
+	// NFC may have reordered code points: b must be the last half, not one in the middle.
 	whole := norm.NFD.Properties(joined).Decomposition()
 	return r, bytes.HasSuffix(whole, pair[utf8.RuneLen(a):])
 }

@@ -1,28 +1,28 @@
 package tokenize
 
-// unigram splits a word into the pieces of its vocabulary whose scores have the
-// greatest sum (Kudo 2018, https://arxiv.org/abs/1804.10959). Sums are taken and
-// compared in the reference's order, so that equal ones fall out alike.
+// unigram splits a word into the pieces of its vocabulary whose scores have the greatest sum (Kudo 2018,
+// https://arxiv.org/abs/1804.10959). Sums are computed and compared in the reference's order, so that ties are resolved
+// equally.
 type unigram struct {
 	trie     *trie       // vocabulary
 	scores   []float64   // logarithms of probabilities, by id
-	unk      int32       // neighbouring characters that no piece covers are one of these
+	unk      int32       // token of neighbouring characters that no piece covers
 	unkScore float64     // score of such a character
 	bytes    *[256]int32 // tokens of bytes for characters that no piece covers, or nil
 }
 
-// unkPenalty is what a character that no piece covers scores below the least
-// likely piece (SentencePiece's kUnkPenalty).
+// unkPenalty is the difference between the score of the least likely piece and that of a character that no piece covers
+// (SentencePiece's kUnkPenalty).
 const unkPenalty = 10
 
 // pathEnd is the best way to split a word up to one of its bytes.
 type pathEnd struct {
 	score float64
-	link  int32 // byte where the last piece begins; -1: no way yet. After turn, where the next piece ends
+	link  int32 // byte where the last piece begins; -1: not reached yet. After turn: byte where the next piece ends
 	id    int32 // of the last piece
 }
 
-// unigramScratch is what the encoding of a word needs.
+// unigramScratch is the scratch memory for encoding a word.
 type unigramScratch struct {
 	ends  []pathEnd
 	cache wordCache
@@ -41,8 +41,8 @@ func (m *unigram) encode(dst []piece, word []byte, buf *buffers) []piece {
 	return dst
 }
 
-// search fills s.ends: for each byte of word at which a character ends, the best
-// path to it (Viterbi). Of equals the one whose last piece is the longest stays.
+// search fills s.ends: for each byte of word at which a character ends, the best path to it (Viterbi). Among equal
+// paths it keeps the one whose last piece is the longest.
 func (m *unigram) search(word []byte, s *unigramScratch) {
 	s.ends = grow(s.ends, len(word)+1)
 	for i := range s.ends {
@@ -57,7 +57,7 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 			}
 		}
 		_, size := runeAt(word, at)
-		covered := false // whether the character is a piece
+		covered := false // whether the character itself is a piece
 		n := m.trie.root[word[at]]
 		for to := at + 1; n != 0; to++ {
 			if id := m.trie.value[n]; id >= 0 {
@@ -76,7 +76,7 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 	}
 }
 
-// turn makes the links of the best path lead from its beginning to its end.
+// turn reverses the links of the best path, so that they lead from its beginning to its end.
 func turn(ends []pathEnd) {
 	next := int32(-1)
 	for at := int32(len(ends) - 1); at >= 0; {
@@ -104,9 +104,8 @@ func (m *unigram) collect(dst []piece, word []byte, ends []pathEnd) []piece {
 	return dst
 }
 
-// unknown appends the tokens of a part of word that no piece covers. The part may
-// be a piece nevertheless: the one for unknown text, spelled out, or one with a
-// score below that of unknown characters.
+// unknown appends the tokens of a part of word that no piece covers. The part may still be a piece: the token for
+// unknown text, spelled out, or a piece whose score is below that of unknown characters.
 func (m *unigram) unknown(dst []piece, word []byte, from, to int) []piece {
 	part := word[from:to]
 	if n, id := longest(m.trie, part); n == len(part) {
@@ -135,7 +134,7 @@ func hasBytes(table *[256]int32, text []byte) bool {
 	return true
 }
 
-// grow returns a slice of n elements with unknown contents, in place of s.
+// grow returns a slice of n elements with unspecified contents; it reuses s if s is large enough.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

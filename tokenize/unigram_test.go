@@ -31,7 +31,7 @@ func unigramCase(t testing.TB, name string) *Tokenizer {
 	return loadPatched(t, f.Cases[i].File, f.Cases[i].Patch)
 }
 
-// charsMapOf returns the precompiled_charsmap that the fixtures call "@" + name.
+// charsMapOf returns the precompiled_charsmap with the given name in the fixtures, where it is written "@" + name.
 func charsMapOf(t testing.TB, name string) string {
 	t.Helper()
 	f, err := os.Open("testdata/unigram_" + name + ".bin.bz2")
@@ -64,7 +64,7 @@ func withCharsMaps(t testing.TB, v any) any {
 	return v
 }
 
-// TestUnigramPipelines checks what the models see of each text, as TestBPEPipelines.
+// TestUnigramPipelines checks what the models see of each text, as TestBPEPipelines does.
 func TestUnigramPipelines(t *testing.T) {
 	f, texts := loadUnigram(t)
 	for _, c := range f.Pipelines {
@@ -75,8 +75,7 @@ func TestUnigramPipelines(t *testing.T) {
 	}
 }
 
-// TestUnigramParity checks whole tokenizers, as TestParity; some with every code
-// point and with words.
+// TestUnigramParity checks complete tokenizers, as TestParity does; some with every code point and with words.
 func TestUnigramParity(t *testing.T) {
 	f, texts := loadUnigram(t)
 	for _, c := range f.Cases {
@@ -94,7 +93,7 @@ func TestUnigramParity(t *testing.T) {
 	}
 }
 
-// patchUnigram changes a vocabulary as "model" of a case's patch says.
+// patchUnigram changes a vocabulary as the entry "model" of a case's patch says.
 func patchUnigram(vocab []any, what string, value any) {
 	for _, v := range vocab {
 		pair := v.([]any)
@@ -109,8 +108,7 @@ func patchUnigram(vocab []any, what string, value any) {
 	}
 }
 
-// TestUnigramLinearTime is TestLinearTime for Unigram models and what comes before
-// them.
+// TestUnigramLinearTime is TestLinearTime for Unigram models and the steps before them.
 func TestUnigramLinearTime(t *testing.T) {
 	words, whole, bytes := unigramCase(t, "xlm-roberta"), unigramCase(t, "whole texts"), unigramCase(t, "bytes")
 	for _, c := range []struct {
@@ -137,13 +135,15 @@ func TestUnigramLinearTime(t *testing.T) {
 	}
 }
 
-// FuzzUnigram checks that no tokenizer.json of a Unigram model makes Load panic, and
-// that the tokens of what it accepts cover the text.
+// FuzzUnigram checks that no tokenizer.json of a Unigram model makes Load panic, and that the tokens of accepted
+// tokenizers cover the text.
 func FuzzUnigram(f *testing.F) {
 	f.Add([]byte(tinyUnigram()), "ab a b x y", true)
 	f.Add([]byte(tinyUnigram("fallback", "true", "type", "", "pre", "null")), "AB AxA\u00e9", false)
-	f.Add([]byte(tinyUnigram("vocab", `[["<unk>", 5], ["▁", 1e300], ["a", -1e300], ["xy", -7], ["aaaa", 1.7e308]]`)), "xyxy <unk> aaaaa", true)
-	f.Add([]byte(tinyUnigram("normalizer", `{"type": "Precompiled", "precompiled_charsmap": "`+charsMapOf(f, "rules")+`"}`)), "bab\r\n\u0600a", true)
+	f.Add([]byte(tinyUnigram("vocab", `[["<unk>", 5], ["▁", 1e300], ["a", -1e300], ["xy", -7], ["aaaa", 1.7e308]]`)),
+		"xyxy <unk> aaaaa", true)
+	f.Add([]byte(tinyUnigram("normalizer", `{"type": "Precompiled", "precompiled_charsmap": "`+charsMapOf(f,
+		"rules")+`"}`)), "bab\r\n\u0600a", true)
 	f.Fuzz(func(t *testing.T, doc []byte, text string, words bool) {
 		tok, err := Load(files{tokenizerFile: string(doc)}.open)
 		if err != nil {

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// bpeClass is a tokenizer class of transformers as it builds it from vocab.json
-// and merges.txt: byte-level, without unknown token.
+// bpeClass is a tokenizer class that transformers builds from vocab.json and merges.txt: byte-level, without an unknown
+// token.
 type bpeClass struct {
 	normalizer   normalizer
 	preTokenizer func(prefix bool) preTokenizer
 	template     func(s *settings, ids map[string]int32) template
-	roles        map[string]string // tokens that the settings need not name
+	roles        map[string]string // default tokens of roles
 }
 
 const endOfText = "<|endoftext|>"
 
-// bpeClasses are the classes that make a tokenizer of vocab.json and merges.txt.
+// bpeClasses maps the classes that make a tokenizer from vocab.json and merges.txt.
 var bpeClasses = map[string]bpeClass{
 	"GPT2Tokenizer": {
 		normalizer:   sequence(nil),
@@ -34,15 +34,17 @@ var bpeClasses = map[string]bpeClass{
 	"Qwen2Tokenizer": {
 		normalizer: form{compose: true},
 		preTokenizer: func(prefix bool) preTokenizer {
-			return preSequence{splitPattern{find: wordPattern{anyCase: true, newlines: true, digits: 1}}, byteLevel(prefix, false)}
+			return preSequence{
+				splitPattern{find: wordPattern{anyCase: true, newlines: true, digits: 1}}, byteLevel(prefix, false),
+			}
 		},
 		template: (*settings).bosTemplate,
 		roles:    map[string]string{"eos_token": endOfText, "unk_token": endOfText, "pad_token": endOfText},
 	},
 }
 
-// parseVocabJSON reads vocab.json and completes it, by merges.txt and the
-// settings, to the tokenizer that transformers makes of them.
+// parseVocabJSON reads vocab.json and merges.txt and builds, with the settings, the tokenizer that transformers makes
+// of them.
 func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error)) (*spec, error) {
 	name, err := s.knownClass(open, bpeFile, "", bpeClassNames)
 	if err != nil {
@@ -71,8 +73,8 @@ func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error))
 	return t, s.err()
 }
 
-// nameSpecial adds to t the tokens that the settings list, then the named ones and
-// the special ones without a role. It returns the ids of all tokens.
+// nameSpecial adds to t the tokens that the settings list, then the tokens of roles and the special ones without a
+// role. It returns the ids of all tokens.
 func (s *settings) nameSpecial(t *spec) map[string]int32 {
 	ids := make(map[string]int32, len(t.vocab))
 	for id, token := range t.vocab {
@@ -96,10 +98,12 @@ func (s *settings) nameSpecial(t *spec) map[string]int32 {
 	for _, a := range s.parseDecoderTokens() {
 		id := a.id
 		if add(a); ids[a.content] != id {
-			s.config.get("added_tokens_decoder").fail("%q has id %d, but gets %d", a.content, id, ids[a.content])
+			s.config.get("added_tokens_decoder").fail("%q has id %d, but the vocabulary gives it %d",
+				a.content, id, ids[a.content])
 		}
 	}
-	for _, key := range []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"} {
+	for _, key := range []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+		"mask_token"} {
 		add(s.roleToken(key))
 	}
 	for _, token := range s.parseExtraSpecial() {
@@ -115,7 +119,8 @@ func (s *settings) roleToken(key string) addedToken {
 	for _, file := range []field{s.config, s.special} {
 		if f := file.get(key); f.is() {
 			if _, ok := f.value.(map[string]any); ok {
-				a.singleWord, a.lstrip, a.rstrip = f.get("single_word").optionalTruth(), f.get("lstrip").optionalTruth(), f.get("rstrip").optionalTruth()
+				a.singleWord, a.lstrip, a.rstrip = f.get("single_word").optionalTruth(), f.get("lstrip").optionalTruth(),
+					f.get("rstrip").optionalTruth()
 				a.normalized = !f.get("normalized").is() || f.get("normalized").truth()
 			}
 			break
@@ -124,7 +129,7 @@ func (s *settings) roleToken(key string) addedToken {
 	return a
 }
 
-// bosTemplate is the template of add_bos_token and add_eos_token.
+// bosTemplate returns the template for add_bos_token and add_eos_token.
 func (s *settings) bosTemplate(ids map[string]int32) template {
 	around := func(flag, key string, typ int32) []part {
 		token, _ := s.role(key, s.usual[key])
@@ -137,12 +142,13 @@ func (s *settings) bosTemplate(ids map[string]int32) template {
 	}
 	single := func(text int) []part {
 		typ := int32(text)
-		return slices.Concat(around("add_bos_token", "bos_token", typ), []part{{text: text, typ: typ}}, around("add_eos_token", "eos_token", typ))
+		return slices.Concat(around("add_bos_token", "bos_token", typ), []part{{text: text, typ: typ}},
+			around("add_eos_token", "eos_token", typ))
 	}
 	return template{single: single(0), pair: slices.Concat(single(0), single(1))}
 }
 
-// robertaTemplate is the template of RoBERTa.
+// robertaTemplate returns the template of RoBERTa.
 func (s *settings) robertaTemplate(ids map[string]int32) template {
 	place := func(key string) part {
 		token, _ := s.role(key, s.usual[key])
@@ -161,7 +167,7 @@ func readMerges(text string) (merges [][2]string, err error) {
 		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		m, ok := parseMerge(line)
 		if !ok {
-			return nil, fmt.Errorf("line %d: want two tokens with a blank between, have %q", i, line)
+			return nil, fmt.Errorf("line %d: want two tokens with a blank between, got %q", i, line)
 		}
 		if m != [2]string{} {
 			merges = append(merges, m)

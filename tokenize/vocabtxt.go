@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// parseVocab reads a vocabulary of one token a line, the line number from 0 being
-// the id, and completes it to BERT's tokenizer by the settings.
+// parseVocab reads a vocabulary with one token a line, whose id is the line number from 0, and builds BERT's tokenizer
+// from it with the settings.
 func (s *settings) parseVocab(raw []byte, open func(string) ([]byte, error)) (*spec, error) {
 	if _, err := s.knownClass(open, vocabFile, bertClasses[0], bertClasses); err != nil {
 		return nil, err
@@ -53,19 +53,19 @@ func (s *settings) parseVocab(raw []byte, open func(string) ([]byte, error)) (*s
 	return t, nil
 }
 
-// maxErrors bounds how many mistakes of a vocabulary are listed.
+// maxErrors is the maximum number of errors of a vocabulary that are listed.
 const maxErrors = 10
 
-// readLines returns the lines of a vocabulary and their numbers from 0.
+// readLines returns the lines of a vocabulary and their numbers, counted from 0.
 func readLines(raw []byte) (lines []string, ids map[string]int32, err error) {
 	text := strings.TrimSuffix(string(raw), "\n")
 	switch {
 	case text == "":
 		return nil, nil, errors.New("empty")
 	case !utf8.ValidString(text):
-		return nil, nil, errors.New("not UTF-8")
+		return nil, nil, errors.New("the file is not UTF-8")
 	case strings.HasPrefix(text, "\ufeff"):
-		return nil, nil, errors.New("begins with a byte order mark")
+		return nil, nil, errors.New("the file begins with a byte order mark; save it as UTF-8 without one")
 	}
 	lines = strings.Split(text, "\n")
 	ids = make(map[string]int32, len(lines))
@@ -80,7 +80,7 @@ func readLines(raw []byte) (lines []string, ids map[string]int32, err error) {
 	return lines, ids, errors.Join(errs...)
 }
 
-// addSpecial makes tokens special. Those without an id get the next.
+// addSpecial makes tokens special. Tokens without an id get the next ids.
 func (t *spec) addSpecial(tokens []string, ids map[string]int32) {
 	for _, token := range tokens {
 		if slices.ContainsFunc(t.added, func(a addedToken) bool { return a.content == token }) {
@@ -103,8 +103,7 @@ func nextID(added []addedToken) int32 {
 	return next
 }
 
-// parseDecoderTokens reads added_tokens_decoder of tokenizer_config.json, in the
-// order of the ids.
+// parseDecoderTokens returns the tokens of added_tokens_decoder in tokenizer_config.json, in the order of their ids.
 func (s *settings) parseDecoderTokens() []addedToken {
 	f := s.config.get("added_tokens_decoder")
 	if !f.is() {

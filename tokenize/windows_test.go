@@ -18,7 +18,7 @@ import (
 
 const windowPairs, windowBlock = 3072, 16
 
-// windowPair returns pair i of the fixture and how it is cut.
+// windowPair returns pair i of the fixture and its windowing.
 func windowPair(texts []string, i int) (Input, Windowing) {
 	question := []rune(texts[i*3%len(texts)])
 	var context []string
@@ -29,11 +29,12 @@ func windowPair(texts []string, i int) (Input, Windowing) {
 	if i%7 == 0 {
 		in = Input{Text: in.Pair}
 	}
-	return in, Windowing{MaxLength: []int{12, 16, 24, 32, 48, 64, 128, 384}[i%8], Stride: []int{0, 1, 3, 5, 7, 2, 4, 6}[i/8%8]}
+	return in, Windowing{MaxLength: []int{12, 16, 24, 32, 48, 64, 128, 384}[i%8],
+		Stride: []int{0, 1, 3, 5, 7, 2, 4, 6}[i/8%8]}
 }
 
-// TestWindowsParity compares every window of 3,072 pairs and texts through seven tokenizers with the reference's: ids, types, offsets,
-// words and sequences, and which ones cannot be cut.
+// TestWindowsParity compares every window of 3,072 pairs and texts with the reference's, for seven tokenizers: ids,
+// types, offsets, words and sequences, and which inputs cannot be cut.
 func TestWindowsParity(t *testing.T) {
 	_, texts := loadBPE(t)
 	var f struct {
@@ -67,7 +68,8 @@ func TestWindowsParity(t *testing.T) {
 					packed = packWindows(packed, tok, in, w)
 				}
 				if sum := sha256.Sum256(packed); !bytes.Equal(sum[:4], want[4*block:4*block+4]) {
-					t.Errorf("pairs %d … %d differ; for the reference's windows run window_fixtures.py --show %q N", block*windowBlock, (block+1)*windowBlock-1, c.Name)
+					t.Errorf("pairs %d … %d differ; for the reference's windows run window_fixtures.py --show %q N",
+						block*windowBlock, (block+1)*windowBlock-1, c.Name)
 				}
 			}
 		})
@@ -88,7 +90,8 @@ func packWindows(b []byte, tok *Tokenizer, in Input, w Windowing) []byte {
 	return b
 }
 
-// TestWindowsCover checks what windows promise: the tokens of the pair, in order, with the stride in common and none missing.
+// TestWindowsCover checks the contract of windows: they hold the tokens of the pair in order, share the stride, and
+// miss none.
 func TestWindowsCover(t *testing.T) {
 	tok := loadDir(t, minilm)
 	context := strings.Repeat("the quick brown fox jumps over a lazy dog. ", 20)
@@ -129,7 +132,8 @@ func TestWindowsCover(t *testing.T) {
 			if i > 0 {
 				at = next - c.stride
 			}
-			if !slices.Equal(e.IDs[from:to], whole.IDs[at:at+to-from]) || !slices.Equal(e.Offsets[from:to], whole.Offsets[at:at+to-from]) {
+			if !slices.Equal(e.IDs[from:to], whole.IDs[at:at+to-from]) ||
+				!slices.Equal(e.Offsets[from:to], whole.Offsets[at:at+to-from]) {
 				t.Fatalf("%+v: window %d is not tokens %d to %d of the context", c.w, i, at, at+to-from)
 			}
 			next = at + to - from
@@ -140,7 +144,7 @@ func TestWindowsCover(t *testing.T) {
 	}
 }
 
-// TestWindowsRefused checks that what leaves no room is an error with its numbers.
+// TestWindowsRefused checks that an input without room is an error with its numbers.
 func TestWindowsRefused(t *testing.T) {
 	tok := loadDir(t, minilm)
 	long := strings.Repeat("word ", 30)
@@ -151,14 +155,29 @@ func TestWindowsRefused(t *testing.T) {
 		want   []string
 		noRoom bool
 	}{
-		{"question alone", Input{Text: long, Pair: "a b c", HasPair: true}, Windowing{MaxLength: 20, Stride: 2, Shrink: true}, []string{"text has 30 tokens", "special tokens are 3", "max length 20", "pair's 3"}, true},
-		{"question fills", Input{Text: long, Pair: "a b c", HasPair: true}, Windowing{MaxLength: 33, Stride: 2}, []string{"text has 30 tokens", "max length 33"}, true},
-		{"stride", Input{Text: "a b", Pair: long, HasPair: true}, Windowing{MaxLength: 16, Stride: 11}, []string{"max length 16", "room for 11 tokens", "3 are special, 2 of the other text", "stride is 11"}, true},
-		{"stride of a text", Input{Text: long}, Windowing{MaxLength: 16, Stride: 14}, []string{"room for 14 tokens", "stride is 14"}, true},
+		{
+			"question alone", Input{Text: long, Pair: "a b c", HasPair: true}, Windowing{MaxLength: 20, Stride: 2, Shrink: true},
+			[]string{"text has 30 tokens", "special tokens are 3", "max length 20", "pair's 3"}, true,
+		},
+		{
+			"question fills", Input{Text: long, Pair: "a b c", HasPair: true}, Windowing{MaxLength: 33, Stride: 2},
+			[]string{"text has 30 tokens", "max length 33"}, true,
+		},
+		{
+			"stride", Input{Text: "a b", Pair: long, HasPair: true}, Windowing{MaxLength: 16, Stride: 11},
+			[]string{"max length 16", "room for 11 tokens", "3 are special, 2 of the other text", "stride is 11"}, true,
+		},
+		{
+			"stride of a text", Input{Text: long}, Windowing{MaxLength: 16, Stride: 14},
+			[]string{"room for 14 tokens", "stride is 14"}, true,
+		},
 		{"no room at all", Input{Text: long}, Windowing{MaxLength: 2}, []string{"max length 2", "2 special"}, true},
 		{"no length", Input{Text: long}, Windowing{}, []string{"0 tokens"}, false},
 		{"negative stride", Input{Text: long}, Windowing{MaxLength: 9, Stride: -1}, []string{"stride of -1"}, false},
-		{"negative text", Input{Text: "a", Pair: "b", HasPair: true}, Windowing{MaxLength: 9, MaxText: -1}, []string{"-1 tokens"}, false},
+		{
+			"negative text", Input{Text: "a", Pair: "b", HasPair: true}, Windowing{MaxLength: 9, MaxText: -1},
+			[]string{"max text is -1"}, false,
+		},
 	} {
 		_, err := tok.Windows(c.in, c.w)
 		if err == nil {
@@ -174,12 +193,13 @@ func TestWindowsRefused(t *testing.T) {
 			t.Errorf("%s: ErrNoRoom is %t", c.name, !c.noRoom)
 		}
 	}
-	if out, err := tok.Windows(Input{Text: "a b", Pair: "", HasPair: true}, Windowing{MaxLength: 5, Stride: 90}); err != nil || len(out.List) != 1 {
+	if out, err := tok.Windows(Input{Text: "a b", Pair: "", HasPair: true},
+		Windowing{MaxLength: 5, Stride: 90}); err != nil || len(out.List) != 1 {
 		t.Errorf("an empty pair: %d windows, %v", len(out.List), err)
 	}
 }
 
-// TestWindowsBatch checks order, the first error and its index, and stopping.
+// TestWindowsBatch checks the order, the first error with its index, and cancellation.
 func TestWindowsBatch(t *testing.T) {
 	tok := loadDir(t, minilm)
 	var inputs []Input
@@ -221,7 +241,8 @@ func TestWindowsLinearTime(t *testing.T) {
 	}
 }
 
-// FuzzWindows checks that windows are never longer than allowed, that their tokens slice the text, and that nothing is lost.
+// FuzzWindows checks that windows never exceed the maximum length, that their offsets slice the text, and that no token
+// is lost.
 func FuzzWindows(f *testing.F) {
 	_, texts := loadFixtures(f)
 	for i := 0; i < len(texts); i += 200 {
@@ -230,7 +251,9 @@ func FuzzWindows(f *testing.F) {
 	tok := loadDir(f, minilm)
 	f.Fuzz(func(t *testing.T, text, pair string, length, stride int, shrink bool) {
 		length, stride = length%512, stride%512
-		w, err := tok.Windows(Input{Text: text, Pair: pair, HasPair: true}, Windowing{MaxLength: length, Stride: stride, Shrink: shrink})
+		w, err := tok.Windows(Input{Text: text, Pair: pair, HasPair: true}, Windowing{
+			MaxLength: length, Stride: stride, Shrink: shrink,
+		})
 		if err != nil {
 			return // no room
 		}

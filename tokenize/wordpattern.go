@@ -1,32 +1,37 @@
 package tokenize
 
-// wordPattern finds the words of the split patterns that byte-level models were
-// trained with. Every code point belongs to a match. A regular expression engine
-// would backtrack for them; this looks at each code point a few times at most.
+// wordPattern finds the words of the split patterns with which byte-level models were trained. Every code point belongs
+// to a match. A regular expression engine would backtrack for these patterns; wordPattern visits each code point a few
+// times at most.
 type wordPattern struct {
-	anyCase  bool // contractions ('s, 'll …) in either case
-	newlines bool // line breaks go with the white space or the symbols before them, and any symbol or blank with the letters after it
-	digits   int  // greatest number of digits of a match; 0: any number, with a blank before
+	anyCase bool // whether contractions ('s, 'll …) match in upper case too
+	// newlines: line breaks belong to the white space or the symbols before them, and any symbol or blank to the letters
+	// after it.
+	newlines bool
+	digits   int // maximum number of digits of a match; 0: any number, with an optional blank before them
 }
 
-// wordPatterns are the patterns by their spelling in tokenizer.json.
+// wordPatterns maps the spellings in tokenizer.json to patterns.
 var wordPatterns = map[string]wordPattern{
-	// GPT-2 (encoder.py), and as tiktoken writes it
+	// GPT-2 (encoder.py), and the spellings of tiktoken
 	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`:      {},
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`:         {},
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`: {},
 	// Llama 3; GPT-4 (cl100k_base) has the same words
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: {true, true, 3},
-	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`:       {true, true, 3},
+	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ` +
+		`?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: {true, true, 3},
+	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ` +
+		`?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`: {true, true, 3},
 	// Qwen 2
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: {true, true, 1},
+	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ` +
+		`?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: {true, true, 1},
 }
 
 func (p wordPattern) find(text []byte, at int) (from, to int, ok bool) {
 	return at, p.end(text, at), at < len(text)
 }
 
-// end returns where the match that begins at byte at ends.
+// end returns the end of the match that begins at byte at.
 func (p wordPattern) end(text []byte, at int) int {
 	if at == len(text) {
 		return at
@@ -60,8 +65,8 @@ func (p wordPattern) end(text []byte, at int) int {
 	return p.space(text, at)
 }
 
-// contraction returns the length of what follows the apostrophe of 's, 't, 're,
-// 've, 'm, 'll and 'd, or 0. Without regard to case, U+017F is an s.
+// contraction returns the length of the text after the apostrophe of 's, 't, 're, 've, 'm, 'll and 'd, or 0. If case is
+// ignored, U+017F is an s.
 func (p wordPattern) contraction(text []byte) int {
 	letter := func(i int) byte {
 		if i >= len(text) {
@@ -84,7 +89,7 @@ func (p wordPattern) contraction(text []byte) int {
 	return 0
 }
 
-// run returns where the code points of class c from byte at on end.
+// run returns the end of the run of code points of class c that begins at byte at.
 func run(text []byte, at int, c class) int {
 	for at < len(text) {
 		r, n := runeAt(text, at)
@@ -96,7 +101,7 @@ func run(text []byte, at int, c class) int {
 	return at
 }
 
-// number returns where a number ends whose first digit is before byte at.
+// number returns the end of a number whose first digit is before byte at.
 func (p wordPattern) number(text []byte, at int) int {
 	if p.digits == 0 {
 		return run(text, at, isNumber)
@@ -111,7 +116,7 @@ func (p wordPattern) number(text []byte, at int) int {
 	return at
 }
 
-// symbols returns where a run of symbols that began before byte at ends.
+// symbols returns the end of a run of symbols that began before byte at.
 func (p wordPattern) symbols(text []byte, at int) int {
 	for at < len(text) {
 		r, n := runeAt(text, at)
@@ -128,9 +133,8 @@ func (p wordPattern) symbols(text []byte, at int) int {
 	return at
 }
 
-// space returns where the match of white space that begins at byte at ends: after
-// its last line break, or at its end if nothing follows, or before its last code
-// point, which goes with what follows, unless it has no other.
+// space returns the end of the match of white space that begins at byte at: after its last line break; or at its end if
+// nothing follows; or before its last code point, which belongs to the following match, unless it is the only one.
 func (p wordPattern) space(text []byte, at int) int {
 	lines, last, end := 0, at, at
 	for end < len(text) {

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// piece is a part of a word that has an id of its own.
+// piece is a part of a word that has its own id.
 type piece struct {
 	id       int32
-	from, to int // bytes of the word; tokens of its bytes have the range of all of them
+	from, to int // bytes of the word; tokens of a character's bytes have the range of the character
 }
 
 // model turns words into ids.
@@ -25,8 +25,7 @@ type wordPiece struct {
 	maxChars int   // longer words are unknown
 }
 
-// newWordPiece makes the model of a vocabulary (index = id) whose pieces inside
-// words bear prefix.
+// newWordPiece makes the model of a vocabulary (index = id) in which pieces inside words have the prefix.
 func newWordPiece(vocab []string, unk int32, prefix string, maxChars int) *wordPiece {
 	ids := make([]int32, len(vocab))
 	var rest []string

@@ -1,6 +1,6 @@
 package tokenize
 
-// EncodeWords encodes a text that comes as words, as Input.Words.
+// EncodeWords encodes a text that is given as words; see Input.Words.
 func (t *Tokenizer) EncodeWords(words []string, o Options) (Encoding, error) {
 	if words == nil {
 		words = []string{}
@@ -8,7 +8,7 @@ func (t *Tokenizer) EncodeWords(words []string, o Options) (Encoding, error) {
 	return prefixed(t.encode(Input{Words: words}, o))
 }
 
-// readWords appends the tokens of words to dst, each word read on its own.
+// readWords appends the tokens of words to dst; each word is read separately.
 func (t *Tokenizer) readWords(dst []token, words []string, buf *buffers) []token {
 	for i, w := range words {
 		first := len(dst)
@@ -20,15 +20,14 @@ func (t *Tokenizer) readWords(dst []token, words []string, buf *buffers) []token
 	return dst
 }
 
-// WithPrefixSpace returns the tokenizer for words that come one by one: every text or
-// word that begins without a blank is encoded as if one stood before it. So "world" is
-// the token that follows "Hello " in a sentence, as after add_prefix_space=True of
-// transformers, which its GPT-2 and RoBERTa tokenizers need for words. Offsets do
-// not count that blank. The tokenizer itself is returned if it does this already or is not
-// byte-level: WordPiece and SentencePiece models mark the beginnings of words by themselves.
+// WithPrefixSpace returns a tokenizer for words that come one by one: it encodes every text or word that does not begin
+// with a blank as if a blank preceded it. So "world" becomes the token that follows "Hello " in a sentence, as with
+// add_prefix_space=True of transformers, which its GPT-2 and RoBERTa tokenizers need for words. Offsets do not count
+// that blank. WithPrefixSpace returns t itself if t does this already or is not byte-level: WordPiece and SentencePiece
+// models mark the beginnings of words themselves.
 //
-// Where words are split by a pattern before they become bytes (LLaMA 3, Qwen 2), the
-// blank stands before the word, not, as add_prefix_space would have it, before each of the parts.
+// If a pattern splits words before they become bytes (LLaMA 3, Qwen 2), the blank precedes the word, not each of its
+// parts as add_prefix_space would have it.
 func (t *Tokenizer) WithPrefixSpace() *Tokenizer {
 	bytes, prefixed := byteLevelParts(t.preTokenizer)
 	if !bytes || prefixed {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestWordsParity checks texts that come as words. The fixture is written by
-// reference/words_fixtures.py.
+// TestWordsParity checks texts that are given as words. reference/words_fixtures.py writes the fixture.
 func TestWordsParity(t *testing.T) {
 	var f struct {
 		Cases []fixtureCase
@@ -38,7 +37,7 @@ func TestWordsParity(t *testing.T) {
 	}
 }
 
-// checkWords checks texts that come as words.
+// checkWords checks texts that are given as words.
 func checkWords(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string) {
 	check{t, c.Name, "words", c.Words, 128, len(texts)}.run(func(i int) any {
 		o := Options{Offsets: true, Words: true}
@@ -53,7 +52,7 @@ func checkWords(t *testing.T, c fixtureCase, tok *Tokenizer, texts []string) {
 	})
 }
 
-// TestWordsWithoutTokens checks words of which nothing is left, and inputs that are not clear.
+// TestWordsWithoutTokens checks words of which nothing is left, and inputs that are ambiguous.
 func TestWordsWithoutTokens(t *testing.T) {
 	tok := loadDir(t, minilm)
 	o := Options{Words: true, Offsets: true}
@@ -68,13 +67,15 @@ func TestWordsWithoutTokens(t *testing.T) {
 		t.Errorf("no words: %v, %v", e.IDs, err)
 	}
 	for _, in := range []Input{{Text: "a", Words: []string{}}, {HasPair: true, Words: []string{"a"}}} {
-		if _, err := tok.EncodeBatch(context.Background(), []Input{in}, o, 1); err == nil || !strings.Contains(err.Error(), "has neither text nor pair") {
+		if _, err := tok.EncodeBatch(context.Background(), []Input{in}, o, 1); err == nil ||
+			!strings.Contains(err.Error(), "must have neither text nor pair") {
 			t.Errorf("%+v: %v", in, err)
 		}
 	}
 }
 
-// TestWithPrefixSpace checks which tokenizers need a blank before words, and that the words then are those of a sentence.
+// TestWithPrefixSpace checks which tokenizers need a blank before words, and that the words then have the tokens of a
+// sentence.
 func TestWithPrefixSpace(t *testing.T) {
 	for _, name := range []string{"roberta", "llama2", "mistral", "affixes"} {
 		if tok := bpeCase(t, name); tok.WithPrefixSpace() != tok {
