@@ -1,3 +1,3 @@
-// Package bench measures training on the user's path; its sub-packages are commands that compare single parts with other
-// systems. docs/performance.md has the figures and how to get them again.
+// Package bench measures training as users run it; its sub-packages are commands that compare single parts with other
+// systems. docs/performance.md has the figures and the commands that reproduce them.
 package bench

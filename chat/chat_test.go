@@ -14,7 +14,7 @@ import (
 	"github.com/spalora/spalora/data"
 )
 
-// fixture is what reference/chat_fixtures.py wrote.
+// fixture is the output of reference/chat_fixtures.py.
 type fixture struct {
 	Tokens    map[string]string         `json:"tokens"`
 	Chats     map[string][]data.Message `json:"chats"`
@@ -46,8 +46,8 @@ func load(t testing.TB) fixture {
 	return f
 }
 
-// The text is that of transformers' apply_chat_template, byte for byte; what it refuses
-// is refused here.
+// The text equals that of transformers' apply_chat_template, byte for byte; chats that transformers refuses are refused
+// here.
 func TestRenderEqualsTransformers(t *testing.T) {
 	f := load(t)
 	refused := 0
@@ -60,7 +60,8 @@ func TestRenderEqualsTransformers(t *testing.T) {
 		for _, c := range tt.Cases {
 			got, err := template.Render(f.Chats[c.Chat], Options{AddGenerationPrompt: c.Prompt})
 			if (err != nil) != (c.Error != "") || got != c.Text {
-				t.Errorf("%s of %q, prompt %v\n%s\ngot  %q, %v\nwant %q, %s", tt.Name, c.Chat, c.Prompt, tt.Source, got, err, c.Text, c.Error)
+				t.Errorf("%s of %q, prompt %v\n%s\ngot  %q, %v\nwant %q, %s", tt.Name, c.Chat, c.Prompt, tt.Source,
+					got, err, c.Text, c.Error)
 			}
 			if c.Error != "" {
 				refused++
@@ -75,14 +76,14 @@ func TestRenderEqualsTransformers(t *testing.T) {
 	}
 }
 
-// Segments are the whole text; each trained one is an assistant's turn.
+// Segments add up to the whole text; each trained one is an assistant's turn.
 func TestSegments(t *testing.T) {
 	f := load(t)
-	want := map[string][]string{ // trained parts of the chat "long": the ends of turns belong to them
+	want := map[string][]string{ // trained parts of the chat "long", including the ends of turns
 		"chatml-system":    {"b<|im_end|>", " d\\n{{ e }} <|im_end|>"},
 		"brackets":         {" b </s>", " d\\n{{ e }} </s>"},
 		"headers":          {"b<|eot_id|>", "d\\n{{ e }}<|eot_id|>"},
-		"namespace":        nil, // numbers the last user
+		"namespace":        nil, // the template numbers the last user
 		"tools":            {"b<|im_end|>", " d\\n{{ e }} <|im_end|>"},
 		"model":            {"b<end_of_turn>", "d\\n{{ e }}<end_of_turn>"},
 		"lines":            {"b</s>", " d\\n{{ e }} </s>"},
@@ -127,14 +128,18 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// Templates that write their last turn in another way than earlier ones.
+// Templates that write their last turn differently from earlier ones.
 func TestSegmentsOfUnequalTurns(t *testing.T) {
 	messages := load(t).Chats["long"]
 	const turns = "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' and loop.last %}(thought){% endif %}"
 	for source, want := range map[string][]string{
-		turns + "{{ m.content | trim }}<end>\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}":     {"b<end>", "d\\n{{ e }}<end>"},
-		turns + "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}":                 nil, // nothing ends a turn
-		turns + "{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>(thought){% endif %}":     nil, // the prompt is not in the text
+		turns +
+			"{{ m.content | trim }}<end>\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}": {"b<end>",
+			"d\\n{{ e }}<end>"},
+		// a turn has no end
+		turns + "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}": nil,
+		// the prompt is not in the text
+		turns + "{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>(thought){% endif %}":     nil,
 		"{% for m in messages %}<{{ loop.length }}>{{ m.content }}<end>{% endfor %}":                                nil,
 		"{{ messages[-1].content }}{% if messages[-1].role == 'assistant' %}{{ raise_exception('no') }}{% endif %}": nil,
 	} {
@@ -149,7 +154,7 @@ func TestSegmentsOfUnequalTurns(t *testing.T) {
 	}
 }
 
-// Generation blocks mark what transformers' assistant mask marks.
+// Generation blocks mark the same parts as transformers' assistant mask.
 func TestGenerationEqualsTransformers(t *testing.T) {
 	f := load(t)
 	n := 0
@@ -184,16 +189,25 @@ func joined(list []Segment) (text string, trained []string) {
 	return text, trained
 }
 
-// No template may hang, take the memory or end the process.
+// No template may hang, exhaust the memory or end the process.
 func TestWildTemplates(t *testing.T) {
 	messages := []data.Message{{Role: "user", Content: "a"}}
 	for _, tt := range []struct{ source, want string }{
 		{"{% for a in range(1000000000000) %}{% endfor %}", "range of more than 100000 numbers"},
-		{"{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}", "more than"},
+		{
+			"{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% " +
+				"endfor %}", "more than",
+		},
 		{"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 100 deep"},
 		{"{% macro f() %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}", "more than 100 deep"},
-		{"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", "a variable holds more than"},
-		{"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "a variable holds more than"},
+		{
+			"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+			"a variable holds more than",
+		},
+		{
+			"{% set ns = namespace(s=[1]) %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+			"a variable holds more than",
+		},
 		{"{% for i in range(90000) %}{{ '" + strings.Repeat("x", 1000) + "' }}{% endfor %}", "the output is longer than"},
 		{"{{ messages | selectattr('role') }}", "refuses the messages"},
 		{"{{ 'x' * -1 }}", "refuses the messages"},
@@ -219,27 +233,42 @@ func TestWildTemplates(t *testing.T) {
 	}
 }
 
-// A template that cannot be rendered as Jinja would is refused when it is loaded.
+// A template that cannot be rendered as Jinja would render it is refused when it is loaded.
 func TestBadTemplates(t *testing.T) {
 	for source, want := range map[string]string{
-		"a\n{{ b": "line 2: a tag is not closed with }}", "{% if x %}": "line 1: if is not closed", "{% endif %}": "unexpected endif",
-		"{% for x in y %}{% endif %}": "unexpected endif", "{% if x %}{% endfor %}": "unexpected endfor", "{# x": "a comment is not closed", "{% raw %}x": "a raw block is not closed",
-		"{{ 'x }}": "a string is not closed", "{{ (a] }}": `unexpected "]"`, "{{ a ! b }}": "unexpected character '!'", "{{ }}": "is empty", "{% %}": "without a statement",
-		"{% include 'x' %}": `"include" is not supported`, "{% block x %}{% endblock %}": `"block" is not supported`, "{% do x %}": `"do" is not supported`,
-		"{% set a, b = x %}": "set takes one name", "{% set a | trim %}{% endset %}": "set takes one name", "{% set a = %}": "without a value", "{% for a in b recursive %}{% endfor %}": "recursive",
-		"{% for (a, b) in c %}{% endfor %}": "names and commas only", "{% for a %}{% endfor %}": "a for without in", "{{ '%s' % x }}": "formatting a string", "{{ 'a' 'b' }}": "two strings",
-		"{{ x.split('a', 1) }}": "split with several arguments", "{{ x.startswith(('a', 'b')) }}": "startswith with several arguments", "{{ loop.depth }}": "loop.depth", "{{ spalora_x }}": "reserved",
-		"{% filter replace('a', 'b') %}{% endfilter %}": "a filter block takes one filter", "{{ 1_000 }}": "the number 1_…", `{{ '\x4' }}`: "the escape", "{% else %}": "unexpected else",
+		"a\n{{ b": "line 2: a tag is not closed with }}", "{% if x %}": "line 1: if is not closed",
+		"{% endif %}":                 "unexpected endif",
+		"{% for x in y %}{% endif %}": "unexpected endif", "{% if x %}{% endfor %}": "unexpected endfor",
+		"{# x": "a comment is not closed", "{% raw %}x": "a raw block is not closed",
+		"{{ 'x }}": "a string is not closed", "{{ (a] }}": `unexpected "]"`, "{{ a ! b }}": "unexpected character '!'",
+		"{{ }}": "is empty", "{% %}": "without a statement",
+		"{% include 'x' %}": `"include" is not supported`, "{% block x %}{% endblock %}": `"block" is not supported`,
+		"{% do x %}":         `"do" is not supported`,
+		"{% set a, b = x %}": "set needs one name", "{% set a | trim %}{% endset %}": "set needs one name",
+		"{% set a = %}": "without a value", "{% for a in b recursive %}{% endfor %}": "recursive",
+		"{% for (a, b) in c %}{% endfor %}": "must be names and commas", "{% for a %}{% endfor %}": "a for without in",
+		"{{ '%s' % x }}": "formatting a string", "{{ 'a' 'b' }}": "two strings",
+		"{{ x.split('a', 1) }}":          "split with several arguments",
+		"{{ x.startswith(('a', 'b')) }}": "startswith with several arguments", "{{ loop.depth }}": "loop.depth",
+		"{{ spalora_x }}": "reserved",
+		"{% filter replace('a', 'b') %}{% endfilter %}": "a filter block takes one filter", "{{ 1_000 }}": "the number 1_…",
+		`{{ '\x4' }}`: "invalid escape", "{% else %}": "unexpected else",
 		"{{ " + strings.Repeat("(", 101) + "1" + strings.Repeat(")", 101) + " }}": "open brackets",
 		"{{ " + strings.Repeat("not ", 5000) + "1 }}":                             "more than 4000 parts",
 		strings.Repeat("{% if 1 %}", 101) + strings.Repeat("{% endif %}", 101):    "more than 100 blocks",
-		strings.Repeat(" ", maxTemplate+1):                                        "bytes, more than",
+		strings.Repeat(" ", maxTemplate+1):                                        "bytes, at most 1048576",
 		"{{ a + }}":                                                               "cannot be used",
-		"{% if %}{% endif %}":                                                     "not complete", "{% if a %}{% elif %}{% endif %}": "not complete",
-		"{% macro %}{% endmacro %}": "not complete", "{% break now %}": "takes nothing", "{% ! %}": "unexpected character", "{% 'x' %}": "without a statement", "{{ '\\": "a string is not closed",
+		"{% if %}{% endif %}":                                                     "not complete",
+		"{% if a %}{% elif %}{% endif %}":                                         "not complete",
+		"{% macro %}{% endmacro %}":                                               "not complete",
+		"{% break now %}":                                                         "takes no arguments",
+		"{% ! %}":                                                                 "unexpected character",
+		"{% 'x' %}":                                                               "without a statement",
+		"{{ '\\":                                                                  "a string is not closed",
 	} {
 		_, err := New(source, "chat_template.jinja", nil)
-		if err == nil || !strings.HasPrefix(err.Error(), "chat: chat_template.jinja: the chat template") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "chat: chat_template.jinja: the chat template") ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: got %v, want %s", source, err, want)
 		}
 	}
@@ -262,11 +291,27 @@ func TestLoad(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"in the configuration", map[string]string{config: `{` + tokens + `,"chat_template":"{{ bos_token }}c{{ unk_token }}{{ eos_token }}"}`}, "<b>c<e>"},
-		{"a file first", map[string]string{config: `{` + tokens + `,"chat_template":"c"}`, "chat_template.jinja": "f{{ eos_token }}\n"}, "f<e>"},
+		{
+			"in the configuration",
+			map[string]string{config: `{` + tokens + `,"chat_template":"{{ bos_token }}c{{ unk_token }}{{ eos_token }}"}`},
+			"<b>c<e>",
+		},
+		{
+			"a file first",
+			map[string]string{config: `{` + tokens + `,"chat_template":"c"}`, "chat_template.jinja": "f{{ eos_token }}\n"},
+			"f<e>",
+		},
 		{"a file alone", map[string]string{"chat_template.jinja": "f{{ eos_token }}"}, "f"},
-		{"tokens of another file", map[string]string{config: `{"bos_token":"<b>","chat_template":"{{ bos_token }}{{ eos_token }}"}`, "special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`}, "<b><e>"},
-		{"named ones", map[string]string{config: `{"chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}`}, "d"},
+		{
+			"tokens of another file",
+			map[string]string{config: `{"bos_token":"<b>","chat_template":"{{ bos_token }}{{ eos_token }}"}`,
+				"special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`}, "<b><e>",
+		},
+		{"named ones",
+			map[string]string{
+				config: `{"chat_template":[{"name":"tool_use","template":"t"},{"name":"default","template":"d"}]}`,
+			},
+			"d"},
 	} {
 		template, err := Load(files(tt.files))
 		if err != nil {
@@ -277,20 +322,28 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
 		}
 	}
-	template, err := Load(files(map[string]string{config: `{` + tokens + `,"chat_template":"{{ bos_token }}{{ eos_token is defined }}{{ strftime_now('%d %b %Y %-j %%') }}"}`}))
+	template, err := Load(files(map[string]string{
+		config: `{` + tokens +
+			`,"chat_template":"{{ bos_token }}{{ eos_token is defined }}{{ strftime_now('%d %b %Y %-j %%') }}"}`,
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := template.Render(nil, Options{Tokens: map[string]string{"bos_token": "B", "eos_token": ""}, Now: time.Date(2024, 1, 5, 0, 0, 0, 0, time.UTC)})
+	got, err := template.Render(nil, Options{
+		Tokens: map[string]string{"bos_token": "B", "eos_token": ""}, Now: time.Date(2024, 1, 5, 0, 0, 0, 0, time.UTC),
+	})
 	if err != nil || got != "BFalse05 Jan 2024 5 %" || template.Token("eos_token") != "<e>" {
 		t.Errorf("got %q, %v, %q", got, err, template.Token("eos_token"))
 	}
 	for content, want := range map[string]string{
-		"{": "unexpected end", `{"chat_template":5}`: "neither a text nor a list", `{"chat_template":[{"name":"rag","template":"x"}]}`: `no template "default"; there is "rag"`,
-		`{"chat_template":"{{"}`: "not closed", "{}": "no chat template", `{"chat_template":null}`: "no chat template",
+		"{": "unexpected end", `{"chat_template":5}`: "must be a text or a list",
+		`{"chat_template":[{"name":"rag","template":"x"}]}`: `no template "default", only "rag"`,
+		`{"chat_template":"{{"}`:                            "not closed",
+		"{}":                                                "no chat template", `{"chat_template":null}`: "no chat template",
 	} {
 		_, err := Load(files(map[string]string{config: content}))
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(want, "no chat template") != errors.Is(err, ErrNoTemplate) {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(want, "no chat template") != errors.Is(err, ErrNoTemplate) {
 			t.Errorf("%s: got %v, want %s", content, err, want)
 		}
 	}
@@ -299,7 +352,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// FuzzTemplate: every template gives a text or an error, in bounded time.
+// FuzzTemplate checks that every template gives a text or an error, in bounded time.
 func FuzzTemplate(f *testing.F) {
 	for _, t := range load(f).Templates {
 		f.Add(t.Source)
@@ -307,7 +360,7 @@ func FuzzTemplate(f *testing.F) {
 	messages := []data.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}
 	f.Fuzz(func(t *testing.T, source string) {
 		if strings.Contains(source, "*") || strings.Contains(source, "indent") || strings.Contains(source, "replace") {
-			return // not bounded, says the package
+			return // the package does not limit this
 		}
 		template, err := New(source, "f", nil)
 		if err != nil {

@@ -20,7 +20,7 @@ func parseConfig(content []byte, tokens map[string]string) (source string, found
 		var added struct {
 			Content *string `json:"content"`
 		}
-		if json.Unmarshal(v, &text) == nil && v[0] == '"' { // add_bos_token is a bool, an unused token null
+		if json.Unmarshal(v, &text) == nil && v[0] == '"' { // add_bos_token is a boolean, and an unused token is null
 			tokens[key] = text
 		} else if json.Unmarshal(v, &added) == nil && added.Content != nil {
 			tokens[key] = *added.Content
@@ -38,14 +38,14 @@ func parseConfig(content []byte, tokens map[string]string) (source string, found
 	return source, err == nil, err
 }
 
-// defaultTemplate reads a list of named templates.
+// defaultTemplate returns the template named "default" of a list of named templates.
 func defaultTemplate(v json.RawMessage) (string, error) {
 	var list []struct {
 		Name     string  `json:"name"`
 		Template *string `json:"template"`
 	}
 	if err := json.Unmarshal(v, &list); err != nil {
-		return "", fmt.Errorf("chat_template is neither a text nor a list of {\"name\": …, \"template\": …}")
+		return "", fmt.Errorf("chat_template must be a text or a list of {\"name\": …, \"template\": …}")
 	}
 	var names []string
 	for _, e := range list {
@@ -54,5 +54,5 @@ func defaultTemplate(v json.RawMessage) (string, error) {
 		}
 		names = append(names, fmt.Sprintf("%q", e.Name))
 	}
-	return "", fmt.Errorf("chat_template has no template \"default\"; there is %s", strings.Join(names, ", "))
+	return "", fmt.Errorf("chat_template has no template \"default\", only %s", strings.Join(names, ", "))
 }

@@ -9,31 +9,29 @@ import (
 // piece is a part of a template: text, or a tag.
 type piece struct {
 	kind   pieceKind
-	text   string  // of text, white space control applied
-	tokens []token // of a tag
+	text   string  // content of a text, after white space control
+	tokens []token // tokens of a tag
 	line   int     // 1-based line of the template
 }
 
 type pieceKind int
 
 const (
-	textPiece  pieceKind = iota // text that stands in the output as it is
+	textPiece  pieceKind = iota // text that is output unchanged
 	printPiece                  // {{ … }}
 	blockPiece                  // {% … %}
 )
 
-// lexer cuts a template into pieces by the rules of Jinja's lexer with trim_blocks
-// and lstrip_blocks on.
+// lexer splits a template into pieces by the rules of Jinja's lexer with trim_blocks and lstrip_blocks on.
 type lexer struct {
 	src    string
 	at     int
 	line   int
-	atLine bool // what came before ended a line: lstrip_blocks may strip from here
+	atLine bool // whether the preceding text ended a line, so that lstrip_blocks may strip from here
 	out    []piece
 }
 
-// lex reads a template. Line ends become LF, and one at the very end is dropped, as
-// Jinja does.
+// lex reads a template. As in Jinja, line ends become LF, and one at the very end is dropped.
 func lex(src string) ([]piece, error) {
 	src = strings.ReplaceAll(strings.ReplaceAll(src, "\r\n", "\n"), "\r", "\n")
 	l := &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, atLine: true}
@@ -76,7 +74,7 @@ func (l *lexer) next() error {
 	return l.tag(blockPiece, "%}")
 }
 
-// find returns where the next tag begins, the end of the template without one.
+// find returns the position of the next tag, or the end of the template if there is none.
 func (l *lexer) find() int {
 	for i := l.at; i+1 < len(l.src); i++ {
 		if l.src[i] == '{' && (l.src[i+1] == '{' || l.src[i+1] == '%' || l.src[i+1] == '#') {
@@ -86,7 +84,7 @@ func (l *lexer) find() int {
 	return len(l.src)
 }
 
-// strip applies what a tag does to the white space before it.
+// strip applies the effect of a tag on the white space before it.
 func (l *lexer) strip(text, opener string, sign byte) string {
 	switch {
 	case sign == '-':
@@ -116,8 +114,8 @@ func (l *lexer) skip(n int) {
 	l.at = n
 }
 
-// close moves behind the end of a tag, which is at the offset n: -%} takes all white
-// space after it, and %} one line end if trim is set.
+// close moves past the end of a tag, which is at offset n: -%} takes all white space after it, and %} one line end if
+// trim is set.
 func (l *lexer) close(n int, sign byte, trim bool) {
 	if sign != 0 {
 		n++
@@ -147,13 +145,13 @@ func (l *lexer) comment() error {
 	return nil
 }
 
-// raw reads {% raw %} … {% endraw %} if that is what begins here: the text between.
+// raw reads {% raw %} … {% endraw %} and the text between, if it begins here; otherwise it returns false.
 func (l *lexer) raw() (bool, error) {
 	word, sign, from := blockWord(l.src[l.at:])
 	if word != "raw" {
 		return false, nil
 	}
-	// Unlike other blocks, raw takes no line end after it.
+	// Unlike other blocks, raw takes no line end that follows it.
 	l.close(l.at+from, sign, false)
 	for i := l.at; i < len(l.src); i++ {
 		if !strings.HasPrefix(l.src[i:], "{%") {
@@ -174,8 +172,8 @@ func (l *lexer) raw() (bool, error) {
 	return false, fmt.Errorf("a raw block is not closed")
 }
 
-// blockWord reads a block of one word up to its end: the word, the sign before its
-// end, and where that is. The word is "" if there is more than one word.
+// blockWord reads a block of one word: it returns the word, the sign before the block's end, and the position of the
+// end. The word is "" if there is more than one word.
 func blockWord(s string) (word string, sign byte, end int) {
 	trimmed := strings.TrimLeftFunc(s, unicode.IsSpace)
 	n := 0
@@ -198,7 +196,7 @@ func blockWord(s string) (word string, sign byte, end int) {
 // tag reads the tokens of {{ … }} or {% … %}.
 func (l *lexer) tag(kind pieceKind, closer string) error {
 	p := piece{kind: kind, line: l.line}
-	var open []byte // brackets
+	var open []byte // open brackets
 	for {
 		rest := strings.TrimLeftFunc(l.src[l.at:], unicode.IsSpace)
 		l.skip(len(l.src) - len(rest))
@@ -233,7 +231,7 @@ func (l *lexer) tag(kind pieceKind, closer string) error {
 			}
 		}
 		if len(open) > maxNesting || len(p.tokens) >= maxTokens {
-			return fmt.Errorf("an expression of more than %d parts or %d open brackets", maxTokens, maxNesting)
+			return fmt.Errorf("an expression has more than %d parts or %d open brackets", maxTokens, maxNesting)
 		}
 		p.tokens = append(p.tokens, t)
 		l.skip(l.at + n)

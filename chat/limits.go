@@ -13,30 +13,32 @@ const (
 	maxDepth   = 100              // macros that call macros
 	maxRange   = 100_000          // numbers of a range
 	maxTime    = 10 * time.Second // of one rendering
-	baseLength = 16 << 20         // bytes of output, beside 16 times those of the messages
+	baseLength = 16 << 20         // bytes of output, in addition to 16 times those of the messages
 )
 
-// limits counts what one rendering does.
+// limits counts the work of one rendering.
 type limits struct {
 	steps, depth int
-	printed      int // bytes
-	length       int // the most of output
-	variable     int // the most bytes or items of a variable
+	printed      int // bytes of output so far
+	length       int // maximum number of bytes of output
+	variable     int // maximum number of bytes or items of a variable
 	deadline     time.Time
 	markers      *markers // nil: generation blocks are not marked
 }
 
-// markers are strings around what {% generation %} blocks print, which no message has.
+// markers are strings that surround the output of {% generation %} blocks and occur in no message.
 type markers struct{ begin, end string }
 
-// newLimits returns the limits for so many bytes of messages and a template whose
-// longest expression has so many parts: if each of them is a variable at its limit, the
-// expression is as long as the output may be.
+// newLimits returns the limits for input bytes of messages and a template whose longest expression has the given number
+// of operands. They are such that if each operand is a variable at its limit, the expression is as long as the output
+// may be.
 func newLimits(input, operands int) *limits {
-	return &limits{length: baseLength + 16*input, variable: baseLength/max(1, operands) + 2*input, deadline: time.Now().Add(maxTime)}
+	return &limits{
+		length: baseLength + 16*input, variable: baseLength/max(1, operands) + 2*input, deadline: time.Now().Add(maxTime),
+	}
 }
 
-// functions are what rewritten templates call.
+// functions returns the functions that rewritten templates call.
 func (l *limits) functions() map[string]jinja.Value {
 	list := map[string]func(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error){
 		printName: l.print, keepName: l.keep, stepName: l.step, enterName: l.enter, leaveName: l.leave, markName: l.mark,
@@ -49,10 +51,10 @@ func (l *limits) functions() map[string]jinja.Value {
 	return values
 }
 
-// print turns a value into text as Python does.
+// print converts a value to text as Python does, and counts the output.
 func (l *limits) print(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
 	if len(args) != 1 || len(kwargs) > 0 {
-		return jinja.Undefined(), fmt.Errorf("{{ }} takes one value")
+		return jinja.Undefined(), fmt.Errorf("{{ }} needs exactly one value")
 	}
 	s := args[0]
 	if !s.IsString() {
@@ -64,10 +66,10 @@ func (l *limits) print(args []jinja.Value, kwargs map[string]jinja.Value) (jinja
 	return s, nil
 }
 
-// keep checks a value that a variable is set to.
+// keep checks a value that is assigned to a variable, and returns it.
 func (l *limits) keep(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
 	if len(args) != 1 || len(kwargs) > 0 {
-		return jinja.Undefined(), fmt.Errorf("a variable is set to one value")
+		return jinja.Undefined(), fmt.Errorf("a variable needs exactly one value")
 	}
 	v := args[0]
 	if v.IsString() && len(v.AsString()) > l.variable || v.IsList() && v.AsList().Len() > l.variable {
@@ -76,7 +78,7 @@ func (l *limits) keep(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.
 	return v, nil
 }
 
-// step is called in each round of a loop.
+// step counts a round of a loop or a call of a macro, and checks the time.
 func (l *limits) step([]jinja.Value, map[string]jinja.Value) (jinja.Value, error) {
 	if l.steps++; l.steps > maxSteps {
 		return jinja.Undefined(), fmt.Errorf("more than %d rounds of loops and calls of macros", maxSteps)
@@ -89,7 +91,7 @@ func (l *limits) step([]jinja.Value, map[string]jinja.Value) (jinja.Value, error
 
 func (l *limits) enter([]jinja.Value, map[string]jinja.Value) (jinja.Value, error) {
 	if l.depth++; l.depth > maxDepth {
-		return jinja.Undefined(), fmt.Errorf("macros call each other more than %d deep", maxDepth)
+		return jinja.Undefined(), fmt.Errorf("macros are nested more than %d deep", maxDepth)
 	}
 	return l.step(nil, nil)
 }
@@ -109,7 +111,7 @@ func (l *limits) mark(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value
 	return jinja.NewString(l.markers.end), nil
 }
 
-// numbers is range.
+// numbers implements range.
 func (l *limits) numbers(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
 	if len(args) < 1 || len(args) > 3 || len(kwargs) > 0 {
 		return jinja.Undefined(), fmt.Errorf("range takes one to three numbers")
@@ -140,7 +142,7 @@ func (l *limits) numbers(args []jinja.Value, kwargs map[string]jinja.Value) (jin
 		if next := i + step; next > i == (step > 0) {
 			i = next
 		} else {
-			break // beyond what an integer holds
+			break // integer overflow
 		}
 	}
 	return jinja.NewList(items), nil

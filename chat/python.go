@@ -11,7 +11,7 @@ import (
 	"github.com/ardanlabs/jinja"
 )
 
-// pythonString returns what Python's str gives for a value; undefined is empty.
+// pythonString returns the result of Python's str for a value; it is empty for undefined.
 func pythonString(v jinja.Value) string {
 	switch {
 	case v.IsUndefined():
@@ -22,7 +22,7 @@ func pythonString(v jinja.Value) string {
 	return pythonRepr(v)
 }
 
-// pythonRepr returns what Python's repr gives for a value.
+// pythonRepr returns the result of Python's repr for a value.
 func pythonRepr(v jinja.Value) string {
 	switch {
 	case v.IsUndefined():
@@ -57,7 +57,7 @@ func pythonRepr(v jinja.Value) string {
 	return v.String()
 }
 
-// pythonFloat writes a float with the digits that tell it from its neighbours.
+// pythonFloat formats a float with as many digits as distinguish it from its neighbours.
 func pythonFloat(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -75,7 +75,7 @@ func pythonFloat(f float64) string {
 	return s
 }
 
-// pythonQuote writes a string as Python's repr does.
+// pythonQuote quotes a string as Python's repr does.
 func pythonQuote(s string) string {
 	q := '\''
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
@@ -108,14 +108,14 @@ func pythonQuote(s string) string {
 	return b.String()
 }
 
-// jsonStyle is how tojson writes.
+// jsonStyle describes how tojson writes.
 type jsonStyle struct {
 	item, key string // separators
-	indent    string // of one level; "" writes one line
-	ascii     bool   // write what is not ASCII as \uXXXX
+	indent    string // indentation of one level; "" writes one line
+	ascii     bool   // whether characters outside ASCII are written as \uXXXX
 }
 
-// tojson is json.dumps as transformers gives it to templates: what is not ASCII stays.
+// tojson is json.dumps in the variant that transformers gives to templates: characters outside ASCII are kept.
 func tojson(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
 	s := jsonStyle{item: ", ", key: ": "}
 	names := []string{"ensure_ascii", "indent", "separators", "sort_keys"}
@@ -142,14 +142,14 @@ func tojson(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, err
 					s.item = ","
 				}
 			default:
-				return jinja.Undefined(), fmt.Errorf("tojson: indent is %s; want a number from 0 to 100", pythonRepr(v))
+				return jinja.Undefined(), fmt.Errorf("tojson: indent is %s, want a number from 0 to 100", pythonRepr(v))
 			}
 		case "separators":
 			if v.IsNone() {
 				break
 			}
 			if !v.IsList() || v.AsList().Len() != 2 || !v.AsList().Items[0].IsString() || !v.AsList().Items[1].IsString() {
-				return jinja.Undefined(), fmt.Errorf("tojson: separators are not two strings")
+				return jinja.Undefined(), fmt.Errorf("tojson: separators must be two strings")
 			}
 			s.item, s.key = v.AsList().Items[0].AsString(), v.AsList().Items[1].AsString()
 		case "sort_keys":
@@ -170,7 +170,7 @@ func tojson(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, err
 func (s jsonStyle) write(b *strings.Builder, v jinja.Value, depth int) error {
 	switch {
 	case depth > maxNesting:
-		return fmt.Errorf("tojson: values in values, more than %d deep", maxNesting)
+		return fmt.Errorf("tojson: values are nested more than %d deep", maxNesting)
 	case v.IsNone():
 		b.WriteString("null")
 	case v.IsBool():
@@ -180,7 +180,9 @@ func (s jsonStyle) write(b *strings.Builder, v jinja.Value, depth int) error {
 	case v.IsString():
 		s.quote(b, v.AsString())
 	case v.IsList():
-		return s.list(b, "[", "]", v.AsList().Len(), depth, func(i int) error { return s.write(b, v.AsList().Items[i], depth+1) })
+		return s.list(b, "[", "]", v.AsList().Len(), depth, func(i int) error {
+			return s.write(b, v.AsList().Items[i], depth+1)
+		})
 	case v.IsDict():
 		d := v.AsDict()
 		return s.list(b, "{", "}", len(d.Keys), depth, func(i int) error {
@@ -189,7 +191,7 @@ func (s jsonStyle) write(b *strings.Builder, v jinja.Value, depth int) error {
 			return s.write(b, d.Data[d.Keys[i]], depth+1)
 		})
 	default:
-		return fmt.Errorf("tojson: %s has no JSON", pythonRepr(v))
+		return fmt.Errorf("tojson: %s has no JSON form", pythonRepr(v))
 	}
 	return nil
 }
@@ -215,7 +217,7 @@ func (s jsonStyle) list(b *strings.Builder, begin, end string, n, depth int, ite
 	return nil
 }
 
-// quote writes a string as JSON.
+// quote writes a string in JSON.
 func (s jsonStyle) quote(b *strings.Builder, text string) {
 	b.WriteByte('"')
 	for _, r := range text {
@@ -233,14 +235,14 @@ func (s jsonStyle) quote(b *strings.Builder, text string) {
 	b.WriteByte('"')
 }
 
-// directives of strftime as layouts of Go, in the C locale.
+// directives maps directives of strftime to layouts of Go, in the C locale.
 var directives = map[byte]string{
 	'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'H': "15", 'I': "03", 'M': "04", 'S': "05",
 	'B': "January", 'b': "Jan", 'h': "Jan", 'A': "Monday", 'a': "Mon", 'p': "PM", 'j': "002", 'e': "_2",
 	'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04", 'D': "01/02/06",
 }
 
-// strftime formats a time as Python does.
+// strftime formats a time as Python does. It returns an error for a directive that is not supported.
 func strftime(now time.Time, format string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Names that templates cannot use, of our functions and variables.
+// Names of this package's functions and variables, which templates cannot use.
 const (
 	reserved   = "spalora_"
 	printName  = reserved + "print"
@@ -19,32 +19,31 @@ const (
 	savedName  = reserved + "saved"
 )
 
-// Bounds on the size of a template, which keep the library's recursion shallow.
+// Limits on the size of a template, which keep the library's recursion shallow.
 const (
 	maxTemplate = 1 << 20 // bytes
-	maxTokens   = 4000    // of an expression
+	maxTokens   = 4000    // parts of an expression
 	maxNesting  = 100     // open brackets, open blocks
 )
 
 // rewritten is a template in the library's dialect.
 type rewritten struct {
 	source     string
-	generation bool // it has {% generation %} blocks
-	operands   int  // parts of the longest expression
+	generation bool // whether it has {% generation %} blocks
+	operands   int  // number of parts of the longest expression
 }
 
 // block is an open block.
 type block struct {
 	word string
 	line int
-	at   int      // of a for: index in out of what comes before it
-	vars []string // of a for: its own variables, new in each round anyway
-	set  []string // of a for: other variables that are set directly in it
+	at   int      // for a loop: length of out before it
+	vars []string // for a loop: its own variables, which are new in each round anyway
+	set  []string // for a loop: other variables that are set directly in it
 }
 
-// rewriter writes pieces for the library: text becomes {{ '…' }}, so that its white
-// space rules find nothing to strip, and loops, macros, variables and output go
-// through functions that count (see limits.go).
+// rewriter rewrites pieces for the library: text becomes {{ '…' }}, so that the library's white space rules find
+// nothing to strip, and loops, macros, variables and output go through functions that count (see limits.go).
 type rewriter struct {
 	out   []string
 	open  []block
@@ -52,10 +51,10 @@ type rewriter struct {
 	rewritten
 }
 
-// rewrite translates a template.
+// rewrite translates a template into the library's dialect.
 func rewrite(src string) (rewritten, error) {
 	if len(src) > maxTemplate {
-		return rewritten{}, fmt.Errorf("it has %d bytes, more than %d", len(src), maxTemplate)
+		return rewritten{}, fmt.Errorf("it has %d bytes, at most %d are allowed", len(src), maxTemplate)
 	}
 	pieces, err := lex(src)
 	if err != nil {
@@ -101,12 +100,12 @@ func (r *rewriter) emit(s string) { r.out = append(r.out, s) }
 
 func (r *rewriter) statement(tokens []token) { r.emit("{% " + write(tokens) + " %}") }
 
-// count calls one of our functions, which print nothing.
+// count emits a call of one of this package's functions, which print nothing.
 func (r *rewriter) count(name string, argument ...token) {
 	r.emit("{{ " + write(call(name, argument)) + " }}")
 }
 
-// block writes a statement.
+// block emits a statement.
 func (r *rewriter) block(word string, tokens []token, line int) error {
 	if rest, ok := strings.CutPrefix(word, "end"); ok {
 		return r.end(rest, tokens)
@@ -123,7 +122,7 @@ func (r *rewriter) block(word string, tokens []token, line int) error {
 		return nil
 	case "break", "continue":
 		if len(tokens) > 1 {
-			return fmt.Errorf("%s takes nothing", word)
+			return fmt.Errorf("%s takes no arguments", word)
 		}
 		r.statement(tokens)
 		return nil
@@ -176,11 +175,11 @@ func (r *rewriter) end(word string, tokens []token) error {
 	case "for":
 		r.fresh(b)
 	}
-	r.statement(tokens[:1]) // endmacro may repeat the name
+	r.statement(tokens[:1]) // without the name, which endmacro may repeat
 	return nil
 }
 
-// loop writes the beginning of a for. The place for fresh is kept before and after it.
+// loop emits the beginning of a for. It reserves places for fresh before and after it.
 func (r *rewriter) loop(tokens []token) error {
 	in := slices.IndexFunc(tokens, func(t token) bool { return t.is("in") })
 	if in < 0 {
@@ -188,7 +187,7 @@ func (r *rewriter) loop(tokens []token) error {
 	}
 	for _, t := range tokens[1:in] {
 		if t.kind != nameToken && !t.is(",") {
-			return fmt.Errorf("the variables of a for may be names and commas only, not %q", t.text)
+			return fmt.Errorf("the variables of a for must be names and commas, got %q", t.text)
 		}
 		r.open[len(r.open)-1].vars = append(r.open[len(r.open)-1].vars, t.text)
 	}
@@ -202,8 +201,8 @@ func (r *rewriter) loop(tokens []token) error {
 	return nil
 }
 
-// fresh makes the variables that a loop sets new in each round, as in Jinja: what the
-// library's scope kept of the last round is set back to the value before the loop.
+// fresh makes the variables that a loop sets new in each round, as in Jinja: values that the library's scope kept from
+// the last round are reset to the values before the loop.
 func (r *rewriter) fresh(b block) {
 	r.loops++
 	before, inside := "", ""
@@ -215,7 +214,7 @@ func (r *rewriter) fresh(b block) {
 	r.out[b.at], r.out[b.at+3] = before, inside
 }
 
-// set writes an assignment or the beginning of a set block.
+// set emits an assignment or the beginning of a set block.
 func (r *rewriter) set(tokens []token, line int) error {
 	equals := slices.IndexFunc(tokens, func(t token) bool { return t.is("=") })
 	target := tokens[1:]
@@ -230,7 +229,7 @@ func (r *rewriter) set(tokens []token, line int) error {
 	case len(target) == 3 && target[0].kind == nameToken && target[1].is(".") && target[2].kind == nameToken && equals > 0:
 		name = target[0].text + "." + target[2].text
 	default:
-		return fmt.Errorf("set takes one name, or an attribute of a namespace; %q is not supported", write(target))
+		return fmt.Errorf("set needs one name, or an attribute of a namespace; %q is not supported", write(target))
 	}
 	if equals < 0 {
 		r.open = append(r.open, block{word: "set", line: line})
@@ -244,12 +243,12 @@ func (r *rewriter) set(tokens []token, line int) error {
 	return nil
 }
 
-// assigned notes a variable with the loop whose scope it goes to.
+// assigned records a variable in the loop whose scope it belongs to.
 func (r *rewriter) assigned(name string) {
 	for i := len(r.open) - 1; i >= 0; i-- {
 		switch r.open[i].word {
 		case "macro", "call":
-			return // scopes of their own, fresh at each call
+			return // these have their own scopes, which are new at each call
 		case "for":
 			if b := &r.open[i]; !slices.Contains(b.vars, name) && !slices.Contains(b.set, name) {
 				b.set = append(b.set, name)

@@ -12,29 +12,27 @@ import (
 // Segment is a part of the text of a chat.
 type Segment struct {
 	Text    string
-	Trained bool // the assistant's: what is learned
+	Trained bool // whether the assistant wrote the part, so that it is learned
 }
 
-// ErrSegments is wrapped by errors about templates that do not let the assistant's
-// turns be told from the rest.
-var ErrSegments = errors.New("cannot tell which part of the chat is the assistant's")
+// ErrSegments is wrapped by errors about templates for which the assistant's turns cannot be distinguished from the
+// rest.
+var ErrSegments = errors.New("cannot determine which part of the chat is the assistant's")
 
-// Segments cuts the text that [Template.Render] gives for a chat into the parts of the
-// assistant, which are learned, and the rest. The first given messages are a prompt, of
-// which nothing is learned.
+// Segments cuts the text that [Template.Render] gives for a chat into the parts of the assistant, which are learned,
+// and the rest. The first given messages are a prompt, of which nothing is learned.
 //
-// With {% generation %} blocks in the template, those are the assistant's parts.
-// Without, a turn begins where the text of the messages before it ends when a
-// generation prompt is added, and ends where the text of the messages up to it ends, so
-// that it has the tokens that end a turn; white space behind these is not learned. That
-// needs each of these texts to be a prefix of the whole. Of a template that writes more
-// into the last turn than into earlier ones, it is enough if these are the content and
-// what follows the content in the last one. Everything else is an error, which wraps
+// If the template has {% generation %} blocks, these are the assistant's parts. Otherwise a turn begins where the text
+// of the messages before it ends when a generation prompt is added, and ends where the text of the messages up to it
+// ends, so that it includes the tokens that end a turn; white space after these tokens is not learned. This needs each
+// of these texts to be a prefix of the whole text. If the text up to a message is not a prefix, because the template
+// writes more into the last turn than into earlier ones, the turn must begin with the message's content and the text
+// that follows the content when the message is the last one. In all other cases Segments returns an error that wraps
 // [ErrSegments].
 func (t *Template) Segments(messages []data.Message, given int, o Options) ([]Segment, error) {
 	o.AddGenerationPrompt = false
 	if o.Now.IsZero() {
-		o.Now = time.Now() // one for all renderings
+		o.Now = time.Now() // the same time for all renderings
 	}
 	whole, err := t.Render(messages, o)
 	if err != nil {
@@ -68,7 +66,7 @@ func (t *Template) Segments(messages []data.Message, given int, o Options) ([]Se
 	return add(list, whole[at:], false), nil
 }
 
-// add appends a segment, joined to the last one if that is of the same kind.
+// add appends a segment, or joins it to the last one if that is of the same kind.
 func add(list []Segment, text string, trained bool) []Segment {
 	if n := len(list); n > 0 && list[n-1].Trained == trained {
 		list[n-1].Text += text
@@ -80,8 +78,7 @@ func add(list []Segment, text string, trained bool) []Segment {
 	return append(list, Segment{text, trained})
 }
 
-// ending cuts the white space off that follows the tokens that end a turn. Without such
-// tokens, white space is the end.
+// ending cuts off the white space that follows the tokens that end a turn. Without such tokens, white space is the end.
 func ending(turn, content string) string {
 	cut := strings.TrimSpace(turn)
 	cut = turn[:strings.Index(turn, cut)+len(cut)]
@@ -92,8 +89,7 @@ func ending(turn, content string) string {
 	return cut
 }
 
-// prefix returns the length of the text of the first n messages, which must be how the
-// whole begins.
+// prefix returns the length of the text of the first n messages, which must be a prefix of whole.
 func (t *Template) prefix(whole string, messages []data.Message, n int, o Options, prompt bool) (int, error) {
 	o.AddGenerationPrompt = prompt
 	text, err := t.Render(messages[:n], o)
@@ -105,12 +101,12 @@ func (t *Template) prefix(whole string, messages []data.Message, n int, o Option
 		if prompt {
 			what = " and a generation prompt"
 		}
-		return 0, t.unclear("the text of the first %d messages%s is not how the text of all begins", n, what)
+		return 0, t.unclear("the text of the first %d messages%s is not the beginning of the whole text", n, what)
 	}
 	return len(text), nil
 }
 
-// end returns where the turn of the last message, which begins at from, ends.
+// end returns the position where the turn of the last message, which begins at from, ends.
 func (t *Template) end(whole string, from int, messages []data.Message, o Options) (int, error) {
 	to, err := t.prefix(whole, messages, len(messages), o, false)
 	if err == nil {
@@ -134,11 +130,12 @@ func (t *Template) end(whole string, from int, messages []data.Message, o Option
 }
 
 func (t *Template) unclear(format string, args ...any) error {
-	return fmt.Errorf("chat: %s: %w: %w (learn the whole text with --train-on-prompt, or mark the assistant's part of the template with {%% generation %%} … {%% endgeneration %%})",
+	return fmt.Errorf("chat: %s: %w: %w (learn the whole text with --train-on-prompt, or mark the assistant's part of "+
+		"the template with {%% generation %%} … {%% endgeneration %%})",
 		t.name, ErrSegments, fmt.Errorf(format, args...))
 }
 
-// marked cuts at the marks of generation blocks.
+// marked cuts whole at the markers of generation blocks.
 func (t *Template) marked(whole string, messages []data.Message, given int, o Options) ([]Segment, error) {
 	before := 0
 	if given > 0 {
@@ -166,7 +163,7 @@ func (t *Template) marked(whole string, messages []data.Message, given int, o Op
 		}
 		list = add(list, plain, false)
 		at += len(plain)
-		hidden := min(max(before-at, 0), len(turn)) // part of the prompt
+		hidden := min(max(before-at, 0), len(turn)) // the part that belongs to the prompt
 		list = add(add(list, turn[:hidden], false), turn[hidden:], true)
 		at += len(turn)
 	}
@@ -180,7 +177,7 @@ func (t *Template) marked(whole string, messages []data.Message, given int, o Op
 	return list, nil
 }
 
-// newMarkers returns two strings that the text does not have.
+// newMarkers returns two strings that do not occur in text.
 func newMarkers(text string) *markers {
 	for i := 0; ; i++ {
 		m := &markers{fmt.Sprintf("\x01<%d>", i), fmt.Sprintf("\x02<%d>", i)}

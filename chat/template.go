@@ -17,29 +17,27 @@ import (
 // ErrNoTemplate is wrapped by the error of [Load] for a checkpoint without a chat template.
 var ErrNoTemplate = errors.New("the checkpoint has no chat template")
 
-// Template is the chat template of a checkpoint. It is not changed once loaded and is
-// safe for concurrent use.
+// Template is the chat template of a checkpoint. It is immutable and safe for concurrent use.
 type Template struct {
 	rewritten
-	name     string // of the file, for messages
+	name     string // name of the file, for messages
 	compiled *jinja.Template
 	tokens   map[string]string // bos_token and so on
 }
 
-// Options say how a template is rendered.
+// Options control how a template is rendered.
 type Options struct {
-	// AddGenerationPrompt ends the text with what begins an assistant's turn.
+	// AddGenerationPrompt adds the beginning of an assistant's turn at the end of the text.
 	AddGenerationPrompt bool
-	// Tokens are the special tokens that templates may print: bos_token, eos_token,
-	// unk_token, pad_token and so on. They take the place of those that
-	// tokenizer_config.json names; an empty one is as good as none.
+	// Tokens are the special tokens that templates may print: bos_token, eos_token, unk_token, pad_token and so on. They
+	// replace those that tokenizer_config.json names; an empty one is ignored.
 	Tokens map[string]string
-	// Now is what strftime_now tells; zero is the time of the call.
+	// Now is the time that strftime_now formats; zero means the time of the call.
 	Now time.Time
 }
 
-// New compiles a template. The name stands in messages; tokens are the special tokens
-// by their keys in tokenizer_config.json, which [Options] may replace.
+// New compiles a template. The name is used in error messages; tokens maps the keys of tokenizer_config.json to special
+// tokens, which [Options] may replace.
 func New(source, name string, tokens map[string]string) (*Template, error) {
 	r, err := rewrite(source)
 	if err != nil {
@@ -66,15 +64,15 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template
-// in tokenizer_config.json (a text, or a list of named ones, of which "default" is
-// taken), and the special tokens of that file or else of special_tokens_map.json. open returns the content of a file, or an error that
-// wraps fs.ErrNotExist. Without a template the error wraps [ErrNoTemplate].
+// Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template in tokenizer_config.json (a text,
+// or a list of named ones, of which it takes "default"), and the special tokens of that file or else of
+// special_tokens_map.json. open returns the content of a file, or an error that wraps fs.ErrNotExist. If there is no
+// template, the error wraps [ErrNoTemplate].
 func Load(open func(name string) ([]byte, error)) (*Template, error) {
 	const config, special, file = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
 	tokens := map[string]string{}
 	source, found := "", false
-	for _, name := range []string{special, config} { // the later one counts
+	for _, name := range []string{special, config} { // the later one takes precedence
 		content, err := open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -102,10 +100,11 @@ func Load(open func(name string) ([]byte, error)) (*Template, error) {
 	return New(source, config, tokens)
 }
 
-// Token returns a special token, "bos_token" say, of the checkpoint; "" if it names none.
+// Token returns a special token of the checkpoint by its key, such as "bos_token", or "" if the checkpoint names none.
 func (t *Template) Token(name string) string { return t.tokens[name] }
 
-// Render returns the text of a chat. The error says what the template refuses.
+// Render returns the text of a chat. It returns an error with the template's reason if the template refuses the
+// messages.
 func (t *Template) Render(messages []data.Message, o Options) (string, error) {
 	return t.render(messages, o, nil)
 }
@@ -121,13 +120,14 @@ func (t *Template) render(messages []data.Message, o Options, m *markers) (strin
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("chat: %s: the chat template refuses the messages: %s", t.name, strings.ReplaceAll(err.Error(), "\n", " "))
+		return "", fmt.Errorf("chat: %s: the chat template refuses the messages: %s", t.name,
+			strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	return text, nil
 }
 
-// values returns what a template finds, as transformers gives it, and the bytes of the
-// messages.
+// values returns the variables and functions that a template can use, as in transformers, and the number of bytes of
+// the messages.
 func (t *Template) values(messages []data.Message, o Options) (map[string]jinja.Value, int) {
 	list := make([]jinja.Value, len(messages))
 	input := 0
@@ -144,9 +144,10 @@ func (t *Template) values(messages []data.Message, o Options) (map[string]jinja.
 	values := map[string]jinja.Value{
 		"messages": jinja.NewList(list), "add_generation_prompt": jinja.NewBool(o.AddGenerationPrompt),
 		"tools": jinja.None(), "documents": jinja.None(),
-		"strftime_now": jinja.NewCallable("strftime_now", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
+		"strftime_now": jinja.NewCallable("strftime_now", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value,
+			error) {
 			if len(args) != 1 || !args[0].IsString() {
-				return jinja.Undefined(), fmt.Errorf("strftime_now takes a format")
+				return jinja.Undefined(), fmt.Errorf("strftime_now needs a format")
 			}
 			s, err := strftime(now, args[0].AsString())
 			return jinja.NewString(s), err

@@ -11,7 +11,7 @@ import (
 // token is a word, number, string or operator of an expression.
 type token struct {
 	kind tokenKind
-	text string // of a string: its value
+	text string // for a string: its value
 }
 
 type tokenKind int
@@ -23,20 +23,24 @@ const (
 	operatorToken
 )
 
-// is reports whether t is this operator or name.
+// is reports whether t is the given operator or name.
 func (t token) is(s string) bool {
 	return t.text == s && (t.kind == operatorToken || t.kind == nameToken)
 }
 
-// operators of Jinja, longer ones first.
-var operators = []string{"**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ","}
+// operators lists the operators of Jinja, longer ones first.
+var operators = []string{
+	"**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
+	":", "|", ",",
+}
 
 // readToken reads the token that s begins with and returns its length.
 func readToken(s string) (token, int, error) {
 	switch c := s[0]; {
 	case c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
 		n := 1
-		for n < len(s) && (s[n] == '_' || s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z' || s[n] >= '0' && s[n] <= '9') {
+		for n < len(s) && (s[n] == '_' || s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z' ||
+			s[n] >= '0' && s[n] <= '9') {
 			n++
 		}
 		if strings.HasPrefix(s[:n], reserved) {
@@ -76,7 +80,7 @@ func readNumber(s string) (token, int, error) {
 		}
 		if end := digits(n + 1 + sign); end > n+1+sign {
 			if !strings.Contains(text, ".") {
-				text += ".0" // the library knows no exponent without a fraction
+				text += ".0" // the library does not accept an exponent without a fraction
 			}
 			text += s[n:end]
 			n = end
@@ -110,8 +114,7 @@ func readString(s string) (token, int, error) {
 	return token{}, 0, fmt.Errorf("a string is not closed")
 }
 
-// escape reads what begins with a backslash. An escape that Python does not know
-// stays as it is.
+// escape reads an escape sequence. As in Python, an unknown one stays unchanged.
 func escape(s string) (string, int, error) {
 	if len(s) < 2 {
 		return "", 0, fmt.Errorf("a string is not closed")
@@ -142,10 +145,10 @@ func escape(s string) (string, int, error) {
 			return string(rune(v)), to, nil
 		}
 	}
-	return "", 0, fmt.Errorf("the escape %s is none", strconv.Quote(s[:min(len(s), max(to, 2))]))
+	return "", 0, fmt.Errorf("invalid escape sequence %s", strconv.Quote(s[:min(len(s), max(to, 2))]))
 }
 
-// write writes tokens in a way that the library's scanner reads as the same tokens.
+// write returns text that the library's scanner reads as the given tokens.
 func write(tokens []token) string {
 	var b strings.Builder
 	for i, t := range tokens {
@@ -163,17 +166,17 @@ func write(tokens []token) string {
 
 var quoting = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 
-// quote writes a string with the escapes that the library knows.
+// quote quotes a string with the escapes that the library supports.
 func quote(s string) string { return "'" + quoting.Replace(s) + "'" }
 
-// call writes a call of one of our functions.
+// call returns a call of one of this package's functions.
 func call(name string, argument []token) []token {
 	list := []token{{nameToken, name}, {operatorToken, "("}}
 	return append(append(list, argument...), token{operatorToken, ")"})
 }
 
-// expression checks an expression for what the library would do in another way than
-// Jinja, and renames what we do ourselves.
+// expression checks an expression for constructs that the library evaluates differently from Jinja, and renames the
+// functions that this package replaces.
 func expression(tokens []token) ([]token, error) {
 	out := slices.Clone(tokens)
 	for i, t := range tokens {
@@ -187,7 +190,7 @@ func expression(tokens []token) ([]token, error) {
 		case t.is("tojson") && before(1).is("|"):
 			out[i].text = tojsonName
 		case t.is("sequence") && (before(1).is("is") || before(1).is("not") && before(2).is("is")):
-			out[i].text = "iterable" // of the library: strings, lists and mappings
+			out[i].text = "iterable" // the library's name for strings, lists and mappings
 		case t.is("%") && before(1).kind == stringToken:
 			return nil, fmt.Errorf("formatting a string with %% is not supported")
 		case t.kind == stringToken && before(1).kind == stringToken && i > 0:

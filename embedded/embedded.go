@@ -1,5 +1,5 @@
-// Package embedded holds the checkpoints and the data sets that commands and examples use when they are given none, so that
-// a first run needs neither network nor files. Its licences stand beside the files. Library packages never import it.
+// Package embedded holds the checkpoints and data sets that commands and examples use by default, so that a first run
+// needs neither network nor files. Their licences are beside the files. Library packages never import it.
 package embedded
 
 import _ "embed" // the files below are compiled in
@@ -49,7 +49,7 @@ var (
 	codahTest []byte
 )
 
-// The names that messages and adapter configurations give to what is compiled in.
+// The names of the embedded checkpoints and data sets in messages and adapter configurations.
 const (
 	MiniLMName       = "sentence-transformers/all-MiniLM-L6-v2"
 	GPTName          = "spalora/gpt-shakespeare-3m"
@@ -59,8 +59,8 @@ const (
 	CodahName        = "codah"
 )
 
-// MiniLM returns the files of all-MiniLM-L6-v2 (BERT architecture, 6 layers, C=384, 22.7 million weights in float16), by
-// name. The contents must not be changed.
+// MiniLM returns the files of all-MiniLM-L6-v2 by name (BERT architecture, 6 layers, C=384, 22.7 million weights in
+// float16). The contents must not be changed.
 func MiniLM() map[string][]byte {
 	return map[string][]byte{
 		"config.json": miniLMConfig, "model.safetensors": miniLMWeights, "tokenizer.json": miniLMTokenizer,
@@ -69,10 +69,10 @@ func MiniLM() map[string][]byte {
 	}
 }
 
-// GPT returns the files of a small language model (GPT-2 architecture, 6 layers, C=192, 3.1 million weights in float16, a byte-level BPE
-// of 2,048 tokens, 256 positions) that this project trained on Shakespeare and on word problems, by name; docs/embedded-gpt.md tells
-// how. The command adapts it to the questions of Banking77, whose column text is a set of documents too. The contents must not be
-// changed.
+// GPT returns the files of a small language model by name (GPT-2 architecture, 6 layers, C=192, 3.1 million weights in
+// float16, a byte-level BPE of 2,048 tokens, 256 positions). This project trained it on Shakespeare and on word
+// problems; docs/embedded-gpt.md describes how. The command finetune causal-lm adapts it by default to the questions of
+// Banking77, whose column text can serve as a set of documents. The contents must not be changed.
 func GPT() map[string][]byte {
 	return map[string][]byte{
 		"config.json": gptConfig, "model.safetensors": gptWeights, "tokenizer.json": gptTokenizer,
@@ -84,16 +84,17 @@ func GPT() map[string][]byte {
 // 3,080 rows, 77 intents. The contents must not be changed.
 func Banking77() (train, test []byte) { return banking77Train, banking77Test }
 
-// Restaurant8k returns the training and test utterances of RESTAURANTS-8K: lists of JSON objects with spans of characters, 2,049 and
-// 3,731 utterances, 5 slots (date, time, people, first_name, last_name). The contents must not be changed.
+// Restaurant8k returns the training and test utterances of RESTAURANTS-8K: lists of JSON objects with spans of
+// characters, 2,049 and 3,731 utterances, 5 slots (date, time, people, first_name, last_name). The contents must not be
+// changed.
 func Restaurant8k() (train, test []byte) { return restaurant8kTrain, restaurant8kTest }
 
-// PolicyQA returns a part of PolicyQA, questions about the privacy policies of websites, to train and to test on: SQuAD JSON of
-// version 1.1, 1,294 and 411 questions with one answer or more, on the paragraphs of policies of different websites. The contents
-// must not be changed.
+// PolicyQA returns a part of PolicyQA, questions about the privacy policies of websites, for training and for testing:
+// SQuAD JSON of version 1.1, 1,294 and 411 questions with one or more answers, about paragraphs from the policies of
+// different websites. The contents must not be changed.
 func PolicyQA() (train, test []byte) { return policyQATrain, policyQATest }
 
-// Codah returns the training and test questions of the first fold of CODAH, endings of sentences of which one is sensible: tabs, no
-// header, no quotes; a category, a prompt, four endings and the number of the right one; 1,665 and 555 rows. The contents must not be
-// changed.
+// Codah returns the training and test questions of the first fold of CODAH, each with four endings of a sentence, of
+// which one is sensible: tab-separated columns without header or quotes, namely a category, a prompt, four endings and
+// the number of the right one; 1,665 and 555 rows. The contents must not be changed.
 func Codah() (train, test []byte) { return codahTrain, codahTest }

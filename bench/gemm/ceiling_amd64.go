@@ -15,8 +15,8 @@ import (
 //go:noescape
 func multiplyAdd(rounds int)
 
-// ceiling returns the GFLOP/s of one core that does nothing but 256-bit fused multiply-adds, the best of some short runs; 0 if the processor
-// has none.
+// ceiling returns the GFLOP/s of one core that does only 256-bit fused multiply-adds, the best of some short runs. It
+// returns 0 if the processor does not support them.
 func ceiling() float64 {
 	if !cpu.X86.HasFMA {
 		return 0

@@ -2,5 +2,5 @@
 
 package main
 
-// ceiling is 0: there is no such measurement without assembly.
+// ceiling returns 0: the measurement needs assembly.
 func ceiling() float64 { return 0 }

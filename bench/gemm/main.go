@@ -2,8 +2,8 @@
 //
 //	go run ./bench/gemm -threads 2
 //
-// With -serve it reads one [request] a line from standard input and answers each with one line; reference/openblas_bench.py uses this
-// to alternate with another library in short turns.
+// With -serve it reads one [request] a line from standard input and answers each with one line;
+// reference/openblas_bench.py uses this to alternate with another library in short turns.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// request asks for some runs of one product.
+// request asks for a number of runs of one product.
 type request struct {
 	Op      string `json:"op"` // a key of operands
 	M       int    `json:"m"`
@@ -31,7 +31,7 @@ type request struct {
 	Repeats int    `json:"repeats"`
 }
 
-// answer gives the time of each run, on the clock and of all processors together.
+// answer holds the time of each run: elapsed time, and processor time of all cores.
 type answer struct {
 	Seconds    []float64 `json:"seconds"`
 	CPUSeconds []float64 `json:"cpu_seconds"`
@@ -44,7 +44,7 @@ type figure struct {
 	Best   float64 `json:"gflops_best"`
 }
 
-// report is what the command prints.
+// report is the output of the command.
 type report struct {
 	GOARCH  string   `json:"goarch"`
 	Threads int      `json:"threads"`
@@ -120,7 +120,8 @@ func reportAll(w io.Writer, pool *kernel.Pool, arena *kernel.Arena, repeats int,
 	return out.Encode(all)
 }
 
-// measure times single runs, several times over. Short products are run in batches, and the time is divided.
+// measure times single runs and repeats the measurement. Short products are run in batches, and the time is divided by
+// their number.
 func measure(run func(), repeats int) answer {
 	start := time.Now()
 	run()
@@ -137,12 +138,12 @@ func measure(run func(), repeats int) answer {
 	return a
 }
 
-// operands says for each kind of product whether A and B are stored transposed, and how far apart rows are if not dense: attention
-// reads heads of 64 columns out of rows of 768.
+// operands says for each kind of product whether A and B are stored transposed, and the row stride if rows are not
+// dense: attention reads heads of 64 columns out of rows of 768.
 var operands = map[string]struct {
 	transA, transB             bool
 	strideA, strideB, strideTo int
-	alone                      bool // on the caller, as from inside a task of the pool
+	alone                      bool // computed on the caller, as from inside a task of the pool
 }{
 	"X·Wᵀ":  {transB: true},
 	"Y·W":   {},
@@ -196,7 +197,8 @@ func operand(arena *kernel.Arena, rng *rand.Rand, rows, cols, stride int, kind k
 	return m
 }
 
-// products are the shapes of the report: those of BERT-base, then of low-rank pairs, of weight gradients and of attention heads.
+// products returns the shapes of the report: those of BERT-base, then of low-rank pairs, of weight gradients and of
+// attention heads.
 func products() []request {
 	var list []request
 	add := func(op string, m, n, k int, kind string) {

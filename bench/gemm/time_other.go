@@ -4,5 +4,5 @@ package main
 
 import "time"
 
-// processTime is 0: this system is not asked for processor times.
+// processTime returns 0: on this system the processor time is not measured.
 func processTime() time.Duration { return 0 }
