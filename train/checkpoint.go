@@ -17,7 +17,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Names inside an output directory and a checkpoint.
+// Names in an output directory and in a checkpoint.
 const (
 	lastName         = "last"
 	stateName        = "state.json"
@@ -25,7 +25,7 @@ const (
 	unfinishedSuffix = ".incomplete"
 )
 
-// Prefixes of the tensors of a checkpoint; parameters' names follow.
+// Prefixes of the names of a checkpoint's tensors, before the names of the parameters.
 const (
 	paramPrefix  = "param."
 	firstPrefix  = "exp_avg."
@@ -37,7 +37,7 @@ var checkpointPattern = regexp.MustCompile(`^checkpoint-(0|[1-9][0-9]*)$`)
 
 func checkpointName(step int) string { return fmt.Sprintf("checkpoint-%d", step) }
 
-// checkpointSteps returns the numbers of the checkpoints in dir, the greatest first. No clock orders them.
+// checkpointSteps returns the steps of the checkpoints in dir, the latest step first. It does not use file times.
 func checkpointSteps(dir string) ([]int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -58,10 +58,10 @@ func checkpointSteps(dir string) ([]int, error) {
 	return steps, nil
 }
 
-// saveCheckpoint writes checkpoint-<step>, complete or not at all, and then removes checkpoints that are not kept.
+// saveCheckpoint writes checkpoint-<step> completely or not at all, and then removes the checkpoints that are not kept.
 func (r *run) saveCheckpoint() error {
 	if bad := r.opt.badValue(); bad != "" {
-		return fmt.Errorf("train: after step %d %s: not saved; lower the learning rate", r.state.Step, bad)
+		return fmt.Errorf("train: no checkpoint of step %d: %s; set `learning_rate` lower", r.state.Step, bad)
 	}
 	mark, err := r.log.sync()
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *run) saveCheckpoint() error {
 	disk := r.cfg.fs()
 	path := filepath.Join(r.cfg.OutputDir, checkpointName(r.state.Step))
 	temp := path + unfinishedSuffix
-	err = disk.Remove(temp) // of a process that was killed
+	err = disk.Remove(temp) // a killed process may have left it
 	if err == nil {
 		err = r.fillCheckpoint(temp)
 	}
@@ -90,7 +90,8 @@ func (r *run) saveCheckpoint() error {
 	return r.prune()
 }
 
-// fillCheckpoint writes the files of a checkpoint into the new directory dir, the manifest last, and forces them to disk.
+// fillCheckpoint writes the files of a checkpoint into the new directory dir, the manifest last, and syncs them to
+// disk.
 func (r *run) fillCheckpoint(dir string) error {
 	disk := r.cfg.fs()
 	if err := disk.Mkdir(dir, 0o777); err != nil {
@@ -99,7 +100,8 @@ func (r *run) fillCheckpoint(dir string) error {
 	if err := r.save(dir); err != nil {
 		return err
 	}
-	err := safetensors.WriteFile(filepath.Join(dir, tensorsName), r.tensors(), map[string]string{"format": "spalora training state"}, files.Using(disk))
+	metadata := map[string]string{"format": "spalora training state"}
+	err := safetensors.WriteFile(filepath.Join(dir, tensorsName), r.tensors(), metadata, files.Using(disk))
 	if err != nil {
 		return err
 	}
@@ -121,8 +123,8 @@ func (r *run) fillCheckpoint(dir string) error {
 	})
 }
 
-// replaceDir moves the finished directory temp to path and removes an older one there. Where the system cannot exchange two
-// directories, the older one waits under the name of an unfinished one until the new one is in place.
+// replaceDir moves the finished directory temp to path and removes an older one there. If the system cannot exchange
+// two directories, it gives the older one the name of an unfinished one until the new one is in place.
 func replaceDir(disk files.FS, temp, path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := disk.Rename(temp, path); err != nil {
@@ -148,7 +150,8 @@ func replaceDir(disk files.FS, temp, path string) error {
 	return disk.Remove(old)
 }
 
-// tensors lists what a checkpoint holds of every parameter: values, both moments, and the best values if they are others.
+// tensors returns the tensors of a checkpoint: of every parameter the values, both moments, and the best values if
+// these are those of another step.
 func (r *run) tensors() []safetensors.Tensor {
 	var list []safetensors.Tensor
 	add := func(prefix string, i int, values []float32) {
@@ -168,11 +171,11 @@ func (r *run) tensors() []safetensors.Tensor {
 	return list
 }
 
-// bestIsOther reports whether the best state is known and not the present one.
+// bestIsOther reports whether there is a best state and it is not the current one.
 func (r *run) bestIsOther() bool { return r.state.Best != nil && r.state.Best.Step != r.state.Step }
 
-// prune removes checkpoints beyond the number to keep, never the one just written nor that of the best step. A checkpoint with a
-// greater step is from a run that this one, resumed from an earlier point, replaces.
+// prune removes checkpoints beyond the number to keep, but never the newest one or that of the best step. It also
+// removes checkpoints of later steps: they belong to a run that this one, resumed from an earlier step, replaces.
 func (r *run) prune() error {
 	steps, err := checkpointSteps(r.cfg.OutputDir)
 	if err != nil {
@@ -190,7 +193,7 @@ func (r *run) prune() error {
 		}
 		path := filepath.Join(r.cfg.OutputDir, checkpointName(n))
 		if later {
-			r.cfg.Logger.Info().Str("checkpoint", path).Msg("removing a checkpoint of the course that this run has left")
+			r.cfg.Logger.Info().Str("checkpoint", path).Msg("removing a later checkpoint, which this run replaces")
 		}
 		if err := removeCheckpoint(r.cfg.fs(), path); err != nil {
 			return fmt.Errorf("train: removing the old checkpoint %s: %w", path, err)
@@ -199,7 +202,7 @@ func (r *run) prune() error {
 	return nil
 }
 
-// removeCheckpoint takes the name away first, so that a kill in the middle leaves no damaged checkpoint.
+// removeCheckpoint renames the checkpoint before it removes it, so that a killed process leaves no damaged checkpoint.
 func removeCheckpoint(disk files.FS, path string) error {
 	gone := path + ".old" + unfinishedSuffix
 	if err := disk.Remove(gone); err != nil {
@@ -211,7 +214,7 @@ func removeCheckpoint(disk files.FS, path string) error {
 	return disk.Remove(gone)
 }
 
-// save writes the adapter into dir through the caller's function.
+// save writes the adapter to dir with Config.Save.
 func (r *run) save(dir string) (err error) {
 	defer recovered("", &err)
 	if err := r.cfg.Save(dir); err != nil {
@@ -220,6 +223,7 @@ func (r *run) save(dir string) (err error) {
 	return nil
 }
 
+// writeJSON writes v to the file path as indented JSON.
 func writeJSON(path string, v any, disk files.FS) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

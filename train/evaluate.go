@@ -10,20 +10,21 @@ import (
 	"github.com/spalora/spalora/batch"
 )
 
-// metricName returns the name of the metric that decides, without "eval_"; empty means the task's main one.
+// metricName returns the name of the metric that determines the best state, without "eval_"; "" is the task's main
+// metric.
 func (c Config) metricName() string { return strings.TrimPrefix(c.MetricForBestModel, "eval_") }
 
-// evaluate scores the eval split, keeps the state if it is the best so far and counts for early stopping.
+// evaluate evaluates the eval split, keeps the state if it is the best one up to now, and counts for early stopping.
 func (r *run) evaluate(ctx context.Context) error {
 	m, err := r.task.Evaluate(ctx, batch.Eval)
 	if ctx.Err() != nil {
-		return errInterrupted // still due: the resumed run evaluates this step
+		return errInterrupted // the evaluation stays due, and the resumed run does it
 	}
 	if err != nil {
 		return fmt.Errorf("train: evaluating after step %d: %w", r.state.Step, err)
 	}
 	e := Evaluation{Step: r.state.Step, Epoch: r.state.Epochs, Metrics: m}
-	r.tellUndefined(m)
+	r.logUndefined(m)
 	if err := r.judge(e); err != nil {
 		return err
 	}
@@ -38,8 +39,8 @@ func (r *run) evaluate(ctx context.Context) error {
 	return nil
 }
 
-// tellUndefined logs, once for each metric, why it is not defined for the examples to evaluate on.
-func (r *run) tellUndefined(m Metrics) {
+// logUndefined logs, once for each metric, why it is undefined for the eval split.
+func (r *run) logUndefined(m Metrics) {
 	for _, v := range m.Values {
 		if v.Reason != "" && r.once(v.Name) {
 			v.LogReason(r.cfg.Logger.With().Int("step", r.state.Step).Logger())
@@ -49,15 +50,15 @@ func (r *run) tellUndefined(m Metrics) {
 
 // once reports whether this is the first call with what.
 func (r *run) once(what string) bool {
-	if slices.Contains(r.told, what) {
+	if slices.Contains(r.logged, what) {
 		return false
 	}
-	r.told = append(r.told, what)
+	r.logged = append(r.logged, what)
 	return true
 }
 
-// judge compares an evaluation with the best so far, as transformers does: any improvement is the new best, but only one by more
-// than the threshold ends the wait of early stopping. A value that is not finite is never an improvement.
+// judge compares an evaluation with the best one, as transformers does: any improvement is the new best, but only one
+// by more than the threshold resets the count of early stopping. A value that is not finite is not an improvement.
 func (r *run) judge(e Evaluation) error {
 	name := r.cfg.metricName()
 	if name == "" {
@@ -65,12 +66,13 @@ func (r *run) judge(e Evaluation) error {
 	}
 	m, ok := e.Metrics.Get(name)
 	if !ok {
-		return unknownMetric(name, e.Metrics.names())
+		return prefixed(unknownMetric(name, e.Metrics.names()))
 	}
 	s := &r.state
 	if !finite(m.Value) {
 		if r.once(name + " decides") {
-			r.cfg.Logger.Warn().Int("step", s.Step).Str("metric", name).Float64("value", m.Value).Msg("the metric is no number, so this state cannot be the best")
+			r.cfg.Logger.Warn().Int("step", s.Step).Str("metric", name).Float64("value", m.Value).
+				Msg("the metric is not finite, so this state cannot be the best")
 		}
 		s.Waited++
 		return nil
@@ -85,7 +87,7 @@ func (r *run) judge(e Evaluation) error {
 		return nil
 	}
 	if bad := r.opt.badValue(); bad != "" {
-		return fmt.Errorf("train: after step %d %s: not kept as the best state; lower the learning rate", s.Step, bad)
+		return fmt.Errorf("train: step %d cannot be the best: %s; set `learning_rate` lower", s.Step, bad)
 	}
 	if r.cfg.OutputDir != "" {
 		if err := r.save(r.cfg.OutputDir); err != nil {
@@ -97,29 +99,29 @@ func (r *run) judge(e Evaluation) error {
 	return nil
 }
 
-// endedEarly reports whether early stopping has waited long enough.
+// endedEarly reports whether early stopping ends the run.
 func (r *run) endedEarly() bool {
 	return r.cfg.EarlyStoppingPatience > 0 && r.state.Waited >= r.cfg.EarlyStoppingPatience
 }
 
-// checkEvaluation adds what of the settings needs an eval split, or another one.
+// checkEvaluation sets r.evaluates and adds the problems of the settings that need an eval split.
 func (r *run) checkEvaluation(p *problems) {
 	set := r.task.Set(batch.Eval)
 	r.evaluates = set != nil
 	c := r.cfg
 	if !r.evaluates {
-		const missing = "%s without an evaluation set"
-		p.check(c.EvalSteps == 0, missing, "eval steps")
-		p.check(c.EarlyStoppingPatience == 0, missing, "early stopping")
-		p.check(c.MetricForBestModel == "", missing, "a metric for the best model")
+		const missing = "`%s` needs an evaluation set; give one or remove the setting"
+		p.check(c.EvalSteps == 0, missing, "eval_steps")
+		p.check(c.EarlyStoppingPatience == 0, missing, "early_stopping_patience")
+		p.check(c.MetricForBestModel == "", missing, "metric_for_best_model")
 		return
 	}
-	p.check(set.Len() > 0, "the evaluation set is empty")
+	p.check(set.Len() > 0, "the evaluation set is empty; give at least one example")
 	if n, ok := r.task.(MetricNamer); ok && c.metricName() != "" && !slices.Contains(n.MetricNames(), c.metricName()) {
 		p.add("%v", unknownMetric(c.metricName(), n.MetricNames()))
 	}
 }
 
 func unknownMetric(name string, names []string) error {
-	return fmt.Errorf("there is no metric %q; there are %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("`metric_for_best_model` is %q; want one of %s", name, strings.Join(names, ", "))
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// A step in which every label is ignored has loss 0, no NaN, and does not end the run: not even as the first.
+// TestStepWithoutTargets: a step in which every label is ignored has loss 0, not NaN, and does not end the run, even if
+// it is the first.
 func TestStepWithoutTargets(t *testing.T) {
 	m := newToy(16, 0)
 	for i := range 8 {
@@ -47,7 +48,8 @@ func TestParameterWithoutPart(t *testing.T) {
 	must(extra.SetValues(make([]float32, 6)))
 	params := append(m.params(), nn.NamedParam{Name: "extra.lora_A", Param: extra.Train()})
 	_, err := Run(context.Background(), m, params, toyConfig(m, ""))
-	if err == nil || !strings.Contains(err.Error(), "step 1: 1 of 3 parameters got no gradient, so each does not take part in the loss: extra.lora_A") {
+	if err == nil || !strings.Contains(err.Error(),
+		"step 1: 1 of 3 parameters have no gradient, since the loss does not depend on them: extra.lora_A") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -60,7 +62,8 @@ func TestNonFiniteStops(t *testing.T) {
 		rate  float64
 		want  string
 	}{
-		{"NaN in the data", 3, float32(math.NaN()), 0.05, "train: step 3, rows [16 17 18 19]: loss NaN, gradient norm NaN: gradient of w is NaN at element 0"},
+		{"NaN in the data", 3, float32(math.NaN()), 0.05,
+			"train: step 3, rows [16 17 18 19]: loss NaN, gradient norm NaN: gradient of w is NaN at element 0"},
 		{"infinite gradient", 2, float32(math.Inf(1)), 0.05, "train: step 2, rows"},
 		{"first step", 1, float32(math.NaN()), 0.05, "train: step 1, rows [0 1 2 3]"},
 		{"learning rate", 99, 0, 1e39, "parameter w is "},
@@ -69,7 +72,8 @@ func TestNonFiniteStops(t *testing.T) {
 			dir := t.TempDir()
 			m := newToy(46, 6)
 			cfg := toyConfig(m, dir)
-			cfg.NoShuffle, cfg.EvalSteps, cfg.LearningRate, cfg.MaxGradNorm, cfg.WarmupSteps, cfg.SaveSteps = true, 2, c.rate, 0, 0, 1
+			cfg.NoShuffle, cfg.EvalSteps, cfg.SaveSteps = true, 2, 1
+			cfg.LearningRate, cfg.MaxGradNorm, cfg.WarmupSteps = c.rate, 0, 0
 			m.alter = func(b *batch.Batch, v []float32) {
 				if len(b.Seqs.Index) == 4 && b.Seqs.Index[0] == 8*(c.step-1) {
 					v[0] = c.value
@@ -92,7 +96,8 @@ func TestNonFiniteStops(t *testing.T) {
 					t.Errorf("%q holds %v", path, v)
 				}
 			}
-			if c.step == 1 && (!slices.Equal(m.w.Float32(), before) || slices.Contains(list(t, dir), "adapter_model.safetensors")) {
+			if c.step == 1 && (!slices.Equal(m.w.Float32(), before) ||
+				slices.Contains(list(t, dir), "adapter_model.safetensors")) {
 				t.Errorf("after a first step that failed: %v", list(t, dir))
 			}
 			if c.step == 3 && !slices.Contains(list(t, dir), "adapter_model.safetensors") {
@@ -126,7 +131,7 @@ func TestFailuresOfTheTask(t *testing.T) {
 		{"panic in a batch", func(m *toy, c *Config) {
 			c.NoShuffle = true
 			m.onBatch = func(_ context.Context, rows []int, _ op.Key) error {
-				if rows[0] == 20 { // the sixth; an evaluation makes one that begins with row 0
+				if rows[0] == 20 { // the sixth batch; that of an evaluation begins with row 0
 					panic("batch")
 				}
 				return nil
@@ -141,7 +146,8 @@ func TestFailuresOfTheTask(t *testing.T) {
 				return nil
 			}
 		}, 2, "train: step 3: making the batch of rows [20 21 22 23]: clip.wav: file is truncated"},
-		{"panic in an evaluation", func(m *toy, c *Config) { m.onEval = func(context.Context) { panic("metric") } }, 2, "panic: metric"},
+		{"panic in an evaluation", func(m *toy, c *Config) { m.onEval = func(context.Context) { panic("metric") } }, 2,
+			"panic: metric"},
 		{"panic in Save", func(m *toy, c *Config) { c.Save = func(string) error { panic("save") } }, 2, "panic: save"},
 		{"panic on a worker", func(m *toy, c *Config) {
 			m.onLoss = func(p *nn.Pass, _ *batch.Batch) {
@@ -150,7 +156,8 @@ func TestFailuresOfTheTask(t *testing.T) {
 				}
 			}
 		}, 1, "panic: worker"},
-		{"error of Save", func(m *toy, c *Config) { c.Save = func(string) error { return errors.New("disk full") } }, 2, "saving the adapter to "},
+		{"error of Save", func(m *toy, c *Config) { c.Save = func(string) error { return errors.New("disk full") } }, 2,
+			"saving the adapter to "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
@@ -163,7 +170,8 @@ func TestFailuresOfTheTask(t *testing.T) {
 			c.spoil(m, &cfg)
 			r, err := Run(context.Background(), m, m.params(), cfg)
 			cfg.Pool.Close()
-			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || errors.Is(err, ErrStopped) {
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") ||
+				errors.Is(err, ErrStopped) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 			if r.Steps != c.steps || r.Stopped != Failed {
@@ -185,7 +193,7 @@ func TestLossMustBeSound(t *testing.T) {
 	params := m.params()
 	other := newToy(8, 0) // its weights are frozen
 	_, err := Run(context.Background(), other, params, toyConfig(m, ""))
-	if err == nil || !strings.Contains(err.Error(), "does not depend on any parameter") {
+	if err == nil || !strings.Contains(err.Error(), "does not depend on any trainable parameter") {
 		t.Errorf("error %v", err)
 	}
 }

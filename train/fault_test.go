@@ -16,7 +16,8 @@ import (
 
 var errFault = errors.New("injected fault")
 
-// faulty is a disk whose operation number at fails and, if dead is set, every one after it: what a killed process leaves.
+// faulty is a disk whose operation number at fails and, if dead is set, every later one too, so that it leaves the
+// files of a killed process.
 type faulty struct {
 	unsynced
 	at   int
@@ -82,7 +83,7 @@ type faultyFile struct {
 	f *faulty
 }
 
-// Write fails as a full disk does: after a part of the bytes.
+// Write fails after a part of the bytes, as on a full disk.
 func (w faultyFile) Write(p []byte) (int, error) {
 	if err := w.f.fails(); err != nil {
 		n, _ := w.File.Write(p[:len(p)/2])
@@ -101,8 +102,8 @@ func (w faultyFile) Close() error {
 	return err
 }
 
-// Whichever operation on the disk fails, once or from then on: the run errs, and what it leaves is good for going on to the very
-// bytes of a run without faults.
+// TestEveryDiskFault: if any operation on the disk fails, once or from then on, the run returns an error, and resuming
+// from the files that it leaves gives the bytes of a run without faults.
 func TestEveryDiskFault(t *testing.T) {
 	config := func(dir string) (*toy, Config) {
 		m := newToy(22, 6)
@@ -124,7 +125,7 @@ func TestEveryDiskFault(t *testing.T) {
 	}
 }
 
-// runWithFault reports whether the run has come to operation number at.
+// runWithFault reports whether the run reached operation number at.
 func runWithFault(t *testing.T, at int, dead bool, config func(string) (*toy, Config), want map[string]string) bool {
 	t.Helper()
 	name := fmt.Sprintf("fault at operation %d", at)
@@ -145,12 +146,13 @@ func runWithFault(t *testing.T, at int, dead bool, config func(string) (*toy, Co
 	if !dead {
 		checkNothingUnfinished(t, name, dir)
 	}
-	goOn(t, name, dir, config, want)
+	resumeLatest(t, name, dir, config, want)
 	return true
 }
 
-// goOn resumes from the newest checkpoint, or starts anew if there is none, and wants the outcome of a run without faults.
-func goOn(t *testing.T, name, dir string, config func(string) (*toy, Config), want map[string]string) {
+// resumeLatest resumes from the newest checkpoint, or starts a new run if there is none, and compares the outcome with
+// that of a run without faults.
+func resumeLatest(t *testing.T, name, dir string, config func(string) (*toy, Config), want map[string]string) {
 	t.Helper()
 	m, c := config(dir)
 	steps, err := checkpointSteps(dir)
@@ -164,7 +166,7 @@ func goOn(t *testing.T, name, dir string, config func(string) (*toy, Config), wa
 		c.Overwrite = true
 	}
 	if _, err := Run(context.Background(), m, m.params(), c); err != nil {
-		t.Fatalf("%s: going on: %v", name, err)
+		t.Fatalf("%s: resuming: %v", name, err)
 	}
 	sameOutcome(t, name, outcome(t, dir), want)
 	checkNothingUnfinished(t, name, dir)
@@ -172,12 +174,14 @@ func goOn(t *testing.T, name, dir string, config func(string) (*toy, Config), wa
 
 func checkNothingUnfinished(t *testing.T, name, dir string) {
 	t.Helper()
-	if names := list(t, dir); slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, unfinishedSuffix) }) {
+	if names := list(t, dir); slices.ContainsFunc(names,
+		func(n string) bool { return strings.HasSuffix(n, unfinishedSuffix) }) {
 		t.Errorf("%s: files %v", name, names)
 	}
 }
 
-// A checkpoint at a step that has one already is replaced whole, also where directories cannot be exchanged.
+// TestReplaceCheckpoint: a checkpoint at a step that has one already replaces it completely, also if directories cannot
+// be exchanged.
 func TestReplaceCheckpoint(t *testing.T) {
 	for _, exchange := range []bool{true, false} {
 		for at := 1; ; at++ {
@@ -204,7 +208,7 @@ func TestReplaceCheckpoint(t *testing.T) {
 	}
 }
 
-// exchanging is a disk that may be unable to exchange directories.
+// exchanging is a disk that may not support exchanging directories.
 type exchanging struct {
 	*faulty
 	can bool

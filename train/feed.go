@@ -14,23 +14,23 @@ type microBatch struct {
 	*batch.Batch
 	ends    bool     // it is the last of its optimiser step
 	next    position // of the micro-batch after it
-	epoch   float64  // epochs done when it is done
+	epoch   float64  // number of epochs done after it
 	closing bool     // it is the last of its epoch
-	err     error    // making the batch failed; nothing else is set
+	err     error    // error of making the batch, which is nil then
 }
 
-// ahead is how many micro-batches are made before they are asked for: one in the making and one ready hide the time of making
-// them behind that of a step.
+// ahead is the number of micro-batches that are made in advance: one in the making and one ready, so that a step does
+// not wait for its batches.
 const ahead = 2
 
-// feed makes micro-batches on a goroutine of its own, in order and without end. Its owner must close it.
+// feed makes micro-batches in order on its own goroutine, without end. Its owner must close it.
 type feed struct {
 	batches chan microBatch
 	cancel  context.CancelFunc // of the context that batches are made with
 	done    chan struct{}
 }
 
-// feed starts at a position. When ctx is done, it stops.
+// feed returns a feed that starts at the given position. It stops when ctx is done.
 func (s *sampler) feed(ctx context.Context, from position) *feed {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &feed{batches: make(chan microBatch, ahead-1), cancel: cancel, done: make(chan struct{})}
@@ -76,7 +76,7 @@ func (f *feed) sendEpoch(ctx context.Context, s *sampler, number, first int) boo
 	return true
 }
 
-// makeBatch makes the batch of rows. An error names the rows; a panic of the set is an error too.
+// makeBatch returns the batch of rows. It returns an error that names the rows if the set returns an error or panics.
 func makeBatch(ctx context.Context, set batch.Set, rows []int, key op.Key) (b *batch.Batch, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -89,8 +89,8 @@ func makeBatch(ctx context.Context, set batch.Set, rows []int, key op.Key) (b *b
 	return set.Batch(ctx, rows, key)
 }
 
-// receive returns the next micro-batch. After an error there is none. When ctx, the feed's, is done, the error is
-// errInterrupted, whatever the set made of it.
+// receive returns the next micro-batch. After an error there are no more. If ctx, which must be the feed's, is done,
+// the error is errInterrupted, whatever error the set returned.
 func (f *feed) receive(ctx context.Context) (microBatch, error) {
 	select {
 	case b := <-f.batches:

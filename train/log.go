@@ -15,20 +15,20 @@ import (
 
 const metricsName = "metrics.jsonl"
 
-// metricsLog writes metrics.jsonl, a line at a time. A nil log writes nothing.
+// metricsLog writes metrics.jsonl line by line. A nil log writes nothing.
 type metricsLog struct {
 	file files.File
 	mark logMark
 	sum  hash.Hash
 }
 
-// logMark is how much of metrics.jsonl belongs to a state: its length and the SHA-256 sum of that much.
+// logMark describes the beginning of metrics.jsonl that belongs to a state: its length and SHA-256 sum.
 type logMark struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// openLog opens the log in dir to go on behind its first keep bytes; what follows them is cut off.
+// openLog opens the log in dir, truncates it to its first keep bytes and appends to them.
 func openLog(dir string, keep int64) (*metricsLog, error) {
 	path := filepath.Join(dir, metricsName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
@@ -46,7 +46,7 @@ func openLog(dir string, keep int64) (*metricsLog, error) {
 	return l, nil
 }
 
-// fits reports whether the log in dir begins with what the mark describes.
+// fits reports whether the log in dir begins with the bytes that the mark describes.
 func (m logMark) fits(dir string) bool {
 	f, err := os.Open(filepath.Join(dir, metricsName))
 	if err != nil {
@@ -67,7 +67,7 @@ func copyLog(dir, from string, m logMark, opts ...files.Option) error {
 	return files.WriteFile(filepath.Join(dir, metricsName), files.Bytes(b[:m.Bytes]), opts...)
 }
 
-// stepLine is a line of a step. Numbers are written with all their digits.
+// stepLine is a line of a step. Numbers have all their digits.
 type stepLine struct {
 	Step            int     `json:"step"`
 	Epoch           float64 `json:"epoch"`
@@ -81,7 +81,7 @@ func (l *metricsLog) step(i StepInfo) error {
 	return l.write(stepLine{i.Step, i.Epoch, i.Loss, i.GradNorm, i.LearningRate, i.TokensPerSecond})
 }
 
-// evaluation writes step, epoch and every metric with "eval_" before its name.
+// evaluation writes a line with step, epoch and every metric, with the prefix "eval_".
 func (l *metricsLog) evaluation(e Evaluation) error {
 	line := Metrics{Values: []Metric{{Name: "step", Value: float64(e.Step)}, {Name: "epoch", Value: e.Epoch}}}
 	for _, m := range e.Metrics.Values {
@@ -90,7 +90,7 @@ func (l *metricsLog) evaluation(e Evaluation) error {
 	return l.write(line)
 }
 
-// write adds a line in one write, so that a reader never sees half a number.
+// write appends a line with one write, so that a reader never sees a part of a number.
 func (l *metricsLog) write(line any) error {
 	if l == nil {
 		return nil
@@ -104,11 +104,11 @@ func (l *metricsLog) write(line any) error {
 		return fmt.Errorf("train: %w", err)
 	}
 	l.mark.Bytes += int64(len(b))
-	_, _ = l.sum.Write(b) // a hash never errs
+	_, _ = l.sum.Write(b) // a hash never returns an error
 	return nil
 }
 
-// sync forces the log to disk and returns the mark of what it holds.
+// sync syncs the log to disk and returns the mark of its content.
 func (l *metricsLog) sync() (logMark, error) {
 	if l == nil {
 		return logMark{}, nil

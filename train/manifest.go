@@ -15,10 +15,11 @@ import (
 
 const manifestName = "manifest.json"
 
-// ErrCheckpoint is what every error about a checkpoint wraps that is missing, incomplete or damaged.
+// ErrCheckpoint is wrapped by every error about a checkpoint that is missing, incomplete or damaged.
 var ErrCheckpoint = errors.New("checkpoint cannot be used")
 
-// manifest lists the files of a checkpoint. It is written last: a directory without one is not complete.
+// manifest lists the files of a checkpoint. It is written last, so that a checkpoint without a manifest is not
+// complete.
 type manifest struct {
 	Files []fileSum `json:"files"` // in the order of their names
 }
@@ -30,7 +31,7 @@ type fileSum struct {
 	SHA256 string `json:"sha256"`
 }
 
-// newManifest sums up all files below dir.
+// newManifest returns the manifest of all files below dir.
 func newManifest(dir string) (manifest, error) {
 	var m manifest
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -49,7 +50,7 @@ func newManifest(dir string) (manifest, error) {
 	return m, err
 }
 
-// sumFile returns size and sum of a file.
+// sumFile returns the size and the SHA-256 sum of a file, without its name.
 func sumFile(path string) (fileSum, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -61,11 +62,13 @@ func sumFile(path string) (fileSum, error) {
 	return fileSum{Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
 
-// verify errs unless the checkpoint in dir has its manifest and every file is as the manifest says. It names all files that are not.
+// verify returns an error unless the checkpoint in dir has a manifest and every file in it has the listed size and sum.
+// The error names all files that do not.
 func verify(dir string) error {
 	b, err := os.ReadFile(filepath.Join(dir, manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("train: %w: %s has no %s: it is not a complete checkpoint", ErrCheckpoint, dir, manifestName)
+		return fmt.Errorf("train: %w: %s has no %s, so it is not complete; give another checkpoint", ErrCheckpoint, dir,
+			manifestName)
 	}
 	if err != nil {
 		return fmt.Errorf("train: %w: %w", ErrCheckpoint, err)
@@ -81,9 +84,9 @@ func verify(dir string) error {
 		case err != nil:
 			p.add("%v", err)
 		case got.Size != want.Size:
-			p.add("%s has %d bytes, its manifest says %d", want.Name, got.Size, want.Size)
+			p.add("%s has %d bytes; want %d", want.Name, got.Size, want.Size)
 		case got.SHA256 != want.SHA256:
-			p.add("%s does not have the SHA-256 sum of its manifest", want.Name)
+			p.add("%s has another SHA-256 sum than in the manifest", want.Name)
 		}
 	}
 	if len(p) > 0 {
@@ -92,7 +95,8 @@ func verify(dir string) error {
 	return nil
 }
 
-// parseManifest accepts only the very bytes that writing the manifest gives, so that no flipped bit in it goes unseen.
+// parseManifest returns the manifest in b. It returns an error unless b has exactly the bytes of a written manifest, so
+// that it detects every changed bit.
 func parseManifest(b []byte) (manifest, error) {
 	var m manifest
 	if err := json.Unmarshal(b, &m); err != nil {
@@ -103,14 +107,14 @@ func parseManifest(b []byte) (manifest, error) {
 		return m, err
 	}
 	if !bytes.Equal(b, append(again, '\n')) {
-		return m, errors.New("it is not as it was written")
+		return m, errors.New("it has changed since it was written")
 	}
 	if len(m.Files) == 0 {
 		return m, errors.New("it lists no files")
 	}
 	for _, f := range m.Files {
 		if !filepath.IsLocal(filepath.FromSlash(f.Name)) {
-			return m, fmt.Errorf("file name %q leads out of the checkpoint", f.Name)
+			return m, fmt.Errorf("file name %q is outside the checkpoint", f.Name)
 		}
 	}
 	return m, nil

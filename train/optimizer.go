@@ -9,7 +9,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// optimizer is AdamW over a list of parameters, with the gradients that stand in them.
+// optimizer is AdamW for a list of parameters and the gradients that they hold.
 type optimizer struct {
 	pool    *op.Pool
 	cfg     Config
@@ -19,16 +19,17 @@ type optimizer struct {
 	squares []float64 // one for each part
 }
 
-// moments is the state of one parameter: what torch.optim.AdamW calls exp_avg, exp_avg_sq and step.
+// moments is the state of one parameter: exp_avg, exp_avg_sq and step of torch.optim.AdamW.
 type moments struct {
 	m, v  []float32
 	steps int
 }
 
-// part is a range of one parameter's values: what one task works on.
+// part is a range of the values of one parameter, on which one worker works at a time.
 type part struct{ param, from, to int }
 
-// partSize is the largest number of values of a part. It is fixed, so that sums over parts do not depend on the number of workers.
+// partSize is the largest number of values of a part. It is constant, so that sums over parts do not depend on the
+// number of workers.
 const partSize = 1 << 15
 
 func newOptimizer(params []nn.NamedParam, cfg Config) *optimizer {
@@ -54,8 +55,8 @@ func (o *optimizer) each(f func(number int, p part, grad []float32)) {
 	})
 }
 
-// norm returns the global norm of the gradients, √Σg², summed in float64 in the order of the parameters. It is finite exactly if
-// every gradient is.
+// norm returns the global norm of the gradients, √Σg², summed in float64 in the order of the parameters. It is
+// finite if and only if every gradient is.
 func (o *optimizer) norm() float64 {
 	clear(o.squares)
 	o.each(func(number int, _ part, g []float32) { o.squares[number] = kernel.SumSquares(g) })
@@ -74,8 +75,8 @@ func (o *optimizer) scale(s float32) {
 	o.each(func(_ int, _ part, g []float32) { kernel.Scale(g, g, s) })
 }
 
-// clipFactor is what torch.nn.utils.clip_grad_norm_ multiplies gradients of that norm by: limit/(norm + 1e-6), at most 1. A limit
-// of 0 clips nothing.
+// clipFactor returns the factor by which torch.nn.utils.clip_grad_norm_ multiplies gradients of the given norm:
+// limit/(norm + 1e-6), at most 1. With a limit of 0 it is 1.
 func clipFactor(norm, limit float64) float64 {
 	if limit == 0 {
 		return 1
@@ -83,8 +84,8 @@ func clipFactor(norm, limit float64) float64 {
 	return min(1, limit/(norm+1e-6))
 }
 
-// update does one step of AdamW with that learning rate. As in PyTorch, a parameter without a gradient keeps its values and
-// moments, and its bias correction counts only the steps that it took part in.
+// update does one step of AdamW with the given learning rate. As in PyTorch, a parameter without a gradient keeps its
+// values and moments, and its bias correction counts only the steps in which it had a gradient.
 func (o *optimizer) update(rate float64) {
 	for i, p := range o.params {
 		if op.Grad(p.Param) != nil {
@@ -92,7 +93,9 @@ func (o *optimizer) update(rate float64) {
 		}
 	}
 	o.each(func(_ int, p part, g []float32) {
-		c := kernel.AdamWConfig{LR: rate, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps, WeightDecay: o.cfg.WeightDecay}
+		c := kernel.AdamWConfig{
+			LR: rate, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps, WeightDecay: o.cfg.WeightDecay,
+		}
 		if o.cfg.NoDecayNormBias && o.params[p.param].NoDecay {
 			c.WeightDecay = 0
 		}
@@ -102,14 +105,14 @@ func (o *optimizer) update(rate float64) {
 	})
 }
 
-// clearGradients forgets the gradients and keeps their buffers.
+// clearGradients removes the gradients but keeps their buffers.
 func (o *optimizer) clearGradients() {
 	for _, p := range o.params {
 		op.ZeroGrad(p.Param)
 	}
 }
 
-// withoutGradient returns the names of the parameters that no gradient has reached. A gradient of exact zeros has.
+// withoutGradient returns the names of the parameters that have no gradient. A gradient of zeros is a gradient.
 func (o *optimizer) withoutGradient() []string {
 	var names []string
 	for _, p := range o.params {
@@ -120,7 +123,7 @@ func (o *optimizer) withoutGradient() []string {
 	return names
 }
 
-// badValue describes the first parameter that holds a NaN or an infinity; it is empty if none does.
+// badValue describes the first parameter with a NaN or infinite value. It returns "" if there is none.
 func (o *optimizer) badValue() string {
 	for _, p := range o.params {
 		if s := describeBad("parameter", p.Name, op.Values(p.Param)); s != "" {
@@ -130,7 +133,7 @@ func (o *optimizer) badValue() string {
 	return ""
 }
 
-// badGradient describes the first parameter whose gradient holds a NaN or an infinity; it is empty if none does.
+// badGradient describes the first parameter whose gradient has a NaN or infinite value. It returns "" if there is none.
 func (o *optimizer) badGradient() string {
 	for _, p := range o.params {
 		if s := describeBad("gradient of", p.Name, op.Grad(p.Param)); s != "" {
@@ -140,6 +143,7 @@ func (o *optimizer) badGradient() string {
 	return ""
 }
 
+// describeBad describes the first NaN or infinite value. It returns "" if there is none.
 func describeBad(what, name string, values []float32) string {
 	i := kernel.FirstNonFinite(values)
 	if i < 0 {
@@ -148,7 +152,8 @@ func describeBad(what, name string, values []float32) string {
 	return fmt.Sprintf("%s %s is %v at element %d", what, name, values[i], i)
 }
 
-// values returns a copy of all parameters, in the slices of an older copy if there is one.
+// values returns a copy of the values of all parameters. It reuses the slices of all, an older copy, unless that is
+// nil.
 func (o *optimizer) values(all [][]float32) [][]float32 {
 	if all == nil {
 		all = make([][]float32, len(o.params))
@@ -159,7 +164,7 @@ func (o *optimizer) values(all [][]float32) [][]float32 {
 	return all
 }
 
-// setValues copies values into the parameters.
+// setValues copies all, the values of all parameters, into them.
 func (o *optimizer) setValues(all [][]float32) {
 	for i, p := range o.params {
 		copy(op.Values(p.Param), all[i])

@@ -12,8 +12,8 @@ import (
 	"github.com/spalora/spalora/internal/files"
 )
 
-// prepareOutput makes the output directory ready: nothing unfinished is left in it, nothing of an earlier run that this one does
-// not continue, and the log is open behind the lines of the steps done.
+// prepareOutput prepares the output directory: it removes unfinished checkpoints and, unless this run continues an
+// earlier run there, the files of that run, and opens the log after the lines of the steps done.
 func (r *run) prepareOutput() error {
 	dir := r.cfg.OutputDir
 	if dir == "" {
@@ -29,7 +29,8 @@ func (r *run) prepareOutput() error {
 	remove := unfinished
 	if !r.continues() {
 		if len(earlier) > 0 && !r.cfg.Overwrite {
-			return fmt.Errorf("train: %w: output directory %s holds %s of an earlier run; give another, or allow overwriting", ErrConfig, dir, strings.Join(earlier, ", "))
+			return fmt.Errorf("train: %w: output directory %s has %s of an earlier run; "+
+				"give another `output_dir` or set `overwrite`", ErrConfig, dir, strings.Join(earlier, ", "))
 		}
 		remove = append(remove, earlier...)
 	}
@@ -38,7 +39,7 @@ func (r *run) prepareOutput() error {
 			continue // openMetrics decides
 		}
 		if err := r.cfg.fs().Remove(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("train: removing what an earlier run left: %w", err)
+			return fmt.Errorf("train: removing a file of an earlier run: %w", err)
 		}
 	}
 	if err := r.openMetrics(); err != nil {
@@ -47,12 +48,13 @@ func (r *run) prepareOutput() error {
 	return r.restoreBest()
 }
 
-// continues reports whether the run goes on in the directory of the checkpoint that it was resumed from.
+// continues reports whether the run writes to the directory of the checkpoint that it was resumed from.
 func (r *run) continues() bool {
 	return r.resumed != "" && files.Same(filepath.Dir(r.resumed), r.cfg.OutputDir)
 }
 
-// leftovers lists what stands in the output directory: directories that a killed process did not finish, and results of an earlier run.
+// leftovers returns the names of unfinished checkpoints in the output directory, which a killed process left, and of
+// files of an earlier run.
 func (r *run) leftovers() (unfinished, earlier []string, err error) {
 	dir := r.cfg.OutputDir
 	entries, err := os.ReadDir(dir)
@@ -61,7 +63,7 @@ func (r *run) leftovers() (unfinished, earlier []string, err error) {
 	}
 	replaces := r.cfg.Replaces
 	if r.resumed != "" && files.Same(r.resumed, dir) {
-		replaces = nil // they are those of the checkpoint
+		replaces = nil // these files are part of the checkpoint
 	}
 	for _, e := range entries {
 		name := e.Name()
@@ -76,8 +78,8 @@ func (r *run) leftovers() (unfinished, earlier []string, err error) {
 	return unfinished, earlier, nil
 }
 
-// openMetrics opens metrics.jsonl behind the lines of the steps done. They are looked for in the output directory and beside the
-// checkpoint; if neither has them, the log begins anew and a warning says so.
+// openMetrics opens metrics.jsonl after the lines of the steps done. It looks for these lines in the output directory
+// and in the directory of the checkpoint. If neither has them, it starts a new log and logs a warning.
 func (r *run) openMetrics() error {
 	dir, mark := r.cfg.OutputDir, r.state.Metrics
 	switch beside := filepath.Dir(r.resumed); {
@@ -87,7 +89,8 @@ func (r *run) openMetrics() error {
 			return err
 		}
 	default:
-		r.cfg.Logger.Warn().Int("step", r.state.Step).Msg(metricsName + " does not hold the steps before the checkpoint; it begins anew")
+		r.cfg.Logger.Warn().Int("step", r.state.Step).
+			Msg(metricsName + " does not have the steps before the checkpoint; starting a new one")
 		mark.Bytes = 0
 	}
 	var err error
@@ -95,8 +98,8 @@ func (r *run) openMetrics() error {
 	return err
 }
 
-// restoreBest writes the best adapter of the checkpoint to the output directory, which may hold that of a step that is to be
-// done again, or none.
+// restoreBest writes the best adapter of the checkpoint to the output directory, which may have that of a later step,
+// or none.
 func (r *run) restoreBest() error {
 	if r.resumed == "" || r.state.Best == nil {
 		return nil
@@ -112,15 +115,15 @@ func (r *run) withBest(f func() error) error {
 	return f()
 }
 
-// saveAdapters leaves the adapter of the present state in the output directory: in last/ if the directory itself holds a better
-// one, otherwise there.
+// saveAdapters saves the adapter of the current state in the output directory: in last/ if the directory itself has a
+// better one, otherwise in the directory itself.
 func (r *run) saveAdapters() error {
 	dir := r.cfg.OutputDir
-	if dir == "" || r.spoilt {
+	if dir == "" || r.updating {
 		return nil
 	}
 	if bad := r.opt.badValue(); bad != "" {
-		return fmt.Errorf("train: the adapter of step %d is not saved: %s", r.state.Step, bad)
+		return fmt.Errorf("train: the adapter of step %d is not saved: %s; set `learning_rate` lower", r.state.Step, bad)
 	}
 	last := filepath.Join(dir, lastName)
 	if r.bestIsOther() {

@@ -18,20 +18,23 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// A checkpoint whose manifest is right but whose content is not: parts are missing or of another program.
+// TestCheckpointContent: a checkpoint with a valid manifest is an error if a part is missing or from another version.
 func TestCheckpointContent(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(t *testing.T, dir string)
 		want   string
 	}{
-		{"no second moment", func(t *testing.T, dir string) { dropTensor(t, dir, secondPrefix+"w") }, "tensor exp_avg_sq.w is missing"},
+		{"no second moment", func(t *testing.T, dir string) { dropTensor(t, dir, secondPrefix+"w") },
+			"tensor exp_avg_sq.w is missing"},
 		{"no value", func(t *testing.T, dir string) { dropTensor(t, dir, paramPrefix+"b") }, "tensor param.b is missing"},
 		{"no best", func(t *testing.T, dir string) { dropTensor(t, dir, bestPrefix+"w") }, "tensor best.w is missing"},
 		{"no tensors", func(t *testing.T, dir string) { must(os.Remove(filepath.Join(dir, tensorsName))) }, tensorsName},
 		{"no state", func(t *testing.T, dir string) { must(os.Remove(filepath.Join(dir, stateName))) }, stateName},
-		{"newer program", func(t *testing.T, dir string) { replaceState(t, dir, `"version": 1`, `"version": 2`) }, "version 2, this program reads version 1"},
-		{"unknown field", func(t *testing.T, dir string) { replaceState(t, dir, `"version": 1`, `"version": 1, "ema": 3`) }, `unknown field "ema"`},
+		{"newer program", func(t *testing.T, dir string) { replaceState(t, dir, `"version": 1`, `"version": 2`) },
+			"version 2, but this program reads version 1"},
+		{"unknown field", func(t *testing.T, dir string) { replaceState(t, dir, `"version": 1`, `"version": 1, "ema": 3`) },
+			`unknown field "ema"`},
 		{"negative place", func(t *testing.T, dir string) { replaceState(t, dir, `"batch": `, `"batch": -`) }, "is negative"},
 		{"not JSON", func(t *testing.T, dir string) { replaceState(t, dir, `{`, `[`) }, stateName},
 	} {
@@ -99,12 +102,13 @@ func TestMetricsJSON(t *testing.T) {
 	var s evaluationState
 	must(json.Unmarshal(b, &s))
 	back := s.evaluation()
-	if v, ok := back.Metrics.Get("ü\""); !ok || !math.IsNaN(v.Value) || !v.LowerIsBetter || v.Reason != "all equal" || back.Metrics.Main != "a" || back.Epoch != 0.5 {
-		t.Errorf("%s came back as %+v", b, back)
+	if v, ok := back.Metrics.Get("ü\""); !ok || !math.IsNaN(v.Value) || !v.LowerIsBetter || v.Reason != "all equal" ||
+		back.Metrics.Main != "a" || back.Epoch != 0.5 {
+		t.Errorf("%s was read back as %+v", b, back)
 	}
 	var n number
 	if err := json.Unmarshal([]byte(`"x"`), &n); err == nil {
-		t.Error("a text is a number")
+		t.Error("UnmarshalJSON accepted a string as a number")
 	}
 }
 
@@ -118,7 +122,8 @@ func TestRowList(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	b := &batch.Batch{IDs: make([]int32, 7), Seqs: op.Seqs{Starts: []int{0, 3, 7}}, Target: &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 5}}}}
+	b := &batch.Batch{IDs: make([]int32, 7), Seqs: op.Seqs{Starts: []int{0, 3, 7}},
+		Target: &batch.Batch{Seqs: op.Seqs{Starts: []int{0, 5}}}}
 	if got := tokens(b); got != 12 {
 		t.Errorf("%d tokens, want 12", got)
 	}
@@ -149,8 +154,10 @@ func FuzzManifest(f *testing.F) {
 }
 
 func FuzzState(f *testing.F) {
-	s := state{Version: stateVersion, Step: 3, At: position{1, 2}, Best: &best{"loss", 0.5, 2}, Params: []paramState{{"w", 2, 3, 3}}}
-	s.Evaluations = []evaluationState{{Step: 2, Main: "loss", Values: []metricState{{Name: "loss", Value: number(math.NaN()), LowerIsBetter: true}}}}
+	s := state{Version: stateVersion, Step: 3, At: position{1, 2}, Best: &best{"loss", 0.5, 2},
+		Params: []paramState{{"w", 2, 3, 3}}}
+	s.Evaluations = []evaluationState{{Step: 2, Main: "loss",
+		Values: []metricState{{Name: "loss", Value: number(math.NaN()), LowerIsBetter: true}}}}
 	b, err := json.Marshal(s)
 	must(err)
 	f.Add(b)

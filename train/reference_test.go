@@ -110,7 +110,8 @@ func TestClippingEqualsTorch(t *testing.T) {
 	}
 }
 
-// optimizerWithGradients makes parameters that have these gradients: the loss is their inner product with them.
+// optimizerWithGradients returns an optimizer whose parameters have the given gradients: the loss is their inner
+// product.
 func optimizerWithGradients(t *testing.T, grads [][]float32) *optimizer {
 	t.Helper()
 	var params []nn.NamedParam
@@ -147,7 +148,8 @@ func TestCurveEqualsTorch(t *testing.T) {
 			}
 			for i, want := range c.Log {
 				got := steps[i]
-				if !near(got.Loss, want.Loss, 2e-6) || !near(got.GradNorm, want.GradNorm, 1e-5) || !near(got.LearningRate, want.LearningRate, 1e-14) {
+				if !near(got.Loss, want.Loss, 2e-6) || !near(got.GradNorm, want.GradNorm, 1e-5) ||
+					!near(got.LearningRate, want.LearningRate, 1e-14) {
 					t.Errorf("step %d: loss %v, norm %v, rate %v; want %v, %v, %v", i+1,
 						got.Loss, got.GradNorm, got.LearningRate, want.Loss, want.GradNorm, want.LearningRate)
 				}

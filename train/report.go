@@ -2,63 +2,63 @@ package train
 
 import "time"
 
-// Plan is what is known before the first step.
+// Plan describes a run before its first step.
 type Plan struct {
 	Steps         int   // optimiser steps of the whole run
-	StepsPerEpoch int   // of the first epoch; with a token budget later ones may differ a little
-	WarmupSteps   int   // with a rising learning rate
+	StepsPerEpoch int   // of the first epoch; with TokensPerBatch later epochs may differ a little
+	WarmupSteps   int   // steps with a rising learning rate
 	Done          int   // steps done before the run was resumed
 	Rows          int   // examples of the training set
 	Tokens        int64 // tokens of one epoch
-	Params        int64 // values that train
+	Params        int64 // trainable values
 }
 
-// StepInfo is what is known after a step.
+// StepInfo describes a finished step.
 type StepInfo struct {
-	Step            int           // its number, from 1
-	Steps           int           // of the whole run
+	Step            int           // number of the step, from 1
+	Steps           int           // number of steps of the whole run
 	Epoch           float64       // epochs done
 	Loss            float64       // mean per target of this step
 	GradNorm        float64       // global norm before clipping
-	LearningRate    float64       // that this step used
+	LearningRate    float64       // of this step
 	Tokens          int           // of this step
 	TokensPerSecond float64       // of this step
-	StepsDone       int           // by this call of Run: without those before it was resumed
+	StepsDone       int           // by this call of Run, without those before the run was resumed
 	Elapsed         time.Duration // since this call of Run began
 }
 
 // Evaluation is one evaluation of the eval split.
 type Evaluation struct {
-	Step    int     `json:"step"`
-	Epoch   float64 `json:"epoch"`
+	Step    int     `json:"step"`  // steps done
+	Epoch   float64 `json:"epoch"` // epochs done
 	Metrics Metrics `json:"metrics"`
 }
 
-// StopReason says why a run ended.
+// StopReason is the reason why a run ended.
 type StopReason string
 
 // The reasons.
 const (
 	Finished     StopReason = "finished"       // all steps are done
-	EarlyStopped StopReason = "early stopping" // the metric did not improve for long enough
+	EarlyStopped StopReason = "early stopping" // EarlyStoppingPatience evaluations without improvement
 	Interrupted  StopReason = "interrupted"    // the context was cancelled
 	Failed       StopReason = "failed"         // an error
 )
 
-// Report sums up a run, with what was done before it was resumed. It marshals to what results.json holds.
+// Report summarises a run, including the part before it was resumed. It marshals to the content of results.json.
 type Report struct {
 	Steps           int          `json:"steps"`                 // done
 	TotalSteps      int          `json:"total_steps"`           // planned
 	Epochs          float64      `json:"epochs"`                // done
 	TrainLoss       float64      `json:"train_loss"`            // mean of the losses of all steps; 0 before the first
-	BestMetric      string       `json:"best_metric,omitempty"` // name of the metric that decided
+	BestMetric      string       `json:"best_metric,omitempty"` // name of the metric that determined the best state
 	Best            *Evaluation  `json:"best,omitempty"`        // nil without evaluation
 	Evaluations     []Evaluation `json:"evaluations,omitempty"`
 	Stopped         StopReason   `json:"stopped"`
-	Runtime         float64      `json:"train_runtime"` // seconds, with evaluation and saving
-	Tokens          int64        `json:"train_tokens"`  // read in all steps
+	Runtime         float64      `json:"train_runtime"` // seconds, including evaluation and saving
+	Tokens          int64        `json:"train_tokens"`  // of all steps
 	TokensPerSecond float64      `json:"train_tokens_per_second"`
-	PeakActivations int          `json:"peak_activation_bytes"` // most memory that the tape of one micro-batch held
+	PeakActivations int          `json:"peak_activation_bytes"` // largest size of the tape of a micro-batch
 }
 
 func (r *run) report(reason StopReason) Report {

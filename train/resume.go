@@ -13,7 +13,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// resume takes over the state of Config.ResumeFrom. Nothing of the run has changed after an error.
+// resume loads the state of the checkpoint of Config.ResumeFrom. After an error the run is unchanged.
 func (r *run) resume() error {
 	dir, then, err := r.choose()
 	if err != nil {
@@ -24,10 +24,12 @@ func (r *run) resume() error {
 		return fmt.Errorf("train: %w the checkpoint %s: %v", ErrConfig, dir, p)
 	}
 	for _, name := range r.cfg.AllowChanged {
-		r.cfg.Logger.Warn().Str("setting", name).Msg("may differ from that of the checkpoint: the run will not be as one that was never stopped")
+		r.cfg.Logger.Warn().Str("setting", name).
+			Msg("may differ from that of the checkpoint, so the result may differ from that of a run that was never stopped")
 	}
 	if then.Step > r.plan.Steps {
-		return fmt.Errorf("train: %w the checkpoint %s: it has %d steps, this run ends after %d", ErrConfig, dir, then.Step, r.plan.Steps)
+		return fmt.Errorf("train: %w the checkpoint %s: it has %d steps, but this run has %d; "+
+			"set `max_steps` or `num_train_epochs` higher", ErrConfig, dir, then.Step, r.plan.Steps)
 	}
 	if err := r.load(dir, then); err != nil {
 		return err
@@ -40,11 +42,12 @@ func (r *run) resume() error {
 	return nil
 }
 
-// choose returns the checkpoint to go on from: the one named or, in an output directory, the newest that is complete. A newest
-// one that is damaged is an error unless Config.ResumeFallback lets the one before take its place.
+// choose returns the checkpoint to resume from: Config.ResumeFrom itself or, if that is an output directory, the newest
+// complete checkpoint there. If that one is damaged, it returns an error, or with Config.ResumeFallback the one before.
 func (r *run) choose() (string, *state, error) {
 	from := filepath.Clean(r.cfg.ResumeFrom)
-	if _, err := os.Stat(filepath.Join(from, manifestName)); err == nil || checkpointPattern.MatchString(filepath.Base(from)) {
+	if _, err := os.Stat(filepath.Join(from, manifestName)); err == nil ||
+		checkpointPattern.MatchString(filepath.Base(from)) {
 		s, err := openState(from)
 		return from, s, err
 	}
@@ -55,7 +58,7 @@ func (r *run) choose() (string, *state, error) {
 	for i, n := range steps {
 		dir := filepath.Join(from, checkpointName(n))
 		if _, err := os.Stat(filepath.Join(dir, manifestName)); errors.Is(err, fs.ErrNotExist) {
-			r.cfg.Logger.Warn().Str("checkpoint", dir).Msg("passed over: it has no manifest and is not complete")
+			r.cfg.Logger.Warn().Str("checkpoint", dir).Msg("skipped: it has no manifest, so it is not complete")
 			continue
 		}
 		s, err := openState(dir)
@@ -64,16 +67,18 @@ func (r *run) choose() (string, *state, error) {
 		}
 		if !r.cfg.ResumeFallback {
 			if i+1 < len(steps) {
-				err = fmt.Errorf("%w; an earlier one is %s", err, checkpointName(steps[i+1]))
+				err = fmt.Errorf("%w; resume from an earlier one, such as %s, or set `resume_fallback`", err,
+					checkpointName(steps[i+1]))
 			}
 			return "", nil, err
 		}
-		r.cfg.Logger.Warn().Err(err).Msg("passed over")
+		r.cfg.Logger.Warn().Err(err).Msg("skipped")
 	}
-	return "", nil, fmt.Errorf("train: %w: %s holds no complete checkpoint (checkpoint-<step>)", ErrCheckpoint, from)
+	return "", nil, fmt.Errorf("train: %w: %s has no complete checkpoint (checkpoint-<step>); give another directory",
+		ErrCheckpoint, from)
 }
 
-// openState verifies a checkpoint and reads its state.json.
+// openState returns the state of the checkpoint in dir after verifying all its files.
 func openState(dir string) (*state, error) {
 	if err := verify(dir); err != nil {
 		return nil, err
@@ -90,7 +95,8 @@ func openState(dir string) (*state, error) {
 	return s, nil
 }
 
-// parseState reads state.json. A field that this program does not know is an error: it would be lost.
+// parseState returns the state in b, the content of state.json. It returns an error if b has another version or an
+// unknown field, which would be lost.
 func parseState(b []byte) (*state, error) {
 	var v struct {
 		Version int `json:"version"`
@@ -99,7 +105,7 @@ func parseState(b []byte) (*state, error) {
 		return nil, err
 	}
 	if v.Version != stateVersion {
-		return nil, fmt.Errorf("it has version %d, this program reads version %d", v.Version, stateVersion)
+		return nil, fmt.Errorf("it has version %d, but this program reads version %d", v.Version, stateVersion)
 	}
 	s := new(state)
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -108,12 +114,13 @@ func parseState(b []byte) (*state, error) {
 		return nil, err
 	}
 	if s.Step < 0 || s.At.Epoch < 0 || s.At.Batch < 0 || s.Metrics.Bytes < 0 {
-		return nil, fmt.Errorf("step %d, epoch %d, batch %d or length %d of the log is negative", s.Step, s.At.Epoch, s.At.Batch, s.Metrics.Bytes)
+		return nil, fmt.Errorf("step %d, epoch %d, batch %d or length %d of the log is negative",
+			s.Step, s.At.Epoch, s.At.Batch, s.Metrics.Bytes)
 	}
 	return s, nil
 }
 
-// load copies the tensors of a checkpoint whose parameters are those of the run.
+// load copies the tensors of a checkpoint, which must have the parameters of the run, into the run.
 func (r *run) load(dir string, s *state) error {
 	path := filepath.Join(dir, tensorsName)
 	f, err := safetensors.Open(path)

@@ -20,7 +20,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// variants are runs that differ in what a resumed run could lose.
+// variants are runs with different parts of the state that a resumed run could lose.
 var variants = []struct {
 	name   string
 	held   int
@@ -29,13 +29,16 @@ var variants = []struct {
 	{"accumulation, evaluation", 6, func(c *Config) {}},
 	{"no evaluation", 0, func(c *Config) { c.Schedule = Linear }},
 	{"token budget", 6, func(c *Config) { c.BatchSize, c.TokensPerBatch, c.NumTrainEpochs = 0, 17, 1.7 }},
-	{"early stopping", 6, func(c *Config) { c.EvalSteps, c.EarlyStoppingPatience, c.LearningRate, c.NumTrainEpochs = 1, 3, 0.5, 4 }},
+	{"early stopping", 6, func(c *Config) {
+		c.EvalSteps, c.EarlyStoppingPatience, c.LearningRate, c.NumTrainEpochs = 1, 3, 0.5, 4
+	}},
 	{"evaluation per epoch, grouped", 6, func(c *Config) {
 		c.EvalSteps, c.GroupByLength, c.BatchSize, c.GradientAccumulationSteps = 0, true, 3, 1
 	}},
 }
 
-// At every step: a run that is stopped there and resumed, twice, is to the byte one that was never stopped.
+// TestResumeMatrix: a run that is stopped at any step and resumed, twice, gives the same bytes as one that was never
+// stopped.
 func TestResumeMatrix(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
@@ -61,7 +64,8 @@ func TestResumeMatrix(t *testing.T) {
 				c.ResumeFrom, c.SaveSteps = dir, steps
 				again := m.train(t, c)
 				sameOutcome(t, fmt.Sprintf("stopped after step %d", k), outcome(t, dir), want)
-				again.Runtime, again.TokensPerSecond, again.PeakActivations = report.Runtime, report.TokensPerSecond, report.PeakActivations
+				again.Runtime, again.TokensPerSecond = report.Runtime, report.TokensPerSecond
+				again.PeakActivations = report.PeakActivations
 				if a, b := fmt.Sprintf("%+v", deref(again)), fmt.Sprintf("%+v", deref(report)); a != b {
 					t.Errorf("stopped after step %d: report\n%s, want\n%s", k, a, b)
 				}
@@ -89,7 +93,8 @@ func readFile(tb testing.TB, parts ...string) []byte {
 	return b
 }
 
-// stopAfter runs until step k is done, resuming from if that is set, and wants a clean stop.
+// stopAfter runs until step k is done, resuming from a checkpoint if from is set, and fails the test unless the run
+// stops cleanly.
 func stopAfter(t *testing.T, k int, dir, from string, config func(string) (*toy, Config)) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -112,13 +117,14 @@ func stopAfter(t *testing.T, k int, dir, from string, config func(string) (*toy,
 		t.Fatalf("stopped after step %d: %v, %s after %d", k, err, r.Stopped, r.Steps)
 	}
 	names := list(t, dir)
-	if !slices.Contains(names, checkpointName(k)) || !slices.Contains(names, "adapter_model.safetensors") || slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, unfinishedSuffix) }) {
+	if !slices.Contains(names, checkpointName(k)) || !slices.Contains(names, "adapter_model.safetensors") ||
+		slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, unfinishedSuffix) }) {
 		t.Fatalf("stopped after step %d: files %v", k, names)
 	}
 }
 
-// A stop inside a step gives up its micro-batches, also while a batch is made; one inside an evaluation leaves it to the
-// resumed run.
+// TestStopInsideStepAndEvaluation: a stop inside a step discards its micro-batches, also while a batch is made; a stop
+// inside an evaluation leaves it to the resumed run.
 func TestStopInsideStepAndEvaluation(t *testing.T) {
 	whole := t.TempDir()
 	m := newToy(35, 6)
@@ -138,7 +144,7 @@ func TestStopInsideStepAndEvaluation(t *testing.T) {
 					cancel()
 				}
 			}
-		case "batch": // the third, which belongs to the second step
+		case "batch": // the third batch, which belongs to the second step
 			made, stepped := 0, make(chan struct{})
 			cfg.OnStep = func(StepInfo) { close(stepped) }
 			m.onBatch = func(ctx context.Context, _ []int, _ op.Key) error {
@@ -158,7 +164,8 @@ func TestStopInsideStepAndEvaluation(t *testing.T) {
 		if where == "evaluation" {
 			wantSteps = 2
 		}
-		if !errors.Is(err, ErrStopped) || !errors.Is(err, context.Canceled) || r.Steps != wantSteps || len(r.Evaluations) != 0 {
+		if !errors.Is(err, ErrStopped) || !errors.Is(err, context.Canceled) || r.Steps != wantSteps ||
+			len(r.Evaluations) != 0 {
 			t.Fatalf("%s: %v after %d steps", where, err, r.Steps)
 		}
 		if where == "micro-batch" && calls != 3 {
@@ -174,7 +181,7 @@ func TestStopInsideStepAndEvaluation(t *testing.T) {
 	}
 }
 
-// stopped makes an output directory with checkpoints of steps 2, 4 and 6 and returns it.
+// stopped returns a new output directory with checkpoints of steps 2, 4 and 6.
 func stopped(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -195,22 +202,29 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 		want   string
 	}{
 		{"batch size", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.BatchSize = 5 }, `batch_size is "5", was "4"`},
-		{"two settings", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.Seed, c.WeightDecay = 1, 0 }, `seed is "1", was "42"; weight_decay is "0", was "0.1"`},
+		{"two settings", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.Seed, c.WeightDecay = 1, 0 },
+			`seed is "1", was "42"; weight_decay is "0", was "0.1"; ` +
+				"restore these settings, or name them in `allow_changed`"},
 		{"epochs", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.NumTrainEpochs = 1 }, `steps is "4", was "8"`},
 		{"identity", func(_ *toy, c *Config, _ *[]nn.NamedParam) {
 			c.Identity = map[string]string{"data": "other", "base": "b"}
 		}, `base is "b", was not set; data is "other", was "5eed"`},
 		{"identity lost", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.Identity = nil }, `data is not set, was "5eed"`},
 		{"data", func(m *toy, c *Config, _ *[]nn.NamedParam) { m.lengths[0]++ }, `train_tokens is`},
-		{"names", func(_ *toy, _ *Config, p *[]nn.NamedParam) { (*p)[0].Name = "v" }, `parameter v is not in the checkpoint; parameter w of the checkpoint is not trained here`},
-		{"order", func(_ *toy, _ *Config, p *[]nn.NamedParam) { slices.Reverse(*p) }, `another order from number 0 on (b, was w)`},
+		{"names", func(_ *toy, _ *Config, p *[]nn.NamedParam) { (*p)[0].Name = "v" },
+			`parameter v is not in the checkpoint; parameter w of the checkpoint is not trained here`},
+		{"order", func(_ *toy, _ *Config, p *[]nn.NamedParam) { slices.Reverse(*p) },
+			`the order of the parameters differs from number 0 on (b, was w)`},
 		{"shape", func(_ *toy, _ *Config, p *[]nn.NamedParam) {
 			w := op.NewMatrix(4, 7)
 			must(w.SetValues(make([]float32, 28)))
 			(*p)[0].Param = w.Train()
 		}, `parameter w is 4×7, was 3×7`},
-		{"change of nothing", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.AllowChanged = []string{"sede"} }, "sede is allowed to change, but there is no setting of that name"},
-		{"end before the checkpoint", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.MaxSteps, c.AllowChanged = 3, []string{"steps"} }, "it has 6 steps, this run ends after 3"},
+		{"change of nothing", func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.AllowChanged = []string{"sede"} },
+			"`allow_changed` has \"sede\", which is not the name of a setting"},
+		{"end before the checkpoint", func(_ *toy, c *Config, _ *[]nn.NamedParam) {
+			c.MaxSteps, c.AllowChanged = 3, []string{"steps"}
+		}, "it has 6 steps, but this run has 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newToy(35, 6)
@@ -235,7 +249,7 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 	})
 }
 
-// One flipped bit anywhere in a checkpoint is found, and the file named.
+// TestFlippedBits: one flipped bit anywhere in a checkpoint is an error that names the file.
 func TestFlippedBits(t *testing.T) {
 	dir := stopped(t)
 	newest := filepath.Join(dir, checkpointName(6))
@@ -257,11 +271,12 @@ func TestFlippedBits(t *testing.T) {
 			must(os.WriteFile(path, b, 0o666))
 			for _, from := range []string{dir, newest} {
 				_, err := resume(from, false)
-				if !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), name) && name != manifestName || !strings.Contains(err.Error(), "checkpoint-6") {
+				if !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), name) && name != manifestName ||
+					!strings.Contains(err.Error(), "checkpoint-6") {
 					t.Errorf("bit %d of %s: error %v", bit, name, err)
 				}
-				if from == dir && !strings.Contains(fmt.Sprint(err), "an earlier one is checkpoint-4") {
-					t.Errorf("bit %d of %s: %v does not tell the remedy", bit, name, err)
+				if from == dir && !strings.Contains(fmt.Sprint(err), "resume from an earlier one, such as checkpoint-4") {
+					t.Errorf("bit %d of %s: %v does not name the remedy", bit, name, err)
 				}
 			}
 			b[bit/8] ^= 1 << (bit % 8)
@@ -281,7 +296,7 @@ func TestFlippedBits(t *testing.T) {
 	var log bytes.Buffer
 	c.Logger = zerolog.New(&log)
 	m.train(t, c)
-	if done != 4 || !strings.Contains(log.String(), "passed over") {
+	if done != 4 || !strings.Contains(log.String(), "skipped") {
 		t.Errorf("fell back to step %d; log %s", done, log.String())
 	}
 }
@@ -299,18 +314,20 @@ func TestResumePassesOverWhatIsNotComplete(t *testing.T) {
 	c.OnStart = func(p Plan) { done = p.Done }
 	m.train(t, c)
 	if done != 4 {
-		t.Errorf("went on from step %d, want 4", done)
+		t.Errorf("resumed from step %d, want 4", done)
 	}
-	for _, from := range []string{t.TempDir(), filepath.Join(dir, "none"), filepath.Join(dir, checkpointName(6)), filepath.Join(dir, checkpointName(77))} {
+	for _, from := range []string{t.TempDir(), filepath.Join(dir, "none"), filepath.Join(dir, checkpointName(6)),
+		filepath.Join(dir, checkpointName(77))} {
 		c := toyConfig(m, dir)
 		c.ResumeFrom = from
-		if _, err := Run(context.Background(), m, m.params(), c); !errors.Is(err, ErrCheckpoint) || strings.Contains(err.Error(), "\n") {
+		if _, err := Run(context.Background(), m, m.params(), c); !errors.Is(err, ErrCheckpoint) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v", from, err)
 		}
 	}
 }
 
-// Resumed into another directory, a run leaves there what it would have left at home.
+// TestResumeElsewhere: a run resumed into another directory leaves the same files there as in its own.
 func TestResumeElsewhere(t *testing.T) {
 	home := stopped(t)
 	m := newToy(35, 6)
@@ -323,7 +340,7 @@ func TestResumeElsewhere(t *testing.T) {
 	m2.train(t, c2)
 	m.train(t, c)
 	sameOutcome(t, "elsewhere", outcome(t, away), outcome(t, home))
-	// Without the log of the earlier steps it begins anew, and says so.
+	// Without the log of the earlier steps the run starts a new log and logs a warning.
 	must(os.Remove(filepath.Join(home, metricsName)))
 	lost := t.TempDir()
 	m3 := newToy(35, 6)
@@ -332,12 +349,13 @@ func TestResumeElsewhere(t *testing.T) {
 	var log bytes.Buffer
 	c3.Logger = zerolog.New(&log)
 	m3.train(t, c3)
-	if lines := readLog(t, lost); lines[0]["step"] != json.Number("6") || !strings.Contains(log.String(), "begins anew") {
+	if lines := readLog(t, lost); lines[0]["step"] != json.Number("6") ||
+		!strings.Contains(log.String(), "starting a new one") {
 		t.Errorf("log begins with %v; %s", lines[0], log.String())
 	}
 }
 
-// Going back to an earlier checkpoint replaces the later ones.
+// TestResumeFromEarlier: a run resumed from an earlier checkpoint replaces the later ones.
 func TestResumeFromEarlier(t *testing.T) {
 	whole := t.TempDir()
 	m := newToy(35, 6)

@@ -12,8 +12,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// ErrStopped is what the error of a run wraps that was stopped by its context, with the adapter saved and, if there is an output
-// directory, a checkpoint to resume from.
+// ErrStopped is wrapped by the error of a run that its context stopped after it saved, if it has an output directory,
+// the adapter and a checkpoint to resume from.
 var ErrStopped = errors.New("stopped")
 
 // errInterrupted ends the loop when the context is done.
@@ -32,27 +32,29 @@ type run struct {
 	tape      *op.Tape
 	log       *metricsLog // nil without an output directory
 
-	state   state
-	best    [][]float32 // values of the best state; nil without one
-	spoilt  bool        // the parameters are in the middle of an update
-	checked bool        // every parameter is known to take part in the loss
-	told    []string    // what the log is to say once only; see once
-	resumed string      // checkpoint that the run goes on from
-	before  float64     // seconds of the run before it was resumed
-	started time.Time   // of this call
-	saved   time.Time   // of the last checkpoint
+	state    state
+	best     [][]float32 // values of the best state; nil without one
+	updating bool        // an update of the parameters has not finished
+	checked  bool        // the loss is known to depend on every parameter
+	logged   []string    // messages that are logged once only; see once
+	resumed  string      // checkpoint that the run was resumed from
+	before   float64     // seconds of the run before it was resumed
+	started  time.Time   // start of this call
+	saved    time.Time   // time of the last checkpoint
 }
 
-// Run trains params on the task's training split and returns what came of it.
+// Run trains params on the training split of t and returns a report.
 //
-// Everything is checked before the first step. Gradients that stand in the parameters are forgotten. When Run returns without
-// error, the parameters hold the best state; without evaluation, and after an error, those of the last finished step.
+// Run checks the settings before the first step and removes gradients that the parameters hold. When it returns without
+// an error, the parameters have the values of the best state, or without evaluation those of the last step. After an
+// error they have those of the last finished step.
 //
-// When ctx is done, the run stops at the next micro-batch and gives up the unfinished step, saves adapter and checkpoint,
-// and returns an error that wraps [ErrStopped] and the cause. A loss or gradient that is not finite ends the run with an
-// error that names the step, the rows and the first bad parameter. An error or a panic of the task or a callback ends the
-// run too; if a set cannot make a batch, the error names the step and the rows. In all these cases Run saves the adapter of
-// the last finished step and fills the report as far as the run went. Other errors wrap [ErrConfig] or [ErrCheckpoint].
+// When ctx is done, Run stops at the next micro-batch and discards the unfinished step, saves the adapter and a
+// checkpoint, and returns an error that wraps [ErrStopped] and the cause. If a loss or gradient is not finite, the
+// error names the step, the rows and the first bad parameter. If a set cannot make a batch, the error names the step
+// and the rows. An error or a panic of the task or a callback ends the run too. In all these cases Run saves the
+// adapter of the last finished step and reports the finished part of the run. Errors before the first step wrap
+// [ErrConfig] or [ErrCheckpoint], or are those of files and of an empty training set.
 func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Report, error) {
 	r, err := newRun(t, params, cfg)
 	if err != nil {
@@ -61,7 +63,7 @@ func Run(ctx context.Context, t Task, params []nn.NamedParam, cfg Config) (Repor
 	return r.finish(ctx, r.loop(ctx))
 }
 
-// loop does all steps that are left.
+// loop does the remaining steps.
 func (r *run) loop(ctx context.Context) (err error) {
 	defer recovered("train: ", &err)
 	f := r.sampler.feed(ctx, r.state.At)
@@ -89,7 +91,7 @@ func (r *run) loop(ctx context.Context) (err error) {
 	}
 }
 
-// saveIsDue reports whether it is time for a checkpoint: of a step that is not the one resumed from.
+// saveIsDue reports whether a checkpoint is due. At the step that the run was resumed from it is not.
 func (r *run) saveIsDue() bool {
 	c, step := r.cfg, r.state.Step
 	if c.OutputDir == "" || step == r.plan.Done {
@@ -98,7 +100,8 @@ func (r *run) saveIsDue() bool {
 	return c.SaveSteps > 0 && step%c.SaveSteps == 0 || c.SaveEvery > 0 && time.Since(r.saved) >= c.SaveEvery
 }
 
-// finish leaves adapters and checkpoint as the end of the loop demands.
+// finish saves adapters and checkpoint, depending on the error of the loop, and returns the report and the error of the
+// run.
 func (r *run) finish(ctx context.Context, cause error) (Report, error) {
 	reason := Finished
 	var err error
@@ -140,7 +143,7 @@ func (r *run) elapsed() time.Duration {
 	return time.Duration(r.before*float64(time.Second)) + time.Since(r.started)
 }
 
-// also returns both errors as one line, or the one that there is.
+// also returns an error that wraps both errors in one line, or the one that is not nil, or nil.
 func also(err, more error) error {
 	if err == nil || more == nil {
 		return cmp.Or(err, more)

@@ -19,7 +19,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// What a step over several micro-batches does is what one over all their rows does, with different numbers of targets in each.
+// TestAccumulationIsOneBatch: a step over several micro-batches equals one over all their rows, with different numbers
+// of targets in each.
 func TestAccumulationIsOneBatch(t *testing.T) {
 	var want []float32
 	var first StepInfo
@@ -64,7 +65,7 @@ func TestWorkersDoNotChangeBits(t *testing.T) {
 	}
 }
 
-// A set larger than a part of the optimiser's work.
+// TestOptimizerParts: a parameter larger than a part of the optimiser is updated completely.
 func TestOptimizerParts(t *testing.T) {
 	n := 2*partSize + 17
 	g := make([]float32, n)
@@ -82,7 +83,7 @@ func TestOptimizerParts(t *testing.T) {
 	if got := o.norm(); got != math.Sqrt(sum) {
 		t.Errorf("norm %v, want %v", got, math.Sqrt(sum))
 	}
-	op.ZeroGrad(o.params[1].Param) // a parameter without gradient keeps everything
+	op.ZeroGrad(o.params[1].Param) // a parameter without a gradient does not change
 	o.update(0.1)
 	if v := op.Values(o.params[1].Param)[0]; v != 0 || o.moments[1].steps != 0 || o.moments[0].steps != 1 {
 		t.Errorf("value %v after %d steps", v, o.moments[1].steps)
@@ -115,7 +116,8 @@ func TestLogAndReport(t *testing.T) {
 	c.OnStep = func(s StepInfo) { steps = append(steps, s) }
 	c.OnEval = func(e Evaluation) { evals = append(evals, e) }
 	r := m.train(t, c)
-	if plan.Steps != 6 || plan.StepsPerEpoch != 3 || plan.WarmupSteps != 2 || plan.Rows != 21 || plan.Params != 24 || plan.Done != 0 {
+	if plan.Steps != 6 || plan.StepsPerEpoch != 3 || plan.WarmupSteps != 2 || plan.Rows != 21 || plan.Params != 24 ||
+		plan.Done != 0 {
 		t.Errorf("plan %+v", plan)
 	}
 	lines := readLog(t, dir)
@@ -134,7 +136,8 @@ func TestLogAndReport(t *testing.T) {
 		s := steps[step]
 		sum += s.Loss
 		step++
-		for key, want := range map[string]float64{"step": float64(step), "epoch": s.Epoch, "loss": s.Loss, "grad_norm": s.GradNorm,
+		for key, want := range map[string]float64{"step": float64(step), "epoch": s.Epoch, "loss": s.Loss,
+			"grad_norm":     s.GradNorm,
 			"learning_rate": s.LearningRate, "tokens_per_second": s.TokensPerSecond} {
 			if got, err := line[key].(json.Number).Float64(); err != nil || got != want {
 				t.Errorf("step %d: %s is %v, want %v", step, key, line[key], want)
@@ -147,12 +150,14 @@ func TestLogAndReport(t *testing.T) {
 			t.Errorf("step %d: epoch %s, want %s", step, got, epochs[step-1])
 		}
 	}
-	if r.Steps != 6 || r.TotalSteps != 6 || r.Epochs != 2 || r.TrainLoss != sum/6 || r.Stopped != Finished || r.BestMetric != "loss" ||
+	if r.Steps != 6 || r.TotalSteps != 6 || r.Epochs != 2 || r.TrainLoss != sum/6 || r.Stopped != Finished ||
+		r.BestMetric != "loss" ||
 		len(r.Evaluations) != 3 || r.Best == nil || r.Tokens != 42 || r.PeakActivations <= 0 || r.Runtime <= 0 {
 		t.Errorf("report %+v", r)
 	}
 	b, err := json.Marshal(r)
-	if err != nil || !bytes.Contains(b, []byte(`"best_metric":"loss","best":{"step":2,"epoch":0.6666666666666666,"metrics":{"accuracy":`)) {
+	const best = `"best_metric":"loss","best":{"step":2,"epoch":0.6666666666666666,"metrics":{"accuracy":`
+	if err != nil || !bytes.Contains(b, []byte(best)) {
 		t.Errorf("report %s, %v", b, err)
 	}
 }
@@ -163,10 +168,11 @@ func mustFloat(s string) float64 {
 	return f
 }
 
-// scores lets evaluation i have the i-th score.
+// scores returns a score function for evaluations whose i-th metric is the i-th value.
 func scores(values ...float64) func(int) Metrics {
 	return func(i int) Metrics {
-		return Metrics{Main: "accuracy", Values: []Metric{{Name: "accuracy", Value: values[i-1]}, {Name: "loss", Value: -values[i-1], LowerIsBetter: true}}}
+		return Metrics{Main: "accuracy", Values: []Metric{{Name: "accuracy", Value: values[i-1]},
+			{Name: "loss", Value: -values[i-1], LowerIsBetter: true}}}
 	}
 }
 
@@ -202,7 +208,8 @@ func TestBestAndLast(t *testing.T) {
 			var after [][]float32
 			cfg.OnStep = func(StepInfo) { after = append(after, m.w.Float32()) }
 			r := m.train(t, cfg)
-			if r.Steps != c.steps || r.Stopped != c.stopped || (r.Best == nil) != (c.best == 0) || r.Best != nil && r.Best.Step != c.best {
+			if r.Steps != c.steps || r.Stopped != c.stopped || (r.Best == nil) != (c.best == 0) ||
+				r.Best != nil && r.Best.Step != c.best {
 				t.Errorf("%d steps, %s, best %v; want %d, %s, %d", r.Steps, r.Stopped, r.Best, c.steps, c.stopped, c.best)
 			}
 			best := c.best
@@ -225,11 +232,13 @@ func TestBestAndLast(t *testing.T) {
 	}
 }
 
-// The log says once why a metric is undefined, however many evaluations say so, and that one of them cannot decide.
-func TestUndefinedIsToldOnce(t *testing.T) {
+// TestUndefinedIsLoggedOnce: the log reports once, for any number of evaluations, why a metric is undefined and that it
+// cannot determine the best state.
+func TestUndefinedIsLoggedOnce(t *testing.T) {
 	m := newToy(10, 2)
 	m.score = func(i int) Metrics {
-		v := []Metric{{Name: "pearson", Value: math.NaN(), Reason: "all predictions are equal"}, {Name: "f1", Reason: "nothing is predicted"}, {Name: "loss", Value: float64(i)}}
+		v := []Metric{{Name: "pearson", Value: math.NaN(), Reason: "all predictions are equal"},
+			{Name: "f1", Reason: "nothing is predicted"}, {Name: "loss", Value: float64(i)}}
 		return Metrics{Main: "pearson", Values: v}
 	}
 	var log bytes.Buffer
@@ -238,14 +247,15 @@ func TestUndefinedIsToldOnce(t *testing.T) {
 	if r := m.train(t, cfg); r.Best != nil || len(r.Evaluations) != 3 {
 		t.Errorf("best %v of %d evaluations", r.Best, len(r.Evaluations))
 	}
-	for _, want := range []string{"pearson is undefined: all predictions are equal", "f1 is 0.0000 by convention: nothing is predicted", "this state cannot be the best"} {
+	for _, want := range []string{"pearson is undefined: all predictions are equal",
+		"f1 is 0.0000 by convention: nothing is predicted", "this state cannot be the best"} {
 		if n := strings.Count(log.String(), want); n != 1 {
-			t.Errorf("the log says %q %d times:\n%s", want, n, log.String())
+			t.Errorf("the log has %q %d times, want once:\n%s", want, n, log.String())
 		}
 	}
 }
 
-// adapter reads the toy's weight from an adapter directory.
+// adapter returns the toy's weight in an adapter directory.
 func adapter(t *testing.T, dir string) []float32 {
 	t.Helper()
 	f, err := safetensors.Open(filepath.Join(dir, "adapter_model.safetensors"))
@@ -277,7 +287,7 @@ func TestUnknownMetricOfTask(t *testing.T) {
 	m := newToy(10, 2)
 	m.score = func(int) Metrics { return Metrics{Main: "f1", Values: []Metric{{Name: "accuracy", Value: 1}}} }
 	_, err := Run(context.Background(), m, m.params(), toyConfig(m, t.TempDir()))
-	if err == nil || !strings.Contains(err.Error(), `no metric "f1"; there are accuracy`) {
+	if err == nil || !strings.Contains(err.Error(), "`metric_for_best_model` is \"f1\"; want one of accuracy") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -295,16 +305,18 @@ func TestRunWithoutFiles(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	m := newToy(16, 0)
-	for _, name := range []string{"checkpoint-99", lastName, "checkpoint-7.incomplete", "checkpoint-5.old.incomplete", "mine.incomplete"} {
+	for _, name := range []string{"checkpoint-99", lastName, "checkpoint-7.incomplete", "checkpoint-5.old.incomplete",
+		"mine.incomplete"} {
 		must(os.MkdirAll(filepath.Join(dir, name, "sub"), 0o777))
 	}
 	must(os.WriteFile(filepath.Join(dir, metricsName), []byte("old\n"), 0o666))
 	c := toyConfig(m, dir)
 	_, err := Run(context.Background(), m, m.params(), c)
-	checkError(t, err, "holds checkpoint-99, last, metrics.jsonl of an earlier run")
+	checkError(t, err, "has checkpoint-99, last, metrics.jsonl of an earlier run")
 	c.Overwrite = true
 	m.train(t, c)
-	if got := list(t, dir); !slices.Equal(got, []string{"adapter_config.json", "adapter_model.safetensors", metricsName, "mine.incomplete"}) {
+	if got := list(t, dir); !slices.Equal(got,
+		[]string{"adapter_config.json", "adapter_model.safetensors", metricsName, "mine.incomplete"}) {
 		t.Errorf("files %v", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, metricsName)); err != nil || bytes.Contains(b, []byte("old")) {
@@ -312,7 +324,8 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// TestReplaces lets a new run begin over an earlier one: the files of that one go, but not before the new one is known to be able to begin.
+// TestReplaces: a new run with Overwrite removes the files of an earlier one, but only after it has checked its
+// settings.
 func TestReplaces(t *testing.T) {
 	dir := t.TempDir()
 	m := newToy(16, 0)
@@ -324,17 +337,18 @@ func TestReplaces(t *testing.T) {
 	}
 	before := list(t, dir)
 	_, err := Run(context.Background(), m, m.params(), c)
-	checkError(t, err, "holds adapter_config.json, adapter_model.safetensors, checkpoint-3, checkpoint-4, labels.json, metrics.jsonl of an earlier run")
+	checkError(t, err, "has adapter_config.json, adapter_model.safetensors, checkpoint-3, checkpoint-4, labels.json, "+
+		"metrics.jsonl of an earlier run")
 	c.Overwrite = true
 	bad := c
 	bad.LearningRate = -1
 	_, err = Run(context.Background(), m, m.params(), bad)
-	checkError(t, err, "learning rate")
+	checkError(t, err, "`learning_rate`")
 	resumed := c
 	resumed.ResumeFrom = dir
 	m.train(t, resumed)
 	if got := list(t, dir); !slices.Equal(got, before) {
-		t.Errorf("a run that was refused and one that was resumed have left %v, want %v", got, before)
+		t.Errorf("after a rejected run and a resumed one the files are %v, want %v", got, before)
 	}
 	m.alter = func(_ *batch.Batch, v []float32) { v[0] = float32(math.NaN()) }
 	_, err = Run(context.Background(), m, m.params(), c)
@@ -342,6 +356,6 @@ func TestReplaces(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if got := list(t, dir); !slices.Equal(got, []string{metricsName, "thesis.txt"}) {
-		t.Errorf("a run that failed in its first step has left %v", got)
+		t.Errorf("after a run that failed in its first step the files are %v", got)
 	}
 }

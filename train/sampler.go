@@ -9,19 +9,19 @@ import (
 	"github.com/spalora/spalora/batch"
 )
 
-// position is the place of a micro-batch in a run: batch number Batch of epoch Epoch, both from 0. Between two steps it is all
-// that has to be known to go on.
+// position is the position of a micro-batch in a run: batch Batch of epoch Epoch, both from 0. Between two steps it
+// determines all following micro-batches.
 type position struct {
 	Epoch int `json:"epoch"`
 	Batch int `json:"batch"`
 }
 
-// sampler decides which rows stand in which micro-batch. What it returns depends on its fields and the epoch alone, so that any
-// position can be entered without replaying what was before it.
+// sampler divides the rows into micro-batches. Its results depend on its fields and the epoch only, so that a run can
+// start at any position.
 type sampler struct {
 	set        batch.Set
-	batchSize  int // 0: tokens count
-	tokens     int // budget of a micro-batch
+	batchSize  int // 0: tokens determines the size
+	tokens     int // largest number of tokens of a micro-batch
 	accumulate int
 	seed       uint64
 	inOrder    bool
@@ -35,13 +35,13 @@ func newSampler(set batch.Set, c Config) *sampler {
 	}
 }
 
-// epoch is the division of one pass of the data into micro-batches.
+// epoch is the division of the rows of one epoch into micro-batches.
 type epoch struct {
 	order []int // all rows
 	ends  []int // batch i is order[ends[i-1]:ends[i]]
 }
 
-// rows returns the rows of micro-batch i. They may be kept, but not changed.
+// rows returns the rows of micro-batch i. The caller may keep the slice, but must not change it.
 func (e *epoch) rows(i int) []int {
 	start := 0
 	if i > 0 {
@@ -71,7 +71,7 @@ func (s *sampler) epoch(n int) *epoch {
 	return e
 }
 
-// full reports whether the batch that row number i−1 is in, with filled tokens, cannot take another row of that size.
+// full reports whether the batch of row i−1, which has filled tokens, has no room for row i with size tokens.
 func (s *sampler) full(i, filled, size int) bool {
 	if s.batchSize > 0 {
 		return i%s.batchSize == 0
@@ -95,8 +95,9 @@ func (s *sampler) order(n int) []int {
 	return order
 }
 
-// shuffle permutes order by Fisher and Yates's method with the PCG generator of math/rand/v2 seeded by (seed, epoch). Go keeps the
-// numbers of that generator; how they become a permutation is written here, so that no release of Go changes the order of rows.
+// shuffle permutes order with the Fisher–Yates algorithm and the PCG generator of math/rand/v2, seeded with (seed,
+// epoch). Go promises to keep the numbers of that generator. The algorithm is here so that no release of Go changes the
+// order of rows.
 func shuffle(order []int, seed, epoch uint64) {
 	g := rand.NewPCG(seed, epoch)
 	for i := len(order) - 1; i > 0; i-- {
@@ -105,8 +106,8 @@ func shuffle(order []int, seed, epoch uint64) {
 	}
 }
 
-// below returns a uniform number in [0, n) by Lemire's method (2019, arXiv:1805.10941): the upper half of a 128-bit product, drawn
-// again where the lower half would make some numbers more likely.
+// below returns a uniform number in [0, n) with Lemire's algorithm (2019, arXiv:1805.10941): the upper half of a
+// 128-bit product, drawn again if the lower half would make some numbers more likely.
 func below(g *rand.PCG, n uint64) uint64 {
 	high, low := bits.Mul64(g.Uint64(), n)
 	for low < n && low < -n%n {
@@ -115,12 +116,13 @@ func below(g *rand.PCG, n uint64) uint64 {
 	return high
 }
 
-// groupedBatches is how many batches' worth of rows are sorted by length together: what transformers takes, large enough for
-// batches of even length and small enough to keep the order random.
+// groupedBatches is the number of batches whose rows are sorted by length together, as in transformers: large enough
+// for batches of similar lengths and small enough for a random order.
 const groupedBatches = 50
 
-// groupByLength sorts shuffled rows by length, longest first, within groups of many batches, and puts the longest of all first,
-// so that a run that needs too much memory fails at once (as get_length_grouped_indices in transformers' trainer_pt_utils.py).
+// groupByLength sorts shuffled rows by length, longest first, within groups of groupedBatches batches, and puts the
+// longest of all first, so that a run that needs too much memory fails at once (as get_length_grouped_indices in
+// transformers' trainer_pt_utils.py).
 func (s *sampler) groupByLength(order []int) {
 	size := s.batchSize
 	if size == 0 {
@@ -159,8 +161,9 @@ func (s *sampler) stepsOf(n int) int {
 	return (batches + s.accumulate - 1) / s.accumulate
 }
 
-// totalSteps returns the number of steps of so many epochs. With a fixed batch size it is ⌈epochs · steps of an epoch⌉ as in
-// transformers; with a token budget epochs differ, and each counts by itself. The result is at most limit.
+// totalSteps returns the number of steps of the given number of epochs, at most limit. With a batch size it is
+// ⌈epochs · steps of an epoch⌉ as in transformers. With a number of tokens the epochs may differ, so it sums their
+// steps.
 func (s *sampler) totalSteps(epochs float64, limit int) int {
 	if s.batchSize > 0 {
 		return int(min(float64(limit), math.Ceil(epochs*float64(s.stepsOf(0)))))

@@ -12,7 +12,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// sizes is a set whose examples have these lengths.
+// sizes is a set whose examples have the given lengths.
 func sizes(n ...int) toySet {
 	return toySet{&toy{lengths: n, x: make([]float32, len(n)), y: make([]int32, len(n)), width: 1}, 0, len(n)}
 }
@@ -70,7 +70,8 @@ func TestEpochHasEveryRowOnce(t *testing.T) {
 	}
 }
 
-// The order of rows is a promise: a checkpoint of an older program must find its place again.
+// TestShuffleEqualsReference: the order of rows does not change between versions, since a checkpoint of an older
+// version depends on it.
 func TestShuffleEqualsReference(t *testing.T) {
 	for _, c := range loadReference(t).Orders {
 		s := &sampler{set: sizes(make([]int, len(c.Rows))...), batchSize: 10, seed: c.Seed}
@@ -80,7 +81,8 @@ func TestShuffleEqualsReference(t *testing.T) {
 	}
 }
 
-// Every row must come to every place equally often: χ² with 81 degrees of freedom stays below 140 but for one seed in 10,000.
+// TestShuffleIsUniform: every row comes to every place equally often. χ² with 81 degrees of freedom is below 140
+// except for one seed in 10,000.
 func TestShuffleIsUniform(t *testing.T) {
 	const n, runs = 10, 20000
 	var counts [n][n]float64
@@ -112,14 +114,14 @@ func TestGroupByLength(t *testing.T) {
 		t.Errorf("the first row has length %d, want the longest", lengths[order[0]])
 	}
 	for start := 0; start < len(order); start += 100 {
-		group := order[start+1 : start+100] // the first may have been exchanged with the longest
+		group := order[start+1 : start+100] // the first may have been swapped with the longest
 		if !slices.IsSortedFunc(group, func(a, b int) int { return lengths[b] - lengths[a] }) {
 			t.Errorf("rows %d to %d are not sorted by length", start, start+100)
 		}
 	}
 }
 
-// From any position the feed gives what it gives from the start.
+// TestFeedEntersAnywhere: from any position the feed gives the same batches as from the start.
 func TestFeedEntersAnywhere(t *testing.T) {
 	for name, s := range map[string]*sampler{
 		"fixed":  {set: sizes(3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5), batchSize: 2, accumulate: 4, seed: 1},
@@ -183,7 +185,7 @@ func TestFeedEndsItsGoroutine(t *testing.T) {
 	settle(t, before)
 }
 
-// settle fails the test unless the number of goroutines comes down to what it was.
+// settle fails the test unless the number of goroutines falls to before.
 func settle(t *testing.T, before int) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
@@ -215,7 +217,8 @@ func TestFeedReportsPanic(t *testing.T) {
 	}
 }
 
-// The key of a batch depends on the seed and the epoch only, and closing the feed cancels the batch that is being made.
+// TestFeedKeysAndContext: the key of a batch depends on the seed and the epoch only, and closing the feed cancels the
+// batch in the making.
 func TestFeedKeysAndContext(t *testing.T) {
 	set := sizes(1, 1, 1, 1)
 	var keys []op.Key
@@ -261,7 +264,7 @@ func TestTotalStepsWithTokenBudget(t *testing.T) {
 		}
 	}
 	if got := s.totalSteps(1e300, 1000); got != 1000 {
-		t.Errorf("the limit is passed: %d", got)
+		t.Errorf("got %d steps, which exceed the limit", got)
 	}
 }
 

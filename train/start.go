@@ -10,15 +10,15 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// newRun checks everything that can be checked before the first step, takes over the state of a checkpoint and then, and only
-// then, touches the output directory.
+// newRun checks the settings, the task and the parameters, loads the state of a checkpoint, and only then changes the
+// output directory.
 func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	r := &run{task: t, params: params, cfg: cfg, set: t.Set(batch.Train), started: time.Now(), saved: time.Now()}
 	if r.set == nil || r.set.Len() == 0 {
-		return nil, errors.New("train: there are no training rows")
+		return nil, errors.New("train: the training set is empty; give at least one example")
 	}
 	var p problems
 	r.checkEvaluation(&p)
@@ -45,38 +45,43 @@ func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
 	return r, nil
 }
 
-// mostSteps bounds the number of steps of a run: beyond it a setting must be wrong.
+// mostSteps is more than the largest number of steps of a run.
 const mostSteps = math.MaxInt32
 
-// makePlan counts steps, rows and values.
+// makePlan sets the plan of the run.
 func (r *run) makePlan() error {
 	c := r.cfg
-	r.plan = Plan{Steps: c.MaxSteps, StepsPerEpoch: r.sampler.stepsOf(0), Rows: r.set.Len(), Tokens: int64(r.sampler.allTokens())}
+	r.plan = Plan{
+		Steps: c.MaxSteps, StepsPerEpoch: r.sampler.stepsOf(0), Rows: r.set.Len(), Tokens: int64(r.sampler.allTokens()),
+	}
 	if c.MaxSteps == 0 {
 		r.plan.Steps = r.sampler.totalSteps(c.NumTrainEpochs, mostSteps)
 	}
 	var p problems
-	p.check(r.plan.Steps < mostSteps, "%v epochs or %d steps are more than any run can do", c.NumTrainEpochs, c.MaxSteps)
+	p.check(r.plan.Steps < mostSteps, "`num_train_epochs` %v or `max_steps` %d give too many steps; want fewer than %d",
+		c.NumTrainEpochs, c.MaxSteps, mostSteps)
 	r.plan.WarmupSteps = c.warmupSteps(r.plan.Steps)
 	for _, q := range r.params {
 		r.plan.Params += int64(len(op.Values(q.Param)))
 	}
 	if r.plan.WarmupSteps > r.plan.Steps {
-		c.Logger.Warn().Int("warmup_steps", r.plan.WarmupSteps).Int("steps", r.plan.Steps).Msg("the warm-up is longer than the run: the learning rate does not reach its peak")
+		c.Logger.Warn().Int("warmup_steps", r.plan.WarmupSteps).Int("steps", r.plan.Steps).
+			Msg("the warm-up is longer than the run, so the learning rate does not reach its peak")
 	}
 	if batches := len(r.sampler.epoch(0).ends); c.GradientAccumulationSteps > batches {
-		c.Logger.Warn().Int("gradient_accumulation_steps", c.GradientAccumulationSteps).Int("batches", batches).Msg("an epoch has fewer batches than a step accumulates")
+		c.Logger.Warn().Int("gradient_accumulation_steps", c.GradientAccumulationSteps).Int("batches", batches).
+			Msg("an epoch has fewer batches than a step accumulates")
 	}
 	return p.err()
 }
 
-// checkParams adds what is wrong with the list of parameters.
+// checkParams adds the problems of the list of parameters.
 func checkParams(params []nn.NamedParam, p *problems) {
-	p.check(len(params) > 0, "no parameter trains")
+	p.check(len(params) > 0, "there is no trainable parameter")
 	names, seen := map[string]bool{}, map[any]string{}
 	for i, q := range params {
 		if q.Name == "" || q.Param == nil {
-			p.add("parameter number %d has no name or no values", i)
+			p.add("parameter %d has no name or no values", i)
 			continue
 		}
 		p.check(!names[q.Name], "parameter %s is listed twice", q.Name)

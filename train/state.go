@@ -9,7 +9,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// state is everything that a run has become beside its tensors: state.json of a checkpoint.
+// state is the state of a run without its tensors: state.json of a checkpoint.
 type state struct {
 	Version     int               `json:"version"`
 	Step        int               `json:"step"`   // steps done
@@ -29,17 +29,17 @@ type state struct {
 	Params      []paramState      `json:"params"`
 }
 
-// stateVersion is raised when a checkpoint can no longer be read as before.
+// stateVersion is the version of state.json. It increases with each incompatible change.
 const stateVersion = 1
 
-// best is the best evaluation so far.
+// best is the best evaluation up to now.
 type best struct {
 	Metric string  `json:"metric"`
 	Value  float64 `json:"value"`
 	Step   int     `json:"step"`
 }
 
-// paramState describes one parameter and how many steps AdamW has done on it.
+// paramState describes one parameter, with the number of steps that AdamW has done on it.
 type paramState struct {
 	Name  string `json:"name"`
 	Rows  int    `json:"rows"`
@@ -47,7 +47,7 @@ type paramState struct {
 	Steps int    `json:"steps"`
 }
 
-// evaluationState is an Evaluation that survives JSON whole, with directions and undefined values.
+// evaluationState is an Evaluation in a form that JSON keeps completely, including directions and undefined values.
 type evaluationState struct {
 	Step   int           `json:"step"`
 	Epoch  float64       `json:"epoch"`
@@ -78,7 +78,8 @@ func (s evaluationState) evaluation() Evaluation {
 	return e
 }
 
-// settings lists by name whatever of the configuration and the data changes the course of a run: what must be equal to resume.
+// settings returns, by name, the settings and the sizes of the data that change the results of a run. They must be
+// equal to resume it.
 func (r *run) settings() map[string]string {
 	c, b := r.cfg, strconv.FormatBool
 	i := func(n int) string { return strconv.Itoa(n) }
@@ -110,7 +111,7 @@ func (r *run) settings() map[string]string {
 	}
 }
 
-// paramStates describes the parameters of the run.
+// paramStates returns the states of the parameters.
 func paramStates(params []nn.NamedParam, moments []moments) []paramState {
 	list := make([]paramState, len(params))
 	for i, p := range params {
@@ -120,7 +121,8 @@ func paramStates(params []nn.NamedParam, moments []moments) []paramState {
 	return list
 }
 
-// differences lists what is not as in the state of a checkpoint, but for the names in allowed.
+// differences returns the settings and parameters that differ from those in the state of a checkpoint, except the
+// settings in allowed.
 func (s *state) differences(then *state, allowed []string) problems {
 	var p problems
 	known := map[string]bool{}
@@ -139,13 +141,17 @@ func (s *state) differences(then *state, allowed []string) problems {
 			}
 		}
 	}
+	if len(p) > 0 {
+		p.add("restore these settings, or name them in `allow_changed`")
+	}
 	for _, name := range allowed {
-		p.check(known[name], "%s is allowed to change, but there is no setting of that name", name)
+		p.check(known[name], "`allow_changed` has %q, which is not the name of a setting", name)
 	}
 	s.paramDifferences(then, &p)
 	return p
 }
 
+// orNone returns the quoted value, or "not set" if is is false.
 func orNone(value string, is bool) string {
 	if !is {
 		return "not set"
@@ -153,7 +159,7 @@ func orNone(value string, is bool) string {
 	return strconv.Quote(value)
 }
 
-// paramDifferences compares names, sizes and, if all of these are equal, order.
+// paramDifferences adds differences in the names and sizes of the parameters or, if there are none, in their order.
 func (s *state) paramDifferences(then *state, p *problems) {
 	before := map[string]paramState{}
 	for _, q := range then.Params {
@@ -178,7 +184,7 @@ func (s *state) paramDifferences(then *state, p *problems) {
 	}
 	for i, q := range s.Params {
 		if then.Params[i].Name != q.Name {
-			p.add("the parameters have another order from number %d on (%s, was %s)", i, q.Name, then.Params[i].Name)
+			p.add("the order of the parameters differs from number %d on (%s, was %s)", i, q.Name, then.Params[i].Name)
 			return
 		}
 	}

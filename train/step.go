@@ -13,18 +13,18 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// window is what the micro-batches of one step add up to.
+// window holds the sums over the micro-batches of one step.
 type window struct {
 	last    microBatch
-	loss    float64 // summed
+	loss    float64 // summed over the targets
 	targets float64
 	tokens  int
 	rows    []int
 	bad     []int // rows of the first micro-batch whose loss is not finite
 }
 
-// step does one optimiser step. Parameters and state are unchanged after an error, unless it is one of the log or the callback:
-// then the step is done.
+// step does one optimiser step. After an error the parameters and the state are unchanged, except after an error of the
+// log or the callback, when the step is done.
 func (r *run) step(ctx context.Context, f *feed) error {
 	started := time.Now()
 	number := r.state.Step + 1
@@ -33,7 +33,7 @@ func (r *run) step(ctx context.Context, f *feed) error {
 		return err
 	}
 	info := StepInfo{Step: number, Steps: r.plan.Steps, Epoch: w.last.epoch, Tokens: w.tokens}
-	share := 1.0 // of one target; a step without targets has no loss and no gradient
+	share := 1.0 // of one target; a step without targets has loss 0 and gradient 0
 	if w.targets > 0 {
 		share = 1 / w.targets
 	}
@@ -43,11 +43,11 @@ func (r *run) step(ctx context.Context, f *feed) error {
 		return err
 	}
 	info.LearningRate = r.cfg.LearningRate * r.cfg.Schedule.Factor(number-1, r.plan.WarmupSteps, r.plan.Steps)
-	r.spoilt = true
+	r.updating = true
 	r.opt.scale(float32(share * clipFactor(info.GradNorm, r.cfg.MaxGradNorm)))
 	r.opt.update(info.LearningRate)
 	r.opt.clearGradients()
-	r.spoilt = false
+	r.updating = false
 	took := max(time.Since(started), time.Nanosecond).Seconds()
 	info.TokensPerSecond = float64(w.tokens) / took
 	info.StepsDone, info.Elapsed = number-r.plan.Done, time.Since(r.started)
@@ -61,7 +61,7 @@ func (r *run) step(ctx context.Context, f *feed) error {
 	return nil
 }
 
-// advance enters a finished step in the state.
+// advance updates the state after a finished step.
 func (r *run) advance(w window, info StepInfo, took float64) {
 	s := &r.state
 	s.Step, s.At, s.Epochs = info.Step, w.last.next, info.Epoch
@@ -112,26 +112,30 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 // microBatch runs one batch forward and backward.
 func (r *run) microBatch(b *batch.Batch, number int) (loss, targets float64, err error) {
 	defer r.tape.Reset()
-	p := &nn.Pass{Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true, Adapter: r.cfg.Adapter, Checkpoint: r.cfg.GradientCheckpointing}
+	p := &nn.Pass{
+		Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true,
+		Adapter: r.cfg.Adapter, Checkpoint: r.cfg.GradientCheckpointing,
+	}
 	sum, targets, err := r.task.Loss(p, b)
 	if err != nil {
 		return 0, 0, err
 	}
 	if !(targets >= 0) || !finite(targets) {
-		return 0, 0, fmt.Errorf("the task counts %v targets", targets)
+		return 0, 0, fmt.Errorf("the task counts %v targets; want a finite number of at least 0", targets)
 	}
 	values := op.Values(sum)
 	if len(values) != 1 {
-		return 0, 0, fmt.Errorf("the task's loss has %d values, want one", len(values))
+		return 0, 0, fmt.Errorf("the task's loss has %d values; want 1", len(values))
 	}
 	loss = float64(values[0])
 	if !sum.RequiresGrad() {
-		return 0, 0, errors.New("the loss does not depend on any parameter that trains")
+		return 0, 0, errors.New("the loss does not depend on any trainable parameter")
 	}
 	return loss, targets, r.tape.Backward(sum)
 }
 
-// checkStep errs if loss or gradient is not finite, or if, in the first step that has targets, a parameter takes no part.
+// checkStep returns an error if the loss or a gradient is not finite or if, in the first step that has targets, a
+// parameter has no gradient.
 func (r *run) checkStep(w window, info StepInfo) error {
 	if !finite(info.Loss) || !finite(info.GradNorm) {
 		rows, bad := w.rows, r.opt.badValue()
@@ -144,21 +148,21 @@ func (r *run) checkStep(w window, info StepInfo) error {
 		if bad == "" {
 			bad = "every parameter and gradient is finite"
 		}
-		return fmt.Errorf("train: step %d, rows %s: loss %v, gradient norm %v: %s; lower the learning rate or look at these rows",
-			info.Step, rowList(rows), info.Loss, info.GradNorm, bad)
+		return fmt.Errorf("train: step %d, rows %s: loss %v, gradient norm %v: %s; "+
+			"set `learning_rate` lower or check these rows", info.Step, rowList(rows), info.Loss, info.GradNorm, bad)
 	}
 	if r.checked || w.targets == 0 {
 		return nil
 	}
 	r.checked = true
 	if names := r.opt.withoutGradient(); len(names) > 0 {
-		return fmt.Errorf("train: step %d: %d of %d parameters got no gradient, so each does not take part in the loss: %s",
-			info.Step, len(names), len(r.params), strings.Join(names, ", "))
+		return fmt.Errorf("train: step %d: %d of %d parameters have no gradient, since the loss does not depend on them: "+
+			"%s; do not train them", info.Step, len(names), len(r.params), strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// tokens returns the number of rows that a model computes for a batch, with those of a decoder.
+// tokens returns the number of rows that a model computes for a batch, including those of a decoder.
 func tokens(b *batch.Batch) int {
 	n := len(b.IDs)
 	if n == 0 {
@@ -170,7 +174,7 @@ func tokens(b *batch.Batch) int {
 	return n
 }
 
-// rowList writes row numbers for a message, the first few of many.
+// rowList formats row numbers for a message, at most the first 16.
 func rowList(rows []int) string {
 	const most = 16
 	if len(rows) <= most {
@@ -179,16 +183,16 @@ func rowList(rows []int) string {
 	return fmt.Sprintf("%v and %d more", rows[:most], len(rows)-most)
 }
 
-// panicError is a panic that was caught. Its stack goes to the log, not into the message.
+// panicError is a recovered panic. Its stack is logged and is not part of the message.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-// Error tells the value of the panic in one line.
+// Error returns a message with the value of the panic.
 func (e panicError) Error() string { return fmt.Sprintf("internal error: panic: %v", e.value) }
 
-// recovered, deferred, turns a panic into an error with that prefix.
+// recovered, when deferred, sets err to an error with the given prefix if the function panics.
 func recovered(prefix string, err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("%s%w", prefix, panicError{v, debug.Stack()})

@@ -14,37 +14,40 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// Task turns one model and its data into something that a loop can train. [Run] calls it from one goroutine, but for the
-// sets that it returns: their Batch is called ahead of time from another.
+// Task connects a model and its data with the training loop. [Run] calls its methods from one goroutine, and the Batch
+// method of the training set from another one.
 type Task interface {
 	// Set returns the examples of a split, or a nil interface if there are none.
 	Set(s batch.Split) batch.Set
-	// Loss returns the loss of b summed over its targets (1×1, on p's tape) and the weight of what it sums over: the
-	// number of targets, or the sum of their class weights. A batch without targets has loss 0 and weight 0.
+	// Loss returns the loss of b summed over its targets (1×1, on p's tape) and the number of targets, or the sum of
+	// their class weights. A batch without targets has loss 0 and 0 targets.
 	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, targets float64, err error)
-	// Evaluate scores a split with the parameters as they are. It returns soon, with an error, once ctx is done.
+	// Evaluate returns the metrics of a split with the current values of the parameters. After ctx is done, it soon
+	// returns an error.
 	Evaluate(ctx context.Context, s batch.Split) (Metrics, error)
 }
 
-// MetricNamer is a task that knows the names of its metrics before it has evaluated anything. A wrong
-// Config.MetricForBestModel is then an error before the first step, otherwise only at the first evaluation.
+// MetricNamer is a task that knows the names of its metrics before the first evaluation. Run then checks
+// Config.MetricForBestModel before the first step, otherwise only at the first evaluation.
 type MetricNamer interface {
 	MetricNames() []string
 }
 
 // Metric is one score.
 type Metric struct {
-	Name          string  // as in logs, without "eval_"
+	Name          string  // without "eval_"
 	Value         float64 // NaN: undefined, which is never better than a number
-	LowerIsBetter bool    // a loss or an error; otherwise greater is better
-	// Reason, if set, says why the metric is not defined for the data. Value is then NaN, or what convention puts in its place.
+	LowerIsBetter bool    // as for a loss or an error; otherwise greater is better
+	// Reason, unless empty, is the reason why the metric is undefined for the data. Value is then NaN or a conventional
+	// value.
 	Reason string
 }
 
-// Undefined reports whether the metric has no value, not even by convention.
+// Undefined reports whether the metric has neither a value nor a conventional one.
 func (m Metric) Undefined() bool { return math.IsNaN(m.Value) }
 
-// LogReason logs what Reason means for the value, as a warning if there is none; nothing without a reason.
+// LogReason logs Reason: as a warning if the metric has no value, as information if it has a conventional one. It logs
+// nothing if Reason is empty.
 func (m Metric) LogReason(log zerolog.Logger) {
 	switch {
 	case m.Reason == "":
@@ -55,15 +58,14 @@ func (m Metric) LogReason(log zerolog.Logger) {
 	}
 }
 
-// Metrics is the outcome of an evaluation. It marshals to a JSON object with a key for each value, in order; a value that is not
-// finite (an undefined correlation, say) is null.
+// Metrics holds the metrics of an evaluation.
 type Metrics struct {
-	Main   string // name of the metric that decides which state is best, unless Config.MetricForBestModel names another
+	Main   string // name of the metric that determines the best state, unless Config.MetricForBestModel names another
 	Values []Metric
 }
 
-// Get returns the metric of that name.
-func (m Metrics) Get(name string) (Metric, bool) {
+// Get returns the metric with the given name. ok is false if there is none.
+func (m Metrics) Get(name string) (metric Metric, ok bool) {
 	for _, v := range m.Values {
 		if v.Name == name {
 			return v, true
@@ -81,7 +83,8 @@ func (m Metrics) names() []string {
 	return names
 }
 
-// MarshalJSON writes {"name": value, …}.
+// MarshalJSON returns a JSON object with a key for each metric, in order. A value that is not finite, such as that of
+// an undefined metric, is null.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	b := []byte{'{'}
 	for i, v := range m.Values {
@@ -101,10 +104,10 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// number is a float64 that is null in JSON when it is not finite.
+// number is a float64 that is null in JSON if it is not finite.
 type number float64
 
-// MarshalJSON writes all digits that tell the value from its neighbours.
+// MarshalJSON returns the shortest text that UnmarshalJSON reads as the same value, or null.
 func (n number) MarshalJSON() ([]byte, error) {
 	if !finite(float64(n)) {
 		return []byte("null"), nil
@@ -112,7 +115,7 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// UnmarshalJSON reads what MarshalJSON writes; null is NaN.
+// UnmarshalJSON sets n from a JSON number, or to NaN from null.
 func (n *number) UnmarshalJSON(b []byte) error {
 	if bytes.Equal(b, []byte("null")) {
 		*n = number(math.NaN())

@@ -37,7 +37,7 @@ type toy struct {
 	alter  func(b *batch.Batch, v []float32) // changes the features
 	score  func(evaluation int) Metrics      // instead of the true score
 	onEval func(ctx context.Context)         // before an evaluation
-	// onBatch is called while a batch is made, which fails with its error.
+	// onBatch is called while a batch is made. Its error becomes that of the batch.
 	onBatch func(ctx context.Context, rows []int, key op.Key) error
 	evals   int
 }
@@ -74,7 +74,8 @@ func (s toySet) Batch(ctx context.Context, rows []int, key op.Key) (*batch.Batch
 	return b, nil
 }
 
-// newToy makes rows examples of which the last held are for evaluation, with ignored labels and starting values from a fixed seed.
+// newToy returns a toy with the given number of rows, of which the last held are for evaluation, with some ignored
+// labels and initial values from a fixed seed.
 func newToy(rows, held int) *toy {
 	const width, classes = 7, 3
 	r := rand.New(rand.NewPCG(1, 2))
@@ -175,17 +176,19 @@ func (t *toy) Evaluate(ctx context.Context, s batch.Split) (Metrics, error) {
 		return Metrics{}, err
 	}
 	loss := float64(op.Values(sum)[0]) / targets
-	return Metrics{Main: "loss", Values: []Metric{{Name: "accuracy", Value: 1 / (1 + loss)}, {Name: "loss", Value: loss, LowerIsBetter: true}}}, nil
+	return Metrics{Main: "loss", Values: []Metric{{Name: "accuracy", Value: 1 / (1 + loss)},
+		{Name: "loss", Value: loss, LowerIsBetter: true}}}, nil
 }
 
-// saver writes the toy's adapter as an adapter is: two files, the second of which makes it whole.
+// saver returns a Save function that writes the toy's adapter in two files, like a real adapter.
 func (t *toy) saver(disk files.FS) func(string) error {
 	return func(dir string) error {
 		tensors := []safetensors.Tensor{
 			{Name: "w", DType: safetensors.F32, Shape: t.w.Shape(), Data: safetensors.Bytes(t.w.Float32())},
 			{Name: "b", DType: safetensors.F32, Shape: t.b.Shape(), Data: safetensors.Bytes(t.b.Float32())},
 		}
-		if err := safetensors.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), tensors, nil, files.Using(disk)); err != nil {
+		if err := safetensors.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), tensors, nil,
+			files.Using(disk)); err != nil {
 			return err
 		}
 		return files.WriteFile(filepath.Join(dir, "adapter_config.json"), func(w io.Writer) error {
@@ -195,7 +198,7 @@ func (t *toy) saver(disk files.FS) func(string) error {
 	}
 }
 
-// unsynced is the system's disk without the time that forcing things to it takes.
+// unsynced is the system's disk without syncing, which takes time.
 type unsynced struct{ files.System }
 
 type unsyncedFile struct{ files.File }
@@ -209,7 +212,7 @@ func (unsyncedFile) Sync() error { return nil }
 
 func (unsynced) SyncDir(string) error { return nil }
 
-// toyConfig is a run of the toy in dir with everything on that a resumed run could get wrong.
+// toyConfig returns the settings of a run of the toy in dir with all features that a resumed run could get wrong.
 func toyConfig(t *toy, dir string) Config {
 	c := Defaults()
 	c.BatchSize, c.GradientAccumulationSteps, c.NumTrainEpochs = 4, 2, 2
@@ -236,7 +239,7 @@ func (t *toy) train(tb testing.TB, c Config) Report {
 	return r
 }
 
-// outcome reads what must be equal between two runs: adapters, and the log without times.
+// outcome returns the files that must be equal between two runs: adapters, and the log without times.
 func outcome(tb testing.TB, dir string) map[string]string {
 	tb.Helper()
 	out := map[string]string{}
@@ -266,7 +269,7 @@ func untimed(tb testing.TB, dir string) string {
 	return out.String()
 }
 
-// readLog returns the lines of metrics.jsonl with their numbers as they stand there.
+// readLog returns the lines of metrics.jsonl with their numbers as text.
 func readLog(tb testing.TB, dir string) []map[string]any {
 	tb.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, metricsName))
