@@ -1,4 +1,4 @@
-// Package nn holds the layers that models are made of, the pass that a call hands through them, and the walker that
+// Package nn holds the layers that models are made of, the pass that a call sends through them, and the walker that
 // derives all names from a model's declaration.
 //
 // A model is a struct whose fields carry the checkpoint's names as tags:

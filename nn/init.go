@@ -45,9 +45,9 @@ func Init(m spago.Model, seed uint64, std func(path string) float64) error {
 	return err
 }
 
-// InitMissing gives fresh values to the weights of m that have none: 0 for biases, and for the others values from a
-// normal distribution with standard deviation std. Use it for a custom head on an opened model. The values depend on
-// seed and path only.
+// InitMissing gives fresh values to the weights of m that have none: 0 for vectors such as biases, and for the others
+// values from a normal distribution with standard deviation std. Use it for a custom head on an opened model. The
+// values depend on seed and path only.
 func InitMissing(m spago.Model, std float64, seed uint64) error {
 	for _, w := range Weights(m) {
 		if w.Weight.Filled() {

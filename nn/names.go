@@ -13,8 +13,8 @@ import (
 
 // Walk calls visit for m and every module below it, in the order of declaration, a module before its fields. path is
 // the tags of the fields on the way, joined by dots; an element of a slice adds its index. Walk skips pointers and
-// interfaces that are nil and fields tagged hf:"-". A field tagged hf:"$base" has the name that its module's Base method
-// returns, see [Based]. Walk panics on a field without an hf tag, which is a mistake in a model's declaration.
+// interfaces that are nil and fields tagged hf:"-". A field tagged hf:"$base" has the name that its module's Base
+// method returns, see [Based]. Walk panics on a field without an hf tag, which is a mistake in a model's declaration.
 //
 // visit gets a pointer to the module: *Linear, *Embedding, *Dropout, *op.Weight, a model's own struct and so on.
 func Walk(m spago.Model, visit func(path string, module any)) {
@@ -52,8 +52,8 @@ func walkFields(v reflect.Value, path string, visit func(string, any)) {
 	}
 }
 
-// Based is a model that several architectures share. Its base model, the field tagged hf:"$base", has another name in the
-// checkpoints of each.
+// Based is a model that several architectures share. Its base model, the field tagged hf:"$base", has another name in
+// the checkpoints of each.
 type Based interface {
 	// Base returns the name of the base model: "bert".
 	Base() string

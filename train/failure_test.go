@@ -110,7 +110,7 @@ func TestNonFiniteStops(t *testing.T) {
 func TestFailuresOfTheTask(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		spoil func(*toy, *Config)
+		fault func(*toy, *Config)
 		steps int // done
 		want  string
 	}{
@@ -167,7 +167,7 @@ func TestFailuresOfTheTask(t *testing.T) {
 			cfg.Pool = op.NewPool(2)
 			var log bytes.Buffer
 			cfg.Logger = zerolog.New(&log)
-			c.spoil(m, &cfg)
+			c.fault(m, &cfg)
 			r, err := Run(context.Background(), m, m.params(), cfg)
 			cfg.Pool.Close()
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") ||
