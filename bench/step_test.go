@@ -7,6 +7,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -52,13 +53,13 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 		b.Fatal(err)
 	}
 	content, _ := embedded.Banking77()
-	table, err := data.ReadTextBytes(content, "banking77", data.ReadOptions{
+	table, err := text.ReadBytes(content, "banking77", text.Options{
 		Format: data.CSV, TextColumn: "text", LabelColumn: "category",
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	labels, err := data.FindLabels(data.SingleLabel, data.LabelSource{}, table)
+	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, table)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 )
 
 // fixture is the output of reference/chat_fixtures.py.
 type fixture struct {
-	Tokens    map[string]string         `json:"tokens"`
-	Chats     map[string][]data.Message `json:"chats"`
+	Tokens    map[string]string             `json:"tokens"`
+	Chats     map[string][]document.Message `json:"chats"`
 	Templates []struct {
 		Name, Source string
 		Cases        []struct {
@@ -191,7 +191,7 @@ func joined(list []Segment) (text string, trained []string) {
 
 // No template may hang, exhaust the memory or end the process.
 func TestWildTemplates(t *testing.T) {
-	messages := []data.Message{{Role: "user", Content: "a"}}
+	messages := []document.Message{{Role: "user", Content: "a"}}
 	for _, tt := range []struct{ source, want string }{
 		{"{% for a in range(1000000000000) %}{% endfor %}", "range of more than 100000 numbers"},
 		{
@@ -357,7 +357,7 @@ func FuzzTemplate(f *testing.F) {
 	for _, t := range load(f).Templates {
 		f.Add(t.Source)
 	}
-	messages := []data.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}
+	messages := []document.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}
 	f.Fuzz(func(t *testing.T, source string) {
 		if strings.Contains(source, "*") || strings.Contains(source, "indent") || strings.Contains(source, "replace") {
 			return // the package does not limit this

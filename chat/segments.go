@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 )
 
 // Segment is a part of the text of a chat.
@@ -29,7 +29,7 @@ var ErrSegments = errors.New("cannot determine which part of the chat is the ass
 // writes more into the last turn than into earlier ones, the turn must begin with the message's content and the text
 // that follows the content when the message is the last one. In all other cases Segments returns an error that wraps
 // [ErrSegments].
-func (t *Template) Segments(messages []data.Message, given int, o Options) ([]Segment, error) {
+func (t *Template) Segments(messages []document.Message, given int, o Options) ([]Segment, error) {
 	o.AddGenerationPrompt = false
 	if o.Now.IsZero() {
 		o.Now = time.Now() // the same time for all renderings
@@ -90,7 +90,7 @@ func ending(turn, content string) string {
 }
 
 // prefix returns the length of the text of the first n messages, which must be a prefix of whole.
-func (t *Template) prefix(whole string, messages []data.Message, n int, o Options, prompt bool) (int, error) {
+func (t *Template) prefix(whole string, messages []document.Message, n int, o Options, prompt bool) (int, error) {
 	o.AddGenerationPrompt = prompt
 	text, err := t.Render(messages[:n], o)
 	if err != nil {
@@ -107,7 +107,7 @@ func (t *Template) prefix(whole string, messages []data.Message, n int, o Option
 }
 
 // end returns the position where the turn of the last message, which begins at from, ends.
-func (t *Template) end(whole string, from int, messages []data.Message, o Options) (int, error) {
+func (t *Template) end(whole string, from int, messages []document.Message, o Options) (int, error) {
 	to, err := t.prefix(whole, messages, len(messages), o, false)
 	if err == nil {
 		return to, nil
@@ -136,7 +136,7 @@ func (t *Template) unclear(format string, args ...any) error {
 }
 
 // marked cuts whole at the markers of generation blocks.
-func (t *Template) marked(whole string, messages []data.Message, given int, o Options) ([]Segment, error) {
+func (t *Template) marked(whole string, messages []document.Message, given int, o Options) ([]Segment, error) {
 	before := 0
 	if given > 0 {
 		var err error

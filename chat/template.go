@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/ardanlabs/jinja"
-
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 )
 
 // ErrNoTemplate is wrapped by the error of [Load] for a checkpoint without a chat template.
@@ -105,11 +104,11 @@ func (t *Template) Token(name string) string { return t.tokens[name] }
 
 // Render returns the text of a chat. It returns an error with the template's reason if the template refuses the
 // messages.
-func (t *Template) Render(messages []data.Message, o Options) (string, error) {
+func (t *Template) Render(messages []document.Message, o Options) (string, error) {
 	return t.render(messages, o, nil)
 }
 
-func (t *Template) render(messages []data.Message, o Options, m *markers) (string, error) {
+func (t *Template) render(messages []document.Message, o Options, m *markers) (string, error) {
 	values, input := t.values(messages, o)
 	l := newLimits(input, t.operands)
 	l.markers = m
@@ -128,7 +127,7 @@ func (t *Template) render(messages []data.Message, o Options, m *markers) (strin
 
 // values returns the variables and functions that a template can use, as in transformers, and the number of bytes of
 // the messages.
-func (t *Template) values(messages []data.Message, o Options) (map[string]jinja.Value, int) {
+func (t *Template) values(messages []document.Message, o Options) (map[string]jinja.Value, int) {
 	list := make([]jinja.Value, len(messages))
 	input := 0
 	for i, m := range messages {

@@ -1,6 +1,9 @@
 package data
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -19,7 +22,7 @@ const (
 	ListLabel                    // several labels of the other kinds: multi-label
 )
 
-// Label is what a row says before it is a class or a target.
+// Label is the label of a row as its file has it, before it becomes a class or a target.
 type Label struct {
 	Kind   LabelKind
 	Name   string  // text of a NameLabel
@@ -47,14 +50,13 @@ func (l Label) String() string {
 	return "no label"
 }
 
-// number returns the label as a regression target. Text counts if it is a
-// decimal number or nan.
-func (l Label) number() (float64, error) {
+// Float returns the label as a regression target. Text counts if it is a decimal number or nan.
+func (l Label) Float() (float64, error) {
 	switch l.Kind {
 	case IndexLabel, NumberLabel:
 		return l.Number, nil
 	case NameLabel:
-		if v, ok := parseNumber(l.Name); ok {
+		if v, ok := ParseNumber(l.Name); ok {
 			return v, nil
 		}
 	case NoLabel:
@@ -63,9 +65,9 @@ func (l Label) number() (float64, error) {
 	return 0, fmt.Errorf("%s is not a number", l)
 }
 
-// parseNumber reads a decimal number as pandas would, or "nan" in any case. It
-// takes no hexadecimal numbers, underscores or infinities, unlike strconv.
-func parseNumber(s string) (float64, bool) {
+// ParseNumber reads a decimal number as pandas would, or "nan" in any case. It takes no hexadecimal numbers,
+// underscores or infinities, unlike strconv.
+func ParseNumber(s string) (float64, bool) {
 	s = strings.Trim(s, " \t")
 	if strings.EqualFold(s, "nan") {
 		return math.NaN(), true
@@ -80,8 +82,8 @@ func parseNumber(s string) (float64, bool) {
 // Problem is what a head learns from labels.
 type Problem int
 
-// The problem types. The first three have the names that config.json has for them;
-// TokenTags is of another head, see [FindTags].
+// The problem types. The first three have the names that config.json has for them; TokenTags is of another head, see
+// [FindTags].
 const (
 	SingleLabel Problem = iota // one class for each row: cross-entropy
 	MultiLabel                 // any number of classes for each row: a yes or no for each
@@ -104,8 +106,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("Problem(%d)", int(p))
 }
 
-// ParseProblem reads a problem type: the names of config.json, or single_label,
-// multi_label and regression. Case and - for _ do not matter.
+// ParseProblem reads a problem type: the names of config.json, or single_label, multi_label and regression. Case and -
+// for _ do not matter.
 func ParseProblem(s string) (Problem, error) {
 	switch strings.ReplaceAll(strings.ToLower(s), "-", "_") {
 	case "single_label_classification", "single_label", "single":
@@ -115,80 +117,60 @@ func ParseProblem(s string) (Problem, error) {
 	case "regression":
 		return Regression, nil
 	}
-	return 0, optionError("problem type %q is none of single_label_classification, multi_label_classification, regression", s)
+	return 0, OptionErrorf("problem type %q is none of single_label_classification, multi_label_classification, "+
+		"regression", s)
 }
 
-// GuessProblem returns the problem type that the labels of a table speak of and
-// why:
-//
-//   - lists: multi-label
-//   - JSON numbers, at least one with a fraction or exponent: regression
-//   - text in CSV or TSV that is a number in every row, and no integer in at
-//     least one ("3.8", but not "1.0"): regression
-//   - otherwise, integer JSON numbers or text: single label
-//
-// Rows without a label do not count. Labels of kinds that do not go together
-// are an error.
-func GuessProblem(t *Table) (Problem, string, error) {
-	var count [ListLabel + 1]int
-	var first [ListLabel + 1]*Example
-	numbers, fractions := 0, 0
-	for i := range t.Examples {
-		e := &t.Examples[i]
-		k := e.Label.Kind
-		if count[k]++; first[k] == nil {
-			first[k] = e
+// ParseLabel reads the JSON value of a label: a string, true and false are class names, an integer is a class index, a
+// number with a fraction or exponent is a target. Lists of these are read if lists is set.
+func ParseLabel(v json.RawMessage, lists bool) (Label, error) {
+	switch c := v[0]; {
+	case c == '"':
+		var s string
+		if err := json.Unmarshal(v, &s); err != nil {
+			return Label{}, err
 		}
-		if k == NameLabel && t.Format.delimited() {
-			if v, ok := parseNumber(e.Label.Name); ok {
-				numbers++
-				if v != math.Trunc(v) && !math.IsNaN(v) {
-					fractions++
-				}
-			}
+		if strings.TrimSpace(s) == "" {
+			return Label{}, errors.New("the label is empty")
 		}
+		return Label{Kind: NameLabel, Name: s}, nil
+	case c == 't' || c == 'f':
+		return Label{Kind: NameLabel, Name: string(v)}, nil
+	case c == '[' && lists:
+		return parseList(v)
+	case c == '-' || c >= '0' && c <= '9':
+		f, err := strconv.ParseFloat(string(v), 64)
+		if err != nil {
+			return Label{}, fmt.Errorf("the label %s is too large a number", Excerpt(string(v)))
+		}
+		if bytes.ContainsAny(v, ".eE") {
+			return Label{Kind: NumberLabel, Number: f}, nil
+		}
+		i, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			return Label{}, fmt.Errorf("the label %s is too large an integer", Excerpt(string(v)))
+		}
+		return Label{Kind: IndexLabel, Index: i, Number: f}, nil
 	}
-	if err := mixed(t, count, first); err != nil {
-		return 0, "", err
-	}
-	switch labelled := len(t.Examples) - count[NoLabel]; {
-	case labelled == 0:
-		return 0, "", errorAt(t.Name, 0, "no row has a label; say --problem-type or give labels")
-	case count[ListLabel] > 0:
-		return MultiLabel, "the labels are lists", nil
-	case count[NumberLabel] > 0:
-		return Regression, "the labels are numbers with fractions", nil
-	case count[IndexLabel] > 0:
-		return SingleLabel, "the labels are class indices", nil
-	case numbers == labelled && fractions > 0:
-		return Regression, "the labels are numbers with fractions", nil
-	}
-	return SingleLabel, "the labels are names", nil
+	return Label{}, fmt.Errorf("the label is %s: give a class name, a class index, a number, or a list of these",
+		Excerpt(string(v)))
 }
 
-// mixed refuses labels of kinds that do not go together.
-func mixed(t *Table, count [ListLabel + 1]int, first [ListLabel + 1]*Example) error {
-	families := [][]LabelKind{{NameLabel}, {IndexLabel, NumberLabel}, {ListLabel}}
-	names := []string{"text", "a number", "a list"}
-	var a *Example
-	var aName string
-	for f, kinds := range families {
-		var e *Example
-		for _, k := range kinds {
-			if count[k] > 0 && (e == nil || first[k].Line < e.Line) {
-				e = first[k]
-			}
-		}
-		if e == nil {
-			continue
-		}
-		if a != nil {
-			if a.Line > e.Line {
-				return errorAt(t.Name, a.Line, "the label %s is %s, but line %d has %s (%s): write all labels alike", a.Label, aName, e.Line, names[f], e.Label)
-			}
-			return errorAt(t.Name, e.Line, "the label %s is %s, but line %d has %s (%s): write all labels alike", e.Label, names[f], a.Line, aName, a.Label)
-		}
-		a, aName = e, names[f]
+func parseList(v json.RawMessage) (Label, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(v, &raw); err != nil {
+		return Label{}, err
 	}
-	return nil
+	l := Label{Kind: ListLabel}
+	for i, r := range raw {
+		e, err := ParseLabel(r, false)
+		if err != nil {
+			return Label{}, fmt.Errorf("element %d: %w", i+1, err)
+		}
+		if i > 0 && (e.Kind == NameLabel) != (l.List[0].Kind == NameLabel) {
+			return Label{}, fmt.Errorf("the list mixes names and numbers: %s", Excerpt(string(v)))
+		}
+		l.List = append(l.List, e)
+	}
+	return l, nil
 }

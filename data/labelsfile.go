@@ -38,10 +38,10 @@ func (l *Labels) Encode() []byte {
 	return b.Bytes()
 }
 
-// DecodeLabels reads the content of a labels.json file. It is strict: both keys
-// must be there, nothing else may be. The name stands in messages.
+// DecodeLabels reads the content of a labels.json file. It returns an error if one of the two keys is missing or there
+// are others. Messages call the file name.
 func DecodeLabels(content []byte, name string) (*Labels, error) {
-	row, _, err := parseObject(bytes.TrimSpace(content))
+	row, _, err := ParseObject(bytes.TrimSpace(content))
 	if err != nil {
 		if errors.Is(err, errTruncated) {
 			err = io.ErrUnexpectedEOF
@@ -50,7 +50,7 @@ func DecodeLabels(content []byte, name string) (*Labels, error) {
 	}
 	for key := range row {
 		if key != "problem_type" && key != "labels" {
-			return nil, errorAt(name, 0, "not a labels.json file: unknown key %q", key)
+			return nil, Errorf(name, 0, "not a labels.json file: unknown key %q", key)
 		}
 	}
 	var f labelsFile
@@ -58,7 +58,7 @@ func DecodeLabels(content []byte, name string) (*Labels, error) {
 		return nil, &Error{File: name, Msg: "not a labels.json file", Err: err}
 	}
 	if f.ProblemType == nil || f.Labels == nil {
-		return nil, errorAt(name, 0, `not a labels.json file: it needs "problem_type" and "labels"`)
+		return nil, Errorf(name, 0, `not a labels.json file: it needs "problem_type" and "labels"`)
 	}
 	for _, p := range []Problem{SingleLabel, MultiLabel, Regression, TokenTags} {
 		if p.String() != *f.ProblemType {

@@ -5,37 +5,45 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"unicode/utf8"
 )
 
-// maxRecord bounds the bytes of one row. A longer one is taken for a file
-// without line ends or with a quote that is never closed: it is refused before
-// it fills the memory.
+// maxRecord bounds the bytes of one row. A longer one is taken for a file without line ends or with a quote that is
+// never closed, and refused before it fills the memory.
 const maxRecord = 64 << 20
 
-// lineReader cuts a UTF-8 stream into physical lines that end with LF, CRLF, a
-// lone CR, or the end of the stream. A byte order mark at the start is dropped.
-// Other encodings, NUL bytes and lines above max bytes are errors.
-type lineReader struct {
+// MaxContent bounds the bytes of a line of a file whose content is one value: a plain text, which may be a whole book
+// in one line, or one JSON list or object.
+const MaxContent = 1 << 30
+
+// buffer is the size of the read buffer of [Lines] in bytes.
+const buffer = 64 << 10
+
+// Lines cuts a UTF-8 stream into physical lines that end with LF, CRLF, a lone CR, or the end of the stream. It drops a
+// byte order mark at the start. Other encodings, NUL bytes and lines above 64 MiB are errors.
+type Lines struct {
 	r       *bufio.Reader
 	name    string
 	max     int
 	replace bool // replace invalid UTF-8 by U+FFFD instead of failing
 
-	line     int   // number of the line that next returned last, 1-based
+	line     int   // number of the line that Next returned last, 1-based
 	offset   int64 // bytes consumed
 	replaced int   // lines in which bytes were replaced
 	buf      []byte
 }
 
-func newLineReader(r io.Reader, name string, replace bool) (*lineReader, error) {
-	l := &lineReader{r: bufio.NewReaderSize(r, 64<<10), name: name, max: maxRecord, replace: replace}
+// NewLines returns the lines of r. Messages call the stream name. With replace, bytes that are not UTF-8 become U+FFFD
+// instead of an error.
+func NewLines(r io.Reader, name string, replace bool) (*Lines, error) {
+	l := &Lines{r: bufio.NewReaderSize(r, buffer), name: name, max: maxRecord, replace: replace}
 	head, err := l.r.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return nil, &Error{File: name, Msg: "cannot read", Err: err}
 	}
 	if what := foreign(head); what != "" {
-		return nil, errorAt(name, 0, "%s", what)
+		return nil, Errorf(name, 0, "%s", what)
 	}
 	if bytes.HasPrefix(head, []byte("\xEF\xBB\xBF")) {
 		n, _ := l.r.Discard(3)
@@ -44,10 +52,49 @@ func newLineReader(r io.Reader, name string, replace bool) (*lineReader, error) 
 	return l, nil
 }
 
-// next returns the next line and its ending ("\n", "\r\n", "\r", or "" at the
-// end of the stream). Both are valid until the next call. It returns io.EOF
-// when no byte is left.
-func (l *lineReader) next() (text, end []byte, err error) {
+// Name returns the name of the stream in messages.
+func (l *Lines) Name() string { return l.name }
+
+// Line returns the 1-based number of the line that Next returned last, 0 before the first.
+func (l *Lines) Line() int { return l.line }
+
+// Replaced returns the number of lines in which bytes that are not UTF-8 were replaced.
+func (l *Lines) Replaced() int { return l.replaced }
+
+// Head returns the bytes that follow, at most 64 KiB, without consuming them.
+func (l *Lines) Head() []byte {
+	head, _ := l.r.Peek(l.r.Size())
+	return head
+}
+
+// Content reads all lines that are left, each of at most [MaxContent] bytes, with LF as their ending.
+func (l *Lines) Content() ([]byte, error) { return l.content(math.MaxInt, "") }
+
+// content reads all lines that are left. The error about more bytes than limit ends with the remedy.
+func (l *Lines) content(limit int, remedy string) ([]byte, error) {
+	l.max = MaxContent
+	var content []byte
+	for {
+		line, end, err := l.Next()
+		if errors.Is(err, io.EOF) {
+			return content, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(content) > limit-len(line) {
+			return nil, Errorf(l.name, 0, "the file is longer than %d MiB; %s", limit>>20, remedy)
+		}
+		content = append(content, line...)
+		if len(end) > 0 {
+			content = append(content, '\n')
+		}
+	}
+}
+
+// Next returns the next line and its ending ("\n", "\r\n", "\r", or "" at the end of the stream). Both are valid until
+// the next call. It returns io.EOF after the last byte.
+func (l *Lines) Next() (text, end []byte, err error) {
 	l.buf = l.buf[:0]
 	start := l.offset
 	for {
@@ -63,7 +110,7 @@ func (l *lineReader) next() (text, end []byte, err error) {
 		window, _ := l.r.Peek(l.r.Buffered())
 		n := lineEnd(window)
 		if len(l.buf)+max(n, 0) > l.max || n < 0 && len(l.buf)+len(window) > l.max {
-			return nil, nil, errorAt(l.name, l.line+1,
+			return nil, nil, Errorf(l.name, l.line+1,
 				"the line is longer than %d MiB: is this a text file with one row per line?", l.max>>20)
 		}
 		if n < 0 {
@@ -81,7 +128,7 @@ func (l *lineReader) next() (text, end []byte, err error) {
 }
 
 // takeEnd consumes n bytes of text and the line ending that begins with c.
-func (l *lineReader) takeEnd(n int, c byte) []byte {
+func (l *Lines) takeEnd(n int, c byte) []byte {
 	l.discard(n + 1)
 	if c == '\n' {
 		return []byte("\n")
@@ -93,15 +140,15 @@ func (l *lineReader) takeEnd(n int, c byte) []byte {
 	return []byte("\r")
 }
 
-func (l *lineReader) discard(n int) {
+func (l *Lines) discard(n int) {
 	d, _ := l.r.Discard(n) // n bytes are buffered
 	l.offset += int64(d)
 }
 
 // check returns the line if it is text.
-func (l *lineReader) check(line []byte, start int64) ([]byte, error) {
+func (l *Lines) check(line []byte, start int64) ([]byte, error) {
 	if i := bytes.IndexByte(line, 0); i >= 0 {
-		return nil, errorAt(l.name, l.line,
+		return nil, Errorf(l.name, l.line,
 			"byte %d of the line (offset %d of the file) is NUL: this is not a text file in UTF-8", i+1, start+int64(i))
 	}
 	if utf8.Valid(line) {
@@ -112,8 +159,9 @@ func (l *lineReader) check(line []byte, start int64) ([]byte, error) {
 		return bytes.ToValidUTF8(line, []byte("\uFFFD")), nil
 	}
 	i := invalidAt(line)
-	return nil, errorAt(l.name, l.line,
-		"byte %d of the line (offset %d of the file) is 0x%02X, which is not UTF-8: convert the file to UTF-8 (it may be Latin-1 or Windows-1252) or replace such bytes with --replace-invalid",
+	return nil, Errorf(l.name, l.line,
+		"byte %d of the line (offset %d of the file) is 0x%02X, which is not UTF-8: convert the file to UTF-8 "+
+			"(it may be Latin-1 or Windows-1252) or replace such bytes with `replace_invalid`",
 		i+1, start+int64(i), line[i])
 }
 

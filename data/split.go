@@ -6,75 +6,99 @@ import (
 	"slices"
 )
 
-// SplitOff divides the rows of t into two tables: held gets round(fraction × rows) of
-// them, rest keeps the others, both in the order of t. The choice depends on
-// seed and the rows' order only, the same on every machine. What was counted
-// when the file was read stays with rest, so that it is told once. It is an error
-// if fraction is not between 0 and 1 or a part would be empty.
-func (t *Table) SplitOff(fraction float64, seed uint64) (rest, held *Table, err error) {
-	all := make([]int, len(t.Examples))
-	for i := range all {
-		all[i] = i
+// SplitStrata chooses rows to hold out stratum by stratum: each stratum gives fraction of its rows, rounded so that
+// round(fraction × rows) are held in all (largest remainders first), and keeps at least one. strata has the numbers of
+// the rows of each, n rows in all. The choice depends on seed and the row numbers only, the same on every machine.
+func SplitStrata(strata [][]int, n int, fraction float64, seed uint64) (take []bool, err error) {
+	if err := checkFraction(fraction); err != nil {
+		return nil, err
 	}
-	return t.splitStrata([][]int{all}, "", fraction, seed)
-}
-
-// SplitClasses does what SplitOff does, class by class, for rows whose label is
-// one class: each class gives fraction of its rows, rounded so that
-// round(fraction × rows) are held in all (largest remainders first), and keeps at
-// least one. Rows without a label count as a class.
-func (t *Table) SplitClasses(fraction float64, seed uint64) (rest, held *Table, err error) {
-	return t.splitStrata(t.strata(), " that leave each class a row to train on", fraction, seed)
-}
-
-// splitStrata divides rows stratum by stratum. parts ends the error about what cannot be divided.
-func (t *Table) splitStrata(strata [][]int, parts string, fraction float64, seed uint64) (rest, held *Table, err error) {
-	if !(fraction > 0 && fraction < 1) {
-		return nil, nil, optionError("the part to split off (%v) is not between 0 and 1", fraction)
-	}
-	counts := shares(strata, fraction, len(t.Examples))
-	take := make([]bool, len(t.Examples))
-	n := 0
+	counts := shares(strata, fraction, n)
+	take = make([]bool, n)
 	for i, rows := range strata {
-		order := slices.Clone(rows)
-		slices.SortFunc(order, func(a, b int) int {
-			return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b))
-		})
-		for _, r := range order[:counts[i]] {
+		for _, r := range shuffled(rows, seed)[:counts[i]] {
 			take[r] = true
-			n++
 		}
 	}
-	if n == 0 || n == len(t.Examples) {
-		return nil, nil, optionError("%s of %s cannot be split into two parts with a fraction of %v%s", t.Name, plural(len(t.Examples), "row"), fraction, parts)
-	}
-	r, h := *t, *t
-	r.Examples, h.Examples = divide(t.Examples, take)
-	h.Blank, h.Replaced, h.Dropped = 0, 0, 0
-	return &r, &h, nil
+	return take, nil
 }
 
-// strata returns the row numbers of each class, classes in the order of their
-// first row.
-func (t *Table) strata() [][]int {
-	var out [][]int
-	index := map[string]int{}
-	for i := range t.Examples {
-		key := t.Examples[i].Label.String()
-		c, ok := index[key]
+// SplitRows chooses round(fraction × n) of n rows to hold out. The choice depends on seed and n only, the same on
+// every machine.
+func SplitRows(n int, fraction float64, seed uint64) (take []bool, err error) {
+	if err := checkFraction(fraction); err != nil {
+		return nil, err
+	}
+	take = make([]bool, n)
+	for _, i := range shuffled(numbers(n), seed)[:int(math.Round(float64(fraction*float64(n))))] {
+		take[i] = true
+	}
+	return take, nil
+}
+
+// SplitGroups chooses about fraction of the rows to hold out and keeps rows of one key together: group by group in an
+// order that depends on seed, a group is held if that comes nearer to the fraction. It returns the choice for each row
+// and the number of groups.
+func SplitGroups(keys []string, fraction float64, seed uint64) (take []bool, groups int, err error) {
+	if err := checkFraction(fraction); err != nil {
+		return nil, 0, err
+	}
+	number := map[string]int{} // of each group, in the order of the file
+	var sizes []int
+	for _, key := range keys {
+		n, ok := number[key]
 		if !ok {
-			c = len(out)
-			index[key] = c
-			out = append(out, nil)
+			n = len(sizes)
+			number[key] = n
+			sizes = append(sizes, 0)
 		}
-		out[c] = append(out[c], i)
+		sizes[n]++
 	}
-	return out
+	left := float64(fraction * float64(len(keys)))
+	held := make([]bool, len(sizes))
+	for _, g := range shuffled(numbers(len(sizes)), seed) {
+		if size := float64(sizes[g]); size < 2*left {
+			held[g] = true
+			left -= size
+		}
+	}
+	take = make([]bool, len(keys))
+	for i, key := range keys {
+		take[i] = held[number[key]]
+	}
+	return take, len(sizes), nil
 }
 
-// shares returns how many rows each class gives: floor(fraction × rows), then
-// one more for the largest remainders until round(fraction × total) is reached,
-// never all rows of a class. Equal remainders go by class order.
+// SplitContexts divides the questions of f into two files that share no context. contexts has that of each question.
+func SplitContexts[E Row, K any, P Of[E, K]](
+	f P, contexts []string, fraction float64, seed uint64,
+) (rest, held P, err error) {
+	take, n, err := SplitGroups(contexts, fraction, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !Divides(take) {
+		return nil, nil, OptionErrorf("%s of %s about %s cannot be split into two parts with a fraction of %v that share "+
+			"no context",
+			f.base().Name, Plural(f.base().Len(), "question"), Plural(n, "context"), fraction)
+	}
+	rest, held = Divide[E, K](f, take)
+	return rest, held, nil
+}
+
+// Divides reports whether some rows are taken and others are not.
+func Divides(take []bool) bool { return slices.Contains(take, true) && slices.Contains(take, false) }
+
+// checkFraction returns an error if fraction is not between 0 and 1.
+func checkFraction(fraction float64) error {
+	if !(fraction > 0 && fraction < 1) {
+		return OptionErrorf("the part to split off (%v) is not between 0 and 1", fraction)
+	}
+	return nil
+}
+
+// shares returns how many rows each class gives: floor(fraction × rows), then one more for the largest remainders
+// until round(fraction × total) is reached, never all rows of a class. Equal remainders go by class order.
 func shares(classes [][]int, fraction float64, total int) []int {
 	counts := make([]int, len(classes))
 	remainders := make([]float64, len(classes))
@@ -101,77 +125,23 @@ func shares(classes [][]int, fraction float64, total int) []int {
 	return counts
 }
 
-// shuffled returns the numbers below n in an order that depends on seed only.
-func shuffled(n int, seed uint64) []int {
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
+// numbers returns 0 to n-1.
+func numbers(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b)) })
-	return order
+	return list
 }
 
-// holdOutGroups chooses about fraction of the rows, keeping rows of one key together: group by group in an
-// order that depends on seed, a group is held if that comes nearer to what was asked for. It returns the
-// choice for each row and the number of groups. It is an error if fraction is not between 0 and 1.
-func holdOutGroups(keys []string, fraction float64, seed uint64) (take []bool, groups int, err error) {
-	if !(fraction > 0 && fraction < 1) {
-		return nil, 0, optionError("the part to split off (%v) is not between 0 and 1", fraction)
-	}
-	number := map[string]int{} // of each group, in the order of the file
-	var sizes []int
-	for _, key := range keys {
-		n, ok := number[key]
-		if !ok {
-			n = len(sizes)
-			number[key] = n
-			sizes = append(sizes, 0)
-		}
-		sizes[n]++
-	}
-	order := shuffled(len(sizes), seed)
-	left := float64(fraction * float64(len(keys)))
-	held := make([]bool, len(sizes))
-	for _, g := range order {
-		if size := float64(sizes[g]); size < 2*left {
-			held[g] = true
-			left -= size
-		}
-	}
-	take = make([]bool, len(keys))
-	for i, key := range keys {
-		take[i] = held[number[key]]
-	}
-	return take, len(sizes), nil
+// shuffled returns row numbers in an order that depends on seed only.
+func shuffled(rows []int, seed uint64) []int {
+	return slices.SortedFunc(slices.Values(rows), func(a, b int) int {
+		return cmp.Or(cmp.Compare(mix(seed, a), mix(seed, b)), cmp.Compare(a, b))
+	})
 }
 
-// divideByContext divides the questions of a file into two parts that share no context. contexts has that of each.
-func divideByContext[Q any](name string, list []Q, contexts []string, fraction float64, seed uint64) (rest, held []Q, err error) {
-	take, n, err := holdOutGroups(contexts, fraction, seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	if rest, held = divide(list, take); len(rest) == 0 || len(held) == 0 {
-		return nil, nil, optionError("%s of %s about %s cannot be split into two parts with a fraction of %v that share no context",
-			name, plural(len(list), "question"), plural(n, "context"), fraction)
-	}
-	return rest, held, nil
-}
-
-// divide returns what is not taken of a list and what is, both in its order.
-func divide[E any](list []E, take []bool) (rest, held []E) {
-	for i, e := range list {
-		if take[i] {
-			held = append(held, e)
-		} else {
-			rest = append(rest, e)
-		}
-	}
-	return rest, held
-}
-
-// mix is the finaliser of SplitMix64 over seed and row: a random order that
-// every machine and Go version agrees on.
+// mix is the finaliser of SplitMix64 over seed and row: a random order that every machine and Go version agrees on.
 func mix(seed uint64, row int) uint64 {
 	z := seed + uint64(row+1)*0x9E3779B97F4A7C15
 	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -23,12 +24,12 @@ type script struct {
 }
 
 // script writes a document down: a text as it is, a prompt and its completion one after the other, a chat by its template.
-func (t *CausalLM) script(kind data.DocumentKind, d *data.Document) (script, error) {
+func (t *CausalLM) script(kind document.Kind, d *document.Document) (script, error) {
 	s := script{all: t.cfg.TrainOnPrompt}
 	switch kind {
-	case data.TextDocument:
+	case document.Text:
 		s.text, s.all = d.Text, true
-	case data.PromptDocument:
+	case document.Prompt:
 		s.text, s.ends = d.Prompt+d.Completion, true
 		from := utf8.RuneCountInString(d.Prompt)
 		s.learned = [][2]int{{from, from + utf8.RuneCountInString(d.Completion)}}
@@ -53,7 +54,7 @@ func (t *CausalLM) script(kind data.DocumentKind, d *data.Document) (script, err
 }
 
 // segments renders a chat. When all of it is learned, the template need not say whose turn is whose.
-func (t *CausalLM) segments(d *data.Document) ([]chat.Segment, error) {
+func (t *CausalLM) segments(d *document.Document) ([]chat.Segment, error) {
 	if !t.cfg.TrainOnPrompt {
 		return t.cfg.Template.Segments(d.Messages, d.Given, t.cfg.Chat)
 	}
@@ -102,13 +103,14 @@ func (s *script) sequence(e tokenize.Encoding, eos int32) sequence {
 const documentsAtOnce = 1024
 
 // eachSequence tokenises documents and calls f for each in order.
-func (t *CausalLM) eachSequence(ctx context.Context, docs *data.Documents, f func(d *data.Document, q sequence) error) error {
-	if docs.Kind == data.ChatDocument && t.cfg.Template == nil {
+func (t *CausalLM) eachSequence(ctx context.Context, docs *document.File, f func(d *document.Document, q sequence) error) error {
+	if docs.Kind == document.Chat && t.cfg.Template == nil {
 		return fmt.Errorf("tasks: %s: the rows are chats, but %w: give texts, or prompts with completions", docs.Name, chat.ErrNoTemplate)
 	}
-	parts := docs.Kind != data.TextDocument && !t.cfg.TrainOnPrompt
-	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == data.ChatDocument}
-	for part := range slices.Chunk(docs.List, documentsAtOnce) {
+	parts := docs.Kind != document.Text && !t.cfg.TrainOnPrompt
+	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == document.Chat}
+	for lo := 0; lo < docs.Len(); lo += documentsAtOnce {
+		part := slices.Collect(docs.Part(lo, min(lo+documentsAtOnce, docs.Len())).Values())
 		scripts, err := t.scripts(ctx, docs, part)
 		if err != nil {
 			return err
@@ -131,7 +133,7 @@ func (t *CausalLM) eachSequence(ctx context.Context, docs *data.Documents, f fun
 }
 
 // scripts writes documents down on all workers. The error is that of the first document that has one.
-func (t *CausalLM) scripts(ctx context.Context, docs *data.Documents, part []data.Document) ([]script, error) {
+func (t *CausalLM) scripts(ctx context.Context, docs *document.File, part []document.Document) ([]script, error) {
 	list, errs := make([]script, len(part)), make([]error, len(part))
 	var next atomic.Int64
 	var failed atomic.Bool

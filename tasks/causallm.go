@@ -11,7 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -96,7 +96,7 @@ func NewCausalLM(m models.CausalLM, tok *tokenize.Tokenizer, c CausalLMConfig) (
 
 // Add tokenises documents and makes them one of the task's splits. It must not be called while the task is in use. Documents of
 // which nothing is left to learn are counted; it is an error if there are no others.
-func (t *CausalLM) Add(ctx context.Context, s batch.Split, docs *data.Documents) error {
+func (t *CausalLM) Add(ctx context.Context, s batch.Split, docs *document.File) error {
 	set, err := t.set(ctx, docs)
 	if err == nil {
 		t.sets[s] = set
@@ -164,10 +164,10 @@ func (t *CausalLM) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, 
 // Logits computes the logits of the next token for each document on its own, whatever BlockSize says: f is called in order with the
 // number of the document, its T token ids and its T×V logits, which are valid until f returns. A document of no tokens has none. It
 // returns how many documents were cut to the length limit.
-func (t *CausalLM) Logits(ctx context.Context, docs *data.Documents, f func(i int, ids []int32, logits []float32) error) (cut int, err error) {
+func (t *CausalLM) Logits(ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error) (cut int, err error) {
 	tape := op.NewEvalTape(t.cfg.Pool)
 	i := -1
-	err = t.eachSequence(ctx, docs, func(d *data.Document, q sequence) error {
+	err = t.eachSequence(ctx, docs, func(d *document.Document, q sequence) error {
 		i++
 		if err := ctx.Err(); err != nil {
 			return err

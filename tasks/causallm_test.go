@@ -14,6 +14,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -63,18 +64,18 @@ func newCausal(t *testing.T, config string, c CausalLMConfig) *CausalLM {
 	return task
 }
 
-func textDocuments(texts ...string) *data.Documents {
-	d := &data.Documents{Name: "texts"}
+func textDocuments(texts ...string) *document.File {
+	d := document.New("texts", document.Text)
 	for i, s := range texts {
-		d.List = append(d.List, data.Document{Text: s, Line: i + 1})
+		d.Append(document.Document{Text: s, Line: i + 1})
 	}
 	return d
 }
 
-func promptDocuments(pairs ...[2]string) *data.Documents {
-	d := &data.Documents{Name: "prompts", Kind: data.PromptDocument}
+func promptDocuments(pairs ...[2]string) *document.File {
+	d := document.New("prompts", document.Prompt)
 	for i, p := range pairs {
-		d.List = append(d.List, data.Document{Prompt: p[0], Completion: p[1], Line: i + 1})
+		d.Append(document.Document{Prompt: p[0], Completion: p[1], Line: i + 1})
 	}
 	return d
 }
@@ -90,7 +91,7 @@ func TestTooLong(t *testing.T) {
 		t.Errorf("counts %+v", c)
 	}
 	var e *data.Error
-	err := task.Add(t.Context(), batch.Eval, &data.Documents{Name: "p.jsonl", Kind: data.PromptDocument, List: docs.List[:1]})
+	err := task.Add(t.Context(), batch.Eval, document.New("p.jsonl", document.Prompt, docs.At(0)))
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "p.jsonl: nothing is left to learn of 1 documents; 1 were cut to 10 tokens") || task.Set(batch.Eval) != nil {
 		t.Errorf("got %v", err)
 	}
@@ -130,7 +131,7 @@ func TestCausalErrors(t *testing.T) {
 	if _, err := NewCausalLM(small, tok, CausalLMConfig{Pool: pool}); err == nil || !strings.Contains(err.Error(), "do not belong together") {
 		t.Errorf("got %v", err)
 	}
-	chats := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: []data.Message{{Role: "user", Content: "a"}}, Line: 4}}}
+	chats := document.New("c", document.Chat, []document.Document{{Messages: []document.Message{{Role: "user", Content: "a"}}, Line: 4}}...)
 	task, err := NewCausalLM(m, tok, CausalLMConfig{Pool: pool})
 	if err != nil {
 		t.Fatal(err)
@@ -296,11 +297,11 @@ func TestCausalLogits(t *testing.T) {
 
 // A run on all three kinds of document learns them by heart; with any number of workers it gives the same bits.
 func TestCausalTraining(t *testing.T) {
-	chats := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{
-		{Messages: []data.Message{{Role: "user", Content: "mill?"}, {Role: "assistant", Content: "river"}}, Line: 1},
-		{Messages: []data.Message{{Role: "user", Content: "river?"}, {Role: "assistant", Content: "mill"}}, Line: 2},
-	}}
-	for name, docs := range map[string]*data.Documents{
+	chats := document.New("c", document.Chat, []document.Document{
+		{Messages: []document.Message{{Role: "user", Content: "mill?"}, {Role: "assistant", Content: "river"}}, Line: 1},
+		{Messages: []document.Message{{Role: "user", Content: "river?"}, {Role: "assistant", Content: "mill"}}, Line: 2},
+	}...)
+	for name, docs := range map[string]*document.File{
 		"texts": textDocuments("The river ran.", "Nobody knew."), "prompts": promptDocuments([2]string{"mill?", " river"}, [2]string{"river?", " mill"}), "chats": chats,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -320,7 +321,7 @@ func TestCausalTraining(t *testing.T) {
 	}
 }
 
-func trainCausal(t *testing.T, docs *data.Documents, workers int) (losses []float64, params []float32) {
+func trainCausal(t *testing.T, docs *document.File, workers int) (losses []float64, params []float32) {
 	t.Helper()
 	m, err := models.NewCausalLM([]byte(tinyGPT), 7)
 	if err != nil {

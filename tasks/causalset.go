@@ -7,6 +7,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -84,9 +85,9 @@ func (s *causalSet) add(q sequence, line int) {
 }
 
 // set tokenises documents into windows or rows.
-func (t *CausalLM) set(ctx context.Context, docs *data.Documents) (*causalSet, error) {
-	s := &causalSet{starts: []int{0}, counts: CausalCounts{Documents: len(docs.List)}}
-	if t.cfg.BlockSize > 0 && docs.Kind != data.TextDocument {
+func (t *CausalLM) set(ctx context.Context, docs *document.File) (*causalSet, error) {
+	s := &causalSet{starts: []int{0}, counts: CausalCounts{Documents: docs.Len()}}
+	if t.cfg.BlockSize > 0 && docs.Kind != document.Text {
 		return nil, fmt.Errorf("tasks: %s: a block size of %d cuts texts into windows, but the rows are %v: set it to 0", docs.Name, t.cfg.BlockSize, docs.Kind)
 	}
 	var err error
@@ -103,14 +104,14 @@ func (t *CausalLM) set(ctx context.Context, docs *data.Documents) (*causalSet, e
 		if s.counts.Cut > 0 {
 			limit = fmt.Sprintf("; %d were cut to %d tokens, and what is learned of them may lie behind", s.counts.Cut, t.length)
 		}
-		return nil, &data.Error{File: docs.Name, Msg: fmt.Sprintf("nothing is left to learn of %d documents%s", len(docs.List), limit)}
+		return nil, &data.Error{File: docs.Name, Msg: fmt.Sprintf("nothing is left to learn of %d documents%s", docs.Len(), limit)}
 	}
 	return s, nil
 }
 
 // windows cuts texts into sequences of BlockSize tokens: all texts one after another, the eos token between two. The last window
 // is shorter. A window's first token is not learned, as nothing stands before it.
-func (t *CausalLM) windows(ctx context.Context, docs *data.Documents, s *causalSet) error {
+func (t *CausalLM) windows(ctx context.Context, docs *document.File, s *causalSet) error {
 	var rest []int32
 	flush := func(n int) {
 		q := sequence{ids: rest[:n], learned: make([]bool, n)}
@@ -121,7 +122,7 @@ func (t *CausalLM) windows(ctx context.Context, docs *data.Documents, s *causalS
 		rest = rest[n:]
 	}
 	eos, first := t.tok.EosID(), true
-	err := t.eachSequence(ctx, docs, func(_ *data.Document, q sequence) error {
+	err := t.eachSequence(ctx, docs, func(_ *document.Document, q sequence) error {
 		if !first && eos >= 0 && (len(rest) == 0 || rest[len(rest)-1] != eos) {
 			rest = append(rest, eos)
 		}
@@ -139,8 +140,8 @@ func (t *CausalLM) windows(ctx context.Context, docs *data.Documents, s *causalS
 }
 
 // rows makes each document a sequence.
-func (t *CausalLM) rows(ctx context.Context, docs *data.Documents, s *causalSet) error {
-	return t.eachSequence(ctx, docs, func(d *data.Document, q sequence) error {
+func (t *CausalLM) rows(ctx context.Context, docs *document.File, s *causalSet) error {
+	return t.eachSequence(ctx, docs, func(d *document.Document, q sequence) error {
 		q, lost, err := t.cut(docs, d, q)
 		if err != nil {
 			return err
@@ -155,7 +156,7 @@ func (t *CausalLM) rows(ctx context.Context, docs *data.Documents, s *causalSet)
 }
 
 // cut shortens a sequence to the length limit, or refuses it. It returns the number of tokens lost.
-func (t *CausalLM) cut(docs *data.Documents, d *data.Document, q sequence) (sequence, int, error) {
+func (t *CausalLM) cut(docs *document.File, d *document.Document, q sequence) (sequence, int, error) {
 	lost := len(q.ids) - t.length
 	if lost <= 0 {
 		return q, 0, nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 )
 
 // expected is testdata/causal/expected.json, which transformers wrote.
@@ -22,7 +22,7 @@ type expected struct {
 		Rest    []int32
 	}
 	Chats []struct {
-		Messages    []data.Message
+		Messages    []document.Message
 		IDs, Labels []int32
 	}
 }
@@ -119,9 +119,9 @@ func TestTexts(t *testing.T) {
 // found by its prefixes.
 func TestChatsEqualTransformers(t *testing.T) {
 	e := readExpected(t)
-	docs := &data.Documents{Name: "chats", Kind: data.ChatDocument}
+	docs := document.New("chats", document.Chat)
 	for i, c := range e.Chats {
-		docs.List = append(docs.List, data.Document{Messages: c.Messages, Line: i + 1})
+		docs.Append(document.Document{Messages: c.Messages, Line: i + 1})
 	}
 	marked, err := chat.Load(causalFile)
 	if err != nil {
@@ -218,8 +218,8 @@ func TestPromptMasks(t *testing.T) {
 // The prompt of a chat that has one is not learned, though the assistant speaks in it.
 func TestGivenMessages(t *testing.T) {
 	task := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1), CausalLMConfig{})
-	messages := []data.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Grüße"}, {Role: "user", Content: "And?"}, {Role: "assistant", Content: "Nobody"}}
-	docs := &data.Documents{Name: "c", Kind: data.ChatDocument, List: []data.Document{{Messages: messages, Line: 1}, {Messages: messages, Given: 3, Line: 2}}}
+	messages := []document.Message{{Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Grüße"}, {Role: "user", Content: "And?"}, {Role: "assistant", Content: "Nobody"}}
+	docs := document.New("c", document.Chat, []document.Document{{Messages: messages, Line: 1}, {Messages: messages, Given: 3, Line: 2}}...)
 	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}

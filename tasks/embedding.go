@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -121,7 +122,7 @@ func NewEmbedding(m models.Encoder, tok *tokenize.Tokenizer, c EmbeddingConfig) 
 
 // Add tokenises a table of pairs and makes it one of the task's splits. The rows of a table all have a score or none has; with CosineLoss
 // those to train on have one, with MultipleNegatives theirs are not read. It must not be called while the task is in use.
-func (t *Embedding) Add(ctx context.Context, s batch.Split, table *data.Table) error {
+func (t *Embedding) Add(ctx context.Context, s batch.Split, table *text.File) error {
 	if err := checkPairs(table); err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (t *Embedding) pooled(p *nn.Pass, b *batch.Batch) mat.Tensor {
 
 // Embed computes the vectors of the texts of a table, row after row: n×Width, for a table of pairs 2n×Width, those of a pair one after
 // the other. It counts the texts that were cut to the length limit.
-func (t *Embedding) Embed(ctx context.Context, table *data.Table) (vectors []float32, truncated int, err error) {
+func (t *Embedding) Embed(ctx context.Context, table *text.File) (vectors []float32, truncated int, err error) {
 	texts, cut, err := t.encode(ctx, table)
 	if err != nil {
 		return nil, 0, err
@@ -222,16 +223,15 @@ func (t *Embedding) embed(ctx context.Context, texts *textSet) ([]float32, error
 }
 
 // encode tokenises the texts of a table, both of a pair one after the other.
-func (t *Embedding) encode(ctx context.Context, table *data.Table) (*textSet, int, error) {
-	single := *table
-	single.Examples = make([]data.Example, 0, 2*len(table.Examples))
-	for _, e := range table.Examples {
-		single.Examples = append(single.Examples, data.Example{Text: e.Text, Line: e.Line})
+func (t *Embedding) encode(ctx context.Context, table *text.File) (*textSet, int, error) {
+	single := text.New(table.Name)
+	for e := range table.Values() {
+		single.Append(text.Example{Text: e.Text, Line: e.Line})
 		if e.HasPair {
-			single.Examples = append(single.Examples, data.Example{Text: e.Pair, Line: e.Line})
+			single.Append(text.Example{Text: e.Pair, Line: e.Line})
 		}
 	}
-	return encode(ctx, t.tok, &single, tokenize.Options{MaxLength: t.length}, t.cfg.Pool.Workers())
+	return encode(ctx, t.tok, single, tokenize.Options{MaxLength: t.length}, t.cfg.Pool.Workers())
 }
 
 var _ train.Task = (*Embedding)(nil)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -28,17 +28,17 @@ type embeddingCase struct {
 
 	task  *Embedding
 	set   *lora.Set
-	table *data.Table
+	table *text.File
 }
 
 func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	t.Helper()
 	c := &embeddingCase{}
-	text, err := os.ReadFile(filepath.Join(dir, "case.json"))
+	content, err := os.ReadFile(filepath.Join(dir, "case.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(text, c); err != nil {
+	if err := json.Unmarshal(content, c); err != nil {
 		t.Fatal(err)
 	}
 	c.dir = dir
@@ -71,7 +71,7 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	if c.task, err = NewEmbedding(m, tok, cfg); err != nil {
 		t.Fatal(err)
 	}
-	if c.table, err = data.ReadText(filepath.Join(dir, "train.jsonl"), data.ReadOptions{OptionalLabels: true}); err != nil {
+	if c.table, err = text.Read(filepath.Join(dir, "train.jsonl"), text.Options{OptionalLabels: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.task.Add(t.Context(), batch.Train, c.table); err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -44,9 +46,9 @@ func smallEmbedding(t *testing.T, c tasks.EmbeddingConfig) (*tasks.Embedding, er
 	return tasks.NewEmbedding(m, tok, c)
 }
 
-func pairTable(t *testing.T, content string) *data.Table {
+func pairTable(t *testing.T, content string) *text.File {
 	t.Helper()
-	table, err := data.ReadTextBytes([]byte(content), "pairs.csv", data.ReadOptions{OptionalLabels: true})
+	table, err := text.ReadBytes([]byte(content), "pairs.csv", text.Options{OptionalLabels: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +76,15 @@ func TestEmbedAlone(t *testing.T) {
 			t.Fatalf("%d values, %v", len(all), err)
 		}
 		alone := mustEmbedding(t, tasks.EmbeddingConfig{Pooling: pooling, EvalTokens: 1})
-		for i, e := range table.Examples {
-			for k, text := range []string{e.Text, e.Pair} {
-				v, _, err := alone.Embed(t.Context(), &data.Table{Examples: []data.Example{{Text: text, Line: 1}}})
+		for i, e := range table.All() {
+			for k, s := range []string{e.Text, e.Pair} {
+				v, _, err := alone.Embed(t.Context(), text.New("alone", text.Example{Text: s, Line: 1}))
 				if err != nil {
 					t.Fatal(err)
 				}
 				for j, x := range v {
 					if all[(2*i+k)*len(v)+j] != x {
-						t.Fatalf("%v: value %d of text %q is %g, alone %g", pooling, j, text, all[(2*i+k)*len(v)+j], x)
+						t.Fatalf("%v: value %d of text %q is %g, alone %g", pooling, j, s, all[(2*i+k)*len(v)+j], x)
 					}
 				}
 			}
@@ -229,7 +231,7 @@ func TestEmbeddingMetrics(t *testing.T) {
 // What cannot be cut to the limit is an error of the row, not of the text's number.
 func TestRowThatCannotBeCut(t *testing.T) {
 	long := strings.Repeat("a ", 30)
-	table := &data.Table{Name: "t.csv", Examples: []data.Example{{Text: "a", Pair: "b", HasPair: true, Line: 2}, {Text: "b", Line: 3}, {Text: long, Pair: "b", HasPair: true, Line: 7}}}
+	table := text.New("t.csv", []text.Example{{Text: "a", Pair: "b", HasPair: true, Line: 2}, {Text: "b", Line: 3}, {Text: long, Pair: "b", HasPair: true, Line: 7}}...)
 	labels, err := data.NewLabels(data.Regression, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +253,7 @@ func TestRowThatCannotBeCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	questions := &data.Choices{Name: "t.csv", List: []data.Choice{{Context: "a", Endings: []string{"a", "b", "c"}, Line: 2}, {Context: long, Endings: []string{"a", "b"}, Line: 7}}}
+	questions := choice.New("t.csv", []choice.Question{{Context: "a", Endings: []string{"a", "b", "c"}, Line: 2}, {Context: long, Endings: []string{"a", "b"}, Line: 7}}...)
 	_, _, first := pairs.Predict(t.Context(), table)
 	_, _, second := picking.Predict(t.Context(), questions)
 	for _, err := range []error{first, second} {
@@ -274,10 +276,10 @@ func TestCutQuestions(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("a ", 30)
-	questions := &data.Choices{Name: "t.csv", List: []data.Choice{
+	questions := choice.New("t.csv", []choice.Question{
 		{Context: "a", Endings: []string{long, "b", long}, Line: 1}, {Context: "a", Endings: []string{"a", "b"}, Line: 2}, {Context: "a", Endings: []string{"a", long}, Line: 3},
 		{Context: "a", Endings: []string{long, "b"}, Line: 4},
-	}}
+	}...)
 	if _, n, err := task.Predict(t.Context(), questions); err != nil || n != 3 {
 		t.Errorf("%d questions are cut, want 3; %v", n, err)
 	}

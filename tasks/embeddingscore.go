@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks/metrics"
 	"github.com/spalora/spalora/train"
@@ -46,8 +47,8 @@ func (s *pairSet) Batch(ctx context.Context, examples []int, key op.Key) (*batch
 }
 
 // checkPairs errs if a row of a table is a single text.
-func checkPairs(table *data.Table) error {
-	for _, e := range table.Examples {
+func checkPairs(table *text.File) error {
+	for e := range table.Values() {
 		if !e.HasPair {
 			return &data.Error{File: table.Name, Line: e.Line, Msg: "the row is a single text; similarity is learned from pairs of texts (--text-column and --text-pair-column name them)"}
 		}
@@ -56,23 +57,19 @@ func checkPairs(table *data.Table) error {
 }
 
 // scores returns the scores of the pairs of a table, divided by the largest, or nil if no row has one.
-func (t *Embedding) scores(table *data.Table) ([]float32, error) {
+func (t *Embedding) scores(table *text.File) ([]float32, error) {
 	at := func(line int, format string, args ...any) error {
 		return &data.Error{File: table.Name, Line: line, Msg: fmt.Sprintf(format, args...)}
 	}
 	if table.Labelled() == 0 {
 		return nil, nil
 	}
-	l, err := data.NewLabels(data.Regression, nil)
-	if err != nil {
-		return nil, err
-	}
-	scores, err := l.Targets(table)
+	scores, err := table.Targets()
 	if err != nil {
 		return nil, fmt.Errorf("%w; the label of a pair is its score", err)
 	}
 	for i, v := range scores {
-		line := table.Examples[i].Line
+		line := table.At(i).Line
 		switch top := float32(t.cfg.MaxScore); {
 		case v != v:
 			return nil, at(line, "the pair has no score, but others have: either all have one or none has")
@@ -121,7 +118,7 @@ func (t *Embedding) Evaluate(ctx context.Context, s batch.Split) (train.Metrics,
 
 // Score returns the metrics of Evaluate for the cosines of a table of pairs with scores, those of [Cosines]. Without scores the result is
 // the zero Metrics.
-func (t *Embedding) Score(table *data.Table, cosines []float32) (train.Metrics, error) {
+func (t *Embedding) Score(table *text.File, cosines []float32) (train.Metrics, error) {
 	scores, err := t.scores(table)
 	if err != nil || scores == nil {
 		return train.Metrics{}, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
@@ -65,12 +66,12 @@ func (s *textSet) Batch(_ context.Context, examples []int, _ op.Key) (*batch.Bat
 }
 
 // encode tokenises the texts of t. It returns the number of texts that had to be cut to the limit.
-func encode(ctx context.Context, tok *tokenize.Tokenizer, t *data.Table, o tokenize.Options, workers int) (*textSet, int, error) {
-	inputs := make([]tokenize.Input, len(t.Examples))
-	for i, e := range t.Examples {
+func encode(ctx context.Context, tok *tokenize.Tokenizer, t *text.File, o tokenize.Options, workers int) (*textSet, int, error) {
+	inputs := make([]tokenize.Input, t.Len())
+	for i, e := range t.All() {
 		inputs[i] = tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 	}
-	s, cut, err := encodeInputs(ctx, tok, t.Name, inputs, func(i int) int { return t.Examples[i].Line }, o, workers)
+	s, cut, err := encodeInputs(ctx, tok, t.Name, inputs, func(i int) int { return t.At(i).Line }, o, workers)
 	n := 0
 	for _, c := range cut {
 		if c {

@@ -8,6 +8,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -31,9 +32,9 @@ func Example() {
 	check(err)
 	tok, err := tokenize.Load(src.File)
 	check(err)
-	table, err := data.ReadTextBytes([]byte("text,label\nlovely,good\nawful,bad\n"), "reviews.csv", data.ReadOptions{}) // or data.ReadText
+	table, err := text.ReadBytes([]byte("text,label\nlovely,good\nawful,bad\n"), "reviews.csv", text.Options{}) // or text.Read
 	check(err)
-	labels, err := data.FindLabels(data.SingleLabel, data.LabelSource{}, table)
+	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, table)
 	check(err)
 	model, _, err := models.OpenSequenceClassifier(src, len(labels.Names), 42)
 	check(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
@@ -48,12 +49,12 @@ func TestLongTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	label := data.Label{Kind: data.NameLabel, Name: "b"}
-	table := &data.Table{Name: "t.csv", Examples: []data.Example{
+	table := text.New("t.csv", []text.Example{
 		{Text: "short", Label: label, Line: 2},
 		{Text: strings.Repeat("word ", 50), Label: label, Line: 3},
 		{Text: strings.Repeat("word ", 50), Pair: strings.Repeat("other ", 50), HasPair: true, Label: label, Line: 4},
 		{Text: "ten", Pair: strings.Repeat("other ", 50), HasPair: true, Label: label, Line: 5},
-	}}
+	}...)
 	for _, c := range []struct {
 		truncation tokenize.Strategy
 		limit      int // 0: the model's positions

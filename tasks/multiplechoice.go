@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -27,7 +28,7 @@ type MultipleChoiceConfig struct {
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 }
 
-// MultipleChoice picks one of the choices of a question: each choice is a pair of texts ([data.Choice.Pair]) that the model gives a
+// MultipleChoice picks one of the choices of a question: each choice is a pair of texts ([choice.Question.Pair]) that the model gives a
 // score, and the scores of a question are compared with each other. Questions may have different numbers of choices. It implements
 // [train.Task], whose examples are questions. Once made and given its examples it is not changed and is safe for concurrent use.
 type MultipleChoice struct {
@@ -52,7 +53,7 @@ func NewMultipleChoice(m models.MultipleChoice, tok *tokenize.Tokenizer, c Multi
 }
 
 // Add tokenises questions and makes them one of the task's splits. It must not be called while the task is in use.
-func (t *MultipleChoice) Add(ctx context.Context, s batch.Split, c *data.Choices) error {
+func (t *MultipleChoice) Add(ctx context.Context, s batch.Split, c *choice.File) error {
 	set, err := t.encode(ctx, c)
 	if err != nil {
 		return err
@@ -62,12 +63,11 @@ func (t *MultipleChoice) Add(ctx context.Context, s batch.Split, c *data.Choices
 }
 
 // encode tokenises every choice of every question.
-func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSet, error) {
-	set := &choiceSet{starts: make([]int, 1, len(c.List)+1)}
+func (t *MultipleChoice) encode(ctx context.Context, c *choice.File) (*choiceSet, error) {
+	set := &choiceSet{starts: make([]int, 1, c.Len()+1)}
 	var inputs []tokenize.Input
 	var questions []int // of each choice
-	for q := range c.List {
-		e := &c.List[q]
+	for q, e := range c.All() {
 		if e.Label >= len(e.Endings) || len(e.Endings) == 0 {
 			return nil, &data.Error{File: c.Name, Line: e.Line, Msg: fmt.Sprintf("the question has %d choices and the label %d", len(e.Endings), e.Label)}
 		}
@@ -84,7 +84,7 @@ func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSe
 		set.labels = append(set.labels, label)
 	}
 	o := tokenize.Options{MaxLength: t.length, Truncation: t.cfg.Truncation}
-	texts, cut, err := encodeInputs(ctx, t.tok, c.Name, inputs, func(i int) int { return c.List[questions[i]].Line }, o, t.cfg.Pool.Workers())
+	texts, cut, err := encodeInputs(ctx, t.tok, c.Name, inputs, func(i int) int { return c.At(questions[i]).Line }, o, t.cfg.Pool.Workers())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (t *MultipleChoice) encode(ctx context.Context, c *data.Choices) (*choiceSe
 		texts.types = nil
 	}
 	set.texts = texts
-	for q := range c.List {
+	for q := range c.Len() {
 		if slices.Contains(cut[set.starts[q]:set.starts[q+1]], true) {
 			set.cut++
 		}
@@ -225,7 +225,7 @@ type ChoicePrediction struct {
 }
 
 // Predict scores the choices of all questions, and counts the questions of which a choice was cut to the length limit.
-func (t *MultipleChoice) Predict(ctx context.Context, c *data.Choices) (list []ChoicePrediction, truncated int, err error) {
+func (t *MultipleChoice) Predict(ctx context.Context, c *choice.File) (list []ChoicePrediction, truncated int, err error) {
 	set, err := t.encode(ctx, c)
 	if err != nil {
 		return nil, 0, err
@@ -244,18 +244,18 @@ func (t *MultipleChoice) Predict(ctx context.Context, c *data.Choices) (list []C
 
 // Score returns the metrics of Evaluate for predictions that were made before, those of [MultipleChoice.Predict] for the same questions.
 // Questions without an answer do not count; without any the result is the zero Metrics.
-func (t *MultipleChoice) Score(c *data.Choices, predictions []ChoicePrediction) (train.Metrics, error) {
-	if len(predictions) != len(c.List) {
-		return train.Metrics{}, fmt.Errorf("tasks: %d predictions for %d questions", len(predictions), len(c.List))
+func (t *MultipleChoice) Score(c *choice.File, predictions []ChoicePrediction) (train.Metrics, error) {
+	if len(predictions) != c.Len() {
+		return train.Metrics{}, fmt.Errorf("tasks: %d predictions for %d questions", len(predictions), c.Len())
 	}
-	labels := make([]int32, len(c.List))
-	for q := range c.List {
+	labels := make([]int32, c.Len())
+	for q, e := range c.All() {
 		labels[q] = batch.Ignore
-		if label := c.List[q].Label; label >= 0 {
-			labels[q] = int32(label)
+		if e.Label >= 0 {
+			labels[q] = int32(e.Label)
 		}
-		if n := len(c.List[q].Endings); n != len(predictions[q].Logits) || c.List[q].Label >= n {
-			return train.Metrics{}, fmt.Errorf("tasks: %d logits for the %d choices of question %d (label %d)", len(predictions[q].Logits), n, q, c.List[q].Label)
+		if n := len(e.Endings); n != len(predictions[q].Logits) || e.Label >= n {
+			return train.Metrics{}, fmt.Errorf("tasks: %d logits for the %d choices of question %d (label %d)", len(predictions[q].Logits), n, q, e.Label)
 		}
 	}
 	m := choiceMetrics(labels, func(q int) []float32 { return predictions[q].Logits })

@@ -14,6 +14,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
@@ -78,9 +79,9 @@ func newChoice(t *testing.T, cfg MultipleChoiceConfig, dropout bool) (*MultipleC
 	return task, set, m
 }
 
-func choices(t *testing.T, name string) *data.Choices {
+func choices(t *testing.T, name string) *choice.File {
 	t.Helper()
-	c, err := data.ReadChoices(filepath.Join(choiceDir, name), data.ChoiceOptions{})
+	c, err := choice.Read(filepath.Join(choiceDir, name), choice.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,10 +89,10 @@ func choices(t *testing.T, name string) *data.Choices {
 }
 
 // perQuestion takes the mean over the choices of each question away from logits: what the softmax does not see.
-func perQuestion(c *data.Choices, logits []float32) []float32 {
+func perQuestion(c *choice.File, logits []float32) []float32 {
 	out := slices.Clone(logits)
 	at := 0
-	for _, e := range c.List {
+	for e := range c.Values() {
 		n := len(e.Endings)
 		center(out[at:at+n], 1)
 		at += n
@@ -170,11 +171,11 @@ func ints(list []int32) []int {
 // TestChoiceBatches: all choices of a question are in one batch, numbered in the set, whatever the order of the questions.
 func TestChoiceBatches(t *testing.T) {
 	task, _, _ := newChoice(t, MultipleChoiceConfig{}, false)
-	c := &data.Choices{Name: "f", List: []data.Choice{
+	c := choice.New("f", []choice.Question{
 		{Context: "a dog", Endings: []string{"runs.", "reads a long book."}, Label: 1},
 		{Context: "a cat", Question: "it", Endings: []string{"sleeps.", "eats.", "flies."}, Label: -1},
 		{Question: "who?", Endings: []string{"he", "she"}, Label: 0},
-	}}
+	}...)
 	if err := task.Add(t.Context(), batch.Train, c); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +257,7 @@ func TestChoicePredictions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for q := range a {
-		if !slices.Equal(a[q].Logits, b[q].Logits) || len(a[q].Logits) != len(test.List[q].Endings) {
+		if !slices.Equal(a[q].Logits, b[q].Logits) || len(a[q].Logits) != len(test.At(q).Endings) {
 			t.Errorf("question %d: %v and %v", q, a[q].Logits, b[q].Logits)
 		}
 		sum := 0.0
@@ -278,14 +279,14 @@ func TestChoiceErrors(t *testing.T) {
 		t.Errorf("a length without positions: %v", err)
 	}
 	var bad *data.Error
-	wrong := &data.Choices{Name: "f", List: []data.Choice{{Context: "c", Endings: []string{"a", "b"}, Label: 2, Line: 7}}}
+	wrong := choice.New("f", []choice.Question{{Context: "c", Endings: []string{"a", "b"}, Label: 2, Line: 7}}...)
 	if err := task.Add(t.Context(), batch.Train, wrong); !errors.As(err, &bad) || bad.Line != 7 {
 		t.Errorf("label outside the choices: %v", err)
 	}
 	if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no eval examples") {
 		t.Errorf("evaluation without examples: %v", err)
 	}
-	none := &data.Choices{Name: "f", List: []data.Choice{{Context: "c", Endings: []string{"a", "b"}, Label: -1}}}
+	none := choice.New("f", []choice.Question{{Context: "c", Endings: []string{"a", "b"}, Label: -1}}...)
 	if err := task.Add(t.Context(), batch.Eval, none); err != nil {
 		t.Fatal(err)
 	}

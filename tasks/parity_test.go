@@ -17,6 +17,7 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -77,7 +78,7 @@ func parityCases(t *testing.T) []parityCase {
 }
 
 // labels returns the classes: the adapter's, else the checkpoint's, else LABEL_0 and so on.
-func (c parityCase) labels(t *testing.T, src *checkpoint.Source, tables ...*data.Table) *data.Labels {
+func (c parityCase) labels(t *testing.T, src *checkpoint.Source, tables ...*text.File) *data.Labels {
 	t.Helper()
 	problem, err := data.ParseProblem(c.Problem)
 	if err != nil {
@@ -96,7 +97,7 @@ func (c parityCase) labels(t *testing.T, src *checkpoint.Source, tables ...*data
 	for i := len(names); i < c.NumLabels; i++ {
 		names = append(names, fmt.Sprintf("LABEL_%d", i))
 	}
-	l, err := data.FindLabels(problem, data.LabelSource{Fixed: names}, tables...)
+	l, err := text.FindLabels(problem, data.LabelSource{Fixed: names}, tables...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,9 +105,9 @@ func (c parityCase) labels(t *testing.T, src *checkpoint.Source, tables ...*data
 }
 
 // table reads the rows as texts; nil if the fixture has only ids.
-func (c parityCase) table(t *testing.T, name string) *data.Table {
+func (c parityCase) table(t *testing.T, name string) *text.File {
 	t.Helper()
-	table, err := data.ReadText(filepath.Join(c.dir, name), data.ReadOptions{})
+	table, err := text.Read(filepath.Join(c.dir, name), text.Options{})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -147,7 +148,7 @@ type parityRun struct {
 	c    parityCase
 	set  *lora.Set
 	task *SeqCls
-	test *data.Table // rows that final.logits are of; nil: the first batch
+	test *text.File // rows that final.logits are of; nil: the first batch
 }
 
 func (c parityCase) open(t *testing.T) *parityRun {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/train"
 )
@@ -52,7 +53,7 @@ func logSumExp(row []float32) float64 {
 }
 
 // Predict computes the logits of a table as Logits does, and counts the texts that were cut to the length limit.
-func (t *SeqCls) Predict(ctx context.Context, table *data.Table) (logits []float32, truncated int, err error) {
+func (t *SeqCls) Predict(ctx context.Context, table *text.File) (logits []float32, truncated int, err error) {
 	set, cut, err := t.encode(ctx, table)
 	if err != nil {
 		return nil, 0, err
@@ -68,23 +69,18 @@ func (t *SeqCls) Limit() int { return t.length }
 // Score returns the metrics of Evaluate for logits that were computed before: n×Labels, those of [SeqCls.Predict] for the
 // same table. Rows without a label do not count; without any the result is the zero Metrics. The loss knows neither
 // smoothing nor class weights.
-func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, error) {
+func (t *SeqCls) Score(table *text.File, logits []float32) (train.Metrics, error) {
 	k, problem := t.model.Labels(), t.cfg.Labels.Problem
-	if len(logits) != k*len(table.Examples) {
-		return train.Metrics{}, fmt.Errorf("tasks: %d logits for %d rows of %d", len(logits), len(table.Examples), k)
+	if len(logits) != k*table.Len() {
+		return train.Metrics{}, fmt.Errorf("tasks: %d logits for %d rows of %d", len(logits), table.Len(), k)
 	}
 	var kept []float32
-	labelled := *table
-	labelled.Examples = nil
-	for i, e := range table.Examples {
-		row := *table
-		row.Examples = table.Examples[i : i+1]
-		if len(row.WithTargets(problem).Examples) == 1 {
-			labelled.Examples = append(labelled.Examples, e)
+	for i, e := range table.All() {
+		if e.HasTarget(problem) {
 			kept = append(kept, logits[i*k:(i+1)*k]...)
 		}
 	}
-	set, err := targets(t.cfg.Labels, &labelled)
+	set, err := targets(t.cfg.Labels, table.WithTargets(problem))
 	if err != nil {
 		return train.Metrics{}, err
 	}
@@ -100,16 +96,16 @@ func (t *SeqCls) Score(table *data.Table, logits []float32) (train.Metrics, erro
 }
 
 // targets returns a set that holds only what the rows of a table should come out as.
-func targets(l *data.Labels, table *data.Table) (*textSet, error) {
+func targets(l *data.Labels, table *text.File) (*textSet, error) {
 	set := textSet{width: max(1, len(l.Names))}
 	var err error
 	switch l.Problem {
 	case data.SingleLabel:
-		set.labels, err = l.Classes(table)
+		set.labels, err = table.Classes(l)
 	case data.MultiLabel:
-		set.values, err = l.Rows(table)
+		set.values, err = table.Indicators(l)
 	case data.Regression:
-		set.values, err = l.Targets(table)
+		set.values, err = table.Targets()
 	}
 	return &set, err
 }

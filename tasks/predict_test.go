@@ -3,11 +3,13 @@ package tasks_test
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -28,11 +30,11 @@ func TestScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			table, err := data.ReadText(filepath.Join(dir, "train.jsonl"), data.ReadOptions{OptionalLabels: true})
+			table, err := text.Read(filepath.Join(dir, "train.jsonl"), text.Options{OptionalLabels: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			labels, err := data.FindLabels(problem, data.LabelSource{}, table)
+			labels, err := text.FindLabels(problem, data.LabelSource{}, table)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,15 +54,16 @@ func TestScore(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, unlabelled := range []int{0, 5} {
-				rows := *table
+				rows := text.New(table.Name)
 				for i := range unlabelled {
-					rows.Examples = append([]data.Example{{Text: table.Examples[i].Text}}, rows.Examples...)
+					rows.Append(text.Example{Text: table.At(unlabelled - 1 - i).Text})
 				}
-				logits, _, err := task.Predict(t.Context(), &rows)
+				rows.Append(slices.Collect(table.Values())...)
+				logits, _, err := task.Predict(t.Context(), rows)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, err := task.Score(&rows, logits)
+				got, err := task.Score(rows, logits)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -70,13 +73,12 @@ func TestScore(t *testing.T) {
 					}
 				}
 			}
-			none := *table
-			none.Examples = []data.Example{{Text: "a"}}
-			logits, _, err := task.Predict(t.Context(), &none)
+			none := text.New(table.Name, text.Example{Text: "a"})
+			logits, _, err := task.Predict(t.Context(), none)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := task.Score(&none, logits); err != nil || len(got.Values) != 0 {
+			if got, err := task.Score(none, logits); err != nil || len(got.Values) != 0 {
 				t.Errorf("rows without labels have the metrics %v, %v", got, err)
 			}
 			if _, err := task.Score(table, logits); err == nil {
@@ -88,7 +90,7 @@ func TestScore(t *testing.T) {
 
 // A correlation that is undefined is no number, and says why; an F1 that is has the 0 that scikit-learn gives it, and says so too.
 func TestUndefinedScores(t *testing.T) {
-	table, err := data.ReadTextBytes([]byte("text,score\na,1\nb,2\n"), "t.csv", data.ReadOptions{LabelColumn: "score"})
+	table, err := text.ReadBytes([]byte("text,score\na,1\nb,2\n"), "t.csv", text.Options{LabelColumn: "score"})
 	if err != nil {
 		t.Fatal(err)
 	}

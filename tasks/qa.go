@@ -10,7 +10,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -58,7 +58,7 @@ type QuestionAnswering struct {
 	cfg       QuestionAnsweringConfig
 	cut       tokenize.Windowing
 	sets      map[batch.Split]*questionSet
-	questions map[batch.Split]*data.Questions
+	questions map[batch.Split]*question.File
 }
 
 // NewQuestionAnswering returns a task without examples; Add gives it some. Settings that contradict each other, the model or the tokenizer are reported in
@@ -85,7 +85,7 @@ func NewQuestionAnswering(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c 
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	t := &QuestionAnswering{model: m, tok: tok, cfg: c, sets: map[batch.Split]*questionSet{}, questions: map[batch.Split]*data.Questions{}}
+	t := &QuestionAnswering{model: m, tok: tok, cfg: c, sets: map[batch.Split]*questionSet{}, questions: map[batch.Split]*question.File{}}
 	t.cut = tokenize.Windowing{MaxLength: textLimit(m, tok, c.MaxLength), Stride: max(c.DocStride, 0), MaxText: c.MaxQueryLength}
 	if c.MaxLength == 0 {
 		t.cut.MaxLength = min(t.cut.MaxLength, standardWindow)
@@ -99,7 +99,7 @@ func NewQuestionAnswering(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c 
 }
 
 // Add tokenises questions and makes them one of the task's splits. It must not be called while the task is in use.
-func (t *QuestionAnswering) Add(ctx context.Context, s batch.Split, q *data.Questions) error {
+func (t *QuestionAnswering) Add(ctx context.Context, s batch.Split, q *question.File) error {
 	set, err := t.encode(ctx, q)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (t *QuestionAnswering) forward(ctx context.Context, set *questionSet, each 
 }
 
 // Predict answers questions. It returns an answer for each, in order, and what became of the questions.
-func (t *QuestionAnswering) Predict(ctx context.Context, q *data.Questions) ([]AnswerPrediction, QuestionCounts, error) {
+func (t *QuestionAnswering) Predict(ctx context.Context, q *question.File) ([]AnswerPrediction, QuestionCounts, error) {
 	set, err := t.encode(ctx, q)
 	if err != nil {
 		return nil, QuestionCounts{}, err
@@ -210,9 +210,9 @@ func (t *QuestionAnswering) Evaluate(ctx context.Context, s batch.Split) (train.
 // Score returns the metrics of Evaluate but the loss, in percent, for answers that were predicted before. Questions whose answers are not
 // given do not count; if none counts, the result is the zero Metrics. The best values are found as transformers' run_qa.py finds them: with
 // answers that NullThreshold has made no answer already, so that only a lower threshold can be better.
-func (t *QuestionAnswering) Score(q *data.Questions, answers []AnswerPrediction) (train.Metrics, error) {
-	if len(answers) != len(q.List) {
-		return train.Metrics{}, fmt.Errorf("tasks: %d answers for %d questions", len(answers), len(q.List))
+func (t *QuestionAnswering) Score(q *question.File, answers []AnswerPrediction) (train.Metrics, error) {
+	if len(answers) != q.Len() {
+		return train.Metrics{}, fmt.Errorf("tasks: %d answers for %d questions", len(answers), q.Len())
 	}
 	if q.Labelled() == 0 {
 		return train.Metrics{}, nil
@@ -222,13 +222,13 @@ func (t *QuestionAnswering) Score(q *data.Questions, answers []AnswerPrediction)
 	if t.cfg.NullAnswers {
 		null = make(map[string]float64, len(answers))
 	}
-	for i, a := range answers {
-		texts[q.List[i].ID] = a.Text
+	for i, e := range q.All() {
+		texts[e.ID] = answers[i].Text
 		if null != nil {
-			null[q.List[i].ID] = a.NullDiff
+			null[e.ID] = answers[i].NullDiff
 		}
 	}
-	s, err := metrics.SQuAD(texts, q.List, null)
+	s, err := metrics.SQuAD(texts, q.Values(), null)
 	if err != nil {
 		return train.Metrics{}, fmt.Errorf("tasks: %s: %w", q.Name, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
@@ -63,8 +63,8 @@ func TestQAEqualsPEFT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func(name string) *data.Questions {
-		q, err := data.ReadQuestions(filepath.Join(questionDir, name), data.QuestionOptions{})
+	read := func(name string) *question.File {
+		q, err := question.Read(filepath.Join(questionDir, name), question.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -82,10 +83,10 @@ func fakeTask(t *testing.T, c QuestionAnsweringConfig) (*QuestionAnswering, *fak
 	return task, m
 }
 
-func policyQA(t *testing.T) *data.Questions {
+func policyQA(t *testing.T) *question.File {
 	t.Helper()
 	train, _ := embedded.PolicyQA()
-	q, err := data.ReadQuestionsBytes(train, "policyqa.json", data.QuestionOptions{})
+	q, err := question.ReadBytes(train, "policyqa.json", question.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +104,8 @@ func TestQALabels(t *testing.T) {
 	}
 	readQA(t, "labels.json", &f)
 	q := policyQA(t)
-	if len(q.List) != f.Questions {
-		t.Fatalf("%d questions, the fixture has %d", len(q.List), f.Questions)
+	if q.Len() != f.Questions {
+		t.Fatalf("%d questions, the fixture has %d", q.Len(), f.Questions)
 	}
 	const block = 16
 	for _, s := range f.Settings {
@@ -120,10 +121,10 @@ func TestQALabels(t *testing.T) {
 		if c := task.Counts(batch.Train); c.Windows != s.Windows || c.Answered != s.Answered || set.Len() != s.Windows {
 			t.Errorf("length %d: %+v, want %d windows, %d with the answer", s.Length, c, s.Windows, s.Answered)
 		}
-		for lo := 0; lo < len(q.List); lo += block {
+		for lo := 0; lo < q.Len(); lo += block {
 			var b []byte
 			put := func(v int32) { b = binary.LittleEndian.AppendUint32(b, uint32(v)) }
-			for w := set.first[lo]; w < set.first[min(lo+block, len(q.List))]; w++ {
+			for w := set.first[lo]; w < set.first[min(lo+block, q.Len())]; w++ {
 				window := BatchOf(t, set, w)
 				put(int32(len(window.IDs)))
 				for _, list := range [][]int32{window.IDs, window.Types, window.Labels} {
@@ -278,11 +279,11 @@ func TestQABlankAnswers(t *testing.T) {
 }
 
 // asked returns questions about one context with the answers given.
-func asked(context string, answers ...data.Answer) *data.Questions {
-	q := &data.Questions{Name: "q.json"}
+func asked(context string, answers ...question.Answer) *question.File {
+	q := question.New("q.json")
 	for i, a := range answers {
-		q.List = append(q.List, data.Question{
-			ID: string(rune('a' + i)), Question: " what is it?", Context: context, Answers: []data.Answer{a}, Labelled: true, Line: i + 1,
+		q.Append(question.Question{
+			ID: string(rune('a' + i)), Question: " what is it?", Context: context, Answers: []question.Answer{a}, Labelled: true, Line: i + 1,
 		})
 	}
 	return q
@@ -293,12 +294,12 @@ func asked(context string, answers ...data.Answer) *data.Questions {
 func TestQAWindows(t *testing.T) {
 	task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: 16, DocStride: 4})
 	context := "Zürich 😀 lies on the river Limmat, and the lake is to the south of the old town."
-	at := func(text string) data.Answer {
-		return data.Answer{Text: text, Start: len([]rune(context[:strings.Index(context, text)]))}
+	at := func(text string) question.Answer {
+		return question.Answer{Text: text, Start: len([]rune(context[:strings.Index(context, text)]))}
 	}
-	q := asked(context, at("Zürich"), at("town."), at(" Limmat "[:7]), at("river Limmat, and the lake is to the south"), data.Answer{Text: "elsewhere", Start: -1})
-	q.List = append(q.List, data.Question{ID: "z", Question: "who?", Context: context, Impossible: true, Labelled: true},
-		data.Question{ID: "y", Question: "who?", Context: ""})
+	q := asked(context, at("Zürich"), at("town."), at(" Limmat "[:7]), at("river Limmat, and the lake is to the south"), question.Answer{Text: "elsewhere", Start: -1})
+	q.Append(question.Question{ID: "z", Question: "who?", Context: context, Impossible: true, Labelled: true},
+		question.Question{ID: "y", Question: "who?", Context: ""})
 	set, err := task.encode(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
@@ -338,7 +339,7 @@ func TestQAWindows(t *testing.T) {
 
 // TestQAStride checks that the default stride never fails, and that one that was asked for does, with numbers (C7).
 func TestQAStride(t *testing.T) {
-	q := asked(strings.Repeat("some words about it and more. ", 20), data.Answer{Text: "some", Start: 0})
+	q := asked(strings.Repeat("some words about it and more. ", 20), question.Answer{Text: "some", Start: 0})
 	for _, length := range []int{9, 10, 16, 60, 130, 140, 384} {
 		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: length})
 		set, err := task.encode(t.Context(), q)
@@ -398,7 +399,7 @@ func TestQAConfig(t *testing.T) {
 	for types, zero := range map[int]bool{1: false, 2: true} {
 		task, m := fakeTask(t, QuestionAnsweringConfig{ZeroTypes: zero})
 		m.Types = types
-		set, err := task.encode(t.Context(), asked("a b c", data.Answer{Text: "b", Start: 2}))
+		set, err := task.encode(t.Context(), asked("a b c", question.Answer{Text: "b", Start: 2}))
 		if err != nil || BatchOf(t, set, 0).Types != nil {
 			t.Errorf("%d types, zero %t: types %v, %v", types, zero, BatchOf(t, set, 0).Types, err)
 		}
@@ -408,7 +409,7 @@ func TestQAConfig(t *testing.T) {
 // TestQAEvaluate has a model that knows the answers, one that knows none, and one that is broken.
 func TestQAEvaluate(t *testing.T) {
 	q := policyQA(t).Limit(60)
-	q.List = append(q.List, data.Question{ID: "none", Question: "who are you?", Context: q.List[0].Context, Impossible: true, Labelled: true})
+	q.Append(question.Question{ID: "none", Question: "who are you?", Context: q.At(0).Context, Impossible: true, Labelled: true})
 	for _, null := range []bool{false, true} {
 		task, m := fakeTask(t, QuestionAnsweringConfig{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
 		if err := task.Add(t.Context(), batch.Eval, q); err != nil {
@@ -467,7 +468,7 @@ func TestQAEvaluate(t *testing.T) {
 		}
 		if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no finite number") {
 			t.Errorf("NaN: %v", err)
-		} else if want := (&data.Error{File: q.Name, Line: q.List[7].Line}).Error(); !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, " ")) {
+		} else if want := (&data.Error{File: q.Name, Line: q.At(7).Line}).Error(); !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, " ")) {
 			t.Errorf("NaN: %v, want one of %s", err, want)
 		}
 	}
@@ -476,7 +477,7 @@ func TestQAEvaluate(t *testing.T) {
 // TestQAUnlabelled checks what cannot be scored, and stopping.
 func TestQAUnlabelled(t *testing.T) {
 	task, _ := fakeTask(t, QuestionAnsweringConfig{})
-	q := &data.Questions{Name: "q", List: []data.Question{{ID: "1", Question: "who?", Context: "me and you"}}}
+	q := question.New("q", []question.Question{{ID: "1", Question: "who?", Context: "me and you"}}...)
 	if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 )
 
 // Span is a part of a context that may be the answer to a question.
@@ -34,22 +35,22 @@ type AnswerPrediction struct {
 }
 
 // answers finds the answer to each question in the logits of its windows.
-func (t *QuestionAnswering) answers(q *data.Questions, s *questionSet, logits []float32) ([]AnswerPrediction, error) {
+func (t *QuestionAnswering) answers(q *question.File, s *questionSet, logits []float32) ([]AnswerPrediction, error) {
 	for i, v := range logits {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			w, _ := slices.BinarySearch(s.starts, i/2+1)
 			n, _ := slices.BinarySearch(s.first, w)
-			return nil, &data.Error{File: q.Name, Line: q.List[n-1].Line, Msg: "a logit is no finite number; the weights of the model or the adapter are damaged"}
+			return nil, &data.Error{File: q.Name, Line: q.At(n - 1).Line, Msg: "a logit is no finite number; the weights of the model or the adapter are damaged"}
 		}
 	}
-	out := make([]AnswerPrediction, len(q.List))
-	for i := range out {
+	out := make([]AnswerPrediction, q.Len())
+	for i, e := range q.All() {
 		var c candidates
 		for w := s.first[i]; w < s.first[i+1]; w++ {
 			lo, hi := s.starts[w], s.starts[w+1]
 			c.window(s.offsets[lo:hi], logits[2*lo:2*hi], t.cfg.NBest, t.cfg.MaxAnswer)
 		}
-		out[i] = c.choose(q.List[i].Context, t.cfg)
+		out[i] = c.choose(e.Context, t.cfg)
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -64,34 +65,34 @@ func (s *questionSet) Batch(ctx context.Context, examples []int, key op.Key) (*b
 const questionsAtOnce = 1024
 
 // encode tokenises questions and contexts.
-func (t *QuestionAnswering) encode(ctx context.Context, q *data.Questions) (*questionSet, error) {
+func (t *QuestionAnswering) encode(ctx context.Context, q *question.File) (*questionSet, error) {
 	s := &questionSet{textSet: textSet{starts: []int{0}}, first: []int{0}}
-	s.counts.Questions = len(q.List)
+	s.counts.Questions = q.Len()
 	typed := t.model.TokenTypes() > 1 && !t.cfg.ZeroTypes
-	for lo := 0; lo < len(q.List); lo += questionsAtOnce {
-		part := q.List[lo:min(lo+questionsAtOnce, len(q.List))]
-		inputs := make([]tokenize.Input, len(part))
-		for i := range part {
-			inputs[i] = tokenize.Input{Text: trimLeft(part[i].Question), Pair: part[i].Context, HasPair: true}
+	for lo := 0; lo < q.Len(); lo += questionsAtOnce {
+		part := q.Part(lo, min(lo+questionsAtOnce, q.Len()))
+		inputs := make([]tokenize.Input, part.Len())
+		for i, e := range part.All() {
+			inputs[i] = tokenize.Input{Text: trimLeft(e.Question), Pair: e.Context, HasPair: true}
 		}
 		list, err := t.tok.WindowsBatch(ctx, inputs, t.cut, t.cfg.Pool.Workers())
 		if err != nil {
 			return nil, t.encodeError(q, lo, err)
 		}
-		for i := range list {
-			s.add(&part[i], &list[i], typed)
+		for i, e := range part.All() {
+			s.add(e, &list[i], typed)
 		}
 	}
 	return s, nil
 }
 
 // encodeError names the question that cannot be cut, and what to do.
-func (t *QuestionAnswering) encodeError(q *data.Questions, lo int, err error) error {
+func (t *QuestionAnswering) encodeError(q *question.File, lo int, err error) error {
 	var bad *tokenize.InputError
 	if !errors.As(err, &bad) {
 		return err
 	}
-	e := &data.Error{File: q.Name, Line: q.List[lo+bad.Index].Line, Msg: "the question cannot be put before its context", Err: bad.Err}
+	e := &data.Error{File: q.Name, Line: q.At(lo + bad.Index).Line, Msg: "the question cannot be put before its context", Err: bad.Err}
 	if errors.Is(err, tokenize.ErrNoRoom) {
 		e.Msg = "the question does not fit; raise the max length, or lower the doc stride or the max query length"
 	}
@@ -105,7 +106,7 @@ func trimLeft(s string) string { return strings.TrimLeftFunc(s, isSpace) }
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 // add appends the windows of a question.
-func (s *questionSet) add(q *data.Question, w *tokenize.Windows, typed bool) {
+func (s *questionSet) add(q question.Question, w *tokenize.Windows, typed bool) {
 	s.counts.Windows += len(w.List)
 	count := func(n *int, yes bool) {
 		if yes {
@@ -147,7 +148,7 @@ func (s *questionSet) add(q *data.Question, w *tokenize.Windows, typed bool) {
 }
 
 // answerRange returns the code points of the answer that is learned, without white space around it.
-func answerRange(q *data.Question) (from, to int, known bool) {
+func answerRange(q question.Question) (from, to int, known bool) {
 	a, known := q.Place()
 	if !known {
 		return 0, 0, false

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -68,7 +69,7 @@ func NewSeqCls(m models.SequenceClassifier, tok *tokenize.Tokenizer, c SeqClsCon
 }
 
 // Add tokenises a table and makes it one of the task's splits. It must not be called while the task is in use.
-func (t *SeqCls) Add(ctx context.Context, s batch.Split, table *data.Table) error {
+func (t *SeqCls) Add(ctx context.Context, s batch.Split, table *text.File) error {
 	set, cut, err := t.encode(ctx, table)
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (t *SeqCls) Add(ctx context.Context, s batch.Split, table *data.Table) erro
 	return nil
 }
 
-func (t *SeqCls) encode(ctx context.Context, table *data.Table) (*textSet, int, error) {
+func (t *SeqCls) encode(ctx context.Context, table *text.File) (*textSet, int, error) {
 	o := tokenize.Options{MaxLength: t.length, Truncation: t.cfg.Truncation}
 	return encode(ctx, t.tok, table, o, t.cfg.Pool.Workers())
 }
@@ -116,7 +117,7 @@ func (t *SeqCls) loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Ten
 }
 
 // Logits computes the logits of a table, row after row: n×Labels.
-func (t *SeqCls) Logits(ctx context.Context, table *data.Table) ([]float32, error) {
+func (t *SeqCls) Logits(ctx context.Context, table *text.File) ([]float32, error) {
 	logits, _, err := t.Predict(ctx, table)
 	return logits, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -23,8 +24,8 @@ const outside = "O"
 // TokenClsConfig says how sentences become logits and logits a loss. The zero value of each field but Labels and Scheme is usable.
 type TokenClsConfig struct {
 	Labels *data.Labels // of the problem data.TokenTags
-	// Scheme is how the labels spell entities. With data.Plain, words are scored one by one.
-	Scheme data.Scheme
+	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
+	Scheme tagged.Scheme
 	// Strict counts only entities that are spelled by the rules of the scheme, as seqeval does in its strict mode. Of BILOU, whose letters seqeval's
 	// default mode does not know, all scores are strict.
 	Strict    bool
@@ -65,7 +66,7 @@ func NewTokenCls(m models.TokenClassifier, tok *tokenize.Tokenizer, c TokenClsCo
 		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
 	}
 	errs = append(errs, checkLoss(c.Smoothing, c.ClassWeights, k)...)
-	if c.Strict && c.Scheme == data.Plain {
+	if c.Strict && c.Scheme == tagged.Plain {
 		errs = append(errs, errors.New("strict scoring is of entities, but the tags spell none"))
 	}
 	if len(errs) > 0 {
@@ -99,7 +100,7 @@ func insideLabels(names []string) []int32 {
 }
 
 // Add tokenises a table and makes it one of the task's splits. It must not be called while the task is in use.
-func (t *TokenCls) Add(ctx context.Context, s batch.Split, table *data.TokenTable) error {
+func (t *TokenCls) Add(ctx context.Context, s batch.Split, table *tagged.File) error {
 	set, err := t.set(ctx, table)
 	if err == nil {
 		t.sets[s] = set
@@ -173,7 +174,7 @@ func (t *TokenCls) forward(ctx context.Context, set batch.Set, f func(seqs []int
 
 // MetricNames lists the metrics of Evaluate, the deciding one first.
 func (t *TokenCls) MetricNames() []string {
-	if t.cfg.Scheme == data.Plain {
+	if t.cfg.Scheme == tagged.Plain {
 		return []string{"accuracy", "macro_f1", "loss"}
 	}
 	return []string{"f1", "precision", "recall", "accuracy", "loss"}

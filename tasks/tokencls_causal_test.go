@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -28,8 +29,8 @@ func TestTokensOfCausalModels(t *testing.T) {
 			}
 			defer src.Close()
 			tok := letters(t)
-			table := tagged(t, "Anna/B-P went/O to/O Rome/B-P today/O", "we/O saw/O it/O", "Bob/B-P ran/O", "no/O")
-			labels, err := data.FindTags(data.LabelSource{}, table)
+			table := taggedFile(t, "Anna/B-P went/O to/O Rome/B-P today/O", "we/O saw/O it/O", "Bob/B-P ran/O", "no/O")
+			labels, err := tagged.FindLabels(data.LabelSource{}, table)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +49,7 @@ func TestTokensOfCausalModels(t *testing.T) {
 			}
 			pool := op.NewPool(2)
 			defer pool.Close()
-			task, err := NewTokenCls(m, tok, TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: pool, Adapter: set})
+			task, err := NewTokenCls(m, tok, TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: set})
 			if err != nil {
 				t.Fatal(err)
 			}

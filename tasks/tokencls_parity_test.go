@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -31,9 +32,9 @@ type tokenRun struct {
 	task *TokenCls
 }
 
-func readTokens(t *testing.T, path string) *data.TokenTable {
+func readTokens(t *testing.T, path string) *tagged.File {
 	t.Helper()
-	table, err := data.ReadTokens(path, data.TokenOptions{})
+	table, err := tagged.Read(path, tagged.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func openTokens(t *testing.T, change func(*TokenClsConfig)) *tokenRun {
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	c := TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: pool, Adapter: r.set}
+	c := TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: r.set}
 	if change != nil {
 		change(&c)
 	}
@@ -160,45 +161,45 @@ func TestPipeline(t *testing.T) {
 	if len(f.Strategies) != len(Aggregations) {
 		t.Fatalf("%d strategies", len(f.Strategies))
 	}
-	texts, words := &data.TokenTable{Name: "texts"}, &data.TokenTable{Name: "words"}
+	texts, words := tagged.New("texts"), tagged.New("words")
 	for _, text := range f.Texts {
-		texts.Examples = append(texts.Examples, data.TokenExample{Text: text, Words: data.SplitWords(text)})
+		texts.Append(tagged.Sentence{Text: text, Words: tagged.SplitWords(text)})
 	}
 	for _, list := range f.Words {
-		e := data.TokenExample{Split: true}
+		e := tagged.Sentence{Split: true}
 		for i, w := range list {
 			if i > 0 {
 				e.Text += " "
 			}
 			from := len([]rune(e.Text))
 			e.Text += w
-			e.Words = append(e.Words, data.Word{From: from, To: len([]rune(e.Text))})
+			e.Words = append(e.Words, tagged.Word{From: from, To: len([]rune(e.Text))})
 		}
-		words.Examples = append(words.Examples, e)
+		words.Append(e)
 	}
 	r := openTokens(t, nil)
 	compared := 0
-	check := func(table *data.TokenTable, of func(results) [][][]any) {
+	check := func(table *tagged.File, of func(results) [][][]any) {
 		predictions, _, err := r.task.Predict(t.Context(), table)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for how, want := range f.Strategies {
 			for i, p := range predictions {
-				if e := table.Examples[i]; e.Split && how != AggregateNone && how != AggregateSimple &&
-					slices.ContainsFunc(e.WordTexts(), func(w string) bool { return len(data.SplitWords(w)) > 1 }) {
+				if e := table.At(i); e.Split && how != AggregateNone && how != AggregateSimple &&
+					slices.ContainsFunc(e.WordTexts(), func(w string) bool { return len(tagged.SplitWords(w)) > 1 }) {
 					continue
 				}
 				have, want := r.task.Entities(p, how), of(want)[i]
 				if len(have) != len(want) {
-					t.Errorf("%s %q: %d entities %+v, the pipeline's %d: %v", how, table.Examples[i].Text, len(have), have, len(want), want)
+					t.Errorf("%s %q: %d entities %+v, the pipeline's %d: %v", how, table.At(i).Text, len(have), have, len(want), want)
 					continue
 				}
 				for j, e := range have {
 					w := want[j]
 					compared++
 					if e.Type != w[0] || math.Abs(e.Score-w[1].(float64)) > 2e-6 || e.From != int(w[2].(float64)) || e.To != int(w[3].(float64)) || how == AggregateNone && e.Index != int(w[4].(float64)) {
-						t.Errorf("%s %q: entity %d is %+v, the pipeline's %v", how, table.Examples[i].Text, j, e, w)
+						t.Errorf("%s %q: entity %d is %+v, the pipeline's %v", how, table.At(i).Text, j, e, w)
 					}
 				}
 			}

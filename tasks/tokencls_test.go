@@ -13,13 +13,14 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
 
-// tagged returns a table of sentences: words with their tags behind a slash, separated by blanks.
-func tagged(t *testing.T, sentences ...string) *data.TokenTable {
+// taggedFile returns a file of sentences: words with their tags behind a slash, separated by blanks.
+func taggedFile(t *testing.T, sentences ...string) *tagged.File {
 	t.Helper()
 	var b strings.Builder
 	for _, s := range sentences {
@@ -29,7 +30,7 @@ func tagged(t *testing.T, sentences ...string) *data.TokenTable {
 		}
 		b.WriteByte('\n')
 	}
-	table, err := data.ReadTokensBytes([]byte(b.String()), "test.conll", data.TokenOptions{})
+	table, err := tagged.ReadBytes([]byte(b.String()), "test.conll", tagged.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func (r *tokenRun) labelTexts(s *tokenSet, i int) string {
 }
 
 func TestTokenLabels(t *testing.T) {
-	table := tagged(t, "Anna/B-date Featherston/B-people at/O 7:30/B-time pm/I-time")
+	table := taggedFile(t, "Anna/B-date Featherston/B-people at/O 7:30/B-time pm/I-time")
 	for _, c := range []struct {
 		name   string
 		change func(*TokenClsConfig)
@@ -91,8 +92,8 @@ func TestTokenLabels(t *testing.T) {
 
 // TestRawTextLabels checks that tokens of a raw text belong to the words that they stand in.
 func TestRawTextLabels(t *testing.T) {
-	table, err := data.ReadTokensBytes([]byte(`{"text": "Dinner for Łukasz-Ivan,  at 8pm...", "spans": [{"start": 11, "end": 22, "label": "date"}, {"start": 28, "end": 31, "label": "time"}]}`),
-		"x.jsonl", data.TokenOptions{})
+	table, err := tagged.ReadBytes([]byte(`{"text": "Dinner for Łukasz-Ivan,  at 8pm...", "spans": [{"start": 11, "end": 22, "label": "date"}, {"start": 28, "end": 31, "label": "time"}]}`),
+		"x.jsonl", tagged.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +125,15 @@ func TestRawTextBlanks(t *testing.T) {
 		t.Fatal(err)
 	}
 	const text = "Zvonimir at 8 zebra"
-	words := tagged(t, strings.Join(strings.Fields(text), "/O ")+"/O")
-	raw := &data.TokenTable{Name: "raw", Examples: []data.TokenExample{{Text: text, Words: data.SplitWords(text)}}}
-	predict := func(table *data.TokenTable) ([]string, []float32, TokenPrediction) {
+	words := taggedFile(t, strings.Join(strings.Fields(text), "/O ")+"/O")
+	raw := tagged.New("raw", []tagged.Sentence{{Text: text, Words: tagged.SplitWords(text)}}...)
+	predict := func(table *tagged.File) ([]string, []float32, TokenPrediction) {
 		t.Helper()
 		list, _, err := r.task.Predict(t.Context(), table)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tags, scores := r.task.Tags(&table.Examples[0], list[0])
+		tags, scores := r.task.Tags(table.At(0), list[0])
 		return tags, scores, list[0]
 	}
 	tags, scores, list := predict(words)
@@ -145,7 +146,7 @@ func TestRawTextBlanks(t *testing.T) {
 		if text[k.From:k.To] == " " {
 			alone++
 		}
-		if k.Begin != words.Examples[0].Words[k.Word].From || k.Word != list.Tokens[i].Word {
+		if k.Begin != words.At(0).Words[k.Word].From || k.Word != list.Tokens[i].Word {
 			t.Errorf("token %d, %+v, is of another word", i, k)
 		}
 		rawList.Tokens[i].Scores = oneHot(len(k.Scores), slices.Index(c.Labels.Names, "B-time"))
@@ -169,7 +170,7 @@ func oneHot(n, at int) []float32 {
 
 func TestTokenCounts(t *testing.T) {
 	r := openTokens(t, func(c *TokenClsConfig) { c.MaxLength, c.Stride = 6, -1 })
-	table := tagged(t, "\u200b/O a/O \u200b/B-time", "one/O two/O three/O four/O five/O six/B-time", "\u200b/O", "a/O")
+	table := taggedFile(t, "\u200b/O a/O \u200b/B-time", "one/O two/O three/O four/O five/O six/B-time", "\u200b/O", "a/O")
 	if err := r.task.Add(t.Context(), batch.Eval, table); err != nil {
 		t.Fatal(err)
 	}
@@ -180,10 +181,10 @@ func TestTokenCounts(t *testing.T) {
 	if _, counts, err := r.task.Predict(t.Context(), table); err != nil || counts.Cut != 1 || counts.Tokenless != 3 || counts.Sequences != 3 {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	if err := r.task.Add(t.Context(), batch.Train, tagged(t, "\u200b/O")); err == nil || !strings.Contains(err.Error(), "no word of 1 sentences has a tag and a token") {
+	if err := r.task.Add(t.Context(), batch.Train, taggedFile(t, "\u200b/O")); err == nil || !strings.Contains(err.Error(), "no word of 1 sentences has a tag and a token") {
 		t.Errorf("%v", err)
 	}
-	if err := r.task.Add(t.Context(), batch.Train, tagged(t, "a/B-drink")); err == nil || !strings.Contains(err.Error(), `"B-drink"`) {
+	if err := r.task.Add(t.Context(), batch.Train, taggedFile(t, "a/B-drink")); err == nil || !strings.Contains(err.Error(), `"B-drink"`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -229,7 +230,7 @@ func TestHome(t *testing.T) {
 // those of the whole text.
 func TestWindowsPredictAll(t *testing.T) {
 	text := strings.Repeat("Table for Anna Featherstonehaugh at 7:30 pm, please. ", 8)
-	table := &data.TokenTable{Name: "text", Examples: []data.TokenExample{{Text: text, Words: data.SplitWords(text)}}}
+	table := tagged.New("text", []tagged.Sentence{{Text: text, Words: tagged.SplitWords(text)}}...)
 	whole, _, err := openTokens(t, nil).task.Predict(t.Context(), table)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +251,7 @@ func TestWindowsPredictAll(t *testing.T) {
 		if have, want := strip(parts[0]), strip(whole[0]); !reflect.DeepEqual(have, want) {
 			t.Errorf("stride %d: tokens %v, want %v", stride, have, want)
 		}
-		tags, scores := r.task.Tags(&table.Examples[0], parts[0])
+		tags, scores := r.task.Tags(table.At(0), parts[0])
 		if slices.Contains(tags, "") || slices.Contains(scores, 0) {
 			t.Errorf("stride %d: words without prediction: %v", stride, tags)
 		}
@@ -263,7 +264,7 @@ func TestTokenEvaluate(t *testing.T) {
 	for name, change := range map[string]func(*TokenClsConfig){
 		"plain": nil, "windows": func(c *TokenClsConfig) { c.MaxLength, c.Stride, c.EvalTokens = 9, 3, 64 },
 		"strict": func(c *TokenClsConfig) { c.Strict = true }, "cut": func(c *TokenClsConfig) { c.MaxLength, c.Stride = 8, -1 },
-		"tags": func(c *TokenClsConfig) { c.Scheme = data.Plain },
+		"tags": func(c *TokenClsConfig) { c.Scheme = tagged.Plain },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var full *TokenScores
@@ -320,7 +321,7 @@ func TestNothingFound(t *testing.T) {
 			v[slices.Index(r.task.cfg.Labels.Names, "O")] = 9
 		}
 	}
-	for split, table := range map[batch.Split]*data.TokenTable{batch.Eval: tagged(t, "at/O 7/B-time"), batch.Test: tagged(t, "at/O home/O")} {
+	for split, table := range map[batch.Split]*tagged.File{batch.Eval: taggedFile(t, "at/O 7/B-time"), batch.Test: taggedFile(t, "at/O home/O")} {
 		if err := r.task.Add(t.Context(), split, table); err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +341,7 @@ func TestNothingFound(t *testing.T) {
 func TestTokenConfig(t *testing.T) {
 	r := openTokens(t, nil)
 	bad := r.task.cfg
-	bad.Strict, bad.Scheme, bad.MaxLength, bad.Smoothing, bad.ClassWeights = true, data.Plain, 9999, 1, []float32{1}
+	bad.Strict, bad.Scheme, bad.MaxLength, bad.Smoothing, bad.ClassWeights = true, tagged.Plain, 9999, 1, []float32{1}
 	bad.Labels = &data.Labels{Names: []string{"O", "B-X"}, Problem: data.TokenTags}
 	_, err := NewTokenCls(r.task.model, r.task.tok, bad)
 	for _, want := range []string{"9 outputs for 2 labels", "max_length is 9999", "label smoothing is 1", "1 class weights for 2 classes", "strict scoring is of entities"} {
@@ -353,16 +354,16 @@ func TestTokenConfig(t *testing.T) {
 // TestEntitiesOfSchemes checks where entities begin and end.
 func TestEntitiesOfSchemes(t *testing.T) {
 	for _, c := range []struct {
-		scheme data.Scheme
+		scheme tagged.Scheme
 		tags   string
 		want   string
 	}{
-		{data.IOB2, "O B-A I-A B-A I-B O I-B", "A 1-3, A 3-4, B 4-5, B 6-7"},
-		{data.IOBES, "S-A S-A B-A E-A I-A B-B I-B E-B O", "A 0-1, A 1-2, A 2-4, A 4-5, B 5-8"},
-		{data.BILOU, "U-A B-A L-A L-A O", "A 0-1, A 1-3, A 3-4"},
-		{data.IOE2, "I-A E-A I-A E-A", "A 0-2, A 2-4"},
-		{data.IOB2, "B I O I", "_ 0-2, _ 3-4"},
-		{data.Plain, "NOUN NOUN VERB O B-X I-X", "NOUN 0-2, VERB 2-3, B-X 4-5, I-X 5-6"},
+		{tagged.IOB2, "O B-A I-A B-A I-B O I-B", "A 1-3, A 3-4, B 4-5, B 6-7"},
+		{tagged.IOBES, "S-A S-A B-A E-A I-A B-B I-B E-B O", "A 0-1, A 1-2, A 2-4, A 4-5, B 5-8"},
+		{tagged.BILOU, "U-A B-A L-A L-A O", "A 0-1, A 1-3, A 3-4"},
+		{tagged.IOE2, "I-A E-A I-A E-A", "A 0-2, A 2-4"},
+		{tagged.IOB2, "B I O I", "_ 0-2, _ 3-4"},
+		{tagged.Plain, "NOUN NOUN VERB O B-X I-X", "NOUN 0-2, VERB 2-3, B-X 4-5, I-X 5-6"},
 	} {
 		tags := strings.Fields(c.tags)
 		names := slices.Compact(slices.Sorted(slices.Values(tags)))

@@ -3,7 +3,7 @@ package tasks
 import (
 	"strings"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 )
 
 // Aggregation says what entities are made of: of tokens or of words, and which tag a word of several tokens has.
@@ -102,7 +102,7 @@ func (t *TokenCls) part(tokens []PredictedToken, a Aggregation) taggedPart {
 
 // cutTag returns the letter and the type of a tag that spells an entity; of another the letter is 0.
 func (t *TokenCls) cutTag(tag string) (letter byte, kind string) {
-	if t.cfg.Scheme == data.Plain || tag == "" || strings.IndexByte("BIESLU", tag[0]) < 0 {
+	if t.cfg.Scheme == tagged.Plain || tag == "" || strings.IndexByte("BIESLU", tag[0]) < 0 {
 		return 0, tag
 	}
 	if len(tag) == 1 {

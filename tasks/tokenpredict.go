@@ -9,6 +9,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -32,7 +33,7 @@ type PredictedToken struct {
 
 // Predict computes the probabilities of the labels of all tokens of a table's sentences, and counts. It looks at no tags. A sentence that is longer
 // than the limit is seen window by window, or cut, as the configuration says.
-func (t *TokenCls) Predict(ctx context.Context, table *data.TokenTable) ([]TokenPrediction, TokenCounts, error) {
+func (t *TokenCls) Predict(ctx context.Context, table *tagged.File) ([]TokenPrediction, TokenCounts, error) {
 	texts, err := t.read(ctx, table)
 	if err != nil {
 		return nil, TokenCounts{}, err
@@ -46,7 +47,7 @@ func (t *TokenCls) Predict(ctx context.Context, table *data.TokenTable) ([]Token
 		set.counts.Words += len(x.seen)
 		set.counts.count(x)
 		out[i].Cut = x.cut
-		x.each(&table.Examples[i], func(k int, tokens []PredictedToken, of []int) {
+		x.each(table.At(i), func(k int, tokens []PredictedToken, of []int) {
 			for j, n := range of {
 				if n >= 0 {
 					of[j] = len(out[i].Tokens) + n
@@ -81,7 +82,7 @@ func (t *TokenCls) Predict(ctx context.Context, table *data.TokenTable) ([]Token
 
 // each calls f for every window in which there is a token of a word to predict: with these tokens, and for all tokens of the window which
 // of them it is, -1 for none. Tokens come in the order of the text, since the window of a token never lies before that of the token before.
-func (x *tokenText) each(e *data.TokenExample, f func(window int, tokens []PredictedToken, of []int)) {
+func (x *tokenText) each(e tagged.Sentence, f func(window int, tokens []PredictedToken, of []int)) {
 	for k, w := range x.windows {
 		var tokens []PredictedToken
 		of := make([]int, len(w.IDs))
@@ -110,7 +111,7 @@ func (x *tokenText) each(e *data.TokenExample, f func(window int, tokens []Predi
 }
 
 // Tags returns the tag that is predicted for each word of a sentence, that of its first token, and its probability; "" for a word without a token.
-func (t *TokenCls) Tags(e *data.TokenExample, p TokenPrediction) (tags []string, scores []float32) {
+func (t *TokenCls) Tags(e tagged.Sentence, p TokenPrediction) (tags []string, scores []float32) {
 	tags, scores = make([]string, len(e.Words)), make([]float32, len(e.Words))
 	for i := range p.Tokens {
 		if k := &p.Tokens[i]; tags[k.Word] == "" {
@@ -123,11 +124,11 @@ func (t *TokenCls) Tags(e *data.TokenExample, p TokenPrediction) (tags []string,
 
 // Score returns the scores of predictions that were computed before, those of [TokenCls.Predict] for the same table. Sentences without tags do not count; if
 // none has tags, the result is nil. The loss is over the first tokens of words, without class weights and smoothing.
-func (t *TokenCls) Score(table *data.TokenTable, predictions []TokenPrediction) (*TokenScores, error) {
-	if len(predictions) != len(table.Examples) {
-		return nil, fmt.Errorf("tasks: %d predictions for %d sentences", len(predictions), len(table.Examples))
+func (t *TokenCls) Score(table *tagged.File, predictions []TokenPrediction) (*TokenScores, error) {
+	if len(predictions) != table.Len() {
+		return nil, fmt.Errorf("tasks: %d predictions for %d sentences", len(predictions), table.Len())
 	}
-	classes, err := t.cfg.Labels.TagClasses(table)
+	classes, err := table.Classes(t.cfg.Labels)
 	if err != nil {
 		return nil, err
 	}

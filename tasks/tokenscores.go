@@ -2,7 +2,7 @@ package tasks
 
 import (
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tasks/metrics"
 	"github.com/spalora/spalora/train"
 )
@@ -62,11 +62,11 @@ func (t *TokenCls) scores(classes, found [][]int32) (*TokenScores, error) {
 	}
 	s := &TokenScores{Words: len(want)}
 	var err error
-	if s.Tags, err = metrics.Classes(want, got, len(names)); err != nil || t.cfg.Scheme == data.Plain {
+	if s.Tags, err = metrics.Classes(want, got, len(names)); err != nil || t.cfg.Scheme == tagged.Plain {
 		return s, err
 	}
-	scheme := data.Scheme("") // any tags
-	if t.cfg.Strict || t.cfg.Scheme == data.BILOU {
+	scheme := tagged.Scheme("") // any tags
+	if t.cfg.Strict || t.cfg.Scheme == tagged.BILOU {
 		scheme = t.cfg.Scheme
 	}
 	s.Entities, err = metrics.Entities(wantTags, gotTags, scheme)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -65,17 +66,16 @@ type tokenText struct {
 }
 
 // read tokenises the sentences of a table.
-func (t *TokenCls) read(ctx context.Context, table *data.TokenTable) ([]tokenText, error) {
-	inputs := make([]tokenize.Input, len(table.Examples))
-	for i := range table.Examples {
-		e := &table.Examples[i]
+func (t *TokenCls) read(ctx context.Context, table *tagged.File) ([]tokenText, error) {
+	inputs := make([]tokenize.Input, table.Len())
+	for i, e := range table.All() {
 		if e.Split {
 			inputs[i].Words = e.WordTexts()
 		} else {
 			inputs[i].Text = e.Text
 		}
 	}
-	line := func(i int) int { return table.Examples[i].Line }
+	line := func(i int) int { return table.At(i).Line }
 	out := make([]tokenText, len(inputs))
 	workers := t.cfg.Pool.Workers()
 	if t.cfg.Stride < 0 {
@@ -98,7 +98,7 @@ func (t *TokenCls) read(ctx context.Context, table *data.TokenTable) ([]tokenTex
 		}
 	}
 	for i := range out {
-		out[i].match(&table.Examples[i])
+		out[i].match(table.At(i))
 	}
 	return out, nil
 }
@@ -126,7 +126,7 @@ func windowStarts(w tokenize.Windows, stride int) []int {
 
 // match finds the word of each token. The tokens of a word belong to one window, the one that shows most of what stands around it; those that
 // are not in it, as the word is longer than what windows share, belong to others.
-func (x *tokenText) match(e *data.TokenExample) {
+func (x *tokenText) match(e tagged.Sentence) {
 	x.seen = make([]bool, len(e.Words))
 	of, ends := x.wordsOfTokens(e)
 	homes, first := make([]int, len(of)), make([]bool, len(of))
@@ -169,7 +169,7 @@ func (x *tokenText) match(e *data.TokenExample) {
 }
 
 // wordsOfTokens returns the word of each token of the sentence, special ones left out, and the token before which each window ends.
-func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int) {
+func (x *tokenText) wordsOfTokens(e tagged.Sentence) (of []int32, ends []int) {
 	var text []rune
 	if !e.Split {
 		text = []rune(e.Text)
@@ -201,7 +201,7 @@ func (x *tokenText) wordsOfTokens(e *data.TokenExample) (of []int32, ends []int)
 // wordAt returns the word that a token begins in or, if it begins in none, the first one that it reaches into; -1 if there is none. A token of the
 // blank before a word alone (▁, of SentencePiece models) is the word's first, as it is when the text comes in words. Words
 // before number at end before the token.
-func wordAt(text []rune, words []data.Word, at int, offsets [2]int) (word int32, next int) {
+func wordAt(text []rune, words []tagged.Word, at int, offsets [2]int) (word int32, next int) {
 	from, to := offsets[0], max(offsets[1], offsets[0]+1) // a token that stands for nothing in the text belongs to what follows
 	for at < len(words) && words[at].To <= from {
 		at++
@@ -244,8 +244,8 @@ func home(starts, ends []int, from, to int) int {
 }
 
 // set makes a table with tags into sequences with a label for each token.
-func (t *TokenCls) set(ctx context.Context, table *data.TokenTable) (*tokenSet, error) {
-	classes, err := t.cfg.Labels.TagClasses(table)
+func (t *TokenCls) set(ctx context.Context, table *tagged.File) (*tokenSet, error) {
+	classes, err := table.Classes(t.cfg.Labels)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -32,13 +33,13 @@ func open(ctx context.Context) (models.Encoder, *messages) {
 	trainJSON, testJSON := embedded.Restaurant8k()
 	list := &messages{sets: map[batch.Split]batch.Set{}, pool: op.NewPool(0)}
 	for split, content := range map[batch.Split][]byte{batch.Train: trainJSON, batch.Test: testJSON} {
-		table, err := data.ReadTokensBytes(content, embedded.Restaurant8kName, data.TokenOptions{Format: data.JSONLines})
+		table, err := tagged.ReadBytes(content, embedded.Restaurant8kName, tagged.Options{Format: data.JSONLines})
 		check(err)
 		var inputs []tokenize.Input
 		var answers []float32
-		for _, e := range table.Examples {
+		for e := range table.Values() {
 			details := map[string]bool{}
-			for _, x := range data.Entities(e.Tags) {
+			for _, x := range tagged.Entities(e.Tags) {
 				details[x.Type] = true
 			}
 			inputs, answers = append(inputs, tokenize.Input{Text: e.Text}), append(answers, yes(len(details) > 0), yes(len(details) > 1))

@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -46,16 +47,16 @@ func notebook(ctx context.Context) error {
 		return err
 	}
 	trainCSV, testCSV := embedded.Banking77()
-	columns := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-	questionsTrain, err := data.ReadTextBytes(trainCSV, "banking77 train", columns)
+	columns := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+	questionsTrain, err := text.ReadBytes(trainCSV, "banking77 train", columns)
 	if err != nil {
 		return err
 	}
-	questionsTest, err := data.ReadTextBytes(testCSV, "banking77 test", columns)
+	questionsTest, err := text.ReadBytes(testCSV, "banking77 test", columns)
 	if err != nil {
 		return err
 	}
-	labels, err := data.FindLabels(data.SingleLabel, data.LabelSource{}, questionsTrain, questionsTest)
+	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, questionsTrain, questionsTest)
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func notebook(ctx context.Context) error {
 		return err
 	}
 	accuracy, _ := scores.Get("accuracy")
-	fmt.Printf("accuracy on %d test questions: %.1f %%\n", len(questionsTest.Examples), 100*accuracy.Value)
+	fmt.Printf("accuracy on %d test questions: %.1f %%\n", questionsTest.Len(), 100*accuracy.Value)
 
 	return useAdapter(ctx, src, tok, set, labels, pool)
 }
@@ -146,8 +147,8 @@ func useAdapter(ctx context.Context, src *checkpoint.Source, tok *tokenize.Token
 	if err != nil {
 		return err
 	}
-	text := data.ReadOptions{Format: data.PlainText, NoLabels: true}
-	table, err := data.ReadTextBytes([]byte(strings.Join(questions, "\n")), "questions", text)
+	o := text.Options{Format: data.PlainText, NoLabels: true}
+	table, err := text.ReadBytes([]byte(strings.Join(questions, "\n")), "questions", o)
 	if err != nil {
 		return err
 	}

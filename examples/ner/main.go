@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -42,21 +43,21 @@ var sentences = []string{
 
 func notebook(ctx context.Context) error {
 	cell(1, "Read the data: texts with spans of characters. Each word gets a tag: B-… begins an entity, I-… goes on with it, O is in none.")
-	trainJSON, testJSON := embedded.Restaurant8k() // data.ReadTokens("train.conll", …) for your own
-	o := data.TokenOptions{Format: data.JSONLines}
-	examples, err := data.ReadTokensBytes(trainJSON, "restaurant8k train", o)
+	trainJSON, testJSON := embedded.Restaurant8k() // tagged.Read("train.conll", …) for your own
+	o := tagged.Options{Format: data.JSONLines}
+	examples, err := tagged.ReadBytes(trainJSON, "restaurant8k train", o)
 	if err != nil {
 		return err
 	}
-	test, err := data.ReadTokensBytes(testJSON, "restaurant8k test", o)
+	test, err := tagged.ReadBytes(testJSON, "restaurant8k test", o)
 	if err != nil {
 		return err
 	}
-	labels, err := data.FindTags(data.LabelSource{}, examples, test)
+	labels, err := tagged.FindLabels(data.LabelSource{}, examples, test)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d sentences to train on, %d to test on; tags %s\n\n", len(examples.Examples), len(test.Examples), strings.Join(labels.Names, " "))
+	fmt.Printf("%d sentences to train on, %d to test on; tags %s\n\n", examples.Len(), test.Len(), strings.Join(labels.Names, " "))
 	show(examples, 3)
 
 	cell(2, "Load a pretrained model and put a fresh head on it, which gives every token a number for each tag.")
@@ -109,7 +110,7 @@ type lesson struct {
 	set            *lora.Set
 	labels         *data.Labels
 	pool           *op.Pool
-	examples, test *data.TokenTable
+	examples, test *tagged.File
 }
 
 // learn is the second half: train, score, find entities, save.
@@ -117,7 +118,7 @@ func learn(ctx context.Context, l lesson) error {
 	cell(5, "Before training the head is random, and so is what it finds.")
 	var scores *tasks.TokenScores
 	task, err := tasks.NewTokenCls(l.model, l.tok, tasks.TokenClsConfig{
-		Labels: l.labels, Scheme: data.IOB2, Pool: l.pool, Adapter: l.set,
+		Labels: l.labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: l.set,
 		OnScores: func(_ batch.Split, s *tasks.TokenScores) { scores = s },
 	})
 	if err != nil {
@@ -192,7 +193,7 @@ func keep(ctx context.Context, l lesson) error {
 	if err != nil {
 		return err
 	}
-	task, err := tasks.NewTokenCls(fresh, l.tok, tasks.TokenClsConfig{Labels: labels, Scheme: data.IOB2, Pool: l.pool, Adapter: loaded})
+	task, err := tasks.NewTokenCls(fresh, l.tok, tasks.TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: loaded})
 	if err != nil {
 		return err
 	}
@@ -200,12 +201,12 @@ func keep(ctx context.Context, l lesson) error {
 }
 
 // show prints the first tagged sentences that have entities.
-func show(t *data.TokenTable, n int) {
-	for _, e := range t.Examples {
+func show(t *tagged.File, n int) {
+	for e := range t.Values() {
 		if n == 0 {
 			return
 		}
-		if len(data.Entities(e.Tags)) == 0 {
+		if len(tagged.Entities(e.Tags)) == 0 {
 			continue
 		}
 		n--
@@ -218,9 +219,9 @@ func show(t *data.TokenTable, n int) {
 
 // find prints the entities of texts.
 func find(ctx context.Context, task *tasks.TokenCls, texts []string) error {
-	table := &data.TokenTable{Name: "sentences"}
-	for _, text := range texts {
-		table.Examples = append(table.Examples, data.TokenExample{Text: text, Words: data.SplitWords(text)})
+	table := tagged.New("sentences")
+	for i, text := range texts {
+		table.Append(tagged.Raw(text, i+1))
 	}
 	predictions, _, err := task.Predict(ctx, table)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/lora"
@@ -88,12 +89,12 @@ func notebook(ctx context.Context) error {
 // teach trains the adapter and scores it on other questions.
 func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, set *lora.Set, pool *op.Pool) error {
 	trainCSV, testCSV := embedded.Banking77()
-	columns := data.DocumentOptions{Format: data.CSV, TextColumn: "text"}
-	questions, err := data.ReadDocumentsBytes(trainCSV, "banking77 train", columns)
+	columns := document.Options{Format: data.CSV, TextColumn: "text"}
+	questions, err := document.ReadBytes(trainCSV, "banking77 train", columns)
 	if err != nil {
 		return err
 	}
-	others, err := data.ReadDocumentsBytes(testCSV, "banking77 test", columns)
+	others, err := document.ReadBytes(testCSV, "banking77 test", columns)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
 )
 
 // ChoiceFlags are the flags that say how files of multiple-choice questions are read.
@@ -33,9 +34,9 @@ func (c *ChoiceFlags) Add(fs *pflag.FlagSet) {
 func ChoiceFlagNames() []string { return FlagNames(new(ChoiceFlags).Add) }
 
 // Options returns how the flags want files to be read.
-func (c *ChoiceFlags) Options() (data.ChoiceOptions, error) {
+func (c *ChoiceFlags) Options() (choice.Options, error) {
 	delimiter, err := c.delimiter()
-	return data.ChoiceOptions{
+	return choice.Options{
 		Format: data.Format(c.Format), Delimiter: delimiter, NoHeader: c.NoHeader, NoQuotes: c.NoQuotes,
 		ContextColumn: c.Context, QuestionColumn: c.Question, ChoicesColumns: c.Choices, LabelColumn: c.Label, IDColumn: c.ID,
 		FirstIndex: c.FirstIndex, ReplaceInvalid: c.ReplaceInvalid,
@@ -43,8 +44,8 @@ func (c *ChoiceFlags) Options() (data.ChoiceOptions, error) {
 }
 
 // ReadChoices reads a file of multiple-choice questions, or standard input for "-".
-func ReadChoices(path string, in io.Reader, o data.ChoiceOptions) (*data.Choices, error) {
-	c, err := readFile(path, in, o, data.ReadChoices, data.ReadChoicesFrom)
+func ReadChoices(path string, in io.Reader, o choice.Options) (*choice.File, error) {
+	c, err := readFile(path, in, o, choice.Read, choice.ReadFrom)
 	if err == nil && path == "-" {
 		c.Name = stdinName
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -76,9 +78,9 @@ func FlagNames(add func(fs *pflag.FlagSet)) []string {
 }
 
 // Options returns how the flags want files to be read.
-func (d *DataFlags) Options() (data.ReadOptions, error) {
+func (d *DataFlags) Options() (text.Options, error) {
 	delimiter, err := d.delimiter()
-	return data.ReadOptions{
+	return text.Options{
 		Format: data.Format(d.Format), Delimiter: delimiter, NoHeader: d.NoHeader, NoQuotes: d.NoQuotes,
 		TextColumn: d.Text, PairColumn: d.Pair, LabelColumn: d.Label,
 		LabelSeparator: d.LabelSeparator, ReplaceInvalid: d.ReplaceInvalid,
@@ -105,9 +107,9 @@ func (d *DocumentFlags) Add(fs *pflag.FlagSet) {
 func DocumentFlagNames() []string { return FlagNames(new(DocumentFlags).Add) }
 
 // Options returns how the flags want files to be read.
-func (d *DocumentFlags) Options() (data.DocumentOptions, error) {
+func (d *DocumentFlags) Options() (document.Options, error) {
 	delimiter, err := d.delimiter()
-	return data.DocumentOptions{
+	return document.Options{
 		Format: data.Format(d.Format), Delimiter: delimiter, NoHeader: d.NoHeader, NoQuotes: d.NoQuotes,
 		TextColumn: d.Text, PromptColumn: d.Prompt, CompletionColumn: d.Completion, MessagesColumn: d.Messages,
 		ReplaceInvalid: d.ReplaceInvalid,
@@ -115,8 +117,8 @@ func (d *DocumentFlags) Options() (data.DocumentOptions, error) {
 }
 
 // ReadTable reads a file, or standard input for "-".
-func ReadTable(path string, in io.Reader, o data.ReadOptions) (*data.Table, error) {
-	t, err := readFile(path, in, o, data.ReadText, data.ReadTextFrom)
+func ReadTable(path string, in io.Reader, o text.Options) (*text.File, error) {
+	t, err := readFile(path, in, o, text.Read, text.ReadFrom)
 	if err == nil && path == "-" {
 		t.Name = stdinName
 	}
@@ -124,7 +126,7 @@ func ReadTable(path string, in io.Reader, o data.ReadOptions) (*data.Table, erro
 }
 
 // ReadPairs reads what embeddings are learned from or computed of: texts, or pairs of texts of which all have a score or none has.
-func ReadPairs(path string, in io.Reader, o data.ReadOptions) (*data.Table, error) {
+func ReadPairs(path string, in io.Reader, o text.Options) (*text.File, error) {
 	o.OptionalLabels, o.Scores = true, true
 	t, err := ReadTable(path, in, o)
 	if err != nil {
@@ -134,8 +136,8 @@ func ReadPairs(path string, in io.Reader, o data.ReadOptions) (*data.Table, erro
 }
 
 // ReadDocuments reads a file for language models, or standard input for "-".
-func ReadDocuments(path string, in io.Reader, o data.DocumentOptions) (*data.Documents, error) {
-	d, err := readFile(path, in, o, data.ReadDocuments, data.ReadDocumentsFrom)
+func ReadDocuments(path string, in io.Reader, o document.Options) (*document.File, error) {
+	d, err := readFile(path, in, o, document.Read, document.ReadFrom)
 	if err == nil && path == "-" {
 		d.Name = stdinName
 	}

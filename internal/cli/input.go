@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/lora"
 )
 
@@ -68,17 +68,17 @@ func DefaultInput(input *string, env Env, given func(string) bool, instead strin
 }
 
 // Table returns the texts of the command line as a table, or nil if the input is a file.
-func (f *InputFlags) Table() *data.Table {
+func (f *InputFlags) Table() *text.File {
 	if len(f.Texts) == 0 {
 		return nil
 	}
-	t := &data.Table{Name: "--text", Format: data.PlainText}
-	for i, text := range f.Texts {
-		e := data.Example{Text: text, Line: i + 1}
+	t := text.New("--text")
+	for i, s := range f.Texts {
+		e := text.Example{Text: s, Line: i + 1}
 		if len(f.Pairs) > 0 {
 			e.Pair, e.HasPair = f.Pairs[i], true
 		}
-		t.Examples = append(t.Examples, e)
+		t.Append(e)
 	}
 	return t
 }

@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/spalora/spalora/chat"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/tokenize"
 )
 
 // EncodePrompt returns the tokens of what a model goes on with: of the messages of a chat, written down by the template up to where the
 // assistant begins, or without messages of a text as the tokenizer encodes it.
-func EncodePrompt(tok *tokenize.Tokenizer, t *chat.Template, text string, messages []data.Message) (generate.Prompt, error) {
+func EncodePrompt(tok *tokenize.Tokenizer, t *chat.Template, text string, messages []document.Message) (generate.Prompt, error) {
 	if messages == nil {
 		return generate.New(nil, tok, nil).Encode(text)
 	}
@@ -42,10 +42,10 @@ func (b *Base) EndIDs() []int32 {
 
 // SampleConfig returns how samples are taken while a model trains: of texts drawn from the same numbers each time, so that samples can be
 // compared; of answers the most probable tokens.
-func SampleConfig(b *Base, kind data.DocumentKind) generate.Config {
+func SampleConfig(b *Base, kind document.Kind) generate.Config {
 	c := generate.Defaults()
 	c.EosTokenIDs = b.EndIDs()
-	if kind == data.TextDocument {
+	if kind == document.Text {
 		c.DoSample, c.Temperature, c.TopP = true, 0.8, 0.95
 	}
 	return c

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
@@ -38,16 +39,16 @@ func (f *QuestionFlags) Add(fs *pflag.FlagSet) {
 func QuestionFlagNames() []string { return FlagNames(new(QuestionFlags).Add) }
 
 // Options returns how the flags want files to be read.
-func (f *QuestionFlags) Options() data.QuestionOptions {
-	return data.QuestionOptions{
+func (f *QuestionFlags) Options() question.Options {
+	return question.Options{
 		Format: data.Format(f.Format), IDColumn: f.ID, QuestionColumn: f.Question, ContextColumn: f.Context, AnswersColumn: f.Answers,
 		Strict: f.Strict, ReplaceInvalid: f.ReplaceInvalid,
 	}
 }
 
 // ReadQuestions reads a file of questions on contexts, or standard input for "-".
-func ReadQuestions(path string, in io.Reader, o data.QuestionOptions) (*data.Questions, error) {
-	q, err := readFile(path, in, o, data.ReadQuestions, data.ReadQuestionsFrom)
+func ReadQuestions(path string, in io.Reader, o question.Options) (*question.File, error) {
+	q, err := readFile(path, in, o, question.Read, question.ReadFrom)
 	if err == nil && path == "-" {
 		q.Name = stdinName
 	}
@@ -105,7 +106,7 @@ func (f *AnswerFlags) Check(given func(string) bool) []error {
 
 // Config returns what the flags say about the questions that are given, of which each may be nil: unless the flag says otherwise, questions
 // may have no answer if one of these has none.
-func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questions) (tasks.QuestionAnsweringConfig, error) {
+func (f *AnswerFlags) Config(given func(string) bool, questions ...*question.File) (tasks.QuestionAnsweringConfig, error) {
 	c := tasks.QuestionAnsweringConfig{
 		MaxLength: f.MaxLength, DocStride: f.DocStride, MaxQueryLength: f.MaxQueryLength, NBest: f.NBest, MaxAnswer: f.MaxAnswer,
 		NullAnswers: f.NullAnswers, NullThreshold: f.NullThreshold,
@@ -114,8 +115,8 @@ func (f *AnswerFlags) Config(given func(string) bool, questions ...*data.Questio
 		c.DocStride = tasks.NoOverlap
 	}
 	if !given(NullAnswersFlag) {
-		c.NullAnswers = slices.ContainsFunc(questions, func(q *data.Questions) bool {
-			return q != nil && slices.ContainsFunc(q.List, func(q data.Question) bool { return q.Impossible })
+		c.NullAnswers = slices.ContainsFunc(questions, func(q *question.File) bool {
+			return q != nil && q.HasImpossible()
 		})
 	}
 	if f.NullThreshold != 0 && !c.NullAnswers {

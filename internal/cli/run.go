@@ -144,7 +144,7 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 		return Done
 	}
 	code = ExitCode(err)
-	text, hint := OneLine(err), ""
+	text, hint := OptionsAsFlags(ran.Flags(), OneLine(err)), ""
 	if code == Cancelled && !errors.Is(err, train.ErrStopped) { // which says what was saved
 		text = "stopped by a signal before the end"
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -49,33 +50,33 @@ func (d *TokenDataFlags) Check() error {
 	if d.Scheme == "" {
 		return nil
 	}
-	_, err := data.ParseScheme(d.Scheme)
+	_, err := tagged.ParseScheme(d.Scheme)
 	return err
 }
 
 // Options returns how the flags want files to be read.
-func (d *TokenDataFlags) Options() (data.TokenOptions, error) {
+func (d *TokenDataFlags) Options() (tagged.Options, error) {
 	f := FormatFlags{Delimiter: d.Delimiter}
 	delimiter, err := f.delimiter()
-	return data.TokenOptions{
+	return tagged.Options{
 		Format: data.Format(d.Format), Delimiter: delimiter, TokensColumn: d.Tokens, TagsColumn: d.Tags, TextColumn: d.Text,
 		Strict: d.Strict, ReplaceInvalid: d.ReplaceInvalid,
 	}, err
 }
 
 // FindScheme returns the scheme that --scheme names, else the one that the tags of the tables are written in. nil tables are skipped.
-func (d *TokenDataFlags) FindScheme(tables ...*data.TokenTable) (s data.Scheme, why string, err error) {
+func (d *TokenDataFlags) FindScheme(tables ...*tagged.File) (s tagged.Scheme, why string, err error) {
 	if d.Scheme != "" {
-		s, err = data.ParseScheme(d.Scheme)
+		s, err = tagged.ParseScheme(d.Scheme)
 		return s, "--scheme", err
 	}
-	s, err = data.GuessScheme(tables...)
+	s, err = tagged.GuessScheme(tables...)
 	return s, "guessed from the tags", err
 }
 
 // ReadTokens reads a file of tagged sentences, or standard input for "-".
-func ReadTokens(path string, in io.Reader, o data.TokenOptions) (*data.TokenTable, error) {
-	t, err := readFile(path, in, o, data.ReadTokens, data.ReadTokensFrom)
+func ReadTokens(path string, in io.Reader, o tagged.Options) (*tagged.File, error) {
+	t, err := readFile(path, in, o, tagged.Read, tagged.ReadFrom)
 	if err == nil && path == "-" {
 		t.Name = stdinName
 	}
@@ -97,7 +98,7 @@ func CheckStride(stride int) error {
 }
 
 // TokenWarnings logs what became of sentences that a task has tokenised, with windows of so many tokens.
-func TokenWarnings(log zerolog.Logger, t *data.TokenTable, c tasks.TokenCounts, limit int) {
+func TokenWarnings(log zerolog.Logger, t *tagged.File, c tasks.TokenCounts, limit int) {
 	if c.Windowed > 0 {
 		log.Info().Msgf("%s: %d of %d sentences are longer than %d tokens and are read in windows that overlap", t.Name, c.Windowed, c.Sentences, limit)
 	}
@@ -117,16 +118,17 @@ func TokenWarnings(log zerolog.Logger, t *data.TokenTable, c tasks.TokenCounts, 
 }
 
 // RepairTags returns a table whose tags follow the rules of a scheme, or refuses tags that do not.
-func RepairTags(t *data.TokenTable, s data.Scheme, strict bool) (*data.TokenTable, error) {
+func RepairTags(t *tagged.File, s tagged.Scheme, strict bool) (*tagged.File, error) {
 	mended, err := t.Repair(s)
 	if err != nil || !strict || mended.Repaired == 0 {
 		return mended, err
 	}
-	for i := range t.Examples {
-		for w, tag := range t.Examples[i].Tags {
-			if want := mended.Examples[i].Tags[w]; tag != want {
-				return nil, &data.Error{File: t.Name, Line: t.Examples[i].Line,
-					Msg: fmt.Sprintf("word %d (%q) has the tag %s, which must be %s in the scheme %s; %d tags of the file are against its rules. Correct them, or leave --strict out", w, t.Examples[i].Word(w), tag, want, s, mended.Repaired)}
+	for i, e := range t.All() {
+		repaired := mended.At(i).Tags
+		for w, tag := range e.Tags {
+			if want := repaired[w]; tag != want {
+				return nil, data.Errorf(t.Name, e.Line, "word %d (%q) has the tag %s, which must be %s in the scheme %s; %d tags of the file are "+
+					"against its rules. Correct them, or leave --strict out", w, e.Word(w), tag, want, s, mended.Repaired)
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 )
 
 // EntityScores are the metrics of tagged sentences, those of seqeval: what counts is an
@@ -34,18 +34,18 @@ type TypeScore struct {
 // place is an entity of one of many sentences.
 type place struct {
 	sentence int
-	data.Entity
+	tagged.Entity
 }
 
 // Entities scores predicted tags against those that are wanted, sentence by sentence.
 // With the scheme "" it finds entities as seqeval does in its default mode, which takes
-// tags that no scheme allows too ([data.Entities]), with another one as in its strict
-// mode ([data.StrictEntities]). The values are those of seqeval 1.2.2 with zero_division=0,
+// tags that no scheme allows too ([tagged.Entities]), with another one as in its strict
+// mode ([tagged.StrictEntities]). The values are those of seqeval 1.2.2 with zero_division=0,
 // save that the mean over no types is 0 with a reason, not NaN.
 //
 // It is an error if the lengths differ, a tag is empty or none of the scheme's, or no
 // word is there to score.
-func Entities(want, got [][]string, scheme data.Scheme) (*EntityScores, error) {
+func Entities(want, got [][]string, scheme tagged.Scheme) (*EntityScores, error) {
 	s := &EntityScores{}
 	right, err := s.words(want, got)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *EntityScores) words(want, got [][]string) (right int, err error) {
 }
 
 // find returns the entities of sentences.
-func find(sentences [][]string, scheme data.Scheme) (out []place, err error) {
+func find(sentences [][]string, scheme tagged.Scheme) (out []place, err error) {
 	if scheme == "" {
 		// seqeval's default mode reads all sentences as one, with an O behind each.
 		// Of odd tags that no letter begins it finds other entities so.
@@ -120,13 +120,13 @@ func find(sentences [][]string, scheme data.Scheme) (out []place, err error) {
 		for _, tags := range sentences {
 			all = append(append(all, tags...), "O")
 		}
-		for _, e := range data.Entities(all) {
+		for _, e := range tagged.Entities(all) {
 			out = append(out, place{0, e})
 		}
 		return out, nil
 	}
 	for i, tags := range sentences {
-		list, err := data.StrictEntities(tags, scheme)
+		list, err := tagged.StrictEntities(tags, scheme)
 		if err != nil {
 			return nil, fmt.Errorf("sentence %d: %w", i, err)
 		}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 )
 
 // seqevalScores are what seqeval says in one mode.
@@ -32,8 +32,8 @@ type seqevalCase struct {
 	IOB1, IOB2, IOE1, IOE2, IOBES, BILOU *seqevalScores
 }
 
-func (c *seqevalCase) strict() map[data.Scheme]*seqevalScores {
-	return map[data.Scheme]*seqevalScores{data.IOB1: c.IOB1, data.IOB2: c.IOB2, data.IOE1: c.IOE1, data.IOE2: c.IOE2, data.IOBES: c.IOBES, data.BILOU: c.BILOU}
+func (c *seqevalCase) strict() map[tagged.Scheme]*seqevalScores {
+	return map[tagged.Scheme]*seqevalScores{tagged.IOB1: c.IOB1, tagged.IOB2: c.IOB2, tagged.IOE1: c.IOE1, tagged.IOE2: c.IOE2, tagged.IOBES: c.IOBES, tagged.BILOU: c.BILOU}
 }
 
 func loadSeqeval(t *testing.T) []seqevalCase {
@@ -138,11 +138,11 @@ func checkEntities(t *testing.T, name string, got *EntityScores, want *seqevalSc
 
 // The entities of a single sentence, and the scheme that tags are guessed to be of.
 func TestEntitiesOfDataEqualSeqeval(t *testing.T) {
-	check := func(name string, got []data.Entity, want [][3]any) {
+	check := func(name string, got []tagged.Entity, want [][3]any) {
 		t.Helper()
-		var w []data.Entity
+		var w []tagged.Entity
 		for _, e := range want {
-			w = append(w, data.Entity{Type: e[0].(string), From: int(e[1].(float64)), To: int(e[2].(float64))})
+			w = append(w, tagged.Entity{Type: e[0].(string), From: int(e[1].(float64)), To: int(e[2].(float64))})
 		}
 		if !slices.Equal(got, w) {
 			t.Errorf("%s: %v, want %v", name, got, w)
@@ -150,12 +150,12 @@ func TestEntitiesOfDataEqualSeqeval(t *testing.T) {
 	}
 	for i, c := range loadSeqeval(t) {
 		last := strings.Fields(c.Got[len(c.Got)-1])
-		check(fmt.Sprintf("case %d: %q", i, last), data.Entities(last), c.Entities)
+		check(fmt.Sprintf("case %d: %q", i, last), tagged.Entities(last), c.Entities)
 		for scheme, w := range c.strict() {
 			if w == nil {
 				continue
 			}
-			got, err := data.StrictEntities(last, scheme)
+			got, err := tagged.StrictEntities(last, scheme)
 			if err != nil {
 				t.Errorf("case %d, %s: %v", i, scheme, err)
 			}
@@ -170,23 +170,23 @@ func TestGuessSchemeOfSeqevalCases(t *testing.T) {
 	regular := regexp.MustCompile(`^(O|[BIESLU]-[^-].*)$`)
 	same, better := 0, 0
 	for i, c := range loadSeqeval(t) {
-		table := &data.TokenTable{Name: "f"}
+		table := tagged.New("f")
 		odd := false
 		for _, tags := range sentences(c.Want) {
-			table.Examples = append(table.Examples, data.TokenExample{Tags: tags})
+			table.Append(tagged.Sentence{Tags: tags})
 			odd = odd || slices.ContainsFunc(tags, func(s string) bool { return !regular.MatchString(s) })
 		}
 		if odd || c.Scheme == nil {
 			continue
 		}
-		got, err := data.GuessScheme(table)
-		want := data.Scheme(*c.Scheme)
+		got, err := tagged.GuessScheme(table)
+		want := tagged.Scheme(*c.Scheme)
 		switch {
 		case err != nil:
 			t.Errorf("case %d: %v", i, err)
 		case got == want:
 			same++
-		case want == data.IOB2 || want == data.IOE2:
+		case want == tagged.IOB2 || want == tagged.IOE2:
 			a, errA := table.Repair(got)
 			b, errB := table.Repair(want)
 			if errA != nil || errB != nil || a.Repaired >= b.Repaired {
@@ -208,15 +208,15 @@ func TestEntitiesErrors(t *testing.T) {
 		name, want string
 		targets    [][]string
 		got        [][]string
-		scheme     data.Scheme
+		scheme     tagged.Scheme
 	}{
 		{"sentences", "1 tagged sentences for 0 predictions", one, nil, ""},
 		{"words", "2 tags for 1 predictions in sentence 0", one, [][]string{{"O"}}, ""},
 		{"empty target", "word 1 in sentence 0 is empty", [][]string{{"O", ""}}, one, ""},
-		{"empty prediction", "word 0 in sentence 0 is empty", one, [][]string{{"", "O"}}, data.IOB2},
-		{"target", `target: sentence 0: data: the tag "B-X" of word 0 is none of the scheme IOE2 (O, I-…, E-…)`, one, one, data.IOE2},
-		{"prediction", `prediction: sentence 0: data: the tag "X-X" of word 0`, one, [][]string{{"X-X", "O"}}, data.IOB2},
-		{"scheme", `scheme "none" spell no entities`, one, one, data.Plain},
+		{"empty prediction", "word 0 in sentence 0 is empty", one, [][]string{{"", "O"}}, tagged.IOB2},
+		{"target", `target: sentence 0: data: the tag "B-X" of word 0 is none of the scheme IOE2 (O, I-…, E-…)`, one, one, tagged.IOE2},
+		{"prediction", `prediction: sentence 0: data: the tag "X-X" of word 0`, one, [][]string{{"X-X", "O"}}, tagged.IOB2},
+		{"scheme", `scheme "none" spell no entities`, one, one, tagged.Plain},
 		{"nothing", "no row has a target", nil, nil, ""},
 	}
 	for _, tt := range tests {
@@ -240,7 +240,7 @@ func TestEntitiesReasons(t *testing.T) {
 		{none, x, "", "no entity is a target", "", ""},
 		{none, none, "no entity is predicted", "no entity is a target", "no entity is a target or predicted", "no entity is a target or predicted"},
 	} {
-		s, err := Entities(tt.want, tt.got, data.IOB2)
+		s, err := Entities(tt.want, tt.got, tagged.IOB2)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,12 +3,13 @@ package metrics
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 )
 
 // SQuADScores are exact match and F1 of predicted answers, in percent as the official
@@ -52,12 +53,14 @@ type SQuADScores struct {
 //
 // Questions whose answers are not given do not count. It is an error if none counts,
 // or a score of no answer is missing or not finite.
-func SQuAD(predictions map[string]string, questions []data.Question, noAnswer map[string]float64) (*SQuADScores, error) {
+func SQuAD(predictions map[string]string, questions iter.Seq[question.Question], noAnswer map[string]float64) (*SQuADScores, error) {
 	s := &SQuADScores{Thresholds: noAnswer != nil}
-	second := noAnswer != nil || slices.ContainsFunc(questions, func(q data.Question) bool { return q.Labelled && len(q.Answers) == 0 })
+	second := noAnswer != nil
+	for q := range questions {
+		second = second || q.Labelled && len(q.Answers) == 0
+	}
 	var rows []squadRow
-	for i := range questions {
-		q := &questions[i]
+	for q := range questions {
 		if !q.Labelled {
 			continue
 		}
@@ -155,7 +158,7 @@ func bestThreshold(rows []squadRow, score func(squadRow) float64) (best, thresho
 }
 
 // squadOne returns the best exact match (0 or 1) and F1 of a prediction with answers.
-func squadOne(prediction string, answers []data.Answer, second bool) (exact, f1 float64) {
+func squadOne(prediction string, answers []question.Answer, second bool) (exact, f1 float64) {
 	p := squadWords(prediction)
 	one := func(answer []string) {
 		if slices.Equal(p, answer) {

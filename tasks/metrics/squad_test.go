@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 )
 
 // squadFixture is what reference/squad_fixture.py writes.
@@ -56,7 +56,7 @@ func TestSQuADEqualsOfficialScript(t *testing.T) {
 	for n, c := range loadSQuAD(t).Cases {
 		predictions := map[string]string{}
 		var noAnswer map[string]float64
-		var questions []data.Question
+		var questions []question.Question
 		for i, q := range c.Questions {
 			id := fmt.Sprint(i)
 			predictions[id] = q.Prediction
@@ -66,13 +66,13 @@ func TestSQuADEqualsOfficialScript(t *testing.T) {
 				}
 				noAnswer[id] = *q.NoAnswer
 			}
-			e := data.Question{ID: id, Labelled: true, Impossible: len(q.Answers) == 0}
+			e := question.Question{ID: id, Labelled: true, Impossible: len(q.Answers) == 0}
 			for _, a := range q.Answers {
-				e.Answers = append(e.Answers, data.Answer{Text: a})
+				e.Answers = append(e.Answers, question.Answer{Text: a})
 			}
 			questions = append(questions, e)
 		}
-		s, err := SQuAD(predictions, questions, noAnswer)
+		s, err := SQuAD(predictions, slices.Values(questions), noAnswer)
 		if err != nil {
 			t.Fatalf("case %d: %v", n, err)
 		}
@@ -107,16 +107,16 @@ func TestSQuADWordsEqualPython(t *testing.T) {
 }
 
 func TestSQuADMissingAndUnlabelled(t *testing.T) {
-	questions := []data.Question{
-		{ID: "1", Labelled: true, Answers: []data.Answer{{Text: "x"}}},
-		{ID: "2", Labelled: true, Answers: []data.Answer{{Text: "y"}}},
+	questions := []question.Question{
+		{ID: "1", Labelled: true, Answers: []question.Answer{{Text: "x"}}},
+		{ID: "2", Labelled: true, Answers: []question.Answer{{Text: "y"}}},
 		{ID: "3"},
 	}
-	s, err := SQuAD(map[string]string{"1": "x", "3": "z"}, questions, nil)
+	s, err := SQuAD(map[string]string{"1": "x", "3": "z"}, slices.Values(questions), nil)
 	if err != nil || s.Total != 2 || s.Missing != 1 || s.Exact != 50 || s.F1 != 50 {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	if _, err := SQuAD(nil, questions[2:], nil); !errors.Is(err, ErrNoTargets) {
+	if _, err := SQuAD(nil, slices.Values(questions[2:]), nil); !errors.Is(err, ErrNoTargets) {
 		t.Errorf("got %v, want ErrNoTargets", err)
 	}
 	for want, noAnswer := range map[string]map[string]float64{
@@ -124,7 +124,7 @@ func TestSQuADMissingAndUnlabelled(t *testing.T) {
 		`question "1" has no answer is NaN`:     {"1": math.NaN(), "2": 0},
 		`question "2" has no answer is +Inf`:    {"1": 0, "2": math.Inf(1)},
 	} {
-		if _, err := SQuAD(nil, questions, noAnswer); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := SQuAD(nil, slices.Values(questions), noAnswer); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -46,7 +46,7 @@ type headed interface {
 
 // adapt runs a command that trains an adapter.
 func (j *job) adapt(cmd *cobra.Command, h headed) (err error) {
-	j.given, j.typed = cmd.Flags().Changed, cli.Typed(cmd.Flags())
+	j.flags, j.given, j.typed = cmd.Flags(), cmd.Flags().Changed, cli.Typed(cmd.Flags())
 	if j.console, err = cli.NewConsole(j.env, j.log); err != nil {
 		return err
 	}

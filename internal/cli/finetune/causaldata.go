@@ -6,6 +6,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn/op"
@@ -13,7 +14,7 @@ import (
 )
 
 // documents are the data of a run.
-type documents = parts[*data.Documents]
+type documents = parts[*document.File]
 
 // readDocuments reads the data and logs what is odd about them.
 func (r *causalRun) readDocuments() (d documents, err error) {
@@ -26,16 +27,14 @@ func (r *causalRun) readDocuments() (d documents, err error) {
 		if err != nil {
 			return d, err
 		}
-		if d, err = readParts(r.files, func(path string) (*data.Documents, error) { return cli.ReadDocuments(path, r.env.In, o) }); err != nil {
+		if d, err = readParts(r.files, func(path string) (*document.File, error) { return cli.ReadDocuments(path, r.env.In, o) }); err != nil {
 			return d, err
 		}
 	}
 	if err = d.choose(r.files, r.train.cfg.Seed); err != nil {
 		return d, err
 	}
-	for _, w := range data.DocumentWarnings(d.train, d.eval, d.test) {
-		r.console.Log.Warn().Msg(w.String())
-	}
+	r.warn(document.Warnings(d.train, d.eval, d.test))
 	return d, nil
 }
 
@@ -47,8 +46,8 @@ func (r *causalRun) newTask(ctx context.Context, s *subject, d documents, pool *
 	}
 	tooLong, _ := parseTooLong(r.tooLong) // checked before
 	cfg := tasks.CausalLMConfig{BlockSize: block, MaxLength: r.maxLength, OnTooLong: tooLong, TrainOnPrompt: r.trainOnPrompt, Pool: pool, Adapter: s.adapter()}
-	err = d.each(func(_ batch.Split, docs *data.Documents) error {
-		if docs.Kind == data.ChatDocument && s.template == nil {
+	err = d.each(func(_ batch.Split, docs *document.File) error {
+		if docs.Kind == document.Chat && s.template == nil {
 			return cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its tokenizer.json, or give prompts with completions", docs.Name, s.base.Name))
 		}
 		return nil
@@ -61,7 +60,7 @@ func (r *causalRun) newTask(ctx context.Context, s *subject, d documents, pool *
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, d.each(func(part batch.Split, docs *data.Documents) error {
+	return task, d.each(func(part batch.Split, docs *document.File) error {
 		if err := task.Add(ctx, part, docs); err != nil {
 			return err
 		}
@@ -77,9 +76,9 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 	}
 	asked := r.given("block-size") && r.blockSize > 0
 	windows := asked || !r.given("block-size") && (d.train.Format == data.PlainText || r.files.train == "")
-	err := d.each(func(_ batch.Split, docs *data.Documents) error {
+	err := d.each(func(_ batch.Split, docs *document.File) error {
 		switch {
-		case asked && docs.Kind != data.TextDocument:
+		case asked && docs.Kind != document.Text:
 			return cli.UsageError(fmt.Errorf("--block-size is for texts, but the rows of %s are %v; leave it out", docs.Name, docs.Kind))
 		case !windows && !r.given("block-size") && docs.Format == data.PlainText:
 			return cli.UsageError(fmt.Errorf("%s is plain text, the training data are rows; say with --block-size how texts are cut", docs.Name))
@@ -98,7 +97,7 @@ func (r *causalRun) block(d documents, limit int) (int, error) {
 }
 
 // reportSplit logs what became of the documents of a file.
-func (r *causalRun) reportSplit(part batch.Split, docs *data.Documents, task *tasks.CausalLM) {
+func (r *causalRun) reportSplit(part batch.Split, docs *document.File, task *tasks.CausalLM) {
 	c := task.Counts(part)
 	r.console.Log.Info().Msgf("%v data %s: %d %v, %d sequences of %d tokens in all, %d of them learned", part, docs.Name, c.Documents, docs.Kind, c.Sequences, c.Tokens, c.Targets)
 	warn := r.console.Log.Warn()
@@ -121,11 +120,11 @@ const builtInTests = 500
 // builtInTexts returns the questions of banking77 as texts.
 func builtInTexts() (d documents, err error) {
 	train, test := embedded.Banking77()
-	o := data.DocumentOptions{Format: data.CSV, TextColumn: "text"}
-	if d.train, err = data.ReadDocumentsBytes(train, embedded.Banking77Name, o); err != nil {
+	o := document.Options{Format: data.CSV, TextColumn: "text"}
+	if d.train, err = document.ReadBytes(train, embedded.Banking77Name, o); err != nil {
 		return d, err
 	}
 	o.MaxSamples = builtInTests
-	d.test, err = data.ReadDocumentsBytes(test, embedded.Banking77Name+" test", o)
+	d.test, err = document.ReadBytes(test, embedded.Banking77Name+" test", o)
 	return d, err
 }

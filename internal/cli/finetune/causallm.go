@@ -140,7 +140,7 @@ func (r *causalRun) defaults() {
 }
 
 func (r *causalRun) run(cmd *cobra.Command) (err error) {
-	r.given, r.typed = cmd.Flags().Changed, cli.Typed(cmd.Flags())
+	r.flags, r.given, r.typed = cmd.Flags(), cmd.Flags().Changed, cli.Typed(cmd.Flags())
 	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (r *causalRun) trainWith(ctx context.Context, s *subject, task *tasks.Causa
 	t := training{dir: dir, kind: s.kind(), task: task, params: s.params, results: newResults("causal-lm", s.base, s.fingerprint, s.set)}
 	t.started = func() {
 		if err := r.writeSamples(ctx, samples, "before training"); err != nil && ctx.Err() == nil {
-			r.console.Log.Warn().Msg(cli.OneLine(err))
+			r.console.Log.Warn().Msg(cli.OptionsAsFlags(r.flags, cli.OneLine(err)))
 		}
 	}
 	t.finished = func(report train.Report) error {
@@ -214,7 +214,7 @@ func (r *causalRun) trainWith(ctx context.Context, s *subject, task *tasks.Causa
 		return r.writeSamples(ctx, samples, "after training")
 	}
 	if docs.test != nil {
-		t.testRows = len(docs.test.List)
+		t.testRows = docs.test.Len()
 	}
 	return r.execute(ctx, t, cfg)
 }

@@ -4,19 +4,20 @@ import (
 	"fmt"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 )
 
 // tables are the texts of a run.
 type tables struct {
-	parts[*data.Table]
-	all *data.Table // all rows of the training file, which the classes are found in
+	parts[*text.File]
+	all *text.File // all rows of the training file, which the classes are found in
 }
 
 // whole returns the tables of whole files: all of pairs, or all of single texts.
-func whole(p parts[*data.Table]) (tables, error) {
-	return tables{p, p.train}, data.CheckPairs(p.train, p.eval, p.test)
+func whole(p parts[*text.File]) (tables, error) {
+	return tables{p, p.train}, text.CheckPairs(p.train, p.eval, p.test)
 }
 
 // readData reads the tables, guesses the problem type and finds the classes.
@@ -25,7 +26,7 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
-	problem, why, err := data.GuessProblem(t.all)
+	problem, why, err := text.GuessProblem(t.all)
 	saved, savedErr := r.savedLabels(false)
 	switch {
 	case savedErr != nil:
@@ -42,9 +43,9 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if problem == data.Regression && len(r.labels) > 0 {
 		return cli.UsageError(fmt.Errorf("--labels: a regression (%s) has no classes", why))
 	}
-	split := (*data.Table).SplitOff // numbers and lists are no classes, even where some of them are equal
+	split := (*text.File).SplitOff // numbers and lists are no classes, even where some of them are equal
 	if problem == data.SingleLabel {
-		split = (*data.Table).SplitClasses
+		split = (*text.File).SplitClasses
 	}
 	if err := t.chooseBy(split, r.files, r.train.cfg.Seed); err != nil {
 		return err
@@ -53,14 +54,14 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 	if err != nil {
 		return err
 	}
-	labels, err := data.FindLabels(problem, src, t.all, t.eval, t.test)
+	labels, err := text.FindLabels(problem, src, t.all, t.eval, t.test)
 	if err != nil {
 		return err
 	}
 	if err := r.checkHead(labels, "--labels and --problem-type say"); err != nil {
 		return err
 	}
-	if err := t.edit(func(x *data.Table) (*data.Table, error) { return x.WithTargets(problem), nil }); err != nil {
+	if err := t.edit(func(x *text.File) (*text.File, error) { return x.WithTargets(problem), nil }); err != nil {
 		return err
 	}
 	r.report(t, labels, why)
@@ -69,18 +70,18 @@ func (r *seqClsRun) readData(base *cli.Base) error {
 }
 
 func (r *seqClsRun) readTables() (t tables, err error) {
-	var p parts[*data.Table]
+	var p parts[*text.File]
 	if r.files.train == "" {
 		train, test := embedded.Banking77()
-		o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-		if p.test, err = data.ReadTextBytes(test, embedded.Banking77Name+" test", o); err != nil {
+		o := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+		if p.test, err = text.ReadBytes(test, embedded.Banking77Name+" test", o); err != nil {
 			return t, err
 		}
-		p.train, err = data.ReadTextBytes(train, embedded.Banking77Name, o)
+		p.train, err = text.ReadBytes(train, embedded.Banking77Name, o)
 	} else {
-		var o data.ReadOptions
+		var o text.Options
 		if o, err = r.data.Options(); err == nil {
-			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadTable(path, r.env.In, o) })
+			p, err = readParts(r.files, func(path string) (*text.File, error) { return cli.ReadTable(path, r.env.In, o) })
 		}
 	}
 	if err != nil {
@@ -92,17 +93,15 @@ func (r *seqClsRun) readTables() (t tables, err error) {
 // report logs what was read and what is odd about it.
 func (r *seqClsRun) report(t tables, labels *data.Labels, why string) {
 	log := r.console.Log
-	rows := t.sizes(t.train.Name, "rows", func(x *data.Table) int { return len(x.Examples) })
+	rows := t.sizes(t.train.Name, "rows", func(x *text.File) int { return x.Len() })
 	log.Info().Msgf("%s; %v (%s), %d labels", rows, labels.Problem, why, len(labels.Names))
-	for _, w := range data.Warnings(labels, t.train, t.eval, t.test) {
-		log.Warn().Msg(w.String())
-	}
+	r.warn(text.Warnings(labels, t.train, t.eval, t.test))
 }
 
 // weights reads --class-weights.
-func (r *seqClsRun) weights(labels *data.Labels, t *data.Table) ([]float32, error) {
+func (r *seqClsRun) weights(labels *data.Labels, t *text.File) ([]float32, error) {
 	if len(r.classWeights) > 0 && labels.Problem != data.SingleLabel {
 		return nil, cli.UsageError(fmt.Errorf("--class-weights needs single-label classification, not %v", labels.Problem))
 	}
-	return classWeights(r.classWeights, len(labels.Names), func() ([]int32, error) { return labels.Classes(t) })
+	return classWeights(r.classWeights, len(labels.Names), func() ([]int32, error) { return t.Classes(labels) })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -154,12 +155,12 @@ func (r *embedRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, p
 		return nil, cli.UsageError(err)
 	}
 	r.before = func() (train.Metrics, error) { return task.Evaluate(ctx, batch.Test) }
-	return &pairTask{Embedding: task, loss: r.loss, log: r.console.Log}, r.tables.each(func(s batch.Split, table *data.Table) error {
+	return &pairTask{Embedding: task, loss: r.loss, log: r.console.Log}, r.tables.each(func(s batch.Split, table *text.File) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, 2*len(table.Examples), limit)
+			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, 2*table.Len(), limit)
 		}
 		return nil
 	})
@@ -202,7 +203,7 @@ func (r *embedRun) describe(t *training) {
 	if r.tables.test == nil {
 		return
 	}
-	t.testRows = len(r.tables.test.Examples)
+	t.testRows = r.tables.test.Len()
 	t.started = func() { // a sentence encoder knows something before it is trained
 		if m, err := r.before(); err == nil {
 			fmt.Fprintf(r.env.Out, "before training: test, %d rows: %s\n", t.testRows, cli.MetricsText(m))

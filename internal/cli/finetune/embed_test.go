@@ -130,7 +130,7 @@ func TestEmbedWrong(t *testing.T) {
 		{"train.csv", scoredPairs, "--label-column grade", cli.BadInput, `--label-column: there is no column "grade"`},
 		{"train.csv", scoredPairs, "--text-column a", cli.BadInput, `--text-column: there is no column "a"`},
 		{"train.csv", scoredPairs, "--max-score 5 --max-length 1", cli.Usage, "--max-length is 1"},
-		{"train.csv", scoredPairs, "--max-score 5 --metric-for-best-model accuracy --validation-split 0.5", cli.Usage, "`metric_for_best_model` is \"accuracy\""},
+		{"train.csv", scoredPairs, "--max-score 5 --metric-for-best-model accuracy --validation-split 0.5", cli.Usage, "--metric-for-best-model is \"accuracy\""},
 		{"train.jsonl", barePairs, "--batch-size 1", cli.Usage, "--batch-size is 1, but the loss multiple_negatives compares the pairs of a batch"},
 		{"train.jsonl", barePairs, "--modules-to-save pooler", cli.Usage, "trains base_model.model.pooler.dense.weight, but sentence embeddings are made without the pooler"},
 		{"train.jsonl", barePairs, "--target-modules pooler.dense", cli.Usage, "sentence embeddings are made without the pooler"},

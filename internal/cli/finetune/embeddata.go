@@ -6,6 +6,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks"
@@ -39,14 +40,12 @@ func (r *embedRun) readData(*cli.Base) error {
 		return err
 	}
 	log := r.console.Log
-	rows := t.sizes(t.train.Name, "pairs", func(x *data.Table) int { return len(x.Examples) })
+	rows := t.sizes(t.train.Name, "pairs", func(x *text.File) int { return x.Len() })
 	log.Info().Msgf("%s; loss %v, pooling %v", rows, r.loss, r.pooled)
 	if scored && r.loss == tasks.MultipleNegatives {
 		log.Warn().Msgf("%s: the scores are not used by --loss multiple_negatives, which takes all pairs for texts that belong together", t.train.Name)
 	}
-	for _, w := range data.Warnings(nil, t.train, t.eval, t.test) {
-		log.Warn().Msg(w.String())
-	}
+	r.warn(text.Warnings(nil, t.train, t.eval, t.test))
 	r.tables = t
 	return nil
 }
@@ -58,7 +57,7 @@ func (r *embedRun) checkUsed(t tables) error {
 		errs = append(errs, fmt.Errorf("--similarity-scale is for the loss %v, not for %v", tasks.MultipleNegatives, r.loss))
 	}
 	scores := 0
-	_ = t.each(func(_ batch.Split, x *data.Table) error { // it returns what the function does: nil
+	_ = t.each(func(_ batch.Split, x *text.File) error { // it returns what the function does: nil
 		scores += x.Labelled()
 		return nil
 	})
@@ -69,13 +68,13 @@ func (r *embedRun) checkUsed(t tables) error {
 }
 
 func (r *embedRun) readTables() (t tables, err error) {
-	var p parts[*data.Table]
+	var p parts[*text.File]
 	if r.files.train == "" {
 		p.train, p.test, err = bankingPairs()
 	} else {
-		var o data.ReadOptions
+		var o text.Options
 		if o, err = r.data.Options(); err == nil {
-			p, err = readParts(r.files, func(path string) (*data.Table, error) { return cli.ReadPairs(path, r.env.In, o) })
+			p, err = readParts(r.files, func(path string) (*text.File, error) { return cli.ReadPairs(path, r.env.In, o) })
 		}
 	}
 	if err != nil {
@@ -89,24 +88,24 @@ func (r *embedRun) readTables() (t tables, err error) {
 
 // bankingPairs makes pairs of the embedded questions: to train on, two of the same intent; to test on, as many of the same intent (score 1)
 // as of two different ones (score 0).
-func bankingPairs() (train, test *data.Table, err error) {
+func bankingPairs() (train, test *text.File, err error) {
 	trainText, testText := embedded.Banking77()
-	o := data.ReadOptions{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-	questions, err := data.ReadTextBytes(trainText, embedded.Banking77Name+" pairs", o)
+	o := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+	questions, err := text.ReadBytes(trainText, embedded.Banking77Name+" pairs", o)
 	if err != nil {
 		return nil, nil, err
 	}
-	tested, err := data.ReadTextBytes(testText, embedded.Banking77Name+" test pairs", o)
+	tested, err := text.ReadBytes(testText, embedded.Banking77Name+" test pairs", o)
 	if err != nil {
 		return nil, nil, err
 	}
-	pair := func(a, b data.Example, label data.Label) data.Example {
-		return data.Example{Text: a.Text, Pair: b.Text, HasPair: true, Label: label, Line: a.Line}
+	pair := func(a, b text.Example, label data.Label) text.Example {
+		return text.Example{Text: a.Text, Pair: b.Text, HasPair: true, Label: label, Line: a.Line}
 	}
 	train, test = emptied(questions), emptied(tested)
 	for _, list := range byIntent(questions) {
 		for i := 0; i+1 < len(list); i += 2 {
-			train.Examples = append(train.Examples, pair(list[i], list[i+1], data.Label{}))
+			train.Append(pair(list[i], list[i+1], data.Label{}))
 		}
 	}
 	same, other := data.Label{Kind: data.NumberLabel, Number: 1}, data.Label{Kind: data.NumberLabel}
@@ -114,24 +113,22 @@ func bankingPairs() (train, test *data.Table, err error) {
 	for n, list := range intents {
 		next := intents[(n+1)%len(intents)]
 		for i := 0; i+1 < len(list); i += 2 {
-			test.Examples = append(test.Examples, pair(list[i], list[i+1], same), pair(list[i], next[i%len(next)], other))
+			test.Append(pair(list[i], list[i+1], same), pair(list[i], next[i%len(next)], other))
 		}
 	}
 	return train, test, nil
 }
 
-// emptied returns a table without its rows.
-func emptied(t *data.Table) *data.Table {
-	c := *t
-	c.Examples = nil
-	return &c
+// emptied returns a file without its rows.
+func emptied(t *text.File) *text.File {
+	return t.Filter(func(text.Example) bool { return false })
 }
 
 // byIntent returns the rows of each class, classes in the order of their first row.
-func byIntent(t *data.Table) [][]data.Example {
-	var list [][]data.Example
+func byIntent(t *text.File) [][]text.Example {
+	var list [][]text.Example
 	number := map[string]int{}
-	for _, e := range t.Examples {
+	for e := range t.Values() {
 		n, ok := number[e.Label.Name]
 		if !ok {
 			n = len(list)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/nn"
@@ -31,7 +32,15 @@ type job struct {
 	env     cli.Env
 	given   func(flag string) bool // by somebody, or by the adapter to start from
 	typed   func(flag string) bool // by somebody
+	flags   *pflag.FlagSet         // of the command
 	console *cli.Console
+}
+
+// warn logs what is odd about the data.
+func (j *job) warn(list []data.Warning) {
+	for _, w := range list {
+		j.console.Log.Warn().Msg(cli.OptionsAsFlags(j.flags, w.String()))
+	}
 }
 
 // dataFiles are the flags that name the data.

@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
@@ -27,7 +28,7 @@ type choiceRun struct {
 	maxLength  int
 	data       cli.ChoiceFlags
 
-	choices parts[*data.Choices]
+	choices parts[*choice.File]
 	opened  models.MultipleChoice
 }
 
@@ -120,29 +121,27 @@ func (r *choiceRun) readData(*cli.Base) error {
 	if err := r.choices.choose(r.files, r.train.cfg.Seed); err != nil {
 		return err
 	}
-	rows := r.choices.sizes(r.choices.train.Name, "questions", func(c *data.Choices) int { return len(c.List) })
+	rows := r.choices.sizes(r.choices.train.Name, "questions", func(c *choice.File) int { return c.Len() })
 	r.console.Log.Info().Msgf("%s; guessing is right in %.1f %% of the first", rows, 100*r.choices.train.Chance())
-	for _, w := range data.ChoiceWarnings(r.choices.train, r.choices.eval, r.choices.test) {
-		r.console.Log.Warn().Msg(w.String())
-	}
+	r.warn(choice.Warnings(r.choices.train, r.choices.eval, r.choices.test))
 	return nil
 }
 
 func (r *choiceRun) readChoices() (err error) {
 	if r.files.train == "" {
 		train, test := embedded.Codah()
-		o := data.ChoiceOptions{Format: data.Codah}
-		if r.choices.train, err = data.ReadChoicesBytes(train, embedded.CodahName, o); err != nil {
+		o := choice.Options{Format: choice.Codah}
+		if r.choices.train, err = choice.ReadBytes(train, embedded.CodahName, o); err != nil {
 			return err
 		}
-		r.choices.test, err = data.ReadChoicesBytes(test, embedded.CodahName+" test", o)
+		r.choices.test, err = choice.ReadBytes(test, embedded.CodahName+" test", o)
 		return err
 	}
 	o, err := r.data.Options()
 	if err != nil {
 		return err
 	}
-	r.choices, err = readParts(r.files, func(path string) (*data.Choices, error) { return cli.ReadChoices(path, r.env.In, o) })
+	r.choices, err = readParts(r.files, func(path string) (*choice.File, error) { return cli.ReadChoices(path, r.env.In, o) })
 	return err
 }
 
@@ -161,12 +160,12 @@ func (r *choiceRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.choices.each(func(s batch.Split, c *data.Choices) error {
+	return task, r.choices.each(func(s batch.Split, c *choice.File) error {
 		if err := task.Add(ctx, s, c); err != nil {
 			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, n, len(c.List), limit)
+			r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, n, c.Len(), limit)
 		}
 		return nil
 	})
@@ -178,7 +177,7 @@ func (r *choiceRun) describe(t *training) {
 	if r.choices.test == nil {
 		return
 	}
-	t.testRows = len(r.choices.test.List)
+	t.testRows = r.choices.test.Len()
 	chance := r.choices.test.Chance()
 	t.results.Chance = &chance
 	t.finished = func(train.Report) error {

@@ -150,8 +150,8 @@ func TestMultipleChoiceRefused(t *testing.T) {
 		{"no room", []string{"--max-length", "2"}, 2, []string{"--max-length is 2", "special tokens"}},
 		{"length", []string{"--max-length", "99"}, 2, []string{"max_length is 99", "40 positions"}},
 		{"split", []string{"--validation-split", "0.999"}, 2, []string{"--validation-split", "share no context"}},
-		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "f1"}, 2, []string{"`metric_for_best_model` is \"f1\"", "accuracy, loss"}},
-		{"batch", []string{"--batch-size", "0"}, 2, []string{"`batch_size` is 0"}},
+		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "f1"}, 2, []string{"--metric-for-best-model is \"f1\"", "accuracy, loss"}},
+		{"batch", []string{"--batch-size", "0"}, 2, []string{"--batch-size is 0"}},
 		{"a choice that cannot be cut", []string{"--max-length=5", "--truncation=only_second"}, 3, []string{"questions.jsonl:1: cannot be tokenised: only_second cannot shorten"}},
 		{"an adapter with another head", []string{"--adapter", seqCls}, 3, []string{"classifier"}},
 	} {

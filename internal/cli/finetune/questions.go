@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
@@ -26,7 +27,7 @@ type qaRun struct {
 	data    cli.QuestionFlags
 	answers cli.AnswerFlags
 
-	questions parts[*data.Questions]
+	questions parts[*question.File]
 	config    tasks.QuestionAnsweringConfig
 	opened    models.QuestionAnswerer
 }
@@ -122,15 +123,15 @@ func (r *qaRun) readData(*cli.Base) (err error) {
 	q := &r.questions
 	if r.files.train == "" {
 		train, test := embedded.PolicyQA()
-		o := data.QuestionOptions{Format: data.SQuADJSON}
-		if q.test, err = data.ReadQuestionsBytes(test, embedded.PolicyQAName+" test", o); err != nil {
+		o := question.Options{Format: question.SQuAD}
+		if q.test, err = question.ReadBytes(test, embedded.PolicyQAName+" test", o); err != nil {
 			return err
 		}
-		if q.train, err = data.ReadQuestionsBytes(train, embedded.PolicyQAName, o); err != nil {
+		if q.train, err = question.ReadBytes(train, embedded.PolicyQAName, o); err != nil {
 			return err
 		}
 	} else {
-		*q, err = readParts(r.files, func(path string) (*data.Questions, error) { return cli.ReadQuestions(path, r.env.In, r.data.Options()) })
+		*q, err = readParts(r.files, func(path string) (*question.File, error) { return cli.ReadQuestions(path, r.env.In, r.data.Options()) })
 		if err != nil {
 			return err
 		}
@@ -138,8 +139,8 @@ func (r *qaRun) readData(*cli.Base) (err error) {
 	if err = q.choose(r.files, r.train.cfg.Seed); err != nil {
 		return err
 	}
-	all := len(q.train.List)
-	if q.train = q.train.WithPlaces(); len(q.train.List) == 0 {
+	all := q.train.Len()
+	if q.train = q.train.WithPlaces(); q.train.Len() == 0 {
 		return &data.Error{File: q.train.Name, Msg: fmt.Sprintf("none of %d questions has an answer that stands in its context, so there is nothing to learn", all)}
 	}
 	if r.config, err = r.answers.Config(r.given, q.train, q.eval, q.test); err != nil {
@@ -153,14 +154,12 @@ func (r *qaRun) readData(*cli.Base) (err error) {
 func (r *qaRun) report() {
 	q := r.questions
 	log := r.console.Log
-	text := q.sizes(q.train.Name, "questions", func(x *data.Questions) int { return len(x.List) })
+	text := q.sizes(q.train.Name, "questions", func(x *question.File) int { return x.Len() })
 	if r.config.NullAnswers {
 		text += "; some may have no answer"
 	}
 	log.Info().Msg(text)
-	for _, w := range data.QuestionWarnings(q.train, q.eval, q.test) {
-		log.Warn().Msg(w.String())
-	}
+	r.warn(question.Warnings(q.train, q.eval, q.test))
 }
 
 func (r *qaRun) openModel(base *cli.Base, seed uint64) (models.TextModel, cli.Task, checkpoint.Report, error) {
@@ -182,7 +181,7 @@ func (r *qaRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, pool
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.questions.each(func(s batch.Split, q *data.Questions) error {
+	return task, r.questions.each(func(s batch.Split, q *question.File) error {
 		if err := task.Add(ctx, s, q); err != nil {
 			return err
 		}
@@ -195,7 +194,7 @@ func (r *qaRun) classes() *data.Labels { return nil }
 
 func (r *qaRun) describe(t *training) {
 	if r.questions.test != nil {
-		t.testRows = len(r.questions.test.List)
+		t.testRows = r.questions.test.Len()
 	}
 }
 

@@ -200,7 +200,7 @@ func TestQARefused(t *testing.T) {
 		{"negative", []string{"--doc-stride=-1", "--max-query-length=-2"}, 2, []string{"--doc-stride is -1", "--max-query-length is -2"}},
 		{"answer length", []string{"--max-answer-length=0", "--n-best-size=0"}, 2, []string{"--max-answer-length is 0", "--n-best-size is 0"}},
 		{"threshold", []string{"--null-score-diff-threshold=1"}, 2, []string{"--null-score-diff-threshold", "--version-2-with-negative"}},
-		{"metric", []string{"--validation-split=0.3", "--metric-for-best-model=accuracy"}, 2, []string{"`metric_for_best_model` is \"accuracy\"", "exact_match"}},
+		{"metric", []string{"--validation-split=0.3", "--metric-for-best-model=accuracy"}, 2, []string{"--metric-for-best-model is \"accuracy\"", "exact_match"}},
 		{"adapter of another task", []string{"--adapter", small(t).Path("adapter_init")}, 3, []string{"SEQ_CLS", "question answering"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -245,7 +245,7 @@ func stopAfterFirstStep(t *testing.T, args ...string) clitest.Result {
 func TestNotANumber(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	r := clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=50", "--learning-rate=1e38", "--warmup-ratio=0", "--max-grad-norm=0")...)
-	r.Refused(t, cli.Failure, "step ", "rows ", "lora_", "set `learning_rate` lower")
+	r.Refused(t, cli.Failure, "step ", "rows ", "lora_", "set --learning-rate lower")
 	if text := clitest.Read(t, filepath.Join(out, "results.json")); !strings.Contains(text, `"failed"`) {
 		t.Errorf("results.json does not say failed:\n%s", text)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/train"
@@ -25,12 +25,12 @@ func (r *causalRun) newSampler(s *subject, d documents, cfg train.Config) (*samp
 	if r.sampleTokens == 0 {
 		return nil, nil
 	}
-	chats := d.train.Kind == data.ChatDocument
+	chats := d.train.Kind == document.Chat
 	p := &sampler{generator: generate.New(s.model, s.base.Tokenizer, cfg.Pool), cfg: cli.SampleConfig(s.base, d.train.Kind)}
 	p.generator.Adapter = s.adapter()
 	p.cfg.MaxNewTokens, p.cfg.Seed = r.sampleTokens, cfg.Seed
 	for _, text := range r.samplePrompts {
-		messages := []data.Message{{Role: "user", Content: text}}
+		messages := []document.Message{{Role: "user", Content: text}}
 		if !chats {
 			messages = nil
 		}
@@ -51,7 +51,7 @@ func (r *causalRun) newSampler(s *subject, d documents, cfg train.Config) (*samp
 }
 
 // add takes a prompt: a text, or the messages of a chat. Of more tokens than limit the last ones are taken; 0 is no limit.
-func (p *sampler) add(s *subject, shown string, messages []data.Message, limit int) error {
+func (p *sampler) add(s *subject, shown string, messages []document.Message, limit int) error {
 	prompt, err := cli.EncodePrompt(s.base.Tokenizer, s.template, shown, messages)
 	if err != nil {
 		return err
@@ -72,12 +72,12 @@ const promptWords = 8
 
 // promptOf returns what a sample may begin with: the first prompt of the data, or the first words. The text is for people; messages are
 // set for a chat.
-func promptOf(docs *data.Documents) (text string, messages []data.Message) {
-	for _, d := range docs.List {
+func promptOf(docs *document.File) (text string, messages []document.Message) {
+	for d := range docs.Values() {
 		switch docs.Kind {
-		case data.PromptDocument:
+		case document.Prompt:
 			text = d.Prompt
-		case data.ChatDocument:
+		case document.Chat:
 			for i, m := range d.Messages {
 				if i > 0 && m.Role == "assistant" {
 					return d.Messages[i-1].Content, d.Messages[:i]
@@ -136,6 +136,6 @@ func (r *causalRun) logSamples(ctx context.Context, p *sampler, when string) {
 	case err == nil:
 		r.console.Log.Info().Msg(strings.TrimRight(text, "\n"))
 	case !errors.Is(err, context.Canceled):
-		r.console.Log.Warn().Msg(cli.OneLine(err))
+		r.console.Log.Warn().Msg(cli.OptionsAsFlags(r.flags, cli.OneLine(err)))
 	}
 }

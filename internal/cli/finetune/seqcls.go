@@ -12,6 +12,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -154,12 +155,12 @@ func (r *seqClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set, 
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, t.each(func(s batch.Split, table *data.Table) error {
+	return task, t.each(func(s batch.Split, table *text.File) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
 		if n, limit := task.Truncated(s); n > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, len(table.Examples), limit)
+			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", table.Name, n, table.Len(), limit)
 		}
 		return nil
 	})
@@ -171,7 +172,7 @@ func (r *seqClsRun) describe(t *training) {
 	n := len(r.found.Names)
 	t.results.Problem, t.results.Labels = r.found.Problem.String(), &n
 	if r.tables.test != nil {
-		t.testRows = len(r.tables.test.Examples)
+		t.testRows = r.tables.test.Len()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -32,9 +33,9 @@ type tokenClsRun struct {
 	classWeights []string
 	data         cli.TokenDataFlags
 
-	tables parts[*data.TokenTable]
+	tables parts[*tagged.File]
 	found  *data.Labels
-	scheme data.Scheme
+	scheme tagged.Scheme
 	opened models.TokenClassifier
 
 	evaluations []*tasks.TokenScores
@@ -141,7 +142,7 @@ func (r *tokenClsRun) newTask(ctx context.Context, base *cli.Base, set *lora.Set
 	if err != nil {
 		return nil, cli.UsageError(err)
 	}
-	return task, r.tables.each(func(s batch.Split, table *data.TokenTable) error {
+	return task, r.tables.each(func(s batch.Split, table *tagged.File) error {
 		if err := task.Add(ctx, s, table); err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func (r *tokenClsRun) scored(s batch.Split, scores *tasks.TokenScores) {
 
 // allClasses returns the classes of all words to train on.
 func (r *tokenClsRun) allClasses() ([]int32, error) {
-	list, err := r.found.TagClasses(r.tables.train)
+	list, err := r.tables.train.Classes(r.found)
 	var all []int32
 	for _, classes := range list {
 		all = append(all, classes...)
@@ -177,7 +178,7 @@ func (r *tokenClsRun) describe(t *training) {
 	t.results.Problem, t.results.Labels = r.found.Problem.String(), &n
 	t.complete = r.complete
 	if r.tables.test != nil {
-		t.testRows = len(r.tables.test.Examples)
+		t.testRows = r.tables.test.Len()
 	}
 }
 

@@ -187,7 +187,7 @@ func TestTokenClsRefused(t *testing.T) {
 		{"length", []string{"--max-length", "99"}, 2, []string{"max_length is 99"}},
 		{"no room", []string{"--max-length", "2"}, 3, []string{"good.conll", "room"}},
 		{"weights", []string{"--class-weights", "1,2"}, 2, []string{"2 class weights for 5 classes"}},
-		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "macro_f1"}, 2, []string{"`metric_for_best_model` is \"macro_f1\"", "f1"}},
+		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "macro_f1"}, 2, []string{"--metric-for-best-model is \"macro_f1\"", "f1"}},
 		{"both columns", []string{"--tokens-column", "a", "--text-column", "b"}, 2, []string{"--tokens-column", "--text-column"}},
 		{"no train file", []string{"--train-file", "none.conll"}, 3, []string{"none.conll", "no such file"}},
 		{"directory", []string{"--train-file", dir}, 3, []string{dir, "directory"}},

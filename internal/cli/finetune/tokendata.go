@@ -8,6 +8,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks"
@@ -29,17 +30,17 @@ func (r *tokenClsRun) readData(base *cli.Base) error {
 		return err
 	}
 	names := firstOf(src.Fixed, src.Saved, src.Config)
-	if err := t.edit(func(x *data.TokenTable) (*data.TokenTable, error) { return x.WithNames(names) }); err != nil {
+	if err := t.edit(func(x *tagged.File) (*tagged.File, error) { return x.WithNames(names) }); err != nil {
 		return err
 	}
 	var why string
 	if r.scheme, why, err = r.data.FindScheme(t.train); err != nil {
 		return err
 	}
-	if err := t.edit(func(x *data.TokenTable) (*data.TokenTable, error) { return cli.RepairTags(x, r.scheme, r.data.Strict) }); err != nil {
+	if err := t.edit(func(x *tagged.File) (*tagged.File, error) { return cli.RepairTags(x, r.scheme, r.data.Strict) }); err != nil {
 		return err
 	}
-	if r.found, err = data.FindTags(src, t.train, t.eval, t.test); err != nil {
+	if r.found, err = tagged.FindLabels(src, t.train, t.eval, t.test); err != nil {
 		return err
 	}
 	if err := r.checkHead(r.found, "--labels says"); err != nil {
@@ -63,38 +64,36 @@ func firstOf(lists ...[]string) []string {
 	return nil
 }
 
-func (r *tokenClsRun) readTables() (t parts[*data.TokenTable], err error) {
+func (r *tokenClsRun) readTables() (t parts[*tagged.File], err error) {
 	if r.files.train == "" {
 		train, test := embedded.Restaurant8k()
-		o := data.TokenOptions{Format: data.JSONLines}
-		if t.test, err = data.ReadTokensBytes(test, embedded.Restaurant8kName+" test", o); err != nil {
+		o := tagged.Options{Format: data.JSONLines}
+		if t.test, err = tagged.ReadBytes(test, embedded.Restaurant8kName+" test", o); err != nil {
 			return t, err
 		}
-		t.train, err = data.ReadTokensBytes(train, embedded.Restaurant8kName, o)
+		t.train, err = tagged.ReadBytes(train, embedded.Restaurant8kName, o)
 		return t, err
 	}
 	o, err := r.data.Options()
 	if err != nil {
 		return t, err
 	}
-	return readParts(r.files, func(path string) (*data.TokenTable, error) { return cli.ReadTokens(path, r.env.In, o) })
+	return readParts(r.files, func(path string) (*tagged.File, error) { return cli.ReadTokens(path, r.env.In, o) })
 }
 
 // report logs what was read and what is odd about it.
 func (r *tokenClsRun) report(why string) {
 	t, log := r.tables, r.console.Log
-	rows := t.sizes(t.train.Name, "sentences", func(x *data.TokenTable) int { return len(x.Examples) })
+	rows := t.sizes(t.train.Name, "sentences", func(x *tagged.File) int { return x.Len() })
 	scheme := "tags of the scheme " + string(r.scheme)
-	if r.scheme == data.Plain {
+	if r.scheme == tagged.Plain {
 		scheme = "tags that spell no entities"
 	}
 	log.Info().Msgf("%s; %s (%s), %d labels", rows, scheme, why, len(r.found.Names))
-	if r.scheme == data.Plain && !slices.ContainsFunc(r.found.Names, notNumber) {
+	if r.scheme == tagged.Plain && !slices.ContainsFunc(r.found.Names, notNumber) {
 		log.Warn().Msgf("%s: the tags are numbers, so they spell no entities; --labels gives their names, in order", t.train.Name)
 	}
-	for _, w := range data.TokenWarnings(r.found, t.train, t.eval, t.test) {
-		log.Warn().Msg(w.String())
-	}
+	r.warn(tagged.Warnings(r.found, t.train, t.eval, t.test))
 }
 
 // notNumber reports whether a tag is a word.

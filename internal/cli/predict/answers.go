@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"io"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -35,10 +35,10 @@ func spanOf(s tasks.Span) spanRow {
 }
 
 // writeRows writes a JSON object for each question.
-func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction, null bool) error {
+func (r *qaRun) writeRows(w io.Writer, q *question.File, list []tasks.AnswerPrediction, null bool) error {
 	return eachLine(w, "question", len(list), func(i int) any {
 		p := &list[i]
-		row := answerRow{ID: q.List[i].ID, spanRow: spanOf(p.Span)}
+		row := answerRow{ID: q.At(i).ID, spanRow: spanOf(p.Span)}
 		if null {
 			row.NullDiff = &p.NullDiff
 		}
@@ -55,7 +55,7 @@ func (r *qaRun) writeRows(w io.Writer, q *data.Questions, list []tasks.AnswerPre
 }
 
 // writeSQuAD writes one JSON object with the text of each answer by the id of its question.
-func writeSQuAD(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction) error {
+func writeSQuAD(w io.Writer, q *question.File, list []tasks.AnswerPrediction) error {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i := range list {
@@ -63,7 +63,7 @@ func writeSQuAD(w io.Writer, q *data.Questions, list []tasks.AnswerPrediction) e
 			b.WriteByte(',')
 		}
 		b.WriteString("\n  ")
-		if err := appendJSON(&b, q.List[i].ID); err != nil {
+		if err := appendJSON(&b, q.At(i).ID); err != nil {
 			return err
 		}
 		b.WriteString(": ")

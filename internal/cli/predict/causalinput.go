@@ -11,6 +11,8 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/nn/op"
@@ -19,7 +21,7 @@ import (
 )
 
 // readInput returns the prompts or texts of --input: each line of plain text is one, unlike in training.
-func (r *causalRun) readInput() (*data.Documents, error) {
+func (r *causalRun) readInput() (*document.File, error) {
 	o, err := r.data.Options()
 	if err != nil {
 		return nil, err
@@ -31,14 +33,14 @@ func (r *causalRun) readInput() (*data.Documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Format = formatOf(r.input, content, data.ReadOptions{Format: o.Format, Delimiter: o.Delimiter}); o.Format == data.PlainText {
+	if o.Format = formatOf(r.input, content, text.Options{Format: o.Format, Delimiter: o.Delimiter}); o.Format == data.PlainText {
 		d, err := r.readLines(content)
 		return d, cli.NameStdin(err)
 	}
-	d, err := data.ReadDocumentsBytes(content, r.input, o)
+	d, err := document.ReadBytes(content, r.input, o)
 	if err != nil && o.TextColumn+o.PromptColumn+o.CompletionColumn+o.MessagesColumn == "" {
 		o.TextColumn = "prompt" // prompts alone, without completions
-		if prompts, second := data.ReadDocumentsBytes(content, r.input, o); second == nil || lineOf(second) > lineOf(err) {
+		if prompts, second := document.ReadBytes(content, r.input, o); second == nil || lineOf(second) > lineOf(err) {
 			d, err = prompts, second
 		}
 	}
@@ -53,19 +55,19 @@ func lineOf(err error) int {
 }
 
 // readLines returns a document for each line that is not empty.
-func (r *causalRun) readLines(content []byte) (*data.Documents, error) {
-	o := data.ReadOptions{Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader, NoQuotes: r.data.NoQuotes, TextColumn: r.data.Text}
-	t, err := data.ReadTextBytes(content, r.input, o)
+func (r *causalRun) readLines(content []byte) (*document.File, error) {
+	o := text.Options{Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader, NoQuotes: r.data.NoQuotes, TextColumn: r.data.Text}
+	t, err := text.ReadBytes(content, r.input, o)
 	if err != nil {
 		return nil, err
 	}
-	d := &data.Documents{Name: t.Name, Format: data.PlainText}
-	for _, e := range t.Examples {
+	d := document.New(t.Name, document.Text)
+	for e := range t.Values() {
 		if e.Text != "" {
-			d.List = append(d.List, data.Document{Text: e.Text, Line: e.Line})
+			d.Append(document.Document{Text: e.Text, Line: e.Line})
 		}
 	}
-	if len(d.List) == 0 {
+	if d.Len() == 0 {
 		return nil, &data.Error{File: r.input, Msg: "all lines are empty"}
 	}
 	return d, nil
@@ -134,9 +136,9 @@ const (
 
 // writeLogits writes the logits of every position of every text.
 func (r *causalRun) writeLogits(ctx context.Context, m *cli.LanguageModel, pool *op.Pool, result cli.Result) error {
-	docs := &data.Documents{Name: "--prompt", Format: data.PlainText}
+	docs := document.New("--prompt", document.Text)
 	for i, text := range r.prompts {
-		docs.List = append(docs.List, data.Document{Text: text, Line: i + 1})
+		docs.Append(document.Document{Text: text, Line: i + 1})
 	}
 	if len(r.prompts) == 0 {
 		var err error
@@ -144,7 +146,7 @@ func (r *causalRun) writeLogits(ctx context.Context, m *cli.LanguageModel, pool 
 			return err
 		}
 	}
-	if docs.Kind != data.TextDocument {
+	if docs.Kind != document.Text {
 		return cli.InputError(fmt.Errorf("%s: --logits wants texts, but the rows are %v; name a column with --text-column", docs.Name, docs.Kind))
 	}
 	task, err := r.newTask(m, pool, 0)
@@ -162,7 +164,7 @@ func (r *causalRun) writeLogits(ctx context.Context, m *cli.LanguageModel, pool 
 				row.Logits[at] = logits[at*v : (at+1)*v]
 				for id, x := range row.Logits[at] {
 					if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the adapter are damaged", docs.Name, docs.List[i].Line, id, at, f)
+						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
 					}
 				}
 			}
@@ -172,16 +174,16 @@ func (r *causalRun) writeLogits(ctx context.Context, m *cli.LanguageModel, pool 
 			return writeLine(w, row)
 		})
 		if cut > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", docs.Name, cut, len(docs.List), task.Limit())
+			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", docs.Name, cut, docs.Len(), task.Limit())
 		}
 		return err
 	})
 }
 
 // checkSize errs if the logits are more than anybody wants on standard output, and tells how many there will be in a file.
-func (r *causalRun) checkSize(m *cli.LanguageModel, docs *data.Documents, limit int) error {
+func (r *causalRun) checkSize(m *cli.LanguageModel, docs *document.File, limit int) error {
 	rows := 0
-	for _, d := range docs.List {
+	for d := range docs.Values() {
 		e, err := m.Base.Tokenizer.Encode(d.Text, tokenize.Options{})
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", docs.Name, d.Line, err)

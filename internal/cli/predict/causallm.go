@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn/op"
@@ -285,7 +286,7 @@ func (r *causalRun) readPrompts(m *cli.LanguageModel) ([]prompt, error) {
 	if len(r.prompts) > 0 {
 		var list []prompt
 		for i, text := range r.prompts {
-			p, err := r.prompt(m, &data.Document{Text: text}, data.TextDocument, i)
+			p, err := r.prompt(m, document.Document{Text: text}, document.Text, i)
 			if err != nil {
 				return nil, cli.UsageError(fmt.Errorf("--prompt %q: %w", text, err))
 			}
@@ -297,12 +298,11 @@ func (r *causalRun) readPrompts(m *cli.LanguageModel) ([]prompt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if docs.Kind == data.ChatDocument && m.Template == nil {
+	if docs.Kind == document.Chat && m.Template == nil {
 		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
 	}
 	var list []prompt
-	for i := range docs.List {
-		d := &docs.List[i]
+	for i, d := range docs.All() {
 		p, err := r.prompt(m, d, docs.Kind, i)
 		if err != nil {
 			return nil, &data.Error{File: docs.Name, Line: d.Line, Msg: "the prompt cannot be used", Err: err}
@@ -313,24 +313,24 @@ func (r *causalRun) readPrompts(m *cli.LanguageModel) ([]prompt, error) {
 }
 
 // prompt encodes a document as a prompt: its text or prompt, or its messages without an answer at the end.
-func (r *causalRun) prompt(m *cli.LanguageModel, d *data.Document, kind data.DocumentKind, number int) (prompt, error) {
+func (r *causalRun) prompt(m *cli.LanguageModel, d document.Document, kind document.Kind, number int) (prompt, error) {
 	p := prompt{shown: d.Text}
-	var messages []data.Message
+	var messages []document.Message
 	switch {
-	case kind == data.ChatDocument:
+	case kind == document.Chat:
 		messages = d.Messages
 		if n := len(messages); n > 1 && messages[n-1].Role == "assistant" {
 			messages = messages[:n-1]
 		}
 		p.shown = messages[len(messages)-1].Content
-	case kind == data.PromptDocument:
+	case kind == document.Prompt:
 		p.shown = d.Prompt
 	}
 	if r.chat && messages == nil {
-		messages = []data.Message{{Role: "user", Content: p.shown}}
+		messages = []document.Message{{Role: "user", Content: p.shown}}
 	}
 	if r.system != "" && messages[0].Role != "system" {
-		messages = append([]data.Message{{Role: "system", Content: r.system}}, messages...)
+		messages = append([]document.Message{{Role: "system", Content: r.system}}, messages...)
 	}
 	var err error
 	if p.tokens, err = cli.EncodePrompt(m.Base.Tokenizer, m.Template, p.shown, messages); err != nil {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/nn/op"
@@ -16,9 +16,9 @@ import (
 
 // talk answers each line of standard input, remembering what was said. The end of the input, or a signal, ends it.
 func (r *causalRun) talk(ctx context.Context, m *cli.LanguageModel, pool *op.Pool, cfg generate.Config) error {
-	var history []data.Message
+	var history []document.Message
 	if r.system != "" {
-		history = append(history, data.Message{Role: "system", Content: r.system})
+		history = append(history, document.Message{Role: "system", Content: r.system})
 	}
 	if r.env.InTerminal {
 		r.console.Log.Info().Msg("say something; Ctrl-D ends the chat")
@@ -41,7 +41,7 @@ func (r *causalRun) talk(ctx context.Context, m *cli.LanguageModel, pool *op.Poo
 			}
 			return errors.Join(err, out.err)
 		}
-		history = append(history, data.Message{Role: "user", Content: text})
+		history = append(history, document.Message{Role: "user", Content: text})
 		p, rest, err := r.turn(m, history)
 		if err != nil {
 			return err
@@ -59,12 +59,12 @@ func (r *causalRun) talk(ctx context.Context, m *cli.LanguageModel, pool *op.Poo
 		if err := errors.Join(err, out.err); err != nil {
 			return err
 		}
-		history = append(history, data.Message{Role: "assistant", Content: list[0].Text})
+		history = append(history, document.Message{Role: "assistant", Content: list[0].Text})
 	}
 }
 
 // turn encodes a chat up to where the assistant answers. If it leaves no room, the oldest turns are dropped, the system message never.
-func (r *causalRun) turn(m *cli.LanguageModel, history []data.Message) (generate.Prompt, []data.Message, error) {
+func (r *causalRun) turn(m *cli.LanguageModel, history []document.Message) (generate.Prompt, []document.Message, error) {
 	first := 0
 	if history[0].Role == "system" {
 		first = 1
@@ -77,7 +77,7 @@ func (r *causalRun) turn(m *cli.LanguageModel, history []data.Message) (generate
 		if len(history) < first+3 { // the last message alone
 			return p, nil, fmt.Errorf("the message has %d tokens with what the chat template adds; the model has %d positions", len(p.IDs), m.Model.MaxLength())
 		}
-		history = append(append([]data.Message(nil), history[:first]...), history[first+2:]...)
+		history = append(append([]document.Message(nil), history[:first]...), history[first+2:]...)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
@@ -117,7 +117,7 @@ func (r *embedRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if !table.Examples[0].HasPair {
+	if !table.At(0).HasPair {
 		return r.writeVectors(result, vectors, task.Width())
 	}
 	cosines := tasks.Cosines(vectors, task.Width())
@@ -205,7 +205,7 @@ func (r *embedRun) newTask(base *cli.Base) (*tasks.Embedding, func(), error) {
 }
 
 // read returns the texts or pairs.
-func (r *embedRun) read() (*data.Table, error) {
+func (r *embedRun) read() (*text.File, error) {
 	t := r.input.Table()
 	if t == nil {
 		o, err := r.data.Options()
@@ -218,7 +218,7 @@ func (r *embedRun) read() (*data.Table, error) {
 		}
 		r.warnReplaced(t.Name, t.Replaced)
 	}
-	pairs := t.Examples[0].HasPair
+	pairs := t.At(0).HasPair
 	switch {
 	case pairs && r.format == "npy":
 		return nil, cli.UsageError(errors.New("--output-format npy is for vectors of texts, but the input has pairs of texts, whose similarity is written"))
@@ -233,20 +233,19 @@ func (r *embedRun) read() (*data.Table, error) {
 }
 
 // embed computes the vectors of all texts, some at a time.
-func (r *embedRun) embed(ctx context.Context, task *tasks.Embedding, t *data.Table) ([]float32, error) {
+func (r *embedRun) embed(ctx context.Context, task *tasks.Embedding, t *text.File) ([]float32, error) {
 	var all []float32
 	cut, texts, width := 0, 0, task.Width()
-	err := r.inPortions(t.Name, len(t.Examples), func(lo, hi int) error {
-		part := *t
-		part.Examples = t.Examples[lo:hi]
-		vectors, n, err := task.Embed(ctx, &part)
+	err := r.inPortions(t.Name, t.Len(), func(lo, hi int) error {
+		part := t.Part(lo, hi)
+		vectors, n, err := task.Embed(ctx, part)
 		if err != nil {
 			return err
 		}
 		cut += n
 		each := len(vectors) / width / (hi - lo) // 2 for pairs
 		texts += each * (hi - lo)
-		for i, e := range part.Examples {
+		for i, e := range part.All() {
 			if err := finite(t.Name, e.Line, vectors[i*each*width:(i+1)*each*width]); err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks"
 )
@@ -180,9 +180,9 @@ func (r *choiceRun) checkQuestion() []error {
 }
 
 // read returns the questions. Labels that they have are checked.
-func (r *choiceRun) read() (*data.Choices, error) {
+func (r *choiceRun) read() (*choice.File, error) {
 	if len(r.choices) > 0 {
-		return &data.Choices{Name: "--choice", List: []data.Choice{{Context: r.context, Question: r.question, Endings: r.choices, Label: -1, Line: 1}}}, nil
+		return choice.New("--choice", choice.Question{Context: r.context, Question: r.question, Endings: r.choices, Label: -1, Line: 1}), nil
 	}
 	o, err := r.data.Options()
 	if err != nil {
@@ -201,27 +201,26 @@ func (r *choiceRun) read() (*data.Choices, error) {
 }
 
 // predict scores all questions, some at a time.
-func (r *choiceRun) predict(ctx context.Context, task *tasks.MultipleChoice, c *data.Choices) ([]tasks.ChoicePrediction, error) {
+func (r *choiceRun) predict(ctx context.Context, task *tasks.MultipleChoice, c *choice.File) ([]tasks.ChoicePrediction, error) {
 	var all []tasks.ChoicePrediction
 	cut := 0
-	err := r.inPortions(c.Name, len(c.List), func(lo, hi int) error {
-		part := *c
-		part.List = c.List[lo:hi]
-		list, n, err := task.Predict(ctx, &part)
+	err := r.inPortions(c.Name, c.Len(), func(lo, hi int) error {
+		part := c.Part(lo, hi)
+		list, n, err := task.Predict(ctx, part)
 		if err != nil {
 			return err
 		}
 		cut += n
 		all = append(all, list...)
 		for i, p := range list {
-			if err := finite(c.Name, part.List[i].Line, p.Logits); err != nil {
+			if err := finite(c.Name, part.At(i).Line, p.Logits); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil && cut > 0 {
-		r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, cut, len(c.List), task.Limit())
+		r.console.Log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what stands before them and were cut", c.Name, cut, c.Len(), task.Limit())
 	}
 	return all, err
 }
@@ -236,9 +235,9 @@ type choiceRow struct {
 	Scores []float32 `json:"scores,omitempty"`
 }
 
-func (r *choiceRun) writeRows(w io.Writer, c *data.Choices, list []tasks.ChoicePrediction) error {
+func (r *choiceRun) writeRows(w io.Writer, c *choice.File, list []tasks.ChoicePrediction) error {
 	return eachLine(w, "question", len(list), func(i int) any {
-		e, p := c.List[i], list[i]
+		e, p := c.At(i), list[i]
 		row := choiceRow{ID: e.ID, Choice: p.Index, Text: e.Endings[p.Index], Score: p.Probabilities[p.Index]}
 		if r.logits {
 			row.Logits = p.Logits

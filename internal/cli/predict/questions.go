@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks"
 )
@@ -197,11 +197,11 @@ func (r *qaRun) checkQuestions() []error {
 }
 
 // read returns the questions, with the answers that the input has.
-func (r *qaRun) read() (*data.Questions, error) {
+func (r *qaRun) read() (*question.File, error) {
 	if len(r.questions) > 0 {
-		q := &data.Questions{Name: "--question"}
+		q := question.New("--question")
 		for i, text := range r.questions {
-			q.List = append(q.List, data.Question{ID: strconv.Itoa(i + 1), Question: text, Context: r.contexts[i%len(r.contexts)], Line: i + 1})
+			q.Append(question.Question{ID: strconv.Itoa(i + 1), Question: text, Context: r.contexts[i%len(r.contexts)], Line: i + 1})
 		}
 		return q, nil
 	}
@@ -219,13 +219,12 @@ func (r *qaRun) read() (*data.Questions, error) {
 }
 
 // predict answers all questions, some at a time.
-func (r *qaRun) predict(ctx context.Context, task *tasks.QuestionAnswering, q *data.Questions) ([]tasks.AnswerPrediction, error) {
+func (r *qaRun) predict(ctx context.Context, task *tasks.QuestionAnswering, q *question.File) ([]tasks.AnswerPrediction, error) {
 	var all []tasks.AnswerPrediction
 	var counts tasks.QuestionCounts
-	err := r.inPortions(q.Name, len(q.List), func(lo, hi int) error {
-		part := *q
-		part.List = q.List[lo:hi]
-		list, n, err := task.Predict(ctx, &part)
+	err := r.inPortions(q.Name, q.Len(), func(lo, hi int) error {
+		part := q.Part(lo, hi)
+		list, n, err := task.Predict(ctx, part)
 		if err != nil {
 			return err
 		}

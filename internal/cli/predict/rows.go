@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -104,9 +105,9 @@ func (r *seqClsRun) rowOf(l *data.Labels, logits []float32) row {
 }
 
 // checkFinite errs if a logit is no number, and names its row. k are the logits of a row.
-func checkFinite(t *data.Table, logits []float32, k int) error {
+func checkFinite(t *text.File, logits []float32, k int) error {
 	for i := 0; i < len(logits); i += k {
-		if err := finite(t.Name, t.Examples[i/k].Line, logits[i:i+k]); err != nil {
+		if err := finite(t.Name, t.At(i/k).Line, logits[i:i+k]); err != nil {
 			return err
 		}
 	}

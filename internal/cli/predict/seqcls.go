@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
@@ -101,7 +101,7 @@ func (r *seqClsRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, slices.ContainsFunc(table.Examples, func(e data.Example) bool { return e.HasPair })); err != nil {
+	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, table.HasPairs()); err != nil {
 		return err
 	}
 	task, close, err := r.newTask(base, c)
@@ -143,7 +143,7 @@ func (r *seqClsRun) checkFlags(result, scores cli.Result) error {
 }
 
 // read returns the rows to predict. Labels that they have are checked.
-func (r *seqClsRun) read(c *cli.Classifier[models.SequenceClassifier]) (*data.Table, error) {
+func (r *seqClsRun) read(c *cli.Classifier[models.SequenceClassifier]) (*text.File, error) {
 	if t := r.input.Table(); t != nil {
 		return t, nil
 	}
@@ -172,12 +172,12 @@ func (r *seqClsRun) read(c *cli.Classifier[models.SequenceClassifier]) (*data.Ta
 
 // checkLabels holds the labels of t to the classes. Where the adapter does not tell whether a row may have several, the labels do.
 // Names are no error if the adapter has none for its classes: there are no metrics then.
-func (r *seqClsRun) checkLabels(c *cli.Classifier[models.SequenceClassifier], t *data.Table) (*data.Table, error) {
+func (r *seqClsRun) checkLabels(c *cli.Classifier[models.SequenceClassifier], t *text.File) (*text.File, error) {
 	problem := c.Labels.Problem
-	if guess, _, err := data.GuessProblem(t); !c.Told && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
+	if guess, _, err := text.GuessProblem(t); !c.Told && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
 		problem = guess
 	}
-	labels, err := data.FindLabels(problem, data.LabelSource{Saved: c.Labels.Names}, t)
+	labels, err := text.FindLabels(problem, data.LabelSource{Saved: c.Labels.Names}, t)
 	switch {
 	case err == nil:
 		c.Labels = labels
@@ -186,12 +186,7 @@ func (r *seqClsRun) checkLabels(c *cli.Classifier[models.SequenceClassifier], t 
 		return nil, cli.InputError(fmt.Errorf("%w (--no-labels predicts without looking at labels)", err))
 	}
 	r.console.Log.Warn().Msgf("%s: labels are left alone, for the adapter does not name its classes (--labels does)", t.Name)
-	bare := *t
-	bare.Examples = slices.Clone(t.Examples)
-	for i := range bare.Examples {
-		bare.Examples[i].Label = data.Label{}
-	}
-	return &bare, nil
+	return t.WithoutLabels(), nil
 }
 
 func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier[models.SequenceClassifier]) (*tasks.SeqCls, func(), error) {
@@ -212,25 +207,24 @@ func (r *seqClsRun) newTask(base *cli.Base, c *cli.Classifier[models.SequenceCla
 }
 
 // predict computes the logits of all rows, some at a time.
-func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Classifier[models.SequenceClassifier], t *data.Table) ([]float32, error) {
+func (r *seqClsRun) predict(ctx context.Context, task *tasks.SeqCls, c *cli.Classifier[models.SequenceClassifier], t *text.File) ([]float32, error) {
 	var all []float32
 	cut := 0
-	err := r.inPortions(t.Name, len(t.Examples), func(lo, hi int) error {
-		part := *t
-		part.Examples = t.Examples[lo:hi]
-		logits, n, err := task.Predict(ctx, &part)
+	err := r.inPortions(t.Name, t.Len(), func(lo, hi int) error {
+		part := t.Part(lo, hi)
+		logits, n, err := task.Predict(ctx, part)
 		if err != nil {
 			return err
 		}
 		cut += n
 		all = append(all, logits...)
-		return checkFinite(&part, logits, c.Model.Labels())
+		return checkFinite(part, logits, c.Model.Labels())
 	})
 	if err != nil {
 		return nil, err
 	}
 	if cut > 0 {
-		r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", t.Name, cut, len(t.Examples), task.Limit())
+		r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", t.Name, cut, t.Len(), task.Limit())
 	}
 	return all, nil
 }

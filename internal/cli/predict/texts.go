@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/tokenize"
 )
 
 // formatOf returns the format of a file of texts: that of the flags or the ending, else JSON Lines if it begins with a
 // brace and plain text if not. "" leaves the choice to data.
-func formatOf(name string, content []byte, o data.ReadOptions) data.Format {
+func formatOf(name string, content []byte, o text.Options) data.Format {
 	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
 	switch ending := strings.ToLower(filepath.Ext(name)); {
 	case o.Format != "":
@@ -33,9 +34,9 @@ func formatOf(name string, content []byte, o data.ReadOptions) data.Format {
 }
 
 // readTexts returns the texts of a file. In JSON Lines each row is a text or a pair, whatever the rows before were.
-func readTexts(name string, content []byte, o data.ReadOptions) ([]tokenize.Input, error) {
+func readTexts(name string, content []byte, o text.Options) ([]tokenize.Input, error) {
 	if o.Format = formatOf(name, content, o); o.Format != data.JSONLines {
-		t, err := data.ReadTextBytes(content, name, o)
+		t, err := text.ReadBytes(content, name, o)
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +52,7 @@ func readTexts(name string, content []byte, o data.ReadOptions) ([]tokenize.Inpu
 		if !g.pairs {
 			p.PairColumn = ""
 		}
-		t, err := data.ReadTextBytes(g.content, name, p)
+		t, err := text.ReadBytes(g.content, name, p)
 		var at *data.Error
 		if errors.As(err, &at) && at.Line > 0 {
 			at.Line += g.before

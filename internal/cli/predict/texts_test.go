@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 )
 
 func TestGroupRows(t *testing.T) {
@@ -54,7 +54,7 @@ func FuzzReadTexts(f *testing.F) {
 			t.Fatalf("groups hold %q, not %q", all.String(), content)
 		}
 		for _, name := range []string{"-", "a.txt", "a.jsonl", "a.csv"} {
-			list, err := readTexts(name, content, data.ReadOptions{NoLabels: true})
+			list, err := readTexts(name, content, text.Options{NoLabels: true})
 			if err == nil && name == "a.txt" && len(list) < strings.Count(string(content), "\n") {
 				t.Fatalf("%d texts of %q", len(list), content)
 			}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
@@ -156,27 +156,27 @@ func (r *tokenClsRun) checkFlags(result, scores cli.Result) error {
 }
 
 // scheme returns how the classes spell entities.
-func (r *tokenClsRun) scheme(c *cli.Classifier[models.TokenClassifier]) (data.Scheme, error) {
-	names := &data.TokenTable{Name: "the labels of the model"}
+func (r *tokenClsRun) scheme(c *cli.Classifier[models.TokenClassifier]) (tagged.Scheme, error) {
+	names := tagged.New("the labels of the model")
 	for _, name := range c.Labels.Names {
-		names.Examples = append(names.Examples, data.TokenExample{Tags: []string{name}})
+		names.Append(tagged.Sentence{Tags: []string{name}})
 	}
 	s, _, err := r.data.FindScheme(names)
 	if err != nil {
 		return "", cli.InputError(err)
 	}
-	if s == data.Plain && r.seqevalMode == "strict" {
+	if s == tagged.Plain && r.seqevalMode == "strict" {
 		return "", cli.UsageError(errors.New("--seqeval-mode strict is for entities, but the labels of the model spell none"))
 	}
 	return s, nil
 }
 
 // read returns the sentences to predict. Tags that they have are checked.
-func (r *tokenClsRun) read(c *cli.Classifier[models.TokenClassifier], scheme data.Scheme) (*data.TokenTable, error) {
+func (r *tokenClsRun) read(c *cli.Classifier[models.TokenClassifier], scheme tagged.Scheme) (*tagged.File, error) {
 	if len(r.input.Texts) > 0 {
-		t := &data.TokenTable{Name: "--text", Format: data.PlainText}
+		t := tagged.New("--text")
 		for i, text := range r.input.Texts {
-			t.Examples = append(t.Examples, data.TokenExample{Text: text, Words: data.SplitWords(text), Line: i + 1})
+			t.Append(tagged.Raw(text, i+1))
 		}
 		return t, nil
 	}
@@ -200,13 +200,13 @@ func (r *tokenClsRun) read(c *cli.Classifier[models.TokenClassifier], scheme dat
 }
 
 // checkTags holds the tags of t to the classes. Others are no error if the adapter has no names for its classes: there are no metrics then.
-func (r *tokenClsRun) checkTags(c *cli.Classifier[models.TokenClassifier], t *data.TokenTable, scheme data.Scheme) (*data.TokenTable, error) {
+func (r *tokenClsRun) checkTags(c *cli.Classifier[models.TokenClassifier], t *tagged.File, scheme tagged.Scheme) (*tagged.File, error) {
 	named, err := t.WithNames(c.Labels.Names)
 	if err == nil {
 		named, err = cli.RepairTags(named, scheme, r.data.Strict)
 	}
 	if err == nil {
-		_, err = c.Labels.TagClasses(named)
+		_, err = named.Classes(c.Labels)
 	}
 	switch {
 	case err == nil:
@@ -215,15 +215,10 @@ func (r *tokenClsRun) checkTags(c *cli.Classifier[models.TokenClassifier], t *da
 		return nil, cli.InputError(fmt.Errorf("%w (--no-labels predicts without looking at tags)", err))
 	}
 	r.console.Log.Warn().Msgf("%s: tags are left alone, for the adapter does not name its classes (--labels does)", t.Name)
-	bare := *t
-	bare.Examples = slices.Clone(t.Examples)
-	for i := range bare.Examples {
-		bare.Examples[i].Tags = nil
-	}
-	return &bare, nil
+	return t.WithoutTags(), nil
 }
 
-func (r *tokenClsRun) newTask(base *cli.Base, c *cli.Classifier[models.TokenClassifier], scheme data.Scheme) (*tasks.TokenCls, func(), error) {
+func (r *tokenClsRun) newTask(base *cli.Base, c *cli.Classifier[models.TokenClassifier], scheme tagged.Scheme) (*tasks.TokenCls, func(), error) {
 	if err := cli.CheckMaxLength(base.Tokenizer, r.maxLength, false); err != nil {
 		return nil, nil, err
 	}
@@ -243,19 +238,18 @@ func (r *tokenClsRun) newTask(base *cli.Base, c *cli.Classifier[models.TokenClas
 }
 
 // predict computes the probabilities of all rows, some at a time.
-func (r *tokenClsRun) predict(ctx context.Context, task *tasks.TokenCls, t *data.TokenTable) ([]tasks.TokenPrediction, error) {
+func (r *tokenClsRun) predict(ctx context.Context, task *tasks.TokenCls, t *tagged.File) ([]tasks.TokenPrediction, error) {
 	var all []tasks.TokenPrediction
 	var counts tasks.TokenCounts
-	err := r.inPortions(t.Name, len(t.Examples), func(lo, hi int) error {
-		part := *t
-		part.Examples = t.Examples[lo:hi]
-		list, c, err := task.Predict(ctx, &part)
+	err := r.inPortions(t.Name, t.Len(), func(lo, hi int) error {
+		part := t.Part(lo, hi)
+		list, c, err := task.Predict(ctx, part)
 		if err != nil {
 			return err
 		}
 		counts.Add(c)
 		all = append(all, list...)
-		return checkScores(&part, list)
+		return checkScores(part, list)
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tokenize"
@@ -185,9 +186,9 @@ func (r *tokenizeRun) read() ([]tokenize.Input, error) {
 	return list, cli.NameStdin(err)
 }
 
-func inputs(t *data.Table) []tokenize.Input {
-	list := make([]tokenize.Input, len(t.Examples))
-	for i, e := range t.Examples {
+func inputs(t *text.File) []tokenize.Input {
+	list := make([]tokenize.Input, t.Len())
+	for i, e := range t.All() {
 		list[i] = tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 	}
 	return list

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -28,12 +28,12 @@ type entity struct {
 	End   int     `json:"end"`
 }
 
-func (r *tokenClsRun) writeRows(w io.Writer, tok *tokenize.Tokenizer, task *tasks.TokenCls, t *data.TokenTable, predictions []tasks.TokenPrediction) error {
-	return eachLine(w, "row", len(predictions), func(i int) any { return r.rowOf(tok, task, &t.Examples[i], predictions[i]) })
+func (r *tokenClsRun) writeRows(w io.Writer, tok *tokenize.Tokenizer, task *tasks.TokenCls, t *tagged.File, predictions []tasks.TokenPrediction) error {
+	return eachLine(w, "row", len(predictions), func(i int) any { return r.rowOf(tok, task, t.At(i), predictions[i]) })
 }
 
 // rowOf returns the row of one sentence.
-func (r *tokenClsRun) rowOf(tok *tokenize.Tokenizer, task *tasks.TokenCls, e *data.TokenExample, p tasks.TokenPrediction) tokenRow {
+func (r *tokenClsRun) rowOf(tok *tokenize.Tokenizer, task *tasks.TokenCls, e tagged.Sentence, p tasks.TokenPrediction) tokenRow {
 	out := tokenRow{Entities: []entity{}}
 	text := []rune(e.Text)
 	how := tasks.Aggregation(r.aggregation)
@@ -67,12 +67,12 @@ func (r *tokenClsRun) rowOf(tok *tokenize.Tokenizer, task *tasks.TokenCls, e *da
 }
 
 // checkScores errs if a probability is no number, and names the row.
-func checkScores(t *data.TokenTable, predictions []tasks.TokenPrediction) error {
+func checkScores(t *tagged.File, predictions []tasks.TokenPrediction) error {
 	for i, p := range predictions {
 		for _, k := range p.Tokens {
 			for _, v := range k.Scores {
 				if v != v {
-					return fmt.Errorf("%s:%d: a score is not a number; the weights of the model or the adapter are damaged", t.Name, t.Examples[i].Line)
+					return fmt.Errorf("%s:%d: a score is not a number; the weights of the model or the adapter are damaged", t.Name, t.At(i).Line)
 				}
 			}
 		}

@@ -1,0 +1,189 @@
+package document
+
+import (
+	"strings"
+
+	"github.com/spalora/spalora/data"
+)
+
+// header looks for the columns of documents.
+type header struct{ *data.Header }
+
+// columns are indices into a header, -1 for none.
+type columns struct{ text, prompt, completion, messages int }
+
+func (c columns) kind() Kind {
+	switch {
+	case c.messages >= 0:
+		return Chat
+	case c.prompt >= 0:
+		return Prompt
+	}
+	return Text
+}
+
+var noColumns = columns{-1, -1, -1, -1}
+
+// Names that the data sets of the Hugging Face hub use beside the usual ones. They count only if the usual ones are
+// missing and nothing else fits.
+var (
+	otherTexts       = []string{"content"}
+	otherPrompts     = []string{"prompt", "instruction", "question", "input"}
+	otherCompletions = []string{"completion", "response", "answer", "output"}
+	otherMessages    = []string{"conversation", "conversations"}
+)
+
+// columns finds the columns that o asks for or that are well known.
+func (h header) columns(o Options) (columns, error) {
+	c, err := h.givenColumns(o)
+	if err == nil && !o.named() {
+		c, err = h.findColumns()
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, h.Once(c.text, c.prompt, c.completion, c.messages)
+}
+
+// givenColumns finds the columns that options name. If one of prompt and completion is named, the other is looked up.
+func (h header) givenColumns(o Options) (columns, error) {
+	c := noColumns
+	for _, f := range []struct {
+		to           *int
+		name, option string
+	}{
+		{&c.text, o.TextColumn, "text_column"}, {&c.prompt, o.PromptColumn, "prompt_column"},
+		{&c.completion, o.CompletionColumn, "completion_column"}, {&c.messages, o.MessagesColumn, "messages_column"},
+	} {
+		i, err := h.Given(f.name, f.option)
+		if err != nil {
+			return c, err
+		}
+		*f.to = i
+	}
+	var err error
+	switch {
+	case c.prompt >= 0 && c.completion < 0:
+		c.completion, err = h.other("completion", otherCompletions, c.prompt)
+	case c.completion >= 0 && c.prompt < 0:
+		c.prompt, err = h.other("prompt", otherPrompts, c.completion)
+	}
+	return c, err
+}
+
+// other finds the column that goes with a prompt or completion that was named.
+func (h header) other(what string, names []string, not int) (int, error) {
+	if !h.Numbers {
+		if i := h.Index(what); i >= 0 && i != not {
+			return i, nil
+		}
+		found := h.All(names, not)
+		if len(found) == 1 {
+			return found[0], nil
+		}
+		if len(found) > 1 {
+			return -1, h.Errorf("the %s may be %q or %q; say which with `%s_column`", what, h.Names[found[0]], h.Names[found[1]],
+				what)
+		}
+	}
+	return -1, h.Errorf("say which %s is the %s with `%s_column`; there is %s%s", h.What, what, what, h.List(), h.Hint())
+}
+
+// findColumns looks for well-known columns.
+func (h header) findColumns() (columns, error) {
+	c := noColumns
+	if h.Numbers {
+		if len(h.Names) == 1 {
+			c.text = 0
+			return c, nil
+		}
+		return c, h.Errorf("without a header, say which column is what with `text_column`, or `prompt_column` and "+
+			"`completion_column`, by number from 0: %s", h.List())
+	}
+	usual := h.kinds([]string{"text"}, []string{"prompt"}, []string{"completion"}, []string{"messages"})
+	if len(usual) == 0 {
+		usual = h.kinds(otherTexts, otherPrompts, otherCompletions, otherMessages)
+	}
+	switch len(usual) {
+	case 1:
+		return usual[0], h.alone(usual[0])
+	case 0:
+		return c, h.Errorf("no %s has a name that is known for documents (text; prompt and completion; messages): "+
+			"say which with `text_column`, or `prompt_column` and `completion_column`, or `messages_column`; there is %s%s",
+			h.What, h.List(), h.Hint())
+	}
+	if err := h.alone(usual[0]); err != nil {
+		return c, err
+	}
+	return c, h.Errorf("the rows may be %s or %s; say which with %s or %s",
+		h.describe(usual[0]), h.describe(usual[1]), usual[0].options(), usual[1].options())
+}
+
+// kinds returns every way to read the rows with these names. Messages are a column of JSON Lines only.
+func (h header) kinds(texts, prompts, completions, messages []string) []columns {
+	var list []columns
+	add := func(text, prompt, completion, messages int) {
+		list = append(list, columns{text, prompt, completion, messages})
+	}
+	for _, i := range h.All(texts) {
+		add(i, -1, -1, -1)
+	}
+	for _, p := range h.All(prompts) {
+		for _, c := range h.All(completions, p) {
+			add(-1, p, c, -1)
+		}
+	}
+	if h.What == "key" {
+		for _, i := range h.All(messages) {
+			add(-1, -1, -1, i)
+		}
+	}
+	return list
+}
+
+// alone returns an error for an instruction beside an input that would be left out: only the maker of the data knows
+// how to join the two.
+func (h header) alone(c columns) error {
+	if c.prompt < 0 || !strings.EqualFold(strings.TrimSpace(h.Names[c.prompt]), "instruction") {
+		return nil
+	}
+	if i := h.Index("input"); i >= 0 && i != c.completion {
+		return h.Errorf("the prompt may be %q alone or together with %q: join the two in one %s, or use `prompt_column "+
+			"%s` to leave the other out",
+			h.Names[c.prompt], h.Names[i], h.What, h.Names[c.prompt])
+	}
+	return nil
+}
+
+// describe says in a message how the rows would be read.
+func (h header) describe(c columns) string {
+	switch c.kind() {
+	case Chat:
+		return "chats (" + h.Names[c.messages] + ")"
+	case Prompt:
+		return "prompts with completions (" + h.Names[c.prompt] + ", " + h.Names[c.completion] + ")"
+	}
+	return "texts (" + h.Names[c.text] + ")"
+}
+
+// options returns the options that name the columns.
+func (c columns) options() string {
+	switch c.kind() {
+	case Chat:
+		return "`messages_column`"
+	case Prompt:
+		return "`prompt_column` and `completion_column`"
+	}
+	return "`text_column`"
+}
+
+// names returns the names of the columns.
+func (h header) names(c columns) Columns {
+	name := func(i int) string {
+		if i < 0 {
+			return ""
+		}
+		return h.Names[i]
+	}
+	return Columns{name(c.text), name(c.prompt), name(c.completion), name(c.messages)}
+}

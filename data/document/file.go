@@ -1,0 +1,224 @@
+package document
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Kind says which parts of a document a causal language model is given and which it learns.
+type Kind uint8
+
+// The kinds of document. All rows of a file are of one kind.
+const (
+	Text   Kind = iota // a text, all of it learned
+	Prompt             // a prompt that is given and a completion that is learned
+	Chat               // messages, of which the assistant's are learned
+)
+
+// String returns what a row of this kind is, in the plural.
+func (k Kind) String() string {
+	switch k {
+	case Text:
+		return "texts"
+	case Prompt:
+		return "prompts with completions"
+	}
+	return "chats"
+}
+
+// Message is one turn of a chat.
+type Message struct {
+	Role    string // system, user, assistant or another one that the chat template knows
+	Content string
+}
+
+// Document is the content of one row, or of one file of plain text.
+type Document struct {
+	Text               string    // of a Text
+	Prompt, Completion string    // of a Prompt
+	Messages           []Message // of a Chat
+	// Given is the number of Messages that are the prompt of a row whose prompt and completion are lists of messages:
+	// nothing of those is learned, not even the turns of the assistant among them. 0 for rows of messages.
+	Given int
+	Line  int // 1-based line at which the row begins in its file
+}
+
+// AddTo adds the texts and the messages to a hash.
+func (d Document) AddTo(h data.Hash) {
+	for _, s := range []string{d.Text, d.Prompt, d.Completion} {
+		h.Text(s)
+	}
+	h.Number(uint64(d.Given))
+	h.Number(uint64(len(d.Messages)))
+	for _, m := range d.Messages {
+		h.Text(m.Role)
+		h.Text(m.Content)
+	}
+}
+
+// File holds the documents of one file for a causal language model. No function of this package changes it after it was
+// read, and it is safe for concurrent reading.
+type File struct {
+	data.File[Document]
+	Kind    Kind    // of all rows
+	Columns Columns // which columns were used
+	Unread  int     // messages that have other keys than role and content, which are not read
+}
+
+// New returns a file of documents of one kind. Messages call it name. Its format is JSON Lines.
+func New(name string, kind Kind, documents ...Document) *File {
+	f := &File{File: data.File[Document]{Name: name, Format: data.JSONLines}, Kind: kind}
+	f.Append(documents...)
+	return f
+}
+
+// Columns names the columns (JSON: keys) that documents were read from, "" for none. Without a header a column's name
+// is its number, counted from 0.
+type Columns struct{ Text, Prompt, Completion, Messages string }
+
+// Options say how a file of documents is read. The zero value reads a file with a header and well-known column names in
+// the format of its file name ending. An option that has no meaning for the format is an error.
+type Options struct {
+	// Format is "csv", "tsv", "jsonl" or "txt" (the whole file is one text); "" takes it from the file name, as
+	// text.Options does.
+	Format data.Format
+	// Delimiter, NoHeader and NoQuotes are those of text.Options.
+	Delimiter rune
+	NoHeader  bool
+	NoQuotes  bool
+	// TextColumn, or PromptColumn and CompletionColumn, or MessagesColumn name the columns (JSON: keys) and with them the
+	// kind of the rows. Without any of them the columns are looked up, in any case: text; prompt and completion; messages
+	// (JSON Lines only). If the rows have more than one of these, it is an error. If they have none, one of these must
+	// fit: content; instruction, question or input with response, answer, output or completion, or prompt with response,
+	// answer or output; conversation or conversations.
+	TextColumn, PromptColumn, CompletionColumn, MessagesColumn string
+	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
+	ReplaceInvalid bool
+	// MaxSamples stops after this number of rows; 0 reads all.
+	MaxSamples int
+}
+
+// Read reads a file of documents for a causal language model. Errors about the file are a [*data.Error], errors about o
+// wrap [data.ErrOption].
+func Read(path string, o Options) (*File, error) { return data.ReadPath(path, o, ReadFrom) }
+
+// ReadBytes reads the content of a file from memory, like [Read].
+func ReadBytes(content []byte, name string, o Options) (*File, error) {
+	return ReadFrom(bytes.NewReader(content), name, o)
+}
+
+// ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
+// name decides the format unless o does.
+func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
+	if err != nil {
+		return nil, err
+	}
+	format, err := o.layout().Detect(lines)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.fits(format, name); err != nil {
+		return nil, err
+	}
+	f := New(name, Text)
+	f.Format = format
+	switch format {
+	case data.JSONLines:
+		f.Blank, err = data.ReadObjects(lines, &rows{f: f, o: o})
+	case data.PlainText:
+		err = f.readPlain(lines)
+	default:
+		f.Blank, err = data.ReadRecords(lines, format, o.layout(), &rows{f: f, o: o})
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.Replaced = lines.Replaced()
+	if f.Len() == 0 {
+		return nil, o.layout().NoRows(lines, format, "rows")
+	}
+	return f, nil
+}
+
+// layout returns the options that the kinds of files share.
+func (o Options) layout() data.Layout {
+	return data.Layout{
+		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
+	}
+}
+
+// named reports whether an option names a column.
+func (o Options) named() bool {
+	return o.TextColumn != "" || o.PromptColumn != "" || o.CompletionColumn != "" || o.MessagesColumn != ""
+}
+
+// check returns an error if the options contradict each other.
+func (o Options) check() error {
+	if err := o.layout().Check(); err != nil {
+		return err
+	}
+	kinds := 0
+	for _, set := range []bool{o.TextColumn != "", o.PromptColumn != "" || o.CompletionColumn != "",
+		o.MessagesColumn != ""} {
+		if set {
+			kinds++
+		}
+	}
+	if kinds > 1 {
+		return data.OptionErrorf("rows are texts (`text_column`), prompts with completions (`prompt_column`, " +
+			"`completion_column`) or chats (`messages_column`): name columns of one kind only")
+	}
+	if o.PromptColumn != "" && o.PromptColumn == o.CompletionColumn {
+		return data.OptionErrorf("`prompt_column` and `completion_column` are the same (%q)", o.PromptColumn)
+	}
+	return nil
+}
+
+// fits returns an error if an option has no meaning for the format.
+func (o Options) fits(f data.Format, name string) error {
+	if err := o.layout().Fits(f, name); err != nil {
+		return err
+	}
+	if f == data.PlainText && o.named() {
+		return data.OptionErrorf("%s is read as plain text, which has no columns (use `format csv`, tsv or jsonl if it has)",
+			name)
+	}
+	if f == data.PlainText && o.MaxSamples > 1 {
+		return data.OptionErrorf("%s is read as plain text, which is one document: it cannot be limited to %d rows", name,
+			o.MaxSamples)
+	}
+	if f.Delimited() && o.MessagesColumn != "" {
+		return data.OptionErrorf("`messages_column` is for JSON Lines; %s is read as %s", name, string(f))
+	}
+	return nil
+}
+
+// readPlain takes the whole file as one text, with LF at the end of its lines.
+func (f *File) readPlain(lines *data.Lines) error {
+	content, err := lines.Content()
+	if err == nil && len(content) > 0 {
+		f.Append(Document{Text: string(content), Line: 1})
+	}
+	return err
+}
+
+// Limit returns the first n documents; n <= 0 returns all.
+func (f *File) Limit(n int) *File { return data.Limit(f, n) }
+
+// Part returns the documents lo ≤ i < hi.
+func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
+
+// Hash returns the SHA-256 of the documents in hexadecimal: their kind, texts and messages in order, not the bytes of
+// the file. Two files with the same hash train alike, whatever their format, line ends or other columns.
+func (f *File) Hash() string {
+	h := data.NewHash()
+	h.Number(uint64(f.Kind))
+	f.AddTo(h)
+	return h.Sum()
+}

@@ -1,0 +1,70 @@
+package question
+
+import (
+	"fmt"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Warnings returns what is odd about the questions of a run, of which each may be nil: replaced bytes, misplaced
+// answers, questions left out, blank questions and contexts, repeated questions, and questions to train on that are
+// also evaluated or tested on.
+func Warnings(train, eval, test *File) []data.Warning {
+	var out []data.Warning
+	for _, f := range []*File{train, eval, test} {
+		if f != nil {
+			out = append(out, f.warnings()...)
+		}
+	}
+	if train == nil {
+		return out
+	}
+	known := data.NewKnown(&train.File, func(q Question) (asked, int) { return q.asked(), q.Line })
+	for _, f := range []*File{eval, test} {
+		if f != nil {
+			out = append(out, known.Among(&f.File, "with a question and context that are also in ")...)
+		}
+	}
+	return out
+}
+
+// asked identifies what a model sees of a question.
+type asked struct{ question, context string }
+
+func (q Question) asked() asked { return asked{q.Question, q.Context} }
+
+// warnings looks at single questions and at repeated ones.
+func (f *File) warnings() []data.Warning {
+	var hollow, repeated data.Tally
+	seen := make(map[asked]bool, f.Len())
+	for q := range f.Values() {
+		if data.Blank(q.Question) || data.Blank(q.Context) {
+			hollow.Add(q.Line)
+		}
+		if seen[q.asked()] {
+			repeated.Add(q.Line)
+		}
+		seen[q.asked()] = true
+	}
+	out := f.ReplacedWarnings()
+	if f.Misplaced > 0 {
+		out = append(out, data.Warnf(f.Name, 0, f.Misplaced, "%s", f.misplacedMessage()))
+	}
+	dropped := data.Tally{N: f.Dropped}
+	out = append(out, dropped.WarnOf(f.Name, "question", "without an answer whose place is known, which were left out")...)
+	out = append(out, hollow.Warn(f.Name, "with an empty question or context")...)
+	return append(out, repeated.Warn(f.Name, "with the question and context of one before")...)
+}
+
+// misplacedMessage says how many answers are misplaced and what was done with them.
+func (c Counts) misplacedMessage() string {
+	s := data.Plural(c.Misplaced, "answer") + " of the whole file not at answer_start, which counts code points"
+	if c.InBytes > 0 {
+		s += fmt.Sprintf(" (%d would be if it counted bytes of UTF-8)", c.InBytes)
+	}
+	if c.InUTF16 > 0 {
+		s += fmt.Sprintf(" (%d would be if it counted units of UTF-16)", c.InUTF16)
+	}
+	return s + fmt.Sprintf(": %d moved to where the context has the text, %d without a certain place, which count in "+
+		"scores but are not learned", c.Misplaced-c.Unplaced, c.Unplaced)
+}

@@ -1,0 +1,249 @@
+package tagged
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Sentence is one sentence or text with a tag for each of its words.
+type Sentence struct {
+	// Text is the sentence. The words of a row that is a list of words are joined by one space.
+	Text string
+	// Words are its words, in order; [SplitWords] finds those of raw texts.
+	Words []Word
+	// Tags has a tag for each word, none of them ""; nil if none are given.
+	Tags []string
+	// Split says that the row is a list of words: each is tokenised alone, as transformers' is_split_into_words does.
+	Split bool
+	Line  int // 1-based line at which the row begins in its file
+}
+
+// Raw returns a sentence of a raw text, with its words and without tags.
+func Raw(text string, line int) Sentence {
+	return Sentence{Text: text, Words: SplitWords(text), Line: line}
+}
+
+// AddTo adds the text, the words and the tags to a hash.
+func (e Sentence) AddTo(h data.Hash) {
+	h.Text(e.Text)
+	var kind uint64
+	if e.Split {
+		kind |= 1
+	}
+	if e.Tags != nil {
+		kind |= 2
+	}
+	h.Number(kind)
+	h.Number(uint64(len(e.Words)))
+	for _, w := range e.Words {
+		h.Number(uint64(w.From))
+		h.Number(uint64(w.To))
+	}
+	for _, tag := range e.Tags {
+		h.Text(tag)
+	}
+}
+
+// Word returns the text of word i. For all words of a long text, [Sentence.WordTexts] is faster.
+func (e Sentence) Word(i int) string {
+	w := e.Words[i]
+	from := codePoint(e.Text, w.From)
+	return e.Text[from : from+codePoint(e.Text[from:], w.To-w.From)]
+}
+
+// WordTexts returns the texts of all words.
+func (e Sentence) WordTexts() []string {
+	out := make([]string, len(e.Words))
+	at, from := 0, 0 // from is the byte at which code point at begins
+	for i, w := range e.Words {
+		from += codePoint(e.Text[from:], w.From-at)
+		n := codePoint(e.Text[from:], w.To-w.From)
+		out[i] = e.Text[from : from+n]
+		at, from = w.To, from+n
+	}
+	return out
+}
+
+// codePoint returns the byte at which code point n of s begins, len(s) behind the last.
+func codePoint(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+// File holds the tagged sentences of one file. No function of this package changes it after it was read, and it is safe
+// for concurrent reading.
+type File struct {
+	data.File[Sentence]
+	Columns Columns // which columns were used
+	// Indices says that the tags were numbers in JSON: tag "3" is class 3 until [File.WithNames] gives it a name.
+	Indices bool
+	Spans   bool // the tags were made, in the scheme IOB2, of spans of characters
+
+	Moved       int // spans that were moved to the borders of words
+	Overlapping int // spans that were left out because they share a word with another
+	Repaired    int // tags changed by [File.Repair]
+
+	movedLine, overlapLine, repairedLine int // first row of each
+}
+
+// New returns a file of these sentences. Messages call it name. Its format is plain text.
+func New(name string, sentences ...Sentence) *File {
+	f := &File{File: data.File[Sentence]{Name: name, Format: data.PlainText}}
+	f.Append(sentences...)
+	return f
+}
+
+// Columns names the columns (JSON: keys) that tagged sentences were read from, "" for none. In CoNLL a column's name is
+// its number, counted from 0. Tags may also be a list of spans.
+type Columns struct{ Tokens, Text, Tags string }
+
+// The formats of tagged sentences, beside JSONLines and PlainText.
+const (
+	CoNLL  data.Format = "conll"  // a word with its tag in every line, a blank line between sentences
+	CoNLLU data.Format = "conllu" // CoNLL-U of Universal Dependencies
+)
+
+// Options say how a file of tagged sentences is read. The zero value reads tagged sentences in the format of the ending
+// of the file name. An option that has no meaning for the format is an error.
+type Options struct {
+	// Format is "conll", "conllu", "jsonl" (an object in every line, or one list of objects) or "txt" (a raw text in every
+	// line, no tags); "" takes it from the file name: .conll, .bio, .iob, .iob2, .iobes, .conllu, .jsonl, .ndjson, .json,
+	// .txt. With a Delimiter other names mean CoNLL. A stream named - (standard input) is jsonl if it begins with { or [,
+	// else txt.
+	Format data.Format
+	// Delimiter separates the columns of CoNLL. 0: tabs if the first row has one, else runs of spaces.
+	Delimiter rune
+	// TokensColumn and TagsColumn are numbers, from 0, for CoNLL (default: the first and the last column) and CoNLL-U,
+	// which knows its columns by name in any case as well (default: FORM and UPOS). For JSON they are keys: words and tags
+	// are looked up, in any case, as tokens, else words; and tags, else ner_tags, else the one that is there of labels,
+	// pos_tags, upos, chunk_tags.
+	TokensColumn, TagsColumn string
+	// TextColumn is the key of JSON rows that are texts with spans of characters (default: text, else sentence);
+	// TagsColumn is then that of the spans (default: spans, else entities, else the one that is there of labels, label).
+	TextColumn string
+	// OptionalLabels accepts files and rows without tags, for prediction.
+	OptionalLabels bool
+	// NoLabels reads sentences only, whatever tags there are.
+	NoLabels bool
+	// Strict refuses spans that are not on the borders of words or share a word with another one, instead of counting
+	// them.
+	Strict bool
+	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
+	ReplaceInvalid bool
+	// MaxSamples stops after this number of sentences; 0 reads all.
+	MaxSamples int
+}
+
+// Read reads a file of tagged sentences. Errors about the file are a [*data.Error], errors about o wrap
+// [data.ErrOption].
+func Read(path string, o Options) (*File, error) { return data.ReadPath(path, o, ReadFrom) }
+
+// ReadBytes reads the content of a file from memory, like [Read].
+func ReadBytes(content []byte, name string, o Options) (*File, error) {
+	return ReadFrom(bytes.NewReader(content), name, o)
+}
+
+// ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
+// name decides the format unless o does.
+func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
+	if err != nil {
+		return nil, err
+	}
+	format, err := o.format(lines)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.fits(format, name); err != nil {
+		return nil, err
+	}
+	f := New(name)
+	f.Format = format
+	switch format {
+	case CoNLL, CoNLLU:
+		err = (&conllReader{f: f, o: o, lines: lines}).read()
+	case data.JSONLines:
+		f.Blank, err = data.ReadJSON(lines, &rows{f: f, o: o})
+	default:
+		err = f.readPlain(lines, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.Replaced = lines.Replaced()
+	if f.Len() == 0 {
+		return nil, data.NoRows(lines, "sentences")
+	}
+	return f, nil
+}
+
+// readPlain takes every line as a text, empty lines too, so that line n of the file is example n-1.
+func (f *File) readPlain(lines *data.Lines, o Options) error {
+	for !f.Full(o.MaxSamples) {
+		line, _, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		f.Append(Raw(string(line), lines.Line()))
+	}
+	return nil
+}
+
+// joinWords returns the sentence of a list of words.
+func joinWords(words []string, line int) Sentence {
+	e := Sentence{Words: make([]Word, len(words)), Split: true, Line: line}
+	var text []byte
+	at := 0
+	for i, w := range words {
+		if i > 0 {
+			text = append(text, ' ')
+			at++
+		}
+		text = append(text, w...)
+		n := utf8.RuneCountInString(w)
+		e.Words[i] = Word{at, at + n}
+		at += n
+	}
+	e.Text = string(text)
+	return e
+}
+
+// Limit returns the first n sentences; n <= 0 returns all.
+func (f *File) Limit(n int) *File { return data.Limit(f, n) }
+
+// Part returns the sentences lo ≤ i < hi.
+func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
+
+// WithoutTags returns the sentences without their tags.
+func (f *File) WithoutTags() *File {
+	return data.Map(f, func(e Sentence) Sentence {
+		e.Tags = nil
+		return e
+	})
+}
+
+// Labelled returns the number of sentences that have tags.
+func (f *File) Labelled() int {
+	n := 0
+	for e := range f.Values() {
+		if e.Tags != nil {
+			n++
+		}
+	}
+	return n
+}

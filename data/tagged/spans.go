@@ -1,0 +1,248 @@
+package tagged
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spalora/spalora/data"
+)
+
+// span is a labelled part of a text: code points from ≤ i < to.
+type span struct {
+	from, to int
+	label    string
+}
+
+// textAndSpans makes an example of a text and spans of its characters.
+func (r *rows) textAndSpans(row data.Object, line int) (Sentence, error) {
+	text, err := row.Text(r.f.Columns.Text)
+	if err != nil {
+		return Sentence{}, err
+	}
+	e := Sentence{Text: text, Words: SplitWords(text)}
+	v, ok := r.value(row)
+	if !ok {
+		return e, r.missing()
+	}
+	list, err := data.Elements(v, r.f.Columns.Tags)
+	if err != nil {
+		return e, err
+	}
+	spans := make([]span, len(list))
+	for i, v := range list {
+		if spans[i], err = parseSpan(v); err != nil {
+			return e, fmt.Errorf("span %d of %q: %w", i+1, r.f.Columns.Tags, err)
+		}
+	}
+	return e, r.tag(&e, spans, line)
+}
+
+// parseSpan reads {"start": …, "end": …, "label": …} or [start, end, label].
+func parseSpan(v json.RawMessage) (s span, err error) {
+	if v[0] == '[' {
+		var list []json.RawMessage
+		if err := json.Unmarshal(v, &list); err != nil || len(list) != 3 {
+			return s, fmt.Errorf("it is %s, not [start, end, label]", data.Excerpt(string(v)))
+		}
+		return makeSpan(list[0], list[1], list[2])
+	}
+	if v[0] != '{' {
+		return s, fmt.Errorf("it is %s, neither an object like {\"start\": …, \"end\": …, \"label\": …} "+
+			"nor a list like [start, end, label]", data.Excerpt(string(v)))
+	}
+	row, _, err := data.ParseObject(v)
+	if err != nil {
+		return s, err
+	}
+	var parts [3]json.RawMessage
+	for i, names := range [3][]string{{"start", "start_offset"}, {"end", "end_offset"},
+		{"label", "type", "entity_group"}} {
+		for _, name := range names {
+			if parts[i] == nil {
+				parts[i] = row[name]
+			}
+		}
+		if parts[i] == nil {
+			return s, fmt.Errorf("it has no %q (or %s)", names[0], data.NameList(names[1:]))
+		}
+	}
+	return makeSpan(parts[0], parts[1], parts[2])
+}
+
+func makeSpan(from, to, label json.RawMessage) (s span, err error) {
+	if s.from, err = offset(from, "start"); err != nil {
+		return s, err
+	}
+	if s.to, err = offset(to, "end"); err != nil {
+		return s, err
+	}
+	if label[0] != '"' {
+		return s, fmt.Errorf("its label is %s, not a string", data.Excerpt(string(label)))
+	}
+	return s, json.Unmarshal(label, &s.label)
+}
+
+// offset reads a place in a text.
+func offset(v json.RawMessage, what string) (int, error) {
+	n, err := strconv.Atoi(string(v))
+	if err != nil {
+		return 0, fmt.Errorf("its %s is %s, not a number of characters", what, data.Excerpt(string(v)))
+	}
+	return n, nil
+}
+
+// userInput makes an example of a row like
+//
+//	{"userInput": {"text": …}, "labels": [{"slot": …, "valueSpan": {"startIndex": …, "endIndex": …}}]}
+//
+// without labels if there is nothing to label, and without startIndex where it is 0.
+func (r *rows) userInput(row data.Object, line int) (Sentence, error) {
+	v, ok := row["userInput"]
+	if !ok || v[0] != '{' {
+		return Sentence{}, errors.New(`the row has no "userInput" that is an object`)
+	}
+	input, _, err := data.ParseObject(v)
+	if err != nil {
+		return Sentence{}, err
+	}
+	text, err := input.Text("text")
+	if err != nil {
+		return Sentence{}, fmt.Errorf(`"userInput": %w`, err)
+	}
+	e := Sentence{Text: text, Words: SplitWords(text)}
+	if r.o.NoLabels {
+		return e, nil
+	}
+	var list []json.RawMessage
+	if v, ok := row["labels"]; ok {
+		if list, err = data.Elements(v, "labels"); err != nil {
+			return e, err
+		}
+	}
+	spans := make([]span, len(list))
+	for i, v := range list {
+		if spans[i], err = parseSlot(v); err != nil {
+			return e, fmt.Errorf(`element %d of "labels": %w`, i+1, err)
+		}
+	}
+	return e, r.tag(&e, spans, line)
+}
+
+// parseSlot reads {"slot": …, "valueSpan": {"startIndex": …, "endIndex": …}}.
+func parseSlot(v json.RawMessage) (s span, err error) {
+	if v[0] != '{' {
+		return s, fmt.Errorf("it is %s, not an object", data.Excerpt(string(v)))
+	}
+	slot, _, err := data.ParseObject(v)
+	if err != nil {
+		return s, err
+	}
+	place := slot["valueSpan"]
+	if place == nil || place[0] != '{' || slot["slot"] == nil {
+		return s, errors.New(`it has no "slot" with a "valueSpan" that is an object`)
+	}
+	ends, _, err := data.ParseObject(place)
+	if err != nil {
+		return s, err
+	}
+	from, to := ends["startIndex"], ends["endIndex"]
+	if from == nil {
+		from = json.RawMessage("0")
+	}
+	if to == nil {
+		return s, errors.New(`its "valueSpan" has no "endIndex"`)
+	}
+	return makeSpan(from, to, slot["slot"])
+}
+
+// placed is a span of words.
+type placed struct {
+	Word
+	label string
+	moved bool // it does not begin and end where its words do
+}
+
+// place returns the words that a span has characters of.
+func (s span) place(e *Sentence, length int) (placed, error) {
+	p := placed{label: s.label}
+	if strings.TrimSpace(s.label) == "" {
+		return p, fmt.Errorf("the label of the span from %d to %d is empty", s.from, s.to)
+	}
+	if s.from < 0 || s.to > length || s.from >= s.to {
+		return p, fmt.Errorf("the span %q from %d to %d is not a part of the text, which has %s "+
+			"(offsets count code points from 0, not bytes; the end is exclusive)",
+			s.label, s.from, s.to, data.Plural(length, "character"))
+	}
+	to := func(w Word, at int) int { return cmp.Compare(w.To, at) }
+	from := func(w Word, at int) int { return cmp.Compare(w.From, at) }
+	p.From, _ = slices.BinarySearchFunc(e.Words, s.from+1, to)
+	p.To, _ = slices.BinarySearchFunc(e.Words, s.to, from)
+	if p.From >= p.To {
+		return p, fmt.Errorf("the span %q from %d to %d holds no word, only spaces", s.label, s.from, s.to)
+	}
+	p.moved = e.Words[p.From].From != s.from || e.Words[p.To-1].To != s.to
+	return p, nil
+}
+
+// tag gives a sentence the tags of its spans, in the scheme IOB2. A span that begins or ends within a word, or between
+// words, is moved to the borders of the words that it has characters of. Of spans that share a word, the one that
+// begins first is kept, of those the longest, of those the first by its label: a word has one tag.
+func (r *rows) tag(e *Sentence, spans []span, line int) (err error) {
+	length := utf8.RuneCountInString(e.Text)
+	list := make([]placed, len(spans))
+	for i, s := range spans {
+		if list[i], err = s.place(e, length); err != nil {
+			return err
+		}
+		if list[i].moved && r.o.Strict {
+			return fmt.Errorf("the span %q from %d to %d does not begin and end with a word", s.label, s.from, s.to)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b placed) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.To, a.To), cmp.Compare(a.label, b.label))
+	})
+	e.Tags = make([]string, len(e.Words))
+	for i := range e.Tags {
+		e.Tags[i] = outside
+	}
+	moved, overlapping, end := 0, 0, 0
+	for _, p := range list {
+		if p.From < end {
+			if overlapping++; r.o.Strict {
+				return fmt.Errorf("the span %q shares the word %q with another one: a word has one tag", p.label, e.Word(p.From))
+			}
+			continue
+		}
+		if p.moved {
+			moved++
+		}
+		e.Tags[p.From] = "B-" + p.label
+		for i := p.From + 1; i < p.To; i++ {
+			e.Tags[i] = "I-" + p.label
+		}
+		end = p.To
+	}
+	r.f.count(moved, overlapping, line)
+	return nil
+}
+
+// count adds up what was done to the spans of a row.
+func (f *File) count(moved, overlapping, line int) {
+	if moved > 0 && f.Moved == 0 {
+		f.movedLine = line
+	}
+	if overlapping > 0 && f.Overlapping == 0 {
+		f.overlapLine = line
+	}
+	f.Moved += moved
+	f.Overlapping += overlapping
+}
+
+// outside is the tag of a word that is in no entity.
+const outside = "O"

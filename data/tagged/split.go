@@ -1,0 +1,28 @@
+package tagged
+
+import "github.com/spalora/spalora/data"
+
+// SplitOff divides the sentences into two files: held gets about fraction of them, rest keeps the others, both in the
+// order of the file. Equal sentences go to the same side, so that none of held was trained on. The choice depends on
+// seed and the order of the sentences only, the same on every machine. What was counted when the file was read, or its
+// tags repaired, stays with rest, so that it is reported once. It returns an error if fraction is not between 0 and 1
+// or a part would be empty.
+func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
+	texts := make([]string, f.Len())
+	for i, e := range f.All() {
+		texts[i] = e.Text
+	}
+	take, n, err := data.SplitGroups(texts, fraction, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !data.Divides(take) {
+		return nil, nil, data.OptionErrorf("%s of %s (%d of them different) cannot be split into two parts with a "+
+			"fraction of %v",
+			data.Plural(f.Len(), "sentence"), f.Name, n, fraction)
+	}
+	rest, held = data.Divide(f, take)
+	held.Moved, held.Overlapping, held.Repaired = 0, 0, 0
+	held.movedLine, held.overlapLine, held.repairedLine = 0, 0, 0
+	return rest, held, nil
+}

@@ -1,0 +1,136 @@
+package tagged
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Warnings returns what is odd about the tagged sentences of a run, of which each may be nil: replaced bytes, spans
+// that were moved or left out, repaired tags, words without a visible character, sentences without words or tags, a
+// sentence as long as a file without blank lines, repeated sentences, repeated sentences with other tags, a single tag
+// for all words, tags that no word to train on has, and sentences to train on that are also evaluated or tested on. l
+// may be nil if the tags are not known.
+func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
+	var out []data.Warning
+	for _, f := range []*File{train, eval, test} {
+		if f == nil {
+			continue
+		}
+		out = append(out, f.readWarnings()...)
+		out = append(out, f.warnings()...)
+		if l != nil {
+			out = append(out, f.tagWarnings(l, f == train)...)
+		}
+	}
+	if train == nil {
+		return out
+	}
+	known := data.NewKnown(&train.File, func(e Sentence) (string, int) { return e.key(), e.Line })
+	for _, f := range []*File{eval, test} {
+		if f != nil {
+			worded := data.Filter(f, func(e Sentence) bool { return len(e.Words) > 0 })
+			out = append(out, known.Among(&worded.File, "with words that are also in ")...)
+		}
+	}
+	return out
+}
+
+// key identifies what a model sees of a sentence: its words, and where they come from.
+func (e Sentence) key() string {
+	if !e.Split {
+		return "\x00" + e.Text
+	}
+	return strings.Join(e.WordTexts(), "\x00")
+}
+
+// readWarnings reports what was changed in the content of the file.
+func (f *File) readWarnings() []data.Warning {
+	out := f.ReplacedWarnings()
+	for _, w := range []struct {
+		data.Tally
+		noun, what string
+	}{
+		{data.Tally{N: f.Moved, Line: f.movedLine}, "span",
+			"that did not begin and end with a word, moved to the borders of words"},
+		{data.Tally{N: f.Overlapping, Line: f.overlapLine}, "span", "that shared a word with another one, left out"},
+		{data.Tally{N: f.Repaired, Line: f.repairedLine}, "tag", "that did not fit the tags around, repaired"},
+	} {
+		out = append(out, w.WarnOf(f.Name, w.noun, w.what)...)
+	}
+	return out
+}
+
+// longSentence is a number of words that only a file without blank lines has in one sentence.
+const longSentence = 5000
+
+// warnings looks at single sentences and at repeated ones.
+func (f *File) warnings() []data.Warning {
+	var hollow, empty, long, untagged, repeated, contrary data.Tally
+	first := make(map[string]string, f.Len())
+	for e := range f.Values() {
+		if len(e.Words) == 0 {
+			empty.Add(e.Line)
+			continue
+		}
+		if len(e.Words) > longSentence {
+			long.Add(e.Line)
+		}
+		if e.Tags == nil && f.Columns.Tags != "" {
+			untagged.Add(e.Line)
+		}
+		for _, w := range e.WordTexts() {
+			if e.Split && len(SplitWords(w)) == 0 {
+				hollow.Add(e.Line)
+			}
+		}
+		tags := strings.Join(e.Tags, " ")
+		switch before, ok := first[e.key()]; {
+		case !ok:
+			first[e.key()] = tags
+		case before == tags:
+			repeated.Add(e.Line)
+		default:
+			contrary.Add(e.Line)
+		}
+	}
+	out := hollow.WarnOf(f.Name, "word", "without a visible character")
+	out = append(out, empty.Warn(f.Name, "without words")...)
+	out = append(out, long.Warn(f.Name,
+		fmt.Sprintf("of more than %d words: are blank lines missing between sentences?", longSentence))...)
+	out = append(out, untagged.Warn(f.Name, "without tags")...)
+	out = append(out, repeated.Warn(f.Name, "with the words and tags of a row before")...)
+	return append(out, contrary.Warn(f.Name, "with the words of a row before but other tags")...)
+}
+
+// tagWarnings looks at the tags of a file.
+func (f *File) tagWarnings(l *data.Labels, train bool) []data.Warning {
+	classes, err := f.Classes(l)
+	if err != nil {
+		return nil // FindLabels has reported it
+	}
+	counts := make([]int, len(l.Names))
+	words := 0
+	for _, c := range classes {
+		words += len(c)
+		for _, class := range c {
+			counts[class]++
+		}
+	}
+	var out []data.Warning
+	var none []string
+	for i, n := range counts {
+		if n == 0 {
+			none = append(none, l.Names[i])
+		}
+		if n == words && n > 0 {
+			out = append(out, data.Warnf(f.Name, 0, n, "every word has the tag %q", l.Names[i]))
+		}
+	}
+	if train && words > 0 && len(none) > 0 {
+		out = append(out, data.Warnf(f.Name, 0, len(none),
+			"%d of %d tags have no word: %s", len(none), len(counts), data.NameList(none)))
+	}
+	return out
+}

@@ -1,0 +1,272 @@
+package text
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/spalora/spalora/data"
+)
+
+// Example is one row of a file: a text or a pair of texts, and a label.
+type Example struct {
+	Text    string
+	Pair    string // second text, "" without HasPair
+	HasPair bool
+	Label   data.Label
+	Line    int // 1-based line at which the row begins in its file
+}
+
+// AddTo adds the texts and the label to a hash.
+func (e Example) AddTo(h data.Hash) {
+	h.Text(e.Text)
+	if e.HasPair {
+		h.Byte(1)
+		h.Text(e.Pair)
+	} else {
+		h.Byte(0)
+	}
+	h.Label(e.Label)
+}
+
+// File holds the texts or pairs of texts of one file. No function of this package changes it after it was read, and it
+// is safe for concurrent reading.
+type File struct {
+	data.File[Example]
+	Columns Columns // which columns were used
+	Dropped int     // rows left out by [File.WithTargets]
+
+	optional bool // rows need no label
+}
+
+// Columns names the columns that a file was read from, "" for none. Without a header a column's name is its number,
+// counted from 0.
+type Columns struct{ Text, Pair, Label string }
+
+// New returns a file of these rows. Messages call it name. Its format is plain text.
+func New(name string, rows ...Example) *File {
+	f := &File{File: data.File[Example]{Name: name, Format: data.PlainText}}
+	f.Append(rows...)
+	return f
+}
+
+// Options say how a file is read. The zero value reads a labelled file with a header and well-known column names in the
+// format of the ending of its name. An option that has no meaning for the format is an error.
+type Options struct {
+	// Format is "csv", "tsv", "jsonl" or "txt" (one text per line, no labels); "" takes it from the file name: .csv, .tsv,
+	// .tab, .jsonl, .ndjson, .json (one object per line), .txt. With a Delimiter other names mean CSV. A stream named -
+	// (standard input) is jsonl if it begins with {, else txt.
+	Format data.Format
+	// Delimiter separates the fields of CSV (0 = comma) and TSV (0 = tab).
+	Delimiter rune
+	// NoHeader says that the first line of CSV or TSV is a row. The columns are then given by number, counted from 0 as
+	// pandas does.
+	NoHeader bool
+	// NoQuotes says that quotes in CSV or TSV are part of the text. By default they follow RFC 4180 in both, and a stray
+	// quote is an error.
+	NoQuotes bool
+	// TextColumn, PairColumn and LabelColumn name the columns (JSON: keys). Those not given are looked up among well-known
+	// names, in any case: texts are text (with text_pair), sentence1 and sentence2, premise and hypothesis, question1 and
+	// question2, question and sentence, anchor and positive, sentence, question, review, content, utterance, message or
+	// query; labels are label, else labels, else category, class, target, intent or score. If several fit, it is an error;
+	// a given TextColumn without a PairColumn reads single texts.
+	TextColumn, PairColumn, LabelColumn string
+	// Scores says that the labels are scores of pairs: a column score wins over label then, and single texts have a score
+	// only if LabelColumn names it.
+	Scores bool
+	// LabelSeparator makes a list of each label in CSV or TSV: with "|" the field "a|b" is two labels and an empty field
+	// is none (multi-label).
+	LabelSeparator string
+	// OptionalLabels accepts files and rows without labels, for prediction. If the first rows of JSON Lines have none, the
+	// first row that has a label decides which key it is.
+	OptionalLabels bool
+	// NoLabels reads texts only, whatever other columns there are.
+	NoLabels bool
+	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
+	ReplaceInvalid bool
+	// MaxSamples stops after this number of rows; 0 reads all.
+	MaxSamples int
+}
+
+// layout returns the options that the kinds of files share.
+func (o Options) layout() data.Layout {
+	return data.Layout{
+		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
+	}
+}
+
+// check returns an error if the options contradict each other.
+func (o Options) check() error {
+	if err := o.layout().Check(); err != nil {
+		return err
+	}
+	if o.TextColumn != "" && (o.TextColumn == o.PairColumn || o.TextColumn == o.LabelColumn) ||
+		o.PairColumn != "" && o.PairColumn == o.LabelColumn {
+		return data.OptionErrorf("two of the text, text pair and label columns are the same (%q, %q, %q)",
+			o.TextColumn, o.PairColumn, o.LabelColumn)
+	}
+	if o.NoLabels && (o.LabelColumn != "" || o.LabelSeparator != "") {
+		return data.OptionErrorf("a label column is given where no labels are read")
+	}
+	return nil
+}
+
+// fits returns an error if an option has no meaning for the format.
+func (o Options) fits(f data.Format, name string) error {
+	if err := o.layout().Fits(f, name); err != nil {
+		return err
+	}
+	switch {
+	case !f.Delimited() && o.LabelSeparator != "":
+		return data.OnlyDelimited("label_separator", f, name)
+	case f != data.PlainText:
+		return nil
+	case o.TextColumn != "" || o.PairColumn != "" || o.LabelColumn != "":
+		return data.OptionErrorf("%s is read as plain text, which has no columns (use `format csv`, tsv or jsonl if it has)",
+			name)
+	case !o.OptionalLabels && !o.NoLabels:
+		return data.OptionErrorf("%s is read as plain text, which has no labels (use `format csv`, tsv or jsonl if it has)",
+			name)
+	}
+	return nil
+}
+
+// Read reads a file of texts or pairs of texts with labels. Errors about the file are a [*data.Error], errors about o
+// wrap [data.ErrOption].
+func Read(path string, o Options) (*File, error) { return data.ReadPath(path, o, ReadFrom) }
+
+// ReadBytes reads the content of a file from memory, like [Read].
+func ReadBytes(content []byte, name string, o Options) (*File, error) {
+	return ReadFrom(bytes.NewReader(content), name, o)
+}
+
+// ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
+// name decides the format unless o does.
+func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
+	if err != nil {
+		return nil, err
+	}
+	format, err := o.layout().Detect(lines)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.fits(format, name); err != nil {
+		return nil, err
+	}
+	f := New(name)
+	f.Format, f.optional = format, o.OptionalLabels || o.NoLabels
+	switch format {
+	case data.JSONLines:
+		f.Blank, err = data.ReadObjects(lines, &rows{f: f, o: o})
+	case data.PlainText:
+		err = f.readPlain(lines, o)
+	default:
+		f.Blank, err = data.ReadRecords(lines, format, o.layout(), &rows{f: f, o: o})
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.Replaced = lines.Replaced()
+	if f.Len() == 0 {
+		return nil, o.layout().NoRows(lines, format, "rows")
+	}
+	return f, nil
+}
+
+// readPlain takes every line as a text, empty lines too, so that line n of the file is example n-1.
+func (f *File) readPlain(lines *data.Lines, o Options) error {
+	for !f.Full(o.MaxSamples) {
+		line, _, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		f.Append(Example{Text: string(line), Line: lines.Line()})
+	}
+	return nil
+}
+
+// Limit returns the first n rows; n <= 0 returns all.
+func (f *File) Limit(n int) *File { return data.Limit(f, n) }
+
+// Part returns the rows lo ≤ i < hi.
+func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
+
+// Filter returns the rows that keep holds for.
+func (f *File) Filter(keep func(Example) bool) *File { return data.Filter(f, keep) }
+
+// WithoutLabels returns the rows without their labels.
+func (f *File) WithoutLabels() *File {
+	return data.Map(f, func(e Example) Example {
+		e.Label = data.Label{}
+		return e
+	})
+}
+
+// Labelled returns the number of rows that have a label.
+func (f *File) Labelled() int {
+	n := 0
+	for e := range f.Values() {
+		if e.Label.Kind != data.NoLabel {
+			n++
+		}
+	}
+	return n
+}
+
+// HasPairs reports whether some of the rows are pairs of texts.
+func (f *File) HasPairs() bool {
+	for e := range f.Values() {
+		if e.HasPair {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckPairs returns an error if some of the files of a run hold pairs of texts and others single texts. nil files are
+// skipped.
+func CheckPairs(files ...*File) error {
+	var first *File
+	what := map[bool]string{true: "pairs of texts", false: "single texts"}
+	for _, f := range files {
+		if f == nil || f.Len() == 0 {
+			continue
+		}
+		if first == nil {
+			first = f
+		}
+		e := f.At(0)
+		if e.HasPair != first.At(0).HasPair {
+			return data.Errorf(f.Name, e.Line,
+				"the rows are %s, but those of %s are %s: name the columns alike, or see `text_column` and `text_pair_column`",
+				what[e.HasPair], first.Name, what[!e.HasPair])
+		}
+	}
+	return nil
+}
+
+// CheckScores returns an error if some pairs of a file have a score and others have none.
+func (f *File) CheckScores() error {
+	var with, without *Example
+	for e := range f.Values() {
+		switch {
+		case !e.HasPair:
+		case e.Label.Kind == data.NoLabel && without == nil:
+			without = &e
+		case e.Label.Kind != data.NoLabel && with == nil:
+			with = &e
+		}
+	}
+	if with == nil || without == nil {
+		return nil
+	}
+	return data.Errorf(f.Name, without.Line,
+		"the pair has no score, but that of line %d has: either all have one or none has", with.Line)
+}

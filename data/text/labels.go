@@ -1,0 +1,158 @@
+package text
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spalora/spalora/data"
+)
+
+// FindLabels returns the classes for a problem and checks that every label of every file is one of them. The first file
+// is the one to train on: a name that only others have is an error unless the source gives it. nil files are skipped.
+// The error counts all rows at fault and names the first.
+func FindLabels(p data.Problem, src data.LabelSource, files ...*File) (*data.Labels, error) {
+	files = slices.DeleteFunc(slices.Clone(files), func(f *File) bool { return f == nil })
+	l, err := src.Given(p)
+	if l == nil && err == nil {
+		l, err = collect(p, src, files)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.Lists = formOfLists(files, len(l.Names))
+	for _, f := range files {
+		if err := f.verify(l); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// collect makes classes of the labels of the first file, with the generic names of src.Config.
+func collect(p data.Problem, src data.LabelSource, files []*File) (*data.Labels, error) {
+	if len(files) == 0 {
+		return nil, data.OptionErrorf("there are neither labels nor data to find them in")
+	}
+	names, top, err := found(files[0])
+	if err != nil {
+		return nil, err
+	}
+	if k := bits(files); p == data.MultiLabel && k > 0 {
+		top = k - 1
+	}
+	if len(names) == 0 && top < 0 {
+		return nil, noClass(files[0])
+	}
+	if len(names) == 0 || src.Covers(names) {
+		// Only class indices, or the generic names themselves: the head decides, unless the data has more classes.
+		names = make([]string, max(top+1, len(src.Config)))
+		for i := range names {
+			names[i] = fmt.Sprintf("LABEL_%d", i)
+		}
+	}
+	l, err := data.NewLabels(p, names)
+	if err == nil {
+		l.From = "found in " + files[0].Name
+	}
+	return l, err
+}
+
+// noClass says why the labels of a file are not those of classes.
+func noClass(f *File) error {
+	for e := range f.Values() {
+		if e.Label.Kind != data.NoLabel && e.Label.Kind != data.ListLabel || len(e.Label.List) > 0 {
+			return data.Errorf(f.Name, e.Line, "the label %s is neither the name nor the index of a class", e.Label)
+		}
+	}
+	return data.Errorf(f.Name, 0, "no row has a label")
+}
+
+// found returns the class names of a file sorted by code point (bytes of UTF-8 sort alike) and its largest class index,
+// -1 for none.
+func found(f *File) (names []string, top int, err error) {
+	top = -1
+	seen := map[string]bool{}
+	loose := map[string]string{}
+	for e := range f.Values() {
+		for _, l := range elementsOf(e.Label) {
+			if l.Kind == data.IndexLabel {
+				if l.Index >= data.MaxClasses {
+					return nil, 0, data.Errorf(f.Name, e.Line, "the class index %d is too large (the limit is %d)",
+						l.Index, data.MaxClasses-1)
+				}
+				top = max(top, int(l.Index))
+			}
+			if l.Kind != data.NameLabel || seen[l.Name] {
+				continue
+			}
+			if other, ok := loose[data.Fold(l.Name)]; ok {
+				return nil, 0, data.Errorf(f.Name, e.Line,
+					"the labels %q and %q differ in spaces or case only: write them alike, or give all classes with `labels`",
+					other, l.Name)
+			}
+			seen[l.Name] = true
+			loose[data.Fold(l.Name)] = l.Name
+			names = append(names, l.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, top, nil
+}
+
+// elementsOf returns the single labels of a label.
+func elementsOf(l data.Label) []data.Label {
+	if l.Kind == data.ListLabel {
+		return l.List
+	}
+	return []data.Label{l}
+}
+
+// bits returns the number of classes if all lists in all files are rows of 0 and 1 of one length, at least 2; else 0.
+func bits(files []*File) int {
+	k := 0
+	for _, f := range files {
+		for e := range f.Values() {
+			l := e.Label
+			if l.Kind != data.ListLabel {
+				continue
+			}
+			if k == 0 {
+				k = len(l.List)
+			}
+			if len(l.List) != k || k < 2 || !isBits(l.List) {
+				return 0
+			}
+		}
+	}
+	return k
+}
+
+func isBits(list []data.Label) bool {
+	for _, e := range list {
+		if e.Kind != data.IndexLabel && e.Kind != data.NumberLabel || e.Number != 0 && e.Number != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+func formOfLists(files []*File, k int) data.ListForm {
+	if n := bits(files); n > 0 && n == k {
+		return data.BitLists
+	}
+	return data.IndexLists
+}
+
+// verify returns an error if a label of the file does not fit the classes.
+func (f *File) verify(l *data.Labels) error {
+	var err error
+	switch l.Problem {
+	case data.Regression:
+		_, err = f.Targets()
+	case data.MultiLabel:
+		_, err = f.Indicators(l)
+	default:
+		_, err = f.Classes(l)
+	}
+	return err
+}

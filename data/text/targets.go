@@ -1,0 +1,132 @@
+package text
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
+)
+
+// Classes returns the class of each row, [batch.Ignore] where there is none. A label that is not a class is an error.
+func (f *File) Classes(l *data.Labels) ([]int32, error) {
+	out := make([]int32, f.Len())
+	var bad data.Faults
+	for i, e := range f.All() {
+		c, err := classOf(e.Label, l, f.optional)
+		if err != nil {
+			bad.Add(e.Line, err)
+		}
+		out[i] = c
+	}
+	return out, bad.Err(f.Name)
+}
+
+// classOf returns the class of a single label.
+func classOf(label data.Label, l *data.Labels, optional bool) (int32, error) {
+	switch label.Kind {
+	case data.NoLabel:
+		return batch.Ignore, nil
+	case data.NameLabel:
+		if c, ok := l.Index(label.Name); ok {
+			return c, nil
+		}
+		return 0, l.Unknown(label.Name)
+	case data.IndexLabel:
+		if label.Index >= 0 && label.Index < int64(len(l.Names)) {
+			return int32(label.Index), nil
+		}
+		if label.Index == -1 && optional { // how test sets of the hub hide labels
+			return batch.Ignore, nil
+		}
+		return 0, fmt.Errorf("the class index %d is not in 0 to %d (%s)", label.Index, len(l.Names)-1, data.NameList(l.Names))
+	case data.NumberLabel:
+		return 0, fmt.Errorf("the label %s is not a class: give a class name or an integer, or use `problem_type regression`",
+			label)
+	}
+	return 0, fmt.Errorf("the label %s is a list: give one class, or use `problem_type multi_label_classification`", label)
+}
+
+// Indicators returns 0 or 1 for each row and each of k classes, B×k (multi-label). A row without a label is k times
+// NaN.
+func (f *File) Indicators(l *data.Labels) ([]float32, error) {
+	k := len(l.Names)
+	out := make([]float32, f.Len()*k)
+	form := l.Lists
+	if form == data.UnknownLists {
+		form = formOfLists([]*File{f}, k)
+	}
+	var bad data.Faults
+	for i, e := range f.All() {
+		if err := indicate(out[i*k:(i+1)*k], e.Label, l, form); err != nil {
+			bad.Add(e.Line, err)
+		}
+	}
+	return out, bad.Err(f.Name)
+}
+
+// indicate writes one row of 0 and 1.
+func indicate(out []float32, label data.Label, l *data.Labels, form data.ListForm) error {
+	switch {
+	case label.Kind == data.NoLabel:
+		for i := range out {
+			out[i] = float32(math.NaN())
+		}
+		return nil
+	case label.Kind == data.NameLabel:
+		return fmt.Errorf("the label %q is not a list: give with `label_separator` what separates the classes of a row",
+			label.Name)
+	case label.Kind != data.ListLabel:
+		return fmt.Errorf("the label %s is not a list", label)
+	case form == data.BitLists || len(label.List) > 0 && label.List[0].Kind == data.NumberLabel:
+		if len(label.List) != len(out) || !isBits(label.List) {
+			return fmt.Errorf("the label %s is not a row of %d times 0 or 1", label, len(out))
+		}
+		for i, e := range label.List {
+			out[i] = float32(e.Number)
+		}
+		return nil
+	}
+	for _, e := range label.List {
+		c, err := classOf(e, l, false)
+		if err != nil {
+			return err
+		}
+		if out[c] != 0 {
+			return fmt.Errorf("the label %s has the class %s twice", label, e)
+		}
+		out[c] = 1
+	}
+	return nil
+}
+
+// Targets returns the regression target of each row, NaN where there is none. Text that is not a number is an error,
+// and so is a number that float32 cannot hold.
+func (f *File) Targets() ([]float32, error) {
+	out := make([]float32, f.Len())
+	var bad data.Faults
+	for i, e := range f.All() {
+		v, err := e.Label.Float()
+		if err == nil && math.Abs(v) > math.MaxFloat32 {
+			err = fmt.Errorf("%s is too large a number", e.Label)
+		}
+		if err != nil {
+			bad.Add(e.Line, fmt.Errorf("the target %w", err))
+		}
+		out[i] = float32(v)
+	}
+	return out, bad.Err(f.Name)
+}
+
+// HasTarget reports whether a model can learn from the row: it has a label, and for regression one that is not NaN.
+func (e Example) HasTarget(p data.Problem) bool {
+	v, err := e.Label.Float()
+	return e.Label.Kind != data.NoLabel && (p != data.Regression || err != nil || !math.IsNaN(v))
+}
+
+// WithTargets returns the rows for which [Example.HasTarget] holds. Dropped counts the others.
+func (f *File) WithTargets(p data.Problem) *File {
+	kept := f.Filter(func(e Example) bool { return e.HasTarget(p) })
+	kept.Dropped += f.Len() - kept.Len()
+	return kept
+}
