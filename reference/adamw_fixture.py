@@ -1,8 +1,7 @@
 """Writes internal/kernel/testdata/adamw.json: 100 steps of torch.optim.AdamW with several settings.
 
-The gradients follow from a formula that the Go test repeats (see gradient), so the file
-holds only parameters and moments after some of the steps. float32 values are written as the
-shortest decimal that reads back as the same number.
+The gradients follow a formula that the Go test repeats (see gradient), so the file holds only parameters and moments
+after some of the steps. float32 values are written as the shortest decimal that reads back as the same number.
 
     python reference/adamw_fixture.py        # torch 2.15.0
 """
@@ -24,7 +23,7 @@ CASES = [
 
 
 def hashed(n):
-    """A 32-bit hash of n."""
+    """Returns a 32-bit hash of n."""
     h = n * 2654435761 % 2**32
     h ^= h >> 15
     h = h * 2246822519 % 2**32
@@ -33,14 +32,17 @@ def hashed(n):
 
 
 def gradient(step, i):
-    """Gradient of element i at a step: in [-1, 1) times 2^-(i mod 12); every fifth element has none at odd steps."""
+    """Returns the gradient of element i at a step: in [-1, 1) times 2^-(i mod 12), but 0 for every fifth element at odd
+    steps."""
     if i % 5 == 4 and step % 2 == 1:
         return 0.0
     return ((hashed(step * 1000 + i) >> 8) - 2**23) * 2.0**-23 * 2.0 ** -(i % 12)
 
 
 def run(case):
-    p = torch.tensor([(hashed(i) >> 8) * 2.0**-23 - 1 for i in range(ELEMENTS)], dtype=torch.float32, requires_grad=True)
+    p = torch.tensor(
+        [(hashed(i) >> 8) * 2.0**-23 - 1 for i in range(ELEMENTS)], dtype=torch.float32, requires_grad=True,
+    )
     optimizer = torch.optim.AdamW(
         [p], lr=case["lr"], betas=(case["beta1"], case["beta2"]), eps=case["eps"], weight_decay=case["weight_decay"],
         foreach=False, fused=False,
@@ -51,12 +53,14 @@ def run(case):
         optimizer.step()
         if step in KEPT:
             state = optimizer.state[p]
-            kept.append({"step": step, "p": p.tolist(), "m": state["exp_avg"].tolist(), "v": state["exp_avg_sq"].tolist()})
+            kept.append({
+                "step": step, "p": p.tolist(), "m": state["exp_avg"].tolist(), "v": state["exp_avg_sq"].tolist(),
+            })
     return {**case, "kept": kept}
 
 
 def shortest(value):
-    """value, a float32 as a Python float, with no more digits than it needs."""
+    """Returns value, a float32 as a Python float, with no more digits than it needs."""
     if isinstance(value, list):
         return [shortest(v) for v in value]
     for digits in range(1, 10):

@@ -1,12 +1,13 @@
-"""Writes the BPE fixtures of tokenize/: what Hugging Face tokenizers makes of many texts.
+"""Writes the BPE fixtures of tokenize/: the results of Hugging Face tokenizers for many texts.
 
     python reference/bpe_fixtures.py                     # writes tokenize/testdata/bpe_*
     python reference/bpe_fixtures.py --show CASE KIND N  # prints one result
 
-As tokenizer_fixtures.py, for the parts that language models use. The texts are those of that script and
-2,048 more (bpe_strings.json.gz). Three small models are trained here unless they are there, since
-training breaks ties by chance: bpe_bytes.json (byte-level, words as Llama 3 has them), bpe_marks.json
-(SentencePiece's way: blanks as U+2581, bytes for unknown characters), bpe_affixes.json (a prefix inside words, a suffix at their end).
+It works like tokenizer_fixtures.py, for the parts that language models use. The texts are those of that script and
+2,048 more (bpe_strings.json.gz). Three small models are trained here unless their files exist, since training breaks
+ties by chance: bpe_bytes.json (byte-level, with the words of Llama 3), bpe_marks.json (in SentencePiece's manner:
+blanks as U+2581, bytes for unknown characters), bpe_affixes.json (with a prefix inside words and a suffix at their
+end).
 """
 
 import gzip
@@ -27,9 +28,13 @@ BLOCK = 32  # texts of one hash
 GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 R50K = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 R50K_NEW = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
-LLAMA3 = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
-CL100K = r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"""
-QWEN2 = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+LLAMA3 = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|""" \
+    r"""\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+CL100K = (
+    r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"""
+)
+QWEN2 = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|""" \
+    r"""\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 BEHAVIORS = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 
 
@@ -88,10 +93,16 @@ PIPELINES = [
     ("metaspace of words", None, words(split(r"[\r\n]", "MergedWithPrevious"), metaspace("always", True))),
     ("metaspace first of words", None, words(split(r"\p{N}+"), metaspace("first", True), byte_level(prefix=True))),
     ("llama2", LLAMA2, None),
-    ("strip", rewrite(strip(True, True), PREPEND, replace(" ", "\u2581")), split("\u2581", "MergedWithNext", kind="String")),
+    (
+        "strip", rewrite(strip(True, True), PREPEND, replace(" ", "\u2581")),
+        split("\u2581", "MergedWithNext", kind="String"),
+    ),
     ("strip left", rewrite(strip(True, False), NFKC), None),
     ("strip right", rewrite(NFD, strip(False, True)), digits(True)),
-    ("replace", rewrite(replace(r"\s+", " ", "Regex"), LOWER, replace("a", "xyz"), replace("e", "")), {"type": "WhitespaceSplit"}),
+    (
+        "replace", rewrite(replace(r"\s+", " ", "Regex"), LOWER, replace("a", "xyz"), replace("e", "")),
+        {"type": "WhitespaceSplit"},
+    ),
     ("replace marks", rewrite(NFD, replace(r"[^\p{L}\p{N}\s]", "\u00e9\u4e2d", "Regex"), NFC), byte_level()),
 ]
 PIPELINES += [
@@ -102,7 +113,10 @@ PIPELINES += [
 ]
 PIPELINES += [
     (f"regex {p}", None, split(p))
-    for p in (r" ?\p{L}+", r"\p{N}{1,3}", r"\d+", r"\w+", r"\W", r"[^\s\p{L}]", r"(?:an|a)e?", " {2,}", r".", r"[A-Za-z\u00b5\u00c0-\u00d6]+", r"[\]\-\\.]|\D{5}")
+    for p in (
+        r" ?\p{L}+", r"\p{N}{1,3}", r"\d+", r"\w+", r"\W", r"[^\s\p{L}]", r"(?:an|a)e?", " {2,}", r".",
+        r"[A-Za-z\u00b5\u00c0-\u00d6]+", r"[\]\-\\.]|\D{5}",
+    )
 ]
 
 TEMPLATE = {
@@ -117,7 +131,10 @@ TEMPLATE = {
     "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
 }
 BEGIN = json.loads(json.dumps(TEMPLATE).replace('"<s>"', '"<|begin|>"'))
-ROBERTA = {"type": "RobertaProcessing", "sep": ["<|endoftext|>", 0], "cls": ["<|begin|>", 1], "trim_offsets": True, "add_prefix_space": True}
+ROBERTA = {
+    "type": "RobertaProcessing", "sep": ["<|endoftext|>", 0], "cls": ["<|begin|>", 1], "trim_offsets": True,
+    "add_prefix_space": True,
+}
 
 
 def both(*parts):
@@ -150,29 +167,80 @@ CASES = [
     ("gpt2", BYTES, {"pre_tokenizer": byte_level(), "post_processor": byte_level()}),
     ("roberta", BYTES, {"pre_tokenizer": byte_level(prefix=True), "post_processor": ROBERTA}),
     ("llama3", BYTES, {"model": {"ignore_merges": True}, "post_processor": both(byte_level(), BEGIN)}),
-    ("qwen2", BYTES, {"normalizer": NFC, "pre_tokenizer": words(split(QWEN2), byte_level(regex=False)), "post_processor": byte_level(trim=False)}),
+    (
+        "qwen2", BYTES,
+        {
+            "normalizer": NFC, "pre_tokenizer": words(split(QWEN2), byte_level(regex=False)),
+            "post_processor": byte_level(trim=False),
+        },
+    ),
     ("smollm2", BYTES, {"pre_tokenizer": words(digits(True), byte_level()), "post_processor": None}),
-    ("gpt2 added", BYTES, {"pre_tokenizer": byte_level(), "post_processor": both(byte_level(prefix=True), BEGIN), "added_tokens+": ADDED}),
+    (
+        "gpt2 added", BYTES,
+        {"pre_tokenizer": byte_level(), "post_processor": both(byte_level(prefix=True), BEGIN), "added_tokens+": ADDED},
+    ),
     ("llama2", MARKS, {}),
     ("llama2 added", MARKS, {"added_tokens+": ADDED}),
     ("mistral", MARKS, {"normalizer": None, "pre_tokenizer": metaspace("first", False), "post_processor": None}),
-    ("unknown fused", MARKS, {"model": {"byte_fallback": False}, "normalizer": None, "pre_tokenizer": metaspace("always", True), "decoder": metaspace("always", True)}),
-    ("unknown", MARKS, {"model": {"byte_fallback": False, "fuse_unk": False}, "normalizer": LOWER, "pre_tokenizer": metaspace("never", True), "decoder": metaspace("never", True)}),
-    ("no unknown", MARKS, {"model": {"byte_fallback": False, "unk_token": None}, "pre_tokenizer": split("\u2581", kind="String"), "decoder": decoders(FUSE, replace("\u2581", "_"))}),
-    ("some bytes", MARKS, {"drop": ["<0xE3>", "<0xC3>", "<0xF0>"], "decoder": decoders(FALLBACK, {"type": "Strip", "content": "\u2581", "start": 2, "stop": 0})}),
+    (
+        "unknown fused", MARKS,
+        {
+            "model": {"byte_fallback": False}, "normalizer": None, "pre_tokenizer": metaspace("always", True),
+            "decoder": metaspace("always", True),
+        },
+    ),
+    (
+        "unknown", MARKS,
+        {
+            "model": {"byte_fallback": False, "fuse_unk": False}, "normalizer": LOWER,
+            "pre_tokenizer": metaspace("never", True), "decoder": metaspace("never", True),
+        },
+    ),
+    (
+        "no unknown", MARKS,
+        {
+            "model": {"byte_fallback": False, "unk_token": None}, "pre_tokenizer": split("\u2581", kind="String"),
+            "decoder": decoders(FUSE, replace("\u2581", "_")),
+        },
+    ),
+    (
+        "some bytes", MARKS,
+        {
+            "drop": ["<0xE3>", "<0xC3>", "<0xF0>"],
+            "decoder": decoders(FALLBACK, {"type": "Strip", "content": "\u2581", "start": 2, "stop": 0}),
+        },
+    ),
     ("affixes", AFFIXES, {}),
 ]
 
 
 def make_strings(n=2048, seed=20261125):
-    """Texts that the patterns of language models treat differently, and spelled-out tokens."""
+    """Returns texts that the patterns of language models treat differently, and spelled-out tokens."""
     rng = random.Random(seed)
-    parts = ["'s", "'S", "'\u017f", "'ll", "'LL", "'lL", "'re", "'RE", "'Ve", "'m", "'T", "'d", "'x", "''s", "\u2019s", "don't", "I'M"]
-    parts += [" ", "  ", "    ", "\n", "\n\n", "\r\n", "\t", " \n", "\n ", "\u00a0", "\u3000", "\u2003\n", "\v", "\x85", "\u2028"]
-    parts += ["1", "12", "123", "1234", "3.14", "\u0661\u0662\u0663\u0664", "\u00bd\u00b2", "\u2167", "\u4e00\u4e8c", "\U0001d7d8\U0001d7d9", "\u3007", "\U00011de0", "\U00016ff4"]
-    parts += ["word", "Hello", " the", " of", "\u00e9t\u00e9", "e\u0301", "stra\u00dfe", "\u043c\u0438\u0440", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u65e5\u672c\u8a9e", "\u0e44\u0e17\u0e22", "\ud55c\uad6d"]
-    parts += ["!", "...", "?!", "->", "//", "{}", "(", ")", "_", "__", "\u2581", "\u2581\u2581", "\u0120", "\u0120a", "\u010a", "\u20ac", "\U0001f600", "\U0001f468\u200d\U0001f469", "\u200b", "\u0301", "\ufffd"]
-    parts += ["<s>", "</s>", "<unk>", "<|endoftext|>", "<|begin|>", "<0x0A>", "<0xE2>", "<pad>", "word", "<left>", "<right>", "<both>", " pad", "</w>", "##"]
+    parts = [
+        "'s", "'S", "'\u017f", "'ll", "'LL", "'lL", "'re", "'RE", "'Ve", "'m", "'T", "'d", "'x", "''s", "\u2019s",
+        "don't", "I'M",
+    ]
+    parts += [
+        " ", "  ", "    ", "\n", "\n\n", "\r\n", "\t", " \n", "\n ", "\u00a0", "\u3000", "\u2003\n", "\v", "\x85",
+        "\u2028",
+    ]
+    parts += [
+        "1", "12", "123", "1234", "3.14", "\u0661\u0662\u0663\u0664", "\u00bd\u00b2", "\u2167", "\u4e00\u4e8c",
+        "\U0001d7d8\U0001d7d9", "\u3007", "\U00011de0", "\U00016ff4",
+    ]
+    parts += [
+        "word", "Hello", " the", " of", "\u00e9t\u00e9", "e\u0301", "stra\u00dfe", "\u043c\u0438\u0440",
+        "\u0939\u093f\u0928\u094d\u0926\u0940", "\u65e5\u672c\u8a9e", "\u0e44\u0e17\u0e22", "\ud55c\uad6d",
+    ]
+    parts += [
+        "!", "...", "?!", "->", "//", "{}", "(", ")", "_", "__", "\u2581", "\u2581\u2581", "\u0120", "\u0120a",
+        "\u010a", "\u20ac", "\U0001f600", "\U0001f468\u200d\U0001f469", "\u200b", "\u0301", "\ufffd",
+    ]
+    parts += [
+        "<s>", "</s>", "<unk>", "<|endoftext|>", "<|begin|>", "<0x0A>", "<0xE2>", "<pad>", "word", "<left>", "<right>",
+        "<both>", " pad", "</w>", "##",
+    ]
     out = ["", "'", "\n", " ", "'\u017f", "a\n \n b", "x\r\n\r\n", "\u0120", "\u2581", " \u2581 ", "\0"]
     while len(out) < n:
         out.append("".join(rng.choice(parts) + rng.choice(["", "", " "]) for _ in range(rng.randint(1, 12))))
@@ -180,7 +248,7 @@ def make_strings(n=2048, seed=20261125):
 
 
 def train(file, model, trainer, texts, finish, **stations):
-    """Trains and writes a small tokenizer, unless there is one; finish completes its JSON."""
+    """Trains and writes a small tokenizer, unless the file exists; finish completes its JSON."""
     if os.path.exists(file):
         return
     tok = Tokenizer(model)
@@ -188,7 +256,8 @@ def train(file, model, trainer, texts, finish, **stations):
         setattr(tok, name, station)
     tok.train_from_iterator(texts, trainer)
     doc = json.loads(tok.to_str())
-    doc["model"]["merges"] = [" ".join(m) for m in doc["model"]["merges"]]  # the older spelling; bpe_marks.json has the newer
+    # the older spelling; bpe_marks.json has the newer
+    doc["model"]["merges"] = [" ".join(m) for m in doc["model"]["merges"]]
     finish(doc)
     with open(file, "w", encoding="utf-8") as f:
         json.dump(doc, f, ensure_ascii=False, separators=(",", ":"))
@@ -204,24 +273,33 @@ def train_all(texts):
     def finish_marks(doc):
         pairs(doc)
         doc["added_tokens"] = doc["added_tokens"][:3]
-        doc["normalizer"], doc["pre_tokenizer"], doc["post_processor"], doc["decoder"] = LLAMA2, None, TEMPLATE, LLAMA2_DECODER
+        doc["normalizer"], doc["pre_tokenizer"], doc["post_processor"], doc["decoder"] = (
+            LLAMA2, None, TEMPLATE, LLAMA2_DECODER
+        )
 
     def finish_affixes(doc):
         doc["decoder"] = {"type": "BPEDecoder", "suffix": "</w>"}
 
     quiet = {"show_progress": False}
-    words = pre_tokenizers.Sequence([pre_tokenizers.Split(tokenizers.Regex(LLAMA3), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)])
+    words = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(tokenizers.Regex(LLAMA3), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False),
+    ])
     trainer = trainers.BpeTrainer(
-        vocab_size=2400, special_tokens=["<|endoftext|>", "<|begin|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **quiet)
+        vocab_size=2400, special_tokens=["<|endoftext|>", "<|begin|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **quiet)
     train(BYTES, models.BPE(), trainer, texts, finish_bytes, pre_tokenizer=words)
     special = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
     trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=special, limit_alphabet=200, **quiet)
     model = models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True)
     train(MARKS, model, trainer, texts, finish_marks, pre_tokenizer=pre_tokenizers.Metaspace(split=False))
     trainer = trainers.BpeTrainer(
-        vocab_size=700, special_tokens=["[UNK]"], limit_alphabet=100, continuing_subword_prefix="##", end_of_word_suffix="</w>", **quiet)
+        vocab_size=700, special_tokens=["[UNK]"], limit_alphabet=100, continuing_subword_prefix="##",
+        end_of_word_suffix="</w>", **quiet)
     model = models.BPE(unk_token="[UNK]", continuing_subword_prefix="##", end_of_word_suffix="</w>")
-    train(AFFIXES, model, trainer, texts, finish_affixes, pre_tokenizer=pre_tokenizers.BertPreTokenizer(), normalizer=normalizers.Lowercase())
+    train(
+        AFFIXES, model, trainer, texts, finish_affixes, pre_tokenizer=pre_tokenizers.BertPreTokenizer(),
+        normalizer=normalizers.Lowercase(),
+    )
 
 
 def read_strings():
@@ -247,17 +325,19 @@ def write():
 
 
 def run_pipeline(strings, name, normalizer, pre):
-    """An entry of "pipelines". Code points stand eight in a text."""
+    """Returns an entry of "pipelines". A text holds eight code points."""
     n, p = base.parts(normalizer, pre)
     out = {"name": name, "normalizer": normalizer, "pre_tokenizer": pre}
-    out["points"] = base.hashes(base.LAST // 8, 1024, lambda i: base.run_pipeline(n, p, "".join(map(base.point_text, block(i)))))
+    out["points"] = base.hashes(
+        base.LAST // 8, 1024, lambda i: base.run_pipeline(n, p, "".join(map(base.point_text, block(i)))),
+    )
     out["strings"] = base.hashes(len(strings), 4 * BLOCK, lambda i: base.run_pipeline(n, p, strings[i]))
     print(name, flush=True)
     return out
 
 
 def run_case(strings, name, file, patch):
-    """An entry of "cases"."""
+    """Returns an entry of "cases"."""
     tok = base.load(file, patch)
     if "added_tokens+" in patch:  # with the ids that the library gave them
         patch = patch | {"added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]}

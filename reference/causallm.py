@@ -1,4 +1,4 @@
-"""Causal language models with transformers and PEFT: what the scripts for them share."""
+"""Causal language models with transformers and PEFT: code that the scripts for them share."""
 import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
@@ -7,7 +7,7 @@ IGNORE = -100  # a label that does not count
 
 
 def load_base(directory):
-    """The base model in float32, dropout 0."""
+    """Returns the base model in float32 with dropout 0."""
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -16,7 +16,7 @@ def load_base(directory):
 
 
 def pad(sequences, value=0):
-    """Sequences of ids as one batch padded on the right, with its attention mask."""
+    """Returns sequences of ids as one batch padded on the right, with its attention mask."""
     longest = max(map(len, sequences))
 
     def filled(rows, value):
@@ -26,17 +26,19 @@ def pad(sequences, value=0):
 
 
 def real_rows(batch, values):
-    """Of values[row, position, …] those of real tokens, one row after another."""
+    """Returns values[row, position, …] of the real tokens, one row after another."""
     return values[batch["attention_mask"].bool()]
 
 
 def next_labels(labels):
-    """Labels stand at their token, as transformers wants them: moved by one, they are what each token must predict. The last predicts nothing."""
+    """Returns labels as transformers needs them: at their token. Shifted by one, they are what each token must predict;
+    the last token predicts nothing."""
     return torch.tensor([x for row in labels for x in [*row[1:], IGNORE]])
 
 
 class Rows:
-    """Rows of ids with labels, as fixture.train wants them: targets and loss. correct counts right predictions of each call of loss."""
+    """Returns rows of ids with labels in the form that fixture.train needs: targets and loss. correct counts the right
+    predictions of each call of loss."""
 
     def __init__(self, ids, labels):
         self.ids, self.labels, self.correct = ids, labels, []
@@ -53,7 +55,8 @@ class Rows:
 
 @torch.no_grad()
 def observe(model, ids, prefix, hidden=True):
-    """Hidden states (0 is the embeddings' output, the last is after the final norm) and logits of real tokens, one row after another."""
+    """Returns hidden states (0 is the embeddings' output, the last one follows the final norm) and logits of real
+    tokens, one row after another."""
     batch = pad(ids)
     model.eval()
     out = model(**batch, output_hidden_states=True)

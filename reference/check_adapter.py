@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Opens what the Go program wrote with PEFT (or transformers alone) and compares logits.
+"""Opens the output of the Go program with PEFT (or transformers alone) and compares logits.
 
 usage: python reference/check_adapter.py BASE_DIR ADAPTER_DIR INPUT [--logits FILE] [--output FILE] [options]
        python reference/check_adapter.py --merged DIR INPUT [--logits FILE] [--output FILE] [options]
@@ -12,11 +12,12 @@ INPUT is a CSV, TSV or JSON Lines file with a text column. Without --output the 
 object a row. --logits is the output of `predict seq-cls --logits`; the exit code is 1 if the largest difference is
 above --tolerance times the largest logit, if a row's label is not that of its largest logit, or if rows are missing.
 
-With --causal the model predicts the next token, and --logits is the output of `predict causal-lm --logits`: in each line the ids of a text
-and the logits after each of them.
+With --causal the model predicts the next token, and --logits is the output of `predict causal-lm --logits`: each line
+has the ids of a text and the logits after each of them.
 
-With --task the model has the head of seq_cls, token_cls, question_answering, multiple_choice or feature_extraction, and --logits has a line for
-each sequence: its ids, its token types if the model has some, and its logits (hidden states, of feature_extraction), row after row.
+With --task the model has the head of seq_cls, token_cls, question_answering, multiple_choice or feature_extraction, and
+--logits has a line for each sequence: its ids, its token types if the model has them, and its logits (for
+feature_extraction its hidden states), row after row.
 """
 import argparse
 import json
@@ -58,7 +59,7 @@ def parse():
 
 
 def open_merged(directory, kind=transformers.AutoModelForSequenceClassification):
-    """The model, with nothing missing or left over."""
+    """Returns the model, in which nothing may be missing or left over."""
     model, info = kind.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if info[kind]:
@@ -71,17 +72,21 @@ def read_rows(file):
 
 
 def open_adapter(base, adapter):
-    """The base model with the adapter, which has just the tensors that PEFT wants; copies of base tables may be left out."""
+    """Returns the base model with the adapter, which must have exactly the tensors that PEFT expects; copies of base
+    tables may be left out."""
     model = PeftModel.from_pretrained(base, adapter)
     stored = set(load_file(adapter / "adapter_model.safetensors"))
     expected = {n for n in get_peft_model_state_dict(model) if n in stored or not n.endswith(".base_layer.weight")}
     if stored != expected:  # PEFT only warns
-        sys.exit(f"{adapter}: tensors PEFT misses: {sorted(expected - stored)}; tensors it does not know: {sorted(stored - expected)}")
+        sys.exit(
+            f"{adapter}: tensors PEFT misses: {sorted(expected - stored)}; tensors it does not know: "
+            f"{sorted(stored - expected)}"
+        )
     return model
 
 
 def compare(a, logits, labels):
-    """True if the given file agrees."""
+    """Reports whether the given file agrees."""
     rows = read_rows(a.logits)
     if len(rows) != len(logits):
         print(f"{a.logits}: {len(rows)} rows, expected {len(logits)}")
@@ -92,12 +97,15 @@ def compare(a, logits, labels):
     wrong = 0
     if logits.shape[1] > 1 and all(isinstance(r.get("label"), str) for r in rows):
         wrong = sum(r["label"] != labels[int(o.argmax())] for r, o in zip(rows, ours))
-    print(f"rows {len(rows)}, max |difference| / max |logit| {relative:.3e}, same class {agreement:.4%}, labels that are not the largest logit's: {wrong}")
+    print(
+        f"rows {len(rows)}, max |difference| / max |logit| {relative:.3e}, same class {agreement:.4%}, labels that are "
+        f"not the largest logit's: {wrong}"
+    )
     return relative <= a.tolerance and wrong == 0
 
 
 def check_causal(a):
-    """True if the logits after each id of each text agree."""
+    """Reports whether the logits after each id of each text agree."""
     directory = a.paths[0]
     if a.merged:
         model = open_merged(directory, transformers.AutoModelForCausalLM)
@@ -106,15 +114,22 @@ def check_causal(a):
     rows = read_rows(a.logits)
     difference = largest = tokens = same = 0
     for row in rows:
-        logits, ours = causallm.observe(model, [row["ids"]], "", hidden=False)["logits"], torch.tensor(row["logits"], dtype=torch.float32)
-        difference, largest = max(difference, (ours - logits).abs().max().item()), max(largest, logits.abs().max().item())
+        logits, ours = causallm.observe(model, [row["ids"]], "", hidden=False)["logits"], torch.tensor(
+            row["logits"], dtype=torch.float32,
+        )
+        difference, largest = max(difference, (ours - logits).abs().max().item()), max(
+            largest, logits.abs().max().item(),
+        )
         tokens, same = tokens + len(logits), same + int((ours.argmax(1) == logits.argmax(1)).sum())
-    print(f"texts {len(rows)}, tokens {tokens}, max |difference| / max |logit| {difference / largest:.3e}, same next token {same / tokens:.4%}")
+    print(
+        f"texts {len(rows)}, tokens {tokens}, max |difference| / max |logit| {difference / largest:.3e}, same next "
+        f"token {same / tokens:.4%}"
+    )
     return difference <= a.tolerance * largest
 
 
 def check_task(a):
-    """True if the output for each sequence agrees."""
+    """Reports whether the output for each sequence agrees."""
     rows = read_rows(a.logits)
     if a.merged:
         model = open_merged(a.paths[0], encoders.AUTO[a.task])

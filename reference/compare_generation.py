@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""Speed of generating with `predict causal-lm`, transformers and llama.cpp, in turn: A B C A B C …
+"""Compares the speed of generating with `predict causal-lm`, transformers and llama.cpp, in turn: A B C A B C …
 
 usage: compare_generation.py --predict BINARY --model DIR --gguf FILE [--rounds 5] [--tokens 128] [--threads 2]
 
-One prompt, greedy, SmolLM2-135M-Instruct from its safetensors (BF16) and from its GGUF file (Q4_1). Tokens/s of a side is the number of tokens divided by the difference
-between the time for 8 + --tokens and the time for 8 new tokens, so loading and the prompt do not count. The Python sides need transformers and llama-cpp-python.
+The workload is one prompt, greedy, with SmolLM2-135M-Instruct from its safetensors (BF16) and from its GGUF file
+(Q4_1). The tokens/s of a side are the number of tokens divided by the difference between the time for 8 + --tokens and
+the time for 8 new tokens, so that loading and the prompt do not count. The Python sides need transformers and
+llama-cpp-python.
 """
 import argparse, json, os, statistics, subprocess, sys, tempfile, time
 
 ap = argparse.ArgumentParser(usage=__doc__)
-ap.add_argument('--predict', required=True); ap.add_argument('--model', required=True); ap.add_argument('--gguf', required=True)
-ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--tokens', type=int, default=128); ap.add_argument('--threads', type=int, default=2)
+ap.add_argument('--predict', required=True); ap.add_argument('--model', required=True); ap.add_argument(
+    '--gguf', required=True,
+)
+ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--tokens', type=int, default=128); ap.add_argument(
+    '--threads', type=int, default=2,
+)
 a = ap.parse_args()
 PROMPT = 'The history of the city begins with a small village on the river, where'
 FEW = 8
 
 
 def speed(generate):
-    """generate(n) makes n tokens and returns how many it made; the speed is that of the tokens after the first few."""
+    """Returns tokens/s. generate(n) makes n tokens and returns how many it made; the speed is that of the tokens after
+    the first few."""
     times = []
     for n in (FEW, FEW + a.tokens):
         began = time.perf_counter()
@@ -32,7 +39,10 @@ def ours(model):
     def generate(n):
         with tempfile.TemporaryDirectory() as d:
             out = os.path.join(d, 'out.jsonl')
-            subprocess.run([a.predict, 'causal-lm', '--model', model, '--prompt', PROMPT, '--max-new-tokens', str(n), '--threads', str(a.threads), '--output', out, '--quiet'],
+            subprocess.run([
+                a.predict, 'causal-lm', '--model', model, '--prompt', PROMPT, '--max-new-tokens', str(n), '--threads',
+                str(a.threads), '--output', out, '--quiet',
+            ],
                            check=True, stdout=subprocess.DEVNULL)
             return len(json.loads(open(out).readline())['tokens'])
     return speed(generate)
@@ -69,7 +79,9 @@ def llama_side():
     return lambda: speed(generate)
 
 
-sides = {'ours BF16': lambda: ours(a.model), 'ours Q4_1': lambda: ours(a.gguf), 'transformers F32': transformers_side('float32'),
+sides = {'ours BF16': lambda: ours(a.model), 'ours Q4_1': lambda: ours(a.gguf), 'transformers F32': transformers_side(
+    'float32'
+),
          'transformers BF16': transformers_side('bfloat16'), 'llama.cpp Q4_1': llama_side()}
 print('tokens/s'.rjust(8), *(name.rjust(18) for name in sides))
 rows = []

@@ -4,10 +4,11 @@
 usage: python reference/compare_runs.py OURS PEFT [--predictions FILE]
        python reference/compare_runs.py --seeds [--metric f1] --ours DIR… --peft DIR…
 
-The first form compares two runs of the same rows step by step: losses, gradient norms, the tensors of the saved adapters and,
-with --predictions (what `predict` wrote for the test file that train_peft.py was given, with --logits where it has that flag), what is
-predicted: labels, the tag of each word, or answers. The second compares a test score (accuracy) of two groups of runs, with Welch's
-t-test. Needs, beside requirements.txt: pip install scipy==1.17.1
+The first form compares two runs of the same rows step by step: losses, gradient norms, the tensors of the saved
+adapters and, with --predictions, the predictions: labels, the tag of each word, or answers. --predictions is the output
+of `predict` for the test file that train_peft.py got, with --logits if the command has that flag. The second form
+compares a test score (accuracy) of two groups of runs with Welch's t-test. It needs, besides requirements.txt: pip
+install scipy==1.17.1
 """
 import argparse
 import json
@@ -30,7 +31,10 @@ def compare_steps(ours, peft):
     for key in ("loss", "grad_norm", "learning_rate"):
         off = [abs(x[key] - y[key]) / max(abs(y[key]), 1e-30) for x, y in zip(a, b)]
         firsts = [n for n in (10, 50, 100, 200) if n < len(off)] + [len(off)]
-        print(f"{key}: largest relative difference", ", ".join(f"{max(off[:n]):.1e} in the first {n} steps" for n in firsts))
+        print(
+            f"{key}: largest relative difference",
+            ", ".join(f"{max(off[:n]):.1e} in the first {n} steps" for n in firsts),
+        )
 
 
 def compare_adapters(ours, peft):
@@ -44,9 +48,11 @@ def compare_adapters(ours, peft):
 
 
 def outcomes(row):
-    """What a line predicts, one thing or one for each word that has a token; and its logits, or the probabilities of tags, or None.
+    """Returns the predictions of a line, one or one for each word that has a token; and its logits, the probabilities
+    of tags, or None.
 
-    Logits of choices count only against each other: the bias of their head has no gradient and drifts with the rounding."""
+    Logits of choices matter only relative to each other: the bias of their head has no gradient and drifts with the
+    rounding."""
     if "tags" in row:
         return [t for t in row["tags"] if t is not None], [s for s in row["scores"] if s is not None]
     values = row.get("logits")
@@ -85,7 +91,8 @@ def compare_seeds(ours, peft, metric):
               f"{min(v):.2%} to {max(v):.2%} ({', '.join(f'{x:.2%}' for x in v)})")
     t = scipy.stats.ttest_ind(*groups.values(), equal_var=False)
     low, high = t.confidence_interval()
-    print(f"difference of the means {100 * (statistics.mean(groups['ours']) - statistics.mean(groups['PEFT'])):+.2f} points, "
+    print(f"difference of the means {100 * (statistics.mean(groups['ours']) - statistics.mean(groups['PEFT'])):+.2f} "
+          f"points, "
           f"95 % interval {100 * low:+.2f} to {100 * high:+.2f}, Welch's t {t.statistic:.2f}, p = {t.pvalue:.2f}")
 
 

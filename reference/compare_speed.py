@@ -1,22 +1,31 @@
 #!/usr/bin/env python3
-"""Training speed and memory of `finetune` and of PEFT on the same workload, in turn: A B A B …
+"""Compares the training speed and memory of `finetune` and of PEFT on the same workload, in turn: A B A B …
 
-usage: compare_speed.py --finetune BINARY --models DIR --data DIR [--workload minilm-sst2] [--rounds 5] [--steps 30] [--warmup 3] [--threads 2]
+usage: compare_speed.py --finetune BINARY --models DIR --data DIR [--workload minilm-sst2] [--rounds 5] [--steps 30]
+       [--warmup 3] [--threads 2]
 
-minilm-sst2   MiniLM on SST-2 sentences, batches of 32, r=8, alpha=32, lora_dropout 0.1 on query, value and word_embeddings
+minilm-sst2   MiniLM on SST-2 sentences, batches of 32, r=8, alpha=32, lora_dropout 0.1 on query, value and
+              word_embeddings
 gpt2-text     GPT-2's shapes (124 M random weights, dropout 0.1) on 4 windows of 256 tokens, the same adapter on c_attn
-smollm2-text  SmolLM2-135M-Instruct on 4 windows of 256 tokens of Tiny Shakespeare, the same adapter on q_proj and v_proj
+smollm2-text  SmolLM2-135M-Instruct on 4 windows of 256 tokens of Tiny Shakespeare, the same adapter on q_proj and
+              v_proj
 
-AdamW at a constant 2e-4. The Python side is peft_bench.py. Both count real tokens only, without the first steps (--warmup) and without loading. Memory is the peak
-resident size of the whole process. --models holds all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/ and gpt2-random/ (made here if it is missing: random weights with SmolLM2's
-tokenizer), --data holds sst2/train.tsv and tinyshakespeare/input.txt. --finetune-flags and --peft-flags are handed on, such as --gradient-checkpointing and --ckpt.
+The optimiser is AdamW at a constant 2e-4. The Python side is peft_bench.py. Both sides count only real tokens, without
+the first steps (--warmup) and without loading. Memory is the peak resident size of the whole process. --models holds
+all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/ and gpt2-random/ (made here if it is missing: random weights with SmolLM2's
+tokenizer), --data holds sst2/train.tsv and tinyshakespeare/input.txt. --finetune-flags and --peft-flags are passed to
+the two sides, for example --gradient-checkpointing and --ckpt.
 """
 import argparse, json, os, shlex, shutil, statistics, subprocess, sys, tempfile
 
 ap = argparse.ArgumentParser(usage=__doc__)
-ap.add_argument('--finetune', required=True); ap.add_argument('--models', required=True); ap.add_argument('--data', required=True)
+ap.add_argument('--finetune', required=True); ap.add_argument('--models', required=True); ap.add_argument(
+    '--data', required=True,
+)
 ap.add_argument('--workload', default='minilm-sst2', choices=['minilm-sst2', 'gpt2-text', 'smollm2-text'])
-ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--steps', type=int, default=30); ap.add_argument('--threads', type=int, default=2)
+ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--steps', type=int, default=30); ap.add_argument(
+    '--threads', type=int, default=2,
+)
 ap.add_argument('--warmup', type=int, default=3); ap.add_argument('--pad', default='dynamic')
 ap.add_argument('--finetune-flags', default=''); ap.add_argument('--peft-flags', default='')
 a = ap.parse_args()
@@ -33,7 +42,7 @@ def run(command):
 
 
 def gpt2():
-    """Returns the directory of a GPT-2 with random weights; which text it sees does not matter for its speed."""
+    """Returns the directory of a GPT-2 with random weights; its speed does not depend on the text."""
     path = f'{a.models}/gpt2-random'
     if not os.path.exists(f'{path}/config.json'):
         import transformers
@@ -44,30 +53,39 @@ def gpt2():
 
 
 def workload():
-    """The flags of finetune that differ from workload to workload."""
-    text = ['causal-lm', '--train-file', f'{a.data}/tinyshakespeare/input.txt', '--block-size', '256', '--batch-size', '4']
+    """Returns the flags of finetune that depend on the workload."""
+    text = [
+        'causal-lm', '--train-file', f'{a.data}/tinyshakespeare/input.txt', '--block-size', '256', '--batch-size', '4',
+    ]
     if a.workload == 'gpt2-text':
         return text + ['--model', gpt2(), '--target-modules', 'c_attn']
     if a.workload == 'smollm2-text':
         return text + ['--model', f'{a.models}/SmolLM2-135M-Instruct', '--target-modules', 'q_proj,v_proj']
-    return ['seq-cls', '--model', f'{a.models}/all-MiniLM-L6-v2', '--train-file', f'{a.data}/sst2/train.tsv', '--no-header', '--no-quotes', '--text-column', '0',
-            '--label-column', '1', '--target-modules', 'query,value,word_embeddings', '--batch-size', '32', '--max-length', '128']
+    return ['seq-cls', '--model', f'{a.models}/all-MiniLM-L6-v2', '--train-file', f'{a.data}/sst2/train.tsv',
+            '--no-header', '--no-quotes', '--text-column', '0',
+            '--label-column', '1', '--target-modules', 'query,value,word_embeddings', '--batch-size', '32',
+            '--max-length', '128']
 
 
 def ours():
     with tempfile.TemporaryDirectory() as d:
         out = os.path.join(d, 'run')
-        _, rss = run([a.finetune, *workload(), '--lora-r', '8', '--lora-alpha', '32', '--lora-dropout', '0.1', '--max-steps', str(a.warmup + a.steps),
-                      '--learning-rate', '2e-4', '--lr-scheduler-type', 'constant', '--warmup-ratio', '0', '--threads', str(a.threads), '--output-dir', out, '--quiet',
+        _, rss = run([a.finetune, *workload(), '--lora-r', '8', '--lora-alpha', '32', '--lora-dropout',
+                      '0.1', '--max-steps', str(a.warmup + a.steps),
+                      '--learning-rate', '2e-4', '--lr-scheduler-type', 'constant', '--warmup-ratio', '0', '--threads',
+                      str(a.threads), '--output-dir', out, '--quiet',
                       *shlex.split(a.finetune_flags)])
-        steps = [s for s in map(json.loads, open(os.path.join(out, 'metrics.jsonl'))) if 'tokens_per_second' in s][a.warmup:]
-        # The harmonic mean, weighted by nothing: batches have about the same number of tokens.
+        steps = [s for s in map(json.loads, open(os.path.join(out, 'metrics.jsonl'))) if 'tokens_per_second' in s][
+            a.warmup:
+        ]
+        # The harmonic mean is not weighted: batches have about the same number of tokens.
         return len(steps) / sum(1 / s['tokens_per_second'] for s in steps), rss
 
 
 def peft():
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peft_bench.py')
-    out, rss = run([sys.executable, script, a.workload, '--models', a.models, '--data', a.data, '--steps', str(a.steps), '--warmup', str(a.warmup),
+    out, rss = run([sys.executable, script, a.workload, '--models', a.models, '--data', a.data, '--steps',
+                    str(a.steps), '--warmup', str(a.warmup),
                     '--threads', str(a.threads), '--pad', a.pad, *shlex.split(a.peft_flags)])
     return json.loads(out.strip().splitlines()[-1])['tokens_per_s'], rss
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes testdata/encoder/<case>/: small random encoders with the head of each task, and what transformers + PEFT make of them.
+"""Writes testdata/encoder/<case>/: small random encoders with the head of each task, and their results in transformers
++ PEFT.
 
 usage: python reference/encoder_fixtures.py [CASE ...]
 
-The architectures are BERT, RoBERTa, XLM-RoBERTa, DistilBERT and ELECTRA; the tasks are sequence classification, token classification, question
-answering, multiple choice and feature extraction. README.md beside this script describes the files. Every case is trained a second time in
-float64; the largest deviation is printed, so that a case in which rounding alone comes near the tests' tolerances is seen.
+The architectures are BERT, RoBERTa, XLM-RoBERTa, DistilBERT and ELECTRA; the tasks are sequence classification, token
+classification, question answering, multiple choice and feature extraction. README.md beside this script describes the
+files. Every case is also trained in float64; the script prints the largest deviation, so that a case in which rounding
+alone comes near the tests' tolerances is noticed.
 """
 import copy
 import json
@@ -34,65 +36,137 @@ IGNORE = -100
 TASK_TYPES = {SEQ: "SEQ_CLS", TOKEN: "TOKEN_CLS", QA: "QUESTION_ANS", CHOICE: None, FEATURES: "FEATURE_EXTRACTION"}
 
 # Sizes of an architecture's checkpoints; each case overrides some. Every name is one of config.json.
-BERT = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, max_position_embeddings=20)
+BERT = dict(
+    vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+    max_position_embeddings=20,
+)
 ROBERTA = BERT | dict(type_vocab_size=1, layer_norm_eps=1e-5, max_position_embeddings=22)
-FAMILIES = {  # config, sizes, the model that it is pretrained as
+FAMILIES = {  # config, sizes, the model as which it is pretrained
     "bert": (BertConfig, BERT, transformers.BertForPreTraining),
     "roberta": (RobertaConfig, ROBERTA, transformers.RobertaForMaskedLM),
     "xlm-roberta": (XLMRobertaConfig, ROBERTA, transformers.XLMRobertaForMaskedLM),
-    "distilbert": (DistilBertConfig, dict(vocab_size=60, dim=16, n_layers=2, n_heads=2, hidden_dim=24, max_position_embeddings=20), transformers.DistilBertForMaskedLM),
+    "distilbert": (
+        DistilBertConfig, dict(vocab_size=60, dim=16, n_layers=2, n_heads=2, hidden_dim=24, max_position_embeddings=20),
+        transformers.DistilBertForMaskedLM,
+    ),
     "electra": (ElectraConfig, BERT | dict(embedding_size=12), transformers.ElectraForPreTraining)}
 
-# How a case is made and trained; each case overrides some. base: "head" (a checkpoint of the task), "bare" (AutoModel: names without prefix)
-# or "pretrained" (another head). task_type: what PEFT is told, if it is not that of the task.
+# How a case is made and trained; each case overrides some. base: "head" (a checkpoint of the task), "bare" (AutoModel:
+# names without prefix) or "pretrained" (another head). task_type: the type given to PEFT, if it is not that of the
+# task.
 DEFAULT = dict(
-    steps=10, base="head", dtype=torch.float32, targets=["query", "value"], r=2, alpha=4, modules_to_save=None, task_type="", labels=3, problem=None,
-    batch=3, accumulate=1, lr=3e-3, decay=0.0, schedule="linear", warmup=2, max_norm=1.0, smoothing=0.0, inner_pad=False, note="")
+    steps=10, base="head", dtype=torch.float32, targets=["query", "value"], r=2, alpha=4, modules_to_save=None,
+    task_type="", labels=3, problem=None,
+    batch=3, accumulate=1, lr=3e-3, decay=0.0, schedule="linear", warmup=2, max_norm=1.0, smoothing=0.0,
+    inner_pad=False, note="")
 BF16, F16 = torch.bfloat16, torch.float16
 QA_WITH_TYPES = dict(task_type=None, modules_to_save=["qa_outputs"])
 CASES = {
-    "bert_seq_cls": ("bert", SEQ, dict(hidden_act="gelu_new"), dict(base="pretrained", dtype=BF16, targets="all-linear", note="BertForPreTraining, BF16; all-linear takes the pooler and leaves the head out")),
-    "bert_token_cls": ("bert", TOKEN, dict(), dict(base="bare", decay=0.01, note="BertModel without prefix; its pooler is not needed; weight decay")),
-    "bert_qa": ("bert", QA, dict(), QA_WITH_TYPES | dict(dtype=F16, targets=["query", "value", "dense"], note="token types reach the model: no task type")),
-    "bert_qa_typed": ("bert", QA, dict(), dict(base="pretrained", dtype=BF16, note="QUESTION_ANS: PEFT drops the token types, which the rows have")),
-    "bert_choice": ("bert", CHOICE, dict(), dict(targets="all-linear", modules_to_save=["classifier"], batch=2, note="all-linear leaves the saved head out")),
-    "bert_features": ("bert", FEATURES, dict(), dict(base="bare", targets=["query", "key", "value", "word_embeddings"], batch=2, note="LoRA on the word table; the pooler is there and not read")),
-    "roberta_seq_cls": ("roberta", SEQ, dict(), dict(base="pretrained", inner_pad=True, note="RobertaForMaskedLM; <pad> inside two texts")),
+    "bert_seq_cls": (
+        "bert", SEQ, dict(hidden_act="gelu_new"),
+        dict(
+            base="pretrained", dtype=BF16, targets="all-linear",
+            note="BertForPreTraining, BF16; all-linear takes the pooler and leaves the head out",
+        ),
+    ),
+    "bert_token_cls": (
+        "bert", TOKEN, dict(),
+        dict(base="bare", decay=0.01, note="BertModel without prefix; its pooler is not needed; weight decay"),
+    ),
+    "bert_qa": (
+        "bert", QA, dict(),
+        QA_WITH_TYPES | dict(
+            dtype=F16, targets=["query", "value", "dense"], note="token types reach the model: no task type",
+        ),
+    ),
+    "bert_qa_typed": (
+        "bert", QA, dict(),
+        dict(base="pretrained", dtype=BF16, note="QUESTION_ANS: PEFT drops the token types, which the rows have"),
+    ),
+    "bert_choice": ("bert", CHOICE, dict(), dict(
+        targets="all-linear", modules_to_save=["classifier"], batch=2, note="all-linear leaves the saved head out")),
+    "bert_features": (
+        "bert", FEATURES, dict(),
+        dict(
+            base="bare", targets=["query", "key", "value", "word_embeddings"], batch=2,
+            note="LoRA on the word table; the pooler is there and not read",
+        ),
+    ),
+    "roberta_seq_cls": (
+        "roberta", SEQ, dict(),
+        dict(base="pretrained", inner_pad=True, note="RobertaForMaskedLM; <pad> inside two texts"),
+    ),
     "roberta_token_cls": ("roberta", TOKEN, dict(classifier_dropout=0.3), dict(
-        dtype=BF16, targets="all-linear", modules_to_save=["classifier"], accumulate=2, batch=2, note="all-linear; accumulation over 2 batches; one token type")),
-    "roberta_qa": ("roberta", QA, dict(pad_token_id=3), dict(base="bare", targets=["attention.output.dense", "query"], note="pad_token_id 3: positions begin at 4")),
+        dtype=BF16, targets="all-linear", modules_to_save=["classifier"], accumulate=2, batch=2,
+        note="all-linear; accumulation over 2 batches; one token type")),
+    "roberta_qa": (
+        "roberta", QA, dict(pad_token_id=3),
+        dict(base="bare", targets=["attention.output.dense", "query"], note="pad_token_id 3: positions begin at 4"),
+    ),
     "roberta_choice": ("roberta", CHOICE, dict(), dict(
-        base="pretrained", dtype=F16, modules_to_save=["classifier", "pooler"], batch=2, note="the checkpoint has no pooler: it trains with the head")),
+        base="pretrained", dtype=F16, modules_to_save=["classifier", "pooler"], batch=2,
+        note="the checkpoint has no pooler: it trains with the head")),
     "roberta_features": ("roberta", FEATURES, dict(type_vocab_size=2), dict(
-        base="pretrained", targets=["word_embeddings", "query"], dtype=BF16, batch=2, inner_pad=True, note="two token types; no pooler in the file; LoRA on the word table, whose padding row gets no gradient")),
+        base="pretrained", targets=["word_embeddings", "query"], dtype=BF16, batch=2, inner_pad=True,
+        note="two token types; no pooler in the file; LoRA on the word table, whose padding row gets no gradient")),
     "xlm_roberta_seq_cls": ("xlm-roberta", SEQ, dict(), dict(
-        base="bare", targets="all-linear", problem="multi_label_classification", labels=4, note="binary cross entropy; PEFT writes the head's layers among the targets of all-linear")),
+        base="bare", targets="all-linear", problem="multi_label_classification", labels=4,
+        note="binary cross entropy; PEFT writes the head's layers among the targets of all-linear")),
     "xlm_roberta_token_cls": ("xlm-roberta", TOKEN, dict(), dict(
-        base="pretrained", dtype=BF16, targets=["position_embeddings", "word_embeddings", "value"], inner_pad=True, note="LoRA on the tables; the table of positions has a padding row")),
+        base="pretrained", dtype=BF16, targets=["position_embeddings", "word_embeddings", "value"], inner_pad=True,
+        note="LoRA on the tables; the table of positions has a padding row")),
     "xlm_roberta_qa": ("xlm-roberta", QA, dict(), dict(dtype=F16, targets=["dense"], note="QUESTION_ANS, dense")),
-    "xlm_roberta_choice": ("xlm-roberta", CHOICE, dict(hidden_act="relu"), dict(targets=["key", "intermediate.dense"], modules_to_save=["classifier"], batch=2)),
-    "xlm_roberta_features": ("xlm-roberta", FEATURES, dict(), dict(base="bare", dtype=F16, targets="all-linear", batch=2, note="all-linear takes the pooler, which nothing reads: no gradient")),
+    "xlm_roberta_choice": (
+        "xlm-roberta", CHOICE, dict(hidden_act="relu"),
+        dict(targets=["key", "intermediate.dense"], modules_to_save=["classifier"], batch=2),
+    ),
+    "xlm_roberta_features": (
+        "xlm-roberta", FEATURES, dict(),
+        dict(
+            base="bare", dtype=F16, targets="all-linear", batch=2,
+            note="all-linear takes the pooler, which nothing reads: no gradient",
+        ),
+    ),
     "distilbert_seq_cls": ("distilbert", SEQ, dict(), dict(
-        base="pretrained", targets=["q_lin", "v_lin"], problem="regression", labels=1, note="DistilBertForMaskedLM; mean squared error; pre_classifier is saved because its name ends in classifier")),
-    "distilbert_token_cls": ("distilbert", TOKEN, dict(activation="relu"), dict(base="bare", dtype=BF16, targets=["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"])),
-    "distilbert_qa": ("distilbert", QA, dict(), dict(targets=["q_lin", "v_lin"], decay=0.01, note="QUESTION_ANS, weight decay")),
+        base="pretrained", targets=["q_lin", "v_lin"], problem="regression", labels=1,
+        note="DistilBertForMaskedLM; mean squared error; pre_classifier is saved because its name ends in classifier")),
+    "distilbert_token_cls": (
+        "distilbert", TOKEN, dict(activation="relu"),
+        dict(base="bare", dtype=BF16, targets=["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"]),
+    ),
+    "distilbert_qa": (
+        "distilbert", QA, dict(), dict(targets=["q_lin", "v_lin"], decay=0.01, note="QUESTION_ANS, weight decay"),
+    ),
     "distilbert_choice": ("distilbert", CHOICE, dict(), dict(
-        dtype=F16, targets="all-linear", modules_to_save=["classifier", "pre_classifier"], batch=2, note="all-linear needs both layers of the head in modules_to_save, or PEFT stops")),
+        dtype=F16, targets="all-linear", modules_to_save=["classifier", "pre_classifier"], batch=2,
+        note="all-linear needs both layers of the head in modules_to_save, or PEFT stops")),
     "distilbert_features": ("distilbert", FEATURES, dict(sinusoidal_pos_embds=True), dict(
         base="pretrained", targets=["word_embeddings", "ffn.lin1"], batch=2, note="sinusoidal positions")),
-    "electra_seq_cls": ("electra", SEQ, dict(), dict(base="pretrained", targets=["query", "value", "embeddings_project"], note="ElectraForPreTraining; LoRA on embeddings_project")),
-    "electra_token_cls": ("electra", TOKEN, dict(embedding_size=16), dict(dtype=F16, targets=["key", "value"], note="tables as wide as the encoder")),
+    "electra_seq_cls": (
+        "electra", SEQ, dict(),
+        dict(
+            base="pretrained", targets=["query", "value", "embeddings_project"],
+            note="ElectraForPreTraining; LoRA on embeddings_project",
+        ),
+    ),
+    "electra_token_cls": (
+        "electra", TOKEN, dict(embedding_size=16),
+        dict(dtype=F16, targets=["key", "value"], note="tables as wide as the encoder"),
+    ),
     "electra_qa": ("electra", QA, dict(), QA_WITH_TYPES | dict(base="pretrained", dtype=BF16)),
     "electra_choice": ("electra", CHOICE, dict(), dict(
-        base="pretrained", targets="all-linear", modules_to_save=["classifier", "sequence_summary"], batch=2, note="the summary trains with the head")),
-    "electra_choice_last": ("electra", CHOICE, dict(summary_type="last", summary_use_proj=False, summary_activation="tanh", summary_last_dropout=0.0, summary_first_dropout=0.2), dict(
-        dtype=BF16, modules_to_save=["classifier"], batch=2, note="summary_type last, no projection, tanh; choices of one length")),
+        base="pretrained", targets="all-linear", modules_to_save=["classifier", "sequence_summary"], batch=2,
+        note="the summary trains with the head")),
+    "electra_choice_last": ("electra", CHOICE, dict(summary_type="last", summary_use_proj=False,
+        summary_activation="tanh", summary_last_dropout=0.0, summary_first_dropout=0.2), dict(
+        dtype=BF16, modules_to_save=["classifier"], batch=2,
+        note="summary_type last, no projection, tanh; choices of one length")),
     "electra_features": ("electra", FEATURES, dict(), dict(base="bare", dtype=BF16, targets="all-linear", batch=2)),
 }
 
 
 def fill(model, config, gen):
-    """Gives every tensor the size a trained model has, so that a wrong activation, eps or bias shows."""
+    """Gives every tensor the scale of a trained model, so that a wrong activation, eps or bias shows."""
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=gen)
         if "norm" in name.lower() and name.endswith("weight"):
@@ -108,7 +182,8 @@ def fill(model, config, gen):
 
 
 def fill_adapter(model, gen):
-    """Replaces the zero factors (and PEFT's N(0, 1) of embeddings), and the fresh heads, so that every tensor has a gradient from the first step on."""
+    """Replaces the zero factors (and PEFT's N(0, 1) of embeddings) and the fresh heads, so that every tensor has a
+    gradient from the first step."""
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=gen)
         if "lora_embedding_A" in name:
@@ -123,7 +198,8 @@ def write_base(family, task, sizes, c, directory, gen):
     kind, defaults, pretrained = FAMILIES[family]
     options = {} if task in (QA, CHOICE, FEATURES) or c["base"] != "head" else dict(num_labels=c["labels"])
     config = kind(**(defaults | sizes | options))
-    model = {"head": AUTO[task].from_config, "bare": transformers.AutoModel.from_config, "pretrained": pretrained}[c["base"]](config)
+    makers = {"head": AUTO[task].from_config, "bare": transformers.AutoModel.from_config, "pretrained": pretrained}
+    model = makers[c["base"]](config)
     fill(model, config, gen)
     model.to(c["dtype"]).save_pretrained(directory)
     (directory / "generation_config.json").unlink(missing_ok=True)
@@ -131,7 +207,8 @@ def write_base(family, task, sizes, c, directory, gen):
 
 
 class Rows:
-    """Random rows of a task, as fixture.train wants them. An item is a sequence, a question with its choices, or a pair."""
+    """Random rows of a task in the form that fixture.train needs. An item is a sequence, a question with its choices,
+    or a pair."""
 
     def __init__(self, name, family, task, config, c, rng):
         self.task, self.c, self.pad = task, c, config.pad_token_id
@@ -149,7 +226,8 @@ class Rows:
                 length = rng.randint(1, 12)
                 if i == 0 and k == 0:
                     length = longest
-                if task == QA or name == "electra_choice_last":  # padding has logits too, and takes part in transformers' softmax
+                # padding has logits too, and takes part in transformers' softmax
+                if task == QA or name == "electra_choice_last":
                     length = longest if batch == 1 else 4 + batch
                 row = [rng.choice(words) for _ in range(length)]
                 if c["inner_pad"] and len(self.ids) in (1, 4) and length > 2:
@@ -163,7 +241,8 @@ class Rows:
         if self.task == TOKEN:
             return [rng.randrange(self.c["labels"]) if t == 0 or rng.random() < 0.7 else IGNORE for t in range(length)]
         if self.task == QA:
-            return sorted([rng.randrange(length), rng.randrange(length)]) if i % 3 else [0, 0]  # 0: the window has no answer
+            # 0: the window has no answer
+            return sorted([rng.randrange(length), rng.randrange(length)]) if i % 3 else [0, 0]
         if self.task == CHOICE:
             return rng.randrange(self.sizes[i])
         if self.task == FEATURES or self.c["problem"] == "regression":
@@ -173,7 +252,7 @@ class Rows:
         return rng.randrange(self.c["labels"])
 
     def tensors(self):
-        """What batches.safetensors holds."""
+        """Returns the content of batches.safetensors."""
         labels = [x for row in self.labels for x in row] if self.task == TOKEN else self.labels
         parts = {"ids": flat(self.ids), "starts": starts(self.ids), "labels": torch.tensor(labels)}
         if self.typed:
@@ -183,7 +262,7 @@ class Rows:
         return parts
 
     def inputs(self, lo, hi):
-        """Items lo to hi as one padded batch."""
+        """Returns items lo to hi as one padded batch."""
         rows = slice(self.offsets[lo], self.offsets[hi])
         longest = max(map(len, self.ids[rows]))
 
@@ -191,7 +270,10 @@ class Rows:
             x = torch.tensor([list(r) + [value] * (longest - len(r)) for r in lists])
             return x.view(hi - lo, -1, longest) if self.task == CHOICE else x
 
-        batch = {"input_ids": filled(self.ids[rows], self.pad), "attention_mask": filled([[1] * len(r) for r in self.ids[rows]], 0)}
+        batch = {
+            "input_ids": filled(self.ids[rows], self.pad),
+            "attention_mask": filled([[1] * len(r) for r in self.ids[rows]], 0),
+        }
         if self.typed:
             batch["token_type_ids"] = filled(self.types[rows], 0)
         return batch
@@ -203,7 +285,8 @@ class Rows:
         return sum(len(x) if isinstance(x, list) else 1 for x in wanted)
 
     def loss(self, model, lo, hi):
-        """transformers' own mean, times the number of targets; of pairs, the squared error of the cosine of their mean hidden states."""
+        """Returns transformers' own mean times the number of targets; for pairs, the squared error of the cosine of
+        their mean hidden states."""
         batch, wanted = self.inputs(lo, hi), self.labels[lo:hi]
         if self.task == FEATURES:
             mask = batch["attention_mask"].unsqueeze(-1)
@@ -223,14 +306,14 @@ class Rows:
 
     @torch.no_grad()
     def observe(self, model, name):
-        """The outputs for the first batch: a row for each sequence, each real token, or each choice."""
+        """Returns the outputs for the first batch: a row for each sequence, each real token, or each choice."""
         model.eval()
         batch = self.inputs(0, self.c["batch"])
         return {name: encoders.output(self.task, model(**batch), batch["attention_mask"].bool())}
 
 
 def check_types(rows, model):
-    """PEFT's wrapper for question answering drops the token types, no other does."""
+    """Checks that PEFT's wrapper for question answering drops the token types, and that no other wrapper does."""
     with_types, rows.typed = rows.observe(model, "x")["x"], False
     without, rows.typed = rows.observe(model, "x")["x"], True
     if torch.equal(with_types, without) != rows.types_dropped:
@@ -255,7 +338,8 @@ def make(name, seed):
     base = load_base()
     pathlib.Path("print_base.txt").write_text(str(base) + "\n")
     task_type = TASK_TYPES[task] if c["task_type"] == "" else c["task_type"]
-    model = get_peft_model(base, LoraConfig(r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"], lora_dropout=0.0, task_type=task_type,
+    model = get_peft_model(base, LoraConfig(r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"],
+                                            lora_dropout=0.0, task_type=task_type,
                                             modules_to_save=c["modules_to_save"]))
     fill_adapter(model, gen)
     save_adapter(model, "adapter_init")
@@ -277,20 +361,30 @@ def make(name, seed):
     save_file(rows.tensors(), "batches.safetensors", metadata={"source": "reference/encoder_fixtures.py"})
     rows.typed = rows.typed and not rows.types_dropped  # the merged model is not PEFT's any more
     expected |= rows.observe(again.merge_and_unload(), "merged.logits")
-    save_file({k: v.contiguous().clone() for k, v in expected.items()}, "expected.safetensors", metadata={"source": "reference/encoder_fixtures.py"})
-    # A softmax over rows does not see what is added to all of them: only rounding moves such a bias, as far as Adam makes of it.
+    save_file(
+        {k: v.contiguous().clone() for k, v in expected.items()}, "expected.safetensors",
+        metadata={"source": "reference/encoder_fixtures.py"},
+    )
+    # A softmax over rows is not changed by a constant that is added to all of them: only rounding moves such a bias,
+    # scaled up by Adam.
     symmetric = {QA: ["qa_outputs.bias"], CHOICE: ["model.classifier.bias"]}.get(task, [])
     drift = deviation(model, double, log, log64, symmetric)
     case = {
-        "name": name, "note": c["note"], "seed": seed, "model_type": family, "task": task, "task_type": task_type, "num_labels": c["labels"],
-        "problem_type": c["problem"] or "single_label_classification", "head_in_base": head_in_base, "types_dropped": rows.types_dropped, "symmetric": symmetric,
+        "name": name, "note": c["note"], "seed": seed, "model_type": family, "task": task, "task_type": task_type,
+        "num_labels": c["labels"],
+        "problem_type": c["problem"] or "single_label_classification", "head_in_base": head_in_base,
+        "types_dropped": rows.types_dropped, "symmetric": symmetric,
         "base_dtype": str(c["dtype"]).split(".")[1], **hyperparameters(c),
-        "targeted": sorted(n.removeprefix("base_model.model.") for n, m in model.named_modules() if hasattr(m, "lora_A")),
+        "targeted": sorted(
+            n.removeprefix("base_model.model.") for n, m in model.named_modules() if hasattr(m, "lora_A")
+        ),
         "trainable_line": trainable_line(model), "float64_deviation": drift, "log": log, "versions": versions()}
     pathlib.Path("case.json").write_text(json.dumps(case, indent=1) + "\n")
     total = sum(f.stat().st_size for f in directory.rglob("*") if f.is_file())
-    print(f"{name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, norm {log[0]['grad_norm']:.3f}, "
-          f"float64: loss {drift['loss']:.1e} norm {drift['grad_norm']:.1e} adapter {drift['adapter']:.1e} ({drift['worst_tensor']})")
+    print(f"{name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, norm "
+          f"{log[0]['grad_norm']:.3f}, "
+          f"float64: loss {drift['loss']:.1e} norm {drift['grad_norm']:.1e} adapter {drift['adapter']:.1e} "
+          f"({drift['worst_tensor']})")
 
 
 def main():

@@ -1,15 +1,17 @@
-"""Encoders with the heads of tasks in transformers: what the scripts for them share."""
+"""Encoders with the heads of tasks in transformers: code that the scripts for them share."""
 import torch
 import transformers
 
 SEQ, TOKEN, QA, CHOICE, FEATURES = "seq_cls", "token_cls", "question_answering", "multiple_choice", "feature_extraction"
 AUTO = {
     SEQ: transformers.AutoModelForSequenceClassification, TOKEN: transformers.AutoModelForTokenClassification,
-    QA: transformers.AutoModelForQuestionAnswering, CHOICE: transformers.AutoModelForMultipleChoice, FEATURES: transformers.AutoModel}
+    QA: transformers.AutoModelForQuestionAnswering, CHOICE: transformers.AutoModelForMultipleChoice,
+    FEATURES: transformers.AutoModel}
 
 
 def load_base(task, directory, labels, problem=None):
-    """The base model in float32, dropout 0. labels counts in the tasks that have some."""
+    """Returns the base model in float32 with dropout 0. labels is the number of classes, for tasks that have
+    classes."""
     options = dict(num_labels=labels) if task in (SEQ, TOKEN) else {}
     if problem:
         options["problem_type"] = problem
@@ -21,7 +23,8 @@ def load_base(task, directory, labels, problem=None):
 
 
 def output(task, out, real):
-    """What a model computes for a batch: a row for each sequence, each real token (real is the attention mask), or each choice."""
+    """Returns the output of a model for a batch: a row for each sequence, each real token (real is the attention mask),
+    or each choice."""
     if task == FEATURES:
         return out.last_hidden_state[real]
     if task == QA:
@@ -31,7 +34,8 @@ def output(task, out, real):
 
 @torch.no_grad()
 def observe_alone(task, model, ids, types=None):
-    """The output for one sequence; of one choice, as transformers' models for multiple choice take it."""
+    """Returns the output for one sequence, or for one choice in the form that transformers' multiple-choice models
+    take."""
     def tensor(row):
         return torch.tensor([[row]] if task == CHOICE else [row])
 

@@ -1,4 +1,4 @@
-"""A recorded PEFT training run: what the scripts that train fixtures share."""
+"""A recorded PEFT training run: code that the scripts that train fixtures share."""
 import os
 import pathlib
 import sys
@@ -17,7 +17,7 @@ import seqcls
 
 
 def loss_sum(c, logits, labels):
-    """The sum over the targets and their number."""
+    """Returns the sum over the targets and their number."""
     if c["problem"] == "regression":
         return F.mse_loss(logits, labels.to(logits.dtype), reduction="sum"), labels.numel()
     if c["problem"] == "multi_label_classification":
@@ -26,7 +26,8 @@ def loss_sum(c, logits, labels):
 
 
 def seqcls_rows(c, ids, types, labels):
-    """What train needs of rows for sequence classification: the number of targets, and the summed loss, of rows lo to hi."""
+    """Returns the functions that train needs for sequence classification: the number of targets and the summed loss of
+    rows lo to hi."""
     def targets(lo, hi):
         return loss_sum(c, torch.zeros(hi - lo, c["labels"]), labels[lo:hi])[1]
 
@@ -37,14 +38,17 @@ def seqcls_rows(c, ids, types, labels):
 
 
 def train(c, model, targets, loss):
-    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names in an adapter file.
+    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names
+    in an adapter file.
 
-    targets(lo, hi) counts the targets of rows lo to hi, loss(model, lo, hi) is their loss, summed over the targets.
+    targets(lo, hi) returns the number of targets of rows lo to hi, loss(model, lo, hi) their loss, summed over the
+    targets.
     """
     params = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
     scheduler = transformers.get_scheduler(
-        {"constant": "constant_with_warmup"}.get(c["schedule"], c["schedule"]), optimizer, num_warmup_steps=c["warmup"], num_training_steps=c["steps"])
+        {"constant": "constant_with_warmup"}.get(c["schedule"], c["schedule"]), optimizer, num_warmup_steps=c["warmup"],
+        num_training_steps=c["steps"])
     log, grads, size = [], {}, c["batch"]
     for step in range(c["steps"]):
         firsts = [(step * c["accumulate"] + k) * size for k in range(c["accumulate"])]
@@ -59,7 +63,9 @@ def train(c, model, targets, loss):
             named = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
             grads = get_peft_model_state_dict(model, state_dict=named)
         norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])
-        log.append({"step": step + 1, "loss": total, "grad_norm": norm.item(), "learning_rate": scheduler.get_last_lr()[0]})
+        log.append({
+            "step": step + 1, "loss": total, "grad_norm": norm.item(), "learning_rate": scheduler.get_last_lr()[0],
+        })
         optimizer.step()
         scheduler.step()
         optimizer.zero_grad()
@@ -67,7 +73,8 @@ def train(c, model, targets, loss):
 
 
 def observe(model, ids, types, prefix):
-    """Hidden states (0 is the embeddings' output), pooled output and logits of a batch; rows of padding dropped."""
+    """Returns hidden states (0 is the embeddings' output), pooled output and logits of a batch, without rows of
+    padding."""
     batch = seqcls.pad(ids, types)
     bert = [m for m in model.modules() if isinstance(m, BertModel)][0]
     keep = batch["attention_mask"].bool()
@@ -85,8 +92,8 @@ def save_adapter(model, name):
 
 
 def deviation(model, other, log, log64, but=()):
-    """How far the float32 run is from the float64 run: losses and norms (largest relative), adapter (worst tensor, Frobenius). but: ends of
-    the names of tensors that have no gradient."""
+    """Returns the deviation of the float32 run from the float64 run: losses and norms (largest relative), adapter
+    (worst tensor, Frobenius norm). but lists ends of the names of tensors that have no gradient."""
     a, b = get_peft_model_state_dict(model), get_peft_model_state_dict(other)
     tensors = {k: ((a[k].double() - b[k]).norm() / b[k].norm()).item() for k in a if not k.endswith(tuple(but))}
     worst = max(tensors, key=tensors.get)
@@ -95,25 +102,33 @@ def deviation(model, other, log, log64, but=()):
 
 
 def versions():
-    return {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "peft": peft.__version__}
+    return {
+        "torch": torch.__version__.split("+")[0], "transformers": transformers.__version__, "peft": peft.__version__,
+    }
 
 
 def trainable_line(model):
     trainable, everything = model.get_nb_trainable_parameters()
-    return f"trainable params: {trainable:,d} || all params: {everything:,d} || trainable%: {100 * trainable / everything:.4f}"
+    return (
+        f"trainable params: {trainable:,d} || all params: {everything:,d} || trainable%: "
+        f"{100 * trainable / everything:.4f}"
+    )
 
 
 def hyperparameters(c):
-    """The run's settings under the names of the Go command's flags."""
+    """Returns the run's settings under the names of the Go command's flags."""
     return {
         "batch_size": c["batch"], "gradient_accumulation_steps": c["accumulate"], "max_steps": c["steps"],
-        "learning_rate": c["lr"], "weight_decay": c["decay"], "lr_scheduler_type": c["schedule"], "warmup_steps": c["warmup"],
-        "max_grad_norm": c["max_norm"], "label_smoothing_factor": c["smoothing"], "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
-        "lora_r": c["r"], "lora_alpha": c["alpha"], "target_modules": c["targets"], "modules_to_save": c["modules_to_save"]}
+        "learning_rate": c["lr"], "weight_decay": c["decay"], "lr_scheduler_type": c["schedule"],
+        "warmup_steps": c["warmup"],
+        "max_grad_norm": c["max_norm"], "label_smoothing_factor": c["smoothing"], "adam_beta1": 0.9,
+        "adam_beta2": 0.999, "adam_epsilon": 1e-8,
+        "lora_r": c["r"], "lora_alpha": c["alpha"], "target_modules": c["targets"],
+        "modules_to_save": c["modules_to_save"]}
 
 
 def flat(lists):
-    """Rows of ids one after another."""
+    """Returns rows of ids one after another."""
     return torch.tensor([x for row in lists for x in row], dtype=torch.int32)
 
 

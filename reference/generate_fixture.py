@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes testdata/generate/: what transformers' generate makes of the checkpoints in testdata/causal, and its logits processors.
+"""Writes testdata/generate/: the output of transformers' generate for the checkpoints in testdata/causal, and of its
+logits processors.
 
 usage: python reference/generate_fixture.py
 
-greedy.json: greedy tokens of several prompts for a GPT-2 and a LLaMA checkpoint, one by one and as one batch padded on the left (which
-must agree), without and with repetition_penalty, without and with an end token. margin is how far the largest logit is at least above
-the second, relative to the largest absolute logit of the step: above what rounding can turn round. processors.json and
-processors.safetensors: logits and what is left of them, as log-probabilities, after transformers' processors for sampling.
+greedy.json: greedy tokens of several prompts for a GPT-2 and a LLaMA checkpoint, one by one and as one batch padded on
+the left (which must agree), with and without repetition_penalty, with and without an end token. margin is the smallest
+distance of the largest logit from the second, relative to the largest absolute logit of the step; it is larger than
+rounding could reverse. processors.json and processors.safetensors: logits before, and log-probabilities after
+transformers' processors for sampling.
 """
 import json
 import pathlib
@@ -24,26 +26,32 @@ from fixture import versions
 DATA = pathlib.Path(__file__).resolve().parent.parent / "testdata"
 ROOT = DATA / "generate"
 CHECKPOINTS = ("gpt2_c_attn", "gpt2_old", "llama_gqa", "mistral_window", "qwen2_window", "qwen3", "rope_llama3")
-TOKENS = 20  # that each prompt gets
+TOKENS = 20  # new tokens for each prompt
 MARGIN = 3e-4
 
-# What temperature, top_k … are set to; a repetition penalty sees the ids of processors.safetensors.
+# The values of temperature, top_k …; a repetition penalty sees the ids of processors.safetensors.
 SAMPLING = {
     "none": {}, "temperature_low": dict(temperature=0.3), "temperature_high": dict(temperature=1.7),
     "top_k": dict(top_k=5), "top_k_all": dict(top_k=1000), "top_k_one": dict(top_k=1),
     "top_p": dict(top_p=0.8), "top_p_small": dict(top_p=0.01), "min_p": dict(min_p=0.1), "min_p_high": dict(min_p=0.9),
     "repetition": dict(repetition_penalty=1.8), "repetition_below_one": dict(repetition_penalty=0.7),
-    "temperature_top_p": dict(temperature=0.6, top_p=0.9), "top_k_top_p": dict(top_k=12, top_p=0.7), "top_k_min_p": dict(top_k=20, min_p=0.08),
-    "top_p_min_p": dict(top_p=0.95, min_p=0.05), "all": dict(repetition_penalty=1.3, temperature=0.8, top_k=25, top_p=0.9, min_p=0.03)}
+    "temperature_top_p": dict(temperature=0.6, top_p=0.9), "top_k_top_p": dict(top_k=12, top_p=0.7),
+    "top_k_min_p": dict(top_k=20, min_p=0.08),
+    "top_p_min_p": dict(top_p=0.95, min_p=0.05),
+    "all": dict(repetition_penalty=1.3, temperature=0.8, top_k=25, top_p=0.9, min_p=0.03)}
 
 
 def generate(model, prompts, **options):
-    """New tokens of each prompt, the prompts padded on the left, and the smallest margin of a choice."""
+    """Returns the new tokens of each prompt, with the prompts padded on the left, and the smallest margin of a
+    choice."""
     longest = max(map(len, prompts))
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
     eos = options.pop("eos_token_id", None)
-    config = GenerationConfig(do_sample=False, max_new_tokens=TOKENS, pad_token_id=0, eos_token_id=eos, output_scores=True, return_dict_in_generate=True, **options)
+    config = GenerationConfig(
+        do_sample=False, max_new_tokens=TOKENS, pad_token_id=0, eos_token_id=eos, output_scores=True,
+        return_dict_in_generate=True, **options
+    )
     with torch.no_grad():
         out = model.generate(ids, attention_mask=mask, generation_config=config)
     tokens, margin = [], 1.0
@@ -58,7 +66,8 @@ def generate(model, prompts, **options):
 
 
 def clear_prompt(model, length, rng, **options):
-    """A prompt whose choices are all clear, what follows it, and the margin; the best of some if none is varied."""
+    """Returns a prompt whose choices are all clear, its continuation, and the margin; the best of some prompts if no
+    continuation is varied."""
     found = []
     while len(found) < 4:
         prompt = [rng.randrange(model.config.vocab_size) for _ in range(length)]
@@ -69,10 +78,13 @@ def clear_prompt(model, length, rng, **options):
 
 
 def greedy_case(checkpoint, model, prompts, tokens, margin, **options):
-    """A case of the fixture; the batch of all prompts must give the same tokens."""
+    """Returns a case of the fixture; the batch of all prompts must give the same tokens as the single prompts."""
     if generate(model, prompts, **options)[0] != tokens:
         sys.exit(f"{checkpoint}: the batch gives other tokens than its prompts one by one")
-    return {"checkpoint": f"causal/{checkpoint}/base", "max_new_tokens": TOKENS, **options, "margin": round(margin, 6), "prompts": prompts, "tokens": tokens}
+    return {
+        "checkpoint": f"causal/{checkpoint}/base", "max_new_tokens": TOKENS, **options, "margin": round(margin, 6),
+        "prompts": prompts, "tokens": tokens,
+    }
 
 
 def greedy():
@@ -84,7 +96,7 @@ def greedy():
         for options in ({}, {"repetition_penalty": 1.3}):
             prompts, tokens, margins = zip(*(clear_prompt(model, n, rng, **options) for n in (1, 3, 7, room)))
             cases.append(greedy_case(checkpoint, model, list(prompts), list(tokens), min(margins), **options))
-        # An end token that the second and perhaps other prompts come to.
+        # An end token that the second prompt reaches, and perhaps others.
         eos = tokens[1][5]
         ended = [t[:t.index(eos) + 1] if eos in t else t for t in tokens]
         cases.append(greedy_case(checkpoint, model, list(prompts), ended, min(margins), eos_token_id=eos, **options))
@@ -92,7 +104,7 @@ def greedy():
 
 
 def one_line_lists(value):
-    """JSON with an object's keys on lines of their own, but lists of numbers on one."""
+    """Returns JSON with an object's keys on separate lines, but lists of numbers on one line."""
     lines = ",\n".join("  " + json.dumps(c) for c in value["cases"])
     return '{"versions": ' + json.dumps(value["versions"]) + ', "cases": [\n' + lines + "\n]}\n"
 
@@ -109,8 +121,14 @@ def processors():
         config = GenerationConfig(do_sample=True, **({"top_k": 0, "top_p": 1.0, "temperature": 1.0} | options))
         chain = model._get_logits_processor(generation_config=config, input_ids_seq_length=ids.shape[1])
         tensors[name] = chain(ids, logits.clone()).log_softmax(1)
-        cases.append({"name": name, **options, "processors": [type(p).__name__ for p in chain], "left": torch.isfinite(tensors[name]).sum(1).tolist()})
-    save_file({k: v.contiguous() for k, v in tensors.items()}, ROOT / "processors.safetensors", metadata={"source": "reference/generate_fixture.py"})
+        cases.append({
+            "name": name, **options, "processors": [type(p).__name__ for p in chain],
+            "left": torch.isfinite(tensors[name]).sum(1).tolist(),
+        })
+    save_file(
+        {k: v.contiguous() for k, v in tensors.items()}, ROOT / "processors.safetensors",
+        metadata={"source": "reference/generate_fixture.py"},
+    )
     (ROOT / "processors.json").write_text(one_line_lists({"cases": cases, "versions": versions()}))
 
 

@@ -1,9 +1,10 @@
-"""Writes testdata/gguf/: random blocks of every quantised type, and three small models with what transformers makes of them.
+"""Writes testdata/gguf/: random blocks of every quantised type, and three small models with transformers' results for
+them.
 
     python reference/gguf_fixture.py [blocks | llama | qwen2 | gpt2]…      # all without arguments
 
-Everything is written, quantised and dequantised by the gguf package (llama.cpp's own Python code), named and ordered as llama.cpp's
-converter does it. reference/README.md describes the files.
+Everything is written, quantised and dequantised by the gguf package (llama.cpp's own Python code), with the names and
+the order of llama.cpp's converter. reference/README.md describes the files.
 """
 import hashlib
 import json
@@ -17,19 +18,27 @@ from gguf import GGML_QUANT_SIZES, GGUFWriter, GGMLQuantizationType as T
 from gguf.quants import dequantize, quantize
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoConfig, AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 OUT = Path(__file__).resolve().parent.parent / "testdata" / "gguf"
 QUANTISED = (T.Q8_0, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q4_K, T.Q5_K, T.Q6_K)
 K_TYPES = (T.Q4_K, T.Q5_K, T.Q6_K)  # the package dequantises them but does not quantise
 
-# Where the F16 numbers of a block stand (scale, and minimum where the type has one): byte offsets. All other bits are free.
-F16_AT = {T.Q8_0: (0,), T.Q4_0: (0,), T.Q4_1: (0, 2), T.Q5_0: (0,), T.Q5_1: (0, 2), T.Q4_K: (0, 2), T.Q5_K: (0, 2), T.Q6_K: (208,)}
-EDGES = np.array([0.0, -0.0, 6e-8, -6e-8, 6.1e-5, 65504.0, -65504.0, 1.0], np.float16)  # zeros, subnormals, smallest normal, largest
+# Byte offsets of the F16 numbers in a block (the scale, and the minimum if the type has one). All other bits are free.
+F16_AT = {
+    T.Q8_0: (0,), T.Q4_0: (0,), T.Q4_1: (0, 2), T.Q5_0: (0,), T.Q5_1: (0, 2), T.Q4_K: (0, 2), T.Q5_K: (0, 2),
+    T.Q6_K: (208,),
+}
+# zeros, subnormals, smallest normal, largest
+EDGES = np.array([0.0, -0.0, 6e-8, -6e-8, 6.1e-5, 65504.0, -65504.0, 1.0], np.float16)
 
 
 def random_blocks(rng, type, count, edges):
-    """Returns count×size bytes, uniformly random but for the F16 numbers: of the size of trained weights, the first blocks' extreme."""
+    """Returns count×size bytes, uniformly random except for the F16 numbers: these have the scale of trained weights,
+    and extreme values in the first blocks."""
     size = GGML_QUANT_SIZES[type][1]
     blocks = rng.integers(0, 256, (count, size), dtype=np.uint8)
     for at in F16_AT[type]:
@@ -53,16 +62,17 @@ def blocks():
 
 
 class Weights:
-    """Random weights, under GGUF's names for a writer and under Hugging Face's with their values."""
+    """Random weights, with GGUF's names for a writer and with Hugging Face's names and values."""
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
         self.stored = []  # GGUF name, bytes or floats, type
-        self.values = {}  # Hugging Face name → what the stored bytes stand for
+        self.values = {}  # Hugging Face name → the values of the stored bytes
         self.hashes = {}  # Hugging Face name → type and SHA-256 of the bytes in Hugging Face's order of rows
 
     def add(self, name, hf, shape, type, gain=False, heads=0, conv1d=False):
-        """Shape is the file's; heads > 0 interleaves the rows of each head as the converter does for llama's q and k."""
+        """Adds a tensor. shape is that of the file; heads > 0 interleaves the rows of each head as the converter does
+        for llama's q and k."""
         if type in K_TYPES:
             size = GGML_QUANT_SIZES[type]
             data = random_blocks(self.rng, type, shape[0] * shape[1] // size[0], edges=False).reshape(shape[0], -1)
@@ -90,20 +100,28 @@ class Weights:
         return {k: torch.from_numpy(v.astype(np.float32)) for k, v in self.values.items()}
 
 
-TEXT = """The sun rose over the hills, and the river ran down to the sea. "What is this?" said the old man; it's 1874 or 1875.
-He had seen 3 ships come in, with sails as white as milk. They'd been gone for years: "We thought the storm had taken you!"
+TEXT = """The sun rose over the hills, and the river ran down to the sea. "What is this?" said the old man; it's \
+1874 or 1875.
+He had seen 3 ships come in, with sails as white as milk. They'd been gone for years: "We thought the storm had \
+taken you!"
 """ * 2
 
-SAMPLES = [TEXT, "", " ", "a", " a", "  two  spaces  ", "tab\tand\n\nnewlines \n\n 1874", "The sun rose over the hills", "the sea.the old man",
-           "it's they'd WE'LL", "3 ships, 12345 sails", "<tool>river<tool> river", "<s>hills</s>", "<|endoftext|>sea<|im_end|>", "naïve Ünïcode",
-           "日本語 🙂 👩‍👩‍👧", "x\u00a0y\u200bz", "\u0000\u0001 bytes", "a<0x41>b", "rose ▁ rose", "\r\nend "]
+SAMPLES = [TEXT, "", " ", "a", " a", "  two  spaces  ", "tab\tand\n\nnewlines \n\n 1874", "The sun rose over the hills",
+           "the sea.the old man",
+           "it's they'd WE'LL", "3 ships, 12345 sails", "<tool>river<tool> river", "<s>hills</s>",
+           "<|endoftext|>sea<|im_end|>", "naïve Ünïcode",
+           "日本語 🙂 👩‍👩‍👧", "x\u00a0y\u200bz", "\u0000\u0001 bytes", "a<0x41>b", "rose ▁ rose",
+           "\r\nend "]
 
 
 def byte_level(writer, pre, control, size):
     """Trains a byte-level BPE and writes it; control tokens come last. Returns the number of tokens."""
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    t.train_from_iterator([TEXT], trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    t.train_from_iterator(
+        [TEXT],
+        trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False),
+    )
     model = json.loads(t.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].get) + control + ["<tool>"]
     writer.add_tokenizer_model("gpt2")
@@ -115,7 +133,7 @@ def byte_level(writer, pre, control, size):
 
 
 def sentence_piece(writer, size):
-    """The same in SentencePiece's way: scores instead of merges, bytes as a last resort."""
+    """Does the same in SentencePiece's manner: scores instead of merges, and bytes for unknown characters."""
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.train_from_iterator([TEXT], trainers.BpeTrainer(vocab_size=size, show_progress=False))
@@ -127,7 +145,9 @@ def sentence_piece(writer, size):
     writer.add_tokenizer_model("llama")
     writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
-    writer.add_token_scores([0.0] * 259 + [-float(i) for i in range(len(merged))] + [-1e6 - i for i in range(len(chars))] + [0.0])
+    writer.add_token_scores(
+        [0.0] * 259 + [-float(i) for i in range(len(merged))] + [-1e6 - i for i in range(len(chars))] + [0.0]
+    )
     writer.add_token_types([2, 3, 3] + [6] * 256 + [1] * (len(merged) + len(chars)) + [4])
     return tokens
 
@@ -141,7 +161,7 @@ def common(writer, layers, hidden, ffn, heads, positions):
 
 
 def expected(arch, model, state, vocab):
-    """Saves what transformers makes of the file: configuration, tokenizer, logits of a text of random ids."""
+    """Saves transformers' results for the file: configuration, tokenizer, logits of a text of random ids."""
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
     model.tie_weights()
@@ -180,7 +200,7 @@ def llama_weights(w, layers, hidden, ffn, heads, kv, types, permuted, biases):
 
 
 def llama3_factors(theta, width, factor, low, high, original):
-    """The tensor that llama.cpp's converter writes for rope_type llama3."""
+    """Returns the tensor that llama.cpp's converter writes for rope_type llama3."""
     freqs = 1.0 / (theta ** (torch.arange(0, width, 2, dtype=torch.float32) / width))
     out = []
     for f in freqs:
@@ -196,7 +216,8 @@ def llama3_factors(theta, width, factor, low, high, original):
 
 
 def llama():
-    """Three blocks with every type, grouped queries, q and k permuted, biases, a head of its own, llama3 rotary factors."""
+    """Three blocks with every type, grouped queries, permuted q and k, biases, an untied head, llama3 rotary
+    factors."""
     layers, hidden, ffn, heads, kv, positions, theta = 3, 32, 256, 4, 2, 64, 500000.0
     writer = GGUFWriter(OUT / "llama.gguf", "llama")
     common(writer, layers, hidden, ffn, heads, positions)
@@ -222,8 +243,10 @@ def llama():
     rope = dict(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8192)
     w.stored.append(("rope_freqs.weight", llama3_factors(theta, hidden // heads, 8.0, 1.0, 4.0, 8192), T.F32))
     w.save("llama", writer)
-    config = LlamaConfig(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv,
-                         vocab_size=len(tokens), max_position_embeddings=positions, rms_norm_eps=float(np.float32(1e-5)), attention_bias=True,
+    config = LlamaConfig(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads,
+                         num_key_value_heads=kv,
+                         vocab_size=len(tokens), max_position_embeddings=positions,
+                         rms_norm_eps=float(np.float32(1e-5)), attention_bias=True,
                          rope_parameters=dict(rope_type="llama3", rope_theta=theta, **rope))
     expected("llama", LlamaForCausalLM(config), w.state(), len(tokens))
 
@@ -243,11 +266,18 @@ def qwen2():
     writer.add_add_bos_token(False)
     w = Weights(2)
     w.add("token_embd.weight", "model.embed_tokens.weight", (len(tokens), hidden), T.Q5_1)
-    types = [(T.Q4_0, T.Q4_1, T.Q8_0, T.Q4_0, T.Q4_0, T.Q5_0, T.Q8_0), (T.F16, T.F16, T.Q5_1, T.Q8_0, T.Q4_1, T.Q4_1, T.Q4_0)]
+    types = (
+        [
+            (T.Q4_0, T.Q4_1, T.Q8_0, T.Q4_0, T.Q4_0, T.Q5_0, T.Q8_0),
+            (T.F16, T.F16, T.Q5_1, T.Q8_0, T.Q4_1, T.Q4_1, T.Q4_0),
+        ]
+    )
     llama_weights(w, layers, hidden, ffn, heads, kv, types, permuted=False, biases=True)
     w.save("qwen2", writer)
-    config = Qwen2Config(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv,
-                         vocab_size=len(tokens), max_position_embeddings=positions, rms_norm_eps=float(np.float32(1e-6)), tie_word_embeddings=True,
+    config = Qwen2Config(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads,
+                         num_key_value_heads=kv,
+                         vocab_size=len(tokens), max_position_embeddings=positions,
+                         rms_norm_eps=float(np.float32(1e-6)), tie_word_embeddings=True,
                          rope_parameters=dict(rope_type="default", rope_theta=10000.0))
     expected("qwen2", Qwen2ForCausalLM(config), w.state(), len(tokens))
 

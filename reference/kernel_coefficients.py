@@ -1,7 +1,7 @@
 """Computes the polynomial and rational coefficients of internal/kernel's activation functions.
 
-Prints each set with the largest relative error of the approximation in exact
-arithmetic (rounding of float32 arithmetic comes on top of it). Needs mpmath only.
+Prints each set with the largest relative error of the approximation in exact arithmetic (the rounding of float32
+arithmetic adds to it). Needs only mpmath.
 
     python reference/kernel_coefficients.py
 """
@@ -12,7 +12,7 @@ mp.mp.dps = 40
 
 
 def fit(f, lo, hi, num, den, den0=None, points=320, rounds=60):
-    """Minimax fit of f on [lo, hi] by p(t)/q(t), q(0) = 1, in the relative error.
+    """Returns a minimax fit of f on [lo, hi] by p(t)/q(t), q(0) = 1, in the relative error.
 
     Linearised least squares (Sanathanan and Koerner) whose weights are pushed
     towards the points with the largest error (Lawson).

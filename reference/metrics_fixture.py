@@ -1,10 +1,10 @@
-"""Writes tasks/metrics/testdata/cases.json.gz: what scikit-learn and SciPy say
-about generated predictions, ordinary ones and edge cases.
+"""Writes tasks/metrics/testdata/cases.json.gz: the results of scikit-learn and SciPy for generated predictions,
+ordinary ones and edge cases.
 
     pip install scikit-learn==1.9.1 scipy==1.17.1
     python reference/metrics_fixture.py
 
-Numbers go through float32 first, because the Go side is given float32.
+Numbers are rounded to float32 first, because the Go side gets float32.
 """
 
 import gzip
@@ -33,7 +33,7 @@ rng = np.random.default_rng(20240611)
 
 
 def number(v):
-    """A float for JSON; None for an undefined one."""
+    """Returns a float for JSON, or None for an undefined one."""
     v = float(v)
     return v if np.isfinite(v) else None
 
@@ -154,7 +154,9 @@ def main():
     path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps(out, separators=(",", ":"), allow_nan=False).encode()
     path.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
-    print(f"{sum(len(v) for k, v in out.items() if k != 'versions')} cases, {path.stat().st_size} bytes", file=sys.stderr)
+    print(
+        f"{sum(len(v) for k, v in out.items() if k != 'versions')} cases, {path.stat().st_size} bytes", file=sys.stderr,
+    )
 
 
 main()

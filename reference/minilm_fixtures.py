@@ -20,11 +20,14 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 import seqcls
-from fixture import deviation, flat, hyperparameters, observe, save_adapter, seqcls_rows, starts, trainable_line, train, versions
+from fixture import (
+    deviation, flat, hyperparameters, observe, save_adapter, seqcls_rows, starts, trainable_line, train, versions,
+)
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "minilm"
 SEED = 77
-RUN = dict(problem="single_label_classification", labels=77, steps=10, batch=8, accumulate=1, lr=3e-3, decay=0.01, schedule="linear", warmup=2,
+RUN = dict(problem="single_label_classification", labels=77, steps=10, batch=8, accumulate=1, lr=3e-3,
+           decay=0.01, schedule="linear", warmup=2,
            max_norm=1.0, smoothing=0.0, r=8, alpha=16, targets=["query", "value"], modules_to_save=None)
 
 
@@ -47,20 +50,28 @@ def main():
     rows = rows[::125][:RUN["steps"] * RUN["batch"]]  # the file is sorted by class: every 125th row meets all classes
     test = seqcls.read_rows(test_file, "text", "category")[::48][:64]
     for name, part in (("train.jsonl", rows), ("test.jsonl", test)):
-        pathlib.Path(name).write_text("".join(json.dumps({"text": r[0], "label": r[2]}, ensure_ascii=False) + "\n" for r in part), encoding="utf-8")
+        pathlib.Path(name).write_text(
+            "".join(json.dumps({"text": r[0], "label": r[2]}, ensure_ascii=False) + "\n" for r in part),
+            encoding="utf-8",
+        )
     tokenizer = AutoTokenizer.from_pretrained(directory)
     ids, types = seqcls.encode(tokenizer, rows, 512)
     test_ids, test_types = seqcls.encode(tokenizer, test, 512)
     labels = torch.tensor([names.index(r[2]) for r in rows])
 
     base = seqcls.load_base(directory, len(names), dropout=0.0)
-    model = get_peft_model(base, LoraConfig(r=RUN["r"], lora_alpha=RUN["alpha"], target_modules=RUN["targets"], task_type=TaskType.SEQ_CLS))
+    model = (
+        get_peft_model(
+            base,
+            LoraConfig(r=RUN["r"], lora_alpha=RUN["alpha"], target_modules=RUN["targets"], task_type=TaskType.SEQ_CLS),
+        )
+    )
     for name, p in model.named_parameters():
         if "lora_B" in name:  # so that every factor has a gradient from the first step on
             torch.nn.init.normal_(p, std=0.02)
     model.peft_config["default"].base_model_name_or_path = "all-MiniLM-L6-v2"
     save_adapter(model, "adapter_init")
-    # PEFT keeps no label names; the Go program does, in the adapter's folder.
+    # PEFT does not save label names; the Go program saves them in the adapter's folder.
     pathlib.Path("adapter_init/labels.json").write_text(json.dumps(names, indent=1) + "\n")
     double = copy.deepcopy(model).double()
     expected = observe(model, ids[:1], types[:1], "init.")
@@ -75,10 +86,14 @@ def main():
     expected["merged.logits"] = seqcls.predict(again.merge_and_unload(), test_ids, test_types)
     source = {"source": "reference/minilm_fixtures.py"}
     save_file({k: v.contiguous().clone() for k, v in expected.items()}, "expected.safetensors", metadata=source)
-    save_file({"ids": flat(ids), "types": flat(types), "starts": starts(ids), "labels": labels, "test_ids": flat(test_ids),
+    save_file({"ids": flat(ids), "types": flat(types), "starts": starts(ids), "labels": labels, "test_ids": flat(
+        test_ids
+    ),
                "test_types": flat(test_types), "test_starts": starts(test_ids)}, "batches.safetensors", metadata=source)
     drift = deviation(model, double, log, log64)
-    case = {"name": "minilm", "seed": SEED, "num_labels": len(names), "problem_type": RUN["problem"], **hyperparameters(RUN),
+    case = {"name": "minilm", "seed": SEED, "num_labels": len(names), "problem_type": RUN["problem"], **hyperparameters(
+        RUN
+    ),
             "trainable_line": trainable_line(model), "float64_deviation": drift, "log": log, "versions": versions()}
     pathlib.Path("case.json").write_text(json.dumps(case, indent=1) + "\n")
     print([round(x["loss"], 4) for x in log], [round(x["grad_norm"], 3) for x in log], drift)

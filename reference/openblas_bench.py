@@ -2,9 +2,10 @@
 
     OPENBLAS_CORETYPE=Haswell python reference/openblas_bench.py [--threads 1 2] [--turns 7] [--json FILE]
 
-Set OPENBLAS_CORETYPE=Haswell on processors with AVX-512, so that both sides use AVX2. For each shape the two sides take turns (ours,
-numpy, ours, numpy, ...), each turn twenty runs; a side's figure is the median of its turns' best runs, so that what else the machine does
-hits both alike. All packing of operands is part of a run, on both sides. Needs numpy 2.4 and Go.
+Set OPENBLAS_CORETYPE=Haswell on processors with AVX-512, so that both sides use AVX2. For each shape the two sides take
+turns (ours, numpy, ours, numpy, ...), with twenty runs a turn; a side's figure is the median of its turns' best runs,
+so that other load of the machine affects both sides alike. Packing of operands is part of a run on both sides. Needs
+numpy 2.4 and Go.
 """
 
 import argparse
@@ -91,7 +92,8 @@ def compare(binary, threads, turns, repeats):
         row["ratio"] = row["ours"] / row["openblas"]
         row["ratio_best"] = row["ours_best"] / row["openblas_best"]
         rows.append(row)
-        print("| {op} | {m} | {k} | {n} | {threads} | {ours:.1f} | {openblas:.1f} | {ratio:.2f} | {ours_best:.1f} | {openblas_best:.1f} | "
+        print("| {op} | {m} | {k} | {n} | {threads} | {ours:.1f} | {openblas:.1f} | {ratio:.2f} | {ours_best:.1f} | "
+              "{openblas_best:.1f} | "
               "{ratio_best:.2f} |".format(**row), flush=True)
     ours.close()
     numpy.close()
@@ -102,7 +104,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=20, help="runs in a turn: enough that waking the threads does not count")
+    parser.add_argument(
+        "--repeats", type=int, default=20, help="runs in a turn: enough that waking the threads does not count",
+    )
     parser.add_argument("--json", help="also write the figures to this file")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -110,7 +114,10 @@ def main():
         serve()
         return
     print("OPENBLAS_CORETYPE =", os.environ.get("OPENBLAS_CORETYPE", "(not set)"))
-    print("| product | M | summed | columns | threads | ours, GFLOP/s | OpenBLAS | ratio | ours, best | OpenBLAS, best | ratio of best |")
+    print(
+        "| product | M | summed | columns | threads | ours, GFLOP/s | OpenBLAS | ratio | ours, best | OpenBLAS, best | "
+        "ratio of best |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     rows = []
     with tempfile.TemporaryDirectory() as directory:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes testdata/ops.safetensors: what PyTorch computes, forward and backward, for single operators.
+"""Writes testdata/ops.safetensors: PyTorch's results, forward and backward, for single operators.
 
 usage: python reference/ops.py [--keep]
 
-With --keep, tensors that the file has already stay as they are, if the new values are near: another processor computes other last bits,
-and cases can be added without changing the rest.
+With --keep, tensors that are already in the file stay unchanged if the new values are near: another processor computes
+other last bits, and with --keep cases can be added without changing the rest.
 
-Tensors are named <op>.<case>.<part>. `dy` is the gradient that comes in from above; `dx`, `dw`, ... are what
-backward() makes of it. Losses are sums over the targets, so their incoming gradient is 1. Everything is float32
-but ids, labels and row offsets, which are int64. Scalars have shape [1].
+Tensors are named <op>.<case>.<part>. `dy` is the incoming gradient; `dx`, `dw`, ... are the results of backward().
+Losses are sums over the targets, so their incoming gradient is 1. Everything is float32 except ids, labels and row
+offsets, which are int64. Scalars have shape [1].
 """
 import pathlib
 import sys
@@ -56,7 +56,7 @@ def linear(case, n, n_in, n_out, bias=True):
 
 
 def lora(case, n, n_in, n_out, r, scale):
-    """y = x·wᵀ + bias + scale·(x·aᵀ)·bᵀ with w and bias frozen; a is r×in, b is out×r, as PEFT stores them."""
+    """y = x·wᵀ + bias + scale·(x·aᵀ)·bᵀ with w and bias frozen; a is r×in, b is out×r, as in PEFT."""
     x, w = normal(n, n_in).requires_grad_(), normal(n_out, n_in, std=1.2 / n_in**0.5)
     bias = normal(n_out, std=0.3)
     a, b = normal(r, n_in, std=1 / n_in**0.5).requires_grad_(), normal(n_out, r, std=0.5).requires_grad_()
@@ -91,11 +91,16 @@ def residual(case, n, width, eps):
     y = F.layer_norm(x + h, (width,), gamma, beta, eps)
     dy = normal(n, width)
     dx, dh, dgamma, dbeta = backward(y, dy, x, h, gamma, beta)
-    put("residual", case, x=x, h=h, gamma=gamma, beta=beta, eps=eps, y=y, dy=dy, dx=dx, dh=dh, dgamma=dgamma, dbeta=dbeta)
+    put(
+        "residual", case, x=x, h=h, gamma=gamma, beta=beta, eps=eps, y=y, dy=dy, dx=dx, dh=dh, dgamma=dgamma,
+        dbeta=dbeta,
+    )
 
 
 def activation(name, function):
-    edge = torch.tensor([0.0, -0.0, 1e-20, -1e-20, 1e-4, -1e-4, 0.5, -0.5, 1, -1, 3, -3, 5, -5, 9, -9, 20, -20, 60, -60])
+    edge = torch.tensor([
+        0.0, -0.0, 1e-20, -1e-20, 1e-4, -1e-4, 0.5, -0.5, 1, -1, 3, -3, 5, -5, 9, -9, 20, -20, 60, -60,
+    ])
     for case, x in (("normal", normal(7, 19, std=1.5)), ("edge", edge)):
         x = x.clone().requires_grad_()
         y = function(x)
@@ -124,14 +129,16 @@ def cross_entropy(case, n, classes, std=2.0, ignore=(), smoothing=0.0, weighted=
     kept = labels[labels >= 0]
     denominator = weight[kept].sum() if weighted else torch.tensor(float(len(kept)))
     torch.testing.assert_close(total / denominator, mean)
-    put("cross_entropy", case, x=x, labels=labels, smoothing=smoothing, rows=F.cross_entropy(x, labels, reduction="none", **options),
+    put("cross_entropy", case, x=x, labels=labels, smoothing=smoothing, rows=F.cross_entropy(
+        x, labels, reduction="none", **options
+    ),
         sum=total, mean=mean, denominator=denominator, dx=backward(total, None, x)[0])
     if weighted:
         put("cross_entropy", case, weight=weight)
 
 
 def bce(case, n, classes, std=2.0, weighted=False, soft=False):
-    """sum over all n×classes values; mean = sum / (n·classes), also with class weights, as PyTorch has it."""
+    """sum is over all n×classes values; mean = sum / (n·classes), also with class weights, as in PyTorch."""
     x = normal(n, classes, std=std).requires_grad_()
     target = torch.rand(n, classes, generator=gen)
     target = target if soft else (target > 0.6).float()
@@ -151,7 +158,8 @@ def mse(case, n, width):
 
 def attention(case, heads, kv_heads, dim, lengths, causal=False, key_lengths=None, std=1.0):
     """Attention sequence by sequence. Rows are tokens, head h is columns h·dim up to (h+1)·dim; query head h reads
-    key/value head h·kv_heads//heads. starts (and kstarts for other key lengths) are the row offsets of the sequences."""
+    key/value head h·kv_heads//heads. starts (and kstarts for other key lengths) are the row offsets of the
+    sequences."""
     key_lengths = key_lengths or lengths
     starts = torch.tensor([0, *lengths]).cumsum(0)
     kstarts = torch.tensor([0, *key_lengths]).cumsum(0)
@@ -194,8 +202,9 @@ def swiglu(case, n, width, std=1.5):
 
 
 def rotary(case, positions, heads, dim, rotated, theta):
-    """Rotary positions as transformers' apply_rotary_pos_emb has them, with cos and sin of the first half only, since it repeats them.
-    Rows are tokens, head h is columns h·dim up to (h+1)·dim, of which the first `rotated` turn."""
+    """Rotary positions as in transformers' apply_rotary_pos_emb, with cos and sin of the first half only, since it
+    repeats them. Rows are tokens, head h is columns h·dim up to (h+1)·dim, of which the first `rotated` are
+    rotated."""
     positions = torch.tensor(positions)
     inverse = 1.0 / (theta ** (torch.arange(0, rotated, 2, dtype=torch.int64).float() / rotated))
     angles = positions[:, None].float() * inverse[None, :]
@@ -206,12 +215,15 @@ def rotary(case, positions, heads, dim, rotated, theta):
     half = torch.cat([-turn[..., rotated // 2:], turn[..., :rotated // 2]], -1)
     y = torch.cat([turn * c + half * s, rest], -1).reshape(x.shape)
     dy = normal(*y.shape)
-    put("rotary", case, x=x, positions=positions, cos=cos, sin=sin, heads=heads, theta=float(theta), y=y, dy=dy, dx=backward(y, dy, x)[0])
+    put(
+        "rotary", case, x=x, positions=positions, cos=cos, sin=sin, heads=heads, theta=float(theta), y=y, dy=dy,
+        dx=backward(y, dy, x)[0],
+    )
 
 
 def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=()):
-    """The loss of a language model's head: logits = x·wᵀ, sum = F.cross_entropy(reduction="sum"). correct is the number of rows whose
-    label is the first of the largest logits, targets that of the labels that are not -100."""
+    """The loss of a language model's head: logits = x·wᵀ, sum = F.cross_entropy(reduction="sum"). correct is the
+    number of rows whose label is the first of the largest logits; targets is the number of labels that are not -100."""
     x, w = normal(n, width, std=std).requires_grad_(), normal(classes, width, std=1 / width**0.5).requires_grad_()
     logits = F.linear(x, w)
     labels = torch.randint(0, classes, (n,), generator=gen)
@@ -220,23 +232,29 @@ def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=()):
     total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=-100)
     correct, targets = (logits.argmax(-1) == labels).sum().float(), (labels >= 0).sum().float()
     dx, dw = torch.autograd.grad(total, (x, w))
-    put("linear_cross_entropy", case, x=x, w=w, labels=labels, sum=total, rows=F.cross_entropy(logits, labels, reduction="none", ignore_index=-100),
+    put("linear_cross_entropy", case, x=x, w=w, labels=labels, sum=total, rows=F.cross_entropy(
+        logits, labels, reduction="none", ignore_index=-100,
+    ),
         correct=correct, targets=targets, dx=dx, dw=dw)
 
 
 def group_cross_entropy(case, lengths, columns, std=2.0, ignore=()):
-    """Rows are compared within their group: each column of a group is one softmax over its rows. sum is over groups and columns."""
+    """Rows are compared within their group: each column of a group is one softmax over its rows. sum is over groups and
+    columns."""
     starts = torch.tensor([0, *lengths]).cumsum(0)
     x = normal(sum(lengths), columns, std=std).requires_grad_()
     labels = torch.stack([torch.randint(0, n, (columns,), generator=gen) for n in lengths])
     labels.view(-1)[list(ignore)] = -100
     total = sum(F.cross_entropy(x[a:b].T, labels[g], reduction="sum", ignore_index=-100)
                 for g, (a, b) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist())))
-    put("group_cross_entropy", case, x=x, starts=starts, labels=labels, sum=total, targets=(labels >= 0).sum().float(), dx=backward(total, None, x)[0])
+    put(
+        "group_cross_entropy", case, x=x, starts=starts, labels=labels, sum=total, targets=(labels >= 0).sum().float(),
+        dx=backward(total, None, x)[0],
+    )
 
 
 def mean_rows(case, lengths, width):
-    """Mean pooling as sentence-transformers has it, over padded sequences and their mask."""
+    """Mean pooling as in sentence-transformers, over padded sequences and their mask."""
     starts = torch.tensor([0, *lengths]).cumsum(0)
     x = normal(sum(lengths), width).requires_grad_()
     padded = torch.nn.utils.rnn.pad_sequence(x.split(lengths), batch_first=True, padding_value=7.0)
@@ -262,8 +280,10 @@ def cosine(case, groups, width):
 
 
 def multiple_negatives(case, groups, width, scale):
-    """MultipleNegativesRankingLoss, summed: the cosines of rows 2i with all rows 2j+1, times scale, are logits whose label is i."""
-    x = (normal(groups, 1, width) + normal(groups, 2, width, std=1.5)).reshape(2 * groups, width).detach().requires_grad_()
+    """MultipleNegativesRankingLoss, summed: the cosines of rows 2i with all rows 2j+1, times scale, are logits with
+    label i."""
+    x = (normal(groups, 1, width) + normal(groups, 2, width, std=1.5)).reshape(2 * groups, width)
+    x = x.detach().requires_grad_()
     scores = F.normalize(x[::2], dim=-1) @ F.normalize(x[1::2], dim=-1).T * scale
     total = F.cross_entropy(scores, torch.arange(groups), reduction="sum")
     put("multiple_negatives", case, x=x, scale=float(scale), y=scores, sum=total, dx=backward(total, None, x)[0])
@@ -339,6 +359,6 @@ if "--keep" in sys.argv[1:]:
         torch.testing.assert_close(tensors[name], old, rtol=1e-5, atol=1e-5, msg=lambda m: f"{name}: {m}")
         tensors[name] = old
 OUT.parent.mkdir(exist_ok=True)
-# One metadata entry: safetensors writes several in random order, and the file should come out the same each time.
+# Only one metadata entry: safetensors writes several in random order, and the file should be the same each time.
 save_file(tensors, OUT, metadata={"source": f"reference/ops.py, torch {torch.__version__.split('+')[0]}, seed {SEED}"})
 print(f"{OUT.name}: {len(tensors)} tensors, {OUT.stat().st_size} bytes")

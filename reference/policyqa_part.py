@@ -1,11 +1,10 @@
-"""Writes embedded/policyqa/train.json and test.json: a part of PolicyQA small enough to
-compile in.
+"""Writes embedded/policyqa/train.json and test.json: a part of PolicyQA that is small enough to compile in.
 
     python reference/policyqa_part.py DIR    # with PolicyQA's dev.json and test.json
 
-Whole paragraphs are taken, every 3rd of dev.json to train on and every 12th of
-test.json to test on, with all their questions; keys other than SQuAD's are left out.
-The two files share no website. One paragraph stands in each line.
+The script takes whole paragraphs with all their questions: every 3rd paragraph of dev.json for training and every 12th
+of test.json for testing. It leaves out keys other than SQuAD's. The two files share no website. Each line has one
+paragraph.
 """
 
 import json

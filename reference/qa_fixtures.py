@@ -1,14 +1,15 @@
-"""Writes tasks/testdata/qa: how transformers' question-answering examples cut contexts, label windows and choose answers.
+"""Writes tasks/testdata/qa: how transformers' examples for questions cut contexts, label windows and choose answers.
 
     python reference/qa_fixtures.py
 
-labels.json: for each of some lengths and strides, hashes of the windows of the embedded PolicyQA training questions, cut by the embedded
-MiniLM's tokenizer: ids, types and the tokens at which the answer begins and ends, 0 and 0 where a window does not hold it. The rule is that
-of run_qa.py, where a search ends at the last token of the context (run_qa.py itself goes on into what stands behind it).
+labels.json: for several lengths and strides, hashes of the windows of the embedded PolicyQA training questions, cut by
+the embedded MiniLM's tokenizer: ids, types and the tokens at which the answer begins and ends, or 0 and 0 if a window
+does not hold it. The rule is that of run_qa.py, except that a search ends at the last token of the context (run_qa.py
+itself continues into the tokens after it).
 
-answers.json: what postprocess_qa_predictions of transformers' examples (utils_qa.py), written anew here, makes of logits that a linear
-congruential generator draws; the test draws the same. Logits are multiples of 1/64, so that scores tie; among equal logits the later
-token comes first.
+answers.json: the output of postprocess_qa_predictions of transformers' examples (utils_qa.py), reimplemented here, for
+logits that a linear congruential generator draws; the test draws the same numbers. Logits are multiples of 1/64, so
+that scores tie; among equal logits the later token comes first.
 """
 
 import hashlib
@@ -47,12 +48,14 @@ def labels():
                 inside += span != (0, 0)
             digests.append(h.hexdigest()[:8])
         print(f"length {length}, stride {stride}: {count} windows, {inside} with the answer")
-        out.append({"length": length, "stride": stride, "windows": count, "answered": inside, "hashes": "".join(digests)})
+        out.append({
+            "length": length, "stride": stride, "windows": count, "answered": inside, "hashes": "".join(digests),
+        })
     return {"questions": len(rows), "settings": out}
 
 
 class Draws:
-    """Numbers that the test draws too."""
+    """Returns numbers that the test also draws."""
 
     def __init__(self, seed):
         self.x = seed
@@ -66,7 +69,7 @@ class Draws:
 
 
 def case(number):
-    """Settings, context and windows (offsets or None, start and end logits of each token) of a case."""
+    """Returns settings, context and windows (offsets or None, start and end logits of each token) of a case."""
     d = Draws(number)
     settings = {
         "n_best_size": [20, 3, 1, 7][number % 4],
@@ -111,7 +114,10 @@ def answer(settings, context, windows):
             for k in best(ends, n):
                 if offsets[i] is None or offsets[k] is None or k < i or k - i + 1 > longest:
                     continue
-                found.append({"offsets": (offsets[i][0], offsets[k][1]), "score": starts[i] + ends[k], "start": starts[i], "end": ends[k]})
+                found.append({
+                    "offsets": (offsets[i][0], offsets[k][1]), "score": starts[i] + ends[k], "start": starts[i],
+                    "end": ends[k],
+                })
     if null_answers:
         found.append(null)
     kept = sorted(found, key=lambda a: a["score"], reverse=True)[:n]
@@ -121,7 +127,9 @@ def answer(settings, context, windows):
         a["text"] = context[slice(*a["offsets"])] if a["offsets"] else ""
     fake = len(kept) == 0 or (len(kept) == 1 and kept[0]["text"] == "")
     if fake:
-        kept.insert(0, {"offsets": None, "text": "empty", "score": np.float32(0), "start": np.float32(0), "end": np.float32(0)})
+        kept.insert(
+            0, {"offsets": None, "text": "empty", "score": np.float32(0), "start": np.float32(0), "end": np.float32(0)},
+        )
     scores = np.array([a["score"] for a in kept])
     exp = np.exp(scores - scores.max())
     for a, p in zip(kept, exp / exp.sum()):
@@ -137,7 +145,10 @@ def answer(settings, context, windows):
         for a in kept:
             a["probability"] = 1.0
     place = lambda a: list(a["offsets"] or (-1, -1))
-    return [place(chosen), float(diff), [[*place(a), float(a["start"]), float(a["end"]), round(a["probability"], 7)] for a in kept[:4]], len(kept)]
+    return [
+        place(chosen), float(diff),
+        [[*place(a), float(a["start"]), float(a["end"]), round(a["probability"], 7)] for a in kept[:4]], len(kept),
+    ]
 
 
 def main():

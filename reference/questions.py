@@ -1,4 +1,4 @@
-"""Extractive question answering with transformers and PEFT: files of questions, windows, and the task for train_peft.py."""
+"""Extractive question answering with transformers and PEFT: files of questions, windows, the task for train_peft.py."""
 import json
 import pathlib
 
@@ -11,7 +11,8 @@ import squad_fixture
 
 
 def read_questions(path):
-    """Questions of a SQuAD file or of JSON Lines, in its order, as dicts: id, question, context, answers (text[], answer_start[])."""
+    """Returns the questions of a SQuAD file or of JSON Lines, in its order, as dicts: id, question, context, answers
+    (text[], answer_start[])."""
     content = pathlib.Path(path).read_text(encoding="utf-8-sig")
     if pathlib.Path(path).suffix == ".jsonl":
         return [json.loads(line) for line in content.split("\n") if line.strip()]
@@ -20,24 +21,32 @@ def read_questions(path):
         for paragraph in article["paragraphs"]:
             for qa in paragraph["qas"]:
                 answers = {k: [x[k] for x in qa.get("answers", [])] for k in ("text", "answer_start")}
-                out.append({"id": qa["id"], "question": qa["question"], "context": paragraph["context"], "answers": answers})
+                out.append({
+                    "id": qa["id"], "question": qa["question"], "context": paragraph["context"], "answers": answers,
+                })
     return out
 
 
 class Windows:
-    """The windows of all questions: ids, types, offsets in the context (None elsewhere) and the number of the question."""
+    """Returns the windows of all questions: ids, types, offsets in the context (None elsewhere) and the question's
+    index."""
 
     def __init__(self, tokenizer, questions, max_length, stride):
-        encoded = tokenizer([q["question"].lstrip() for q in questions], [q["context"] for q in questions], truncation="only_second",
-                            max_length=max_length, stride=stride, return_overflowing_tokens=True, return_offsets_mapping=True,
+        encoded = tokenizer([q["question"].lstrip() for q in questions], [q["context"] for q in questions],
+                            truncation="only_second",
+                            max_length=max_length, stride=stride, return_overflowing_tokens=True,
+                            return_offsets_mapping=True,
                             return_token_type_ids=True)
-        self.ids, self.types, self.question = encoded["input_ids"], encoded["token_type_ids"], encoded["overflow_to_sample_mapping"]
+        self.ids, self.types, self.question = encoded["input_ids"], encoded["token_type_ids"], encoded[
+            "overflow_to_sample_mapping"
+        ]
         self.offsets = [[o if s == 1 else None for o, s in zip(offsets, encoded.sequence_ids(i))]
                         for i, offsets in enumerate(encoded["offset_mapping"])]
 
 
 def target(offsets, answers):
-    """First and last token of the first answer; 0, 0 (the first token) if the window does not hold all of it."""
+    """Returns the first and last token of the first answer, or 0, 0 (the first token) if the window does not hold all
+    of it."""
     inside = [i for i, o in enumerate(offsets) if o is not None]
     if not answers["text"] or not inside:
         return 0, 0
@@ -51,7 +60,8 @@ def target(offsets, answers):
 
 
 def best_answer(context, windows, n_best, longest):
-    """The text with the largest sum of logits among pairs of the n_best starts and ends of each window, of at most longest tokens, and that sum."""
+    """Returns the text with the largest sum of logits among pairs of the n_best starts and ends of each window, of at
+    most longest tokens, and that sum."""
     best, text = None, ""
     for offsets, (start, end) in windows:
         ends = end.argsort(stable=True).flip(0)[:n_best].tolist()
@@ -66,9 +76,10 @@ def best_answer(context, windows, n_best, longest):
 
 
 class QuestionAnswering:
-    """Loss: mean of the losses of start and end over windows, each a cross entropy over the real tokens. Score: SQuAD's.
+    """Loss: mean of the losses of start and end over windows, each a cross entropy over the real tokens. Score:
+    SQuAD's.
 
-    PEFT's own task type drops the token types, which these models need, so there is none."""
+    PEFT's own task type drops the token types, which these models need, so no task type is used."""
     lora = {"task_type": None}
     head = ["qa_outputs"]
 
@@ -102,14 +113,18 @@ class QuestionAnswering:
                    for k, logits in enumerate((out.start_logits, out.end_logits)))
 
     def evaluate(self, model):
-        """Scores, and for each question its answer and the sum of the two logits of it."""
+        """Returns scores, and for each question its answer and the sum of its two logits."""
         w = self.test_windows
-        logits = seqcls.predict_tokens(model, w.ids, w.types, lambda out: torch.stack([out.start_logits, out.end_logits], -1))
+        logits = seqcls.predict_tokens(
+            model, w.ids, w.types, lambda out: torch.stack([out.start_logits, out.end_logits], -1),
+        )
         by_question = [[] for _ in self.test]
         for q, offsets, row in zip(w.question, w.offsets, logits):
             by_question[q].append((offsets, row.T))
         answers = [best_answer(q["context"], ws, self.n_best, self.longest) for q, ws in zip(self.test, by_question)]
         golds = [q["answers"]["text"] for q in self.test]
-        exact, f1 = zip(*(squad_fixture.score_one(text, gold, 1 if all(golds) else 2) for (text, _), gold in zip(answers, golds)))
+        exact, f1 = zip(
+            *(squad_fixture.score_one(text, gold, 1 if all(golds) else 2) for (text, _), gold in zip(answers, golds))
+        )
         return {"exact_match": 100 * sum(exact) / len(golds), "f1": 100 * sum(f1) / len(golds)}, \
             [{"id": q["id"], "answer": text, "logit": value} for q, (text, value) in zip(self.test, answers)]

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes checkpoint/safetensors/testdata/: a file by the reference writer, its verdicts on odd files, and the widening of half floats.
+"""Writes checkpoint/safetensors/testdata/: a file by the reference writer, its verdicts on odd files, and widened half
+floats.
 
 usage: python reference/safetensors_fixture.py
 
     every_type.safetensors   a tensor of each type torch can store, scalars, empty tensors, odd names and metadata
     no_metadata.safetensors  written without metadata
     verdicts.json            hand-made files (base64) and whether safetensors reads them
-    widen.json               SHA-256 of all 65,536 F16 and BF16 values as float32 (little-endian, in order of their bits);
-                             every NaN is taken as 0x7fc00000, because torch's own paths differ in payloads
+    widen.json               SHA-256 of all 65,536 F16 and BF16 values as float32 (little-endian, in the order of their
+                             bits); every NaN is replaced by 0x7fc00000, because torch's own paths differ in payloads
 """
 import base64
 import hashlib
@@ -27,7 +28,8 @@ def every_type():
     torch.manual_seed(1)
     raw = lambda n: torch.randint(0, 256, (n,), dtype=torch.uint8)
     tensors = {}
-    for name in ("uint8 int8 float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu int16 uint16 float16 "
+    for name in ("uint8 int8 float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu int16 uint16 "
+                 "float16 "
                  "bfloat16 int32 uint32 float32 complex64 float64 int64 uint64").split():
         dtype = getattr(torch, name)
         tensors[name] = raw(6 * dtype.itemsize).view(dtype).reshape(2, 3)
@@ -142,7 +144,9 @@ CASES = {
     "size of dtype": (one(dtype="F32", shape="[1]"), 4),
     "size of dtype wrong": (one(dtype="F16", shape="[1]"), 4),
     "empty tensor": (one(shape="[0]", offsets="[0,0]"), 0),
-    "empty between": ('{"a":' + entry() + ',"b":' + entry(shape="[0]", offsets="[4,4]") + ',"c":' + entry(offsets="[4,8]") + "}", 8),
+    "empty between": (
+        '{"a":' + entry() + ',"b":' + entry(shape="[0]", offsets="[4,4]") + ',"c":' + entry(offsets="[4,8]") + "}", 8,
+    ),
     "empty before a tensor": ('{"a":' + entry() + ',"b":' + entry(shape="[0]", offsets="[0,0]") + "}", 4),
     "empty inside a tensor": ('{"a":' + entry() + ',"b":' + entry(shape="[0]", offsets="[2,2]") + "}", 4),
     "product overflows": (one(shape="[2,9223372036854775808]", offsets="[0,0]"), 0),

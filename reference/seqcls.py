@@ -1,4 +1,5 @@
-"""Sequence classification with transformers and PEFT: what train_peft.py, check_adapter.py and the fixtures share."""
+"""Sequence classification with transformers and PEFT: code that train_peft.py, check_adapter.py and the fixtures
+share."""
 import csv
 import json
 import pathlib
@@ -10,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 
 def read_rows(path, text="text", label="label", pair="text_pair", delimiter=None):
-    """Rows of a CSV, TSV (header line) or JSON Lines file as (text, pair or None, label or None)."""
+    """Returns rows of a CSV, TSV (header line) or JSON Lines file as (text, pair or None, label or None)."""
     path = pathlib.Path(path)
     with open(path, encoding="utf-8-sig", newline="") as file:
         if path.suffix in (".jsonl", ".json"):
@@ -21,7 +22,7 @@ def read_rows(path, text="text", label="label", pair="text_pair", delimiter=None
 
 
 def read_labels(path):
-    """Label names in index order, from a list, {"labels": [...]} or {"0": name, ...}."""
+    """Returns label names in index order, from a list, {"labels": [...]} or {"0": name, ...}."""
     value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     if isinstance(value, dict):
         value = value.get("labels") or value.get("id2label") or value
@@ -31,7 +32,8 @@ def read_labels(path):
 
 
 def load_base(directory, num_labels=None, dropout=None, problem_type=None, kind=AutoModelForSequenceClassification):
-    """The base model with the head of kind, in float32. dropout overrides the three dropout probabilities of the checkpoint."""
+    """Returns the base model with the head of kind, in float32. dropout overrides the checkpoint's three dropout
+    probabilities."""
     options = {}
     if num_labels is not None:
         options["num_labels"] = num_labels
@@ -43,7 +45,7 @@ def load_base(directory, num_labels=None, dropout=None, problem_type=None, kind=
 
 
 def pad(sequences, types=None):
-    """Sequences of ids (and token types) as one padded batch with its attention mask."""
+    """Returns sequences of ids (and token types) as one padded batch with its attention mask."""
     longest = max(map(len, sequences))
 
     def filled(rows):
@@ -56,22 +58,24 @@ def pad(sequences, types=None):
 
 
 def encode(tokenizer, rows, max_length):
-    """Ids and token types of every row, special tokens added, pairs truncated longest first."""
+    """Returns ids and token types of every row, with special tokens added and pairs truncated longest first."""
     texts = [r[0] for r in rows]
     pairs = [r[1] for r in rows] if rows and rows[0][1] is not None else None
-    encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length, return_token_type_ids=True, return_attention_mask=False)
+    encoded = tokenizer(
+        texts, pairs, truncation=True, max_length=max_length, return_token_type_ids=True, return_attention_mask=False,
+    )
     return encoded["input_ids"], encoded["token_type_ids"]
 
 
 def in_batches(ids, batch_size=32):
-    """Row numbers in batches of like length."""
+    """Returns row numbers in batches of similar length."""
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     return [order[s:s + batch_size] for s in range(0, len(order), batch_size)]
 
 
 @torch.no_grad()
 def predict(model, ids, types):
-    """Logits of all rows, in the rows' order; rows of like length share a batch."""
+    """Returns the logits of all rows, in the rows' order; rows of similar length share a batch."""
     model.eval()
     out = [None] * len(ids)
     for batch in in_batches(ids):
@@ -83,7 +87,7 @@ def predict(model, ids, types):
 
 @torch.no_grad()
 def predict_tokens(model, ids, types=None, logits=lambda out: out.logits):
-    """Logits of the tokens of each row, in the rows' order, without padding."""
+    """Returns the logits of the tokens of each row, in the rows' order, without padding."""
     model.eval()
     out = [None] * len(ids)
     for batch in in_batches(ids):
@@ -126,8 +130,9 @@ class SeqCls:
         return F.cross_entropy(logits, self.labels[rows], reduction="sum", label_smoothing=smoothing)
 
     def evaluate(self, model):
-        """Scores, and for each row its label and logits."""
+        """Returns scores, and for each row its label and logits."""
         logits = predict(model, *self.test_encoded)
         gold = torch.tensor([self.names.index(r[2]) for r in self.test])
-        return {"accuracy": (logits.argmax(1) == gold).float().mean().item(), "loss": F.cross_entropy(logits, gold).item()}, \
+        accuracy = (logits.argmax(1) == gold).float().mean().item()
+        return {"accuracy": accuracy, "loss": F.cross_entropy(logits, gold).item()}, \
             [{"label": self.names[int(row.argmax())], "logits": row.tolist()} for row in logits]

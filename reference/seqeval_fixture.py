@@ -1,11 +1,11 @@
-"""Writes tasks/metrics/testdata/seqeval.json.gz: what seqeval says about generated tags, ordinary ones and edge
-cases, in its default mode and in its strict mode by each scheme that allows the tags.
+"""Writes tasks/metrics/testdata/seqeval.json.gz: seqeval's results for generated tags, ordinary ones and edge cases, in
+its default mode and in its strict mode with each scheme that allows the tags.
 
     pip install seqeval==1.2.2
     python reference/seqeval_fixture.py
 
-A sentence is written as its tags with a space between two. A mode is null where seqeval raises an error; a number is
-null where it is not defined (the mean over no types).
+A sentence is written as its tags, separated by spaces. A mode is null if seqeval raises an error; a number is null if
+it is not defined (the mean over no types).
 """
 
 import gzip
@@ -25,12 +25,15 @@ assert version("seqeval") == "1.2.2", version("seqeval")
 
 SCHEMES = {"IOB1": IOB1, "IOB2": IOB2, "IOE1": IOE1, "IOE2": IOE2, "IOBES": IOBES, "BILOU": BILOU}
 LETTERS = {"IOB1": "BI", "IOB2": "BI", "IOE1": "IE", "IOE2": "IE", "IOBES": "BIES", "BILOU": "BILU"}
-ODD = ["B", "I", "E", "S", "O-X", "B-", "I--X", "B-a-b", "I-a-b", "B-a-", "X-PER", "PER", "_", ".", ".-X", "é-X", "BX", "o", "L-X", "U-X", "L", "NOUN", "-X", "ANY-X"]
+ODD = [
+    "B", "I", "E", "S", "O-X", "B-", "I--X", "B-a-b", "I-a-b", "B-a-", "X-PER", "PER", "_", ".", ".-X", "é-X", "BX",
+    "o", "L-X", "U-X", "L", "NOUN", "-X", "ANY-X",
+]
 rng = random.Random(20260611)
 
 
 def spell(entities, n, scheme):
-    """The tags of n words for entities (type, from, to), which are in order and do not overlap."""
+    """Returns the tags of n words for entities (type, from, to), which are in order and do not overlap."""
     tags = ["O"] * n
     for k, (kind, a, b) in enumerate(entities):
         before = k > 0 and entities[k - 1][2] == a and entities[k - 1][0] == kind
@@ -67,7 +70,7 @@ def disturb(tags, alphabet, noise):
 
 
 def generated():
-    """Sound tags of each scheme with predictions that are wrong here and there, then tags at random."""
+    """Yields valid tags of each scheme with predictions that are partly wrong, then random tags."""
     for i in range(1300):
         scheme = rng.choice(list(SCHEMES))
         kinds = rng.choice([["X"], ["PER", "LOC"], ["PER", "LOC", "ORG", "a-b"]])
@@ -118,7 +121,10 @@ def number(v):
 
 def scores(want, got, **mode):
     report = classification_report(want, got, output_dict=True, zero_division=0, **mode)
-    rows = {k: [number(v["precision"]), number(v["recall"]), number(v["f1-score"]), int(v["support"])] for k, v in report.items()}
+    rows = {
+        k: [number(v["precision"]), number(v["recall"]), number(v["f1-score"]), int(v["support"])] for k,
+        v in report.items()
+    }
     averages = [rows.pop(f"{k} avg") for k in ("micro", "macro", "weighted")]
     return {"types": rows, "averages": averages}
 
@@ -151,10 +157,15 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     cases = [case(*c) for c in [*edges(), *generated()]]
     path = root / "tasks" / "metrics" / "testdata" / "seqeval.json.gz"
-    content = json.dumps({"seqeval": version("seqeval"), "cases": cases}, separators=(",", ":"), allow_nan=False).encode()
+    content = (
+        json.dumps({"seqeval": version("seqeval"), "cases": cases}, separators=(",", ":"), allow_nan=False).encode()
+    )
     path.write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
     strict = sum(c[s] is not None for c in cases for s in SCHEMES)
-    print(f"{len(cases)} cases, {strict} strict scores, {path.stat().st_size} bytes ({len(content)} unpacked)", file=sys.stderr)
+    print(
+        f"{len(cases)} cases, {strict} strict scores, {path.stat().st_size} bytes ({len(content)} unpacked)",
+        file=sys.stderr,
+    )
 
 
 main()

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the rows of a data file in a random but fixed order, for runs that two programs take with --no-shuffle.
+"""Writes the rows of a data file in a random but fixed order, for runs of two programs with --no-shuffle.
 
 usage: python reference/shuffle_rows.py INPUT OUTPUT [SEED] [--head N] [--keep N]
 
-INPUT is a .csv file with a header, a .conll file (sentences between blank lines), a .tsv or .jsonl file (one row a line, no header), or a
-.json file in SQuAD's format, whose questions become JSON Lines. --head takes the first N rows before, --keep the first N after shuffling.
+INPUT is a .csv file with a header, a .conll file (sentences between blank lines), a .tsv or .jsonl file (one row a
+line, no header), or a .json file in SQuAD's format, whose questions become JSON Lines. --head takes the first N rows
+before shuffling, --keep the first N after it.
 """
 import argparse
 import csv

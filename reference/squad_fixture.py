@@ -1,13 +1,12 @@
-"""Writes tasks/metrics/testdata/squad.json.gz: exact match and F1 of generated
-answers as the evaluation of SQuAD 1.1 and 2.0 defines them.
+"""Writes tasks/metrics/testdata/squad.json.gz: exact match and F1 of generated answers as the evaluation of SQuAD 1.1
+and 2.0 defines them.
 
     python reference/squad_fixture.py [--official DIR]
 
-The definition is written down here a second time. With --official every case is
-also scored by three other programs, and a difference is an error: DIR holds
-compute_score.py (metrics/squad of the evaluate library 0.4.6: the official script
-of version 1.1), compute_score_v2.py (metrics/squad_v2 of the same: that of version
-2.0) and squad_metrics.py (src/transformers/data/metrics of transformers 4.57.1).
+The definition is implemented here a second time. With --official every case is also scored by three other programs, and
+a difference is an error. DIR then holds compute_score.py (metrics/squad of the evaluate library 0.4.6: the official
+script of version 1.1), compute_score_v2.py (metrics/squad_v2 of the same library: that of version 2.0) and
+squad_metrics.py (src/transformers/data/metrics of transformers 4.57.1).
 """
 
 import argparse
@@ -31,7 +30,7 @@ ARTICLE = re.compile(r"\b(a|an|the)\b")
 
 
 def tokens(text):
-    """The words that count: lower case, no ASCII punctuation, no articles."""
+    """Returns the words that count: lower case, without ASCII punctuation and articles."""
     return ARTICLE.sub(" ", text.lower().translate(PUNCTUATION)).split()
 
 
@@ -54,8 +53,8 @@ def score_one(prediction, answers, version):
 
 
 def best_threshold(case, scores):
-    """The share of right answers if "" is predicted where the probability of no
-    answer is above a threshold, for the best threshold."""
+    """Returns the share of right answers if "" is predicted where the probability of no answer is above a threshold,
+    for the best threshold."""
     now = best = sum(1 for q in case["questions"] if not q["answers"])
     threshold = 0.0
     order = sorted(range(len(scores)), key=lambda i: case["questions"][i]["no_answer"])
@@ -87,14 +86,21 @@ def evaluate(case):
     return out
 
 
-# Words that the normalisation treats in some way of its own.
+# Words that the normalisation treats specially.
 WORDS = (
-    "the a an The AN A the_a athe anthem Theatre a-b the-end o'a cat dog sat house New York 1998 12 $5 5% 3.14 U.S. e.g. I'm «the» “a” the’s the\u0301 "
-    "a\u0308 ａ ｔｈｅ the© the€ ¿a? a。 the、 İstanbul ΣΑΣ ΟΔΟΣ Σ ΑΣ. ΑΣ\u00adΒ ß ẞ ǅ Ⅷ ⅷ x² ½ ٣ ３ 日本 东京 中a the日 aé éa na\u00efve na\u0131ve 😀 the😀 a😀b \u200b "
-    "the\u200d \u00ad - — … ! ?! ' \" ` ~ # ( ) [the] {a} <an> | \\ / @ & * + = ^ _ the. .the a. ʰ ªthe a\u0345 the\u0903"
+    "the a an The AN A the_a athe anthem Theatre a-b the-end o'a cat dog sat house New York 1998 12 $5 5% 3.14 U.S. "
+    "e.g. I'm «the» “a” the’s the\u0301 "
+    "a\u0308 ａ ｔｈｅ the© the€ ¿a? a。 the、 İstanbul ΣΑΣ ΟΔΟΣ Σ ΑΣ. ΑΣ\u00adΒ ß ẞ ǅ Ⅷ "
+    "ⅷ x² ½ ٣ ３ 日本 东京 中a the日 aé éa na\u00efve na\u0131ve 😀 the😀 a😀b \u200b "
+    "the\u200d \u00ad - — … ! ?! ' \" ` ~ # ( ) [the] {a} <an> | \\ / @ & * + = ^ _ the. .the a. ʰ ªthe a\u0345 "
+    "the\u0903"
 ).split()
-SPACES = [" "] * 12 + ["  ", "\t", "\n", "\u00a0", "\u2003", "\u3000", "\x1c", "\x1f", "\x85", "\u2028", "\u200b", "\u180e", "\ufeff", ""]
-PLAIN = "the a an cat dog sat on mat privacy policy we collect your data may share with third parties in of to and".split()
+SPACES = [" "] * 12 + [
+    "  ", "\t", "\n", "\u00a0", "\u2003", "\u3000", "\x1c", "\x1f", "\x85", "\u2028", "\u200b", "\u180e", "\ufeff", "",
+]
+PLAIN = (
+    "the a an cat dog sat on mat privacy policy we collect your data may share with third parties in of to and".split()
+)
 
 
 def text(n, words):
@@ -102,7 +108,7 @@ def text(n, words):
 
 
 def variant(answer):
-    """A prediction near an answer."""
+    """Returns a prediction near an answer."""
     kind = rng.randrange(8)
     if kind == 0:
         return answer
@@ -144,7 +150,7 @@ def make_case():
 
 
 def normalised():
-    """Single strings: every character whose lower case is another, and a sample of all."""
+    """Returns single strings: every character with another lower case, and a sample of all characters."""
     every = [chr(c) for c in range(1, sys.maxunicode + 1) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")]
     changing = [c for c in every if c.lower() != c]
     out = ["".join(changing[i : i + 50]) for i in range(0, len(changing), 50)]
@@ -170,7 +176,10 @@ def load(path, parents=()):
 
 
 def check(cases, directory):
-    parents = [("official", {}), ("official.data", {}), ("official.data.metrics", {}), ("official.models", {}), ("official.models.bert", {"BasicTokenizer": None})]
+    parents = [
+        ("official", {}), ("official.data", {}), ("official.data.metrics", {}), ("official.models", {}),
+        ("official.models.bert", {"BasicTokenizer": None}),
+    ]
     parents.append(("official.utils", {"logging": types.SimpleNamespace(get_logger=lambda name: None)}))
     hf = load(directory / "squad_metrics.py", parents)
     v1, v2 = load(directory / "compute_score.py"), load(directory / "compute_score_v2.py")
@@ -213,7 +222,9 @@ def main():
         with contextlib.redirect_stdout(io.StringIO()):
             check(cases, directory)
     path = pathlib.Path(__file__).parent.parent / "tasks/metrics/testdata/squad.json.gz"
-    content = json.dumps({"cases": cases, "normalised": normalised()}, ensure_ascii=False, separators=(",", ":")).encode()
+    content = (
+        json.dumps({"cases": cases, "normalised": normalised()}, ensure_ascii=False, separators=(",", ":")).encode()
+    )
     path.write_bytes(gzip.compress(content, 9, mtime=0))
     print(len(cases), "cases,", path.stat().st_size, "bytes" + (", equal to the official scripts" if directory else ""))
 

@@ -13,7 +13,8 @@ import seqcls
 
 
 def split_words(text):
-    """Words of raw text as (from, to) code points: runs of letters, digits and marks; every other visible character alone."""
+    """Returns words of raw text as (from, to) code points: runs of letters, digits and marks; every other visible
+    character is a word."""
     spans, start = [], None
     for i, c in enumerate(text + " "):
         kind = unicodedata.category(c)
@@ -29,8 +30,8 @@ def split_words(text):
 
 
 def span_tags(words, spans):
-    """IOB2 tags of words, of which a span (from, to, name) takes all that it touches. Of spans that share words the one that begins first
-    counts, then the longer one, then that of the first name; the others are left out."""
+    """Returns IOB2 tags of words; a span (from, to, name) includes every word that it touches. Of spans that share
+    words, the one that begins first is used, then the longer one, then the first by name; the others are left out."""
     placed = []
     for start, end, name in spans:
         touched = [i for i, (a, b) in enumerate(words) if a < end and b > start]
@@ -45,10 +46,10 @@ def span_tags(words, spans):
 
 
 def read_sentences(path, tokens="tokens", tags="tags"):
-    """Sentences as (text or list of words, code points of the words or None, tags).
+    """Returns sentences as (text or list of words, code points of the words or None, tags).
 
-    .conll: word, tab or spaces, tag; blank lines between sentences. .jsonl: lists of words and tags. .json: restaurant8k's
-    texts with character spans, cut into words by split_words.
+    .conll: word, tab or spaces, tag; blank lines between sentences. .jsonl: lists of words and tags. .json:
+    restaurant8k's texts with character spans, cut into words by split_words.
     """
     path = pathlib.Path(path)
     content = path.read_text(encoding="utf-8-sig")
@@ -74,7 +75,8 @@ def read_sentences(path, tokens="tokens", tags="tags"):
 
 
 def encode(tokenizer, sentence, max_length, all_tokens=False):
-    """Ids of a sentence and the word of each token: its first token only, or with all_tokens each of them; else None."""
+    """Returns the ids of a sentence and the word of each token: for the first token of a word, or for all with
+    all_tokens; otherwise None."""
     text, words, _ = sentence
     encoded = tokenizer(text, is_split_into_words=words is None, truncation=True, max_length=max_length,
                         return_offsets_mapping=True)
@@ -90,9 +92,10 @@ def encode(tokenizer, sentence, max_length, all_tokens=False):
 
 
 class TokenCls:
-    """Loss: mean over the tokens that have a label. Score: seqeval's, of one tag for each word, that of its first token.
+    """Loss: mean over the tokens that have a label. Score: seqeval's, with one tag for each word, that of its first
+    token.
 
-    Words without a token (signs that the tokenizer drops, what is behind max_length) count in no score."""
+    Words without a token (signs that the tokenizer drops, words beyond max_length) do not count in any score."""
     lora = {"task_type": TaskType.TOKEN_CLS}
     head = []
 
@@ -100,7 +103,10 @@ class TokenCls:
     def flags(p):
         p.add_argument("--tokens-column", default="tokens")
         p.add_argument("--tags-column", default="tags")
-        p.add_argument("--label-all-tokens", action="store_true", help="learn the tag of each token of a word, not of the first only")
+        p.add_argument(
+            "--label-all-tokens", action="store_true",
+            help="learn the tag of each token of a word, not of the first only",
+        )
 
     def __init__(self, a, tokenizer, names):
         train = read_sentences(a.train_file, a.tokens_column, a.tags_column)[:a.max_train_samples]
@@ -132,7 +138,8 @@ class TokenCls:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum", label_smoothing=smoothing)
 
     def evaluate(self, model):
-        """Scores, and for each sentence the tag of each word and its probability (null: the word has no token)."""
+        """Returns scores, and for each sentence the tag of each word and its probability (null if the word has no
+        token)."""
         logits = seqcls.predict_tokens(model, [ids for ids, _ in self.test_encoded])
         want, got, rows, total, count = [], [], [], 0.0, 0
         for (_, word_of), row, (_, _, tags) in zip(self.test_encoded, logits, self.test):
@@ -146,7 +153,9 @@ class TokenCls:
             predicted = [None if v is None else self.names[int(v.argmax())] for v in by_word]
             want.append([t for t, p in zip(tags, predicted) if p is not None])
             got.append([p for p in predicted if p is not None])
-            rows.append({"tags": predicted, "scores": [None if v is None else v.softmax(0).max().item() for v in by_word]})
+            rows.append({
+                "tags": predicted, "scores": [None if v is None else v.softmax(0).max().item() for v in by_word],
+            })
         scores = {"precision": precision_score(want, got), "recall": recall_score(want, got), "f1": f1_score(want, got),
                   "accuracy": accuracy_score(want, got), "loss": total / count}
         return {k: float(v) for k, v in scores.items()}, rows

@@ -1,13 +1,12 @@
-"""Writes the fixtures of tokenize/: what Hugging Face tokenizers makes of many texts.
+"""Writes the fixtures of tokenize/: the results of Hugging Face tokenizers for many texts.
 
     python reference/tokenizer_fixtures.py                     # writes tokenize/testdata
     python reference/tokenizer_fixtures.py --show CASE KIND N  # prints one result
 
-strings.json.gz holds the texts; cases.json, for each case, one hash (the first
-four bytes of SHA-256) of the results of each block of texts. A test that finds
-another hash names the case, the kind of text and its number for --show.
-cased.json is a small cased tokenizer, trained here on the texts if it is not
-there: training breaks ties by chance.
+strings.json.gz holds the texts; cases.json holds, for each case, one hash (the first four bytes of SHA-256) of the
+results of each block of texts. If a test finds another hash, it names the case, the kind of text and its number for
+--show. cased.json is a small cased tokenizer, which is trained here on the texts if the file does not exist: training
+breaks ties by chance.
 """
 
 import base64
@@ -27,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = os.path.join(HERE, "..", "tokenize", "testdata")
 MINILM = os.path.join(HERE, "..", "embedded", "minilm", "tokenizer.json")
 CASED = os.path.join(OUT, "cased.json")
-LAST = 0x30000  # code points below are tried one by one
+LAST = 0x30000  # code points below are tested one by one
 BLOCK = 256  # code points of one hash
 STRINGS = 32  # strings of one hash
 LENGTHS = [3, 4, 5, 8, 13, 16, 32, 64]  # max lengths of the truncated pairs
@@ -125,7 +124,7 @@ CASES = [
 
 
 def patched(file, patch):
-    """The JSON of tokenizer file with the fields of patch replaced."""
+    """Returns the JSON of a tokenizer file with the fields of patch replaced."""
     with open(file, encoding="utf-8") as f:
         doc = json.load(f)
     for key, value in patch.items():
@@ -149,7 +148,7 @@ def load(file, patch):
 
 
 def parts(normalizer, pre):
-    """The library's normalizer and pre-tokenizer of two JSON values."""
+    """Returns the library's normalizer and pre-tokenizer for two JSON values."""
     doc = {"version": "1.0", "added_tokens": [], "normalizer": normalizer, "pre_tokenizer": pre}
     doc["model"] = {
         "type": "WordPiece",
@@ -163,7 +162,7 @@ def parts(normalizer, pre):
 
 
 def characters(word):
-    """One token for each character: its code point, and its bytes in word."""
+    """Returns one token for each character: its code point, and its bytes in word."""
     out, at = [], 0
     for c in word:
         n = len(c.encode("utf-8"))
@@ -173,7 +172,7 @@ def characters(word):
 
 
 def run_pipeline(normalizer, pre, text):
-    """The characters that a model would see: code points, offsets, words."""
+    """Returns the characters that a model would see: code points, offsets, words."""
     p = tokenizers.PreTokenizedString(text)
     if normalizer:
         p.normalize(normalizer.normalize)
@@ -190,7 +189,7 @@ def point_text(p):
 
 
 def pair_options(i):
-    """Strategy, side, max length and special tokens of the i-th pair."""
+    """Returns strategy, side, max length and special tokens of the i-th pair."""
     strategy = ["longest_first", "only_first", "only_second"][i % 3]
     return strategy, ["right", "left"][i // 3 % 2], LENGTHS[i // 6 % len(LENGTHS)], i // 48 % 4 != 0
 
@@ -214,7 +213,7 @@ def run_pair(tok, strings, i):
 
 
 def pack(result):
-    """Bytes of a result for hashing; Go packs the same."""
+    """Returns the bytes of a result for hashing; the Go test packs the same bytes."""
     if result is None:
         return b"error"
     if isinstance(result, str):
@@ -229,7 +228,7 @@ def digest(results):
 
 
 def hashes(n, block, result):
-    """One digest for each block of n results, in base64."""
+    """Returns one digest for each block of n results, in base64."""
     out = b""
     for i in range(0, n, block):
         out += digest(result(k) for k in range(i, min(i + block, n)))
@@ -237,7 +236,7 @@ def hashes(n, block, result):
 
 
 def points(result):
-    """As hashes, for every code point; surrogates count as empty texts."""
+    """Does the same as hashes for every code point; surrogates count as empty texts."""
     return hashes(LAST, BLOCK, lambda p: result("" if 0xD800 <= p <= 0xDFFF else point_text(p)))
 
 
@@ -247,7 +246,7 @@ def encode(tok, text):
 
 
 def kinds(tok, strings, block=8):
-    """What is tried with a tokenizer: name to (count, block, result)."""
+    """Returns the tests of a tokenizer: name to (count, block, result)."""
     size = tok.get_vocab_size()
     rng = random.Random(5)
     noise = [[rng.randrange(size + 5) for _ in range(rng.randrange(12))] for _ in range(128)]
@@ -260,7 +259,7 @@ def kinds(tok, strings, block=8):
 
 
 def train_cased(strings):
-    """Writes a small cased tokenizer that knows many scripts, unless there is one."""
+    """Writes a small cased tokenizer that covers many scripts, unless the file exists."""
     if os.path.exists(CASED):
         return
     tok = Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))

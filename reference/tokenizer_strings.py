@@ -1,4 +1,4 @@
-"""Makes the texts of tokenizer_fixtures.py: of many scripts, kinds and lengths."""
+"""Makes the texts of tokenizer_fixtures.py, of many scripts, kinds and lengths."""
 
 import random
 import unicodedata
@@ -38,18 +38,39 @@ SCRIPTS = {
 SPACES = list(" \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2007\u200a\u2028\u2029\u202f\u205f\u3000")
 HIDDEN = list("\0\x01\x08\x0b\x7f\x80\x9f\xad\u061c\u180e\u200b\u200c\u200d\u200e\u202e\u2060\u2064\ufeff\ufff9\ufffd")
 HIDDEN += list("\U000e0001\U000e0041\U000f0000\U0010ffff\ue000\u0378\ufdd0\uffff\U0001f3fb")
-TAGS = ["[SEP]", "[CLS]", "[PAD]", "[UNK]", "[MASK]", "[sep]", "[ SEP ]", "[SEP", "SEP]", "##ing", "[unused1]", "[[SEP]]"]
-ADDED = ["qolo", "<left>", "<right>", "<both>", "<LOW>", "<low>", "Caf\u00e9 Noir", "cafe noir", "CAFE\u0301 NOIR", "Word", "word"]
-ADDED += ["\u6f22\u5b57", "\u6f22", "<left><both>", "<left> <both>", " pad", "qolos", "unqolo", "swords", "<both><both>"]
-EMOJI = ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\U0001f1e9\U0001f1ea", "1\ufe0f\u20e3", "\u2764\ufe0f"]
-EMOJI += ["\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U0001f600", "\U0001fae8", "\u263a", "\U0001f9d1\u200d\U0001f4bb"]
-CODE = ["if (x != null) { return a->b[i++] + 0xFF; }", "def f(*args, **kw): # comment", "SELECT * FROM t WHERE a<>'b' AND c>=1.5e-3;"]
-CODE += ["https://www.example.org/a/b.html?q=1&r=%20#top", "mailto:First.Last+tag@sub.example.co.uk", "C:\\Users\\x\\file.txt", "$100,000.00 (50%)"]
-CODE += ["don't can't I'm we've they're he's", "a.b.c...d!?!? -- e--f --", "2024-02-30T25:61:00Z", "`~!@#$%^&*()_+-={}[]|\\:\";'<>?,./", "x\u00b2+y\u00b3=\u00bd\u00b5m"]
+TAGS = [
+    "[SEP]", "[CLS]", "[PAD]", "[UNK]", "[MASK]", "[sep]", "[ SEP ]", "[SEP", "SEP]", "##ing", "[unused1]", "[[SEP]]",
+]
+ADDED = [
+    "qolo", "<left>", "<right>", "<both>", "<LOW>", "<low>", "Caf\u00e9 Noir", "cafe noir", "CAFE\u0301 NOIR", "Word",
+    "word",
+]
+ADDED += [
+    "\u6f22\u5b57", "\u6f22", "<left><both>", "<left> <both>", " pad", "qolos", "unqolo", "swords", "<both><both>",
+]
+EMOJI = [
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\U0001f1e9\U0001f1ea", "1\ufe0f\u20e3",
+    "\u2764\ufe0f",
+]
+EMOJI += [
+    "\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U0001f600", "\U0001fae8", "\u263a", "\U0001f9d1\u200d\U0001f4bb",
+]
+CODE = [
+    "if (x != null) { return a->b[i++] + 0xFF; }", "def f(*args, **kw): # comment",
+    "SELECT * FROM t WHERE a<>'b' AND c>=1.5e-3;",
+]
+CODE += [
+    "https://www.example.org/a/b.html?q=1&r=%20#top", "mailto:First.Last+tag@sub.example.co.uk",
+    "C:\\Users\\x\\file.txt", "$100,000.00 (50%)",
+]
+CODE += [
+    "don't can't I'm we've they're he's", "a.b.c...d!?!? -- e--f --", "2024-02-30T25:61:00Z",
+    "`~!@#$%^&*()_+-={}[]|\\:\";'<>?,./", "x\u00b2+y\u00b3=\u00bd\u00b5m",
+]
 
 
 def make_strings(vocab, n=10240, seed=20240601):
-    """Returns n texts; vocab is the vocabulary whose words some are made of."""
+    """Returns n texts; some are made of words of vocab."""
     rng = random.Random(seed)
     words = sorted(w for w in vocab if w.isascii() and w.isalpha())
     tails = sorted(w[2:] for w in vocab if w.startswith("##"))
@@ -73,7 +94,9 @@ def make_strings(vocab, n=10240, seed=20240601):
         return rng.choice(words) + "".join(rng.choice(tails) for _ in range(rng.randint(1, 6)))
 
     def accented():
-        w = "".join(rng.choice("aeiounscyzAEIOUNSCYZ") + rng.choice(marks[:80] + [""] * 60) for _ in range(rng.randint(2, 12)))
+        w = "".join(
+            rng.choice("aeiounscyzAEIOUNSCYZ") + rng.choice(marks[:80] + [""] * 60) for _ in range(rng.randint(2, 12))
+        )
         return unicodedata.normalize(rng.choice(["NFC", "NFD"]), w)
 
     def stacked():
@@ -81,7 +104,10 @@ def make_strings(vocab, n=10240, seed=20240601):
         return base + "".join(rng.choice(marks) for _ in range(rng.randint(1, 8)))
 
     def jamo():
-        return "".join(chr(rng.choice([rng.randint(0x1100, 0x1112), rng.randint(0x1161, 0x1175), rng.randint(0x11A7, 0x11C2)])) for _ in range(6))
+        return "".join(
+            chr(rng.choice([rng.randint(0x1100, 0x1112), rng.randint(0x1161, 0x1175), rng.randint(0x11A7, 0x11C2)]))
+            for _ in range(6)
+        )
 
     def anything():
         c = rng.randrange(0x30000 if rng.random() < 0.9 else 0x110000)
@@ -92,7 +118,9 @@ def make_strings(vocab, n=10240, seed=20240601):
         return rng.choice(["a", "x", "ab", "\u00e9", "e\u0301", "\u3042", "\u0928", "3"]) * n
 
     def mixed():
-        return "".join(rng.choice(makers)() + rng.choice(["", "", " ", rng.choice(SPACES)]) for _ in range(rng.randint(2, 4)))
+        return "".join(
+            rng.choice(makers)() + rng.choice(["", "", " ", rng.choice(SPACES)]) for _ in range(rng.randint(2, 4))
+        )
 
     makers = [
         sentence,

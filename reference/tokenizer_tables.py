@@ -1,13 +1,12 @@
 """Writes tokenize/unicode_tables.go: how Hugging Face tokenizers classes every code point.
 
-The library mixes several Unicode versions (its crates for categories and for
-normalisation are older than its regular expressions and its lower casing), so
-neither Go's tables nor any single Unicode release agree with it. This script
-asks the installed library about each code point and writes down the answers.
+The library mixes several Unicode versions (its crates for categories and for normalisation are older than its regular
+expressions and its lower casing), so neither Go's tables nor any single Unicode release agrees with it. This script
+queries the installed library about each code point and writes down the answers.
 
     python reference/tokenizer_tables.py > tokenize/unicode_tables.go
 
-Pinned by requirements.txt; takes about a minute.
+The versions are pinned by requirements.txt; the script takes about a minute.
 """
 
 import sys
@@ -49,7 +48,7 @@ BIT = {name: 1 << i for i, (name, _) in enumerate(FLAGS)}
 
 
 def classify(c):
-    """The flags of character c, by observation."""
+    """Returns the flags of character c, by observation."""
     f = 0
     if not SPLIT.pre_tokenize_str(c):
         f |= BIT["isSpace"]

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""LoRA training of encoders with transformers and PEFT, the way `finetune` does it.
+"""Trains encoders with LoRA in transformers and PEFT as `finetune` does.
 
 usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-file F] --output-dir D [options]
 
-TASK is seq-cls (the default), token-cls, question-answering or multiple-choice. Flags have the meaning of the Go command's flags
-of the same name. Written to the output directory: the adapter as PEFT saves it, labels.json where there are labels, metrics.jsonl
-(step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a line for each row of the test file: label and logits; tags of the words
-and their probabilities; id, answer and the sum of its logits; number of the choice and the logits of all) and results.json. With --save-init DIR the
-adapter is also saved before training, with labels.json, to start the other program from; --init-only stops there.
+TASK is seq-cls (the default), token-cls, question-answering or multiple-choice. Flags have the meaning of the Go
+command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves it, labels.json
+if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a line for each row
+of the test file: label and logits; tags of the words and their probabilities; id, answer and the sum of its logits;
+number of the choice and the logits of all choices) and results.json. With --save-init DIR it also saves the adapter
+before training, with labels.json, so that the other program can start from it; --init-only stops there.
 
 A row of training is a text, a sentence, a window of a question, or a question with all its choices.
 """
@@ -59,10 +60,15 @@ def parse():
     p.add_argument("--seed", type=int, default=42)
     p.add_argument("--save-init", type=pathlib.Path, help="save the adapter and labels.json here before training")
     p.add_argument("--init-only", action="store_true", help="do not train")
-    p.add_argument("--chunk", type=int, help="compute a batch in chunks of so many rows of like length: the same loss with less padding")
+    p.add_argument(
+        "--chunk", type=int,
+        help="compute a batch in chunks of N rows of similar length: the same loss with less padding",
+    )
     p.add_argument("--float64", action="store_true", help="compute in float64, to see what rounding does")
     p.add_argument("--no-shuffle", action="store_true", help="batches are the file's rows in order")
-    p.add_argument("--group-by-length", action="store_true", help="sort shuffled rows by length within 50 batches (faster here)")
+    p.add_argument(
+        "--group-by-length", action="store_true", help="sort shuffled rows by length within 50 batches (faster here)",
+    )
     p.add_argument("--lora-r", type=int, default=8)
     p.add_argument("--lora-alpha", type=float, default=16)
     p.add_argument("--lora-dropout", type=float)
@@ -92,7 +98,8 @@ def build(a, task):
     targets = a.target_modules if a.target_modules == "all-linear" else a.target_modules.split(",")
     alpha = int(a.lora_alpha) if a.lora_alpha == int(a.lora_alpha) else a.lora_alpha
     save = task.head + (a.modules_to_save.split(",") if a.modules_to_save else [])
-    return get_peft_model(base, LoraConfig(r=a.lora_r, lora_alpha=alpha, lora_dropout=a.lora_dropout or 0.0, target_modules=targets,
+    return get_peft_model(base, LoraConfig(r=a.lora_r, lora_alpha=alpha, lora_dropout=a.lora_dropout or 0.0,
+                                           target_modules=targets,
                                            modules_to_save=save or None, **task.lora))
 
 
@@ -106,7 +113,7 @@ def schedule(a, optimizer, total):
 
 
 def epoch_batches(a, lengths, rng):
-    """Row numbers of one epoch's batches; the last batch may be short."""
+    """Returns the row numbers of one epoch's batches; the last batch may be short."""
     order = list(range(len(lengths)))
     if not a.no_shuffle:
         rng.shuffle(order)
@@ -121,7 +128,7 @@ def epoch_batches(a, lengths, rng):
 
 
 def chunks(batch, lengths, size):
-    """A batch's rows, or with a size parts of it, shortest rows first."""
+    """Returns a batch's rows or, with a size, parts of it, shortest rows first."""
     if not size:
         return [batch]
     batch = sorted(batch, key=lambda i: lengths[i])
@@ -154,7 +161,8 @@ def train(a, model, task):
                 step += 1
                 seconds += time.perf_counter() - began
                 tokens += sum(task.tokens[i] for batch in group for i in batch)
-                log.write(json.dumps({"step": step, "epoch": step / per_epoch, "loss": loss_sum, "grad_norm": norm.item(),
+                log.write(json.dumps({"step": step, "epoch": step / per_epoch, "loss": loss_sum,
+                                      "grad_norm": norm.item(),
                                       "learning_rate": rate, "tokens_per_second": round(tokens / seconds, 1)}) + "\n")
                 log.flush()
                 if step == total:
@@ -174,7 +182,9 @@ def main():
     names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else None
     task = TASKS[a.task](a, AutoTokenizer.from_pretrained(a.model), names)
     if task.labels_file:
-        (a.output_dir / "labels.json").write_text(json.dumps(task.labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (a.output_dir / "labels.json").write_text(
+            json.dumps(task.labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8",
+        )
     model = build(a, task)
     if a.float64:
         model.double()

@@ -1,13 +1,14 @@
-"""Writes the Unigram fixtures of tokenize/: what Hugging Face tokenizers makes of many texts.
+"""Writes the Unigram fixtures of tokenize/: the results of Hugging Face tokenizers for many texts.
 
     python reference/unigram_fixtures.py                     # writes tokenize/testdata/unigram_*
     python reference/unigram_fixtures.py --show CASE KIND N  # prints one result
 
-As bpe_fixtures.py and with its texts, for SentencePiece's Unigram models and what real XLM-RoBERTa, RoBERTa, DistilBERT and
-ELECTRA tokenizers have around their models. Two small models are trained here unless they are there: unigram_xlmr.json is what transformers makes of a
-sentencepiece.bpe.model and saves for XLM-RoBERTa, unigram_bytes.json has tokens for bytes and does not normalise.
-A normalizer's "@NAME" stands for the precompiled_charsmap in unigram_NAME.bin.bz2: SentencePiece's own rules nmt_nfkc and
-nfkc_cf, and "rules", made here for what those do not reach (RULES).
+It works like bpe_fixtures.py and with its texts, for SentencePiece's Unigram models and for the parts that real
+XLM-RoBERTa, RoBERTa, DistilBERT and ELECTRA tokenizers have around their models. Two small models are trained here
+unless their files exist: unigram_xlmr.json is the file that transformers saves for a sentencepiece.bpe.model of
+XLM-RoBERTa, unigram_bytes.json has tokens for bytes and does not normalise. A normalizer's "@NAME" refers to the
+precompiled_charsmap in unigram_NAME.bin.bz2: SentencePiece's own rules nmt_nfkc and nfkc_cf, and "rules", which are
+made here for cases that those do not reach (RULES).
 """
 
 import base64
@@ -36,9 +37,12 @@ OUT = base.OUT
 XLMR, BYTES = (os.path.join(OUT, f"unigram_{name}.json") for name in ("xlmr", "bytes"))
 BLOCK = 32  # texts of one hash
 
-# What becomes what: letters that vanish or grow, a pair of characters, a key that begins with another key, a line break of
+# Replacements: letters that vanish or grow, a pair of characters, a key that begins with another key, a line break of
 # two characters, one of two bytes that joins the next character (U+0600).
-RULES = {"a": "X", "b": "", "e\u0301": "\u00c9", "o": "\u00f6\u00f6", "oo": "u", "\r\n": "/", "\r": "|", "\u0600": "P", "\u20ac": "EUR", "\u0301": "", "\U0001f600": ":)"}
+RULES = {
+    "a": "X", "b": "", "e\u0301": "\u00c9", "o": "\u00f6\u00f6", "oo": "u", "\r\n": "/", "\r": "|", "\u0600": "P",
+    "\u20ac": "EUR", "\u0301": "", "\U0001f600": ":)",
+}
 
 
 def precompiled(name):
@@ -46,10 +50,11 @@ def precompiled(name):
 
 
 def sentencepiece_model(texts, size, **options):
-    """Trains a Unigram model and returns it as it is written to a file."""
+    """Trains a Unigram model and returns the content of its file."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=out, vocab_size=size, character_coverage=1.0, num_threads=1, minloglevel=2, **options)
+        sentence_iterator=iter(texts), model_writer=out, vocab_size=size, character_coverage=1.0, num_threads=1,
+        minloglevel=2, **options)
     return out.getvalue()
 
 
@@ -64,7 +69,7 @@ def charsmap_file(name):
 
 
 def filled(doc):
-    """The JSON value doc with the tables that it names."""
+    """Returns the JSON value doc with the tables that it names."""
     if isinstance(doc, list):
         return [filled(v) for v in doc]
     if not isinstance(doc, dict):
@@ -78,9 +83,11 @@ def filled(doc):
 
 
 NMT = {"type": "Nmt"}
-SPM = rewrite(precompiled("nmt_nfkc"), strip(False, True), replace(" {2,}", "\u2581", "Regex"))  # most of SentencePiece's models
+# most of SentencePiece's models
+SPM = rewrite(precompiled("nmt_nfkc"), strip(False, True), replace(" {2,}", "\u2581", "Regex"))
 ALBERT = rewrite(
-    replace("``", '"'), replace("''", '"'), {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}, precompiled("nmt_nfkc"), replace(" {2,}", " ", "Regex"))
+    replace("``", '"'), replace("''", '"'), {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"},
+    precompiled("nmt_nfkc"), replace(" {2,}", " ", "Regex"))
 
 PIPELINES = [
     ("nmt_nfkc", precompiled("nmt_nfkc"), None),
@@ -96,7 +103,10 @@ OLD_METASPACE = {"type": "Metaspace", "replacement": "\u2581", "str_rep": "\u258
 NO_PREFIX = {"type": "Metaspace", "replacement": "\u2581", "add_prefix_space": False, "prepend_scheme": "never"}
 PAIR_TYPES = {
     "type": "TemplateProcessing",
-    "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+    "single": [
+        {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "</s>", "type_id": 0}},
+    ],
     "pair": [
         {"SpecialToken": {"id": "<s>", "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}},
@@ -106,25 +116,62 @@ PAIR_TYPES = {
     ],
     "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in (("<s>", 0), ("</s>", 2))},
 }
-FALLBACK = decoders(replace("\u2581", " "), {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0})
+FALLBACK = decoders(
+    replace("\u2581", " "), {"type": "ByteFallback"}, {"type": "Fuse"},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+)
 
 # name, file, fields of tokenizer.json to replace ("model" only in part), whether every code point and words are tried
 CASES = [
     ("xlm-roberta", XLMR, {}, True),
     # as XLM-RoBERTa's file was published, and with tokens of every flag
-    ("xlm-roberta old", XLMR, {"normalizer": rewrite(precompiled("nmt_nfkc"), replace(" {2,}", " ", "Regex")), "pre_tokenizer": words(SPLIT, OLD_METASPACE), "decoder": OLD_METASPACE, "added_tokens+": bpe.ADDED}, False),
-    ("whole texts", XLMR, {"normalizer": SPM, "pre_tokenizer": metaspace("first", False), "post_processor": PAIR_TYPES}, False),
-    ("albert", XLMR, {"normalizer": ALBERT, "pre_tokenizer": metaspace("always", True), "post_processor": PAIR_TYPES}, False),
-    ("ties", XLMR, {"normalizer": rewrite(NMT, NFKC), "pre_tokenizer": metaspace("never", False), "model": {"scores": "rounded"}, "decoder": NO_PREFIX}, False),
-    ("likely", XLMR, {"normalizer": None, "pre_tokenizer": words(SPLIT, NO_PREFIX), "model": {"scores": "positive"}, "post_processor": None, "decoder": None}, False),
+    (
+        "xlm-roberta old", XLMR,
+        {
+            "normalizer": rewrite(precompiled("nmt_nfkc"), replace(" {2,}", " ", "Regex")),
+            "pre_tokenizer": words(SPLIT, OLD_METASPACE), "decoder": OLD_METASPACE, "added_tokens+": bpe.ADDED,
+        },
+        False,
+    ),
+    (
+        "whole texts", XLMR,
+        {"normalizer": SPM, "pre_tokenizer": metaspace("first", False), "post_processor": PAIR_TYPES}, False,
+    ),
+    (
+        "albert", XLMR,
+        {"normalizer": ALBERT, "pre_tokenizer": metaspace("always", True), "post_processor": PAIR_TYPES}, False,
+    ),
+    (
+        "ties", XLMR,
+        {
+            "normalizer": rewrite(NMT, NFKC), "pre_tokenizer": metaspace("never", False),
+            "model": {"scores": "rounded"}, "decoder": NO_PREFIX,
+        },
+        False,
+    ),
+    (
+        "likely", XLMR,
+        {
+            "normalizer": None, "pre_tokenizer": words(SPLIT, NO_PREFIX), "model": {"scores": "positive"},
+            "post_processor": None, "decoder": None,
+        },
+        False,
+    ),
     ("bytes", BYTES, {}, True),
-    ("some bytes", BYTES, {"normalizer": rewrite(precompiled("nfkc_cf"), PREPEND, replace(" ", "\u2581")), "model": {"drop": ["<0xE3>", "<0xC3>", "<0xF0>"]}}, False),
+    (
+        "some bytes", BYTES,
+        {
+            "normalizer": rewrite(precompiled("nfkc_cf"), PREPEND, replace(" ", "\u2581")),
+            "model": {"drop": ["<0xE3>", "<0xC3>", "<0xF0>"]},
+        },
+        False,
+    ),
     ("no bytes", BYTES, {"model": {"byte_fallback": False}, "normalizer": None, "pre_tokenizer": OLD_METASPACE}, False),
 ]
 
 
 def patched(file, patch):
-    """The JSON of tokenizer file with the fields of patch replaced."""
+    """Returns the JSON of a tokenizer file with the fields of patch replaced."""
     patch = dict(patch)
     model = dict(patch.pop("model", {}))
     scores, drop = model.pop("scores", None), model.pop("drop", [])
@@ -148,7 +195,7 @@ def load(file, patch):
 
 
 def common_texts(strings):
-    """The texts without rare characters, which would all become pieces."""
+    """Returns the texts without rare characters, which would all become pieces."""
     count = collections.Counter(c for s in strings for c in s)
     keep = {c for c, _ in count.most_common(500)} - {"\0"}
     texts = ("".join(c for c in s if c in keep) for s in strings)
@@ -193,7 +240,11 @@ def make_charsmaps(texts):
         options = {"normalization_rule_name": name}
         with tempfile.NamedTemporaryFile("w", suffix=".tsv") as f:
             if name == "rules":
-                f.write("".join("{}\t{}\n".format(*(" ".join(f"{ord(c):X}" for c in s) for s in rule)) for rule in RULES.items()))
+                f.write(
+                    "".join(
+                        "{}\t{}\n".format(*(" ".join(f"{ord(c):X}" for c in s) for s in rule)) for rule in RULES.items()
+                    )
+                )
                 f.flush()
                 options = {"normalization_rule_tsv": f.name}
             table = charsmap_of(sentencepiece_model(texts[:1000], 600, hard_vocab_limit=False, **options))
@@ -202,15 +253,27 @@ def make_charsmaps(texts):
 
 
 def read_scores():
-    """Numbers as JSON spells them, and the score that the library's reader makes of each."""
+    """Returns numbers in the spellings of JSON, and the scores that the library's reader makes of them."""
     rng = random.Random(7)
-    out = ["0", "-0", "-0.0", "-1", "5e-324", "2.5e-324", "1e-400", "0e999999999999", "1e308", "1.7976931348623157e308", "-4.9406564584124654e-324", "1e-2147483649"]
-    out += ["18446744073709551615", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "0.1844674407370955161599", "18446744073709551615.9e-3"]
-    out += ["1844674407370955161.50", "18446744073709551610.5", "1E+2", "1.5E-07", "0.00000000000000000000000000000000000000000000001234567890123456789"]
+    out = [
+        "0", "-0", "-0.0", "-1", "5e-324", "2.5e-324", "1e-400", "0e999999999999", "1e308", "1.7976931348623157e308",
+        "-4.9406564584124654e-324", "1e-2147483649",
+    ]
+    out += [
+        "18446744073709551615", "18446744073709551616", "-9223372036854775809", "123456789012345678901234567890",
+        "0.1844674407370955161599", "18446744073709551615.9e-3",
+    ]
+    out += [
+        "1844674407370955161.50", "18446744073709551610.5", "1E+2", "1.5E-07",
+        "0.00000000000000000000000000000000000000000000001234567890123456789",
+    ]
     out += [repr(-rng.random() * 16) for _ in range(100)]
     out += [repr(struct.unpack("<f", struct.pack("<f", -rng.random() * 16))[0]) for _ in range(300)]
     out += [repr(rng.uniform(1, 10) * 10.0 ** rng.randrange(-320, 308)) for _ in range(100)]
-    doc = json.dumps({"version": "1.0", "added_tokens": [], "model": {"type": "Unigram", "unk_id": 0, "vocab": [], "byte_fallback": False}})
+    doc = json.dumps({
+        "version": "1.0", "added_tokens": [],
+        "model": {"type": "Unigram", "unk_id": 0, "vocab": [], "byte_fallback": False},
+    })
     vocab = ", ".join(f'["{i}", {n}]' for i, n in enumerate(out))
     tok = Tokenizer.from_str(doc.replace('"vocab": []', f'"vocab": [{vocab}]'))
     return [[n, repr(score)] for n, (_, score) in zip(out, json.loads(tok.to_str())["model"]["vocab"], strict=True)]
@@ -231,12 +294,12 @@ def write():
 
 
 def run_pipeline(strings, name, normalizer, pre):
-    """An entry of "pipelines"."""
+    """Returns an entry of "pipelines"."""
     return bpe.run_pipeline(strings, name, filled(normalizer), pre) | {"normalizer": normalizer}
 
 
 def run_case(strings, name, file, patch, points):
-    """An entry of "cases". Code points stand eight in a text."""
+    """Returns an entry of "cases". A text holds eight code points."""
     tok = load(file, patch)
     if "added_tokens+" in patch:  # with the ids that the library gave them
         patch = patch | {"added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]}

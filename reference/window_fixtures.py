@@ -1,11 +1,11 @@
-"""Writes tokenize/testdata/windows.json: how Hugging Face tokenizers cuts long texts into windows that overlap.
+"""Writes tokenize/testdata/windows.json: how Hugging Face tokenizers cuts long texts into overlapping windows.
 
     python reference/window_fixtures.py                # writes the fixture
     python reference/window_fixtures.py --show CASE N  # prints one result
 
-Pair n is made of the texts of tokenizer_fixtures.py: a question of one text, cut to 24 characters, and a context of several; every
-seventh is a text without a pair. The file has, for each tokenizer, one hash of all windows of each block of pairs (see
-tokenizer_fixtures.py), with truncation only_second (only_first without a pair) from the right.
+Pair n is made of the texts of tokenizer_fixtures.py: a question of one text, cut to 24 characters, and a context of
+several; every seventh is a text without a pair. The file has, for each tokenizer, one hash of all windows of each block
+of pairs (see tokenizer_fixtures.py), with truncation only_second (only_first without a pair) from the right.
 """
 
 import base64
@@ -22,26 +22,26 @@ PAIRS, BLOCK = 3072, 16
 LENGTHS = [12, 16, 24, 32, 48, 64, 128, 384]
 STRIDES = [0, 1, 3, 5, 7, 2, 4, 6]  # below 8: the library refuses a stride that no text would leave room for
 CASES = [c for c in base.CASES if c[0] in ("minilm", "cased")]
-# a template with the pair before the text; the library loses the types of a single text that is cut, where they are not 0
+# a template with the pair before the text; if a single text is cut, the library loses its types that are not 0
 ODD = base.ODD_TEMPLATE | {"single": [{"Sequence": {"id": "A", "type_id": 0}}, base.ODD_TEMPLATE["single"][1]]}
 CASES += [(n, f, p | {"post_processor": ODD}) for n, f, p in base.CASES if n == "minilm odd"]
 CASES += [c for c in bpe_fixtures.CASES if c[0] in ("gpt2", "roberta", "llama2", "gpt2 added")]
 
 
 def pair(strings, i):
-    """Question and context of pair i; the question is None for a text alone."""
+    """Returns question and context of pair i; the question is None for a single text."""
     question = strings[i * 3 % len(strings)][:24]
     context = " ".join(strings[(i * 5 + k) % len(strings)] for k in range(1 + i % 4))
     return (None if i % 7 == 0 else question), context
 
 
 def settings(i):
-    """Length and stride of pair i."""
+    """Returns length and stride of pair i."""
     return LENGTHS[i % len(LENGTHS)], STRIDES[i // len(LENGTHS) % len(STRIDES)]
 
 
 def windows(tok, strings, i):
-    """All windows of pair i, or None if the library refuses to cut it."""
+    """Returns all windows of pair i, or None if the library refuses to cut it."""
     question, context = pair(strings, i)
     length, stride = settings(i)
     if tok.num_special_tokens_to_add(question is not None) > length:
@@ -58,7 +58,7 @@ def windows(tok, strings, i):
 
 
 def flat(e):
-    """What is hashed of a window: as pack takes it, the sequences behind the words."""
+    """Returns the data of a window to hash: the input of pack, with the sequences after the words."""
     return e.ids, e.type_ids, e.offsets, [*e.word_ids, *e.sequence_ids]
 
 
@@ -73,10 +73,15 @@ def write():
     for name, file, patch in CASES:
         tok = base.load(file, patch)
         if "added_tokens+" in patch:  # with the ids that the library gave them
-            patch = patch | {"added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]}
+            patch = patch | {
+                "added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]
+            }
         results = [digest(tok, strings, i) for i in range(PAIRS)]
         cut = [len(windows(tok, strings, i) or []) for i in range(PAIRS)]
-        print(f"{name}: {sum(n == 0 for n in cut)} refused, {sum(n > 1 for n in cut)} cut, at most {max(cut)} windows", flush=True)
+        print(
+            f"{name}: {sum(n == 0 for n in cut)} refused, {sum(n > 1 for n in cut)} cut, at most {max(cut)} windows",
+            flush=True,
+        )
         case = {"name": name, "file": os.path.relpath(file, os.path.join(base.OUT, "..")), "patch": patch}
         case["windows"] = hashes(results)
         doc["cases"].append(case)

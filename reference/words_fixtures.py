@@ -1,12 +1,13 @@
-"""Writes tokenize/testdata/words.json: what Hugging Face tokenizers makes of texts that come as words.
+"""Writes tokenize/testdata/words.json: the results of Hugging Face tokenizers for texts that are given as words.
 
     python reference/words_fixtures.py                 # writes the file
     python reference/words_fixtures.py --show CASE N   # prints one result
 
-Each text of tokenizer_fixtures.py and bpe_fixtures.py is split at its blanks, empty words included, and encoded with
-is_pretokenized=True, which is what transformers' is_split_into_words does: ids, types, offsets within each word, numbers of the
-words. Every third text is cut to a few tokens. The hash of a block of texts stands for their results, as in cases.json. The cases are those of both scripts
-and two that take words as add_prefix_space=True does in transformers' GPT-2 and RoBERTa tokenizers.
+Each text of tokenizer_fixtures.py and bpe_fixtures.py is split at its blanks, including empty words, and encoded with
+is_pretokenized=True, as with transformers' is_split_into_words: ids, types, offsets within each word, numbers of the
+words. Every third text is truncated to a few tokens. The file has a hash of the results of each block of texts, as
+cases.json. The cases are those of both scripts and two that take words as transformers' GPT-2 and RoBERTa tokenizers do
+with add_prefix_space=True.
 """
 
 import json
@@ -20,11 +21,13 @@ import tokenizers
 BLOCK = 128
 LENGTHS = [4, 5, 8, 13]
 
-# The tokenizer as it is loaded, and as it is for words.
+# The tokenizer as it is loaded, and as it is used for words.
 PREFIXED = [
     ("gpt2 prefixed", bpe.BYTES, {"pre_tokenizer": bpe.byte_level(), "post_processor": bpe.byte_level()},
      {"pre_tokenizer": bpe.byte_level(prefix=True), "post_processor": bpe.byte_level(prefix=True)}),
-    ("roberta prefixed", bpe.BYTES, {"pre_tokenizer": bpe.byte_level(), "post_processor": bpe.ROBERTA | {"add_prefix_space": False}},
+    ("roberta prefixed", bpe.BYTES, {
+        "pre_tokenizer": bpe.byte_level(), "post_processor": bpe.ROBERTA | {"add_prefix_space": False},
+    },
      {"pre_tokenizer": bpe.byte_level(prefix=True), "post_processor": bpe.ROBERTA}),
 ]
 
@@ -39,7 +42,7 @@ def run(tok, text, i):
 
 
 def cases():
-    """Name, file, patch as loaded, patch as asked."""
+    """Returns name, file, patch as loaded, patch as asked."""
     for name, file, patch in base.CASES + bpe.CASES:
         yield name, file, patch, patch
     yield from PREFIXED
@@ -51,7 +54,9 @@ def write():
     for name, file, patch, asked in cases():
         tok = base.load(file, asked)
         if "added_tokens+" in patch:  # with the ids that the library gave them
-            patch = patch | {"added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]}
+            patch = patch | {
+                "added_tokens+": [t | {"id": tok.token_to_id(t["content"])} for t in patch["added_tokens+"]]
+            }
         case = {"name": name, "file": os.path.relpath(file, os.path.join(base.OUT, "..")), "patch": patch}
         case["words"] = base.hashes(len(texts), BLOCK, lambda i: run(tok, texts[i], i))
         out.append(case)
