@@ -1,44 +1,75 @@
 package data
 
-import (
-	"iter"
-	"slices"
-)
+import "iter"
 
-// Row is one example of a file.
-type Row interface {
+// Row is one example E of a file.
+type Row[E any] interface {
 	// AddTo adds to a hash what a model learns from the row.
 	AddTo(h Hash)
+	// Store writes the row, all of it.
+	Store(w *RowWriter)
+	// Load returns the row that Store has written. It does not read its receiver.
+	Load(r *RowReader) E
 }
 
-// File holds the examples that were read from one file, in its order. The kinds of files embed it and add what they
-// know of their columns. The zero value has no rows. Once it is filled, a File is safe for concurrent reading.
-type File[E Row] struct {
+// File holds the examples that were read from one file, in its order. The kinds of files embed it and add what they know of their columns.
+// Rows are stored compactly and made anew at each access. The zero value has no rows. Once it is filled, a File is safe for concurrent
+// reading.
+type File[E Row[E]] struct {
 	Name     string // of the file, for messages
 	Format   Format // how the file was read
 	Blank    int    // blank lines that were skipped
 	Replaced int    // lines in which bytes that are not UTF-8 were replaced
 
-	rows []E
+	rows store
+	w    RowWriter // reused by Append
 }
 
 // Len returns the number of rows.
-func (f *File[E]) Len() int { return len(f.rows) }
+func (f *File[E]) Len() int { return len(f.rows.at) }
 
-// At returns row i.
-func (f *File[E]) At(i int) E { return f.rows[i] }
+// At returns row i. Its strings are parts of what the file holds.
+func (f *File[E]) At(i int) E {
+	var row E
+	return row.Load(&RowReader{f.rows.row(i)})
+}
 
 // All returns the rows with their numbers, from 0.
-func (f *File[E]) All() iter.Seq2[int, E] { return slices.All(f.rows) }
+func (f *File[E]) All() iter.Seq2[int, E] {
+	return func(yield func(int, E) bool) {
+		for i := range f.Len() {
+			if !yield(i, f.At(i)) {
+				return
+			}
+		}
+	}
+}
 
 // Values returns the rows.
-func (f *File[E]) Values() iter.Seq[E] { return slices.Values(f.rows) }
+func (f *File[E]) Values() iter.Seq[E] {
+	return func(yield func(E) bool) {
+		for i := range f.Len() {
+			if !yield(f.At(i)) {
+				return
+			}
+		}
+	}
+}
 
-// Append adds rows at the end. It must not be called for a file that others read, or of which parts were taken.
-func (f *File[E]) Append(rows ...E) { f.rows = append(f.rows, rows...) }
+// Append adds rows at the end. It must not be called for a file that others read.
+func (f *File[E]) Append(rows ...E) {
+	for _, row := range rows {
+		f.w.b = f.w.b[:0]
+		row.Store(&f.w)
+		f.rows.add(f.w.b)
+	}
+}
 
 // Full reports whether the file has at least limit rows; limit 0 is no limit.
-func (f *File[E]) Full(limit int) bool { return limit > 0 && len(f.rows) >= limit }
+func (f *File[E]) Full(limit int) bool { return limit > 0 && f.Len() >= limit }
+
+// Rename changes the name by which messages call the file.
+func (f *File[E]) Rename(name string) { f.Name = name }
 
 // AddTo adds all rows to a hash, in order.
 func (f *File[E]) AddTo(h Hash) {
@@ -55,28 +86,39 @@ func (f *File[E]) Hash() string {
 	return h.Sum()
 }
 
+// RowsOf returns the rows of a kind of file, nil of nil.
+func RowsOf[E Row[E], K any, P Of[E, K]](f P) *File[E] {
+	if f == nil {
+		return nil
+	}
+	return f.base()
+}
+
 // base returns f: a pointer to a struct that embeds a File has this method too.
 func (f *File[E]) base() *File[E] { return f }
 
 // Of is a pointer to a kind of file K, a struct that embeds a File of the rows E.
-type Of[E Row, K any] interface {
+type Of[E Row[E], K any] interface {
 	*K
 	base() *File[E]
 }
 
-// with returns a copy of f that has other rows.
-func with[E Row, K any, P Of[E, K]](f P, rows []E) P {
+// with returns a copy of f that has other rows, which are in the same chunks.
+func with[E Row[E], K any, P Of[E, K]](f P, at []uint64) P {
 	c := P(new(K))
 	*c = *f
-	c.base().rows = rows
+	b := c.base()
+	b.rows, b.w = f.base().rows.with(at), RowWriter{}
 	return c
 }
 
 // Part returns the rows lo ≤ i < hi of f. What was counted when the file was read remains that of the whole file.
-func Part[E Row, K any, P Of[E, K]](f P, lo, hi int) P { return with[E, K](f, f.base().rows[lo:hi:hi]) }
+func Part[E Row[E], K any, P Of[E, K]](f P, lo, hi int) P {
+	return with[E, K](f, f.base().rows.at[lo:hi:hi])
+}
 
 // Limit returns the first n rows of f; n <= 0 returns all.
-func Limit[E Row, K any, P Of[E, K]](f P, n int) P {
+func Limit[E Row[E], K any, P Of[E, K]](f P, n int) P {
 	if n <= 0 {
 		n = f.base().Len()
 	}
@@ -84,35 +126,38 @@ func Limit[E Row, K any, P Of[E, K]](f P, n int) P {
 }
 
 // Map returns a copy of f with what change makes of each row.
-func Map[E Row, K any, P Of[E, K]](f P, change func(E) E) P {
-	rows := make([]E, 0, f.base().Len())
+func Map[E Row[E], K any, P Of[E, K]](f P, change func(E) E) P {
+	c := with[E, K](f, nil)
+	b := c.base()
+	b.rows = store{at: make([]uint64, 0, f.base().Len())}
 	for e := range f.base().Values() {
-		rows = append(rows, change(e))
+		b.Append(change(e))
 	}
-	return with[E, K](f, rows)
+	return c
 }
 
 // Filter returns a copy of f with the rows that keep holds for.
-func Filter[E Row, K any, P Of[E, K]](f P, keep func(E) bool) P {
-	var rows []E
-	for e := range f.base().Values() {
+func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
+	var at []uint64
+	b := f.base()
+	for i, e := range b.All() {
 		if keep(e) {
-			rows = append(rows, e)
+			at = append(at, b.rows.at[i])
 		}
 	}
-	return with[E, K](f, rows)
+	return with[E, K](f, at)
 }
 
 // Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for each
 // row. Blank and Replaced stay with rest, so that they are reported once.
-func Divide[E Row, K any, P Of[E, K]](f P, take []bool) (rest, held P) {
-	var parts [2][]E
-	for i, e := range f.base().All() {
+func Divide[E Row[E], K any, P Of[E, K]](f P, take []bool) (rest, held P) {
+	var parts [2][]uint64
+	for i, at := range f.base().rows.at {
 		part := 0
 		if take[i] {
 			part = 1
 		}
-		parts[part] = append(parts[part], e)
+		parts[part] = append(parts[part], at)
 	}
 	rest, held = with[E, K](f, parts[0]), with[E, K](f, parts[1])
 	b := held.base()

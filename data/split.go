@@ -70,7 +70,7 @@ func SplitGroups(keys []string, fraction float64, seed uint64) (take []bool, gro
 }
 
 // SplitContexts divides the questions of f into two files that share no context. contexts has that of each question.
-func SplitContexts[E Row, K any, P Of[E, K]](
+func SplitContexts[E Row[E], K any, P Of[E, K]](
 	f P, contexts []string, fraction float64, seed uint64,
 ) (rest, held P, err error) {
 	take, n, err := SplitGroups(contexts, fraction, seed)

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"hash/maphash"
 )
 
 // Warning is something odd in the data that does not stop a run. It is counted and reported, never acted upon.
@@ -51,31 +52,67 @@ func (f *File[E]) ReplacedWarnings() []Warning {
 	return Tally{N: f.Replaced}.WarnOf(f.Name, "line", "with bytes that are not UTF-8, which were replaced")
 }
 
-// Known are the rows that a run trains on, by what a model sees of each.
-type Known[E Row, K comparable] struct {
-	file string
-	seen map[K]bool
-	row  func(E) (key K, line int)
+// Seen finds rows of a file that a model sees in the same way. It keeps a number for each row, not its texts.
+type Seen[E Row[E], K comparable] struct {
+	file *File[E]
+	key  func(E) K
+	seed maphash.Seed
+	rows map[uint64]int32 // first row with a hash
+	more map[K]int32      // rows whose hash another key has
 }
 
-// NewKnown returns the rows of the training file. row returns what a model sees of a row, and its line.
-func NewKnown[E Row, K comparable](train *File[E], row func(E) (key K, line int)) Known[E, K] {
-	k := Known[E, K]{train.Name, make(map[K]bool, train.Len()), row}
-	for e := range train.Values() {
-		key, _ := row(e)
-		k.seen[key] = true
+// NewSeen returns an empty list of rows of a file. key returns what a model sees of a row.
+func NewSeen[E Row[E], K comparable](f *File[E], key func(E) K) *Seen[E, K] {
+	return &Seen[E, K]{file: f, key: key, seed: maphash.MakeSeed(), rows: map[uint64]int32{}, more: map[K]int32{}}
+}
+
+// Find returns the row that was added with the same key as a row, e, has; ok is false if there is none.
+func (s *Seen[E, K]) Find(e E) (row int, ok bool) {
+	key := s.key(e)
+	i, ok := s.rows[maphash.Comparable(s.seed, key)]
+	if ok && s.key(s.file.At(int(i))) != key {
+		i, ok = s.more[key]
 	}
-	return k
+	return int(i), ok
 }
 
-// Among returns a warning about the rows of another file that are also trained on, or none. what ends before the name
-// of the training file.
-func (k Known[E, K]) Among(f *File[E], what string) []Warning {
-	var c Tally
-	for e := range f.Values() {
-		if key, line := k.row(e); k.seen[key] {
-			c.Add(line)
+// Add adds row i of the file, e, unless there is one with its key.
+func (s *Seen[E, K]) Add(i int, e E) {
+	key := s.key(e)
+	h := maphash.Comparable(s.seed, key)
+	first, taken := s.rows[h]
+	switch {
+	case !taken:
+		s.rows[h] = int32(i)
+	case s.key(s.file.At(int(first))) != key:
+		if _, ok := s.more[key]; !ok {
+			s.more[key] = int32(i)
 		}
 	}
-	return c.Warn(f.Name, what+k.file)
+}
+
+// AlsoIn returns warnings about the rows of files that are also in f, the file to train on. key returns what a model sees of a row, line its
+// place; what ends before the name of f. nil files are skipped.
+func AlsoIn[E Row[E], K comparable](f *File[E], key func(E) K, line func(E) int, what string, files ...*File[E]) []Warning {
+	var out []Warning
+	var seen *Seen[E, K]
+	for _, other := range files {
+		if other == nil {
+			continue
+		}
+		if seen == nil {
+			seen = NewSeen(f, key)
+			for i, e := range f.All() {
+				seen.Add(i, e)
+			}
+		}
+		var c Tally
+		for e := range other.Values() {
+			if _, ok := seen.Find(e); ok {
+				c.Add(line(e))
+			}
+		}
+		out = append(out, c.Warn(other.Name, what+f.Name)...)
+	}
+	return out
 }

@@ -34,6 +34,23 @@ func (q Question) AddTo(h data.Hash) {
 	h.Number(uint64(q.Label))
 }
 
+// Store writes the question.
+func (q Question) Store(w *data.RowWriter) {
+	w.Int(q.Line)
+	w.Text(q.ID)
+	w.Text(q.Context)
+	w.Text(q.Question)
+	w.Texts(q.Endings)
+	w.Int(q.Label)
+}
+
+// Load returns a stored question.
+func (Question) Load(r *data.RowReader) Question {
+	return Question{
+		Line: r.Int(), ID: r.Text(), Context: r.Text(), Question: r.Text(), Endings: r.Texts(), Label: r.Int(),
+	}
+}
+
 // Pair returns the two texts that a model compares for choice i: the context, and the question with the ending after a
 // space (transformers' run_swag makes the same inputs). Without a context they are the question and the ending.
 func (q Question) Pair(i int) (first, second string) {

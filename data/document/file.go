@@ -58,6 +58,32 @@ func (d Document) AddTo(h data.Hash) {
 	}
 }
 
+// Store writes the document.
+func (d Document) Store(w *data.RowWriter) {
+	w.Int(d.Line)
+	w.Text(d.Text)
+	w.Text(d.Prompt)
+	w.Text(d.Completion)
+	w.Int(d.Given)
+	w.Int(len(d.Messages))
+	for _, m := range d.Messages {
+		w.Text(m.Role)
+		w.Text(m.Content)
+	}
+}
+
+// Load returns a stored document.
+func (Document) Load(r *data.RowReader) Document {
+	d := Document{Line: r.Int(), Text: r.Text(), Prompt: r.Text(), Completion: r.Text(), Given: r.Int()}
+	if n := r.Int(); n > 0 {
+		d.Messages = make([]Message, n)
+	}
+	for i := range d.Messages {
+		d.Messages[i] = Message{Role: r.Text(), Content: r.Text()}
+	}
+	return d
+}
+
 // File holds the documents of one file for a causal language model. No function of this package changes it after it was
 // read, and it is safe for concurrent reading.
 type File struct {

@@ -20,13 +20,8 @@ func Warnings(train, eval, test *File) []data.Warning {
 	if train == nil {
 		return out
 	}
-	known := data.NewKnown(&train.File, func(d Document) (string, int) { return d.key(), d.Line })
-	for _, f := range []*File{eval, test} {
-		if f != nil {
-			out = append(out, known.Among(&f.File, "with content that is also in ")...)
-		}
-	}
-	return out
+	line := func(d Document) int { return d.Line }
+	return append(out, data.AlsoIn(&train.File, Document.key, line, "with content that is also in ", data.RowsOf(eval), data.RowsOf(test))...)
 }
 
 // key identifies what a model sees of a document.

@@ -38,6 +38,33 @@ func (q Question) AddTo(h data.Hash) {
 	}
 }
 
+// Store writes the question.
+func (q Question) Store(w *data.RowWriter) {
+	w.Int(q.Line)
+	w.Text(q.ID)
+	w.Text(q.Question)
+	w.Text(q.Context)
+	w.Bool(q.Impossible)
+	w.Bool(q.Labelled)
+	w.Int(len(q.Answers))
+	for _, a := range q.Answers {
+		w.Text(a.Text)
+		w.Int(a.Start)
+	}
+}
+
+// Load returns a stored question.
+func (Question) Load(r *data.RowReader) Question {
+	q := Question{Line: r.Int(), ID: r.Text(), Question: r.Text(), Context: r.Text(), Impossible: r.Bool(), Labelled: r.Bool()}
+	if n := r.Int(); q.Labelled {
+		q.Answers = make([]Answer, n)
+	}
+	for i := range q.Answers {
+		q.Answers[i] = Answer{Text: r.Text(), Start: r.Int()}
+	}
+	return q
+}
+
 // Answer is a part of a context.
 type Answer struct {
 	Text string

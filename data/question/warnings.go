@@ -19,13 +19,8 @@ func Warnings(train, eval, test *File) []data.Warning {
 	if train == nil {
 		return out
 	}
-	known := data.NewKnown(&train.File, func(q Question) (asked, int) { return q.asked(), q.Line })
-	for _, f := range []*File{eval, test} {
-		if f != nil {
-			out = append(out, known.Among(&f.File, "with a question and context that are also in ")...)
-		}
-	}
-	return out
+	line := func(q Question) int { return q.Line }
+	return append(out, data.AlsoIn(&train.File, Question.asked, line, "with a question and context that are also in ", data.RowsOf(eval), data.RowsOf(test))...)
 }
 
 // asked identifies what a model sees of a question.

@@ -22,6 +22,37 @@ type Sentence struct {
 	Line  int // 1-based line at which the row begins in its file
 }
 
+// Store writes the sentence.
+func (e Sentence) Store(w *data.RowWriter) {
+	w.Int(e.Line)
+	w.Text(e.Text)
+	w.Bool(e.Split)
+	w.Int(len(e.Words))
+	end := 0
+	for _, word := range e.Words {
+		w.Int(word.From - end)
+		w.Int(word.To - word.From)
+		end = word.To
+	}
+	w.Texts(e.Tags)
+}
+
+// Load returns a stored sentence.
+func (Sentence) Load(r *data.RowReader) Sentence {
+	e := Sentence{Line: r.Int(), Text: r.Text(), Split: r.Bool()}
+	if n := r.Int(); n > 0 {
+		e.Words = make([]Word, n)
+	}
+	end := 0
+	for i := range e.Words {
+		from := end + r.Int()
+		end = from + r.Int()
+		e.Words[i] = Word{From: from, To: end}
+	}
+	e.Tags = r.Texts()
+	return e
+}
+
 // Raw returns a sentence of a raw text, with its words and without tags.
 func Raw(text string, line int) Sentence {
 	return Sentence{Text: text, Words: SplitWords(text), Line: line}

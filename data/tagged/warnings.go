@@ -27,14 +27,15 @@ func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 	if train == nil {
 		return out
 	}
-	known := data.NewKnown(&train.File, func(e Sentence) (string, int) { return e.key(), e.Line })
+	others := make([]*data.File[Sentence], 0, 2)
 	for _, f := range []*File{eval, test} {
 		if f != nil {
 			worded := data.Filter(f, func(e Sentence) bool { return len(e.Words) > 0 })
-			out = append(out, known.Among(&worded.File, "with words that are also in ")...)
+			others = append(others, &worded.File)
 		}
 	}
-	return out
+	line := func(e Sentence) int { return e.Line }
+	return append(out, data.AlsoIn(&train.File, Sentence.key, line, "with words that are also in ", others...)...)
 }
 
 // key identifies what a model sees of a sentence: its words, and where they come from.

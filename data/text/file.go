@@ -29,6 +29,26 @@ func (e Example) AddTo(h data.Hash) {
 	h.Label(e.Label)
 }
 
+// Store writes the example.
+func (e Example) Store(w *data.RowWriter) {
+	w.Int(e.Line)
+	w.Text(e.Text)
+	if w.Bool(e.HasPair); e.HasPair {
+		w.Text(e.Pair)
+	}
+	w.Label(e.Label)
+}
+
+// Load returns a stored example.
+func (Example) Load(r *data.RowReader) Example {
+	e := Example{Line: r.Int(), Text: r.Text(), HasPair: r.Bool()}
+	if e.HasPair {
+		e.Pair = r.Text()
+	}
+	e.Label = r.Label()
+	return e
+}
+
 // File holds the texts or pairs of texts of one file. No function of this package changes it after it was read, and it
 // is safe for concurrent reading.
 type File struct {

@@ -23,13 +23,8 @@ func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 	if train == nil {
 		return out
 	}
-	known := data.NewKnown(&train.File, func(e Example) (texts, int) { return e.texts(), e.Line })
-	for _, f := range []*File{eval, test} {
-		if f != nil {
-			out = append(out, known.Among(&f.File, "with texts that are also in ")...)
-		}
-	}
-	return out
+	line := func(e Example) int { return e.Line }
+	return append(out, data.AlsoIn(&train.File, Example.texts, line, "with texts that are also in ", data.RowsOf(eval), data.RowsOf(test))...)
 }
 
 // texts identifies what a model sees of an example.
@@ -43,19 +38,18 @@ func (e Example) texts() texts { return texts{e.Text, e.Pair, e.HasPair} }
 // rowWarnings looks at single rows and at repeated ones.
 func (f *File) rowWarnings() []data.Warning {
 	var empty, unlabelled, repeated, contrary data.Tally
-	first := make(map[texts]string, f.Len())
-	for e := range f.Values() {
+	seen := data.NewSeen(&f.File, Example.texts)
+	for i, e := range f.All() {
 		if data.Blank(e.Text) || e.HasPair && data.Blank(e.Pair) {
 			empty.Add(e.Line)
 		}
 		if e.Label.Kind == data.NoLabel && f.Columns.Label != "" {
 			unlabelled.Add(e.Line)
 		}
-		label := e.Label.String()
-		switch before, ok := first[e.texts()]; {
+		switch before, ok := seen.Find(e); {
 		case !ok:
-			first[e.texts()] = label
-		case before == label:
+			seen.Add(i, e)
+		case f.At(before).Label.String() == e.Label.String():
 			repeated.Add(e.Line)
 		default:
 			contrary.Add(e.Line)
