@@ -12,9 +12,9 @@ type Row[E any] interface {
 	Load(r *RowReader) E
 }
 
-// File holds the examples that were read from one file, in its order. The kinds of files embed it and add what they know of their columns.
-// Rows are stored compactly and made anew at each access. The zero value has no rows. Once it is filled, a File is safe for concurrent
-// reading.
+// File holds the examples that were read from one file, in its order. The kinds of files embed it and add what they
+// know of their columns. Rows are stored compactly and made anew at each access. The zero value has no rows. Once it
+// is filled, a File is safe for concurrent reading.
 type File[E Row[E]] struct {
 	Name     string // of the file, for messages
 	Format   Format // how the file was read

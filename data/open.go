@@ -35,7 +35,8 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// ReadPath opens a file with [Open] and returns what read makes of its content, with path as its name.
+// ReadPath opens a file with [Open], checks that its rows will fit into memory, and returns what read makes of its
+// content, with path as its name.
 func ReadPath[F, O any](path string, o O, read func(r io.Reader, name string, o O) (F, error)) (F, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -43,5 +44,11 @@ func ReadPath[F, O any](path string, o O, read func(r io.Reader, name string, o 
 		return none, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil {
+		if err := checkMemory(path, info.Size(), availableMemory()); err != nil {
+			var none F
+			return none, err
+		}
+	}
 	return read(f, path, o)
 }

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// store holds rows as bytes, one after another in large chunks, instead of strings within structs: a row costs its text and a few bytes. Rows
-// can only be added; copies share what is there.
+// store holds rows as bytes, one after another in large chunks, instead of strings within structs: a row costs its
+// text and a few bytes. Rows can only be added; copies share what is there.
 type store struct {
 	chunks [][]byte
 	at     []uint64 // place of each row: number of the chunk in the upper half, offset in the lower
@@ -87,8 +87,8 @@ func (w *RowWriter) Label(l Label) {
 	}
 }
 
-// RowReader reads what a [RowWriter] has written, in the same order. Strings that it returns are parts of the stored bytes, which never
-// change: they need no memory of their own.
+// RowReader reads what a [RowWriter] has written, in the same order. Strings that it returns are parts of the stored
+// bytes, which never change: they need no memory of their own.
 type RowReader struct{ b []byte }
 
 // Text reads a string.
