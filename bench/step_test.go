@@ -17,25 +17,16 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// BenchmarkStep measures the forward and backward passes of one batch of 32 banking77 questions on MiniLM with LoRA on
-// query and value.
+// BenchmarkStep is the forward and backward of one batch of 32 banking77 questions on MiniLM with LoRA on query and value.
 func BenchmarkStep(b *testing.B) {
 	for _, c := range []struct {
 		name    string
 		config  lora.Config
 		workers int
 	}{
-		{
-			"query_value/1", lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1,
-		},
-		{
-			"query_value/2", lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 2,
-		},
-		{
-			"embeddings_dropout/2",
-			lora.Config{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Names("query", "value", "word_embeddings"),
-				TaskType: lora.SeqCls}, 2,
-		},
+		{"query_value/1", lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 1},
+		{"query_value/2", lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 2},
+		{"embeddings_dropout/2", lora.Config{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Names("query", "value", "word_embeddings"), TaskType: lora.SeqCls}, 2},
 		{"all_linear/2", lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.SeqCls}, 2},
 	} {
 		b.Run(c.name, func(b *testing.B) { benchStep(b, c.config, c.workers) })
@@ -53,9 +44,7 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 		b.Fatal(err)
 	}
 	content, _ := embedded.Banking77()
-	table, err := text.ReadBytes(content, "banking77", text.Options{
-		Format: data.CSV, TextColumn: "text", LabelColumn: "category",
-	})
+	table, err := text.ReadBytes(content, "banking77", text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type Console struct {
 	Log        zerolog.Logger
 	Perplexity bool // show the perplexity of each step beside its loss
 	env        Env
+	flags      *pflag.FlagSet
 	quiet      bool
 	json       bool
 
@@ -46,9 +47,9 @@ type Console struct {
 	done  int       // steps that an earlier process did
 }
 
-// NewConsole opens the console that the flags ask for.
-func NewConsole(env Env, l LogFlags) (*Console, error) {
-	c := &Console{env: env, quiet: l.Quiet}
+// NewConsole opens the console that the flags ask for. Settings that messages name in backquotes are printed as flags of the command.
+func NewConsole(env Env, l LogFlags, flags *pflag.FlagSet) (*Console, error) {
+	c := &Console{env: env, flags: flags, quiet: l.Quiet}
 	switch l.Format {
 	case "json":
 		c.json = true
@@ -77,17 +78,18 @@ func (c *Console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	bars := c.bars
 	c.mu.Unlock()
-	if bars != nil {
-		return bars.Write(p)
+	text := OptionsAsFlags(c.flags, string(p))
+	var to io.Writer = c.env.Err
+	switch {
+	case bars != nil:
+		to = bars
+	case !c.json:
+		text = strings.TrimLeft(text, " ")
 	}
-	if !c.json {
-		trimmed := strings.TrimLeft(string(p), " ")
-		if _, err := io.WriteString(c.env.Err, trimmed); err != nil {
-			return 0, err
-		}
-		return len(p), nil
+	if _, err := io.WriteString(to, text); err != nil {
+		return 0, err
 	}
-	return c.env.Err.Write(p)
+	return len(p), nil
 }
 
 // Start begins the progress of a run.

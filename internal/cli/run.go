@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/train"
@@ -52,38 +53,24 @@ func System() Env {
 	return e
 }
 
-// coded is an error with its exit code.
-type coded struct {
-	error
-	code int
-}
+// UsageError marks an error as the user's flags or configuration; nil stays nil.
+func UsageError(err error) error { return base.Settings(err) }
 
-func (c coded) Unwrap() error { return c.error }
-
-// UsageError marks an error as the user's flags or configuration.
-func UsageError(err error) error { return mark(err, Usage) }
-
-// InputError marks an error as that of a file that was read.
-func InputError(err error) error { return mark(err, BadInput) }
-
-func mark(err error, code int) error {
-	if err == nil {
-		return nil
-	}
-	return coded{err, code}
-}
+// InputError marks an error as that of a file that was read; nil stays nil.
+func InputError(err error) error { return base.Input(err) }
 
 // ExitCode returns the code for an error: an explicit mark decides, then the errors that packages declare.
 func ExitCode(err error) int {
-	var c coded
 	var d *data.Error
-	switch {
+	switch blame := base.Blame(err); {
 	case err == nil:
 		return Done
 	case errors.Is(err, train.ErrStopped), errors.Is(err, context.Canceled):
 		return Cancelled
-	case errors.As(err, &c):
-		return c.code
+	case blame == base.ErrSettings:
+		return Usage
+	case blame == base.ErrInput:
+		return BadInput
 	case errors.As(err, &d), errors.Is(err, train.ErrCheckpoint):
 		return BadInput
 	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig), errors.Is(err, generate.ErrConfig):

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,8 +23,18 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 )
 
-// Testdata is the repository's directory of fixtures, seen from a package three levels down.
-const Testdata = "../../../testdata"
+// Testdata is the repository's directory of fixtures.
+var Testdata = testdata()
+
+// testdata returns the directory of fixtures beside the go.mod above the working directory, which is that of the package under test.
+func testdata() string {
+	for dir := ".."; len(dir) < 64; dir = filepath.Join(dir, "..") {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "testdata")
+		}
+	}
+	return "testdata"
+}
 
 // Result is what a command has done.
 type Result struct {
@@ -258,4 +270,52 @@ func Tensors(t testing.TB, path string) (list []safetensors.Tensor, metadata map
 		list = append(list, x)
 	}
 	return list, f.Metadata()
+}
+
+// Small returns a fixture that trains in milliseconds.
+func Small(t testing.TB) Case {
+	t.Helper()
+	return ReadCase(t, filepath.Join(Testdata, "bert", "query_value"))
+}
+
+var speed = regexp.MustCompile(`,"tokens_per_second":[^,}]*`)
+
+// Metrics returns the metrics.jsonl of an output directory without the times.
+func Metrics(t testing.TB, dir string) string {
+	t.Helper()
+	return speed.ReplaceAllString(Read(t, filepath.Join(dir, "metrics.jsonl")), "")
+}
+
+// Names lists the files of a directory.
+func Names(t testing.TB, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// NothingIn fails if a start that was refused has left anything behind in a directory.
+func NothingIn(t testing.TB, dir string) {
+	t.Helper()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// StopAfterFirstStep cancels a run as a signal does, once its first step is done.
+func StopAfterFirstStep(t testing.TB, build Command, args ...string) Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, err Buffer
+	err.When("step 1/", cancel)
+	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--quiet" })
+	code := cli.Run(ctx, Env(nil, &out, &err), build, args)
+	return Result{Code: code, Out: out.String(), Err: err.String()}
 }

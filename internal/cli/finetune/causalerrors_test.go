@@ -47,11 +47,11 @@ func TestCausalRefused(t *testing.T) {
 		want []string
 	}{
 		{"unknown flag", []string{"--blok-size=3"}, 2, []string{"unknown flag: --blok-size", "block-size"}},
-		{"block too long", []string{"--block-size=33"}, 2, []string{"block_size is 33", "2 to 32"}},
-		{"block of one", []string{"--block-size=1"}, 2, []string{"block_size is 1"}},
+		{"block too long", []string{"--block-size=33"}, 2, []string{"--block-size is 33", "2 to 32"}},
+		{"block of one", []string{"--block-size=1"}, 2, []string{"--block-size is 1"}},
 		{"negative block", []string{"--block-size=-1"}, 2, []string{"--block-size is -1"}},
 		{"block of prompts", []string{"--train-file", prompts, "--block-size=8"}, 2, []string{"--block-size is for texts", "prompts.jsonl"}},
-		{"length", []string{"--max-length=50"}, 2, []string{"max_length is 50", "2 to 32"}},
+		{"length", []string{"--max-length=50"}, 2, []string{"--max-length is 50", "2 to 32"}},
 		{"too long", []string{"--train-file", rows, "--too-long=error"}, 3, []string{"rows.jsonl:2", "40 tokens", "32"}},
 		{"too long by a wrong name", []string{"--too-long=drop"}, 2, []string{`--too-long is "drop"`}},
 		{"rows and plain text", []string{"--train-file", rows, "--eval-file", file("eval.txt", "abc")}, 2, []string{"eval.txt is plain text", "--block-size"}},

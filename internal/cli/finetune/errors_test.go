@@ -83,12 +83,7 @@ func TestWrongFlags(t *testing.T) {
 }
 
 // nothingIn fails if a start that was refused has left anything behind.
-func nothingIn(t *testing.T, dir string) {
-	t.Helper()
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
-}
+func nothingIn(t *testing.T, dir string) { clitest.NothingIn(t, dir) }
 
 // TestWrongFiles gives files that are missing or damaged.
 func TestWrongFiles(t *testing.T) {

@@ -130,9 +130,7 @@ func TestCausalSpellings(t *testing.T) {
 }
 
 // small is a fixture that trains in milliseconds.
-func small(t *testing.T) clitest.Case {
-	return clitest.ReadCase(t, filepath.Join(clitest.Testdata, "bert", "query_value"))
-}
+func small(t *testing.T) clitest.Case { return clitest.Small(t) }
 
 // smallArgs trains the fixture from scratch for two steps.
 func smallArgs(t *testing.T, args ...string) []string {

@@ -1,12 +1,9 @@
 package finetune_test
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,26 +15,10 @@ import (
 	"github.com/spalora/spalora/internal/files"
 )
 
-var speed = regexp.MustCompile(`,"tokens_per_second":[^,}]*`)
-
 // metrics returns metrics.jsonl without the times.
-func metrics(t *testing.T, dir string) string {
-	t.Helper()
-	return speed.ReplaceAllString(clitest.Read(t, filepath.Join(dir, "metrics.jsonl")), "")
-}
+func metrics(t *testing.T, dir string) string { return clitest.Metrics(t, dir) }
 
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, e := range entries {
-		list = append(list, e.Name())
-	}
-	return list
-}
+func names(t *testing.T, dir string) []string { return clitest.Names(t, dir) }
 
 // TestOutput looks at every file that a run leaves.
 func TestOutput(t *testing.T) {
@@ -232,13 +213,7 @@ func TestResume(t *testing.T) {
 // stopAfterFirstStep cancels a run as a signal does, once its first step is done.
 func stopAfterFirstStep(t *testing.T, args ...string) clitest.Result {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var out, err clitest.Buffer
-	err.When("step 1/", cancel)
-	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--quiet" })
-	code := cli.Run(ctx, clitest.Env(nil, &out, &err), finetune.Command, args)
-	return clitest.Result{Code: code, Out: out.String(), Err: err.String()}
+	return clitest.StopAfterFirstStep(t, finetune.Command, args...)
 }
 
 // TestNotANumber drives training out of range.

@@ -1,0 +1,31 @@
+package spalora
+
+import (
+	"context"
+
+	"github.com/spalora/spalora/data/choice"
+	"github.com/spalora/spalora/tasks/multiplechoice"
+)
+
+// Choice is what [Model.Choose] predicts for a question.
+type Choice = multiplechoice.Choice
+
+// ChoiceQuestion is a question with its choices. Context or Question may be empty, but not both.
+type ChoiceQuestion struct {
+	Context  string   // what the question is about
+	Question string   // asked, or the words that every choice continues
+	Choices  []string // two or more, none of them blank
+}
+
+// Choose picks one of the choices of each question. Texts that are longer than the model allows are cut.
+func (m *Model) Choose(ctx context.Context, questions ...ChoiceQuestion) ([]Choice, error) {
+	p, err := Predictor[*multiplechoice.Opened](m)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]choice.Question, len(questions))
+	for i, q := range questions {
+		list[i] = choice.Question{Context: q.Context, Question: q.Question, Endings: q.Choices}
+	}
+	return p.Choose(ctx, list)
+}

@@ -1,0 +1,40 @@
+package spalora
+
+import (
+	"context"
+
+	"github.com/spalora/spalora/tasks/seqcls"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// Class is what [Model.Classify] predicts for a text.
+type Class = seqcls.Class
+
+// Pair is two texts that are read together.
+type Pair struct{ First, Second string }
+
+// Classify returns the class of each text (of a regression its value). Texts that are longer than the model allows are cut.
+func (m *Model) Classify(ctx context.Context, texts ...string) ([]Class, error) {
+	inputs := make([]tokenize.Input, len(texts))
+	for i, text := range texts {
+		inputs[i].Text = text
+	}
+	return m.classify(ctx, inputs)
+}
+
+// ClassifyPairs returns the class of each pair of texts.
+func (m *Model) ClassifyPairs(ctx context.Context, pairs ...Pair) ([]Class, error) {
+	inputs := make([]tokenize.Input, len(pairs))
+	for i, p := range pairs {
+		inputs[i] = tokenize.Input{Text: p.First, Pair: p.Second, HasPair: true}
+	}
+	return m.classify(ctx, inputs)
+}
+
+func (m *Model) classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
+	p, err := Predictor[*seqcls.Opened](m)
+	if err != nil {
+		return nil, err
+	}
+	return p.Classify(ctx, inputs)
+}

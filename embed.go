@@ -1,0 +1,26 @@
+package spalora
+
+import (
+	"context"
+
+	"github.com/spalora/spalora/tasks/embed"
+)
+
+// Embed returns the vector of each text, of which the cosine with another measures how near the meanings are. Vectors have the length 1 if
+// the checkpoint or the settings say so. Texts that are longer than the model allows are cut.
+func (m *Model) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
+	p, err := Predictor[*embed.Opened](m)
+	if err != nil {
+		return nil, err
+	}
+	return p.Vectors(ctx, texts)
+}
+
+// Similarity returns the cosine of the vectors of two texts, from -1 to 1.
+func (m *Model) Similarity(ctx context.Context, a, b string) (float64, error) {
+	v, err := m.Embed(ctx, a, b)
+	if err != nil {
+		return 0, err
+	}
+	return float64(embed.Cosines(append(v[0], v[1]...), len(v[0]))[0]), nil
+}
