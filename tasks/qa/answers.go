@@ -1,7 +1,8 @@
-package tasks
+package qa
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -9,50 +10,64 @@ import (
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/question"
+	"github.com/spalora/spalora/tasks"
 )
 
 // Span is a part of a context that may be the answer to a question.
 type Span struct {
 	Text       string
-	Start, End int // code points of the context, Start ≤ i < End; -1 and -1: no answer
-	// StartLogit and EndLogit add up to the score that answers are compared by.
+	Start, End int     // code points of the context, Start ≤ i < End; -1 and -1: no answer
+	Score      float64 // probability: the softmax of StartLogit + EndLogit over the answers that were kept
+	// StartLogit and EndLogit add up to the value that answers are compared by.
 	StartLogit, EndLogit float32
-	// Probability is the softmax of the scores of the answers that were kept.
-	Probability float64
 }
 
 // Null reports whether the span stands for no answer.
 func (s Span) Null() bool { return s.Start < 0 }
 
-func (s Span) score() float32 { return s.StartLogit + s.EndLogit }
+// logit returns the value that answers are compared by.
+func (s Span) logit() float32 { return s.StartLogit + s.EndLogit }
 
-// AnswerPrediction is what is predicted for a question.
-type AnswerPrediction struct {
-	Span         // the answer
-	NBest []Span // the best answers by score, no answer among them if questions may have none; one that is white space alone is no answer, too
-	// NullDiff is by how much the score of no answer exceeds that of the best answer, if questions may have none.
+// Answer is what is predicted for a question.
+type Answer struct {
+	Span // the answer
+	// NBest has the best answers, the best first; no answer is among them if questions may have none. An answer that is
+	// white space alone is no answer, too.
+	NBest []Span
+	// NullDiff is the difference by which the logits of no answer exceed those of the best answer, if questions may have
+	// none.
 	NullDiff float64
 }
 
 // answers finds the answer to each question in the logits of its windows.
-func (t *QuestionAnswering) answers(q *question.File, s *questionSet, logits []float32) ([]AnswerPrediction, error) {
-	for i, v := range logits {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			w, _ := slices.BinarySearch(s.starts, i/2+1)
-			n, _ := slices.BinarySearch(s.first, w)
-			return nil, &data.Error{File: q.Name, Line: q.At(n - 1).Line, Msg: "a logit is no finite number; the weights of the model or the adapter are damaged"}
-		}
-	}
-	out := make([]AnswerPrediction, q.Len())
-	for i, e := range q.All() {
+func (p *Predictor) answers(f *question.File, s *set, logits []float32) ([]Answer, error) {
+	out := make([]Answer, f.Len())
+	var offsets [][2]int32
+	for i, q := range f.All() {
 		var c candidates
 		for w := s.first[i]; w < s.first[i+1]; w++ {
-			lo, hi := s.starts[w], s.starts[w+1]
-			c.window(s.offsets[lo:hi], logits[2*lo:2*hi], t.cfg.NBest, t.cfg.MaxAnswer)
+			lo, hi := s.Start(w), s.Start(w+1)
+			window := logits[2*lo : 2*hi]
+			if err := checkFinite(f.Name, q.Line, window); err != nil {
+				return nil, err
+			}
+			offsets = s.offsets.AppendTo(offsets[:0], lo, hi)
+			c.window(offsets, window, p.cfg.NBest, p.cfg.MaxAnswer)
 		}
-		out[i] = c.choose(e.Context, t.cfg)
+		out[i] = c.choose(q.Context, p.cfg)
 	}
 	return out, nil
+}
+
+// checkFinite returns an error if one of the logits of the question at the given line of a file is NaN or infinite.
+func checkFinite(file string, line int, logits []float32) error {
+	for i, v := range logits {
+		if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
+			return &data.Error{File: file, Line: line, Msg: fmt.Sprintf(
+				"logit %d is %v; the weights of the model or the adapter are damaged, get them again", i, x)}
+		}
+	}
+	return nil
 }
 
 // candidates are the answers to one question that its windows offer.
@@ -62,11 +77,11 @@ type candidates struct {
 	any  bool   // null is set
 }
 
-// window adds what one window offers: pairs of its nBest best starts and nBest best ends that lie in the context, in this order, and are at
-// most longest tokens long. The first token stands for no answer.
+// window adds what one window offers: pairs of its nBest best starts and nBest best ends that lie in the context, in
+// this order, and are at most longest tokens long. The first token stands for no answer.
 func (c *candidates) window(offsets [][2]int32, logits []float32, nBest, longest int) {
 	null := Span{Start: -1, End: -1, StartLogit: logits[0], EndLogit: logits[1]}
-	if !c.any || c.null.score() > null.score() {
+	if !c.any || c.null.logit() > null.logit() {
 		c.null, c.any = null, true
 	}
 	ends := best(logits[1:], nBest)
@@ -75,7 +90,9 @@ func (c *candidates) window(offsets [][2]int32, logits []float32, nBest, longest
 			if offsets[i] == notContext || offsets[j] == notContext || j < i || j-i+1 > longest {
 				continue
 			}
-			c.list = append(c.list, Span{Start: int(offsets[i][0]), End: int(offsets[j][1]), StartLogit: logits[2*i], EndLogit: logits[2*j+1]})
+			c.list = append(c.list, Span{
+				Start: int(offsets[i][0]), End: int(offsets[j][1]), StartLogit: logits[2*i], EndLogit: logits[2*j+1],
+			})
 		}
 	}
 }
@@ -90,19 +107,19 @@ func best(logits []float32, n int) []int {
 	return order[:min(n, len(order))]
 }
 
-// choose picks the answer, as postprocess_qa_predictions of transformers' examples does. Where that returns the text "empty" because no window
-// offers anything, or white space alone, there is no answer.
-func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerPrediction {
+// choose picks the answer, as postprocess_qa_predictions of transformers' examples does, but returns no answer
+// instead of the text "empty" if no window offers anything, and instead of white space alone.
+func (c *candidates) choose(context string, cfg Config) Answer {
 	if cfg.NullAnswers {
 		c.list = append(c.list, c.null)
 	}
-	slices.SortStableFunc(c.list, func(a, b Span) int { return cmp.Compare(b.score(), a.score()) })
+	slices.SortStableFunc(c.list, func(a, b Span) int { return cmp.Compare(b.logit(), a.logit()) })
 	kept := c.list[:min(cfg.NBest, len(c.list))]
 	if cfg.NullAnswers && !slices.ContainsFunc(kept, Span.Null) {
 		kept = append(kept[:len(kept):len(kept)], c.null)
 	}
-	p := AnswerPrediction{Span: Span{Start: -1, End: -1}, NBest: slices.Clone(kept)}
-	none := slices.IndexFunc(kept, Span.Null) // before blank answers become as it
+	p := Answer{Span: Span{Start: -1, End: -1}, NBest: slices.Clone(kept)}
+	none := slices.IndexFunc(kept, Span.Null) // before blank answers become null, too
 	probabilities(p.NBest)
 	runes := []rune(context)
 	found := false
@@ -123,7 +140,7 @@ func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerP
 		return p
 	}
 	// In float32 and this order, as the reference.
-	diff := c.null.score() - p.StartLogit - p.EndLogit
+	diff := c.null.logit() - p.StartLogit - p.EndLogit
 	p.NullDiff = float64(diff)
 	if p.Null() || p.NullDiff > cfg.NullThreshold {
 		p.Span = p.NBest[none]
@@ -131,22 +148,23 @@ func (c *candidates) choose(context string, cfg QuestionAnsweringConfig) AnswerP
 	return p
 }
 
-// probabilities sets the softmax of the scores.
+// probabilities sets the scores: the softmax of the logits.
 func probabilities(list []Span) {
 	if len(list) == 0 {
 		return
 	}
-	scores := make([]float32, len(list))
+	logits := make([]float32, len(list))
 	for i, a := range list {
-		scores[i] = a.score()
+		logits[i] = a.logit()
 	}
-	norm := logSumExp(scores)
+	norm := tasks.LogSumExp(logits)
 	for i := range list {
-		list[i].Probability = math.Exp(float64(scores[i]) - norm)
+		list[i].Score = math.Exp(float64(logits[i]) - norm)
 	}
 }
 
-// trim leaves white space out at both ends, which tokens of some models begin with. Where nothing else is in it, there is no answer.
+// trim removes white space from both ends, since tokens of some models begin with it. A span of nothing else becomes no
+// answer.
 func (s *Span) trim() {
 	left := trimLeft(s.Text)
 	s.Start += utf8.RuneCountInString(s.Text) - utf8.RuneCountInString(left)

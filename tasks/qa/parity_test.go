@@ -1,4 +1,4 @@
-package tasks
+package qa
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -20,18 +21,19 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-const questionDir = "../testdata/question" // reference/minilm_qa_fixtures.py
+const questionDir = "../../testdata/question" // reference/minilm_qa_fixtures.py
 
-// TestQAEqualsPEFT repeats PEFT's training of MiniLM on windows of PolicyQA from questions to the saved adapter, and the answers after it. The
-// head's bias adds the same to every token, so it has no gradient but rounding: it is not compared, and logits are compared without their mean.
+// TestQAEqualsPEFT repeats PEFT's training of MiniLM on windows of PolicyQA from questions to the saved adapter, and
+// the answers after it. The head's bias adds the same to every token, so it has no gradient but rounding: it is not
+// compared, and logits are compared without their mean.
 func TestQAEqualsPEFT(t *testing.T) {
 	c := struct {
-		parityCase
+		tasktest.Case
 		MaxLength int      `json:"max_length"`
 		DocStride int      `json:"doc_stride"`
 		Symmetric []string `json:"symmetric"`
 		Answers   []string `json:"answers"`
-	}{parityCase: parityCase{dir: questionDir}}
+	}{Case: tasktest.Case{Dir: questionDir}}
 	text, err := os.ReadFile(filepath.Join(questionDir, "case.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,13 +55,13 @@ func TestQAEqualsPEFT(t *testing.T) {
 		t.Fatalf("%v, %v", report.Fresh, err)
 	}
 	nn.SetDropout(m, 0)
-	set, _, err := lora.Load(filepath.Join(questionDir, "adapter_init"), m)
+	adapter, _, err := lora.Load(filepath.Join(questionDir, "adapter_init"), m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	task, err := NewQuestionAnswering(m, tok, QuestionAnsweringConfig{MaxLength: c.MaxLength, DocStride: c.DocStride, Pool: pool, Adapter: set})
+	task, err := NewTask(m, tok, Config{MaxLength: c.MaxLength, DocStride: &c.DocStride, Pool: pool, Adapter: adapter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,30 +76,31 @@ func TestQAEqualsPEFT(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, got := golden.Open(t, filepath.Join(questionDir, "batches.safetensors")), task.sets[batch.Train]
-	var labels []int
-	for _, s := range got.spans {
-		labels = append(labels, int(s[0]), int(s[1]))
+	windows := make([]int, got.Len())
+	for i := range windows {
+		windows[i] = i
 	}
-	if !slices.Equal(ints(got.ids), want.Ints("ids")) || !slices.Equal(ints(got.types), want.Ints("types")) || !slices.Equal(got.starts, want.Ints("starts")) ||
-		!slices.Equal(labels, want.Ints("labels")) {
+	b := tasktest.BatchOf(t, got, windows...)
+	if !slices.Equal(ints(b.IDs), want.Ints("ids")) || !slices.Equal(ints(b.Types), want.Ints("types")) ||
+		!slices.Equal(b.Seqs.Starts, want.Ints("starts")) || !slices.Equal(ints(b.Labels), want.Ints("labels")) {
 		t.Fatal("ids, types, windows or labels of train.jsonl are not those that PEFT trained on")
 	}
-	logits := func(s *questionSet) []float32 {
-		v, err := task.forward(t.Context(), s, nil)
+	logits := func(s *set) []float32 {
+		v, err := task.logits(t.Context(), s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	first := 2 * got.starts[c.BatchSize]
-	d := deviations{initial: golden.MaxRel(logits(got)[:first], expected.Float32("init.logits"))}
-	out := outputDir(t, "question")
-	d.loss, d.norm, d.rate = deviationsOf(c.repeat(t, task, set, set.Params(), pool, out), c.Log)
-	d.adapter, d.tensor = c.adapter(t, out, func(name string) bool {
+	first := 2 * got.Start(c.BatchSize)
+	d := tasktest.Deviations{Initial: golden.MaxRel(logits(got)[:first], expected.Float32("init.logits"))}
+	out := tasktest.OutputDir(t, "question")
+	d.Steps(c.Repeat(t, task, adapter, adapter.Params(), pool, out), c.Log)
+	d.Adapter, d.Tensor = c.Adapter(t, out, func(name string) bool {
 		return slices.ContainsFunc(c.Symmetric, func(end string) bool { return strings.HasSuffix(name, end) })
 	})
 	test := read("test.jsonl")
-	s, err := task.encode(t.Context(), test)
+	s, err := task.encode(t.Context(), test, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,13 +109,21 @@ func TestQAEqualsPEFT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	center(ours, 2)
-	center(theirs, 2)
-	d.final = golden.MaxRel(ours, theirs)
-	d.check(t, "question", c.MaxSteps)
+	tasktest.Center(ours, 2)
+	tasktest.Center(theirs, 2)
+	d.Final = golden.MaxRel(ours, theirs)
+	d.Check(t, "question", c.MaxSteps)
 	for i, a := range answers {
 		if a.Text != c.Answers[i] {
 			t.Errorf("question %d: %q, PEFT answers %q", i, a.Text, c.Answers[i])
 		}
 	}
+}
+
+func ints(list []int32) []int {
+	out := make([]int, len(list))
+	for i, v := range list {
+		out[i] = int(v)
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package tasks
+package qa
 
 import (
 	"context"
@@ -22,6 +22,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
@@ -32,7 +33,7 @@ import (
 
 func readQA(t *testing.T, name string, to any) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "qa", name))
+	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +74,13 @@ func miniLMTokenizer(t *testing.T) *tokenize.Tokenizer {
 	return tok
 }
 
-func fakeTask(t *testing.T, c QuestionAnsweringConfig) (*QuestionAnswering, *fakeQA) {
+func fakeTask(t *testing.T, c Config) (*Task, *fakeQA) {
 	t.Helper()
-	m := &fakeQA{Limits: nn.Limits{Positions: 512, Words: 30522, Types: 2}, logits: func(*batch.Batch, int) (float32, float32) { return 0, 0 }}
-	task, err := NewQuestionAnswering(m, miniLMTokenizer(t), c)
+	m := &fakeQA{
+		Limits: nn.Limits{Positions: 512, Words: 30522, Types: 2},
+		logits: func(*batch.Batch, int) (float32, float32) { return 0, 0 },
+	}
+	task, err := NewTask(m, miniLMTokenizer(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +113,7 @@ func TestQALabels(t *testing.T) {
 	}
 	const block = 16
 	for _, s := range f.Settings {
-		stride := s.Stride
-		if stride == 0 {
-			stride = NoOverlap
-		}
-		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: s.Length, DocStride: stride})
+		task, _ := fakeTask(t, Config{MaxLength: s.Length, DocStride: &s.Stride})
 		if err := task.Add(t.Context(), batch.Train, q); err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestQALabels(t *testing.T) {
 			var b []byte
 			put := func(v int32) { b = binary.LittleEndian.AppendUint32(b, uint32(v)) }
 			for w := set.first[lo]; w < set.first[min(lo+block, q.Len())]; w++ {
-				window := BatchOf(t, set, w)
+				window := tasktest.BatchOf(t, set, w)
 				put(int32(len(window.IDs)))
 				for _, list := range [][]int32{window.IDs, window.Types, window.Labels} {
 					for _, v := range list {
@@ -152,10 +152,11 @@ func (d *draws) below(n uint64) int {
 func (d *draws) logit() float32 { return float32(d.below(1024)-512) / 64 }
 
 // drawnCase returns case n of answers.json.
-func drawnCase(n int) (c QuestionAnsweringConfig, context string, offsets [][][2]int32, logits [][]float32) {
+func drawnCase(n int) (c Config, context string, offsets [][][2]int32, logits [][]float32) {
 	d := draws(n)
-	c = QuestionAnsweringConfig{
-		NBest: []int{20, 3, 1, 7}[n%4], MaxAnswer: []int{30, 4, 1}[n/4%3], NullAnswers: n/12%2 == 1, NullThreshold: []float64{0, 1.5, -2}[n/24%3],
+	c = Config{
+		NBest: []int{20, 3, 1, 7}[n%4], MaxAnswer: []int{30, 4, 1}[n/4%3],
+		NullAnswers: n/12%2 == 1, NullThreshold: []float64{0, 1.5, -2}[n/24%3],
 	}
 	words := 2 + d.below(30)
 	var spans [][2]int32
@@ -191,8 +192,8 @@ func drawnCase(n int) (c QuestionAnsweringConfig, context string, offsets [][][2
 	}
 }
 
-// TestQAAnswers compares answers, n-best lists and score differences of 600 cases with those of the reference: several windows, scores that
-// tie, answers that are too long, no answers, windows that offer nothing.
+// TestQAAnswers compares answers, n-best lists and score differences of 600 cases with those of the reference:
+// several windows, scores that tie, answers that are too long, no answers, windows that offer nothing.
 func TestQAAnswers(t *testing.T) {
 	var want [][4]json.RawMessage
 	readQA(t, "answers.json", &want)
@@ -217,11 +218,13 @@ func TestQAAnswers(t *testing.T) {
 		}
 		have := found.choose(context, c)
 		if have.Start != place[0] || have.End != place[1] || have.NullDiff != diff || len(have.NBest) != kept {
-			t.Fatalf("case %d: %d to %d, difference %v, %d kept; want %v, %v, %d", i, have.Start, have.End, have.NullDiff, len(have.NBest), place, diff, kept)
+			t.Fatalf("case %d: %d to %d, difference %v, %d kept; want %v, %v, %d",
+				i, have.Start, have.End, have.NullDiff, len(have.NBest), place, diff, kept)
 		}
 		for k, a := range list {
 			got := have.NBest[k]
-			if float64(got.Start) != a[0] || float64(got.End) != a[1] || float64(got.StartLogit) != a[2] || float64(got.EndLogit) != a[3] || math.Abs(got.Probability-a[4]) > 1e-6 {
+			if float64(got.Start) != a[0] || float64(got.End) != a[1] || float64(got.StartLogit) != a[2] ||
+				float64(got.EndLogit) != a[3] || math.Abs(got.Score-a[4]) > 1e-6 {
 				t.Fatalf("case %d, answer %d: %+v, want %v", i, k, got, a)
 			}
 		}
@@ -239,8 +242,9 @@ func TestQAAnswers(t *testing.T) {
 	}
 }
 
-// TestQABlankAnswers has candidates that are white space alone, or no character at all, as tokens of RoBERTa and XLM-RoBERTa in a blank context are:
-// none of them is an answer, whatever its score, and only what has a text has a place.
+// TestQABlankAnswers has candidates that are white space alone, or no character at all, as tokens of RoBERTa and
+// XLM-RoBERTa in a blank context are: none of them is an answer, whatever its score, and only what has a text has a
+// place.
 func TestQABlankAnswers(t *testing.T) {
 	const context = " \u3000 a "
 	offsets := [][2]int32{notContext, {0, 1}, {1, 3}, {2, 2}, {3, 4}, notContext}
@@ -255,12 +259,13 @@ func TestQABlankAnswers(t *testing.T) {
 		text         string // of the answer
 		diff         float64
 	}{
-		{best: 1, tokens: 4}, {best: 2, tokens: 4}, {best: 3, tokens: 4}, {best: 4, tokens: 4, text: "a"}, {best: 1, tokens: 3},
-		{best: 1, tokens: 4, null: true, diff: -10}, {best: 4, tokens: 4, null: true, text: "a", diff: -10}, {best: 0, tokens: 4, null: true, diff: 10},
+		{best: 1, tokens: 4}, {best: 2, tokens: 4}, {best: 3, tokens: 4}, {best: 4, tokens: 4, text: "a"},
+		{best: 1, tokens: 3}, {best: 1, tokens: 4, null: true, diff: -10},
+		{best: 4, tokens: 4, null: true, text: "a", diff: -10}, {best: 0, tokens: 4, null: true, diff: 10},
 		// No character at all: the next best is taken, as in the reference, which here is white space.
 		{best: 3, tokens: 3, null: true, diff: -5},
 	} {
-		c := QuestionAnsweringConfig{NBest: 10, MaxAnswer: 2, NullAnswers: x.null}
+		c := Config{NBest: 10, MaxAnswer: 2, NullAnswers: x.null}
 		var found candidates
 		found.window(offsets[:x.tokens+1], at(x.best)[:2*x.tokens+2], c.NBest, c.MaxAnswer)
 		have := found.choose(context, c)
@@ -271,7 +276,8 @@ func TestQABlankAnswers(t *testing.T) {
 			t.Errorf("%+v: no answer has the score %v of a blank one", x, have.StartLogit)
 		}
 		for _, a := range append(have.NBest, have.Span) {
-			if blank := a.Text == ""; blank != (a.Start == -1) || blank != (a.End == -1) || !blank && string([]rune(context)[a.Start:a.End]) != a.Text {
+			if blank := a.Text == ""; blank != (a.Start == -1) || blank != (a.End == -1) ||
+				!blank && string([]rune(context)[a.Start:a.End]) != a.Text {
 				t.Errorf("%+v: %+v", x, a)
 			}
 		}
@@ -283,24 +289,26 @@ func asked(context string, answers ...question.Answer) *question.File {
 	q := question.New("q.json")
 	for i, a := range answers {
 		q.Append(question.Question{
-			ID: string(rune('a' + i)), Question: " what is it?", Context: context, Answers: []question.Answer{a}, Labelled: true, Line: i + 1,
+			ID: string(rune('a' + i)), Question: " what is it?", Context: context,
+			Answers: []question.Answer{a}, Labelled: true, Line: i + 1,
 		})
 	}
 	return q
 }
 
-// TestQAWindows checks labels by hand: answers at the borders of a context, in code points behind characters of several bytes, cut by a window,
-// without a place, with white space around them, and questions without an answer.
+// TestQAWindows checks labels by hand: answers at the borders of a context, in code points behind characters of
+// several bytes, cut by a window, without a place, with white space around them, and questions without an answer.
 func TestQAWindows(t *testing.T) {
-	task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: 16, DocStride: 4})
+	task, _ := fakeTask(t, Config{MaxLength: 16, DocStride: new(4)})
 	context := "Zürich 😀 lies on the river Limmat, and the lake is to the south of the old town."
 	at := func(text string) question.Answer {
 		return question.Answer{Text: text, Start: len([]rune(context[:strings.Index(context, text)]))}
 	}
-	q := asked(context, at("Zürich"), at("town."), at(" Limmat "[:7]), at("river Limmat, and the lake is to the south"), question.Answer{Text: "elsewhere", Start: -1})
+	q := asked(context, at("Zürich"), at("town."), at(" Limmat "[:7]), at("river Limmat, and the lake is to the south"),
+		question.Answer{Text: "elsewhere", Start: -1})
 	q.Append(question.Question{ID: "z", Question: "who?", Context: context, Impossible: true, Labelled: true},
 		question.Question{ID: "y", Question: "who?", Context: ""})
-	set, err := task.encode(t.Context(), q)
+	set, err := task.encode(t.Context(), q, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,20 +322,21 @@ func TestQAWindows(t *testing.T) {
 			case [2]int32{batch.Ignore, batch.Ignore}:
 				out = append(out, "?")
 			default:
-				lo := set.starts[w]
-				out = append(out, string([]rune(context)[set.offsets[lo+int(s[0])][0]:set.offsets[lo+int(s[1])][1]]))
+				from, to := set.offsets.At(set.Start(w)+int(s[0])), set.offsets.At(set.Start(w)+int(s[1]))
+				out = append(out, string([]rune(context)[from[0]:to[1]]))
 			}
 		}
 		return out
 	}
 	for i, want := range [][]string{
-		{"Zürich", "", "", ""}, {"", "", "", "town."}, {"Limmat", "Limmat", "", ""}, {"", "", "", ""}, {"?", "?", "?", "?"}, {"", "", ""}, {"?"},
+		{"Zürich", "", "", ""}, {"", "", "", "town."}, {"Limmat", "Limmat", "", ""}, {"", "", "", ""},
+		{"?", "?", "?", "?"}, {"", "", ""}, {"?"},
 	} {
 		if have := texts(i); !slices.Equal(have, want) {
 			t.Errorf("question %d: %q, want %q", i, have, want)
 		}
 	}
-	if want := (QuestionCounts{Questions: 7, Windows: 24, Split: 6, Answered: 4, Lost: 1}); set.counts != want {
+	if want := (Counts{Questions: 7, Windows: 24, Split: 6, Answered: 4, Lost: 1}); set.counts != want {
 		t.Errorf("%+v, want %+v", set.counts, want)
 	}
 	for w := range set.Len() {
@@ -341,8 +350,8 @@ func TestQAWindows(t *testing.T) {
 func TestQAStride(t *testing.T) {
 	q := asked(strings.Repeat("some words about it and more. ", 20), question.Answer{Text: "some", Start: 0})
 	for _, length := range []int{9, 10, 16, 60, 130, 140, 384} {
-		task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: length})
-		set, err := task.encode(t.Context(), q)
+		task, _ := fakeTask(t, Config{MaxLength: length})
+		set, err := task.encode(t.Context(), q, true)
 		if err != nil {
 			t.Fatalf("length %d: %v", length, err)
 		}
@@ -351,14 +360,14 @@ func TestQAStride(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		cfg  QuestionAnsweringConfig
+		cfg  Config
 		want []string
 	}{
-		{QuestionAnsweringConfig{MaxLength: 7}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "max query length"}},
-		{QuestionAnsweringConfig{MaxLength: 20, DocStride: 13}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
+		{Config{MaxLength: 7}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "`max_query_length`"}},
+		{Config{MaxLength: 20, DocStride: new(13)}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
 	} {
 		task, _ := fakeTask(t, c.cfg)
-		_, err := task.encode(t.Context(), q)
+		_, err := task.encode(t.Context(), q, true)
 		if err == nil {
 			t.Errorf("%+v: no error", c.cfg)
 			continue
@@ -373,35 +382,40 @@ func TestQAStride(t *testing.T) {
 			t.Errorf("%+v: %T", c.cfg, err)
 		}
 	}
-	task, _ := fakeTask(t, QuestionAnsweringConfig{MaxLength: 8, MaxQueryLength: 2, DocStride: NoOverlap})
-	set, err := task.encode(t.Context(), q)
+	task, _ := fakeTask(t, Config{MaxLength: 8, MaxQueryLength: 2, DocStride: new(0)})
+	set, err := task.encode(t.Context(), q, true)
 	if err != nil || set.counts.Shortened != 1 || set.counts.Shrunk != 0 {
 		t.Errorf("%+v, %v", set.counts, err)
 	}
 }
 
-// TestQAConfig checks what NewQuestionAnswering refuses.
+// TestQAConfig checks what NewTask refuses.
 func TestQAConfig(t *testing.T) {
-	_, m := fakeTask(t, QuestionAnsweringConfig{})
+	_, m := fakeTask(t, Config{})
 	tok := miniLMTokenizer(t)
-	_, err := NewQuestionAnswering(m, tok, QuestionAnsweringConfig{MaxLength: 513, DocStride: -2, MaxQueryLength: -1, NBest: -3, MaxAnswer: -4, NullThreshold: 1})
+	_, err := NewTask(m, tok, Config{
+		MaxLength: 513, DocStride: new(-2), MaxQueryLength: -1, NBest: -3, MaxAnswer: -4, NullThreshold: 1,
+	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"max_length is 513", "512 positions", "doc_stride is -2", "max_query_length is -1", "n_best_size is -3", "max_answer_length is -4", "null_score_diff_threshold"} {
+	for _, want := range []string{
+		"`max_length` is 513; want 1 to 512, the positions", "`doc_stride` is -2", "`max_query_length` is -1",
+		"`n_best_size` is -3", "`max_answer_length` is -4", "`null_score_diff_threshold` needs",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
 	}
-	if _, err := NewQuestionAnswering(m, tok, QuestionAnsweringConfig{NullAnswers: true, NullThreshold: math.NaN()}); err == nil {
+	if _, err := NewTask(m, tok, Config{NullAnswers: true, NullThreshold: math.NaN()}); err == nil {
 		t.Error("a threshold that is NaN is accepted")
 	}
 	for types, zero := range map[int]bool{1: false, 2: true} {
-		task, m := fakeTask(t, QuestionAnsweringConfig{ZeroTypes: zero})
+		task, m := fakeTask(t, Config{ZeroTypes: zero})
 		m.Types = types
-		set, err := task.encode(t.Context(), asked("a b c", question.Answer{Text: "b", Start: 2}))
-		if err != nil || BatchOf(t, set, 0).Types != nil {
-			t.Errorf("%d types, zero %t: types %v, %v", types, zero, BatchOf(t, set, 0).Types, err)
+		set, err := task.encode(t.Context(), asked("a b c", question.Answer{Text: "b", Start: 2}), true)
+		if err != nil || tasktest.BatchOf(t, set, 0).Types != nil {
+			t.Errorf("%d types, zero %t: types %v, %v", types, zero, tasktest.BatchOf(t, set, 0).Types, err)
 		}
 	}
 }
@@ -409,9 +423,11 @@ func TestQAConfig(t *testing.T) {
 // TestQAEvaluate has a model that knows the answers, one that knows none, and one that is broken.
 func TestQAEvaluate(t *testing.T) {
 	q := policyQA(t).Limit(60)
-	q.Append(question.Question{ID: "none", Question: "who are you?", Context: q.At(0).Context, Impossible: true, Labelled: true})
+	q.Append(question.Question{
+		ID: "none", Question: "who are you?", Context: q.At(0).Context, Impossible: true, Labelled: true,
+	})
 	for _, null := range []bool{false, true} {
-		task, m := fakeTask(t, QuestionAnsweringConfig{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
+		task, m := fakeTask(t, Config{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
 		if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 			t.Fatal(err)
 		}
@@ -466,17 +482,20 @@ func TestQAEvaluate(t *testing.T) {
 			}
 			return 0, 0
 		}
-		if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "no finite number") {
+		if _, err := task.Evaluate(t.Context(), batch.Eval); err == nil || !strings.Contains(err.Error(), "is NaN") {
 			t.Errorf("NaN: %v", err)
-		} else if want := (&data.Error{File: q.Name, Line: q.At(7).Line}).Error(); !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, " ")) {
-			t.Errorf("NaN: %v, want one of %s", err, want)
+		} else {
+			want := (&data.Error{File: q.Name, Line: q.At(7).Line}).Error()
+			if !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, " ")) {
+				t.Errorf("NaN: %v, want one of %s", err, want)
+			}
 		}
 	}
 }
 
 // TestQAUnlabelled checks what cannot be scored, and stopping.
 func TestQAUnlabelled(t *testing.T) {
-	task, _ := fakeTask(t, QuestionAnsweringConfig{})
+	task, _ := fakeTask(t, Config{})
 	q := question.New("q", []question.Question{{ID: "1", Question: "who?", Context: "me and you"}}...)
 	if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 		t.Fatal(err)
@@ -486,6 +505,12 @@ func TestQAUnlabelled(t *testing.T) {
 	}
 	if _, err := task.Evaluate(t.Context(), batch.Test); err == nil {
 		t.Error("a split without questions is scored")
+	}
+	if err := task.Add(t.Context(), batch.Train, q); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := task.Evaluate(t.Context(), batch.Train); err == nil || task.sets[batch.Train].offsets.Len() > 0 {
+		t.Error("the questions to train on, or their offsets, are kept")
 	}
 	list, counts, err := task.Predict(t.Context(), q)
 	if err != nil || len(list) != 1 || counts.Questions != 1 || list[0].Null() {

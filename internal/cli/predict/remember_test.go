@@ -51,33 +51,6 @@ func TestRemembers(t *testing.T) {
 	}
 }
 
-// TestRemembersNull: after questions without answers in training, predict finds some without being told, in an input that says nothing about answers.
-func TestRemembersNull(t *testing.T) {
-	base := fixture(t, "query_value").Path("base")
-	dir := t.TempDir()
-	train := func(name, rows string) string {
-		t.Helper()
-		file, out := clitest.Write(t, filepath.Join(dir, name+".jsonl"), rows), filepath.Join(dir, name)
-		clitest.OK(t, finetune.Command, "question-answering", "--quiet", "--model", base, "--train-file", file, "--max-steps=1", "--output-dir", out)
-		return out
-	}
-	ask := []string{"question-answering", "--quiet", "--model", base, "--context", qaContext, "--question", "is the film good ?", "--adapter"}
-	for _, x := range []struct {
-		name string
-		args []string
-		null bool
-	}{
-		{"some", []string{train("some", qaRow("a", "good")+qaRow("b", ""))}, true},
-		{"none", []string{train("none", qaRow("a", "good"))}, false},
-		{"refused", []string{filepath.Join(dir, "some"), "--version-2-with-negative=false"}, false},
-	} {
-		lines := clitest.Lines[qaLine](t, clitest.OK(t, predict.Command, append(ask, x.args...)...).Out)
-		if got := lines[0].Diff != nil; got != x.null {
-			t.Errorf("%s: null_score_diff is written: %v", x.name, got)
-		}
-	}
-}
-
 // TestRemembersScheme trains on tags in IOB1 whose names alone look like IOB2: predict reads a file of them as the training did, and tells
 // the entities of raw texts by the same rules.
 func TestRemembersScheme(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/task/causallm"
 	"github.com/spalora/spalora/internal/cli/task/embed"
 	"github.com/spalora/spalora/internal/cli/task/multiplechoice"
+	"github.com/spalora/spalora/internal/cli/task/qa"
 	"github.com/spalora/spalora/internal/cli/task/seqcls"
 )
 
@@ -13,6 +14,7 @@ import (
 func Tasks() []task.Descriptor {
 	return []task.Descriptor{
 		seqcls.Task,
+		qa.Task,
 		multiplechoice.Task,
 		embed.Task,
 		causallm.Task,

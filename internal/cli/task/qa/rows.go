@@ -1,11 +1,12 @@
-package predict
+package qa
 
 import (
 	"bytes"
 	"io"
 
 	"github.com/spalora/spalora/data/question"
-	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/tasks/qa"
 )
 
 // answerRow is what is written for one question.
@@ -26,8 +27,8 @@ type spanRow struct {
 	EndLogit   *float32 `json:"end_logit,omitempty"`
 }
 
-func spanOf(s tasks.Span) spanRow {
-	row := spanRow{Answer: s.Text, Score: s.Probability}
+func spanOf(s qa.Span) spanRow {
+	row := spanRow{Answer: s.Text, Score: s.Score}
 	if !s.Null() {
 		row.Start, row.End = &s.Start, &s.End
 	}
@@ -35,8 +36,8 @@ func spanOf(s tasks.Span) spanRow {
 }
 
 // writeRows writes a JSON object for each question.
-func (r *qaRun) writeRows(w io.Writer, q *question.File, list []tasks.AnswerPrediction, null bool) error {
-	return eachLine(w, "question", len(list), func(i int) any {
+func (r *predicting) writeRows(w io.Writer, q *question.File, list []qa.Answer, null bool) error {
+	return task.EachLine(w, "question", len(list), func(i int) any {
 		p := &list[i]
 		row := answerRow{ID: q.At(i).ID, spanRow: spanOf(p.Span)}
 		if null {
@@ -55,7 +56,7 @@ func (r *qaRun) writeRows(w io.Writer, q *question.File, list []tasks.AnswerPred
 }
 
 // writeSQuAD writes one JSON object with the text of each answer by the id of its question.
-func writeSQuAD(w io.Writer, q *question.File, list []tasks.AnswerPrediction) error {
+func writeSQuAD(w io.Writer, q *question.File, list []qa.Answer) error {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i := range list {
@@ -63,11 +64,11 @@ func writeSQuAD(w io.Writer, q *question.File, list []tasks.AnswerPrediction) er
 			b.WriteByte(',')
 		}
 		b.WriteString("\n  ")
-		if err := appendJSON(&b, q.At(i).ID); err != nil {
+		if err := task.AppendJSON(&b, q.At(i).ID); err != nil {
 			return err
 		}
 		b.WriteString(": ")
-		if err := appendJSON(&b, list[i].Text); err != nil {
+		if err := task.AppendJSON(&b, list[i].Text); err != nil {
 			return err
 		}
 	}

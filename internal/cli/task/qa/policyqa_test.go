@@ -1,4 +1,4 @@
-package cli
+package qa_test
 
 import (
 	"testing"
@@ -7,7 +7,8 @@ import (
 	"github.com/spalora/spalora/embedded"
 )
 
-// The embedded questions are what their accessor says, each answer stands where it should, and no paragraph is on both sides.
+// TestPolicyQA checks that the embedded questions are those that their accessor describes, that each answer is at its
+// answer_start, and that no context is in both parts.
 func TestPolicyQA(t *testing.T) {
 	train, test := embedded.PolicyQA()
 	var parts []*question.File
