@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestReadmeExample holds the library example of the README equal to the example that is compiled and run.
+// TestReadmeExample checks that the library example of the README equals the example that is compiled and run.
 func TestReadmeExample(t *testing.T) {
 	readme := read(t, "README.md")
 	_, code, ok := strings.Cut(readme, "```go\n")
@@ -14,11 +14,11 @@ func TestReadmeExample(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatal("README.md has no go block")
 	}
-	_, body, _ := strings.Cut(read(t, "tasks/example_test.go"), "// README begins\n")
+	_, body, _ := strings.Cut(read(t, "tasks/seqcls/example_test.go"), "// README begins\n")
 	body, _, _ = strings.Cut(body, "\t// README ends")
 	body = strings.TrimPrefix(strings.ReplaceAll(body, "\n\t", "\n"), "\t")
 	if strings.TrimSpace(code) != strings.TrimSpace(body) {
-		t.Errorf("README.md's example differs from tasks/example_test.go:\n%s\n---\n%s", code, body)
+		t.Errorf("README.md's example differs from tasks/seqcls/example_test.go:\n%s\n---\n%s", code, body)
 	}
 }
 

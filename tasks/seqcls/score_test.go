@@ -1,4 +1,4 @@
-package tasks_test
+package seqcls_test
 
 import (
 	"math"
@@ -7,29 +7,21 @@ import (
 	"testing"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/tasks"
-	"github.com/spalora/spalora/tasks/metrics"
-	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/tasks/seqcls"
 )
 
 // TestScore compares the metrics of logits with those of Evaluate, which computes both.
 func TestScore(t *testing.T) {
-	for name, problem := range map[string]data.Problem{"query_value": data.SingleLabel, "multi_label": data.MultiLabel, "regression": data.Regression} {
+	for name, problem := range map[string]data.Problem{
+		"query_value": data.SingleLabel, "multi_label": data.MultiLabel, "regression": data.Regression,
+	} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join("..", "testdata", "bert", name)
-			src, err := checkpoint.Open(filepath.Join(dir, "base"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer src.Close()
-			tok, err := tokenize.Load(src.File)
-			if err != nil {
-				t.Fatal(err)
-			}
+			dir := filepath.Join("..", "..", "testdata", "bert", name)
+			src, tok := tasktest.Open(t, filepath.Join(dir, "base"))
 			table, err := text.Read(filepath.Join(dir, "train.jsonl"), text.Options{OptionalLabels: true})
 			if err != nil {
 				t.Fatal(err)
@@ -42,7 +34,7 @@ func TestScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			task, err := tasks.NewSeqCls(m, tok, tasks.SeqClsConfig{Labels: labels})
+			task, err := seqcls.NewTask(m, tok, seqcls.TaskConfig{Config: seqcls.Config{Labels: labels}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +80,7 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// A correlation that is undefined is no number, and says why; an F1 that is has the 0 that scikit-learn gives it, and says so too.
+// TestUndefinedScores checks that an undefined correlation is NaN, with the reason.
 func TestUndefinedScores(t *testing.T) {
 	table, err := text.ReadBytes([]byte("text,score\na,1\nb,2\n"), "t.csv", text.Options{LabelColumn: "score"})
 	if err != nil {
@@ -98,12 +90,12 @@ func TestUndefinedScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, tok := openSmall(t)
+	src, tok := tasktest.Open(t, "../../testdata/bert/query_value/base")
 	m, _, err := models.OpenSequenceClassifier(src, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	task, err := tasks.NewSeqCls(m, tok, tasks.SeqClsConfig{Labels: labels})
+	task, err := seqcls.NewTask(m, tok, seqcls.TaskConfig{Config: seqcls.Config{Labels: labels}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,36 +110,5 @@ func TestUndefinedScores(t *testing.T) {
 	}
 	if v := got.Values[2]; v.Value != 2.5 || v.Reason != "" {
 		t.Errorf("mse is %v (%s)", v.Value, v.Reason)
-	}
-	embedding := mustEmbedding(t, tasks.EmbeddingConfig{})
-	if got, err = embedding.Score(pairTable(t, "text,text_pair,score\na,b,1\nc,d,1\n"), []float32{0.1, 0.2}); err != nil || !got.Values[0].Undefined() || got.Values[1].Reason != "all targets are equal" {
-		t.Errorf("%+v, %v", got, err)
-	}
-	found := tasks.TokenScores{Entities: &metrics.EntityScores{}, Tags: &metrics.ClassScores{}}
-	found.Entities.Micro.F1.Reason = "no entity is a target or predicted"
-	if v := found.Metrics().Values[0]; v.Name != "f1" || v.Value != 0 || v.Reason == "" {
-		t.Errorf("f1 is %+v", v)
-	}
-}
-
-func TestProbabilities(t *testing.T) {
-	inf := float32(math.Inf(1))
-	for _, c := range []struct {
-		problem      data.Problem
-		logits, want []float32
-		k            int
-	}{
-		{data.SingleLabel, []float32{0, 0, 1000, 0}, []float32{0.5, 0.5, 1, 0}, 2},
-		{data.SingleLabel, []float32{-1000, -1000, -1000}, []float32{1. / 3, 1. / 3, 1. / 3}, 3},
-		{data.MultiLabel, []float32{0, 1000, -1000}, []float32{0.5, 1, 0}, 3},
-		{data.Regression, []float32{-3, inf}, []float32{-3, inf}, 1},
-	} {
-		got := tasks.Probabilities(c.problem, c.logits, c.k)
-		for i, w := range c.want {
-			if math.Abs(float64(got[i]-w)) > 1e-7 && got[i] != w {
-				t.Errorf("%v of %v: %v, want %v", c.problem, c.logits, got, c.want)
-				break
-			}
-		}
 	}
 }

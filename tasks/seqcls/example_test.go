@@ -1,4 +1,4 @@
-package tasks_test
+package seqcls_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -24,7 +24,7 @@ func check(err error) {
 	}
 }
 
-// The README shows the body of this example; readme_test.go holds the two equal.
+// The README shows the body of this example; readme_test.go checks that both are equal.
 func Example() {
 	ctx := context.Background()
 	// README begins
@@ -32,17 +32,21 @@ func Example() {
 	check(err)
 	tok, err := tokenize.Load(src.File)
 	check(err)
-	table, err := text.ReadBytes([]byte("text,label\nlovely,good\nawful,bad\n"), "reviews.csv", text.Options{}) // or text.Read
+	reviews := []byte("text,label\nlovely,good\nawful,bad\n")
+	rows, err := text.ReadBytes(reviews, "reviews.csv", text.Options{}) // or text.Read
 	check(err)
-	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, table)
+	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, rows)
 	check(err)
 	model, _, err := models.OpenSequenceClassifier(src, len(labels.Names), 42)
 	check(err)
-	set, err := lora.Attach(model, lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}, 42)
+	config := lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), TaskType: lora.SeqCls}
+	set, err := lora.Attach(model, config, 42)
 	check(err)
-	task, err := tasks.NewSeqCls(model, tok, tasks.SeqClsConfig{Labels: labels, Pool: op.NewPool(0), Adapter: set})
+	task, err := seqcls.NewTask(model, tok, seqcls.TaskConfig{
+		Config: seqcls.Config{Labels: labels, Pool: op.NewPool(0), Adapter: set},
+	})
 	check(err)
-	check(task.Add(ctx, batch.Train, table))
+	check(task.Add(ctx, batch.Train, rows))
 	cfg := train.Defaults()
 	cfg.MaxSteps, cfg.LearningRate, cfg.Adapter = 3, 1e-3, set
 	report, err := train.Run(ctx, task, set.Params(), cfg)
