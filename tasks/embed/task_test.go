@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/tasktest"
@@ -15,30 +14,14 @@ import (
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks/embed"
-	"github.com/spalora/spalora/tokenize"
 )
 
 const smallBase = "../../testdata/bert/query_value/base"
 
-// openSmall opens a small checkpoint of random weights with its tokenizer.
-func openSmall(t *testing.T) (*checkpoint.Source, *tokenize.Tokenizer) {
-	t.Helper()
-	src, err := checkpoint.Open(smallBase)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	tok, err := tokenize.Load(src.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return src, tok
-}
-
 // smallEmbedding is a task on a small model of random weights.
 func smallEmbedding(t *testing.T, c embed.TaskConfig) (*embed.Task, error) {
 	t.Helper()
-	src, tok := openSmall(t)
+	src, tok := tasktest.Open(t, smallBase)
 	m, _, err := models.OpenEncoder(src, 1)
 	if err != nil {
 		t.Fatal(err)
