@@ -76,8 +76,8 @@ func defaults(c *multiplechoice.Finetuning, model, data bool) {
 	if !model {
 		return
 	}
-	if data && c.NumTrainEpochs == 0 && c.MaxSteps <= 0 {
-		c.NumTrainEpochs = 2
+	if data {
+		task.Epochs(&c.Run, 2)
 	}
 	if c.Adapter != "" {
 		return
