@@ -6,8 +6,8 @@ import (
 	"github.com/spalora/spalora/tasks/embed"
 )
 
-// Embed returns the vector of each text, of which the cosine with another measures how near the meanings are. Vectors have the length 1 if
-// the checkpoint or the settings say so. Texts that are longer than the model allows are cut.
+// Embed returns the vector of each text, of which the cosine with another measures how near the meanings are. Vectors
+// have the length 1 if the checkpoint or the settings say so. Texts that are longer than the model allows are cut.
 func (m *Model) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
 	p, err := Predictor[*embed.Opened](m)
 	if err != nil {

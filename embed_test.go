@@ -59,10 +59,13 @@ func TestEmbed(t *testing.T) {
 	}
 }
 
-// TestFinetuneEmbedding trains on pairs in memory and opens the adapter, which remembers the pooling and the largest score.
+// TestFinetuneEmbedding trains on pairs in memory and opens the adapter, which remembers the pooling and the largest
+// score.
 func TestFinetuneEmbedding(t *testing.T) {
 	pair := func(a, b string, score float64, line int) text.Example {
-		return text.Example{Text: a, Pair: b, HasPair: true, Label: data.Label{Kind: data.NumberLabel, Number: score}, Line: line}
+		return text.Example{
+			Text: a, Pair: b, HasPair: true, Label: data.Label{Kind: data.NumberLabel, Number: score}, Line: line,
+		}
 	}
 	pairs := text.New("pairs", pair("a b", "a c", 5, 1), pair("d e f", "g h", 0.5, 2), pair("i j", "i", 4, 3))
 	base, dir := filepath.Join("testdata", "bert", "query_value", "base"), filepath.Join(t.TempDir(), "out")

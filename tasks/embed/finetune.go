@@ -20,8 +20,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Finetuning is the configuration of a run that trains a sentence encoder on pairs of texts. Fields have the names of the flags of
-// "finetune embed"; the zero value of each is the default.
+// Finetuning is the configuration of a run that trains a sentence encoder on pairs of texts. Fields have the names of
+// the flags of "finetune embed"; the zero value of each is the default.
 type Finetuning struct {
 	tasks.Run
 	// Train, Eval and Test are pairs that were read already, in place of the files of Run.
@@ -63,8 +63,9 @@ type run struct {
 func (c *Finetuning) Plan() *tasks.Plan {
 	r := &run{Finetuning: c, scaled: c.MaxScore != 0}
 	return &tasks.Plan{
-		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(), Options: options(&c.MaxLength, &c.MaxScore),
-		Check: r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
+		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(),
+		Options: options(&c.MaxLength, &c.MaxScore),
+		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
 		Beside:   func(dir string) error { return savePooling(dir, r.pooling) },
 		TestRows: func() int { return r.parts.TestRows() },
 	}
@@ -93,7 +94,9 @@ func (r *run) read(s *tasks.Session) error {
 		return err
 	}
 	given := tasks.Parts[*text.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*text.File, error) { return ReadFile(path, r.Stdin, r.Data) })
+	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*text.File, error) {
+		return ReadFile(path, r.Stdin, r.Data)
+	})
 	if err == nil {
 		err = text.CheckPairs(p.Train, p.Eval, p.Test)
 	}
@@ -118,8 +121,8 @@ func (r *run) read(s *tasks.Session) error {
 	}
 	s.Log.Info().Msgf("%s; loss %v, pooling %v", p.Sizes(p.Train.Name, "pairs"), r.loss, r.pooling)
 	if scored && r.loss == MultipleNegatives {
-		s.Log.Warn().Msgf("%s: the scores are not used by `loss multiple_negatives`, which takes all pairs for texts that belong together",
-			p.Train.Name)
+		s.Log.Warn().Msgf("%s: the scores are not used by `loss multiple_negatives`, "+
+			"which takes all pairs for texts that belong together", p.Train.Name)
 	}
 	for _, w := range text.Warnings(nil, p.Train, p.Eval, p.Test) {
 		s.Log.Warn().Msg(w.String())
@@ -127,10 +130,12 @@ func (r *run) read(s *tasks.Session) error {
 	return nil
 }
 
-// checkUsed returns an error if the loss cannot learn from the batches, or the loss and the data have no use for settings that are given.
+// checkUsed returns an error if the loss cannot learn from the batches, or the loss and the data have no use for
+// settings that are given.
 func (r *run) checkUsed(s *tasks.Session) error {
 	if r.loss == MultipleNegatives && s.Config.BatchSize == 1 && r.TokensPerBatch == 0 {
-		return errors.New("`batch_size` is 1, but the loss multiple_negatives compares the pairs of a batch with each other; want 2 or more")
+		return errors.New("`batch_size` is 1, but the loss multiple_negatives compares the pairs of a batch " +
+			"with each other; want 2 or more")
 	}
 	var errs []error
 	if r.loss == Cosine && r.SimilarityScale != 0 {
@@ -178,14 +183,14 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	})
 }
 
-// checkPooler returns an error if the adapter trains the pooler: vectors are made of the hidden states, so nothing reads the pooler and no
-// gradient reaches it.
+// checkPooler returns an error if the adapter trains the pooler: vectors are made of the hidden states, so nothing
+// reads the pooler and no gradient reaches it.
 func checkPooler(set *lora.Set) error {
 	for _, p := range set.Params() {
 		if strings.Contains(p.Name, ".pooler.") {
-			return fmt.Errorf("the adapter trains %s, but sentence embeddings are made without the pooler, so it would learn nothing: "+
-				"leave it out of `target_modules` and `modules_to_save` (output.dense and intermediate.dense are the other layers named dense)",
-				p.Name)
+			return fmt.Errorf("the adapter trains %s, but sentence embeddings are made without the pooler, "+
+				"so it would learn nothing: leave it out of `target_modules` and `modules_to_save` "+
+				"(output.dense and intermediate.dense are the other layers named dense)", p.Name)
 		}
 	}
 	return nil
@@ -202,8 +207,8 @@ type pairTask struct {
 func (t *pairTask) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	if t.cfg.Loss == MultipleNegatives && len(b.Seqs.Index) == 2 && !t.warned {
 		t.warned = true
-		t.log.Warn().Msgf("a batch has one pair only, from which `loss %v` learns nothing: there is no other to compare it with; "+
-			"larger batches, or another number of rows, leave no pair alone", t.cfg.Loss)
+		t.log.Warn().Msgf("a batch has one pair only, from which `loss %v` learns nothing: there is no other to compare "+
+			"it with; larger batches, or another number of rows, leave no pair alone", t.cfg.Loss)
 	}
 	return t.Task.Loss(p, b)
 }

@@ -62,7 +62,8 @@ func CheckSettings(pooling string, maxScore float64) []error {
 	return errs
 }
 
-// ReadFile reads a file of texts, or of pairs of texts of which either all have a score or none has; "-" is standard input.
+// ReadFile reads a file of texts, or of pairs of texts of which either all have a score or none has; "-" is standard
+// input.
 func ReadFile(path string, stdin io.Reader, o text.Options) (*text.File, error) {
 	o.OptionalLabels, o.Scores = true, true
 	f, err := tasks.ReadFile(path, stdin, o, text.Read, text.ReadFrom)
@@ -81,8 +82,8 @@ type Opened struct {
 // Calls names the calls of the package spalora that a predictor is behind.
 func (*Opened) Calls() string { return "Embed or Similarity" }
 
-// Vectors returns the vector of each text, divided by its length if Normalize says so. Texts that are too long are cut. A vector that is
-// not finite is an error.
+// Vectors returns the vector of each text, divided by its length if Normalize says so. Texts that are too long are cut.
+// A vector that is not finite is an error.
 func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, error) {
 	f := text.New("texts")
 	for i, t := range texts {
@@ -129,7 +130,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 		return nil, base.Settings(err)
 	}
 	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{
-		Pooling: pooling, MaxLength: limit, MaxScore: s.MaxScore, EvalTokens: s.TokensPerBatch, Pool: o.Pool, Adapter: t.AdapterSet(),
+		Pooling: pooling, MaxLength: limit, MaxScore: s.MaxScore, EvalTokens: s.TokensPerBatch, Pool: o.Pool,
+		Adapter: t.AdapterSet(),
 	})
 	if err != nil {
 		return nil, base.Settings(err)
@@ -149,9 +151,11 @@ func opener(seed uint64) func(*checkpoint.Source) (models.Encoder, checkpoint.Re
 	}
 }
 
-// openEncoder opens the base with the adapter. What a checkpoint may lack of an encoder is its pooler, which no vector depends on.
+// openEncoder opens the base with the adapter. What a checkpoint may lack of an encoder is its pooler, which no vector
+// depends on.
 func openEncoder(o tasks.Opening) (*base.Trained[models.Encoder], error) {
-	return base.OpenTrained(o.Opening, func(models.Encoder) base.TaskType { return Type }, opener(0), func(string) bool { return true })
+	of := func(models.Encoder) base.TaskType { return Type }
+	return base.OpenTrained(o.Opening, of, opener(0), func(string) bool { return true })
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {

@@ -30,14 +30,16 @@ const (
 	moduleName  = "config.json" // in the directory of a module
 )
 
-// limitNames are names that sentence-transformers has had for the settings of its Transformer module, the usual one first.
+// limitNames are names that sentence-transformers has had for the settings of its Transformer module, the usual one
+// first.
 var limitNames = []string{
-	"sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
+	"sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json",
+	"sentence_camembert_config.json",
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
 }
 
-// readModules reads modules.json and the settings of the Transformer module of a checkpoint. Both may be missing. Modules other than
-// Transformer, Pooling and Normalize, in this order, would make other vectors: the error names them.
+// readModules reads modules.json and the settings of the Transformer module of a checkpoint. Both may be missing.
+// Modules other than Transformer, Pooling and Normalize, in this order, would make other vectors: the error names them.
 func readModules(b *base.Base) (*modules, error) {
 	m := &modules{base: b, pooling: path.Join(poolingDir, moduleName)}
 	if err := m.readList(); err != nil {
@@ -102,7 +104,8 @@ func (m *modules) readList() error {
 		name := x.Type[strings.LastIndexByte(x.Type, '.')+1:]
 		at := slices.Index(order, name)
 		if at < 0 || !strings.HasPrefix(x.Type, "sentence_transformers.") {
-			return fail("the module %s is not supported: without it the vectors would be others; Transformer, Pooling and Normalize are", x.Type)
+			return fail("the module %s is not supported: without it the vectors would be others; "+
+				"Transformer, Pooling and Normalize are", x.Type)
 		}
 		if at < next {
 			return fail("the module %s is out of order; want Transformer, then Pooling, then perhaps Normalize", x.Type)
@@ -121,8 +124,8 @@ func (m *modules) readList() error {
 	return nil
 }
 
-// limit returns the tokens that a text may have: the given number or, if that is 0, max_seq_length as far as the model has positions for
-// them; 0 if nothing limits texts but the checkpoint.
+// limit returns the tokens that a text may have: the given number or, if that is 0, max_seq_length as far as the model
+// has positions for them; 0 if nothing limits texts but the checkpoint.
 func (m *modules) limit(maxLength, positions int) int {
 	if maxLength != 0 {
 		return maxLength
@@ -130,8 +133,8 @@ func (m *modules) limit(maxLength, positions int) int {
 	return min(m.maxLength, positions)
 }
 
-// files returns the files by which sentence-transformers, and readModules here, know how the checkpoint with an adapter merged into it
-// makes vectors of the given width, by name.
+// files returns the files by which sentence-transformers, and readModules here, know how the checkpoint with an adapter
+// merged into it makes vectors of the given width, by name.
 func (m *modules) files(adapter string, width int) (map[string][]byte, error) {
 	p, err := m.poolingOf("", adapter)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/internal/tasktest"
@@ -16,7 +15,6 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/tokenize"
 )
 
 // embeddingCase is a training run of PEFT on pairs of texts (reference/embedding_fixture.py).
@@ -43,15 +41,7 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 		t.Fatal(err)
 	}
 	c.Dir = dir
-	src, err := checkpoint.Open("../../embedded/minilm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	tok, err := tokenize.Load(src.File)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src, tok := tasktest.Open(t, "../../embedded/minilm")
 	m, _, err := models.OpenEncoder(src, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -79,10 +69,7 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 		t.Fatal(err)
 	}
 	g, texts := golden.Open(t, filepath.Join(dir, "batches.safetensors")), c.task.sets[batch.Train].texts
-	var ids, got []int32
-	for _, id := range g.Ints("ids") {
-		ids = append(ids, int32(id))
-	}
+	var got []int32
 	var starts []int
 	for i := range texts.Len() + 1 {
 		starts = append(starts, texts.Start(i))
@@ -90,7 +77,7 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	for i := range texts.Len() {
 		got = texts.IDs(got, i)
 	}
-	if !slices.Equal(got, ids) || !slices.Equal(starts, g.Ints("starts")) {
+	if !slices.Equal(got, tasktest.Int32s(g, "ids")) || !slices.Equal(starts, g.Ints("starts")) {
 		t.Fatal("the ids of train.jsonl are not those that PEFT trained on")
 	}
 	return c
@@ -114,7 +101,8 @@ func TestEmbeddingEqualsPEFT(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			c, expected, out := openEmbeddingCase(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), t.TempDir()
+			c, expected, out := openEmbeddingCase(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")),
+				t.TempDir()
 			c.task.Predictor.cfg.Adapter = nil
 			if d := golden.MaxRel(c.vectors(t), expected.Float32("base.vectors")); !(d <= 2e-5) {
 				t.Errorf("vectors of the base: off by %.2g of the largest", d)
@@ -146,7 +134,8 @@ func TestEmbeddingGradient(t *testing.T) {
 			for i := range rows {
 				rows[i] = k*c.BatchSize + i
 			}
-			sum, targets, err := c.task.Loss(&nn.Pass{Tape: tape, Adapter: c.set, Train: true}, tasktest.BatchOf(t, c.task.Set(batch.Train), rows...))
+			sum, targets, err := c.task.Loss(&nn.Pass{Tape: tape, Adapter: c.set, Train: true},
+				tasktest.BatchOf(t, c.task.Set(batch.Train), rows...))
 			if err != nil || targets != float64(c.BatchSize) {
 				t.Fatalf("%v targets, %v", targets, err)
 			}

@@ -77,8 +77,9 @@ func adapterPooling(dir string) (p Pooling, found bool, err error) {
 	return p, true, base.Input(err)
 }
 
-// poolingOf returns the pooling that a setting names, that the adapter was trained with, or that the Pooling module of the checkpoint has;
-// the mean if there is none of them. The setting must not contradict the adapter; "" is none of each.
+// poolingOf returns the pooling that a setting names, that the adapter was trained with, or that the Pooling module of
+// the checkpoint has; the mean if there is none of them. The setting must not contradict the adapter; "" is none of
+// each.
 func (m *modules) poolingOf(setting, adapter string) (Pooling, error) {
 	asked := Mean
 	if setting != "" {
@@ -92,7 +93,8 @@ func (m *modules) poolingOf(setting, adapter string) (Pooling, error) {
 	case err != nil:
 		return 0, err
 	case found && setting != "" && p != asked:
-		return 0, base.Settings(fmt.Errorf("`pooling` is %v, but the adapter %s was trained with %v; leave it out", asked, adapter, p))
+		return 0, base.Settings(fmt.Errorf("`pooling` is %v, but the adapter %s was trained with %v; leave it out",
+			asked, adapter, p))
 	case found:
 		return p, nil
 	case setting != "":
@@ -109,8 +111,8 @@ func (m *modules) ownPooling() (Pooling, error) {
 	case err != nil:
 		return 0, err
 	case !found && m.named:
-		return 0, base.Input(fmt.Errorf("%s: there is no such file, but modules.json names it; copy it too, or say with `pooling` what it has",
-			name))
+		return 0, base.Input(fmt.Errorf("%s: there is no such file, but modules.json names it; "+
+			"copy it too, or say with `pooling` what it has", name))
 	case !found:
 		return Mean, nil
 	}
@@ -133,5 +135,6 @@ func (m *modules) ownPooling() (Pooling, error) {
 	case "":
 		return 0, base.Input(fmt.Errorf("%s: it names no pooling; say which with `pooling`", name))
 	}
-	return 0, base.Input(fmt.Errorf("%s: the pooling %s is not supported; mean and cls are, see `pooling`", name, strings.Join(modes, ", ")))
+	return 0, base.Input(fmt.Errorf("%s: the pooling %s is not supported; mean and cls are, see `pooling`",
+		name, strings.Join(modes, ", ")))
 }

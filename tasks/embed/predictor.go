@@ -31,7 +31,8 @@ type Config struct {
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 }
 
-// Predictor computes the vectors of texts. It is safe for concurrent use and keeps the memory of a call for the next; Close releases it.
+// Predictor computes the vectors of texts. It is safe for concurrent use and keeps the memory of a call for the next;
+// Close releases it.
 type Predictor struct {
 	model  models.Encoder
 	tok    *tokenize.Tokenizer
@@ -50,7 +51,8 @@ func NewPredictor(m models.Encoder, tok *tokenize.Tokenizer, c Config) (*Predict
 		return nil, fmt.Errorf("embed: %w", errors.Join(errs...))
 	}
 	c.MaxScore = cmp.Or(c.MaxScore, 1)
-	return &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool)}, nil
+	length := tasks.TextLimit(m, tok, c.MaxLength)
+	return &Predictor{model: m, tok: tok, cfg: c, length: length, tapes: tasks.NewTapes(c.Pool)}, nil
 }
 
 // Close releases the memory that the predictor keeps.
@@ -65,8 +67,8 @@ func (p *Predictor) Width() int { return p.model.Width() }
 // Pooling returns how the tokens of a text become one vector.
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 
-// Embed computes the vectors of the texts of a file, row after row: n×Width, for a file of pairs 2n×Width, where the vectors of a pair
-// follow each other. It counts the texts that were cut to the length limit.
+// Embed computes the vectors of the texts of a file, row after row: n×Width, for a file of pairs 2n×Width, where the
+// vectors of a pair follow each other. It counts the texts that were cut to the length limit.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
 	texts, cut, err := p.encode(ctx, f)
 	if err != nil {
@@ -121,8 +123,8 @@ func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSe
 	return set, cut, err
 }
 
-// Score returns the correlations of the cosines of a file of pairs, those of [Cosines], with the scores of the pairs, and the mean
-// squared error. Without scores the result is the zero Metrics.
+// Score returns the correlations of the cosines of a file of pairs, those of [Cosines], with the scores of the pairs,
+// and the mean squared error. Without scores the result is the zero Metrics.
 func (p *Predictor) Score(f *text.File, cosines []float32) (train.Metrics, error) {
 	scores, err := p.scores(f)
 	if err != nil || scores == nil {
@@ -141,7 +143,8 @@ func correlations(scores, cosines []float32) (train.Metrics, error) {
 		return train.Metrics{}, err
 	}
 	return train.Metrics{Main: "spearman", Values: []train.Metric{
-		tasks.Metric("spearman", s.Spearman, false), tasks.Metric("pearson", s.Pearson, false), tasks.Metric("loss", s.MSE, true),
+		tasks.Metric("spearman", s.Spearman, false), tasks.Metric("pearson", s.Pearson, false),
+		tasks.Metric("loss", s.MSE, true),
 	}}, nil
 }
 
@@ -161,9 +164,11 @@ func (p *Predictor) scores(f *text.File) ([]float32, error) {
 			return nil, data.Errorf(f.Name, line, "the pair has no score, but others have: either all have one or none has")
 		case v > top:
 			return nil, data.Errorf(f.Name, line,
-				"the score %g is above %g, that of texts that mean the same; say with `max_score` what the largest is (5 for STS-B)", v, top)
+				"the score %g is above %g, that of texts that mean the same; "+
+					"say with `max_score` what the largest is (5 for STS-B)", v, top)
 		case v < -top:
-			return nil, data.Errorf(f.Name, line, "the score %g is below %g, the opposite of that of texts that mean the same", v, -top)
+			return nil, data.Errorf(f.Name, line,
+				"the score %g is below %g, the opposite of that of texts that mean the same", v, -top)
 		}
 		scores[i] = float32(float64(v) / p.cfg.MaxScore)
 	}
@@ -189,8 +194,8 @@ func Cosines(vectors []float32, width int) []float32 {
 	return out
 }
 
-// Normalize divides each vector (n×width) by its Euclidean norm, in place. One without direction stays as it is. It returns an error if a
-// value is not finite.
+// Normalize divides each vector (n×width) by its Euclidean norm, in place. One without direction stays as it is. It
+// returns an error if a value is not finite.
 func Normalize(vectors []float32, width int) error {
 	for lo := 0; lo < len(vectors); lo += width {
 		row := vectors[lo : lo+width]
@@ -199,7 +204,8 @@ func Normalize(vectors []float32, width int) error {
 			sum += float64(float64(x) * float64(x))
 		}
 		if math.IsNaN(sum) || math.IsInf(sum, 0) {
-			return errors.New("embed: a vector is not finite; the weights of the model or the adapter are damaged, get them again")
+			return errors.New("embed: a vector is not finite; the weights of the model or the adapter are damaged, " +
+				"get them again")
 		}
 		if norm := math.Sqrt(sum); norm > 0 {
 			for j, x := range row {

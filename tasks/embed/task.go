@@ -27,9 +27,10 @@ type Loss uint8
 const (
 	// Cosine is (cos(u, v) − score)² for pairs with a score: CosineSimilarityLoss.
 	Cosine Loss = iota
-	// MultipleNegatives is the cross-entropy of scale·cos(uᵢ, vⱼ) over all j of the batch with the label i, for pairs of texts that belong
-	// together: MultipleNegativesRankingLoss. The second texts of a batch are wrong for all first texts but their own, so the loss depends
-	// on what is in a batch: with gradient accumulation, on its size before accumulation.
+	// MultipleNegatives is the cross-entropy of scale·cos(uᵢ, vⱼ) over all j of the batch with the label i, for pairs
+	// of texts that belong together: MultipleNegativesRankingLoss. The second texts of a batch are wrong for all first
+	// texts but their own, so the loss depends on what is in a batch: with gradient accumulation, on its size before
+	// accumulation.
 	MultipleNegatives
 )
 
@@ -61,8 +62,9 @@ type TaskConfig struct {
 	Scale float32 // of the cosines in MultipleNegatives; 0: 20
 }
 
-// Task is the training of a sentence encoder. An example is a pair of texts, sequences 2i and 2i+1 of a batch, with or without a score. It
-// implements [train.Task]. Once it has its examples it is not changed and is safe for concurrent use.
+// Task is the training of a sentence encoder. An example is a pair of texts, sequences 2i and 2i+1 of a batch, with or
+// without a score. It implements [train.Task]. Once it has its examples it is not changed and is safe for concurrent
+// use.
 type Task struct {
 	*Predictor
 	cfg  TaskConfig
@@ -70,8 +72,8 @@ type Task struct {
 	cut  map[batch.Split]int
 }
 
-// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the tokenizer are
-// reported in one error.
+// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the
+// tokenizer are reported in one error.
 func NewTask(m models.Encoder, tok *tokenize.Tokenizer, c TaskConfig) (*Task, error) {
 	p, err := NewPredictor(m, tok, c.Config)
 	if !(c.Scale >= 0) || math.IsInf(float64(c.Scale), 0) {
@@ -84,8 +86,9 @@ func NewTask(m models.Encoder, tok *tokenize.Tokenizer, c TaskConfig) (*Task, er
 	return &Task{Predictor: p, cfg: c, sets: map[batch.Split]*pairSet{}, cut: map[batch.Split]int{}}, nil
 }
 
-// Add tokenises a file of pairs and makes it a split of the task. Either all rows of a file have a score or none has; with the loss Cosine
-// those to train on have one, with MultipleNegatives theirs are not read. It must not be called while the task is in use.
+// Add tokenises a file of pairs and makes it a split of the task. Either all rows of a file have a score or none has;
+// with the loss Cosine those to train on have one, with MultipleNegatives theirs are not read. It must not be called
+// while the task is in use.
 func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 	if err := checkPairs(f); err != nil {
 		return err
@@ -99,7 +102,8 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 	}
 	if s == batch.Train && t.cfg.Loss == Cosine && set.scores == nil {
 		return data.Errorf(f.Name, 0,
-			"the pairs have no scores, which the loss cosine needs; for pairs of texts that belong together use the loss multiple_negatives")
+			"the pairs have no scores, which the loss cosine needs; "+
+				"for pairs of texts that belong together use the loss multiple_negatives")
 	}
 	texts, cut, err := t.encode(ctx, f)
 	if err != nil {
@@ -156,7 +160,8 @@ func ranking(tape *op.Tape, x mat.Tensor, scale float32) (mat.Tensor, float64) {
 // rankedAtOnce is how many pairs without scores are compared with each other when they are evaluated.
 const rankedAtOnce = 1000
 
-// MetricNames lists the metrics of Evaluate, the deciding one first. They depend on whether the pairs to evaluate on have scores.
+// MetricNames lists the metrics of Evaluate, the deciding one first. They depend on whether the pairs to evaluate on
+// have scores.
 func (t *Task) MetricNames() []string {
 	if set, ok := t.sets[batch.Eval]; ok && set.scores == nil {
 		return []string{"accuracy", "loss"}
@@ -164,9 +169,10 @@ func (t *Task) MetricNames() []string {
 	return []string{"spearman", "pearson", "loss"}
 }
 
-// Evaluate scores a split with the adapter of the configuration. With scores the metrics are the correlations of the cosines with them and
-// the mean squared error. Without, accuracy is the share of the pairs in which the first text is nearer to its own second text than to
-// every other, among 1,000 pairs at a time in their order, and the loss is that of multiple negatives over the same pairs.
+// Evaluate scores a split with the adapter of the configuration. With scores the metrics are the correlations of the
+// cosines with them and the mean squared error. Without, accuracy is the share of the pairs in which the first text is
+// nearer to its own second text than to every other, among 1,000 pairs at a time in their order, and the loss is that
+// of multiple negatives over the same pairs.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, ok := t.sets[s]
 	if !ok {
@@ -208,8 +214,8 @@ func (t *Task) rank(vectors []float32) (train.Metrics, error) {
 	}}, err
 }
 
-// diagonal returns in how many rows of n×n the value on the diagonal exceeds all others. Equal ones do not count: if all vectors are the
-// same, nothing is found.
+// diagonal returns in how many rows of n×n the value on the diagonal exceeds all others. Equal ones do not count: if
+// all vectors are the same, nothing is found.
 func diagonal(scores []float32, n int) int {
 	right := 0
 	for i := range n {

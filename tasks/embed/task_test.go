@@ -77,7 +77,8 @@ func TestEmbedAlone(t *testing.T) {
 
 func TestEmbeddingBatch(t *testing.T) {
 	task := mustEmbedding(t, embed.TaskConfig{Config: embed.Config{MaxScore: 5}})
-	if err := task.Add(t.Context(), batch.Train, pairTable(t, "text,text_pair,score\na,b c,5\nd e,f,1\ng,h,0\n")); err != nil {
+	if err := task.Add(t.Context(), batch.Train,
+		pairTable(t, "text,text_pair,score\na,b c,5\nd e,f,1\ng,h,0\n")); err != nil {
 		t.Fatal(err)
 	}
 	set := task.Set(batch.Train)
@@ -135,11 +136,20 @@ func TestEmbeddingErrors(t *testing.T) {
 	}{
 		{"no scores", bare, embed.Cosine, batch.Train, 0, "the pairs have no scores, which the loss cosine needs"},
 		{"single texts", "text\na\n", embed.MultipleNegatives, batch.Train, 2, "the row is a single text"},
-		{"a score is missing", "text,text_pair,score\na,b,1\nc,d,\n", embed.Cosine, batch.Train, 3, "the pair has no score, but others have"},
+		{
+			"a score is missing", "text,text_pair,score\na,b,1\nc,d,\n", embed.Cosine, batch.Train, 3,
+			"the pair has no score, but others have",
+		},
 		{"a name as score", "text,text_pair,label\na,b,same\n", embed.Cosine, batch.Train, 2, `"same"`},
-		{"too large", "text,text_pair,score\na,b,1\nc,d,4.2\n", embed.Cosine, batch.Train, 3, "the score 4.2 is above 1, that of texts that mean the same; say with `max_score`"},
+		{
+			"too large", "text,text_pair,score\na,b,1\nc,d,4.2\n", embed.Cosine, batch.Train, 3,
+			"the score 4.2 is above 1, that of texts that mean the same; say with `max_score`",
+		},
 		{"too small", "text,text_pair,score\na,b,1\nc,d,-1.5\n", embed.Cosine, batch.Train, 3, "the score -1.5 is below -1"},
-		{"too large to evaluate", "text,text_pair,score\na,b,1\nc,d,4.2\n", embed.MultipleNegatives, batch.Eval, 3, "`max_score`"},
+		{
+			"too large to evaluate", "text,text_pair,score\na,b,1\nc,d,4.2\n", embed.MultipleNegatives, batch.Eval, 3,
+			"`max_score`",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			task := mustEmbedding(t, embed.TaskConfig{Loss: tt.loss})
@@ -159,7 +169,8 @@ func TestEmbeddingErrors(t *testing.T) {
 		}
 	}
 	// Scores are no hindrance where all pairs belong together.
-	if err := mustEmbedding(t, embed.TaskConfig{Loss: embed.MultipleNegatives}).Add(t.Context(), batch.Train, pairTable(t, strings.Replace(scored, "1", "9", 1))); err != nil {
+	if err := mustEmbedding(t, embed.TaskConfig{Loss: embed.MultipleNegatives}).Add(t.Context(), batch.Train,
+		pairTable(t, strings.Replace(scored, "1", "9", 1))); err != nil {
 		t.Error(err)
 	}
 }

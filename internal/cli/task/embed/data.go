@@ -7,8 +7,8 @@ import (
 	"github.com/spalora/spalora/tasks/embed"
 )
 
-// bankingPairs puts pairs of the embedded questions into a configuration: to train on, two of the same intent; to test on, as many of the
-// same intent (score 1) as of two different ones (score 0).
+// bankingPairs puts pairs of the embedded questions into a configuration: to train on, two of the same intent; to test
+// on, as many of the same intent (score 1) as of two different ones (score 0).
 func bankingPairs(c *embed.Finetuning) error {
 	trainText, testText := embedded.Banking77()
 	o := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}

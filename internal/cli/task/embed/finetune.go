@@ -29,7 +29,8 @@ const finetuneExamples = `  # the embedded model and data: MiniLM on pairs of qu
       --text-column 0 --text-pair-column 1 --label-column 2 --max-score 5
 
   # pairs that belong together, such as questions with their answers: the other answers of a batch are the wrong ones
-  finetune embed --train-file pairs.jsonl --text-column question --text-pair-column answer --batch-size 64 --output-dir runs/search`
+  finetune embed --train-file pairs.jsonl --text-column question --text-pair-column answer \
+      --batch-size 64 --output-dir runs/search`
 
 func finetune(env cli.Env) *cobra.Command {
 	c := &embed.Finetuning{}
@@ -37,8 +38,9 @@ func finetune(env cli.Env) *cobra.Command {
 		fmt.Fprintf(env.Out, "before training: test, %d rows: %s\n", rows, cli.MetricsText(m))
 	}
 	f := &task.Finetune{
-		Config: c, BuiltIn: cli.MiniLM(), Models: task.DirectoriesOrGGUF, Formats: "CSV, TSV or JSON Lines with pairs of texts",
-		Data: "pairs of banking77", Adapter: tasks.DefaultAdapter(), Training: embed.DefaultTraining(),
+		Config: c, BuiltIn: cli.MiniLM(), Models: task.DirectoriesOrGGUF,
+		Formats: "CSV, TSV or JSON Lines with pairs of texts", Data: "pairs of banking77",
+		Adapter: tasks.DefaultAdapter(), Training: embed.DefaultTraining(),
 		Reading:  func(fs *pflag.FlagSet) { addReading(fs, &c.Data) },
 		Task:     func(fs *pflag.FlagSet) { addTask(fs, c) },
 		Embedded: func() error { return bankingPairs(c) },
@@ -48,13 +50,15 @@ func finetune(env cli.Env) *cobra.Command {
 		Use:     "embed",
 		Aliases: []string{alias},
 		Short:   "Sentence embeddings from pairs of texts",
-		Long: `Fine-tune a LoRA adapter of a sentence encoder on pairs of texts, so that the cosine of two vectors measures how near the meanings are.
+		Long: `Fine-tune a LoRA adapter of a sentence encoder on pairs of texts, so that the cosine of two vectors measures
+how near the meanings are.
 
-Pairs with a score are learned with the loss cosine, pairs without one with multiple_negatives, for which the second texts of the
-other pairs in a batch are wrong: the larger --batch-size, the harder, and --gradient-accumulation-steps does not make it larger.
+Pairs with a score are learned with the loss cosine, pairs without one with multiple_negatives, for which the second
+texts of the other pairs in a batch are wrong: the larger --batch-size, the harder, and --gradient-accumulation-steps
+does not make it larger.
 
-It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the last),
-pooling.json, metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
+It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
+last), pooling.json, metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
 
 With the embedded data a batch has 64 pairs, and the data are read once, unless flags say otherwise.
 ` + task.ExitCodes + " with the adapter saved.",

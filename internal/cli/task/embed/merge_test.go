@@ -13,20 +13,25 @@ import (
 	"github.com/spalora/spalora/internal/cli/predict"
 )
 
-// TestMerge merges a sentence encoder: the model alone makes nearly the vectors that it made with the adapter, pooled alike.
+// TestMerge merges a sentence encoder: the model alone makes nearly the vectors that it made with the adapter, pooled
+// alike.
 func TestMerge(t *testing.T) {
 	dir := t.TempDir()
-	base, trained, merged := filepath.Join(clitest.Testdata, "bert", "query_value", "base"), filepath.Join(dir, "trained"), filepath.Join(dir, "merged")
+	base, trained, merged := filepath.Join(clitest.Testdata, "bert", "query_value", "base"), filepath.Join(dir, "trained"),
+		filepath.Join(dir, "merged")
 	pairs := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "anchor,positive\na b,c d\ne,f g\nh i,j\n")
 	base = clitest.CopyDir(t, base)
 	const settings = `{"max_seq_length": 20, "do_lower_case": false}`
 	clitest.Write(t, filepath.Join(base, "sentence_bert_config.json"), settings)
-	clitest.OK(t, finetune.Command, "embed", "--quiet", "--model", base, "--train-file", pairs, "--max-steps=3", "--pooling=cls", "--max-length=30", "--output-dir", trained)
+	clitest.OK(t, finetune.Command, "embed", "--quiet", "--model", base, "--train-file", pairs, "--max-steps=3",
+		"--pooling=cls", "--max-length=30", "--output-dir", trained)
 	clitest.OK(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", merged)
-	if shown := clitest.OK(t, adapter.Command, "show", "--adapter", trained).Out; !strings.Contains(shown, "\nmax-length: 30\nuse: feature extraction\n") {
+	if shown := clitest.OK(t, adapter.Command, "show", "--adapter", trained).Out; !strings.Contains(shown,
+		"\nmax-length: 30\nuse: feature extraction\n") {
 		t.Errorf("show:\n%s", shown)
 	}
-	clitest.Run(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", merged+"2", "--task=multiple-choice").
+	clitest.Run(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir",
+		merged+"2", "--task=multiple-choice").
 		Refused(t, cli.Usage, "--task multiple-choice", "the adapter is for FEATURE_EXTRACTION")
 	if got := clitest.Read(t, filepath.Join(merged, "sentence_bert_config.json")); got != settings {
 		t.Errorf("sentence_bert_config.json is %s", got)
@@ -42,7 +47,8 @@ func TestMerge(t *testing.T) {
 			t.Fatalf("value %d is %g, with the adapter %g", i, got[i], want[i])
 		}
 	}
-	clitest.Write(t, filepath.Join(base, "modules.json"), `[{"type":"sentence_transformers.models.Transformer"},{"type":"sentence_transformers.models.Dense"}]`)
+	clitest.Write(t, filepath.Join(base, "modules.json"),
+		`[{"type":"sentence_transformers.models.Transformer"},{"type":"sentence_transformers.models.Dense"}]`)
 	other := filepath.Join(dir, "other")
 	r := clitest.Run(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", other)
 	r.Refused(t, cli.BadInput, "modules.json: the module sentence_transformers.models.Dense is not supported")

@@ -37,7 +37,8 @@ const predictExamples = `  # two vectors of the embedded sentence encoder
   predict embed --input texts.txt --output-format npy --output vectors.npy
 
   # the correlation with scores (STS-B), without training
-  predict embed --input test.csv --no-header --text-column 0 --text-pair-column 1 --label-column 2 --max-score 5 --output similarities.jsonl`
+  predict embed --input test.csv --no-header --text-column 0 --text-pair-column 1 --label-column 2 \
+      --max-score 5 --output similarities.jsonl`
 
 func predict(env cli.Env) *cobra.Command {
 	r := &predicting{}
@@ -51,7 +52,8 @@ func predict(env cli.Env) *cobra.Command {
 		Use:     "embed",
 		Aliases: []string{alias},
 		Short:   "Vectors of texts, and how near two texts are",
-		Long: `Turn texts into vectors whose cosine measures how near their meanings are, with a sentence encoder and perhaps an adapter.
+		Long: `Turn texts into vectors whose cosine measures how near their meanings are, with a sentence encoder and perhaps
+an adapter.
 
 It writes one JSON object for each row, in the order of the input:
   embedding   of a text: its vector
@@ -71,14 +73,16 @@ func (r *predicting) addInput(fs *pflag.FlagSet) {
 }
 
 func (r *predicting) addOutput(fs *pflag.FlagSet) {
-	fs.StringVar(&r.format, "output-format", "jsonl", "jsonl, or npy: an array of float32, a row for each text, as numpy.load reads it")
+	fs.StringVar(&r.format, "output-format", "jsonl",
+		"jsonl, or npy: an array of float32, a row for each text, as numpy.load reads it")
 	cli.Optional(fs, &r.settings.Normalize, "normalize", false,
 		"divide each vector by its length; default: as modules.json of the checkpoint says; true for the embedded MiniLM")
 }
 
 func (r *predicting) check(p *task.Predicting) []error {
 	p.Input = &r.input.Input
-	errs := []error{r.input.Check(p.Env, p.Given, cli.FlagNames(func(fs *pflag.FlagSet) { addReading(fs, new(text.Options)) }))}
+	reading := cli.FlagNames(func(fs *pflag.FlagSet) { addReading(fs, new(text.Options)) })
+	errs := []error{r.input.Check(p.Env, p.Given, reading)}
 	add := func(bad bool, message string) {
 		if bad {
 			errs = append(errs, errors.New(message))
@@ -136,8 +140,8 @@ func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 	pairs, wanted := f.At(0).HasPair, p.Scored || r.data.LabelColumn != ""
 	switch {
 	case pairs && r.format == "npy":
-		return nil, base.Settings(errors.New("`output_format npy` is for vectors of texts, but the input has pairs of texts, " +
-			"whose similarity is written"))
+		return nil, base.Settings(errors.New("`output_format npy` is for vectors of texts, " +
+			"but the input has pairs of texts, whose similarity is written"))
 	case !pairs && wanted:
 		return nil, base.Input(fmt.Errorf("%s: the rows are single texts, so there are no scores and no metrics "+
 			"(`text_pair_column` names the second texts)", f.Name))
@@ -171,7 +175,8 @@ func embedAll(ctx context.Context, p *task.Predicting, encoder *embed.Opened, f 
 		return nil
 	})
 	if err == nil && cut > 0 {
-		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", f.Name, cut, texts, encoder.Limit())
+		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
+			f.Name, cut, texts, encoder.Limit())
 	}
 	if err == nil && encoder.Normalize {
 		err = embed.Normalize(all, width)
@@ -193,11 +198,13 @@ func (r *predicting) writeVectors(w io.Writer, vectors []float32, width int) err
 	if r.format == "npy" {
 		return writeNPY(w, vectors, width)
 	}
-	return task.EachLine(w, "row", len(vectors)/width, func(i int) any { return vectorRow{vectors[i*width : (i+1)*width]} })
+	return task.EachLine(w, "row", len(vectors)/width, func(i int) any {
+		return vectorRow{vectors[i*width : (i+1)*width]}
+	})
 }
 
-// writeNPY writes rows of float32 in the format NPY 1.0 of NumPy: a header whose length is a multiple of 64, then the values,
-// little-endian.
+// writeNPY writes rows of float32 in the format NPY 1.0 of NumPy: a header whose length is a multiple of 64, then the
+// values, little-endian.
 func writeNPY(w io.Writer, v []float32, width int) error {
 	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(v)/width, width)
 	const before = 10 // magic, version and the length

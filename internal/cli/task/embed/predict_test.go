@@ -21,17 +21,21 @@ type row struct {
 
 func smallModel() string { return filepath.Join(clitest.Testdata, "bert", "query_value", "base") }
 
-// TestPredictEqualsPEFT compares vectors of the embedded model with those of PyTorch, without an adapter and with one of PEFT.
+// TestPredictEqualsPEFT compares vectors of the embedded model with those of PyTorch, without an adapter and with one
+// of PEFT.
 func TestPredictEqualsPEFT(t *testing.T) {
 	dir := filepath.Join(clitest.Testdata, "embedding", "cosine")
 	expected := golden.Open(t, filepath.Join(dir, "expected.safetensors"))
 	var texts []string
-	for _, row := range clitest.Lines[struct{ Sentence1, Sentence2 string }](t, clitest.Read(t, filepath.Join(dir, "train.jsonl")))[:4] {
+	for _, row := range clitest.Lines[struct{ Sentence1, Sentence2 string }](t,
+		clitest.Read(t, filepath.Join(dir, "train.jsonl")))[:4] {
 		texts = append(texts, row.Sentence1, row.Sentence2)
 	}
 	input := strings.Join(texts, "\n") + "\n"
-	for part, args := range map[string][]string{"base.vectors": {}, "final.vectors": {"--adapter", filepath.Join(dir, "adapter_final"), "--allow-other-base"}} {
-		r := clitest.RunWith(t, t.Context(), input, predict.Command, append([]string{"embed", "--quiet", "--normalize=false", "--tokens-per-batch=40"}, args...)...)
+	for part, args := range map[string][]string{"base.vectors": {},
+		"final.vectors": {"--adapter", filepath.Join(dir, "adapter_final"), "--allow-other-base"}} {
+		r := clitest.RunWith(t, t.Context(), input, predict.Command,
+			append([]string{"embed", "--quiet", "--normalize=false", "--tokens-per-batch=40"}, args...)...)
 		if r.Code != cli.Done {
 			t.Fatal(r.Err)
 		}
@@ -57,7 +61,9 @@ func TestPredictFormats(t *testing.T) {
 	}
 	width := len(rows[0].Embedding)
 	end := 10 + int(binary.LittleEndian.Uint16(text[8:]))
-	if !strings.HasPrefix(string(text), "\x93NUMPY\x01\x00") || end%64 != 0 || text[end-1] != '\n' || !strings.Contains(string(text[:end]), "'descr': '<f4', 'fortran_order': False, 'shape': (2, ") || len(text) != end+8*width {
+	if !strings.HasPrefix(string(text), "\x93NUMPY\x01\x00") || end%64 != 0 || text[end-1] != '\n' ||
+		!strings.Contains(string(text[:end]), "'descr': '<f4', 'fortran_order': False, 'shape': (2, ") ||
+		len(text) != end+8*width {
 		t.Fatalf("%d bytes, header %q", len(text), text[:end])
 	}
 	for i, row := range rows {
@@ -92,17 +98,21 @@ func TestPredictBatches(t *testing.T) {
 // TestPredictPairs writes similarities, and correlations where there are scores.
 func TestPredictPairs(t *testing.T) {
 	dir := t.TempDir()
-	input := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "sentence1,sentence2,score\na b,a b,5\nc,d e f,1\ng h,i,2\n")
+	input := clitest.Write(t, filepath.Join(dir, "pairs.csv"),
+		"sentence1,sentence2,score\na b,a b,5\nc,d e f,1\ng h,i,2\n")
 	metrics := filepath.Join(dir, "metrics.json")
-	r := clitest.OK(t, predict.Command, "embed", "--model", smallModel(), "--input", input, "--max-score=5", "--metrics-file", metrics)
+	r := clitest.OK(t, predict.Command, "embed", "--model", smallModel(), "--input", input, "--max-score=5",
+		"--metrics-file", metrics)
 	rows := clitest.Lines[row](t, r.Out)
 	if len(rows) != 3 || rows[0].Similarity == nil || math.Abs(*rows[0].Similarity-1) > 1e-6 || rows[1].Embedding != nil {
 		t.Errorf("%s", r.Out)
 	}
-	if text := clitest.Read(t, metrics); !strings.Contains(text, `"spearman"`) || !strings.Contains(r.Err, "3 labelled rows: spearman") {
+	if text := clitest.Read(t, metrics); !strings.Contains(text, `"spearman"`) ||
+		!strings.Contains(r.Err, "3 labelled rows: spearman") {
 		t.Errorf("metrics %s\n%s", text, r.Err)
 	}
-	one := clitest.Lines[row](t, clitest.OK(t, predict.Command, "embed", "--quiet", "--model", smallModel(), "--text", "c", "--text-pair", "d e f").Out)
+	one := clitest.Lines[row](t, clitest.OK(t, predict.Command, "embed", "--quiet", "--model", smallModel(),
+		"--text", "c", "--text-pair", "d e f").Out)
 	if *one[0].Similarity != *rows[1].Similarity {
 		t.Errorf("similarity %v, in a file %v", *one[0].Similarity, *rows[1].Similarity)
 	}
@@ -112,23 +122,28 @@ func TestPredictPairs(t *testing.T) {
 func TestPredictPooling(t *testing.T) {
 	run := func(model string, args ...string) string {
 		t.Helper()
-		return clitest.OK(t, predict.Command, append([]string{"embed", "--quiet", "--model", model, "--text", "a b c d"}, args...)...).Out
+		return clitest.OK(t, predict.Command, append([]string{"embed", "--quiet", "--model", model, "--text", "a b c d"},
+			args...)...).Out
 	}
 	mean, cls := run(smallModel(), "--pooling=mean"), run(smallModel(), "--pooling=cls")
 	if mean == cls || run(smallModel()) != mean {
 		t.Error("the pooling makes no difference")
 	}
 	model := clitest.CopyDir(t, smallModel())
-	clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"), `{"word_embedding_dimension":32,"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}`)
+	clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"),
+		`{"word_embedding_dimension":32,"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}`)
 	if run(model) != cls || run(model, "--pooling=mean") != mean {
 		t.Error("1_Pooling/config.json is not followed")
 	}
-	clitest.Write(t, filepath.Join(model, "modules.json"), `[{"idx":0,"type":"sentence_transformers.models.Transformer"},{"idx":2,"type":"sentence_transformers.models.Normalize"}]`)
-	if got := run(model); got == cls || got != run(smallModel(), "--pooling=cls", "--normalize") || run(model, "--normalize=false") != cls {
+	clitest.Write(t, filepath.Join(model, "modules.json"), `[{"idx":0,"type":"sentence_transformers.models.Transformer"},`+
+		`{"idx":2,"type":"sentence_transformers.models.Normalize"}]`)
+	if got := run(model); got == cls || got != run(smallModel(), "--pooling=cls", "--normalize") ||
+		run(model, "--normalize=false") != cls {
 		t.Error("modules.json is not followed")
 	}
 	for config, want := range map[string]string{
-		`{"pooling_mode_max_tokens":true}`: "the pooling pooling_mode_max_tokens is not supported", `{"pooling_mode":"lasttoken"}`: "lasttoken", `{}`: "it names no pooling", `[`: "1_Pooling",
+		`{"pooling_mode_max_tokens":true}`: "the pooling pooling_mode_max_tokens is not supported",
+		`{"pooling_mode":"lasttoken"}`:     "lasttoken", `{}`: "it names no pooling", `[`: "1_Pooling",
 	} {
 		clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"), config)
 		clitest.Run(t, predict.Command, "embed", "--quiet", "--model", model, "--text", "a").Refused(t, cli.BadInput, want)
@@ -142,17 +157,20 @@ func TestPredictSentenceEncoder(t *testing.T) {
 		return append([]string{"embed", "--quiet", "--model", model, "--text", "a b c d e f"}, args...)
 	}
 	write := func(name, text string) { t.Helper(); clitest.Write(t, filepath.Join(model, name), text) }
-	plain, cls := clitest.OK(t, predict.Command, command()...).Out, clitest.OK(t, predict.Command, command("--pooling=cls", "--max-length=5")...).Out
+	plain, cls := clitest.OK(t, predict.Command, command()...).Out,
+		clitest.OK(t, predict.Command, command("--pooling=cls", "--max-length=5")...).Out
 	const transformer = `{"type":"sentence_transformers.models.Transformer","path":""}`
 	write("modules.json", "["+transformer+`,{"type":"sentence_transformers.models.Pooling","path":"3_Pooling"}]`)
-	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, filepath.Join("3_Pooling", "config.json"), "modules.json names it", "--pooling")
+	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, filepath.Join("3_Pooling", "config.json"),
+		"modules.json names it", "--pooling")
 	if got := clitest.OK(t, predict.Command, command("--pooling=mean")...).Out; got != plain {
-		t.Error("--pooling does not stand in for the file")
+		t.Error("--pooling does not replace the file")
 	}
 	write("1_Pooling/config.json", `{"pooling_mode_mean_tokens":true}`)
 	write("3_Pooling/config.json", `{"pooling_mode_cls_token":true}`)
 	write("sentence_bert_config.json", `{"max_seq_length":5}`)
-	if r := clitest.OK(t, predict.Command, command()...); r.Out != cls || !strings.Contains(r.Err, "1 of 1 texts are longer than 5 tokens") {
+	if r := clitest.OK(t, predict.Command, command()...); r.Out != cls ||
+		!strings.Contains(r.Err, "1 of 1 texts are longer than 5 tokens") {
 		t.Errorf("3_Pooling or max_seq_length is not followed:\n%s", r.Err)
 	}
 	if r := clitest.OK(t, predict.Command, command("--pooling=mean", "--max-length=40")...); r.Out != plain {
@@ -165,10 +183,13 @@ func TestPredictSentenceEncoder(t *testing.T) {
 	write("sentence_bert_config.json", `{"max_seq_length":0}`)
 	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, "max_seq_length is 0")
 	write("sentence_bert_config.json", `{}`)
+	const dense = "sentence_transformers.models.Dense"
 	for modules, want := range map[string]string{
-		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"},{"type":"sentence_transformers.models.Dense","path":"2_Dense"}`: "the module sentence_transformers.models.Dense is not supported",
-		`{"type":"custom_st.Transformer"}`:                                                           "the module custom_st.Transformer is not supported",
-		`{"type":"sentence_transformers.models.Normalize"},` + transformer:                           "models.Transformer is out of order",
+		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"},` +
+			`{"type":"` + dense + `","path":"2_Dense"}`: "the module " + dense + " is not supported",
+		`{"type":"custom_st.Transformer"}`: "the module custom_st.Transformer is not supported",
+		`{"type":"sentence_transformers.models.Normalize"},` +
+			transformer: "models.Transformer is out of order",
 		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"../other/1_Pooling"}`: "not in this directory",
 	} {
 		write("modules.json", "["+modules+"]")
@@ -181,7 +202,8 @@ func TestPredictWrong(t *testing.T) {
 	dir := t.TempDir()
 	pairs := clitest.Write(t, filepath.Join(dir, "pairs.csv"), "sentence1,sentence2,score\na,b,5\nc,d,2\n")
 	bare := clitest.Write(t, filepath.Join(dir, "bare.csv"), "sentence1,sentence2\na,b\n")
-	late := clitest.Write(t, filepath.Join(dir, "late.jsonl"), "{\"anchor\":\"a\",\"positive\":\"b\"}\n{\"anchor\":\"a\",\"positive\":\"b\",\"score\":1}\n")
+	late := clitest.Write(t, filepath.Join(dir, "late.jsonl"),
+		"{\"anchor\":\"a\",\"positive\":\"b\"}\n{\"anchor\":\"a\",\"positive\":\"b\",\"score\":1}\n")
 	texts := clitest.Write(t, filepath.Join(dir, "texts.csv"), "text\na\n")
 	for _, x := range []struct {
 		args string
@@ -199,7 +221,10 @@ func TestPredictWrong(t *testing.T) {
 		{"--input " + bare + " --max-score 5", cli.Usage, "--max-score is for pairs with scores, but " + bare + " has none"},
 		{"--text a --allow-other-base", cli.Usage, "--allow-other-base needs --adapter"},
 		{"--text a --adapter none", cli.BadInput, "there is no such directory"},
-		{"--text a --adapter " + filepath.Join(clitest.Testdata, "bert", "query_value", "adapter_final"), cli.BadInput, "SEQ_CLS"},
+		{
+			"--text a --adapter " + filepath.Join(clitest.Testdata, "bert", "query_value", "adapter_final"), cli.BadInput,
+			"SEQ_CLS",
+		},
 		{"--input " + texts + " --metrics-file " + dir + "/m.json", cli.BadInput, "the rows are single texts"},
 		{"--input " + bare + " --metrics-file " + dir + "/m.json", cli.BadInput, "no pair has a score"},
 		{"--input " + pairs, cli.BadInput, "pairs.csv:2: the score 5 is above 1"},
@@ -209,10 +234,12 @@ func TestPredictWrong(t *testing.T) {
 		{"--input " + dir + "/none.txt", cli.BadInput, "there is no such file"},
 	} {
 		t.Run(x.args, func(t *testing.T) {
-			clitest.Run(t, predict.Command, append([]string{"embed", "--quiet", "--model", smallModel()}, strings.Fields(x.args)...)...).Refused(t, x.code, x.want)
+			clitest.Run(t, predict.Command, append([]string{"embed", "--quiet", "--model", smallModel()},
+				strings.Fields(x.args)...)...).Refused(t, x.code, x.want)
 		})
 	}
-	if r := clitest.OK(t, predict.Command, "embed", "--quiet", "--model", smallModel(), "--input", pairs, "--no-labels"); strings.Count(r.Out, "similarity") != 2 {
+	if r := clitest.OK(t, predict.Command, "embed", "--quiet", "--model", smallModel(), "--input", pairs,
+		"--no-labels"); strings.Count(r.Out, "similarity") != 2 {
 		t.Errorf("%s", r.Out)
 	}
 }
