@@ -17,7 +17,16 @@ type Rows[T any] interface {
 }
 
 // Parts are the data of a run; Eval and Test may be nil.
-type Parts[T Rows[T]] struct{ Train, Eval, Test T }
+type Parts[T Rows[T]] struct {
+	Train, Eval, Test T
+	consumed          map[batch.Split]consumed
+}
+
+// consumed is what is known of a part whose rows are gone.
+type consumed struct {
+	rows int
+	hash string
+}
 
 // ReadParts returns the data of a run: the files that it names, read with read, in place of those that are given.
 func ReadParts[T Rows[T]](r *Run, given Parts[T], read func(path string) (T, error)) (Parts[T], error) {
@@ -61,7 +70,8 @@ func (p *Parts[T]) ChooseBy(split func(t T, fraction float64, seed uint64) (rest
 // Edit replaces each part by what f makes of it.
 func (p *Parts[T]) Edit(f func(T) (T, error)) (err error) {
 	var none T
-	for _, rows := range []*T{&p.Train, &p.Eval, &p.Test} {
+	for _, s := range []batch.Split{batch.Train, batch.Eval, batch.Test} {
+		rows := p.part(s)
 		if *rows == none {
 			continue
 		}
@@ -73,17 +83,26 @@ func (p *Parts[T]) Edit(f func(T) (T, error)) (err error) {
 }
 
 // Each calls f with every part that exists.
-func (p Parts[T]) Each(f func(s batch.Split, rows T) error) error {
+func (p *Parts[T]) Each(f func(s batch.Split, rows T) error) error {
 	var none T
-	for i, rows := range []T{p.Train, p.Eval, p.Test} {
-		if rows == none {
-			continue
-		}
-		if err := f([]batch.Split{batch.Train, batch.Eval, batch.Test}[i], rows); err != nil {
-			return err
+	for _, s := range []batch.Split{batch.Train, batch.Eval, batch.Test} {
+		if rows := *p.part(s); rows != none {
+			if err := f(s, rows); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (p *Parts[T]) part(s batch.Split) *T {
+	switch s {
+	case batch.Train:
+		return &p.Train
+	case batch.Eval:
+		return &p.Eval
+	}
+	return &p.Test
 }
 
 // Sizes describes how many rows the parts have: "data NAME: 90 sentences to train on, 10 to evaluate on".
@@ -99,20 +118,41 @@ func (p Parts[T]) Sizes(name, noun string) string {
 	return text
 }
 
+// Consume is Each, and lets go of the rows of each part after its call, as what f made of them takes their place in
+// memory. TestRows and Identity still know them.
+func (p *Parts[T]) Consume(f func(s batch.Split, rows T) error) error {
+	p.consumed = map[batch.Split]consumed{}
+	return p.Each(func(s batch.Split, rows T) error {
+		if err := f(s, rows); err != nil {
+			return err
+		}
+		p.consumed[s] = consumed{rows: rows.Len(), hash: rows.Hash()}
+		var none T
+		*p.part(s) = none
+		return nil
+	})
+}
+
+// Has reports whether there is a part, or was before it was consumed.
+func (p *Parts[T]) Has(s batch.Split) bool {
+	var none T
+	_, ok := p.consumed[s]
+	return ok || *p.part(s) != none
+}
+
 // TestRows returns the number of rows to score at the end.
 func (p Parts[T]) TestRows() int {
 	var none T
 	if p.Test == none {
-		return 0
+		return p.consumed[batch.Test].rows
 	}
 	return p.Test.Len()
 }
 
-// Identity adds the hashes of the data to what must be equal when a run is resumed.
+// Identity adds the hashes of the data to what must be equal when a run is resumed. They are consumed by then.
 func (p Parts[T]) Identity(id map[string]string) {
-	var none T
-	id["training data"] = p.Train.Hash()
-	if p.Eval != none {
-		id["evaluation data"] = p.Eval.Hash()
+	id["training data"] = p.consumed[batch.Train].hash
+	if eval, ok := p.consumed[batch.Eval]; ok {
+		id["evaluation data"] = eval.hash
 	}
 }

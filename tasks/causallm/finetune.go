@@ -226,18 +226,18 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	err = r.parts.Each(func(split batch.Split, docs *document.File) error {
+	if r.OnPreview == nil { // the prompt may be one of the training data, which are gone afterwards
+		if r.samples, err = r.newSampler(s); err != nil {
+			return nil, err
+		}
+	}
+	return r.task, r.parts.Consume(func(split batch.Split, docs *document.File) error {
 		if err := r.task.Add(ctx, split, docs); err != nil {
 			return err
 		}
 		r.report(s, split, docs)
 		return nil
 	})
-	if err != nil || r.OnPreview != nil {
-		return r.task, err
-	}
-	r.samples, err = r.newSampler(s)
-	return r.task, err
 }
 
 // block returns the length of windows: that of the setting or, for plain text, the standard one; 0 for none.

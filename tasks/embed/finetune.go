@@ -172,7 +172,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return &pairTask{Task: r.task, log: s.Log}, r.parts.Each(func(split batch.Split, f *text.File) error {
+	return &pairTask{Task: r.task, log: s.Log}, r.parts.Consume(func(split batch.Split, f *text.File) error {
 		if err := r.task.Add(ctx, split, f); err != nil {
 			return err
 		}

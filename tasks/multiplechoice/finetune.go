@@ -42,8 +42,9 @@ const ChanceKey = "chance_accuracy"
 // run is one run of a configuration.
 type run struct {
 	*Finetuning
-	parts tasks.Parts[*choice.File]
-	model *base.Model[models.MultipleChoice]
+	parts  tasks.Parts[*choice.File]
+	model  *base.Model[models.MultipleChoice]
+	chance *float64 // of the questions to test on
 }
 
 // Plan implements [tasks.Finetuning].
@@ -81,6 +82,9 @@ func (r *run) read(s *tasks.Session) (err error) {
 	p := r.parts
 	sizes := p.Sizes(p.Train.Name, "questions")
 	s.Log.Info().Msgf("%s; guessing is right in %.1f %% of the first", sizes, 100*p.Train.Chance())
+	if p.Test != nil {
+		r.chance = new(p.Test.Chance())
+	}
 	for _, w := range choice.Warnings(p.Train, p.Eval, p.Test) {
 		s.Log.Warn().Msg(w.String())
 	}
@@ -113,7 +117,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Each(func(split batch.Split, f *choice.File) error {
+	return task, r.parts.Consume(func(split batch.Split, f *choice.File) error {
 		if err := task.Add(ctx, split, f); err != nil {
 			return err
 		}
@@ -130,7 +134,7 @@ func (r *run) identity(id map[string]string) {
 }
 
 func (r *run) describe(results *tasks.Results) {
-	if r.parts.Test != nil {
-		results.Facts = append(results.Facts, tasks.Fact{Key: ChanceKey, Value: r.parts.Test.Chance()})
+	if r.chance != nil {
+		results.Facts = append(results.Facts, tasks.Fact{Key: ChanceKey, Value: *r.chance})
 	}
 }

@@ -112,7 +112,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Each(func(split batch.Split, f *question.File) error {
+	return task, r.parts.Consume(func(split batch.Split, f *question.File) error {
 		if err := task.Add(ctx, split, f); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (r *run) identity(id map[string]string) {
 	}
 	id["max_length"], id["doc_stride"] = fmt.Sprint(c.MaxLength), fmt.Sprint(stride)
 	id["max_query_length"] = fmt.Sprint(c.MaxQueryLength)
-	if r.parts.Eval == nil {
+	if !r.parts.Has(batch.Eval) {
 		return
 	}
 	id["n_best_size"] = fmt.Sprint(cmp.Or(c.NBest, StandardNBest))
