@@ -17,7 +17,7 @@ func textFile(name string, texts ...string) *text.File {
 	for i, t := range texts {
 		list[i] = text.Example{Text: t, Label: data.Label{Kind: data.NameLabel, Name: "a"}, Line: i + 1}
 	}
-	return text.New(name, list)
+	return text.New(name, list...)
 }
 
 func TestConsume(t *testing.T) {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -98,7 +98,7 @@ func TestConsole(t *testing.T) {
 		var err clitest.Buffer
 		env := clitest.Env(nil, new(clitest.Buffer), &err)
 		env.Terminal = terminal
-		c, e := cli.NewConsole(env, cli.LogFlags{Format: "text"})
+		c, e := cli.NewConsole(env, cli.LogFlags{Format: "text"}, pflag.NewFlagSet("", pflag.ContinueOnError))
 		if e != nil {
 			t.Fatal(e)
 		}
@@ -119,33 +119,8 @@ func TestConsole(t *testing.T) {
 			t.Errorf("no line for the last step:\n%s", err.String())
 		}
 	}
-	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"}); cli.ExitCode(err) != cli.Usage {
+	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"}, pflag.NewFlagSet("", pflag.ContinueOnError)); cli.ExitCode(err) != cli.Usage {
 		t.Error(err)
-	}
-}
-
-func TestReadLabels(t *testing.T) {
-	dir := t.TempDir()
-	if l, err := cli.ReadLabels(dir); l != nil || err != nil {
-		t.Errorf("no file: %v, %v", l, err)
-	}
-	for _, c := range []struct{ text, names, err string }{
-		{`["a", "b"]`, "a,b", ""},
-		{`{"problem_type": "multi_label_classification", "labels": ["x", "y"]}`, "x,y", ""},
-		{`["a", "a"]`, "", "given twice"},
-		{`["a", 1]`, "", "list of class names"},
-		{`[`, "", "list of class names"},
-		{`{"labels": ["a"]}`, "", "problem_type"},
-		{`nonsense`, "", "labels.json"},
-	} {
-		clitest.Write(t, filepath.Join(dir, cli.LabelsName), c.text)
-		l, err := cli.ReadLabels(dir)
-		switch {
-		case c.err == "" && (err != nil || strings.Join(l.Names, ",") != c.names):
-			t.Errorf("%s: %v, %v", c.text, l, err)
-		case c.err != "" && (cli.ExitCode(err) != cli.BadInput || !strings.Contains(err.Error(), c.err)):
-			t.Errorf("%s: %v, want %q", c.text, err, c.err)
-		}
 	}
 }
 
