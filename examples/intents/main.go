@@ -1,5 +1,5 @@
 // Intents is a notebook in a program: it follows the LoRA article (Hu et al. 2021, arXiv:2106.09685) step by step in
-// library calls, on the model and the questions that are compiled in. Each cell prints what it does.
+// library calls, on the embedded model and questions. Each cell prints what it does.
 //
 //	go run ./examples/intents
 package main
@@ -21,6 +21,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -33,7 +34,9 @@ func main() {
 }
 
 // questions are tried before and after training.
-var questions = []string{"My card still has not arrived.", "Why was I charged a fee for a cash withdrawal?", "How do I change my PIN?"}
+var questions = []string{
+	"My card still has not arrived.", "Why was I charged a fee for a cash withdrawal?", "How do I change my PIN?",
+}
 
 func notebook(ctx context.Context) error {
 	cell(1, "Load a pretrained model. Its weights stay as they are on disk (float16) and are never changed.")
@@ -66,10 +69,11 @@ func notebook(ctx context.Context) error {
 	}
 	fmt.Println(report)
 
-	cell(2, "Print its modules. Their names are what target_modules may say.")
+	cell(2, "Print its modules. target_modules takes their names.")
 	fmt.Println(model)
 
-	cell(3, "Attach: W′ = W + (α/r)·B·A for every query and value projection. W is frozen; A and B train,\nand so do the head and the pooler, which this checkpoint has never used.")
+	cell(3, "Attach: W′ = W + (α/r)·B·A for every query and value projection. W is frozen; A and B train,\n"+
+		"and so do the head and the pooler, which this checkpoint has never used.")
 	config := lora.DefaultConfig()
 	config.Alpha, config.TaskType = 16, lora.SeqCls
 	config.TargetModules, config.ModulesToSave = lora.Names("query", "value"), []string{"pooler"}
@@ -80,16 +84,19 @@ func notebook(ctx context.Context) error {
 	}
 	fmt.Println(set.Summary(model))
 
-	cell(4, "Print again: lora_A and lora_B stand beside the frozen layers.")
+	cell(4, "Print again: lora_A and lora_B are beside the frozen layers.")
 	fmt.Println(set.Tree(model))
 
 	cell(5, "Train one epoch with AdamW. B starts at zero, so the first step sees the base model.")
 	pool := op.NewPool(0)
 	defer pool.Close()
-	task, err := tasks.NewSeqCls(model, tok, tasks.SeqClsConfig{Labels: labels, Pool: pool, Adapter: set})
+	task, err := seqcls.NewTask(model, tok, seqcls.TaskConfig{
+		Config: seqcls.Config{Labels: labels, Pool: pool, Adapter: set},
+	})
 	if err != nil {
 		return err
 	}
+	defer task.Close()
 	if err := task.Add(ctx, batch.Train, questionsTrain); err != nil {
 		return err
 	}
@@ -118,7 +125,10 @@ func notebook(ctx context.Context) error {
 }
 
 // useAdapter is the second half: save, load into a fresh base, predict, merge, compare.
-func useAdapter(ctx context.Context, src *checkpoint.Source, tok *tokenize.Tokenizer, set *lora.Set, labels *data.Labels, pool *op.Pool) error {
+func useAdapter(
+	ctx context.Context, src *checkpoint.Source, tok *tokenize.Tokenizer, set *lora.Set, labels *data.Labels,
+	pool *op.Pool,
+) error {
 	cell(6, "Save the adapter alone. PEFT reads these two files.")
 	dir, err := os.MkdirTemp("", "intents-")
 	if err != nil {
@@ -153,15 +163,17 @@ func useAdapter(ctx context.Context, src *checkpoint.Source, tok *tokenize.Token
 		return err
 	}
 	predict := func(m models.SequenceClassifier, s *lora.Set) ([]float32, error) {
-		c := tasks.SeqClsConfig{Labels: labels, Pool: pool}
+		c := seqcls.Config{Labels: labels, Pool: pool}
 		if s != nil {
 			c.Adapter = s
 		}
-		task, err := tasks.NewSeqCls(m, tok, c)
+		p, err := seqcls.NewPredictor(m, tok, c)
 		if err != nil {
 			return nil, err
 		}
-		return task.Logits(ctx, table)
+		defer p.Close()
+		logits, _, err := p.Predict(ctx, table)
+		return logits, err
 	}
 	base, err := predict(fresh, nil)
 	if err != nil {
@@ -173,7 +185,8 @@ func useAdapter(ctx context.Context, src *checkpoint.Source, tok *tokenize.Token
 	}
 	for i, q := range questions {
 		k := len(labels.Names)
-		fmt.Printf("%-48s base: %-28s adapted: %s\n", q, labels.Names[tasks.ArgMax(base, k)[i]], labels.Names[tasks.ArgMax(adapted, k)[i]])
+		before, after := tasks.Largest(base[i*k:(i+1)*k]), tasks.Largest(adapted[i*k:(i+1)*k])
+		fmt.Printf("%-48s base: %-28s adapted: %s\n", q, labels.Names[before], labels.Names[after])
 	}
 
 	cell(8, "Merge: add (α/r)·B·A to the weights once, and compare. The merged model needs no adapter.")

@@ -21,7 +21,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -99,10 +99,11 @@ func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, 
 		return err
 	}
 	// Windows of 128 tokens over all questions, one after another with the token that ends a text between them.
-	task, err := tasks.NewCausalLM(model, tok, tasks.CausalLMConfig{BlockSize: 128, Pool: pool, Adapter: set})
+	task, err := causallm.NewTask(model, tok, causallm.Config{BlockSize: 128, Pool: pool, Adapter: set})
 	if err != nil {
 		return err
 	}
+	defer task.Close()
 	if err := task.Add(ctx, batch.Train, questions); err != nil {
 		return err
 	}
@@ -126,7 +127,8 @@ func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, 
 	settings.Pool, settings.Adapter = pool, set
 	settings.OnStep = func(s train.StepInfo) {
 		if s.Step%50 == 0 || s.Step == s.Steps {
-			fmt.Printf("step %3d/%d  loss %.3f  perplexity %6.1f  %.0f tokens/s\n", s.Step, s.Steps, s.Loss, math.Exp(s.Loss), s.TokensPerSecond)
+			fmt.Printf("step %3d/%d  loss %.3f  perplexity %6.1f  %.0f tokens/s\n", s.Step, s.Steps, s.Loss, math.Exp(s.Loss),
+				s.TokensPerSecond)
 		}
 	}
 	if _, err := train.Run(ctx, task, set.Params(), settings); err != nil {
@@ -136,7 +138,8 @@ func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, 
 }
 
 // keep is the second half: save, load into a fresh base, merge, and hear the same.
-func keep(ctx context.Context, src *checkpoint.Source, model models.CausalLM, set *lora.Set, teller *storyteller, told []string) error {
+func keep(ctx context.Context, src *checkpoint.Source, model models.CausalLM, set *lora.Set, teller *storyteller,
+	told []string) error {
 	cell(6, "Save the adapter alone. PEFT reads these two files.")
 	dir, err := os.MkdirTemp("", "storyteller-")
 	if err != nil {
