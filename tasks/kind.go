@@ -42,9 +42,26 @@ type Opening struct {
 	Settings Settings // nil: what the adapter remembers, and the defaults
 }
 
-// SettingsOf returns the settings of an opening, which must be of the type S (a pointer's base type), with what its adapter remembers in
-// place of those that are not given.
+// SettingsOf returns the settings of an opening, which must be of the type S (a pointer's base type), with what its
+// adapter remembers in place of those that are not given.
 func SettingsOf[S any, P interface {
+	*S
+	Settings
+}](o Opening) (P, error) {
+	s, err := GivenSettings[S, P](o)
+	if err != nil {
+		return nil, err
+	}
+	what, err := base.Recall(o.Adapter.Dir, s.Options())
+	if what != "" {
+		o.Log.Info().Msgf("%s was trained with %s; the same is used here", o.Adapter.Dir, what)
+	}
+	return s, err
+}
+
+// GivenSettings returns the settings of an opening, which must be of the type S (a pointer's base type), without what
+// its adapter remembers.
+func GivenSettings[S any, P interface {
 	*S
 	Settings
 }](o Opening) (P, error) {
@@ -56,11 +73,7 @@ func SettingsOf[S any, P interface {
 		}
 		*s = *given
 	}
-	what, err := base.Recall(o.Adapter.Dir, s.Options())
-	if what != "" {
-		o.Log.Info().Msgf("%s was trained with %s; the same is used here", o.Adapter.Dir, what)
-	}
-	return s, err
+	return s, nil
 }
 
 // Find returns the kind with a command.

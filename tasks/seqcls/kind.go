@@ -83,7 +83,7 @@ func openClassifier(o tasks.Opening, s *Settings) (*base.Classifier[models.Seque
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {
-	s, err := tasks.SettingsOf[Settings](o)
+	s, err := tasks.GivenSettings[Settings](o)
 	if err != nil {
 		return nil, err
 	}
