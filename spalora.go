@@ -35,6 +35,7 @@ import (
 	"github.com/spalora/spalora/tasks/multiplechoice"
 	"github.com/spalora/spalora/tasks/qa"
 	"github.com/spalora/spalora/tasks/seqcls"
+	"github.com/spalora/spalora/tasks/tokencls"
 )
 
 // ErrSettings is wrapped by errors about settings that have no meaning, contradict each other or do not fit a model or its data.
@@ -53,6 +54,8 @@ type Results = tasks.Results
 type (
 	// SeqCls trains a classifier of texts and pairs, or a regression.
 	SeqCls = seqcls.Finetuning
+	// TokenCls trains a classifier of tokens: named entities, slots, parts of speech.
+	TokenCls = tokencls.Finetuning
 	// QuestionAnswering trains a model that finds the answer to a question in a context.
 	QuestionAnswering = qa.Finetuning
 	// MultipleChoice trains a model that picks one of the choices of a question.
@@ -70,7 +73,7 @@ func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
 
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.
 func Kinds() []tasks.Kind {
-	return []tasks.Kind{seqcls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind}
+	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind}
 }
 
 // Model is a trained model that predicts. It is safe for concurrent use: calls at the same time give the bits that they give one after

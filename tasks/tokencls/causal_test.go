@@ -1,4 +1,4 @@
-package tasks
+package tokencls
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -19,11 +20,12 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// TestTokensOfCausalModels trains heads on small GPT-2 and LLaMA checkpoints through the task, and checks that only labelled rows in the last block give the same loss.
+// TestTokensOfCausalModels trains heads on small GPT-2 and LLaMA checkpoints through the task, and checks that only
+// labelled rows in the last block give the same loss.
 func TestTokensOfCausalModels(t *testing.T) {
 	for _, name := range []string{"gpt2_token_cls", "llama_token_cls"} {
 		t.Run(name, func(t *testing.T) {
-			src, err := checkpoint.Open("../testdata/causal_heads/" + name + "/base")
+			src, err := checkpoint.Open("../../testdata/causal_heads/" + name + "/base")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,13 +45,15 @@ func TestTokensOfCausalModels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: lora.Names(targets...), TaskType: lora.TokenCls}, 1)
+			c := lora.Config{R: 2, Alpha: 4, TargetModules: lora.Names(targets...), TaskType: lora.TokenCls}
+			set, err := lora.Attach(m, c, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			pool := op.NewPool(2)
 			defer pool.Close()
-			task, err := NewTokenCls(m, tok, TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: set})
+			config := Config{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: set}
+			task, err := NewTask(m, tok, TaskConfig{Config: config})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,9 +86,9 @@ func TestTokensOfCausalModels(t *testing.T) {
 }
 
 // compareKept checks that leaving rows without a label out of the last block changes no bit of the loss.
-func compareKept(t *testing.T, task *TokenCls) {
+func compareKept(t *testing.T, task *Task) {
 	t.Helper()
-	b := BatchOf(t, task.sets[batch.Train], 0, 1, 2)
+	b := tasktest.BatchOf(t, task.sets[batch.Train], 0, 1, 2)
 	loss := func(f func(p *nn.Pass) float64) float64 {
 		tape := op.NewEvalTape(task.cfg.Pool)
 		defer tape.Close()
@@ -114,10 +118,14 @@ func letters(t *testing.T) *tokenize.Tokenizer {
 		vocab[string(c)] = len(vocab)
 	}
 	text, err := json.Marshal(map[string]any{
-		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{}, "normalizer": nil, "post_processor": nil, "decoder": nil,
-		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
-			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": []any{}},
+		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{}, "normalizer": nil,
+		"post_processor": nil, "decoder": nil, "pre_tokenizer": map[string]any{
+			"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+		},
+		"model": map[string]any{
+			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": []any{},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

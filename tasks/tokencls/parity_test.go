@@ -1,4 +1,4 @@
-package tasks
+package tokencls
 
 import (
 	"encoding/json"
@@ -15,21 +15,23 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 )
 
 // The fixture of these tests is written by reference/minilm_tokens_fixtures.py.
-const tokenFixture = "../testdata/minilm_tokens"
+const tokenFixture = "../../testdata/minilm_tokens"
 
 // tokenRun is the fixture's model with its first adapter.
 type tokenRun struct {
-	c    parityCase
+	c    tasktest.Case
 	set  *lora.Set
-	task *TokenCls
+	task *Task
 }
 
 func readTokens(t *testing.T, path string) *tagged.File {
@@ -42,9 +44,9 @@ func readTokens(t *testing.T, path string) *tagged.File {
 }
 
 // openTokens opens the fixture's model. change may change the configuration.
-func openTokens(t *testing.T, change func(*TokenClsConfig)) *tokenRun {
+func openTokens(t *testing.T, change func(*TaskConfig)) *tokenRun {
 	t.Helper()
-	r := &tokenRun{c: parityCase{dir: tokenFixture}}
+	r := &tokenRun{c: tasktest.Case{Dir: tokenFixture}}
 	text, err := os.ReadFile(filepath.Join(tokenFixture, "case.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +54,7 @@ func openTokens(t *testing.T, change func(*TokenClsConfig)) *tokenRun {
 	if err := json.Unmarshal(text, &r.c); err != nil {
 		t.Fatal(err)
 	}
-	src, err := checkpoint.Open("../embedded/minilm")
+	src, err := checkpoint.Open("../../embedded/minilm")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,28 +81,28 @@ func openTokens(t *testing.T, change func(*TokenClsConfig)) *tokenRun {
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	c := TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: r.set}
+	c := TaskConfig{Config: Config{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: r.set}}
 	if change != nil {
 		change(&c)
 	}
-	if r.task, err = NewTokenCls(m, tok, c); err != nil {
+	if r.task, err = NewTask(m, tok, c); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
 // logits returns those of the first n sequences of a set, all tokens.
-func (r *tokenRun) logits(t *testing.T, s *tokenSet, n int) []float32 {
+func (r *tokenRun) logits(t *testing.T, s *set, n int) []float32 {
 	t.Helper()
-	part := &textSet{ids: s.ids[:s.starts[n]], starts: s.starts[:n+1]}
-	if s.types != nil {
-		part.types = s.types[:s.starts[n]]
+	part := tasks.NewTextSet(r.task.types)
+	for i := range n {
+		part.Append(s.IDs(nil, i), nil)
 	}
 	k := r.task.model.Labels()
-	out := make([]float32, k*len(part.ids))
+	out := make([]float32, k*part.Start(n))
 	err := r.task.forward(t.Context(), part, func(seqs []int, _ *op.Tape, x mat.Tensor, _ []int, b *batch.Batch) {
 		for i, q := range seqs {
-			copy(out[k*part.starts[q]:], op.Values(x)[k*b.Seqs.Starts[i]:k*b.Seqs.Starts[i+1]])
+			copy(out[k*part.Start(q):], op.Values(x)[k*b.Seqs.Starts[i]:k*b.Seqs.Starts[i+1]])
 		}
 	})
 	if err != nil {
@@ -117,7 +119,8 @@ func int32s(list []int) []int32 {
 	return out
 }
 
-// TestTokensEqualPEFT repeats PEFT's training run on words, from the file to the saved adapter: ids, labels, losses, norms, adapter and logits.
+// TestTokensEqualPEFT repeats PEFT's training run on words, from the file to the saved adapter: ids, labels, losses,
+// norms, adapter and logits.
 func TestTokensEqualPEFT(t *testing.T) {
 	r := openTokens(t, nil)
 	for s, name := range map[batch.Split]string{batch.Train: "train.jsonl", batch.Test: "test.jsonl"} {
@@ -126,22 +129,31 @@ func TestTokensEqualPEFT(t *testing.T) {
 		}
 	}
 	g := golden.Open(t, filepath.Join(tokenFixture, "batches.safetensors"))
-	for prefix, s := range map[string]*tokenSet{"": r.task.sets[batch.Train], "test_": r.task.sets[batch.Test]} {
-		if !slices.Equal(s.ids, int32s(g.Ints(prefix+"ids"))) || !slices.Equal(s.starts, g.Ints(prefix+"starts")) || !slices.Equal(s.labels, int32s(g.Ints(prefix+"labels"))) {
+	for prefix, s := range map[string]*set{"": r.task.sets[batch.Train], "test_": r.task.sets[batch.Test]} {
+		starts, ids := []int{0}, []int32(nil)
+		for i := range s.Len() {
+			ids = s.IDs(ids, i)
+			starts = append(starts, s.Start(i+1))
+		}
+		labels := s.TokenLabels.AppendTo(nil, 0, s.TokenLabels.Len())
+		if !slices.Equal(ids, int32s(g.Ints(prefix+"ids"))) || !slices.Equal(starts, g.Ints(prefix+"starts")) ||
+			!slices.Equal(labels, int32s(g.Ints(prefix+"labels"))) {
 			t.Fatalf("%sids or labels are not those that PEFT trained on", prefix)
 		}
 	}
 	expected, dir := golden.Open(t, filepath.Join(tokenFixture, "expected.safetensors")), t.TempDir()
-	d := deviations{initial: golden.MaxRel(r.logits(t, r.task.sets[batch.Train], r.c.BatchSize), expected.Float32("init.logits"))}
-	d.loss, d.norm, d.rate = deviationsOf(r.c.repeat(t, r.task, r.set, r.set.Params(), r.task.cfg.Pool, dir), r.c.Log)
-	d.adapter, d.tensor = r.c.adapter(t, dir, none)
+	d := tasktest.Deviations{
+		Initial: golden.MaxRel(r.logits(t, r.task.sets[batch.Train], r.c.BatchSize), expected.Float32("init.logits")),
+	}
+	d.Steps(r.c.Repeat(t, r.task, r.set, r.set.Params(), r.task.cfg.Pool, dir), r.c.Log)
+	d.Adapter, d.Tensor = r.c.Adapter(t, dir, tasktest.None)
 	test := r.task.sets[batch.Test]
-	d.final = golden.MaxRel(r.logits(t, test, test.Len()), expected.Float32("final.logits"))
-	d.check(t, "minilm_tokens", r.c.MaxSteps)
+	d.Final = golden.MaxRel(r.logits(t, test, test.Len()), expected.Float32("final.logits"))
+	d.Check(t, "minilm_tokens", r.c.MaxSteps)
 }
 
-// TestPipeline compares entities with those of transformers' pipeline, by all strategies: raw texts and words. Of words that it would take apart, since it looks at
-// tokens to find words, only those strategies that know no words.
+// TestPipeline compares entities with those of transformers' pipeline, by all strategies: raw texts and words. The
+// pipeline finds words by their tokens: words that it would divide are compared by the strategies without words only.
 func TestPipeline(t *testing.T) {
 	type results struct {
 		Texts, Words [][][]any
@@ -190,7 +202,7 @@ func TestPipeline(t *testing.T) {
 					slices.ContainsFunc(e.WordTexts(), func(w string) bool { return len(tagged.SplitWords(w)) > 1 }) {
 					continue
 				}
-				have, want := r.task.Entities(p, how), of(want)[i]
+				have, want := r.task.Entities(table.At(i), p, how), of(want)[i]
 				if len(have) != len(want) {
 					t.Errorf("%s %q: %d entities %+v, the pipeline's %d: %v", how, table.At(i).Text, len(have), have, len(want), want)
 					continue
@@ -198,7 +210,9 @@ func TestPipeline(t *testing.T) {
 				for j, e := range have {
 					w := want[j]
 					compared++
-					if e.Type != w[0] || math.Abs(e.Score-w[1].(float64)) > 2e-6 || e.From != int(w[2].(float64)) || e.To != int(w[3].(float64)) || how == AggregateNone && e.Index != int(w[4].(float64)) {
+					same := e.Type == w[0] && e.From == int(w[2].(float64)) && e.To == int(w[3].(float64)) &&
+						(how != AggregateNone || e.Index == int(w[4].(float64)))
+					if !same || math.Abs(e.Score-w[1].(float64)) > 2e-6 {
 						t.Errorf("%s %q: entity %d is %+v, the pipeline's %v", how, table.At(i).Text, j, e, w)
 					}
 				}

@@ -1,7 +1,8 @@
-package tasks
+package tokencls
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -10,19 +11,121 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
 )
 
-// TokenPrediction is what a model says about the words of one sentence.
-type TokenPrediction struct {
+// Config says how sentences become logits. The zero value of each field but Labels and Scheme is usable.
+type Config struct {
+	Labels *data.Labels // of the problem data.TokenTags
+	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
+	Scheme tagged.Scheme
+	// Strict counts only entities that are spelled by the rules of the scheme, as seqeval does in its strict mode. Of
+	// BILOU, whose letters seqeval's default mode does not know, all scores are strict.
+	Strict    bool
+	MaxLength int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow
+	// Stride is the number of tokens that neighbouring windows of a sentence that is longer share, at most half a window.
+	// Each word is learned and predicted in the window that shows most of what is around it. Below 0 such a sentence is
+	// cut.
+	Stride     int
+	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
+	Pool       *op.Pool
+	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+}
+
+// Predictor computes the tags of words, entities and scores. It is safe for concurrent use and keeps the memory of a
+// call for the next; Close releases it.
+type Predictor struct {
+	model  models.TokenClassifier
+	tok    *tokenize.Tokenizer
+	cfg    Config
+	length int
+	types  bool // the model has more than one token type
+	tapes  *tasks.Tapes
+}
+
+// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. Settings that
+// contradict each other, the model or the tokenizer are reported in one error.
+func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
+	errs := append(tasks.CheckText(m, tok, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
+	if k := len(c.Labels.Names); m.Labels() != k {
+		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
+	}
+	if c.Strict && c.Scheme == tagged.Plain {
+		errs = append(errs, errors.New("`seqeval_mode strict` scores entities, but the labels spell none"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("tokencls: %w", err)
+	}
+	return &Predictor{
+		model: m, tok: tok.WithPrefixSpace(), cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), types: m.TokenTypes() > 1,
+		tapes: tasks.NewTapes(c.Pool),
+	}, nil
+}
+
+// Close releases the memory that the predictor keeps.
+func (p *Predictor) Close() error { return p.tapes.Close() }
+
+// Labels returns the classes.
+func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
+
+// Scheme returns how the classes spell entities.
+func (p *Predictor) Scheme() tagged.Scheme { return p.cfg.Scheme }
+
+// Limit returns how many tokens a sequence may have.
+func (p *Predictor) Limit() int { return p.length }
+
+// MetricNames lists the metrics of an evaluation, the deciding one first.
+func (p *Predictor) MetricNames() []string {
+	if p.cfg.Scheme == tagged.Plain {
+		return []string{"accuracy", "macro_f1", "loss"}
+	}
+	return []string{"f1", "precision", "recall", "accuracy", "loss"}
+}
+
+// labelled returns the logits of the rows from the first one with a label to the last one of each sequence, and the
+// numbers of these rows; nil: all. In the last block the others only serve as keys and values: the result is the same.
+// Without labels all rows are computed.
+func (p *Predictor) labelled(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor, rows []int) {
+	q := *pass
+	if b.Labels != nil {
+		if k := nn.RowsFrom(b.Seqs, b.Labels); k != nil && len(k.Rows) > 0 {
+			q.Keep, rows = k, k.Rows
+		}
+	}
+	return p.model.Logits(&q, b), rows
+}
+
+// forward runs the model over a set without recording and calls f with the numbers of the sequences of each batch, its
+// logits, and the rows of the batch that logits has; nil: all.
+func (p *Predictor) forward(
+	ctx context.Context, s batch.Set, f func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch),
+) error {
+	var rows []int
+	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens}
+	n.Forward = func(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor) {
+		logits, rows = p.labelled(pass, b)
+		return logits
+	}
+	return n.Run(ctx, s, func(seqs []int, tape *op.Tape, b *batch.Batch, logits mat.Tensor) error {
+		f(seqs, tape, logits, rows, b)
+		return nil
+	})
+}
+
+// Prediction is what a model says about the words of one sentence.
+type Prediction struct {
 	// Tokens are those of the words, in order.
-	Tokens []PredictedToken
-	// Cut is how many words were cut off, for which there is no prediction.
+	Tokens []Token
+	// Cut is the number of words that were cut off, for which there is no prediction.
 	Cut int
 }
 
-// PredictedToken is a token with the probabilities of its labels.
-type PredictedToken struct {
+// Token is a token with the probabilities of its labels.
+type Token struct {
 	ID       int32
 	Index    int       // among the tokens of the sentence, special ones counted, as if it were in one window
 	Word     int       // the word that it belongs to
@@ -31,61 +134,76 @@ type PredictedToken struct {
 	Scores   []float32 // probability of each label
 }
 
-// Predict computes the probabilities of the labels of all tokens of a table's sentences, and counts. It looks at no tags. A sentence that is longer
-// than the limit is seen window by window, or cut, as the configuration says.
-func (t *TokenCls) Predict(ctx context.Context, table *tagged.File) ([]TokenPrediction, TokenCounts, error) {
-	texts, err := t.read(ctx, table)
-	if err != nil {
-		return nil, TokenCounts{}, err
-	}
-	set := &tokenSet{textSet: textSet{starts: []int{0}}}
-	set.counts.Sentences = len(texts)
-	out := make([]TokenPrediction, len(texts))
-	at := make([][]int, 0, len(texts)) // for each sequence the index of each of its tokens in out, -1: none
-	for i := range texts {
-		x := &texts[i]
-		set.counts.Words += len(x.seen)
-		set.counts.count(x)
+// Predict computes the probabilities of the labels of all tokens of a file's sentences, and counts. It does not read
+// tags. A sentence that is longer than the limit is read in windows, or cut, as the configuration says. A probability
+// that is NaN is an error.
+func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, Counts, error) {
+	var counts Counts
+	set, out := tasks.NewTextSet(p.types), make([]Prediction, f.Len())
+	var sentences []int            // for each sequence the number of its sentence
+	var places tasks.Buffer[int32] // for each token of the set its place among the tokens of its sentence, -1: none
+	err := p.read(ctx, f, func(i int, e tagged.Sentence, x *sentence) {
+		counts.count(x)
 		out[i].Cut = x.cut
-		x.each(table.At(i), func(k int, tokens []PredictedToken, of []int) {
-			for j, n := range of {
+		x.each(e, func(window int, tokens []Token, of []int32) {
+			for _, n := range of {
 				if n >= 0 {
-					of[j] = len(out[i].Tokens) + n
+					n += int32(len(out[i].Tokens))
 				}
+				places.Append(n)
 			}
 			out[i].Tokens = append(out[i].Tokens, tokens...)
-			set.append(x, k, nil, i)
-			at = append(at, of)
+			set.Append(x.windows[window].IDs, x.windows[window].Types)
+			sentences = append(sentences, i)
 		})
+	})
+	if err != nil {
+		return nil, Counts{}, err
 	}
-	if !t.types {
-		set.types = nil
-	}
-	set.counts.Sequences = set.Len()
-	k := t.model.Labels()
-	err = t.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
-		p := Probabilities(data.SingleLabel, op.Values(logits), k)
+	counts.Sequences = set.Len()
+	k := p.model.Labels()
+	err = p.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
+		scores := tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
 		for i, q := range seqs {
-			for j, n := range at[q] {
-				if n >= 0 {
+			for j := range set.Tokens(q) {
+				if n := places.At(set.Start(q) + j); n >= 0 {
 					row := b.Seqs.Starts[i] + j
-					out[set.sentence[q]].Tokens[n].Scores = p[row*k : (row+1)*k : (row+1)*k]
+					out[sentences[q]].Tokens[n].Scores = scores[row*k : (row+1)*k : (row+1)*k]
 				}
 			}
 		}
 	})
-	if err != nil {
-		return nil, TokenCounts{}, err
+	if err == nil {
+		err = checkScores(f, out)
 	}
-	return out, set.counts, nil
+	if err != nil {
+		return nil, Counts{}, err
+	}
+	return out, counts, nil
 }
 
-// each calls f for every window in which there is a token of a word to predict: with these tokens, and for all tokens of the window which
-// of them it is, -1 for none. Tokens come in the order of the text, since the window of a token never lies before that of the token before.
-func (x *tokenText) each(e tagged.Sentence, f func(window int, tokens []PredictedToken, of []int)) {
+// checkScores returns an error if a probability is NaN, which names the row.
+func checkScores(f *tagged.File, predictions []Prediction) error {
+	for i, p := range predictions {
+		for _, k := range p.Tokens {
+			for _, v := range k.Scores {
+				if v != v {
+					return fmt.Errorf("%s:%d: a score is not a number; the weights of the model or the adapter are damaged, "+
+						"get them again", f.Name, f.At(i).Line)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// each calls f for every window in which there is a token of a word to predict: with these tokens, and for all tokens
+// of the window their place among these, -1 for none. Tokens come in the order of the text, since the window of a token
+// is never before that of the token before.
+func (x *sentence) each(e tagged.Sentence, f func(window int, tokens []Token, of []int32)) {
 	for k, w := range x.windows {
-		var tokens []PredictedToken
-		of := make([]int, len(w.IDs))
+		var tokens []Token
+		of := make([]int32, len(w.IDs))
 		index := x.leading + x.starts[k]
 		for i, id := range w.IDs {
 			of[i] = -1
@@ -93,13 +211,14 @@ func (x *tokenText) each(e tagged.Sentence, f func(window int, tokens []Predicte
 				continue
 			}
 			if word := int(x.words[k][i]); word >= 0 {
-				of[i] = len(tokens)
+				of[i] = int32(len(tokens))
 				first := 0
 				if e.Split {
 					first = e.Words[word].From
 				}
-				tokens = append(tokens, PredictedToken{
-					ID: id, Index: index, Word: word, From: first + w.Offsets[i][0], To: first + w.Offsets[i][1], Begin: e.Words[word].From,
+				tokens = append(tokens, Token{
+					ID: id, Index: index, Word: word, From: first + w.Offsets[i][0], To: first + w.Offsets[i][1],
+					Begin: e.Words[word].From,
 				})
 			}
 			index++
@@ -110,55 +229,53 @@ func (x *tokenText) each(e tagged.Sentence, f func(window int, tokens []Predicte
 	}
 }
 
-// Tags returns the tag that is predicted for each word of a sentence, that of its first token, and its probability; "" for a word without a token.
-func (t *TokenCls) Tags(e tagged.Sentence, p TokenPrediction) (tags []string, scores []float32) {
+// Tags returns the tag that is predicted for each word of a sentence, that of its first token, and its probability; ""
+// for a word without a token.
+func (p *Predictor) Tags(e tagged.Sentence, of Prediction) (tags []string, scores []float32) {
 	tags, scores = make([]string, len(e.Words)), make([]float32, len(e.Words))
-	for i := range p.Tokens {
-		if k := &p.Tokens[i]; tags[k.Word] == "" {
-			best := largest(k.Scores)
-			tags[k.Word], scores[k.Word] = t.cfg.Labels.Names[best], k.Scores[best]
+	for i := range of.Tokens {
+		if k := &of.Tokens[i]; tags[k.Word] == "" {
+			best := tasks.Largest(k.Scores)
+			tags[k.Word], scores[k.Word] = p.cfg.Labels.Names[best], k.Scores[best]
 		}
 	}
 	return tags, scores
 }
 
-// Score returns the scores of predictions that were computed before, those of [TokenCls.Predict] for the same table. Sentences without tags do not count; if
-// none has tags, the result is nil. The loss is over the first tokens of words, without class weights and smoothing.
-func (t *TokenCls) Score(table *tagged.File, predictions []TokenPrediction) (*TokenScores, error) {
-	if len(predictions) != table.Len() {
-		return nil, fmt.Errorf("tasks: %d predictions for %d sentences", len(predictions), table.Len())
+// Score returns the scores of predictions that were computed before, those of [Predictor.Predict] for the same file.
+// Sentences without tags do not count; if none has tags, the result is nil. The loss is over the first tokens of words,
+// without class weights and smoothing.
+func (p *Predictor) Score(f *tagged.File, predictions []Prediction) (*Scores, error) {
+	if len(predictions) != f.Len() {
+		return nil, fmt.Errorf("tokencls: %d predictions for %d sentences", len(predictions), f.Len())
 	}
-	classes, err := table.Classes(t.cfg.Labels)
+	classes, err := f.Classes(p.cfg.Labels)
 	if err != nil {
 		return nil, err
 	}
-	found := make([][]int32, len(classes))
-	loss, targets := 0.0, 0
-	for i := range classes {
-		if classes[i] == nil {
-			continue
-		}
-		found[i] = make([]int32, len(classes[i]))
-		for w := range found[i] {
-			found[i][w] = batch.Ignore
-		}
-		for _, k := range predictions[i].Tokens {
-			if found[i][k.Word] == batch.Ignore {
-				found[i][k.Word] = int32(largest(k.Scores))
-				loss -= math.Log(math.Max(float64(k.Scores[classes[i][k.Word]]), math.SmallestNonzeroFloat32))
-				targets++
+	var want, got []int32
+	var ends []int
+	loss := 0.0
+	for i, list := range classes {
+		if list != nil {
+			seen := make([]bool, len(list))
+			for _, k := range predictions[i].Tokens {
+				if seen[k.Word] {
+					continue
+				}
+				seen[k.Word] = true
+				want, got = append(want, list[k.Word]), append(got, int32(tasks.Largest(k.Scores)))
+				loss -= math.Log(math.Max(float64(k.Scores[list[k.Word]]), math.SmallestNonzeroFloat32))
 			}
 		}
+		ends = append(ends, len(want))
 	}
-	if targets == 0 {
+	if len(want) == 0 {
 		return nil, nil
 	}
-	s, err := t.scores(classes, found)
+	s, err := p.scores(want, got, ends)
 	if err == nil {
-		s.Loss = loss / float64(targets)
+		s.Loss = loss / float64(len(want))
 	}
 	return s, err
 }
-
-// largest returns the index of the largest value, the first among equals.
-func largest(row []float32) int { return int(ArgMax(row, len(row))[0]) }

@@ -8,12 +8,14 @@ import (
 	"github.com/spalora/spalora/internal/cli/task/multiplechoice"
 	"github.com/spalora/spalora/internal/cli/task/qa"
 	"github.com/spalora/spalora/internal/cli/task/seqcls"
+	"github.com/spalora/spalora/internal/cli/task/tokencls"
 )
 
 // Tasks returns the task types, in the order of --help.
 func Tasks() []task.Descriptor {
 	return []task.Descriptor{
 		seqcls.Task,
+		tokencls.Task,
 		qa.Task,
 		multiplechoice.Task,
 		embed.Task,

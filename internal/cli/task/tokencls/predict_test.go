@@ -1,4 +1,4 @@
-package predict_test
+package tokencls_test
 
 import (
 	"encoding/json"
@@ -36,8 +36,8 @@ type tokenPrediction struct {
 	Scores []*float64
 }
 
-// TestTokenCls reads words: one tag for each, entities in the words joined by blanks, and metrics.
-func TestTokenCls(t *testing.T) {
+// TestPredictWords reads words: one tag for each, entities in the words joined by blanks, and metrics.
+func TestPredictWords(t *testing.T) {
 	out, scores := filepath.Join(t.TempDir(), "out.jsonl"), filepath.Join(t.TempDir(), "m.json")
 	clitest.OK(t, predict.Command, tokenCls("--input", tokenTest, "--output", out, "--metrics-file", scores)...)
 	rows := clitest.Lines[struct{ Tokens, Tags []string }](t, clitest.Read(t, tokenTest))
@@ -78,12 +78,13 @@ func TestTokenCls(t *testing.T) {
 	}
 }
 
-// TestTokenClsTexts reads raw texts from the command line, from a file and from standard input.
-func TestTokenClsTexts(t *testing.T) {
+// TestPredictTexts reads raw texts from the command line, from a file and from standard input.
+func TestPredictTexts(t *testing.T) {
 	texts := []string{"Łukasz comes at 7:30 pm", "", "nothing\u200b"}
 	r := clitest.OK(t, predict.Command, tokenCls("--text", texts[0], "--text", texts[1], "--text", texts[2], "--words")...)
 	list := clitest.Lines[tokenPrediction](t, r.Out)
-	if len(list) != 3 || len(list[0].Words) != 7 || len(list[0].Tags) != 7 || list[0].Words[4] != [2]int{17, 18} || list[1].Entities == nil || len(list[1].Words) != 0 {
+	if len(list) != 3 || len(list[0].Words) != 7 || len(list[0].Tags) != 7 || list[0].Words[4] != [2]int{17, 18} ||
+		list[1].Entities == nil || len(list[1].Words) != 0 {
 		t.Fatalf("%s", r.Out)
 	}
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "texts.txt"), strings.Join(texts, "\n")+"\n")
@@ -94,17 +95,20 @@ func TestTokenClsTexts(t *testing.T) {
 	if piped.Out != r.Out {
 		t.Errorf("of standard input %s, of the command line %s\n%s", piped.Out, r.Out, piped.Err)
 	}
-	none := clitest.Lines[tokenPrediction](t, clitest.OK(t, predict.Command, tokenCls("--text", texts[0], "--aggregation-strategy", "none")...).Out)
+	none := clitest.Lines[tokenPrediction](t, clitest.OK(t, predict.Command,
+		tokenCls("--text", texts[0], "--aggregation-strategy", "none")...).Out)
 	for _, e := range none[0].Entities {
 		if e.Tag == "" || e.Group != "" || e.Index == 0 || e.Tag == "O" {
 			t.Errorf("token %+v", e)
 		}
 	}
-	odd := clitest.OK(t, predict.Command, tokenCls("--text", "Anna ❤ at 7 ❤ pm ❤ or 7 ❤", "--aggregation-strategy", "none")...)
+	odd := clitest.OK(t, predict.Command, tokenCls("--text", "Anna ❤ at 7 ❤ pm ❤ or 7 ❤",
+		"--aggregation-strategy", "none")...)
 	if strings.Contains(odd.Out, "[UNK]") || !strings.Contains(odd.Out, "❤") {
 		t.Errorf("unknown words are not spelled as in the text: %s", odd.Out)
 	}
-	if rows := clitest.OK(t, predict.Command, tokenCls("--text", " ", "--words")...); !strings.Contains(rows.Out, `"words":[],"tags":[],"scores":[]`) {
+	if rows := clitest.OK(t, predict.Command, tokenCls("--text", " ", "--words")...); !strings.Contains(rows.Out,
+		`"words":[],"tags":[],"scores":[]`) {
 		t.Errorf("of a blank text: %s", rows.Out)
 	}
 	if e := none[0].Entities; len(e) == 0 || e[1].Word != "##uka" && e[1].Word != "##kas" {
@@ -112,10 +116,11 @@ func TestTokenClsTexts(t *testing.T) {
 	}
 }
 
-// TestTokenClsLong reads a text that is longer than the limit in windows, or cuts it.
-func TestTokenClsLong(t *testing.T) {
+// TestPredictLong reads a text that is longer than the limit in windows, or cuts it.
+func TestPredictLong(t *testing.T) {
 	text := strings.Repeat("for Anna at 7 pm ", 12)
-	windows := clitest.Lines[tokenPrediction](t, clitest.OK(t, predict.Command, tokenCls("--text", text, "--words", "--max-length=16")...).Out)[0]
+	windows := clitest.Lines[tokenPrediction](t, clitest.OK(t, predict.Command,
+		tokenCls("--text", text, "--words", "--max-length=16")...).Out)[0]
 	for i, tag := range windows.Tags {
 		if tag == nil {
 			t.Errorf("word %d has no tag", i)
@@ -131,36 +136,47 @@ func TestTokenClsLong(t *testing.T) {
 	}
 }
 
-func TestTokenClsRefused(t *testing.T) {
+func TestPredictRefused(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
-	seqCls := fixture(t, "query_value")
+	seqCls := clitest.Small(t)
 	other := clitest.CopyDir(t, filepath.Join(tokenDir, "adapter_init"))
-	clitest.Write(t, filepath.Join(other, "labels.json"), `{"problem_type": "single_label_classification", "labels": ["a", "b", "c", "d", "e", "f", "g", "h", "i"]}`)
+	clitest.Write(t, filepath.Join(other, "labels.json"),
+		`{"problem_type": "single_label_classification", "labels": ["a", "b", "c", "d", "e", "f", "g", "h", "i"]}`)
 	for _, x := range []struct {
 		name string
 		args []string
 		code int
 		want []string
 	}{
-		{"strategy", []string{"--text", "a", "--aggregation-strategy", "mean"}, 2, []string{`--aggregation-strategy is "mean"`, "first"}},
+		{"strategy", []string{"--text", "a", "--aggregation-strategy", "mean"}, 2,
+			[]string{`--aggregation-strategy is "mean"`, "first"}},
 		{"mode", []string{"--text", "a", "--seqeval-mode", "x"}, 2, []string{"--seqeval-mode"}},
 		{"scheme", []string{"--text", "a", "--scheme", "x"}, 2, []string{`"x"`, "IOB2"}},
 		{"stride", []string{"--input", tokenTest, "--stride", "-3"}, 2, []string{"--stride is -3"}},
 		{"no room", []string{"--text", "a b c", "--max-length", "2"}, 3, []string{"--text:1", "room"}},
 		{"columns of texts", []string{"--text", "a", "--tokens-column", "b"}, 2, []string{"--tokens-column is for files"}},
-		{"metrics over the output", []string{"--input", tokenTest, "--output", filepath.Join(dir, "x"), "--metrics-file", filepath.Join(dir, "y", "..", "x")}, 2, []string{"--metrics-file"}},
-		{"metrics of texts", []string{"--text", "a", "--metrics-file", filepath.Join(dir, "m")}, 2, []string{"--metrics-file"}},
+		{"metrics over the output", []string{"--input", tokenTest, "--output", filepath.Join(dir, "x"), "--metrics-file",
+			filepath.Join(dir, "y", "..", "x")}, 2, []string{"--metrics-file"}},
+		{"metrics of texts", []string{"--text", "a", "--metrics-file", filepath.Join(dir, "m")}, 2,
+			[]string{"--metrics-file"}},
 		{"tags and none", []string{"--input", tokenTest, "--no-labels", "--tags-column", "tags"}, 2, []string{"--no-labels"}},
 		{"no input file", []string{"--input", "none.conll"}, 3, []string{"none.conll", "no such file"}},
-		{"wrong column", []string{"--input", file("a.jsonl", `{"tokens": ["a"]}`+"\n"), "--tokens-column", "words"}, 3, []string{"a.jsonl", `"words"`}},
-		{"no tags for metrics", []string{"--input", file("b.txt", "a b\n"), "--metrics-file", filepath.Join(dir, "m.json")}, 3, []string{"b.txt", "no sentence has tags"}},
-		{"wrong tag", []string{"--input", file("c.conll", "a\tO\nb\tB-LOC\n")}, 3, []string{"c.conll:1", `"B-LOC"`, "--no-labels"}},
-		{"strict", []string{"--input", file("d.conll", "a\tO\nb\tI-time\n"), "--strict"}, 3, []string{"d.conll:1", "I-time", "B-time"}},
-		{"adapter of sequences", []string{"--text", "a", "--model", seqCls.Path("base"), "--adapter", seqCls.Path("adapter_final")}, 3, []string{"SEQ_CLS", "token classification"}},
-		{"labels of sequences", []string{"--text", "a", "--adapter", other}, 3, []string{"labels.json says single_label_classification"}},
+		{"wrong column", []string{"--input", file("a.jsonl", `{"tokens": ["a"]}`+"\n"), "--tokens-column", "words"}, 3,
+			[]string{"a.jsonl", `"words"`}},
+		{"no tags for metrics", []string{"--input", file("b.txt", "a b\n"), "--metrics-file", filepath.Join(dir, "m.json")},
+			3, []string{"b.txt", "no sentence has tags"}},
+		{"wrong tag", []string{"--input", file("c.conll", "a\tO\nb\tB-LOC\n")}, 3,
+			[]string{"c.conll:1", `"B-LOC"`, "--no-labels"}},
+		{"strict", []string{"--input", file("d.conll", "a\tO\nb\tI-time\n"), "--strict"}, 3,
+			[]string{"d.conll:1", "I-time", "B-time"}},
+		{"adapter of sequences", []string{"--text", "a", "--model", seqCls.Path("base"), "--adapter",
+			seqCls.Path("adapter_final")}, 3, []string{"SEQ_CLS", "token classification"}},
+		{"labels of sequences", []string{"--text", "a", "--adapter", other}, 3,
+			[]string{"labels.json says single_label_classification"}},
 		{"no head", []string{"--text", "a", "--adapter="}, 2, []string{"--adapter is empty"}},
-		{"labels of another size", []string{"--text", "a", "--labels", "a,b"}, 2, []string{"--labels gives 2 names", "9 outputs"}},
+		{"labels of another size", []string{"--text", "a", "--labels", "a,b"}, 2,
+			[]string{"--labels gives 2 names", "9 outputs"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			before := clitest.Tree(t, dir)
@@ -170,5 +186,6 @@ func TestTokenClsRefused(t *testing.T) {
 			}
 		})
 	}
-	clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--text", "a", "--adapter", filepath.Join(tokenDir, "adapter_init")).Refused(t, cli.BadInput, "TOKEN_CLS")
+	clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--text", "a", "--adapter",
+		filepath.Join(tokenDir, "adapter_init")).Refused(t, cli.BadInput, "TOKEN_CLS")
 }
