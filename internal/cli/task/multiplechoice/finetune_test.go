@@ -166,7 +166,7 @@ func TestMultipleChoiceRefused(t *testing.T) {
 		{"length", []string{"--max-length", "99"}, 2, []string{"--max-length is 99; want 1 to 40, the positions"}},
 		{"split", []string{"--validation-split", "0.999"}, 2, []string{"--validation-split", "share no context"}},
 		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "f1"}, 2,
-			[]string{`no metric "f1"`, "accuracy, loss"}},
+			[]string{`--metric-for-best-model is "f1"; want one of accuracy, loss`}},
 		{"batch", []string{"--batch-size", "0"}, 2, []string{`"0" for "--batch-size"`, "want another value"}},
 		{"a choice that cannot be cut", []string{"--max-length=5", "--truncation=only_second"}, 3,
 			[]string{"questions.jsonl:1: cannot be tokenised: only_second cannot shorten"}},
