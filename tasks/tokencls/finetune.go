@@ -187,7 +187,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Each(func(split batch.Split, f *tagged.File) error {
+	return task, r.parts.Consume(func(split batch.Split, f *tagged.File) error {
 		if err := task.Add(ctx, split, f); err != nil {
 			return err
 		}
