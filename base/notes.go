@@ -103,11 +103,12 @@ func Recall(dir string, options []Option) (what string, err error) {
 		if !noted || o.text() != "" {
 			continue
 		}
-		named := fmt.Sprintf("`%s %s`", strings.ReplaceAll(o.Name, "-", "_"), value)
+		name := strings.ReplaceAll(o.Name, "-", "_")
 		if err := o.set(value); err != nil {
-			return "", Input(fmt.Errorf("%s: the adapter remembers %s, which is not a value of that setting", dir, named))
+			return "", Input(fmt.Errorf("%s: the adapter remembers `%s %q`, which is not a value of that setting",
+				dir, name, value))
 		}
-		list = append(list, named)
+		list = append(list, fmt.Sprintf("`%s %s`", name, value))
 	}
 	return strings.Join(list, " "), nil
 }

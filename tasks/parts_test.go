@@ -55,7 +55,8 @@ func TestConsume(t *testing.T) {
 func TestConsumeStopsAtAnError(t *testing.T) {
 	p := tasks.Parts[*text.File]{Train: textFile("train.csv", "a"), Eval: textFile("eval.csv", "b")}
 	bad := errors.New("bad")
-	if err := p.Consume(func(batch.Split, *text.File) error { return bad }); err != bad || p.Train == nil || p.Eval == nil {
+	if err := p.Consume(func(batch.Split, *text.File) error { return bad }); err != bad || p.Train == nil ||
+		p.Eval == nil {
 		t.Errorf("%v, parts %v", err, p)
 	}
 }

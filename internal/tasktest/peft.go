@@ -45,7 +45,8 @@ type StepLog struct {
 }
 
 // Repeat trains params of a task as PEFT did, saves the adapter in dir and returns what each step had.
-func (c Case) Repeat(t *testing.T, task train.Task, set *lora.Set, params []nn.NamedParam, pool *op.Pool, dir string) (steps []StepLog) {
+func (c Case) Repeat(t *testing.T, task train.Task, set *lora.Set, params []nn.NamedParam, pool *op.Pool,
+	dir string) (steps []StepLog) {
 	t.Helper()
 	cfg := train.Defaults()
 	cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = c.BatchSize, c.Accumulate, c.MaxSteps, true
@@ -68,8 +69,9 @@ func (c Case) Repeat(t *testing.T, task train.Task, set *lora.Set, params []nn.N
 	return steps
 }
 
-// Adapter compares a saved adapter with PEFT's: the same tensors of the same shapes, but for the copies of base tables that PEFT keeps
-// below adapted ones. It returns the largest relative Frobenius norm of a difference, without those of tensors that but reports.
+// Adapter compares a saved adapter with PEFT's: the same tensors of the same shapes, but for the copies of base
+// tables that PEFT keeps below adapted ones. It returns the largest relative Frobenius norm of a difference, without
+// those of tensors that but reports.
 func (c Case) Adapter(t *testing.T, dir string, but func(name string) bool) (worst float64, name string) {
 	t.Helper()
 	const file = "adapter_model.safetensors"
@@ -93,7 +95,8 @@ func (c Case) Adapter(t *testing.T, dir string, but func(name string) bool) (wor
 // None reports false for every tensor: all of them are compared.
 func None(string) bool { return false }
 
-// Deviations are the largest ones of a run from PEFT's: relative to the step's value, the largest logit and the tensor's norm.
+// Deviations are the largest ones of a run from PEFT's: relative to the step's value, the largest logit and the
+// tensor's norm.
 type Deviations struct {
 	Initial, Loss, Norm, Rate, Adapter, Final float64
 	Tensor                                    string // the one with the largest deviation
@@ -113,8 +116,8 @@ func (d *Deviations) Steps(steps, want []StepLog) {
 	}
 }
 
-// Check compares a run with the project's bars, and initial logits with 2e-5, where a wrong form of GELU shows. It logs a row of the table
-// of docs/parity.md.
+// Check compares a run with the project's bars, and initial logits with 2e-5, where a wrong form of GELU shows. It
+// logs a row of the table of docs/parity.md.
 func (d Deviations) Check(t *testing.T, name string, steps int) {
 	t.Helper()
 	t.Logf("| %s | %d | %.1e | %.1e | %.1e | %.1e | %.1e |", name, steps, d.Initial, d.Loss, d.Norm, d.Adapter, d.Final)
@@ -122,7 +125,8 @@ func (d Deviations) Check(t *testing.T, name string, steps int) {
 		what     string
 		got, bar float64
 	}{
-		{"initial logits", d.Initial, 2e-5}, {"loss", d.Loss, 2e-5}, {"gradient norm", d.Norm, 1e-4}, {"learning rate", d.Rate, 1e-12},
+		{"initial logits", d.Initial, 2e-5}, {"loss", d.Loss, 2e-5}, {"gradient norm", d.Norm, 1e-4},
+		{"learning rate", d.Rate, 1e-12},
 		{"adapter tensor " + d.Tensor, d.Adapter, 1e-3}, {"final logits", d.Final, 1e-4},
 	} {
 		if !(x.got <= x.bar) || math.IsNaN(x.got) {
@@ -131,8 +135,8 @@ func (d Deviations) Check(t *testing.T, name string, steps int) {
 	}
 }
 
-// OutputDir returns where a case's adapter goes: a directory below SPALORA_ADAPTERS, to be kept for reference/check_adapter.py, or a temporary
-// one.
+// OutputDir returns where a case's adapter goes: a directory below SPALORA_ADAPTERS, to be kept for
+// reference/check_adapter.py, or a temporary one.
 func OutputDir(t *testing.T, name string) string {
 	t.Helper()
 	kept := os.Getenv("SPALORA_ADAPTERS")

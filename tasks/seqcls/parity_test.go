@@ -171,9 +171,9 @@ func (r *parityRun) logits(t *testing.T) []float32 {
 	return slices.Clone(op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: r.set}, first)))
 }
 
-// TestTrainingEqualsPEFT repeats the training runs of PEFT from texts to the saved adapter, as the command does it. With
-// -v it prints the table of docs/parity.md: largest deviations relative to the value of the step, the largest logit and
-// the norm of the tensor.
+// TestTrainingEqualsPEFT repeats the training runs of PEFT from texts to the saved adapter, as the command does it.
+// With -v it prints the table of docs/parity.md: largest deviations relative to the value of the step, the largest
+// logit and the norm of the tensor.
 func TestTrainingEqualsPEFT(t *testing.T) {
 	for _, c := range parityCases(t) {
 		t.Run(filepath.Base(c.Dir), func(t *testing.T) {
