@@ -26,7 +26,8 @@ import (
 // Testdata is the repository's directory of fixtures.
 var Testdata = testdata()
 
-// testdata returns the directory of fixtures beside the go.mod above the working directory, which is that of the package under test.
+// testdata returns the directory of fixtures beside the go.mod above the working directory, which is that of the
+// package under test.
 func testdata() string {
 	for dir := ".."; len(dir) < 64; dir = filepath.Join(dir, "..") {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
@@ -250,7 +251,8 @@ func (c Case) TrainArgs() []string {
 func (c Case) LoopArgs(task string) []string {
 	arg := func(name string, v any) string { return fmt.Sprintf("--%s=%v", name, v) }
 	return []string{
-		task, "--quiet", "--no-shuffle", "--dropout=0", arg("batch-size", c.BatchSize), arg("gradient-accumulation-steps", c.Accumulation),
+		task, "--quiet", "--no-shuffle", "--dropout=0", arg("batch-size", c.BatchSize),
+		arg("gradient-accumulation-steps", c.Accumulation),
 		arg("max-steps", c.MaxSteps), arg("learning-rate", c.LearningRate), arg("weight-decay", c.WeightDecay),
 		arg("lr-scheduler-type", c.Schedule), arg("warmup-steps", c.WarmupSteps), arg("max-grad-norm", c.MaxGradNorm),
 	}
@@ -270,6 +272,21 @@ func Tensors(t testing.TB, path string) (list []safetensors.Tensor, metadata map
 		list = append(list, x)
 	}
 	return list, f.Metadata()
+}
+
+// Rewrite changes the tensors of a file; change reports whether a tensor is kept.
+func Rewrite(t testing.TB, path string, change func(x safetensors.Tensor) (changed safetensors.Tensor, keep bool)) {
+	t.Helper()
+	tensors, metadata := Tensors(t, path)
+	var list []safetensors.Tensor
+	for _, x := range tensors {
+		if x, keep := change(x); keep {
+			list = append(list, x)
+		}
+	}
+	if err := safetensors.WriteFile(path, list, metadata); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Small returns a fixture that trains in milliseconds.

@@ -30,12 +30,13 @@ func TestOverwriteOtherTask(t *testing.T) {
 	clitest.Write(t, filepath.Join(out, "README.md"), "mine")
 	clitest.OK(t, finetune.Command, smallArgs(t, append(into, "--save-steps=1")...)...)
 	wantNames(t, out, append([]string{"README.md", "checkpoint-1", "checkpoint-2", "labels.json"}, adapterFiles...)...)
-	pairs := clitest.Write(t, filepath.Join(t.TempDir(), "pairs.csv"),
-		"sentence1,sentence2,score\na b,a c,5\nd e f,g h,0.5\ni j,i,4\nk,l m n,1\n")
-	embed := append([]string{"embed", "--quiet", "--model", small(t).Path("base"), "--train-file", pairs}, into...)
-	clitest.OK(t, finetune.Command, append(embed, "--max-steps=4", "--batch-size=3", "--max-score=5")...)
+	pairs := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"),
+		"sentence1,sentence2,score\na b,a c,5\nd e f,g h,0.5\ni j,i,4\nk,l m n,1\no p,p o,4.5\nq r,s t,0\n")
+	embed := []string{"embed", "--quiet", "--model", small(t).Path("base"), "--train-file", pairs, "--max-steps=4",
+		"--batch-size=3", "--max-score=5"}
+	clitest.OK(t, finetune.Command, append(embed, into...)...)
 	wantNames(t, out, append([]string{"README.md", "pooling.json"}, adapterFiles...)...)
-	clitest.OK(t, finetune.Command, tinyArgs(t, append(into, "--full")...)...)
+	clitest.OK(t, finetune.Command, clitest.StoryArgs(t, append(into, "--full")...)...)
 	wantNames(t, out, "README.md", "config.json", "metrics.jsonl", "model.safetensors", "results.json",
 		"tokenizer.json", "tokenizer_config.json")
 	clitest.OK(t, finetune.Command, smallArgs(t, into...)...)
@@ -50,7 +51,7 @@ func TestOverwriteKeepsModels(t *testing.T) {
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", base, "--overwrite")...)
 	wantNames(t, base, append(append([]string{"labels.json"}, adapterFiles...), model...)...)
 	full := filepath.Join(t.TempDir(), "full")
-	args := tinyArgs(t, "--output-dir", full)
+	args := clitest.StoryArgs(t, "--output-dir", full)
 	clitest.OK(t, finetune.Command, append(args, "--full")...)
 	model = slices.DeleteFunc(names(t, full), func(n string) bool { return slices.Contains(adapterFiles, n) })
 	clitest.OK(t, finetune.Command, append(args, "--overwrite", "--model", full)...)

@@ -1,6 +1,7 @@
 package finetune_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -31,4 +32,30 @@ func train(t *testing.T, c clitest.Case, args ...string) {
 func trainAs(t *testing.T, c clitest.Case, args []string) {
 	t.Helper()
 	c.Train(t, finetune.Command, args...)
+}
+
+// TestHeadsParity trains classifiers on causal models through the command as PEFT did.
+func TestHeadsParity(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(clitest.Testdata, "causal_heads", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, path := range paths {
+		name := filepath.Base(path)
+		c := clitest.ReadCausal(t, filepath.Join("causal_heads", name))
+		if len(c.Labels) != len(c.Rows) && len(c.Values) != len(c.Rows)*c.NumLabels {
+			continue // a label for each token
+		}
+		compared++
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append(c.LoopArgs("seq-cls"), "--model", c.Base, "--train-file", c.LabelledFile(t), "--adapter", c.Path("adapter_init"),
+				"--problem-type="+c.Problem, fmt.Sprintf("--label-smoothing-factor=%v", c.Smoothing))
+			c.Train(t, finetune.Command, args...)
+		})
+	}
+	if compared < 6 {
+		t.Errorf("only %d fixtures compared", compared)
+	}
 }

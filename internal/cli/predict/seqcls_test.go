@@ -234,7 +234,7 @@ func TestHeads(t *testing.T) {
 	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--text", "good").Refused(t, cli.BadInput, "no classification head")
 	headless := clitest.CopyDir(t, c.Path("adapter_final"))
 	file := filepath.Join(headless, "adapter_model.safetensors")
-	rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+	clitest.Rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) {
 		return x, !strings.Contains(x.Name, "classifier")
 	})
 	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", headless, "--text", "good").Refused(t, cli.BadInput, "neither the adapter nor the checkpoint")
@@ -258,26 +258,11 @@ type refusing struct{}
 
 func (refusing) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// rewrite changes the tensors of a file.
-func rewrite(t *testing.T, path string, change func(safetensors.Tensor) (safetensors.Tensor, bool)) {
-	t.Helper()
-	tensors, metadata := clitest.Tensors(t, path)
-	var list []safetensors.Tensor
-	for _, x := range tensors {
-		if x, keep := change(x); keep {
-			list = append(list, x)
-		}
-	}
-	if err := safetensors.WriteFile(path, list, metadata); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestNotANumber has weights that make logits NaN.
 func TestNotANumber(t *testing.T) {
 	c := fixture(t, "query_value")
 	bad := clitest.CopyDir(t, c.Path("adapter_final"))
-	rewrite(t, filepath.Join(bad, "adapter_model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+	clitest.Rewrite(t, filepath.Join(bad, "adapter_model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
 		if strings.HasSuffix(x.Name, "classifier.bias") {
 			copy(x.Data[4:], []byte{0, 0, 0xc0, 0x7f})
 		}

@@ -1,4 +1,4 @@
-package predict_test
+package causallm_test
 
 import (
 	"context"
@@ -37,8 +37,8 @@ func causalArgs(c clitest.CausalCase, args ...string) []string {
 	return append([]string{"causal-lm", "--quiet", "--model", c.Base, "--adapter", c.Path("adapter_final")}, args...)
 }
 
-// TestCausalLogits compares with transformers and PEFT: base, adapter.
-func TestCausalLogits(t *testing.T) {
+// TestLogits compares with transformers and PEFT: base, adapter.
+func TestLogits(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(clitest.Testdata, "causal", "*"))
 	if err != nil || len(paths) < 20 {
 		t.Fatal(paths, err)
@@ -80,7 +80,8 @@ func TestGenerate(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
 	one := func(args ...string) []generated {
 		t.Helper()
-		return clitest.Lines[generated](t, clitest.OK(t, predict.Command, causalArgs(c, append([]string{"--max-new-tokens=5"}, args...)...)...).Out)
+		return clitest.Lines[generated](t, clitest.OK(t, predict.Command,
+			causalArgs(c, append([]string{"--max-new-tokens=5"}, args...)...)...).Out)
 	}
 	want := one("--prompt=Who?", "--prompt=a b")
 	if len(want) != 2 || want[0].Prompt != "Who?" || want[1].Prompt != "a b" || want[0].Copy != nil {
@@ -90,21 +91,25 @@ func TestGenerate(t *testing.T) {
 		if g.Finish == "length" != (len(g.Tokens) == 5) || len(g.Tokens) == 0 || len(g.Tokens) > 5 {
 			t.Errorf("%+v", g)
 		}
-		if text := clitest.Text(slices.DeleteFunc(slices.Clone(g.Tokens), func(id int) bool { return id == 0 })); text != g.Text {
+		if text := clitest.Text(slices.DeleteFunc(slices.Clone(g.Tokens),
+			func(id int) bool { return id == 0 })); text != g.Text {
 			t.Errorf("the tokens of %+v are %q", g, text)
 		}
 	}
 	dir := t.TempDir()
 	file := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
 	for name, text := range map[string]string{
-		"lines.txt": "Who?\n\na b\n", "text.jsonl": `{"text": "Who?"}` + "\n" + `{"text": "a b"}` + "\n", "prompt.jsonl": `{"prompt": "Who?"}` + "\n" + `{"prompt": "a b"}` + "\n",
-		"both.jsonl": `{"prompt": "Who?", "completion": "x"}` + "\n" + `{"prompt": "a b", "completion": "y"}` + "\n", "prompt.csv": "prompt,id\nWho?,1\na b,2\n",
+		"lines.txt": "Who?\n\na b\n", "text.jsonl": `{"text": "Who?"}` + "\n" + `{"text": "a b"}` + "\n",
+		"prompt.jsonl": `{"prompt": "Who?"}` + "\n" + `{"prompt": "a b"}` + "\n",
+		"both.jsonl":   `{"prompt": "Who?", "completion": "x"}` + "\n" + `{"prompt": "a b", "completion": "y"}` + "\n",
+		"prompt.csv":   "prompt,id\nWho?,1\na b,2\n",
 	} {
 		if got := one("--input", file(name, text)); !equal(got, want) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	if got := one("--input", file("ask.jsonl", `{"ask": "Who?"}`+"\n"+`{"ask": "a b"}`+"\n"), "--prompt-column=ask"); !equal(got, want) {
+	if got := one("--input", file("ask.jsonl", `{"ask": "Who?"}`+"\n"+`{"ask": "a b"}`+"\n"),
+		"--prompt-column=ask"); !equal(got, want) {
 		t.Errorf("--prompt-column: %+v, want %+v", got, want)
 	}
 	r := clitest.RunWith(t, t.Context(), "Who?\na b\n", predict.Command, causalArgs(c, "--max-new-tokens=5")...)
@@ -116,7 +121,8 @@ func TestGenerate(t *testing.T) {
 	if raw := one("--prompt=s:x;u:Who?;a:"); !slices.Equal(chat[0].Tokens, raw[0].Tokens) || chat[0].Prompt != "Who?" {
 		t.Errorf("chat %+v, the same as text %+v", chat, raw)
 	}
-	rows := file("chat.jsonl", `{"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "Who?"}, {"role": "assistant", "content": "not read"}]}`+"\n")
+	rows := file("chat.jsonl", `{"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "Who?"}, `+
+		`{"role": "assistant", "content": "not read"}]}`+"\n")
 	if got := one("--input", rows); !equal(got, chat) {
 		t.Errorf("messages: %+v, want %+v", got, chat)
 	}
@@ -136,7 +142,8 @@ func TestSampling(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/llama_gqa")
 	text := func(args ...string) string {
 		t.Helper()
-		return clitest.OK(t, predict.Command, causalArgs(c, append([]string{"--prompt=cat", "--max-new-tokens=12"}, args...)...)...).Out
+		return clitest.OK(t, predict.Command, causalArgs(c,
+			append([]string{"--prompt=cat", "--max-new-tokens=12"}, args...)...)...).Out
 	}
 	greedy, sampled := text(), text("--do-sample", "--temperature=1.5")
 	if greedy == sampled || text() != greedy || text("--do-sample", "--temperature=1.5", "--threads=1") != sampled {
@@ -165,18 +172,22 @@ func TestSampling(t *testing.T) {
 		t.Fatalf("too short to stop in: %+v", g)
 	}
 	stop := g.Text[2:4]
-	if s := clitest.Lines[generated](t, text("--stop="+stop))[0]; s.Finish != "stop_string" || s.Text != g.Text[:strings.Index(g.Text, stop)] {
+	if s := clitest.Lines[generated](t, text("--stop="+stop))[0]; s.Finish != "stop_string" ||
+		s.Text != g.Text[:strings.Index(g.Text, stop)] {
 		t.Errorf("--stop %q of %q gives %+v", stop, g.Text, s)
 	}
-	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), `{"do_sample": true, "temperature": 1.5, "eos_token_id": [0, 5]}`)
+	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"),
+		`{"do_sample": true, "temperature": 1.5, "eos_token_id": [0, 5]}`)
 	if text() != sampled {
 		t.Error("generation_config.json has no effect")
 	}
 	if text("--do-sample=false") != greedy {
 		t.Error("--do-sample=false does not win over generation_config.json")
 	}
-	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), `{"eos_token_id": `+string(mustJSON(t, g.Tokens[1]))+`}`)
-	if s := clitest.Lines[generated](t, text())[0]; s.Finish != "stop" || len(s.Tokens) != slices.Index(g.Tokens, g.Tokens[1])+1 {
+	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"),
+		`{"eos_token_id": `+string(mustJSON(t, g.Tokens[1]))+`}`)
+	if s := clitest.Lines[generated](t, text())[0]; s.Finish != "stop" ||
+		len(s.Tokens) != slices.Index(g.Tokens, g.Tokens[1])+1 {
 		t.Errorf("another end token gives %+v", s)
 	}
 }
@@ -212,12 +223,15 @@ func TestTalk(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	answer := func(messages ...map[string]string) string {
-		file := clitest.Write(t, filepath.Join(t.TempDir(), "m.jsonl"), string(mustJSON(t, map[string]any{"messages": messages}))+"\n")
-		return clitest.Lines[generated](t, clitest.OK(t, predict.Command, causalArgs(c, "--max-new-tokens=3", "--input", file)...).Out)[0].Text
+		file := clitest.Write(t, filepath.Join(t.TempDir(), "m.jsonl"),
+			string(mustJSON(t, map[string]any{"messages": messages}))+"\n")
+		return clitest.Lines[generated](t, clitest.OK(t, predict.Command,
+			causalArgs(c, "--max-new-tokens=3", "--input", file)...).Out)[0].Text
 	}
 	a := map[string]string{"role": "user", "content": "a"}
 	first := answer(a)
-	second := answer(a, map[string]string{"role": "assistant", "content": first}, map[string]string{"role": "user", "content": "b"})
+	second := answer(a, map[string]string{"role": "assistant", "content": first},
+		map[string]string{"role": "user", "content": "b"})
 	if want := first + "\n" + second + "\n"; r.Out != want {
 		t.Errorf("the chat is %q, want %q", r.Out, want)
 	}
@@ -256,7 +270,8 @@ func TestPerplexity(t *testing.T) {
 		t.Fatal(err)
 	}
 	loss, n := 0.0, 0.0
-	for _, row := range clitest.Lines[logitsRow](t, clitest.OK(t, predict.Command, causalArgs(c, "--input", in, "--logits")...).Out) {
+	for _, row := range clitest.Lines[logitsRow](t,
+		clitest.OK(t, predict.Command, causalArgs(c, "--input", in, "--logits")...).Out) {
 		for i, l := range row.Logits[:len(row.Logits)-1] {
 			sum := 0.0
 			for _, x := range l {
@@ -270,13 +285,14 @@ func TestPerplexity(t *testing.T) {
 		t.Errorf("metrics %+v, the logits say loss %v", got, loss)
 	}
 	text := clitest.Write(t, filepath.Join(t.TempDir(), "in.txt"), strings.Repeat("The cat sat.\n", 20))
-	r := clitest.OK(t, predict.Command, append(causalArgs(c, "--input", text, "--metrics-file", out, "--overwrite"), "--quiet=false")...)
+	r := clitest.OK(t, predict.Command, append(causalArgs(c, "--input", text, "--metrics-file", out, "--overwrite"),
+		"--quiet=false")...)
 	if !strings.Contains(r.Err, "perplexity") {
 		t.Error(r.Err)
 	}
 }
 
-func TestCausalRefused(t *testing.T) {
+func TestPredictRefused(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
 	dir := t.TempDir()
 	file := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
@@ -285,7 +301,8 @@ func TestCausalRefused(t *testing.T) {
 	clitest.Write(t, filepath.Join(bare, "tokenizer_config.json"), `{"eos_token": "<|endoftext|>"}`)
 	large := clitest.CopyDir(t, c.Path("base"))
 	clitest.Characters(t, large, 96)
-	clitest.Write(t, filepath.Join(large, "tokenizer.json"), strings.Replace(clitest.Read(t, filepath.Join(large, "tokenizer.json")), `"~":95`, `"~":95,"é":96`, 1))
+	clitest.Write(t, filepath.Join(large, "tokenizer.json"),
+		strings.Replace(clitest.Read(t, filepath.Join(large, "tokenizer.json")), `"~":95`, `"~":95,"é":96`, 1))
 	sequence := clitest.CopyDir(t, c.Path("adapter_final"))
 	config := filepath.Join(sequence, "adapter_config.json")
 	clitest.Write(t, config, strings.Replace(clitest.Read(t, config), "CAUSAL_LM", "SEQ_CLS", 1))
@@ -304,37 +321,49 @@ func TestCausalRefused(t *testing.T) {
 		{"no column", []string{"--input", file("a.csv", "x,y\na,b\n")}, 3, []string{"a.csv", "--text-column"}},
 		{"not JSON", []string{"--input", file("bad.jsonl", `{"prompt": "a"}`+"\n{\n")}, 3, []string{"bad.jsonl:2"}},
 		{"prompt too long", []string{"--prompt", long}, 2, []string{"--prompt", "40 tokens", "32 positions"}},
-		{"row too long", []string{"--input", file("long.txt", "a\n"+long+"\n")}, 3, []string{"long.txt:2", "40 tokens", "32 positions"}},
+		{"row too long", []string{"--input", file("long.txt", "a\n"+long+"\n")}, 3,
+			[]string{"long.txt:2", "40 tokens", "32 positions"}},
 		{"two inputs", []string{"--input", in, "--prompt=a"}, 2, []string{"--input and --prompt"}},
 		{"columns of prompts", []string{"--prompt=a", "--text-column=b"}, 2, []string{"--text-column is for --input"}},
 		{"system without chat", []string{"--prompt=a", "--system=b"}, 2, []string{"--system needs --chat"}},
-		{"chat without template", []string{"--prompt=a", "--chat", "--model", bare, "--allow-other-base"}, 3, []string{"no chat template", "chat_template.jinja"}},
-		{"chats without template", []string{"--input", file("c.jsonl", `{"messages": [{"role": "user", "content": "x"}]}`+"\n"), "--model", bare}, 3, []string{"c.jsonl", "no chat template"}},
+		{"chat without template", []string{"--prompt=a", "--chat", "--model", bare, "--allow-other-base"}, 3,
+			[]string{"no chat template", "chat_template.jinja"}},
+		{"chats without template", []string{"--input",
+			file("c.jsonl", `{"messages": [{"role": "user", "content": "x"}]}`+"\n"), "--model", bare}, 3,
+			[]string{"c.jsonl", "no chat template"}},
 		{"logits of a chat", []string{"--chat", "--logits"}, 2, []string{"--chat is for generating"}},
-		{"logits of prompts", []string{"--input", file("p.jsonl", `{"prompt": "a", "completion": "b"}`+"\n"), "--logits"}, 3, []string{"p.jsonl", "--text-column"}},
+		{"logits of prompts", []string{"--input", file("p.jsonl", `{"prompt": "a", "completion": "b"}`+"\n"), "--logits"},
+			3, []string{"p.jsonl", "--text-column"}},
 		{"metrics of prompts", []string{"--prompt=a", "--metrics-file=m"}, 2, []string{"--metrics-file needs --input"}},
 		{"two results", []string{"--input", in, "--logits", "--metrics-file=m"}, 2, []string{"--logits and --metrics-file"}},
 		{"length for generating", []string{"--prompt=a", "--max-length=3"}, 2, []string{"--max-new-tokens"}},
-		{"length", []string{"--input", in, "--logits", "--max-length=50"}, 2, []string{"--max-length is 50", "the positions of the model"}},
+		{"length", []string{"--input", in, "--logits", "--max-length=50"}, 2,
+			[]string{"--max-length is 50", "the positions of the model"}},
 		{"temperature", []string{"--prompt=a", "--temperature=-1"}, 2, []string{"--temperature is -1"}},
 		{"no sampling", []string{"--prompt=a", "--top-p=0.5", "--do-sample=false"}, 2, []string{"--top-p has no effect"}},
 		{"draw the best", []string{"--prompt=a", "--temperature=0", "--do-sample"}, 2, []string{"--temperature 0"}},
 		{"equal sequences", []string{"--prompt=a", "--num-return-sequences=2"}, 2, []string{"--num-return-sequences is 2"}},
 		{"no tokens", []string{"--prompt=a", "--max-new-tokens=0"}, 2, []string{`"0" for "--max-new-tokens"`}},
-		{"output exists", []string{"--prompt=a", "--output", file("there.jsonl", "x")}, 2, []string{"there.jsonl", "exists", "--overwrite"}},
+		{"output exists", []string{"--prompt=a", "--output", file("there.jsonl", "x")}, 2,
+			[]string{"there.jsonl", "exists", "--overwrite"}},
 		{"output is the input", []string{"--input", in, "--output", in, "--overwrite"}, 2, []string{"this is the input"}},
 		{"no adapter", []string{"--prompt=a", "--adapter=none"}, 3, []string{"--adapter none", "no such directory"}},
 		{"adapter of a classifier", []string{"--prompt=a", "--adapter", sequence}, 3, []string{"SEQ_CLS", "CAUSAL_LM"}},
 		{"no model", []string{"--prompt=a", "--model=none"}, 3, []string{"--model none", "no such directory"}},
-		{"encoder", []string{"--prompt=a", "--model", filepath.Join(clitest.Testdata, "bert", "query_value", "base")}, 3, []string{`"bert"`, "next token"}},
+		{"encoder", []string{"--prompt=a", "--model", filepath.Join(clitest.Testdata, "bert", "query_value", "base")}, 3,
+			[]string{`"bert"`, "next token"}},
 		{"other tokenizer", []string{"--prompt=a", "--model", large}, 3, []string{"97 tokens", "96 rows"}},
-		{"generation_config.json", []string{"--prompt=a", "--model", withFile(t, c.Base, "generation_config.json", `{"temperature": "hot"}`)}, 3, []string{"generation_config.json"}},
-		{"end token", []string{"--prompt=a", "--model", withFile(t, c.Base, "generation_config.json", `{"eos_token_id": "x"}`)}, 3, []string{"generation_config.json", "eos_token_id"}},
+		{"generation_config.json", []string{"--prompt=a", "--model",
+			withFile(t, c.Base, "generation_config.json", `{"temperature": "hot"}`)}, 3, []string{"generation_config.json"}},
+		{"end token", []string{"--prompt=a", "--model",
+			withFile(t, c.Base, "generation_config.json", `{"eos_token_id": "x"}`)}, 3,
+			[]string{"generation_config.json", "eos_token_id"}},
 		{"threads", []string{"--prompt=a", "--threads=-2"}, 2, []string{"--threads is -2"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			before := clitest.Tree(t, dir)
-			clitest.Run(t, predict.Command, causalArgs(c, x.args...)...).Refused(t, x.code, append(x.want, "predict causal-lm: ")...)
+			clitest.Run(t, predict.Command, causalArgs(c, x.args...)...).Refused(t, x.code,
+				append(x.want, "predict causal-lm: ")...)
 			if after := clitest.Tree(t, dir); after != before {
 				t.Errorf("changed:\n%s\nwas\n%s", after, before)
 			}
@@ -354,10 +383,10 @@ func withFile(t *testing.T, dir, name, text string) string {
 	return copied
 }
 
-// TestCausalDamaged has weights that make logits NaN.
-func TestCausalDamaged(t *testing.T) {
+// TestDamagedWeights has weights that make logits NaN.
+func TestDamagedWeights(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
-	rewrite(t, filepath.Join(c.Base, "model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+	clitest.Rewrite(t, filepath.Join(c.Base, "model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
 		if strings.HasSuffix(x.Name, "ln_f.bias") {
 			copy(x.Data[len(x.Data)-4:], []byte{0xff, 0xff, 0xff, 0x7f})
 		}
@@ -365,10 +394,11 @@ func TestCausalDamaged(t *testing.T) {
 	})
 	out := filepath.Join(t.TempDir(), "out.jsonl")
 	for _, args := range [][]string{{"--logits"}, nil} {
-		r := clitest.Run(t, predict.Command, append([]string{"causal-lm", "--quiet", "--model", c.Base, "--prompt=cat", "--output", out}, args...)...)
+		r := clitest.Run(t, predict.Command, append([]string{"causal-lm", "--quiet", "--model", c.Base, "--prompt=cat",
+			"--output", out}, args...)...)
 		if r.Code != cli.Failure || !strings.Contains(r.Err, "NaN") {
 			t.Errorf("exit code %d\n%s", r.Code, r.Err)
 		}
-		nothingIn(t, filepath.Dir(out))
+		clitest.NothingIn(t, filepath.Dir(out))
 	}
 }

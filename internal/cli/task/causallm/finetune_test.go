@@ -1,4 +1,4 @@
-package finetune_test
+package causallm_test
 
 import (
 	"context"
@@ -15,26 +15,19 @@ import (
 	"github.com/spalora/spalora/internal/cli/finetune"
 )
 
-// story is a text that a small model can learn by heart.
-var story = strings.Repeat("The cat sat on the mat. The dog lay by the log. ", 30)
-
-// tinyArgs trains the fixture of a small GPT-2 on the story for a few steps.
-func tinyArgs(t *testing.T, args ...string) []string {
-	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
-	file := clitest.Write(t, filepath.Join(t.TempDir(), "story.txt"), story)
-	return append([]string{"causal-lm", "--quiet", "--model", c.Base, "--train-file", file, "--max-steps=3", "--sample-max-new-tokens=6"}, args...)
-}
-
-// TestCausalOutput looks at every file that a run leaves, and at what it prints.
-func TestCausalOutput(t *testing.T) {
+// TestOutput looks at every file that a run leaves, and at what it prints.
+func TestOutput(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "dir")
-	r := clitest.OK(t, finetune.Command, append(tinyArgs(t, "--output-dir", out, "--max-steps=40", "--eval-steps=20", "--validation-split=0.1", "--learning-rate=0.02", "--target-modules=all-linear",
+	r := clitest.OK(t, finetune.Command, append(clitest.StoryArgs(t, "--output-dir", out, "--max-steps=40",
+		"--eval-steps=20", "--validation-split=0.1", "--learning-rate=0.02", "--target-modules=all-linear",
 		"--sample-prompt=The cat", "--sample-prompt=The dog"), "--quiet=false")...)
 	want := []string{"adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "results.json"}
-	if got := slices.DeleteFunc(names(t, out), func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
+	if got := slices.DeleteFunc(clitest.Names(t, out), func(n string) bool { return n == "last" }); !slices.Equal(got,
+		want) {
 		t.Errorf("the directory has %v, want %v and perhaps last", got, want)
 	}
-	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, `"CAUSAL_LM"`) || !strings.Contains(config, `"fan_in_fan_out": true`) {
+	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, `"CAUSAL_LM"`) ||
+		!strings.Contains(config, `"fan_in_fan_out": true`) {
 		t.Errorf("adapter_config.json is %s", config)
 	}
 	var first, last float64
@@ -57,20 +50,25 @@ func TestCausalOutput(t *testing.T) {
 		t.Errorf("the loss of evaluation goes from %v to %v", first, last)
 	}
 	results := clitest.Read(t, filepath.Join(out, "results.json"))
-	if !strings.Contains(results, `"task": "causal-lm"`) || strings.Contains(results, "num_labels") || !strings.Contains(results, `"best_metric": "loss"`) {
+	if !strings.Contains(results, `"task": "causal-lm"`) || strings.Contains(results, "num_labels") ||
+		!strings.Contains(results, `"best_metric": "loss"`) {
 		t.Errorf("results.json is %s", results)
 	}
-	for _, text := range []string{"before training, after \"The cat\":\n", "before training, after \"The dog\":\n", "after training, after \"The cat\":\n", "trained 40 steps", "mean perplexity of training", "best evaluation", "adapter: " + out} {
+	for _, text := range []string{"before training, after \"The cat\":\n", "before training, after \"The dog\":\n",
+		"after training, after \"The cat\":\n", "trained 40 steps", "mean perplexity of training", "best evaluation",
+		"adapter: " + out} {
 		if !strings.Contains(r.Out, text) {
 			t.Errorf("standard output lacks %q:\n%s", text, r.Out)
 		}
 	}
-	for _, text := range []string{"perplexity", "step 20 evaluation: loss", "step 20, after \"The cat\":", "step 40, after \"The dog\":", "sequences of"} {
+	for _, text := range []string{"perplexity", "step 20 evaluation: loss", "step 20, after \"The cat\":",
+		"step 40, after \"The dog\":", "sequences of"} {
 		if !strings.Contains(r.Err, text) {
 			t.Errorf("standard error lacks %q:\n%s", text, r.Err)
 		}
 	}
-	if r := clitest.OK(t, finetune.Command, tinyArgs(t, "--output-dir", filepath.Join(t.TempDir(), "x"), "--sample-max-new-tokens=0")...); strings.Contains(r.Out, "before") {
+	if r := clitest.OK(t, finetune.Command, clitest.StoryArgs(t, "--output-dir", filepath.Join(t.TempDir(), "x"),
+		"--sample-max-new-tokens=0")...); strings.Contains(r.Out, "before") {
 		t.Errorf("samples that were not wanted:\n%s", r.Out)
 	}
 }
@@ -79,8 +77,10 @@ func TestCausalOutput(t *testing.T) {
 func TestWholeModel(t *testing.T) {
 	dir := t.TempDir()
 	first := filepath.Join(dir, "first")
-	r := clitest.OK(t, finetune.Command, tinyArgs(t, "--output-dir", first, "--full", "--learning-rate=0.01", "--max-steps=20", "--save-dtype=bfloat16")...)
-	if got, want := names(t, first), []string{"config.json", "metrics.jsonl", "model.safetensors", "results.json", "tokenizer.json", "tokenizer_config.json"}; !slices.Equal(got, want) {
+	r := clitest.OK(t, finetune.Command, clitest.StoryArgs(t, "--output-dir", first, "--full", "--learning-rate=0.01",
+		"--max-steps=20", "--save-dtype=bfloat16")...)
+	if got, want := clitest.Names(t, first), []string{"config.json", "metrics.jsonl", "model.safetensors",
+		"results.json", "tokenizer.json", "tokenizer_config.json"}; !slices.Equal(got, want) {
 		t.Errorf("the directory has %v, want %v", got, want)
 	}
 	if !strings.Contains(r.Out, "model: "+first) {
@@ -91,30 +91,34 @@ func TestWholeModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if x, ok := f.Tensor("transformer.h.0.attn.c_attn.weight"); !ok || x.DType != safetensors.BF16 || !slices.Equal(x.Shape, []int{24, 72}) {
+	if x, ok := f.Tensor("transformer.h.0.attn.c_attn.weight"); !ok || x.DType != safetensors.BF16 ||
+		!slices.Equal(x.Shape, []int{24, 72}) {
 		t.Errorf("c_attn.weight is %v %v", x.DType, x.Shape)
 	}
 	if _, ok := f.Tensor("lm_head.weight"); ok {
 		t.Error("the tied head was saved beside the word table")
 	}
-	if config := clitest.Read(t, filepath.Join(first, "config.json")); !strings.Contains(config, `"dtype": "bfloat16"`) || !strings.Contains(config, "GPT2LMHeadModel") {
+	if config := clitest.Read(t, filepath.Join(first, "config.json")); !strings.Contains(config,
+		`"dtype": "bfloat16"`) || !strings.Contains(config, "GPT2LMHeadModel") {
 		t.Errorf("config.json is %s", config)
 	}
 	// The same text is learned better where training goes on than where it begins.
 	loss := func(args ...string) float64 {
 		out := filepath.Join(t.TempDir(), "out")
-		clitest.OK(t, finetune.Command, tinyArgs(t, append(args, "--output-dir", out, "--max-steps=1")...)...)
+		clitest.OK(t, finetune.Command, clitest.StoryArgs(t, append(args, "--output-dir", out, "--max-steps=1")...)...)
 		return clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))[0].Loss
 	}
 	if before, after := loss(), loss("--model", first); !(after < before-0.5) {
 		t.Errorf("loss %v with the trained model, %v with the one before", after, before)
 	}
 	scratch := filepath.Join(dir, "scratch")
-	config := clitest.Write(t, filepath.Join(dir, "config.json"), `{"model_type": "llama", "vocab_size": 96, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+	config := clitest.Write(t, filepath.Join(dir, "config.json"),
+		`{"model_type": "llama", "vocab_size": 96, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
 		"num_attention_heads": 2, "max_position_embeddings": 64, "eos_token_id": 0}`)
 	clitest.Characters(t, dir, 96)
-	file := clitest.Write(t, filepath.Join(dir, "story.txt"), story)
-	args := []string{"causal-lm", "--quiet", "--from-scratch", config, "--full", "--train-file", file, "--max-steps=3", "--output-dir", scratch}
+	file := clitest.Write(t, filepath.Join(dir, "story.txt"), clitest.Story)
+	args := []string{"causal-lm", "--quiet", "--from-scratch", config, "--full", "--train-file", file, "--max-steps=3",
+		"--output-dir", scratch}
 	clitest.OK(t, finetune.Command, args...)
 	weights := clitest.Read(t, filepath.Join(scratch, "model.safetensors"))
 	again := filepath.Join(dir, "again")
@@ -128,14 +132,15 @@ func TestWholeModel(t *testing.T) {
 	}
 }
 
-// TestCausalResume stops runs as a signal does, and compares what they come to with runs that were never stopped.
-func TestCausalResume(t *testing.T) {
+// TestResume stops runs as a signal does, and compares what they come to with runs that were never stopped.
+func TestResume(t *testing.T) {
 	for _, mode := range [][]string{{"--lora-dropout=0.1", "--dropout=0.1"}, {"--full", "--learning-rate=0.001"}} {
 		t.Run(strings.Join(mode, " "), func(t *testing.T) {
-			args := tinyArgs(t, append(mode, "--max-steps=5", "--validation-split=0.1", "--eval-steps=2", "--save-steps=2")...)
+			args := clitest.StoryArgs(t, append(mode, "--max-steps=5", "--validation-split=0.1", "--eval-steps=2",
+				"--save-steps=2")...)
 			whole, stopped := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "stopped")
 			clitest.OK(t, finetune.Command, append(args, "--output-dir", whole)...)
-			r := stopAfterFirstStep(t, append(args, "--output-dir", stopped)...)
+			r := clitest.StopAfterFirstStep(t, finetune.Command, append(args, "--output-dir", stopped)...)
 			if r.Code != cli.Cancelled || !strings.Contains(r.Err, "--resume-from-checkpoint "+stopped) {
 				t.Fatalf("exit code %d, want %d\n%s", r.Code, cli.Cancelled, r.Err)
 			}
@@ -143,8 +148,8 @@ func TestCausalResume(t *testing.T) {
 			if slices.Contains(mode, "--full") {
 				kept = "model.safetensors"
 			}
-			if !slices.Contains(names(t, stopped), kept) {
-				t.Errorf("no %s among %v", kept, names(t, stopped))
+			if !slices.Contains(clitest.Names(t, stopped), kept) {
+				t.Errorf("no %s among %v", kept, clitest.Names(t, stopped))
 			}
 			r = clitest.OK(t, finetune.Command, append(args, "--resume-from-checkpoint", stopped)...)
 			if strings.Contains(r.Out, "before training") {
@@ -153,11 +158,12 @@ func TestCausalResume(t *testing.T) {
 			if clitest.Read(t, filepath.Join(stopped, kept)) != clitest.Read(t, filepath.Join(whole, kept)) {
 				t.Errorf("%s differs from that of the run without a stop", kept)
 			}
-			if metrics(t, stopped) != metrics(t, whole) {
+			if clitest.Metrics(t, stopped) != clitest.Metrics(t, whole) {
 				t.Error("metrics.jsonl differs from that of the run without a stop")
 			}
 			for _, change := range []string{"--block-size=16", "--seed=3", "--train-on-prompt"} {
-				clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", stopped, change)...).Refused(t, cli.Usage, "checkpoint-")
+				clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", stopped, change)...).Refused(t,
+					cli.Usage, "checkpoint-")
 			}
 		})
 	}
@@ -168,8 +174,8 @@ func TestCheckpointing(t *testing.T) {
 	var weights []string
 	for _, flags := range [][]string{nil, {"--gradient-checkpointing"}} {
 		out := filepath.Join(t.TempDir(), "out")
-		clitest.OK(t, finetune.Command, tinyArgs(t, append(flags, "--output-dir", out, "--dropout=0.1")...)...)
-		weights = append(weights, clitest.Read(t, filepath.Join(out, "adapter_model.safetensors"))+metrics(t, out))
+		clitest.OK(t, finetune.Command, clitest.StoryArgs(t, append(flags, "--output-dir", out, "--dropout=0.1")...)...)
+		weights = append(weights, clitest.Read(t, filepath.Join(out, "adapter_model.safetensors"))+clitest.Metrics(t, out))
 	}
 	if weights[0] != weights[1] {
 		t.Error("gradient checkpointing changes the results")
@@ -179,8 +185,10 @@ func TestCheckpointing(t *testing.T) {
 // kinds are rows of the three kinds, with what --preview shows of the first.
 var kinds = []struct{ name, rows, preview string }{
 	{"text", `{"text": "A cat."}` + "\n", "── 1: 6 tokens\nA[ cat.]\n"},
-	{"prompt and completion", `{"prompt": "Who?", "completion": " Me."}` + "\n", "── 1: 9 tokens\nWho?[ Me.<|endoftext|>]\n"},
-	{"chat", `{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me."}]}` + "\n", "── 1: 13 tokens\nu:Who?;[a:Me.<|endoftext|>]\n"},
+	{"prompt and completion", `{"prompt": "Who?", "completion": " Me."}` + "\n",
+		"── 1: 9 tokens\nWho?[ Me.<|endoftext|>]\n"},
+	{"chat", `{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me."}]}` + "\n",
+		"── 1: 13 tokens\nu:Who?;[a:Me.<|endoftext|>]\n"},
 }
 
 // TestPreview prints what is learned of each kind of row, trains nothing and writes nothing; the rows train, too.
@@ -190,7 +198,7 @@ func TestPreview(t *testing.T) {
 			dir := t.TempDir()
 			file := clitest.Write(t, filepath.Join(dir, "rows.jsonl"), k.rows)
 			out := filepath.Join(dir, "out")
-			args := tinyArgs(t, "--train-file", file, "--output-dir", out)
+			args := clitest.StoryArgs(t, "--train-file", file, "--output-dir", out)
 			r := clitest.OK(t, finetune.Command, append(args, "--preview=5")...)
 			want := strings.Replace(k.preview, "[a:", "a:[", 1)
 			if r.Out != want {
@@ -198,10 +206,11 @@ func TestPreview(t *testing.T) {
 			}
 			colours := clitest.Env(nil, new(clitest.Buffer), new(clitest.Buffer))
 			colours.Colour = true
-			if code := cli.Run(t.Context(), colours, finetune.Command, append(args, "--preview=1")); code != cli.Done || !strings.Contains(colours.Out.(*clitest.Buffer).String(), "\x1b[32m") {
+			if code := cli.Run(t.Context(), colours, finetune.Command, append(args, "--preview=1")); code != cli.Done ||
+				!strings.Contains(colours.Out.(*clitest.Buffer).String(), "\x1b[32m") {
 				t.Errorf("exit code %d, on a terminal: %q", code, colours.Out)
 			}
-			if names := names(t, dir); !slices.Equal(names, []string{"rows.jsonl"}) {
+			if names := clitest.Names(t, dir); !slices.Equal(names, []string{"rows.jsonl"}) {
 				t.Errorf("--preview has left %v", names)
 			}
 			clitest.OK(t, finetune.Command, args...)
@@ -219,9 +228,10 @@ func TestQuantisedBase(t *testing.T) {
 	file := clitest.Write(t, filepath.Join(dir, "rows.jsonl"), `{"text": "a b c d"}`+"\n")
 	for _, name := range []string{"llama", "gpt2"} {
 		out := filepath.Join(dir, name)
-		r := clitest.OK(t, finetune.Command, "causal-lm", "--model", filepath.Join(clitest.Testdata, "gguf", name+".gguf"), "--train-file", file, "--max-steps=2", "--output-dir", out, "--sample-max-new-tokens=2")
-		if !strings.Contains(r.Err, "Q") || !slices.Contains(names(t, out), "adapter_model.safetensors") {
-			t.Errorf("%s: %v\n%s", name, names(t, out), r.Err)
+		r := clitest.OK(t, finetune.Command, "causal-lm", "--model", filepath.Join(clitest.Testdata, "gguf", name+".gguf"),
+			"--train-file", file, "--max-steps=2", "--output-dir", out, "--sample-max-new-tokens=2")
+		if !strings.Contains(r.Err, "Q") || !slices.Contains(clitest.Names(t, out), "adapter_model.safetensors") {
+			t.Errorf("%s: %v\n%s", name, clitest.Names(t, out), r.Err)
 		}
 	}
 }
@@ -231,16 +241,18 @@ func TestSampleCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	out := filepath.Join(t.TempDir(), "out")
-	if r := clitest.RunWith(t, ctx, "", finetune.Command, tinyArgs(t, "--output-dir", out)...); r.Code != cli.Cancelled {
+	if r := clitest.RunWith(t, ctx, "", finetune.Command,
+		clitest.StoryArgs(t, "--output-dir", out)...); r.Code != cli.Cancelled {
 		t.Errorf("exit code %d\n%s", r.Code, r.Err)
 	}
-	nothingIn(t, filepath.Dir(out))
+	clitest.NothingIn(t, filepath.Dir(out))
 }
 
-// TestCausalStandardInput trains on what is piped in, with messages as JSON.
-func TestCausalStandardInput(t *testing.T) {
-	args := tinyArgs(t, "--train-file=-", "--format=txt", "--output-dir", filepath.Join(t.TempDir(), "out"), "--log-format=json", "--quiet=false", "--print-model")
-	r := clitest.RunWith(t, t.Context(), story, finetune.Command, args...)
+// TestStandardInput trains on what is piped in, with messages as JSON.
+func TestStandardInput(t *testing.T) {
+	args := clitest.StoryArgs(t, "--train-file=-", "--format=txt", "--output-dir", filepath.Join(t.TempDir(), "out"),
+		"--log-format=json", "--quiet=false", "--print-model")
+	r := clitest.RunWith(t, t.Context(), clitest.Story, finetune.Command, args...)
 	if r.Code != cli.Done || !strings.Contains(r.Out, "GPT2LMHeadModel(") || !strings.Contains(r.Out, "(lora_A)") {
 		t.Fatal(r.Err, r.Out)
 	}
@@ -255,7 +267,8 @@ func TestCausalStandardInput(t *testing.T) {
 func TestBuiltIn(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	r := clitest.OK(t, finetune.Command, "causal-lm", "--max-steps=8", "--max-train-samples=400", "--output-dir", out)
-	for _, text := range []string{"before training, after \"How do I\":", "after training, after \"My card\":", "test, 500 rows: loss", "perplexity"} {
+	for _, text := range []string{"before training, after \"How do I\":", "after training, after \"My card\":",
+		"test, 500 rows: loss", "perplexity"} {
 		if !strings.Contains(r.Out, text) {
 			t.Errorf("standard output lacks %q:\n%s", text, r.Out)
 		}
@@ -264,7 +277,8 @@ func TestBuiltIn(t *testing.T) {
 	if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < first-0.3) {
 		t.Errorf("the loss goes from %v to %v", first, last)
 	}
-	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, "all-linear") || !strings.Contains(config, embedded.GPTName) {
+	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, "all-linear") ||
+		!strings.Contains(config, embedded.GPTName) {
 		t.Errorf("adapter_config.json is %s", config)
 	}
 }
