@@ -53,7 +53,9 @@ var mayImport = map[string][]string{
 		"tasks", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors", "data", "data/",
 		"generate", "internal/files", "lora", "models", "models/arch", "nn", "nn/op", "tokenize", "train",
 	},
-	"":                      {"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize"},
+	"": { // the front door
+		"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize",
+	},
 	"embedded":              {},
 	"internal/cli":          {"", "!cmd/", "!internal/cli/", "!examples/", "!internal/tasktest"},
 	"internal/cli/":         {"", "!cmd/", "!examples/", "!internal/tasktest"},

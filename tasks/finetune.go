@@ -163,6 +163,9 @@ func Finetune(ctx context.Context, f Finetuning) (results *Results, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, ok := task.(io.Closer); ok { // its memory is not Go's
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
 	if p.Preview != nil {
 		return nil, p.Preview()
 	}
