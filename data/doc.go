@@ -24,14 +24,15 @@
 // encodings are errors that name the line and byte (or are replaced and counted, if asked for), and so are NUL bytes,
 // rows above 64 MiB, pipes and directories.
 //
-//   - CSV and TSV have a header unless NoHeader is set; without one, columns go by number from 0. Quotes follow RFC 4180
-//     in both: text between quotes is kept byte for byte, line ends included, and a quote elsewhere is an error. NoQuotes
-//     makes quotes plain text. Spaces are kept. Blank lines are skipped and counted; every other row has as many fields
-//     as the first.
+//   - CSV and TSV have a header unless NoHeader is set; without one, columns go by number from 0. Quotes follow
+//     RFC 4180 in both: text between quotes is kept byte for byte, line ends included, and a quote elsewhere is an
+//     error. NoQuotes makes quotes plain text. Spaces are kept. Blank lines are skipped and counted; every other row
+//     has as many fields as the first.
 //   - JSON Lines has one object in every line; blank lines are skipped and counted. A duplicate key, text after the
 //     object, half a surrogate pair and a truncated last line are errors. The keys of the first row decide which are
 //     used.
-//   - Plain text has one text in every line, empty lines included, and no labels. Package document reads it as one text.
+//   - Plain text has one text in every line, empty lines included, and no labels. Package document reads it as one
+//     text.
 //
 // # Labels
 //

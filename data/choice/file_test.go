@@ -50,9 +50,13 @@ func TestRead(t *testing.T) {
 				{Context: "We", Endings: ends("a", "b"), Label: 0, Line: 2}}},
 		{"CODAH by column numbers", "f.tsv", "o\tc\ta\tb\t1\n",
 			Options{NoHeader: true, NoQuotes: true, ContextColumn: "1", ChoicesColumns: ends("2", "3"), LabelColumn: "4"}, ab},
-		{"QASC", "f.jsonl", `{"id":"x1","question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},"answerKey":"B","fact1":"f"}`, Options{},
+		{"QASC", "f.jsonl",
+			`{"id":"x1","question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},` +
+				`"answerKey":"B","fact1":"f"}`, Options{},
 			[]Question{{ID: "x1", Question: "q", Endings: ends("a", "b"), Label: 1, Line: 1}}},
-		{"QASC with a fact", "f.jsonl", `{"question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},"answerKey":"B","fact1":"c"}`, Options{ContextColumn: "fact1"}, whole},
+		{"QASC with a fact", "f.jsonl",
+			`{"question":{"stem":"q","choices":[{"text":"a","label":"A"},{"text":"b","label":"B"}]},"answerKey":"B",` +
+				`"fact1":"c"}`, Options{ContextColumn: "fact1"}, whole},
 		{"ARC of the hub, choices called 1 and 2", "f.jsonl",
 			`{"question":"q","choices":{"text":["a","b"],"label":["1","2"]},"answerKey":"2"}`, Options{}, asked},
 		{"names of choices in another case", "f.jsonl",
@@ -107,10 +111,12 @@ func TestRead(t *testing.T) {
 		{"CODAH, numbers as endings", "f.tsv", "o\tc\t2\t1\t1\n", Options{Format: Codah},
 			[]Question{{Context: "c", Endings: ends("2", "1"), Label: 1, Line: 1}}},
 		{"different numbers of choices", "f.jsonl",
-			"{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\",\"c\"],\"label\":2}", Options{},
+			"{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n" +
+				"{\"context\":\"c\",\"choices\":[\"a\",\"b\",\"c\"],\"label\":2}", Options{},
 			[]Question{ab[0], {Context: "c", Endings: ends("a", "b", "c"), Label: 2, Line: 2}}},
 		{"more numbered ones than in the first row, and null", "f.jsonl",
-			"{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"label\":1}\n{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":null,\"label\":2}", Options{},
+			"{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"label\":1}\n" +
+				"{\"context\":\"c\",\"ending0\":\"a\",\"ending1\":\"b\",\"ending2\":\"c\",\"ending3\":null,\"label\":2}", Options{},
 			[]Question{ab[0], {Context: "c", Endings: ends("a", "b", "c"), Label: 2, Line: 2}}},
 		{"numbered ones in another case than the first row's", "f.jsonl",
 			`{"context":"c","ending0":"a","ending1":"b","Ending2":"c","label":2}` + "\n" +
@@ -118,7 +124,8 @@ func TestRead(t *testing.T) {
 			[]Question{{Context: "c", Endings: ends("a", "b", "c"), Label: 2, Line: 1},
 				{Context: "c", Endings: ends("a", "b"), Label: 1, Line: 2}}},
 		{"null behind a gap, other keys of the prefix", "f.jsonl",
-			`{"context":"c","answer1":"a","answer2":"b","answer5":null,"answers":"x","answerKey":2,"answer_c":"id","answer_time":3}`, Options{FirstIndex: 1, IDColumn: "answer_c", LabelColumn: "answerKey"},
+			`{"context":"c","answer1":"a","answer2":"b","answer5":null,"answers":"x","answerKey":2,"answer_c":"id",` +
+				`"answer_time":3}`, Options{FirstIndex: 1, IDColumn: "answer_c", LabelColumn: "answerKey"},
 			[]Question{{ID: "id", Context: "c", Endings: ends("a", "b"), Label: 1, Line: 1}}},
 		{"names given that leave out a number", "f.csv", "context,ending0,ending1,ending3,label\nc,a,b,c,1\n",
 			Options{ChoicesColumns: ends("ending0", "ending1")}, second(ab)},
@@ -131,7 +138,8 @@ func TestRead(t *testing.T) {
 		{"no label asked for", "f.jsonl", `{"context":"c","choices":["a","b"],"label":9}`, Options{NoLabels: true},
 			[]Question{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1}}},
 		{"labels where there are some", "f.jsonl",
-			"{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":-1}", Options{OptionalLabels: true},
+			"{\"context\":\"c\",\"choices\":[\"a\",\"b\"]}\n{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":1}\n" +
+				"{\"context\":\"c\",\"choices\":[\"a\",\"b\"],\"label\":-1}", Options{OptionalLabels: true},
 			[]Question{{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 1},
 				{Context: "c", Endings: ends("a", "b"), Label: 1, Line: 2},
 				{Context: "c", Endings: ends("a", "b"), Label: -1, Line: 3}}},

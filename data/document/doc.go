@@ -1,5 +1,5 @@
-// Package document reads documents for causal language models: texts, prompts with completions, and chats, from CSV, TSV,
-// JSON Lines and plain text.
+// Package document reads documents for causal language models: texts, prompts with completions, and chats, from CSV,
+// TSV, JSON Lines and plain text.
 //
 //	train, err := document.Read("train.jsonl", document.Options{})
 //	for _, d := range train.All() {

@@ -75,7 +75,8 @@ func TestRead(t *testing.T) {
 			`{"prompt":"a","prompt_id":"1","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
 			Options{}, Chat, chat},
 		{"chat of another name", "f.jsonl",
-			`{"conversations":[{"role":"user","content":"a","tool_calls":null},{"role":"assistant","content":"b","name":""}],"tools":[]}`, Options{}, Chat, chat},
+			`{"conversations":[{"role":"user","content":"a","tool_calls":null},{"role":"assistant","content":"b",` +
+				`"name":""}],"tools":[]}`, Options{}, Chat, chat},
 		{"chat named", "f.jsonl", `{"text":"x","turns":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
 			Options{MessagesColumn: "turns"}, Chat, chat},
 		{"lists as prompt and completion", "f.jsonl",

@@ -35,8 +35,9 @@ func TestRead(t *testing.T) {
 	none = empty(none)
 	const (
 		qaBlue = `{"id":"1","question":"what?","answers":[{"text":"blue","answer_start":11}]}`
-		qaNone = `{"id":"2","question":"why?","is_impossible":true,"answers":[],"plausible_answers":[{"text":"blue","answer_start":11}]}`
-		row    = `{"id":"1","title":"t","context":"the sky is ` +
+		qaNone = `{"id":"2","question":"why?","is_impossible":true,"answers":[],"plausible_answers":[{"text":"blue",` +
+			`"answer_start":11}]}`
+		row = `{"id":"1","title":"t","context":"the sky is ` +
 			`blue","question":"what?","answers":{"text":["blue"],"answer_start":[11]}}`
 		open = `{"question":"what?","context":"the sky is blue"}`
 	)
@@ -171,7 +172,9 @@ func TestMisplacedAnswers(t *testing.T) {
 
 // One answer without a place leaves the others, and strict mode counts all.
 func TestMisplacedAmongOthers(t *testing.T) {
-	content := squadOf("a b a", `{"id":"1","question":"?","answers":[{"text":"a","answer_start":1},{"text":"b","answer_start":2},{"text":"b","answer_start":0}]}`,
+	content := squadOf("a b a",
+		`{"id":"1","question":"?","answers":[{"text":"a","answer_start":1},{"text":"b","answer_start":2},{"text":"b",`+
+			`"answer_start":0}]}`,
 		`{"id":"2","question":"?","answers":[{"text":"a","answer_start":3}]}`, `{"id":"3","question":"?","answers":[]}`)
 	q := readQuestions(t, "f.json", content, Options{})
 	if a, ok := q.At(0).Place(); !ok || a != (Answer{"b", 2}) || a.End() != 3 {

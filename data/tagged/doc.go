@@ -1,5 +1,5 @@
-// Package tagged reads sentences with a tag for each word: CoNLL, CoNLL-U, and JSON with lists of words and tags or with
-// spans of characters, which become tags.
+// Package tagged reads sentences with a tag for each word: CoNLL, CoNLL-U, and JSON with lists of words and tags or
+// with spans of characters, which become tags.
 //
 //	train, err := tagged.Read("train.conll", tagged.Options{})
 //	scheme, err := tagged.GuessScheme(train)                     // how tags spell entities, IOB2 for example

@@ -37,7 +37,8 @@ func TestRead(t *testing.T) {
 	optional, none := Options{OptionalLabels: true}, Options{NoLabels: true}
 	wide := "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n"
 	unit := "# text = a " +
-		"b\n1\ta\tA\tDET\tDT\t_\t2\tdet\t_\t_\n1.1\tx\t_\tX\t_\t_\t_\t_\t_\t_\n2-3\tbc\t_\t_\t_\t_\t_\t_\t_\t_\n2\tb\tB\tNOUN\tNN\tNumber=Sing\t0\troot\t_\t_\n3\t_\t_\tPUNCT\t:\t_\t2\tpunct\t_\t_\n"
+		"b\n1\ta\tA\tDET\tDT\t_\t2\tdet\t_\t_\n1.1\tx\t_\tX\t_\t_\t_\t_\t_\t_\n2-3\tbc\t_\t_\t_\t_\t_\t_\t_\t_\n" +
+		"2\tb\tB\tNOUN\tNN\tNumber=Sing\t0\troot\t_\t_\n3\t_\t_\tPUNCT\t:\t_\t2\tpunct\t_\t_\n"
 	tests := []struct {
 		name, file, content string
 		options             Options

@@ -14,8 +14,8 @@ type pattern struct {
 
 const anyLetter = "IOBESUL"
 
-// grammar says where entities begin, continue and end by the rules of a scheme. An entity that does not end by the rules
-// does not count.
+// grammar says where entities begin, continue and end by the rules of a scheme. An entity that does not end by the
+// rules does not count.
 type grammar struct{ begin, inside, end []pattern }
 
 // grammars are those of seqeval's strict mode, with what it leaves out: in IOE2, an entity whose last word is I is

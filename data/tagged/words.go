@@ -5,10 +5,10 @@ import "unicode"
 // Word is a part of a text: its code points From ≤ i < To.
 type Word struct{ From, To int }
 
-// SplitWords returns the words of a raw text, in order: each run of letters, numbers and marks is a word, and so is every
-// other visible character. Like in a tokenizer for BERT, marks belong to any character before them, invisible format
-// characters (a zero width joiner, a soft hyphen) between two characters of a run are part of it, and each ideograph
-// (Han) is a separate word. Spaces and other invisible characters are in no word.
+// SplitWords returns the words of a raw text, in order: each run of letters, numbers and marks is a word, and so is
+// every other visible character. Like in a tokenizer for BERT, marks belong to any character before them, invisible
+// format characters (a zero width joiner, a soft hyphen) between two characters of a run are part of it, and each
+// ideograph (Han) is a separate word. Spaces and other invisible characters are in no word.
 func SplitWords(text string) []Word {
 	var words []Word
 	open, run := false, false // the last word may still grow; it is a run

@@ -2,6 +2,7 @@ package text_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
@@ -41,7 +42,8 @@ func Example() {
 
 func ExampleReadBytes_error() {
 	_, err := text.ReadBytes([]byte("text,label\nwhat a film,good\nslow, and long,bad\n"), "train.csv", text.Options{})
-	fmt.Println(err)
+	fmt.Println(strings.ReplaceAll(err.Error(), "; ", ";\n"))
 	// Output:
-	// data: train.csv:3: the row has 3 fields, but the header has 2 ("text", "label"); a text that holds the delimiter needs double quotes
+	// data: train.csv:3: the row has 3 fields, but the header has 2 ("text", "label");
+	// a text that holds the delimiter needs double quotes
 }

@@ -171,11 +171,14 @@ func TestReadContent(t *testing.T) {
 			[]Example{{Text: "a", Line: 2}, {Text: "b", Label: name("y"), Line: 3}}},
 		{"some JSON labels", "f.jsonl", `{"text":"a"}
 {"text":"b","label":null}
-{"text":"c","label":3}`, wide, []Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}, {Text: "c", Label: index(3), Line: 3}}},
+{"text":"c","label":3}`, wide,
+			[]Example{{Text: "a", Line: 1}, {Text: "b", Line: 2}, {Text: "c", Label: index(3), Line: 3}}},
 		{"a label that comes late", "f.jsonl", `{"text":"a","id":1}
 {"text":"b","Intent":"x"}
 {"text":"c","intent":"y"}
-{"text":"d","Intent":null,"label":"z"}`, wide, []Example{{Text: "a", Line: 1}, {Text: "b", Label: name("x"), Line: 2}, {Text: "c", Line: 3}, {Text: "d", Line: 4}}},
+{"text":"d","Intent":null,"label":"z"}`, wide,
+			[]Example{{Text: "a", Line: 1}, {Text: "b", Label: name("x"), Line: 2},
+				{Text: "c", Line: 3}, {Text: "d", Line: 4}}},
 		{"label before others that come late", "f.jsonl",
 			"{\"text\":\"a\"}\n{\"text\":\"b\",\"class\":\"x\",\"label\":2,\"score\":1}", wide,
 			[]Example{{Text: "a", Line: 1}, {Text: "b", Label: index(2), Line: 2}}},
