@@ -211,3 +211,21 @@ func TestShow(t *testing.T) {
 	clitest.Run(t, adapter.Command, "show").Refused(t, cli.Usage, "--adapter is missing")
 	clitest.Run(t, adapter.Command, "show", "--adapter", c.Path("base")).Refused(t, cli.BadInput, "adapter_config.json")
 }
+
+// TestMergeHeads merges a classifier on a causal model.
+func TestMergeHeads(t *testing.T) {
+	for _, name := range []string{"gpt2_seq_cls", "llama_seq_cls"} {
+		c := clitest.ReadCausal(t, "causal_heads/"+name)
+		out := filepath.Join(t.TempDir(), "merged")
+		clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"), "--output-dir", out)
+		r := clitest.OK(t, predict.Command, "seq-cls", "--model", out, "--input", c.LabelledFile(t), "--logits")
+		want := golden.Open(t, c.Path("expected.safetensors")).Float32("merged.logits")
+		var got []float32
+		for _, row := range clitest.Lines[struct{ Logits []float32 }](t, r.Out) {
+			got = append(got, row.Logits...)
+		}
+		if d := golden.MaxRel(got[:len(want)], want); d > 2e-5 {
+			t.Errorf("%s: logits differ by %.1e of the largest", name, d)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package adapter_test
+package causallm_test
 
 import (
 	"encoding/json"
@@ -30,12 +30,13 @@ func tokenLogits(t *testing.T, args ...string) []float32 {
 	return list
 }
 
-// TestMergeCausal merges adapters of language models: the merged directory gives the logits that transformers gives after PEFT's
-// merge_and_unload, and a tied head that must part with its table does.
-func TestMergeCausal(t *testing.T) {
+// TestMerge merges adapters of language models: the merged directory gives the logits that transformers gives after
+// PEFT's merge_and_unload, and a tied head that must part with its table does.
+func TestMerge(t *testing.T) {
 	for name, unties := range map[string]bool{
-		"gpt2_c_attn": false, "gpt2_all_linear": false, "gpt2_wte": true, "gpt2_lm_head": true, "llama_gqa": false, "llama_embed": false, "llama_embed_tied": true,
-		"llama_head": false, "llama_save_head": false, "qwen2": false, "qwen3": false, "mistral_window": false,
+		"gpt2_c_attn": false, "gpt2_all_linear": false, "gpt2_wte": true, "gpt2_lm_head": true, "llama_gqa": false,
+		"llama_embed": false, "llama_embed_tied": true, "llama_head": false, "llama_save_head": false, "qwen2": false,
+		"qwen3": false, "mistral_window": false,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,12 +44,14 @@ func TestMergeCausal(t *testing.T) {
 			clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), `{"eos_token_id": 0}`)
 			clitest.Write(t, filepath.Join(c.Base, "chat_template.jinja"), "x")
 			out := filepath.Join(t.TempDir(), "merged")
-			r := clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"), "--output-dir", out)
+			r := clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"),
+				"--output-dir", out)
 			if !strings.Contains(r.Out, "(float32)") {
 				t.Errorf("standard output is %s", r.Out)
 			}
 			in := c.File(t)
-			got, want := tokenLogits(t, "--model", out, "--input", in), tokenLogits(t, "--model", c.Base, "--adapter", c.Path("adapter_final"), "--input", in)
+			got, want := tokenLogits(t, "--model", out, "--input", in),
+				tokenLogits(t, "--model", c.Base, "--adapter", c.Path("adapter_final"), "--input", in)
 			if d := golden.MaxRel(got, want); d > 1e-5 {
 				t.Errorf("logits of the merged and the attached model differ by %.1e of the largest", d)
 			}
@@ -78,7 +81,8 @@ func TestMergeCausal(t *testing.T) {
 			if tied := config.Tied == nil || *config.Tied; own == tied {
 				t.Errorf("tie_word_embeddings is %v, lm_head.weight there: %v", tied, own)
 			}
-			for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"} {
+			for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json",
+				"chat_template.jinja"} {
 				if clitest.Read(t, filepath.Join(out, name)) != clitest.Read(t, filepath.Join(c.Base, name)) {
 					t.Errorf("%s is not that of the base", name)
 				}
@@ -94,50 +98,36 @@ func TestMergeGGUF(t *testing.T) {
 		dir := t.TempDir()
 		in := clitest.Write(t, filepath.Join(dir, "in.jsonl"), `{"text": "a b c d"}`+"\n")
 		run, out := filepath.Join(dir, "run"), filepath.Join(dir, "merged")
-		clitest.OK(t, finetune.Command, "causal-lm", "--quiet", "--model", base, "--train-file", in, "--max-steps=4", "--learning-rate=0.05", "--target-modules=all-linear", "--output-dir", run)
+		clitest.OK(t, finetune.Command, "causal-lm", "--quiet", "--model", base, "--train-file", in, "--max-steps=4",
+			"--learning-rate=0.05", "--target-modules=all-linear", "--output-dir", run)
 		clitest.OK(t, adapter.Command, "merge", "--model", base, "--adapter", run, "--output-dir", out)
-		got, want := tokenLogits(t, "--model", out, "--input", in), tokenLogits(t, "--model", base, "--adapter", run, "--input", in)
+		got, want := tokenLogits(t, "--model", out, "--input", in),
+			tokenLogits(t, "--model", base, "--adapter", run, "--input", in)
 		if d := golden.MaxRel(got, want); d > 1e-4 {
 			t.Errorf("%s: logits differ by %.1e of the largest", name, d)
 		}
 	}
 }
 
-// TestUntold merges an adapter that does not say what it is for, refuses one of another task, and shows one.
-func TestUntold(t *testing.T) {
+// TestAdapterWithoutTask merges an adapter that does not name its task, refuses one of another task, and shows one.
+func TestAdapterWithoutTask(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
-	untold := clitest.CopyDir(t, c.Path("adapter_final"))
-	config := filepath.Join(untold, "adapter_config.json")
+	bare := clitest.CopyDir(t, c.Path("adapter_final"))
+	config := filepath.Join(bare, "adapter_config.json")
 	text := clitest.Read(t, config)
 	clitest.Write(t, config, strings.Replace(text, `"CAUSAL_LM"`, "null", 1))
 	out := filepath.Join(t.TempDir(), "out")
-	clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", untold, "--output-dir", out)
+	clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", bare, "--output-dir", out)
 	clitest.Write(t, config, strings.Replace(text, "CAUSAL_LM", "TOKEN_CLS", 1))
-	for _, args := range [][]string{{"--adapter", untold}, {"--adapter", c.Path("adapter_final"), "--labels=a,b"}} {
-		r := clitest.Run(t, adapter.Command, append([]string{"merge", "--model", c.Base, "--output-dir", out + "2"}, args...)...)
+	for _, args := range [][]string{{"--adapter", bare}, {"--adapter", c.Path("adapter_final"), "--labels=a,b"}} {
+		r := clitest.Run(t, adapter.Command, append([]string{"merge", "--model", c.Base, "--output-dir", out + "2"},
+			args...)...)
 		if r.Code != cli.BadInput && r.Code != cli.Usage {
 			t.Errorf("%v: exit code %d\n%s", args, r.Code, r.Err)
 		}
 	}
-	if r := clitest.OK(t, adapter.Command, "show", "--adapter", c.Path("adapter_final")); !strings.Contains(r.Out, "CAUSAL_LM") || !strings.Contains(r.Out, "c_attn.lora_A.weight") {
+	if r := clitest.OK(t, adapter.Command, "show", "--adapter", c.Path("adapter_final")); !strings.Contains(r.Out,
+		"CAUSAL_LM") || !strings.Contains(r.Out, "c_attn.lora_A.weight") {
 		t.Error(r.Out)
-	}
-}
-
-// TestMergeHeads merges a classifier on a causal model.
-func TestMergeHeads(t *testing.T) {
-	for _, name := range []string{"gpt2_seq_cls", "llama_seq_cls"} {
-		c := clitest.ReadCausal(t, "causal_heads/"+name)
-		out := filepath.Join(t.TempDir(), "merged")
-		clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"), "--output-dir", out)
-		r := clitest.OK(t, predict.Command, "seq-cls", "--model", out, "--input", c.LabelledFile(t), "--logits")
-		want := golden.Open(t, c.Path("expected.safetensors")).Float32("merged.logits")
-		var got []float32
-		for _, row := range clitest.Lines[struct{ Logits []float32 }](t, r.Out) {
-			got = append(got, row.Logits...)
-		}
-		if d := golden.MaxRel(got[:len(want)], want); d > 2e-5 {
-			t.Errorf("%s: logits differ by %.1e of the largest", name, d)
-		}
 	}
 }
