@@ -11,8 +11,9 @@ import (
 	"github.com/spalora/spalora/models/arch"
 )
 
-// Told returns the kind that an adapter names, or the one of the given command, which the adapter must not contradict. sure is false if
-// the base could show that another is meant; then [Recognise] decides. The zero Kind is returned if nothing names a task.
+// Told returns the kind that an adapter names, or the one of the given command, which the adapter must not
+// contradict. sure is false if the base could show that another is meant; then [Recognise] decides. The zero Kind is
+// returned if nothing names a task. An adapter that names a task which is not among kinds is an error.
 func Told(kinds []Kind, adapter, command string) (k Kind, sure bool, err error) {
 	if err := base.CheckAdapterDir(adapter); err != nil {
 		return k, false, err
@@ -48,16 +49,20 @@ func Told(kinds []Kind, adapter, command string) (k Kind, sure bool, err error) 
 			return k, true, nil
 		}
 	}
+	if use != "" {
+		return k, false, base.Input(fmt.Errorf("%s: the adapter was trained for %s, which is none of the tasks here (%s); "+
+			"use it with the program that trained it", adapter, use, strings.Join(Commands(kinds), ", ")))
+	}
 	for _, k := range kinds {
-		if use == "" && c.TaskType != lora.NoTask && c.TaskType == k.PEFT {
+		if c.TaskType != lora.NoTask && c.TaskType == k.PEFT {
 			return k, c.TaskType != lora.SeqCls, nil // PEFT's adapters for multiple choice may have SEQ_CLS
 		}
 	}
 	return made, known, nil
 }
 
-// Recognise returns the kind of an adapter that does not name its task for sure, by its tensors, its base and the base's own class. told
-// is what [Told] returned.
+// Recognise returns the kind of an adapter that does not name its task for sure, by its tensors, its base and the
+// base's own class. told is what [Told] returned.
 func Recognise(kinds []Kind, adapter string, b *base.Base, told Kind) (Kind, error) {
 	tensors, err := lora.Tensors(adapter)
 	if err != nil {
@@ -84,8 +89,8 @@ func Recognise(kinds []Kind, adapter string, b *base.Base, told Kind) (Kind, err
 	return told, base.Input(fmt.Errorf("%s: the adapter does not say which task it is for; give `task`", adapter))
 }
 
-// ofTensors returns the kind whose head an adapter has saved, if no other kind has the same: of the kinds that accept the task type that
-// the adapter has, or of all if it has none.
+// ofTensors returns the kind whose head an adapter has saved, if no other kind has the same: of the kinds that accept
+// the task type that the adapter has, or of all if it has none.
 func ofTensors(kinds []Kind, b *base.Base, tensors []lora.TensorInfo, told Kind) (Kind, bool) {
 	a, _ := models.ArchOf(b.Info.ModelType)
 	var heads []arch.Kind // of the architecture, with these outputs
