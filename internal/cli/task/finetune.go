@@ -14,29 +14,30 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Finetune is a command "finetune TASK": the flags and the data that it has of its own. The flags set the fields of a task's
-// configuration; the rest is [spalora.Finetune].
+// Finetune is a command "finetune TASK": the flags and the data that it has of its own. The flags set the fields of a
+// task's configuration; the rest is [spalora.Finetune].
 type Finetune struct {
 	Config  tasks.Finetuning
 	BuiltIn cli.BuiltIn // the checkpoint that is compiled in
 
 	Models  string // kinds of --model
 	Formats string // formats of data files
-	Data    string // the data that are compiled in
+	Data    string // the data that are compiled in; "" for none
 	Chosen  string // how rows are chosen to be held out; "" for at random
 	Head    string // what becomes of the head, after the usage of --modules-to-save
 
 	Adapter  lora.Config  // defaults of the adapter
 	Training train.Config // defaults of the loop
 
-	// Reading defines the flags that say how files are read, Task those of the task itself.
-	Reading, Task func(fs *pflag.FlagSet)
+	// Task defines the flags of the task itself, Reading, if set, those that say how files are read.
+	Task, Reading func(fs *pflag.FlagSet)
 	// Sections, if set, defines further sections of flags before those of the training loop, Last after them.
 	Sections, Last func(fs *pflag.FlagSet)
 	// WithoutDropout leaves --dropout out of the task's section.
 	WithoutDropout bool
 
-	// Embedded puts the data that are compiled in into the configuration; it is called if no --train-file is given.
+	// Embedded, if set, puts the data that are compiled in into the configuration; it is called if no --train-file is
+	// given.
 	Embedded func() error
 	// OwnBase, if set, reports that the configuration names a base of its own, so that none is compiled in.
 	OwnBase func() bool
@@ -69,6 +70,9 @@ type finetuning struct {
 
 // Command defines the flags of cmd and makes it run.
 func (f *Finetune) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
+	if f.Reading == nil {
+		f.Reading = func(*pflag.FlagSet) {}
+	}
 	j := &finetuning{Finetune: f, env: env, run: f.Config.Common()}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -132,7 +136,7 @@ func (j *finetuning) finetune(cmd *cobra.Command) (err error) {
 // embed puts what is compiled in where no flag names a model or data.
 func (j *finetuning) embed() error {
 	model := j.run.Model == "" && (j.OwnBase == nil || !j.OwnBase())
-	data := j.run.TrainFile == ""
+	data := j.run.TrainFile == "" && j.Embedded != nil
 	if model {
 		j.run.Model, j.run.ModelFiles = j.BuiltIn.Name, j.BuiltIn.Files()
 	}

@@ -9,10 +9,13 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// AddFiles defines the flags that name the data. formats says which formats are read, builtIn what is compiled in, and chosen how rows
-// are chosen to be held out.
+// AddFiles defines the flags that name the data. formats says which formats are read, builtIn what is compiled in (""
+// for nothing), and chosen how rows are chosen to be held out.
 func AddFiles(fs *pflag.FlagSet, r *tasks.Run, formats, builtIn, chosen string) {
-	fs.StringVar(&r.TrainFile, "train-file", "", "`file` to train on: "+formats+"; default: the embedded "+builtIn)
+	if builtIn != "" {
+		builtIn = "; default: the embedded " + builtIn
+	}
+	fs.StringVar(&r.TrainFile, "train-file", "", "`file` to train on: "+formats+builtIn)
 	fs.StringVar(&r.EvalFile, "eval-file", "", "`file` that decides which adapter is best")
 	fs.StringVar(&r.TestFile, "test-file", "", "`file` to score once at the end")
 	fs.Float64Var(&r.ValidationSplit, "validation-split", 0, "share of the training rows to hold out as --eval-file"+chosen)
