@@ -13,7 +13,8 @@ type Class = seqcls.Class
 // Pair is two texts that are read together.
 type Pair struct{ First, Second string }
 
-// Classify returns the class of each text (of a regression its value). Texts that are longer than the model allows are cut.
+// Classify returns the class of each text (of a regression its value). Texts that are longer than the model allows
+// are cut.
 func (m *Model) Classify(ctx context.Context, texts ...string) ([]Class, error) {
 	inputs := make([]tokenize.Input, len(texts))
 	for i, text := range texts {

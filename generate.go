@@ -14,19 +14,20 @@ type Generated = generate.Sequence
 // Message is a turn of a chat.
 type Message = document.Message
 
-// Generate continues prompts with new text, as the checkpoint's generation_config.json and [causallm.Settings] say. Each prompt gets
-// NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts.
+// Generate continues prompts with new text, as the checkpoint's generation_config.json and [causallm.Settings] say.
+// Each prompt gets NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts.
 func (m *Model) Generate(ctx context.Context, prompts ...string) ([]Generated, error) {
 	return m.generate(ctx, nil, func(p *causallm.Opened, i int) (generate.Prompt, error) { return p.Prompt(prompts[i], nil) }, len(prompts))
 }
 
-// Stream continues one prompt and calls onText with each piece of the text as it becomes certain, on the caller's goroutine.
+// Stream continues one prompt and calls onText with each piece of the text as it becomes certain, on the caller's
+// goroutine.
 func (m *Model) Stream(ctx context.Context, prompt string, onText func(text string)) (Generated, error) {
 	return m.stream(ctx, onText, func(p *causallm.Opened) (generate.Prompt, error) { return p.Prompt(prompt, nil) })
 }
 
-// Chat answers the last message of a chat, which the checkpoint's chat template renders. onText, if it is not nil, is called with each piece of
-// the answer as it becomes certain.
+// Chat answers the last message of a chat, which the checkpoint's chat template renders. onText, if it is not nil, is
+// called with each piece of the answer as it becomes certain.
 func (m *Model) Chat(ctx context.Context, messages []Message, onText func(text string)) (Generated, error) {
 	return m.stream(ctx, onText, func(p *causallm.Opened) (generate.Prompt, error) { return p.Prompt("", messages) })
 }

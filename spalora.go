@@ -1,5 +1,6 @@
-// Package spalora fine-tunes transformers with LoRA on the CPU, without Python, and predicts with the result. It is the front door of the
-// module: it opens adapters, merged models and Hugging Face checkpoints, and trains adapters that PEFT reads.
+// Package spalora fine-tunes transformers with LoRA on the CPU, without Python, and predicts with the result. It is
+// the front door of the module: it opens adapters, merged models and Hugging Face checkpoints, and trains adapters
+// that PEFT reads.
 //
 // A trained adapter answers in a few lines:
 //
@@ -10,11 +11,12 @@
 //	defer m.Close()
 //	classes, err := m.Classify(ctx, "My card still has not arrived.")
 //
-// [Finetune] trains one, with the typed configuration of a task type: [SeqCls], [TokenCls], [QuestionAnswering], [MultipleChoice], [Embedding]
-// or [CausalLM]. Its fields are the flags of the finetune command, and the output directory is the same, bit for bit.
+// [Finetune] trains one, with the typed configuration of a task type: [SeqCls], [TokenCls], [QuestionAnswering],
+// [MultipleChoice], [Embedding] or [CausalLM]. Its fields are the flags of the finetune command, and the output
+// directory is the same, bit for bit.
 //
-// Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in backquotes
-// (`max_length`), which are fields here and flags of the commands.
+// Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in
+// backquotes (`max_length`), which are fields here and flags of the commands.
 package spalora
 
 import (
@@ -38,7 +40,8 @@ import (
 	"github.com/spalora/spalora/tasks/tokencls"
 )
 
-// ErrSettings is wrapped by errors about settings that have no meaning, contradict each other or do not fit a model or its data.
+// ErrSettings is wrapped by errors about settings that have no meaning, contradict each other or do not fit a model
+// or its data.
 var ErrSettings = base.ErrSettings
 
 // ErrInput is wrapped by errors about a file that is missing, damaged or made for something else.
@@ -76,8 +79,8 @@ func Kinds() []tasks.Kind {
 	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind}
 }
 
-// Model is a trained model that predicts. It is safe for concurrent use: calls at the same time give the bits that they give one after
-// another. It keeps its workers and the memory of a call for the next.
+// Model is a trained model that predicts. It is safe for concurrent use: calls at the same time give the bits that
+// they give one after another. It keeps its workers and the memory of a call for the next.
 type Model struct {
 	base      *base.Base
 	own       bool // the base is closed with the model
@@ -103,11 +106,12 @@ type opening struct {
 	kinds    []tasks.Kind
 }
 
-// WithBase names the base model of an adapter: a Hugging Face directory or a GGUF file. Without it the adapter's own word for it is taken,
-// if that is a path that exists.
+// WithBase names the base model of an adapter: a Hugging Face directory or a GGUF file. Without it the adapter's own
+// word for it is taken, if that is a path that exists.
 func WithBase(path string) Option { return func(o *opening) { o.model = path } }
 
-// WithBaseFiles gives the base model of an adapter in memory: the files of a Hugging Face directory by name. The name is used in messages.
+// WithBaseFiles gives the base model of an adapter in memory: the files of a Hugging Face directory by name. The name
+// is used in messages.
 func WithBaseFiles(name string, files map[string][]byte) Option {
 	return func(o *opening) { o.model, o.files = name, files }
 }
@@ -115,7 +119,8 @@ func WithBaseFiles(name string, files map[string][]byte) Option {
 // WithOpenedBase shares a base that is open already; the model does not close it.
 func WithOpenedBase(b *base.Base) Option { return func(o *opening) { o.opened = b } }
 
-// WithTask says what a model is for, by the command of its task type ("seq-cls"), where the adapter or checkpoint does not.
+// WithTask says what a model is for, by the command of its task type ("seq-cls"), where the adapter or checkpoint
+// does not.
 func WithTask(command string) Option { return func(o *opening) { o.task = command } }
 
 // WithThreads sets the number of processors to use; 0, the default, is all. Results do not depend on it.
@@ -127,16 +132,16 @@ func WithOtherBase() Option { return func(o *opening) { o.other = true } }
 // WithLogger sets where warnings about the model go; by default nowhere.
 func WithLogger(log zerolog.Logger) Option { return func(o *opening) { o.log = log } }
 
-// WithSettings gives settings of the task's predictions: a pointer to the Settings of its package, such as [seqcls.Settings]. Those that are
-// zero are what the adapter remembers, else the defaults.
+// WithSettings gives settings of the task's predictions: a pointer to the Settings of its package, such as
+// [seqcls.Settings]. Those that are zero are what the adapter remembers, else the defaults.
 func WithSettings(s tasks.Settings) Option { return func(o *opening) { o.settings = s } }
 
 // WithKinds replaces the task types that a model may be for.
 func WithKinds(kinds []tasks.Kind) Option { return func(o *opening) { o.kinds = kinds } }
 
-// Open opens a trained model: the directory of an adapter (made here or by PEFT), of a merged model, or of a checkpoint with a trained head.
-// dir may be empty if an option names a base, which is then used without an adapter. A head that nobody has trained is an error. The caller
-// must close the model.
+// Open opens a trained model: the directory of an adapter (made here or by PEFT), of a merged model, or of a
+// checkpoint with a trained head. dir may be empty if an option names a base, which is then used without an adapter.
+// A head that nobody has trained is an error. The caller must close the model.
 func Open(dir string, options ...Option) (m *Model, err error) {
 	o := &opening{dir: dir, log: zerolog.Nop(), kinds: Kinds()}
 	for _, option := range options {
@@ -252,8 +257,8 @@ func (m *Model) Close() error {
 // Task returns the command of the task type that the model is for, such as "seq-cls".
 func (m *Model) Task() string { return m.kind.Command }
 
-// Predictor returns the predictor behind the calls of a model, for bulk work and scores: *[seqcls.Opened] and its like. If the model is for
-// another task, it returns an error that says which one.
+// Predictor returns the predictor behind the calls of a model, for bulk work and scores: *[seqcls.Opened] and its
+// like. If the model is for another task, it returns an error that says which one.
 func Predictor[P tasks.Predictor](m *Model) (P, error) {
 	p, ok := m.predictor.(P)
 	if !ok {

@@ -20,8 +20,8 @@ import (
 // question is a text of 12 tokens with its special ones.
 const question = "My new bank card still has not arrived here."
 
-// BenchmarkDoor compares classifying one text through the front door with the bare forward of its tokens: on MiniLM with an adapter on query
-// and value, one worker and two. Heap allocations are those of a call.
+// BenchmarkDoor compares classifying one text through the front door with the bare forward of its tokens: on MiniLM
+// with an adapter on query and value, one worker and two. Heap allocations are those of a call.
 func BenchmarkDoor(b *testing.B) {
 	for _, workers := range []int{1, 2} {
 		name := map[int]string{1: "1", 2: "2"}[workers]

@@ -41,7 +41,8 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 	return set, nil
 }
 
-// parseTargets reads names, or a single regular expression or all-linear. Only an expression has characters that names do not have.
+// parseTargets reads names, or a single regular expression or all-linear. Only an expression has characters that
+// names do not have.
 func parseTargets(list []string) lora.Targets {
 	if len(list) != 1 {
 		return lora.Names(list...)

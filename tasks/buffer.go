@@ -1,6 +1,7 @@
 package tasks
 
-// Buffer is a list of values that grows without moving what it holds, so that filling it takes no more memory than it has in the end.
+// Buffer is a list of values that grows without moving what it holds, so that filling it takes no more memory than it
+// has in the end.
 type Buffer[T any] struct {
 	chunks [][]T
 	n      int

@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/data"
 )
 
-// CheckHead returns an error if the adapter to start from has a head for another number of classes. options names the settings that
-// decide it.
+// CheckHead returns an error if the adapter to start from has a head for another number of classes. options names the
+// settings that decide it.
 func (s *Session) CheckHead(l *data.Labels, options string) error {
 	if s.Run.Adapter == "" {
 		return nil
@@ -26,8 +26,8 @@ func (s *Session) CheckHead(l *data.Labels, options string) error {
 	return nil
 }
 
-// LabelSource returns where class names may come from beside the data: the given ones, those saved with the adapter to start from, and the
-// checkpoint's.
+// LabelSource returns where class names may come from beside the data: the given ones, those saved with the adapter
+// to start from, and the checkpoint's.
 func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.LabelSource, error) {
 	src := data.LabelSource{Fixed: fixed}
 	var err error
@@ -52,7 +52,8 @@ func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.Lab
 	return src, base.Input(err)
 }
 
-// SavedLabels returns the classes that were saved with the adapter to start from, or nil. tags says whether they must be those of tokens.
+// SavedLabels returns the classes that were saved with the adapter to start from, or nil. tags says whether they must
+// be those of tokens.
 func (s *Session) SavedLabels(tags bool) (*base.SavedLabels, error) {
 	adapter := s.Run.Adapter
 	if adapter == "" {
@@ -65,8 +66,8 @@ func (s *Session) SavedLabels(tags bool) (*base.SavedLabels, error) {
 	return saved, err
 }
 
-// ClassWeights reads the setting class_weights: a number for each of k classes, or balanced: rows / (classes · rows of the class), as in
-// scikit-learn. classes returns the class of each row.
+// ClassWeights reads the setting class_weights: a number for each of k classes, or balanced: rows / (classes · rows
+// of the class), as in scikit-learn. classes returns the class of each row.
 func ClassWeights(list []string, k int, classes func() ([]int32, error)) ([]float32, error) {
 	if len(list) == 0 {
 		return nil, nil

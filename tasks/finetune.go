@@ -32,8 +32,8 @@ type Finetuning interface {
 	Plan() *Plan
 }
 
-// Plan is the part of a run that belongs to its task type. The functions are called in the order of the fields, each at most once; those
-// that are nil are left out.
+// Plan is the part of a run that belongs to its task type. The functions are called in the order of the fields, each
+// at most once; those that are nil are left out.
 type Plan struct {
 	Command  string        // of the task; names the default output directory
 	Adapter  lora.Config   // defaults of a new adapter
@@ -110,11 +110,12 @@ func NewSubject[M models.TextModel](m *base.Model[M], t base.TaskType) *Subject 
 	}
 }
 
-// Finetune trains an adapter (or, if the task's configuration says so, all weights) and writes it to Run.OutputDir together with its
-// classes, metrics.jsonl, checkpoints and results.json. It returns the content of results.json, also with an error that ended a run that
-// had begun: the adapter of the last finished step is saved then. When ctx is done, the run stops at the next batch with an error that
-// wraps [train.ErrStopped], and can be resumed. Errors about settings wrap [base.ErrSettings], those about files [base.ErrInput],
-// [data.ErrOption], or are a [*data.Error].
+// Finetune trains an adapter (or, if the task's configuration says so, all weights) and writes it to Run.OutputDir
+// together with its classes, metrics.jsonl, checkpoints and results.json. It returns the content of results.json,
+// also with an error that ended a run that had begun: the adapter of the last finished step is saved then. When ctx
+// is done, the run stops at the next batch with an error that wraps [train.ErrStopped], and can be resumed. Errors
+// about settings wrap [base.ErrSettings], those about files [base.ErrInput], [data.ErrOption], or are a
+// [*data.Error].
 func Finetune(ctx context.Context, f Finetuning) (results *Results, err error) {
 	r, p := f.Common(), f.Plan()
 	what, err := base.Recall(r.Adapter, p.Options)
@@ -217,8 +218,8 @@ func (s *Session) prepare(m *Subject, c lora.Config, options []base.Option) erro
 	return nil
 }
 
-// freshModules lists the modules that the checkpoint lacks and that a new adapter would not save by itself. Sentence embeddings do not
-// use the pooler.
+// freshModules lists the modules that the checkpoint lacks and that a new adapter would not save by itself. Sentence
+// embeddings do not use the pooler.
 func freshModules(m *Subject) []string {
 	if m.Type.PEFT == lora.FeatureExtraction {
 		return nil
@@ -321,7 +322,8 @@ func (s *Session) save(p *Plan, m *Subject, dir string) error {
 	return nil
 }
 
-// identity returns the part of what must be equal when a run is resumed that all tasks share: the base, and what trains.
+// identity returns the part of what must be equal when a run is resumed that all tasks share: the base, and what
+// trains.
 func (s *Session) identity(m *Subject) map[string]string {
 	id := map[string]string{"base model": m.Fingerprint, "config.json": s.Base.ConfigHash()}
 	if s.Run.Dropout != nil {
@@ -341,8 +343,8 @@ func (s *Session) identity(m *Subject) map[string]string {
 // renamed is a file whose name messages use.
 type renamed interface{ Rename(name string) }
 
-// ReadFile reads a file with open, or standard input with stream for the name "-", whose errors and content are then named "standard
-// input".
+// ReadFile reads a file with open, or standard input with stream for the name "-", whose errors and content are then
+// named "standard input".
 func ReadFile[T, O any](
 	path string, stdin io.Reader, o O, open func(string, O) (T, error), stream func(io.Reader, string, O) (T, error),
 ) (T, error) {

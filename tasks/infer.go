@@ -16,8 +16,8 @@ import (
 // EvalTokens is the default number of tokens of a batch in evaluation and prediction.
 const EvalTokens = 4096
 
-// Tapes keeps evaluation tapes, with the memory that they have taken, from call to call. It is safe for concurrent use: calls at the same
-// time have a tape each.
+// Tapes keeps evaluation tapes, with the memory that they have taken, from call to call. It is safe for concurrent
+// use: calls at the same time have a tape each.
 type Tapes struct {
 	pool *op.Pool
 
@@ -81,8 +81,8 @@ func (t *Tapes) Close() error {
 	return err
 }
 
-// EachBatch calls f with all examples in batches of at most the given number of tokens (a longer example is a batch by itself). The longest
-// examples come first, so that equal lengths meet and the largest batch is the first.
+// EachBatch calls f with all examples in batches of at most the given number of tokens (a longer example is a batch
+// by itself). The longest examples come first, so that equal lengths meet and the largest batch is the first.
 func EachBatch(ctx context.Context, s batch.Set, tokens int, f func(examples []int, b *batch.Batch) error) error {
 	order := byLength(s)
 	for lo := 0; lo < len(order); {
@@ -125,8 +125,8 @@ type Inference struct {
 	Forward func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
-// Run computes all batches and calls use with the numbers of the examples, the batch and its result, which are valid until use returns.
-// The longest examples come first.
+// Run computes all batches and calls use with the numbers of the examples, the batch and its result, which are valid
+// until use returns. The longest examples come first.
 func (n Inference) Run(ctx context.Context, set batch.Set, use func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error) error {
 	tokens := n.Tokens
 	if tokens == 0 {

@@ -9,7 +9,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Kind is a task type with what opening, recognising and merging need to know about it. Each package below this one has one.
+// Kind is a task type with what opening, recognising and merging need to know about it. Each package below this one
+// has one.
 type Kind struct {
 	base.TaskType
 	// Head is what the head of its models computes.
@@ -18,8 +19,8 @@ type Kind struct {
 	Open func(o Opening) (Predictor, error)
 	// Merge opens a base with an adapter to be merged into it.
 	Merge func(o Opening) (*Merging, error)
-	// Fits reports whether an adapter whose saved head has the given number of outputs (0: no head) can be for this task if its base was
-	// made for it; nil: only one without a head can.
+	// Fits reports whether an adapter whose saved head has the given number of outputs (0: no head) can be for this task
+	// if its base was made for it; nil: only one without a head can.
 	Fits func(outputs int) bool
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// MergeBound is the share of the largest logit by which merged and attached logits may differ in float32. Rounding alone causes about
-// 1e-6.
+// MergeBound is the share of the largest logit by which merged and attached logits may differ in float32. Rounding
+// alone causes about 1e-6.
 const MergeBound = 1e-4
 
 // Merged says what came of a merge.
@@ -28,10 +28,10 @@ type Merged struct {
 	Logit      float64 // largest absolute logit of the latter
 }
 
-// Merge adds the corrections of the adapter to the weights of its base model and writes a Hugging Face directory whose weights have the
-// given type. The merged values are checked to be finite, and the outputs of the merged model are compared with those of base and adapter
-// on a few token sequences: in float32 a difference above [MergeBound] is an error. The directory appears complete or not at all;
-// overwrite replaces one that exists with all its content.
+// Merge adds the corrections of the adapter to the weights of its base model and writes a Hugging Face directory
+// whose weights have the given type. The merged values are checked to be finite, and the outputs of the merged model
+// are compared with those of base and adapter on a few token sequences: in float32 a difference above [MergeBound] is
+// an error. The directory appears complete or not at all; overwrite replaces one that exists with all its content.
 func (m *Merging) Merge(ctx context.Context, dir string, t safetensors.DType, overwrite bool, pool *op.Pool) (Merged, error) {
 	weights, err := lora.Merge(m.net.TextModel, m.Set, pool)
 	if err != nil {

@@ -30,8 +30,9 @@ type computing struct {
 	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
-// NewMerging returns a trained model as it is merged. outputs returns what a model computes: its logits, or hidden states; open opens
-// the base model once more. config has the keys of config.json that change, which may be nil; the class is added.
+// NewMerging returns a trained model as it is merged. outputs returns what a model computes: its logits, or hidden
+// states; open opens the base model once more. config has the keys of config.json that change, which may be nil; the
+// class is added.
 func NewMerging[M models.TextModel](
 	t *base.Trained[M], outputs func(M) func(p *nn.Pass, b *batch.Batch) mat.Tensor,
 	open func(*checkpoint.Source) (M, checkpoint.Report, error), config map[string]any,
@@ -54,7 +55,8 @@ func NewMerging[M models.TextModel](
 	}
 }
 
-// Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem type.
+// Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem
+// type.
 func Classes(l *data.Labels, problemKnown bool) map[string]any {
 	names := l.Names
 	if len(names) == 0 { // regression: transformers counts outputs by names

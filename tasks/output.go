@@ -15,7 +15,8 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
-// prepareOutput makes and locks the output directory. Only that of a run that is resumed may hold anything without Overwrite.
+// prepareOutput makes and locks the output directory. Only that of a run that is resumed may hold anything without
+// Overwrite.
 func (r *Run) prepareOutput(command string) (*output, error) {
 	dir := r.OutputDir
 	resumed := ""
@@ -54,8 +55,9 @@ func (r *Run) prepareOutput(command string) (*output, error) {
 	return o, nil
 }
 
-// replaced lists the files in the output directory that are removed when a new run begins: those that runs of any task write. Files that
-// this run reads there stay until it writes them: the adapter to start from, and the model and its tokenizer in the given directories.
+// replaced lists the files in the output directory that are removed when a new run begins: those that runs of any
+// task write. Files that this run reads there stay until it writes them: the adapter to start from, and the model and
+// its tokenizer in the given directories.
 func (r *Run) replaced(dir string, models ...string) []string {
 	list := []string{ResultsName}
 	if !files.Same(dir, r.Adapter) {
@@ -67,7 +69,8 @@ func (r *Run) replaced(dir string, models ...string) []string {
 	return list
 }
 
-// holdsWholeModel reports whether a run that trained all weights wrote to dir. The names of a model's files alone are no proof.
+// holdsWholeModel reports whether a run that trained all weights wrote to dir. The names of a model's files alone are
+// no proof.
 func holdsWholeModel(dir string) bool {
 	var r struct {
 		Task, Model string
@@ -81,7 +84,8 @@ func holdsWholeModel(dir string) bool {
 	return err == nil && len(weights) > 0
 }
 
-// removedInput returns an error if Overwrite would remove a directory that the run reads: a checkpoint, or last, of an earlier run.
+// removedInput returns an error if Overwrite would remove a directory that the run reads: a checkpoint, or last, of
+// an earlier run.
 func (r *Run) removedInput() error {
 	if !r.Overwrite || r.ResumeFromCheckpoint != "" {
 		return nil

@@ -15,14 +15,15 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Run holds the settings that fine-tuning has in common for all task types. Fields have the names of the command's flags. The zero value
-// of a field is the default of its flag; a field that is a pointer is one whose zero is a choice of its own, so nil is the default. Model,
-// TrainFile (or the training data of the task's own field) and OutputDir must be set.
+// Run holds the settings that fine-tuning has in common for all task types. Fields have the names of the command's
+// flags. The zero value of a field is the default of its flag; a field that is a pointer is one whose zero is a
+// choice of its own, so nil is the default. Model, TrainFile (or the training data of the task's own field) and
+// OutputDir must be set.
 type Run struct {
 	// Model is the directory of a Hugging Face checkpoint, or a GGUF file.
 	Model string
-	// ModelFiles, if set, is the checkpoint in memory: the files of a Hugging Face directory by name. Model is then what messages and the
-	// adapter call it.
+	// ModelFiles, if set, is the checkpoint in memory: the files of a Hugging Face directory by name. Model is then what
+	// messages and the adapter call it.
 	ModelFiles map[string][]byte
 
 	TrainFile       string  // file to train on; "-" is Stdin
@@ -76,8 +77,9 @@ type Run struct {
 
 	Stdin  io.Reader      // read for the file name "-"
 	Logger zerolog.Logger // gets what is worth knowing about data, model and run; the zero value is silent
-	// OnModel, OnStart, OnStep and OnEval, if set, are called on Finetune's goroutine: with the printed module trees of the model, without
-	// and with its adapter ("" if all weights train), before the first step, after each step and after each evaluation.
+	// OnModel, OnStart, OnStep and OnEval, if set, are called on Finetune's goroutine: with the printed module trees of
+	// the model, without and with its adapter ("" if all weights train), before the first step, after each step and
+	// after each evaluation.
 	OnModel func(bare, adapted string)
 	OnStart func(train.Plan)
 	OnStep  func(train.StepInfo)
@@ -170,7 +172,8 @@ func (r *Run) training(c train.Config) (train.Config, error) {
 	return c, base.Settings(errors.Join(errs...))
 }
 
-// adapter returns the configuration of a new adapter: the settings that are given, and the task's defaults for the others.
+// adapter returns the configuration of a new adapter: the settings that are given, and the task's defaults for the
+// others.
 func (r *Run) adapter(c lora.Config) lora.Config {
 	c.R = cmp.Or(r.LoraR, c.R)
 	set(&c.Alpha, r.LoraAlpha)

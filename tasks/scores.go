@@ -10,9 +10,9 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Probabilities returns what logits (n×k, row after row) say about classes: the softmax of each row for a single label, the sigmoid of each
-// logit for several. Logits of a regression are the values themselves and are returned as they are. Logits that are infinite or NaN give NaN
-// somewhere in their row.
+// Probabilities returns what logits (n×k, row after row) say about classes: the softmax of each row for a single
+// label, the sigmoid of each logit for several. Logits of a regression are the values themselves and are returned as
+// they are. Logits that are infinite or NaN give NaN somewhere in their row.
 func Probabilities(p data.Problem, logits []float32, k int) []float32 {
 	if p == data.Regression {
 		return logits

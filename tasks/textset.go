@@ -13,8 +13,8 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// TextSet is a list of tokenised texts with their targets: the [batch.Set] of tasks on text, or a part of one. The zero value is empty and
-// ready to be appended to; it is not changed while it is in use.
+// TextSet is a list of tokenised texts with their targets: the [batch.Set] of tasks on text, or a part of one. The
+// zero value is empty and ready to be appended to; it is not changed while it is in use.
 type TextSet struct {
 	Labels []int32   // one for each text, or nil
 	Values []float32 // equally many for each text, one text after another, or nil
@@ -129,8 +129,8 @@ type Texts struct {
 	Line  func(i int) int // of the file
 }
 
-// Encode tokenises texts and calls each with the encoding of every one of them, in order. A text that cannot be tokenised, and with some
-// one that has no token, are errors that name its line.
+// Encode tokenises texts and calls each with the encoding of every one of them, in order. A text that cannot be
+// tokenised, and with some one that has no token, are errors that name its line.
 func Encode(
 	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, workers int, each func(i int, e *tokenize.Encoding) error,
 ) error {
@@ -153,7 +153,8 @@ func Encode(
 	return nil
 }
 
-// EncodeSet tokenises texts into a set and calls cut for each that had to be cut to the limit of o. A text without tokens is an error.
+// EncodeSet tokenises texts into a set and calls cut for each that had to be cut to the limit of o. A text without
+// tokens is an error.
 func EncodeSet(
 	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, typed bool, workers int, cut func(i int),
 ) (*TextSet, error) {
@@ -194,7 +195,8 @@ func CheckText(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) []err
 	return errs
 }
 
-// TextLimit returns the largest number of tokens of a sequence: maxLength or, if that is 0, what model and tokenizer allow.
+// TextLimit returns the largest number of tokens of a sequence: maxLength or, if that is 0, what model and tokenizer
+// allow.
 func TextLimit(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) int {
 	if maxLength > 0 {
 		return maxLength
@@ -205,7 +207,8 @@ func TextLimit(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) int {
 	return m.MaxLength()
 }
 
-// CheckRoom returns an error if a limit of tokens leaves no room beside the special tokens of a text, or of a pair. 0 is no limit.
+// CheckRoom returns an error if a limit of tokens leaves no room beside the special tokens of a text, or of a pair. 0
+// is no limit.
 func CheckRoom(tok *tokenize.Tokenizer, limit int, pair bool) error {
 	if limit <= 0 {
 		return nil

@@ -50,7 +50,8 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestLanguageModelWorkflow goes the whole way with a language model: train, generate, merge, generate the same with the merged checkpoint.
+// TestLanguageModelWorkflow goes the whole way with a language model: train, generate, merge, generate the same with
+// the merged checkpoint.
 func TestLanguageModelWorkflow(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }

@@ -25,8 +25,8 @@ func (b bound) Set(text string) error {
 	return b.store()
 }
 
-// Default defines a flag with a default for a setting whose zero value means that default. The setting stays zero until the flag is given;
-// to give zero is an error.
+// Default defines a flag with a default for a setting whose zero value means that default. The setting stays zero
+// until the flag is given; to give zero is an error.
 func Default[T value](fs *pflag.FlagSet, to *T, name string, standard T, usage string) {
 	v := new(T)
 	var zero T

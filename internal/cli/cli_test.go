@@ -73,7 +73,8 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestUnwrittenResults: results that could not be written are a failure, although the command went on and did the rest of its work.
+// TestUnwrittenResults: results that could not be written are a failure, although the command went on and did the
+// rest of its work.
 func TestUnwrittenResults(t *testing.T) {
 	var log clitest.Buffer
 	done := false

@@ -67,7 +67,8 @@ func AddReading(fs *pflag.FlagSet, o *text.Options) {
 	fs.StringVar(&o.LabelSeparator, "label-separator", "", "`character` between several labels in one CSV field (multi-label)")
 }
 
-// AddTextReading defines the flags that say how files of texts are read whose labels are not, or are described elsewhere.
+// AddTextReading defines the flags that say how files of texts are read whose labels are not, or are described
+// elsewhere.
 func AddTextReading(fs *pflag.FlagSet, o *text.Options) {
 	fs.StringVar(&o.TextColumn, "text-column", "",
 		"`name` of the column with the text"+ByNumber+"; default: text, sentence and other usual names")

@@ -33,8 +33,8 @@ func (f *InputFlags) AddTexts(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.Texts, "text", nil, "a `text`, instead of a file; may be given several times")
 }
 
-// Check returns an error if flags contradict each other. given reports whether a flag was given; reading lists those that say how files are
-// read. Without any flag the input is standard input.
+// Check returns an error if flags contradict each other. given reports whether a flag was given; reading lists those
+// that say how files are read. Without any flag the input is standard input.
 func (f *InputFlags) Check(env Env, given func(string) bool, reading []string) error {
 	switch {
 	case f.Input != "" && len(f.Texts) > 0:
@@ -50,7 +50,8 @@ func (f *InputFlags) Check(env Env, given func(string) bool, reading []string) e
 	return DefaultInput(&f.Input, env, given, "give --input FILE or --text TEXT, or pipe texts into standard input")
 }
 
-// DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to do instead.
+// DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to
+// do instead.
 func DefaultInput(input *string, env Env, given func(string) bool, instead string) error {
 	switch {
 	case given("input") && *input == "":

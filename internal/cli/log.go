@@ -47,7 +47,8 @@ type Console struct {
 	done  int       // steps that an earlier process did
 }
 
-// NewConsole opens the console that the flags ask for. Settings that messages name in backquotes are printed as flags of the command.
+// NewConsole opens the console that the flags ask for. Settings that messages name in backquotes are printed as flags
+// of the command.
 func NewConsole(env Env, l LogFlags, flags *pflag.FlagSet) (*Console, error) {
 	c := &Console{env: env, flags: flags, quiet: l.Quiet}
 	switch l.Format {
@@ -145,7 +146,8 @@ func (c *Console) Evaluation(e train.Evaluation) {
 	c.Log.Info().Msgf("step %d evaluation: %s", e.Step, MetricsText(e.Metrics))
 }
 
-// Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of its own.)
+// Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of
+// its own.)
 func (c *Console) Undefined(m train.Metrics) {
 	for _, v := range m.Values {
 		v.LogReason(c.Log)

@@ -21,7 +21,8 @@ type Result struct {
 // stdout reports whether the result goes to standard output.
 func (r Result) stdout() bool { return r.Path == "" || r.Path == "-" }
 
-// Check errs if the result must not be written: the file is there already, or is the input. It is asked before any work.
+// Check errs if the result must not be written: the file is there already, or is the input. It is asked before any
+// work.
 func (r Result) Check(input string) error {
 	if r.stdout() {
 		return nil

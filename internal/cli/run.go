@@ -95,8 +95,8 @@ func Main(build func(Env) *cobra.Command) int {
 	return Run(ctx, System(), build, os.Args[1:])
 }
 
-// results is the standard output of a command. It remembers that something could not be written, so that a command may print its results at the
-// end of its work without stopping there.
+// results is the standard output of a command. It remembers that something could not be written, so that a command
+// may print its results at the end of its work without stopping there.
 type results struct {
 	io.Writer
 	err error
@@ -110,8 +110,8 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its stack. Results that could not be
-// written to standard output are an error, too.
+// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its
+// stack. Results that could not be written to standard output are an error, too.
 func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []string) (code int) {
 	out := &results{Writer: env.Out}
 	env.Out = out

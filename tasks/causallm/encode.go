@@ -24,7 +24,8 @@ type script struct {
 	ends    bool     // a token that ends the text is learned after it
 }
 
-// script writes a document down: a text as it is, a prompt and its completion one after the other, a chat by its template.
+// script writes a document down: a text as it is, a prompt and its completion one after the other, a chat by its
+// template.
 func (p *Predictor) script(kind document.Kind, d *document.Document) (script, error) {
 	s := script{all: p.cfg.TrainOnPrompt}
 	switch kind {

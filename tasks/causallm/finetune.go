@@ -19,8 +19,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Finetuning is the configuration of a run that trains a language model. Fields have the names of the flags of "finetune causal-lm"; the
-// zero value of each is the default.
+// Finetuning is the configuration of a run that trains a language model. Fields have the names of the flags of
+// "finetune causal-lm"; the zero value of each is the default.
 type Finetuning struct {
 	tasks.Run
 	// Train, Eval and Test are documents that were read already, in place of the files of Run.
@@ -32,7 +32,8 @@ type Finetuning struct {
 	FromScratch string // config.json of a model to begin with random weights; needs Full
 	Tokenizer   string // directory with the tokenizer of FromScratch; "": that of config.json
 	SaveDType   string // how the weights of Full are stored: float32 (the default), float16 or bfloat16
-	// BlockSize is the number of tokens of the windows that texts are cut into, 0 for none; nil: StandardBlock for plain text, none for rows.
+	// BlockSize is the number of tokens of the windows that texts are cut into, 0 for none; nil: StandardBlock for plain
+	// text, none for rows.
 	BlockSize             *int
 	MaxLength             int    // tokens of a sequence; 0: what the checkpoint allows
 	TooLong               string // what becomes of longer sequences: cut (the default) or error
@@ -41,7 +42,8 @@ type Finetuning struct {
 
 	SamplePrompts      []string // texts to continue before, during and after training; nil: one from the data
 	SampleMaxNewTokens *int     // tokens of a sample, 0 for none; nil: 48
-	// OnSamples is called with what the model writes after the prompts: before the first step, after each evaluation and at the end.
+	// OnSamples is called with what the model writes after the prompts: before the first step, after each evaluation and
+	// at the end.
 	OnSamples func(Samples)
 	// OnPreview, if set, is called with the first sequences as they are trained on, Preview of them, and ends the run.
 	OnPreview func(sequences [][]PreviewToken) error
@@ -52,7 +54,8 @@ type Finetuning struct {
 const (
 	StandardBlock  = 128 // tokens of the windows of plain text, if the model has as many positions
 	StandardSample = 48  // tokens of a sample
-	// StandardWindows as BlockSize cuts texts into windows of StandardBlock tokens, or of fewer if the model has fewer positions.
+	// StandardWindows as BlockSize cuts texts into windows of StandardBlock tokens, or of fewer if the model has fewer
+	// positions.
 	StandardWindows = -1
 )
 

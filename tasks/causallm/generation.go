@@ -14,8 +14,8 @@ import (
 // StandardNewTokens is how many tokens a sequence gets if nothing else is said: transformers' 20 are hardly a sentence.
 const StandardNewTokens = 128
 
-// Generation holds the settings of generated text; those that are nil are what the checkpoint's generation_config.json says, else
-// transformers' defaults. Names are those of its GenerationConfig.
+// Generation holds the settings of generated text; those that are nil are what the checkpoint's
+// generation_config.json says, else transformers' defaults. Names are those of its GenerationConfig.
 type Generation struct {
 	MaxNewTokens       int      // most tokens to generate for a prompt; 0: StandardNewTokens
 	DoSample           *bool    // draw tokens by their probability; the settings from Temperature to MinP imply it
@@ -54,7 +54,8 @@ func (g *Generation) Check() error {
 
 const generationConfig = "generation_config.json"
 
-// Config returns how to generate with a checkpoint: as the settings say, else its generation_config.json, else transformers' defaults.
+// Config returns how to generate with a checkpoint: as the settings say, else its generation_config.json, else
+// transformers' defaults.
 func (g *Generation) Config(b *base.Base) (generate.Config, error) {
 	c := generate.Defaults()
 	if err := g.Check(); err != nil {
@@ -111,7 +112,8 @@ func choose[T any](to, given, file *T) {
 	}
 }
 
-// endIDs returns the tokens that end what a model writes: those of the checkpoint's configuration, else the tokenizer's.
+// endIDs returns the tokens that end what a model writes: those of the checkpoint's configuration, else the
+// tokenizer's.
 func endIDs(b *base.Base) []int32 {
 	if len(b.Info.EosIDs) > 0 {
 		return b.Info.EosIDs

@@ -40,25 +40,25 @@ func ParseTooLong(s string) (TooLong, error) {
 
 // Config says how documents become sequences. The zero value of each field is usable.
 type Config struct {
-	// BlockSize cuts texts into windows of this number of tokens: all texts of a file one after another, with the eos token, if the tokenizer
-	// has one, between two. The last window has the rest. 0: each document is a sequence of its own. Prompts with completions and chats are
-	// never cut into windows.
+	// BlockSize cuts texts into windows of this number of tokens: all texts of a file one after another, with the eos
+	// token, if the tokenizer has one, between two. The last window has the rest. 0: each document is a sequence of its
+	// own. Prompts with completions and chats are never cut into windows.
 	BlockSize int
 	MaxLength int     // tokens of a sequence; 0: what model and tokenizer allow
 	OnTooLong TooLong // for documents of more tokens
 	// TrainOnPrompt learns prompts and the turns of others too, not only completions and the assistant's turns.
 	TrainOnPrompt bool
 	Template      *chat.Template // for chats; nil refuses them
-	// Chat says how chats are rendered. The zero Now is the time of [NewPredictor], for templates that write the date: a run that is to be
-	// resumed on another day sets it.
+	// Chat says how chats are rendered. The zero Now is the time of [NewPredictor], for templates that write the date: a
+	// run that is to be resumed on another day sets it.
 	Chat       chat.Options
 	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
 	Pool       *op.Pool
 	Adapter    nn.AdapterSet // in use when evaluating, computing logits and generating; nil: the base model
 }
 
-// Predictor computes logits and continues prompts. It is safe for concurrent use and keeps the memory of a call for the next; Close
-// releases it.
+// Predictor computes logits and continues prompts. It is safe for concurrent use and keeps the memory of a call for
+// the next; Close releases it.
 type Predictor struct {
 	model  models.CausalLM
 	tok    *tokenize.Tokenizer
@@ -67,7 +67,8 @@ type Predictor struct {
 	tapes  *tasks.Tapes
 }
 
-// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one error.
+// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
+// one error.
 func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	p := &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool)}
 	p.cfg.EvalTokens = cmp.Or(c.EvalTokens, tasks.EvalTokens)
@@ -111,9 +112,9 @@ func (p *Predictor) Tokenizer() *tokenize.Tokenizer { return p.tok }
 // Template returns the chat template, nil if there is none.
 func (p *Predictor) Template() *chat.Template { return p.cfg.Template }
 
-// Logits computes the logits of the next token for each document on its own, whatever BlockSize says: f is called in order with the number of
-// the document, its T token ids and its T×V logits, which are valid until f returns. A document of no tokens has none. It returns how many
-// documents were cut to the length limit.
+// Logits computes the logits of the next token for each document on its own, whatever BlockSize says: f is called in
+// order with the number of the document, its T token ids and its T×V logits, which are valid until f returns. A
+// document of no tokens has none. It returns how many documents were cut to the length limit.
 func (p *Predictor) Logits(ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error) (cut int, err error) {
 	i := -1
 	return cut, p.tapes.Use(func(tape *op.Tape) error {
@@ -140,8 +141,8 @@ func (p *Predictor) Logits(ctx context.Context, docs *document.File, f func(i in
 	})
 }
 
-// Generate continues prompts; see [generate.Generator.Generate]. onText, if it is not nil, is called with the text of each sequence as it
-// becomes certain.
+// Generate continues prompts; see [generate.Generator.Generate]. onText, if it is not nil, is called with the text of
+// each sequence as it becomes certain.
 func (p *Predictor) Generate(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, onText func(seq int, text string),
 ) ([]generate.Sequence, error) {
@@ -150,8 +151,8 @@ func (p *Predictor) Generate(
 	return g.Generate(ctx, prompts, c)
 }
 
-// Prompt returns the tokens of a prompt: of the messages of a chat, rendered by the template up to where the assistant begins, or without
-// messages of a text as the tokenizer encodes it.
+// Prompt returns the tokens of a prompt: of the messages of a chat, rendered by the template up to where the
+// assistant begins, or without messages of a text as the tokenizer encodes it.
 func (p *Predictor) Prompt(text string, messages []document.Message) (generate.Prompt, error) {
 	if messages == nil {
 		return generate.New(nil, p.tok, nil).Encode(text)

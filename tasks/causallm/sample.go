@@ -48,8 +48,8 @@ func (c *Finetuning) sampleTokens() int {
 	return *c.SampleMaxNewTokens
 }
 
-// newSampler returns nil if no samples are wanted, or there is no prompt. Samples of texts are drawn from the same numbers each time, so that
-// they can be compared; those of answers are the most probable tokens.
+// newSampler returns nil if no samples are wanted, or there is no prompt. Samples of texts are drawn from the same
+// numbers each time, so that they can be compared; those of answers are the most probable tokens.
 func (r *run) newSampler(s *tasks.Session) (*sampler, error) {
 	if r.sampleTokens() == 0 || r.OnSamples == nil {
 		return nil, nil
@@ -82,7 +82,8 @@ func (r *run) newSampler(s *tasks.Session) (*sampler, error) {
 	return p, nil
 }
 
-// add adds a prompt: a text, or the messages of a chat. Of more than limit tokens the last ones are taken; 0 is no limit.
+// add adds a prompt: a text, or the messages of a chat. Of more than limit tokens the last ones are taken; 0 is no
+// limit.
 func (p *sampler) add(shown string, messages []document.Message, limit int) error {
 	prompt, err := p.task.Prompt(shown, messages)
 	if err != nil {
@@ -102,7 +103,8 @@ func (p *sampler) add(shown string, messages []document.Message, limit int) erro
 // promptWords is how many words of a text make a prompt.
 const promptWords = 8
 
-// promptOf returns a prompt for samples: the first one of the data, or the first words. The text is for people; messages are set for a chat.
+// promptOf returns a prompt for samples: the first one of the data, or the first words. The text is for people;
+// messages are set for a chat.
 func promptOf(docs *document.File) (text string, messages []document.Message) {
 	for d := range docs.Values() {
 		switch docs.Kind {

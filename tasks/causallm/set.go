@@ -19,13 +19,13 @@ type Counts struct {
 	Targets   int // tokens that are learned
 	Cut       int // documents that were cut to the length limit
 	Lost      int // tokens that were cut off
-	// Unlearned is how many sequences were left out because nothing of them is learned: a single token, or a document whose
-	// completion lay beyond the length limit. UnlearnedLine is the line of the first, 0 for a window of text.
+	// Unlearned is how many sequences were left out because nothing of them is learned: a single token, or a document
+	// whose completion lay beyond the length limit. UnlearnedLine is the line of the first, 0 for a window of text.
 	Unlearned, UnlearnedLine int
 }
 
-// set is a list of sequences with the id that follows each row: the [batch.Set] of language models. TokenLabels are the next id of the same
-// sequence, batch.Ignore where that is not learned.
+// set is a list of sequences with the id that follows each row: the [batch.Set] of language models. TokenLabels are
+// the next id of the same sequence, batch.Ignore where that is not learned.
 type set struct {
 	*tasks.TextSet
 	counts Counts
@@ -84,8 +84,8 @@ func (p *Predictor) encode(ctx context.Context, docs *document.File) (*set, erro
 	return s, nil
 }
 
-// windows cuts texts into sequences of BlockSize tokens: all texts one after another, the eos token between two. The last window
-// may be shorter. The first token of a window is not learned, since nothing precedes it.
+// windows cuts texts into sequences of BlockSize tokens: all texts one after another, the eos token between two. The
+// last window may be shorter. The first token of a window is not learned, since nothing precedes it.
 func (p *Predictor) windows(ctx context.Context, docs *document.File, s *set) error {
 	var rest []int32
 	flush := func(n int) {

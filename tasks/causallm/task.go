@@ -1,7 +1,8 @@
-// Package causallm is language modelling: the next token of texts, completions and chats. It has the training task, the predictor, and what a
-// fine-tuning run and an adapter directory mean for it.
+// Package causallm is language modelling: the next token of texts, completions and chats. It has the training task,
+// the predictor, and what a fine-tuning run and an adapter directory mean for it.
 //
-// A Go program usually comes here through the package spalora: [Finetuning] is spalora.CausalLM, and a [Predictor] is behind Generate.
+// A Go program usually comes here through the package spalora: [Finetuning] is spalora.CausalLM, and a [Predictor] is
+// behind Generate.
 package causallm
 
 import (
@@ -20,17 +21,18 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Task is the training of a language model. It implements [train.Task]. Once it has its examples it is not changed and is safe for
-// concurrent use.
+// Task is the training of a language model. It implements [train.Task]. Once it has its examples it is not changed
+// and is safe for concurrent use.
 //
-// It takes no samples of what the model writes: train.Config.OnEval is called after each evaluation, with the parameters as they are.
+// It takes no samples of what the model writes: train.Config.OnEval is called after each evaluation, with the
+// parameters as they are.
 type Task struct {
 	*Predictor
 	sets map[batch.Split]*set
 }
 
-// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the tokenizer are
-// reported in one error.
+// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or
+// the tokenizer are reported in one error.
 func NewTask(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Task, error) {
 	p, err := NewPredictor(m, tok, c)
 	if err != nil {
@@ -39,8 +41,8 @@ func NewTask(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Task, error
 	return &Task{Predictor: p, sets: map[batch.Split]*set{}}, nil
 }
 
-// Add tokenises documents and makes them a split of the task. It must not be called while the task is in use. Documents of which nothing is
-// left to learn are counted; it is an error if there are no others.
+// Add tokenises documents and makes them a split of the task. It must not be called while the task is in use.
+// Documents of which nothing is left to learn are counted; it is an error if there are no others.
 func (t *Task) Add(ctx context.Context, s batch.Split, docs *document.File) error {
 	list, err := t.encode(ctx, docs)
 	if err == nil {
@@ -74,8 +76,8 @@ func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 // MetricNames lists the metrics of Evaluate, the deciding one first.
 func (t *Task) MetricNames() []string { return []string{"loss", "perplexity", "accuracy"} }
 
-// Evaluate scores a split with the adapter of the configuration: the mean loss of a learned token in nats, its exponential, and the share of
-// learned tokens that have the largest logit.
+// Evaluate scores a split with the adapter of the configuration: the mean loss of a learned token in nats, its
+// exponential, and the share of learned tokens that have the largest logit.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	list, ok := t.sets[s]
 	if !ok {

@@ -15,8 +15,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Finetuning is the configuration of a run that trains a classifier, or a regression. Fields have the names of the flags of "finetune
-// seq-cls"; the zero value of each is the default.
+// Finetuning is the configuration of a run that trains a classifier, or a regression. Fields have the names of the
+// flags of "finetune seq-cls"; the zero value of each is the default.
 type Finetuning struct {
 	tasks.Run
 	// Train, Eval and Test are rows that were read already, in place of the files of Run.
@@ -113,7 +113,8 @@ func (r *run) read(s *tasks.Session) error {
 	return nil
 }
 
-// problem returns the problem type of the run and where it comes from: the setting, the adapter to start from, or the labels.
+// problem returns the problem type of the run and where it comes from: the setting, the adapter to start from, or the
+// labels.
 func (r *run) problem(s *tasks.Session, all *text.File) (problem data.Problem, why string, err error) {
 	saved, err := s.SavedLabels(false)
 	switch {

@@ -46,7 +46,8 @@ func options(maxLength **int, truncation *string) []base.Option {
 // Opened is a predictor with what is known of its classes.
 type Opened struct {
 	*Predictor
-	// ProblemKnown reports that the problem type was found, not assumed; LabelsNamed that the classes have names other than LABEL_0 ….
+	// ProblemKnown reports that the problem type was found, not assumed; LabelsNamed that the classes have names other
+	// than LABEL_0 ….
 	ProblemKnown, LabelsNamed bool
 }
 

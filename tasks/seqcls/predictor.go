@@ -30,8 +30,8 @@ type Config struct {
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 }
 
-// Predictor computes logits, classes and scores. It is safe for concurrent use and keeps the memory of a call for the next; Close
-// releases it.
+// Predictor computes logits, classes and scores. It is safe for concurrent use and keeps the memory of a call for the
+// next; Close releases it.
 type Predictor struct {
 	model  models.SequenceClassifier
 	tok    *tokenize.Tokenizer
@@ -40,7 +40,8 @@ type Predictor struct {
 	tapes  *tasks.Tapes
 }
 
-// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one error.
+// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
+// one error.
 func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	errs := tasks.CheckText(m, tok, c.MaxLength)
 	if k := max(1, len(c.Labels.Names)); m.Labels() != k {
@@ -75,7 +76,8 @@ func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSe
 	return set, cut, err
 }
 
-// Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to the length limit.
+// Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to
+// the length limit.
 func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32, truncated int, err error) {
 	set, cut, err := p.encode(ctx, f)
 	if err != nil {
@@ -140,7 +142,8 @@ func (p *Predictor) Class(logits []float32) Class {
 	return c
 }
 
-// Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an error.
+// Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an
+// error.
 func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
 	texts := tasks.Texts{
 		Name: "texts", Len: len(inputs),
@@ -185,8 +188,9 @@ func (p *Predictor) MetricNames() []string {
 	return []string{"accuracy", "macro_f1", "matthews", "loss"}
 }
 
-// Score returns the metrics of logits that were computed before: those of [Predictor.Predict] for the same file. Rows without a label do
-// not count; without any the result is the zero Metrics. The loss knows neither smoothing nor class weights.
+// Score returns the metrics of logits that were computed before: those of [Predictor.Predict] for the same file. Rows
+// without a label do not count; without any the result is the zero Metrics. The loss knows neither smoothing nor
+// class weights.
 func (p *Predictor) Score(f *text.File, logits []float32) (train.Metrics, error) {
 	k, problem := p.model.Labels(), p.cfg.Labels.Problem
 	if len(logits) != k*f.Len() {
@@ -278,8 +282,8 @@ func (t targets) none() bool {
 	return t.labels != nil
 }
 
-// meanLoss returns the mean over rows of −ln softmax(logits)[label], over all values of the binary cross-entropy, or over all values of the
-// squared error.
+// meanLoss returns the mean over rows of −ln softmax(logits)[label], over all values of the binary cross-entropy,
+// or over all values of the squared error.
 func (t targets) meanLoss(p data.Problem, logits []float32, k int) float64 {
 	sum, n := 0.0, 0
 	switch p {

@@ -25,8 +25,8 @@ type TaskConfig struct {
 	ClassWeights []float32 // one for each class, or nil; single label only
 }
 
-// Task is the training of a classifier. It implements [train.Task]. Once it has its examples it is not changed and is safe for concurrent
-// use.
+// Task is the training of a classifier. It implements [train.Task]. Once it has its examples it is not changed and is
+// safe for concurrent use.
 type Task struct {
 	*Predictor
 	cfg  TaskConfig
@@ -34,8 +34,8 @@ type Task struct {
 	cut  map[batch.Split]int
 }
 
-// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the tokenizer are
-// reported in one error.
+// NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or
+// the tokenizer are reported in one error.
 func NewTask(m models.SequenceClassifier, tok *tokenize.Tokenizer, c TaskConfig) (*Task, error) {
 	p, err := NewPredictor(m, tok, c.Config)
 	errs := []error{err}
@@ -75,8 +75,8 @@ func (t *Task) Set(s batch.Split) batch.Set {
 	return nil
 }
 
-// Loss returns the summed loss of b and the number that its mean divides by: cross-entropy over classes (targets, or the sum of their class
-// weights), binary cross-entropy or squared error (all values).
+// Loss returns the summed loss of b and the number that its mean divides by: cross-entropy over classes (targets, or
+// the sum of their class weights), binary cross-entropy or squared error (all values).
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	sum, targets := t.loss(p.Tape, t.model.Logits(p, b), b)
 	return sum, targets, nil

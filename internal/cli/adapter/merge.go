@@ -148,7 +148,8 @@ func (r *mergeRun) openBase(k tasks.Kind) (*base.Base, error) {
 	return base.FromFiles(d.BuiltIn.Name, d.BuiltIn.Files())
 }
 
-// settings returns the settings of the task that flags about classes give. Such flags are an error for a task without classes.
+// settings returns the settings of the task that flags about classes give. Such flags are an error for a task without
+// classes.
 func (r *mergeRun) settings(k tasks.Kind) (tasks.Settings, error) {
 	if len(r.labels) == 0 && r.problem == "" {
 		return nil, nil

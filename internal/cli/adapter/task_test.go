@@ -11,8 +11,8 @@ import (
 	"github.com/spalora/spalora/internal/cli/clitest"
 )
 
-// encoderArgs merges an adapter that PEFT made of an encoder of testdata/encoder. Texts of its configuration, old and new in turn, are exchanged
-// before, so that it says less about its task.
+// encoderArgs merges an adapter that PEFT made of an encoder of testdata/encoder. Texts of its configuration, old and
+// new in turn, are exchanged before, so that it says less about its task.
 func encoderArgs(t *testing.T, name, out string, edits ...string) []string {
 	t.Helper()
 	dir := filepath.Join(clitest.Testdata, "encoder", name)

@@ -13,8 +13,8 @@ import (
 	"github.com/spalora/spalora/internal/cli/finetune"
 )
 
-// spellings are all flags that scripts rely on, with a value and the other names that they have in Hugging Face's Trainer,
-// its example scripts and PEFT.
+// spellings are all flags that scripts rely on, with a value and the other names that they have in Hugging Face's
+// Trainer, its example scripts and PEFT.
 var spellings = []struct {
 	flag, value string
 	others      []string

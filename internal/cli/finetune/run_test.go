@@ -80,8 +80,8 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// TestUndefinedMetric evaluates on rows whose predictions are all equal: the correlations are no numbers, so no step is the best by them, and each
-// is an evaluation without improvement.
+// TestUndefinedMetric evaluates on rows whose predictions are all equal: the correlations are no numbers, so no step
+// is the best by them, and each is an evaluation without improvement.
 func TestUndefinedMetric(t *testing.T) {
 	dir := t.TempDir()
 	out, trained := filepath.Join(dir, "out"), clitest.Write(t, filepath.Join(dir, "train.csv"), "text,score\na b,0.5\nc,1.5\nd e f,2.5\ng,3.5\n")
@@ -139,8 +139,8 @@ func TestFreshFolder(t *testing.T) {
 	}
 }
 
-// TestResume goes on from every checkpoint, in the same directory and in another, and compares with a run that was never
-// stopped.
+// TestResume goes on from every checkpoint, in the same directory and in another, and compares with a run that was
+// never stopped.
 func TestResume(t *testing.T) {
 	settings := []string{"--max-steps=6", "--batch-size=7", "--gradient-accumulation-steps=2", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--warmup-steps=2"}
 	args := smallArgs(t, settings...)
@@ -292,7 +292,8 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
-// withNaN returns a copy of the small base model in which the last value of one weight is NaN, the one whose name ends so.
+// withNaN returns a copy of the small base model in which the last value of one weight is NaN, the one whose name
+// ends so.
 func withNaN(t *testing.T, weight string) string {
 	t.Helper()
 	base := clitest.CopyDir(t, small(t).Path("base"))

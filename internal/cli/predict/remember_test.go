@@ -12,8 +12,8 @@ import (
 	"github.com/spalora/spalora/internal/cli/predict"
 )
 
-// TestRemembers trains with inputs of other lengths than the defaults: predict, and a run that goes on from the adapter, take them over, unless
-// a flag says otherwise.
+// TestRemembers trains with inputs of other lengths than the defaults: predict, and a run that goes on from the
+// adapter, take them over, unless a flag says otherwise.
 func TestRemembers(t *testing.T) {
 	base := fixture(t, "query_value").Path("base")
 	dir := t.TempDir()
@@ -51,8 +51,8 @@ func TestRemembers(t *testing.T) {
 	}
 }
 
-// TestRemembersScheme trains on tags in IOB1 whose names alone look like IOB2: predict reads a file of them as the training did, and tells
-// the entities of raw texts by the same rules.
+// TestRemembersScheme trains on tags in IOB1 whose names alone look like IOB2: predict reads a file of them as the
+// training did, and tells the entities of raw texts by the same rules.
 func TestRemembersScheme(t *testing.T) {
 	base := fixture(t, "query_value").Path("base")
 	dir := t.TempDir()
@@ -80,7 +80,8 @@ func TestRemembersScheme(t *testing.T) {
 	}
 }
 
-// TestRemembersFiles: how labels count choices, and scores measure pairs, holds for files to predict too, and is no matter on the command line.
+// TestRemembersFiles: how labels count choices, and scores measure pairs, holds for files to predict too, and is no
+// matter on the command line.
 func TestRemembersFiles(t *testing.T) {
 	base := fixture(t, "query_value").Path("base")
 	dir := t.TempDir()

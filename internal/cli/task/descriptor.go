@@ -1,5 +1,5 @@
-// Package task holds what the subcommands of all task types share: the flags and the skeletons of "finetune TASK" and "predict TASK". Each
-// package below it is one task type and hands out one [Descriptor].
+// Package task holds what the subcommands of all task types share: the flags and the skeletons of "finetune TASK" and
+// "predict TASK". Each package below it is one task type and hands out one [Descriptor].
 package task
 
 import (
@@ -16,8 +16,8 @@ type Descriptor struct {
 	BuiltIn cli.BuiltIn
 	// Finetune and Predict return the subcommands.
 	Finetune, Predict func(env cli.Env) *cobra.Command
-	// Classes returns the settings of a merge with the given names of classes and problem type; nil: the task has no classes. It returns an
-	// error for a value that has no meaning for the task.
+	// Classes returns the settings of a merge with the given names of classes and problem type; nil: the task has no
+	// classes. It returns an error for a value that has no meaning for the task.
 	Classes func(labels []string, problemType string) (tasks.Settings, error)
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/data"
 )
 
-// FormatOf returns the format of a file of texts or prompts: the given one or that of the name's ending, else JSON Lines if the content begins
-// with a brace and plain text if not. "" leaves the choice to the reader.
+// FormatOf returns the format of a file of texts or prompts: the given one or that of the name's ending, else JSON
+// Lines if the content begins with a brace and plain text if not. "" leaves the choice to the reader.
 func FormatOf(name string, content []byte, given data.Format, delimiter rune) data.Format {
 	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
 	switch ending := strings.ToLower(filepath.Ext(name)); {

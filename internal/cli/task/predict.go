@@ -18,15 +18,16 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Predict is a command "predict TASK" that predicts something for each row of an input: the flags and functions that it has of its own.
+// Predict is a command "predict TASK" that predicts something for each row of an input: the flags and functions that
+// it has of its own.
 type Predict struct {
 	Kind     tasks.Kind
 	BuiltIn  cli.BuiltIn
 	Settings tasks.Settings // set by flags
 	Tokens   *int           // the setting tokens_per_batch
 
-	// Model defines further flags of the model, Input those of the input, Answers (with its title) a section of its own, and Output those
-	// of what is written. nil: none.
+	// Model defines further flags of the model, Input those of the input, Answers (with its title) a section of its own,
+	// and Output those of what is written. nil: none.
 	Model, Input, Output func(fs *pflag.FlagSet)
 	Sections             func(fs *pflag.FlagSet)
 	// AdapterUsage replaces the usage of --adapter; "" is that of a task with a head.
@@ -182,7 +183,8 @@ func (p *Predicting) InPortions(what string, rows int, f func(lo, hi int) error)
 	return nil
 }
 
-// write writes the rows and then, if that succeeded, logs the metrics of those with labels and writes their file, if there are any.
+// write writes the rows and then, if that succeeded, logs the metrics of those with labels and writes their file, if
+// there are any.
 func (p *Predicting) write(result, scores cli.Result, out *Predictions) error {
 	if err := result.Write(p.Env, out.Rows); err != nil {
 		return err

@@ -61,7 +61,8 @@ func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.
 	}
 }
 
-// turn encodes a chat up to where the assistant answers. If it leaves no room, the oldest turns are dropped, the system message never.
+// turn encodes a chat up to where the assistant answers. If it leaves no room, the oldest turns are dropped, the
+// system message never.
 func (r *predicting) turn(m *causallm.Opened, history []document.Message) (generate.Prompt, []document.Message, error) {
 	first := 0
 	if history[0].Role == "system" {
@@ -88,7 +89,8 @@ type turnLine struct {
 // mostTurn bounds a line of a chat.
 const mostTurn = 1 << 20
 
-// readTurns reads lines on a goroutine of its own, for reading a terminal cannot be interrupted. Blank ones are skipped.
+// readTurns reads lines on a goroutine of its own, for reading a terminal cannot be interrupted. Blank ones are
+// skipped.
 func readTurns(ctx context.Context, in io.Reader) <-chan turnLine {
 	lines := make(chan turnLine)
 	send := func(l turnLine) bool {

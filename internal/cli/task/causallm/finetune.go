@@ -132,8 +132,8 @@ func (r *finetuning) check(given func(string) bool) []error {
 	return nil
 }
 
-// defaults changes defaults, where no flag says otherwise, for what is embedded: a small model that has read other texts needs more of an
-// adapter than a large one.
+// defaults changes defaults, where no flag says otherwise, for what is embedded: a small model that has read other
+// texts needs more of an adapter than a large one.
 func (r *finetuning) defaults(model, data bool) {
 	if data && r.BlockSize == nil {
 		r.BlockSize = new(causallm.StandardWindows)
@@ -171,7 +171,8 @@ func banking77(c *causallm.Finetuning) (err error) {
 	return err
 }
 
-// samples prints samples: those before training at once, those at evaluations among the messages, those at the end with the results.
+// samples prints samples: those before training at once, those at evaluations among the messages, those at the end
+// with the results.
 func (r *finetuning) samples(s causallm.Samples) {
 	when := map[causallm.When]string{causallm.BeforeTraining: "before training", causallm.AfterTraining: "after training"}[s.When]
 	if s.When == causallm.AtEvaluation {

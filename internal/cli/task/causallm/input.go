@@ -164,7 +164,8 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 	})
 }
 
-// checkSize errs if the logits are more than anybody wants on standard output, and tells how many there will be in a file.
+// checkSize errs if the logits are more than anybody wants on standard output, and tells how many there will be in a
+// file.
 func (r *predicting) checkSize(m *causallm.Opened, docs *document.File) error {
 	rows := 0
 	for d := range docs.Values() {

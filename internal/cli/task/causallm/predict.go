@@ -215,7 +215,8 @@ func (w *writer) write(text string) {
 	}
 }
 
-// atOnce is how many sequences are generated in one batch. With no more than 8 a result does not depend, to the bit, on how many there are.
+// atOnce is how many sequences are generated in one batch. With no more than 8 a result does not depend, to the bit,
+// on how many there are.
 const atOnce = 8
 
 // sequence is what is written for one generated sequence.

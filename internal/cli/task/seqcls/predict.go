@@ -159,8 +159,8 @@ func (r *predicting) read(p *task.Predicting, c *seqcls.Opened) (*text.File, *da
 	return f, c.Labels(), nil
 }
 
-// checkLabels compares the labels of f with the classes. If the adapter does not say whether a row may have several, the labels decide.
-// Other names are accepted if the adapter has none for its classes: there are no metrics then.
+// checkLabels compares the labels of f with the classes. If the adapter does not say whether a row may have several,
+// the labels decide. Other names are accepted if the adapter has none for its classes: there are no metrics then.
 func (r *predicting) checkLabels(p *task.Predicting, c *seqcls.Opened, f *text.File) (*text.File, *data.Labels, error) {
 	problem := c.Labels().Problem
 	guess, _, err := text.GuessProblem(f)
