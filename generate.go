@@ -17,7 +17,9 @@ type Message = document.Message
 // Generate continues prompts with new text, as the checkpoint's generation_config.json and [causallm.Settings] say.
 // Each prompt gets NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts.
 func (m *Model) Generate(ctx context.Context, prompts ...string) ([]Generated, error) {
-	return m.generate(ctx, nil, func(p *causallm.Opened, i int) (generate.Prompt, error) { return p.Prompt(prompts[i], nil) }, len(prompts))
+	return m.generate(ctx, nil, func(p *causallm.Opened, i int) (generate.Prompt, error) {
+		return p.Prompt(prompts[i], nil)
+	}, len(prompts))
 }
 
 // Stream continues one prompt and calls onText with each piece of the text as it becomes certain, on the caller's

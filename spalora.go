@@ -224,7 +224,8 @@ func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 			return nil, false, base.Input(err)
 		}
 		if _, err := os.Stat(c.BaseModel); err != nil {
-			return nil, false, base.Settings(fmt.Errorf("%s: the adapter's base model %q is not a directory here; say where it is (WithBase)",
+			return nil, false, base.Settings(fmt.Errorf("%s: the adapter's base model %q is not a directory here; "+
+				"say where it is (WithBase)",
 				adapter, c.BaseModel))
 		}
 		o.model = c.BaseModel

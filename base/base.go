@@ -155,7 +155,8 @@ func OpenModel[M models.TextModel](
 		return nil, Input(fmt.Errorf("%s: the tokenizer has %d tokens, but the model's word embeddings have %d rows; "+
 			"give a model with its own tokenizer", b.Name, tokens, rows))
 	case tokens < rows:
-		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings have %d rows; the others are not used", tokens, rows)
+		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings have %d rows; the others are not used",
+			tokens, rows)
 	}
 	types := map[string]bool{}
 	for _, w := range nn.Weights(net) {
@@ -228,7 +229,8 @@ func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger) (*lora
 	c := set.Config()
 	if f := set.Fingerprint(); f != "" && f != m.Fingerprint() {
 		if !a.OtherBase {
-			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give that one with `model`, "+
+			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give "+
+				"that one with `model`, "+
 				"or accept it with `allow_other_base`", a.Dir, c.BaseModel, m.Base.Name))
 		}
 		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)

@@ -40,7 +40,9 @@ func (b *Base) headOutputs() int {
 
 // ClassifierOptions say what is known of a classifier's classes.
 type ClassifierOptions struct {
-	ProblemType string   // as data.ParseProblem reads it; "": labels.json of the adapter, else config.json, else what outputs suggest
+	// ProblemType is a name that data.ParseProblem reads. "" takes that of labels.json of the adapter, else of
+	// config.json, else the one that the number of outputs suggests.
+	ProblemType string
 	Labels      []string // names of the classes in order; nil: labels.json of the adapter, else id2label of config.json
 	Tags        bool     // the head classifies tokens
 }
@@ -58,7 +60,8 @@ type Classifier[M models.TextModel] struct {
 // OpenClassifier opens a classifier with as many outputs as the head of the adapter or of the checkpoint. If neither
 // has a head, it returns an error.
 func OpenClassifier[M models.TextModel](
-	o Opening, c ClassifierOptions, task TaskType, open func(*checkpoint.Source, int, uint64) (M, checkpoint.Report, error),
+	o Opening, c ClassifierOptions, task TaskType,
+	open func(*checkpoint.Source, int, uint64) (M, checkpoint.Report, error),
 ) (*Classifier[M], error) {
 	var saved *SavedLabels
 	b, dir := o.Base, o.Adapter.Dir
@@ -78,7 +81,8 @@ func OpenClassifier[M models.TextModel](
 			if err := task.Check(dir); err != nil {
 				return nil, Input(err)
 			}
-			return nil, Input(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so predictions would be "+
+			return nil, Input(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, "+
+				"so predictions would be "+
 				"random; it was trained for another task, or without task_type %s", dir, b.Name, task.PEFT))
 		}
 	}
@@ -124,14 +128,17 @@ func (b *Base) classes(adapter string, o ClassifierOptions, saved *SavedLabels, 
 			return c, Settings(fmt.Errorf("`labels` gives %d names, but the head has %d outputs", len(names), outputs))
 		}
 		if saved != nil && !slices.Equal(names, saved.Names) {
-			return c, Settings(fmt.Errorf("`labels` gives other names than %s of the adapter %s; leave it out", LabelsName, adapter))
+			return c, Settings(fmt.Errorf("`labels` gives other names than %s of the adapter %s; leave it out",
+				LabelsName, adapter))
 		}
 	case saved != nil:
 		if names = saved.Names; len(names) != outputs {
-			return c, Input(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", adapter, LabelsName, len(names), outputs))
+			return c, Input(fmt.Errorf("%s: %s names %d classes, but the head has %d outputs",
+				adapter, LabelsName, len(names), outputs))
 		}
 	case adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs:
-		return c, Input(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs", b.Name, len(b.Info.Labels), outputs))
+		return c, Input(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs",
+			b.Name, len(b.Info.Labels), outputs))
 	default:
 		if names, err = b.ConfigLabels(outputs); err != nil {
 			return c, Input(err)
@@ -164,10 +171,13 @@ func genericLabels(outputs int) []string {
 
 // problem returns the problem type: that of the options, of the adapter or of the configuration. Without any it is
 // the one that transformers assumes, and known is false.
-func (b *Base) problem(adapter string, o ClassifierOptions, saved *SavedLabels, outputs int) (p data.Problem, known bool, err error) {
+func (b *Base) problem(
+	adapter string, o ClassifierOptions, saved *SavedLabels, outputs int,
+) (p data.Problem, known bool, err error) {
 	if o.Tags {
 		if saved != nil && saved.Problem != nil && *saved.Problem != data.TokenTags {
-			return 0, false, Input(fmt.Errorf("%s: %s says %v, so the adapter does not classify tokens", adapter, LabelsName, *saved.Problem))
+			return 0, false, Input(fmt.Errorf("%s: %s says %v, so the adapter does not classify tokens",
+				adapter, LabelsName, *saved.Problem))
 		}
 		return data.TokenTags, true, nil
 	}

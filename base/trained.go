@@ -37,7 +37,8 @@ func (t *Trained[M]) AdapterSet() nn.AdapterSet {
 // OpenTrained opens a model with open and the adapter for it. Weights that neither the checkpoint nor the adapter has
 // are an error, since predictions would be random; harmless names those that no prediction reads.
 func OpenTrained[M models.TextModel](
-	o Opening, t func(M) TaskType, open func(*checkpoint.Source) (M, checkpoint.Report, error), harmless func(weight string) bool,
+	o Opening, t func(M) TaskType, open func(*checkpoint.Source) (M, checkpoint.Report, error),
+	harmless func(weight string) bool,
 ) (*Trained[M], error) {
 	m, err := OpenModel(o.Base, o.Log.Level(max(o.Log.GetLevel(), zerolog.WarnLevel)), open)
 	if err != nil {
@@ -61,6 +62,7 @@ func OpenTrained[M models.TextModel](
 		return nil, Input(fmt.Errorf("%s: %s are not in the checkpoint, so predictions would be random; "+
 			"give a trained adapter with `adapter`", o.Base.Name, strings.Join(random, ", ")))
 	}
-	return nil, Input(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be random; "+
+	return nil, Input(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so "+
+		"predictions would be random; "+
 		"give an adapter that was trained for this task", strings.Join(random, ", "), o.Base.Name))
 }

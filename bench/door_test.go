@@ -77,7 +77,8 @@ func benchForward(b *testing.B, workers int) {
 func benchClassify(b *testing.B, workers int) {
 	dir, src, _, _ := writeAdapter(b)
 	defer src.Close()
-	m, err := spalora.Open(dir, spalora.WithOpenedBase(src), spalora.WithThreads(workers), spalora.WithTask(seqcls.Kind.Command))
+	m, err := spalora.Open(dir, spalora.WithOpenedBase(src), spalora.WithThreads(workers),
+		spalora.WithTask(seqcls.Kind.Command))
 	if err != nil {
 		b.Fatal(err)
 	}

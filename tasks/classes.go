@@ -20,7 +20,8 @@ func (s *Session) CheckHead(l *data.Labels, options string) error {
 		return err
 	}
 	if k := max(1, len(l.Names)); n > 0 && n != k {
-		return base.Input(fmt.Errorf("%s: the head of the adapter has %d outputs, but %v of the data needs %d; say what the outputs are with %s",
+		return base.Input(fmt.Errorf("%s: the head of the adapter has %d outputs, but %v of the data needs %d; say what "+
+			"the outputs are with %s",
 			s.Run.Adapter, n, l.Problem, k, options))
 	}
 	return nil
@@ -45,7 +46,8 @@ func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.Lab
 	case saved == nil && n > 0: // an adapter of PEFT does not name its classes, but its head has their number
 		src.Config, err = s.Base.ConfigLabels(n)
 	case saved != nil && len(saved.Names) > 0 && n > 0 && n != len(saved.Names):
-		err = fmt.Errorf("%s: %s names %d classes, but the head has %d outputs", adapter, base.LabelsName, len(saved.Names), n)
+		err = fmt.Errorf("%s: %s names %d classes, but the head has %d outputs",
+			adapter, base.LabelsName, len(saved.Names), n)
 	case saved != nil:
 		src.Saved = saved.Names
 	}
@@ -61,7 +63,8 @@ func (s *Session) SavedLabels(tags bool) (*base.SavedLabels, error) {
 	}
 	saved, err := base.ReadLabels(adapter)
 	if err == nil && saved != nil && saved.Problem != nil && (*saved.Problem == data.TokenTags) != tags {
-		err = base.Input(fmt.Errorf("%s: the adapter was trained for another task: its %s says %v", adapter, base.LabelsName, *saved.Problem))
+		err = base.Input(fmt.Errorf("%s: the adapter was trained for another task: its %s says %v",
+			adapter, base.LabelsName, *saved.Problem))
 	}
 	return saved, err
 }

@@ -68,7 +68,8 @@ type Plan struct {
 	Labels   func() *data.Labels    // classes to save beside the adapter; nil, or a function that returns nil: none
 	Beside   func(dir string) error // writes further files of the adapter
 	TestRows func() int             // number of rows to score at the end; nil or 0: none
-	Inputs   []string               // directories that the run reads beside Run.Model: what it writes must not replace them
+	// Inputs are directories that the run reads beside Run.Model; its output must not replace them.
+	Inputs []string
 }
 
 // Session is what a run has opened so far.
@@ -202,7 +203,8 @@ func (s *Session) prepare(m *Subject, c lora.Config, options []base.Option) erro
 		return nil
 	}
 	if list := freshModules(m); len(list) > 0 && r.Adapter == "" {
-		s.Log.Warn().Msgf("%s: the checkpoint lacks %s; they start from random weights, are trained in full and saved with the adapter",
+		s.Log.Warn().Msgf("%s: the checkpoint lacks %s; they start from random weights, are trained in full "+
+			"and saved with the adapter",
 			s.Base.Name, strings.Join(list, ", "))
 		m.Type.Saves = append(slices.Clone(m.Type.Saves), list...)
 	}

@@ -127,7 +127,9 @@ type Inference struct {
 
 // Run computes all batches and calls use with the numbers of the examples, the batch and its result, which are valid
 // until use returns. The longest examples come first.
-func (n Inference) Run(ctx context.Context, set batch.Set, use func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error) error {
+func (n Inference) Run(
+	ctx context.Context, set batch.Set, use func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error,
+) error {
 	tokens := n.Tokens
 	if tokens == 0 {
 		tokens = EvalTokens

@@ -32,7 +32,9 @@ type Merged struct {
 // whose weights have the given type. The merged values are checked to be finite, and the outputs of the merged model
 // are compared with those of base and adapter on a few token sequences: in float32 a difference above [MergeBound] is
 // an error. The directory appears complete or not at all; overwrite replaces one that exists with all its content.
-func (m *Merging) Merge(ctx context.Context, dir string, t safetensors.DType, overwrite bool, pool *op.Pool) (Merged, error) {
+func (m *Merging) Merge(
+	ctx context.Context, dir string, t safetensors.DType, overwrite bool, pool *op.Pool,
+) (Merged, error) {
 	weights, err := lora.Merge(m.net.TextModel, m.Set, pool)
 	if err != nil {
 		return Merged{}, err
@@ -49,7 +51,8 @@ func (m *Merging) Merge(ctx context.Context, dir string, t safetensors.DType, ov
 		return d, err
 	}
 	if math.IsNaN(d.Difference) || t == safetensors.F32 && d.Difference > MergeBound*d.Logit {
-		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by %.3g (largest logit %.3g); "+
+		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
+			"%.3g (largest logit %.3g); "+
 			"nothing is written", d.Difference, d.Logit)
 	}
 	config, err := base.EditConfig(m.Base.Source.Config(), t, m.Config)

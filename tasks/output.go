@@ -93,8 +93,10 @@ func (r *Run) removedInput() error {
 	for _, x := range []struct{ option, path string }{{"adapter", r.Adapter}, {"model", r.Model}} {
 		path := filepath.Clean(x.path)
 		name := filepath.Base(path)
-		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) && files.Same(filepath.Dir(path), r.OutputDir) {
-			return fmt.Errorf("`%s %s` is of the run that `overwrite` removes from `output_dir`; give another `output_dir`", x.option, x.path)
+		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) &&
+			files.Same(filepath.Dir(path), r.OutputDir) {
+			return fmt.Errorf("`%s %s` is of the run that `overwrite` removes from `output_dir`; give another `output_dir`",
+				x.option, x.path)
 		}
 	}
 	return nil

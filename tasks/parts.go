@@ -57,7 +57,9 @@ func ReadParts[T Rows[T]](r *Run, given Parts[T], read func(path string) (T, err
 func (p *Parts[T]) Choose(r *Run, seed uint64) error { return p.ChooseBy(T.SplitOff, r, seed) }
 
 // ChooseBy is Choose with another way to hold rows out.
-func (p *Parts[T]) ChooseBy(split func(t T, fraction float64, seed uint64) (rest, held T, err error), r *Run, seed uint64) (err error) {
+func (p *Parts[T]) ChooseBy(
+	split func(t T, fraction float64, seed uint64) (rest, held T, err error), r *Run, seed uint64,
+) (err error) {
 	p.Train = p.Train.Limit(r.MaxTrainSamples)
 	if r.ValidationSplit > 0 {
 		if p.Train, p.Eval, err = split(p.Train, r.ValidationSplit, seed); err != nil {

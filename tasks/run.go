@@ -32,11 +32,13 @@ type Run struct {
 	ValidationSplit float64 // share of the training rows to hold out in place of EvalFile
 	MaxTrainSamples int     // number of rows to train on, from the first; 0: all
 
-	LoraR          int      // rank
-	LoraAlpha      *float64 // numerator of the scale α/r
-	LoraDropout    *float32 // dropout on the adapter's input
-	UseRSLoRA      bool     // scale by α/√r
-	TargetModules  []string // names of the layers to adapt, or one regular expression over whole paths, or all-linear; nil: PEFT's
+	LoraR       int      // rank
+	LoraAlpha   *float64 // numerator of the scale α/r
+	LoraDropout *float32 // dropout on the adapter's input
+	UseRSLoRA   bool     // scale by α/√r
+	// TargetModules names the layers to adapt, or holds one regular expression over whole paths, or all-linear; nil
+	// is PEFT's choice for the architecture.
+	TargetModules  []string
 	ModulesToSave  []string // names of modules to train in full and save with the adapter, beside the task's head
 	Adapter        string   // directory of an adapter to start from, with its configuration
 	AllowOtherBase bool     // start from an Adapter that was trained on another base model
@@ -149,7 +151,8 @@ func (r *Run) training(c train.Config) (train.Config, error) {
 	set(&c.WarmupSteps, r.WarmupSteps)
 	set(&c.WarmupRatio, r.WarmupRatio)
 	set(&c.MaxGradNorm, r.MaxGradNorm)
-	c.ResumeFrom, c.Overwrite, c.AllowChanged, c.ResumeFallback = r.ResumeFromCheckpoint, r.Overwrite, r.AllowChanged, r.ResumeFallback
+	c.ResumeFrom, c.ResumeFallback = r.ResumeFromCheckpoint, r.ResumeFallback
+	c.Overwrite, c.AllowChanged = r.Overwrite, r.AllowChanged
 	if r.ResumeFallback && r.ResumeFromCheckpoint == "" {
 		errs = append(errs, errors.New("`resume_fallback` needs `resume_from_checkpoint`"))
 	}
@@ -194,7 +197,8 @@ func (r *Run) check(a lora.Config, ownBase bool) []error {
 	}
 	add(r.Model == "" && !ownBase, "`model` is missing; give a checkpoint")
 	add(r.ValidationSplit != 0 && r.EvalFile != "", "`validation_split` and `eval_file` exclude each other; give one")
-	add(!(r.ValidationSplit >= 0 && r.ValidationSplit < 1), "`validation_split` is %g; want at least 0 and below 1", r.ValidationSplit)
+	add(!(r.ValidationSplit >= 0 && r.ValidationSplit < 1), "`validation_split` is %g; want at least 0 and below 1",
+		r.ValidationSplit)
 	a.TargetModules = lora.Names(lora.AllLinear) // those that are given depend on the model
 	errs = append(errs, a.Check())
 	add(r.AllowOtherBase && r.Adapter == "", "`allow_other_base` needs `adapter`")

@@ -95,7 +95,8 @@ func CheckLoss(smoothing float32, weights []float32, k int) []error {
 func CheckFinite(file string, line int, logits []float32) error {
 	for i, v := range logits {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("%s:%d: logit %d is %v; the weights of the model or the adapter are damaged, get them again", file, line, i, f)
+			return fmt.Errorf("%s:%d: logit %d is %v; the weights of the model or the adapter are damaged, get them again",
+				file, line, i, f)
 		}
 	}
 	return nil

@@ -132,7 +132,8 @@ type Texts struct {
 // Encode tokenises texts and calls each with the encoding of every one of them, in order. A text that cannot be
 // tokenised, and with some one that has no token, are errors that name its line.
 func Encode(
-	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, workers int, each func(i int, e *tokenize.Encoding) error,
+	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, workers int,
+	each func(i int, e *tokenize.Encoding) error,
 ) error {
 	inputs := make([]tokenize.Input, 0, min(t.Len, textsAtOnce))
 	for lo := 0; lo < t.Len; lo += textsAtOnce {

@@ -57,13 +57,17 @@ func failing(run func() error) clitest.Command {
 
 func TestMessages(t *testing.T) {
 	clitest.Run(t, failing(func() error { return errors.New("a\nb\r\nc") })).Refused(t, 1, "do: a; b; c\n")
-	clitest.Run(t, failing(func() error { return cli.UsageError(errors.New("a")) })).Refused(t, 2, "do: a (see 'do --help')\n")
-	clitest.Run(t, failing(func() error { return fmt.Errorf("writing: %w", syscall.ENOSPC) })).Refused(t, 1, "the disk is full")
-	clitest.Run(t, failing(func() error { return fmt.Errorf("tasks: a:3: %w", context.Canceled) })).Refused(t, 4, "do: stopped by a signal before the end\n")
+	clitest.Run(t, failing(func() error { return cli.UsageError(errors.New("a")) })).Refused(t, 2,
+		"do: a (see 'do --help')\n")
+	clitest.Run(t, failing(func() error { return fmt.Errorf("writing: %w", syscall.ENOSPC) })).Refused(t,
+		1, "the disk is full")
+	clitest.Run(t, failing(func() error { return fmt.Errorf("tasks: a:3: %w", context.Canceled) })).Refused(t, 4,
+		"do: stopped by a signal before the end\n")
 	saved := fmt.Errorf("%w after step 3: %w; go on from there", train.ErrStopped, context.Canceled)
 	clitest.Run(t, failing(func() error { return saved })).Refused(t, 4, "do: stopped after step 3", "go on from there")
 	r := clitest.Run(t, failing(func() error { panic("oh") }))
-	if r.Code != cli.Failure || !strings.HasPrefix(r.Err, "do: internal error: oh (this is a bug") || !strings.Contains(r.Err, "cli_test.go") {
+	if r.Code != cli.Failure || !strings.HasPrefix(r.Err, "do: internal error: oh (this is a bug") ||
+		!strings.Contains(r.Err, "cli_test.go") {
 		t.Errorf("a panic gives exit code %d and\n%s", r.Code, r.Err)
 	}
 }
@@ -88,7 +92,8 @@ func TestUnwrittenResults(t *testing.T) {
 		return cmd
 	}
 	code := cli.Run(t.Context(), cli.Env{Out: full{}, Err: &log}, build, nil)
-	if code != cli.Failure || !done || !strings.HasPrefix(log.String(), "do: the results could not be written to standard output: ") {
+	const want = "do: the results could not be written to standard output: "
+	if code != cli.Failure || !done || !strings.HasPrefix(log.String(), want) {
 		t.Errorf("exit code %d, done %v: %s", code, done, log.String())
 	}
 }
@@ -106,12 +111,14 @@ func TestConsole(t *testing.T) {
 		c.Start(train.Plan{Steps: 3, Rows: 5})
 		for step := 1; step <= 3; step++ {
 			c.Step(train.StepInfo{Step: step, Steps: 3, Loss: 1.5})
-			c.Evaluation(train.Evaluation{Step: step, Metrics: train.Metrics{Values: []train.Metric{{Name: "accuracy", Value: 0.25}}}})
+			metrics := train.Metrics{Values: []train.Metric{{Name: "accuracy", Value: 0.25}}}
+			c.Evaluation(train.Evaluation{Step: step, Metrics: metrics})
 		}
 		c.Stop()
 		c.Stop()
 		c.Log.Warn().Msg("done")
-		for _, want := range []string{"3 steps", "step 1 evaluation: accuracy 0.2500", "step 3 evaluation: accuracy 0.2500", "WARN:", "done"} {
+		for _, want := range []string{"3 steps", "step 1 evaluation: accuracy 0.2500",
+			"step 3 evaluation: accuracy 0.2500", "WARN:", "done"} {
 			if !strings.Contains(err.String(), want) {
 				t.Errorf("terminal %v: lacks %q:\n%s", terminal, want, err.String())
 			}
@@ -120,7 +127,8 @@ func TestConsole(t *testing.T) {
 			t.Errorf("no line for the last step:\n%s", err.String())
 		}
 	}
-	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"}, pflag.NewFlagSet("", pflag.ContinueOnError)); cli.ExitCode(err) != cli.Usage {
+	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"},
+		pflag.NewFlagSet("", pflag.ContinueOnError)); cli.ExitCode(err) != cli.Usage {
 		t.Error(err)
 	}
 }

@@ -28,7 +28,8 @@ func (f FormatFlags) Add(fs *pflag.FlagSet, formats string) {
 
 // AddReplaceInvalid defines --replace-invalid.
 func AddReplaceInvalid(fs *pflag.FlagSet, to *bool) {
-	fs.BoolVar(to, "replace-invalid", false, "replace bytes that are not UTF-8 by U+FFFD and count the lines, instead of stopping")
+	fs.BoolVar(to, "replace-invalid", false,
+		"replace bytes that are not UTF-8 by U+FFFD and count the lines, instead of stopping")
 }
 
 // delimiter is the value of --delimiter.
@@ -64,7 +65,8 @@ const ByNumber = " (with --no-header its number, from 0)"
 func AddReading(fs *pflag.FlagSet, o *text.Options) {
 	AddTextReading(fs, o)
 	fs.StringVar(&o.LabelColumn, "label-column", "", "`name` of the column with the label")
-	fs.StringVar(&o.LabelSeparator, "label-separator", "", "`character` between several labels in one CSV field (multi-label)")
+	fs.StringVar(&o.LabelSeparator, "label-separator", "",
+		"`character` between several labels in one CSV field (multi-label)")
 }
 
 // AddTextReading defines the flags that say how files of texts are read whose labels are not, or are described
@@ -97,8 +99,8 @@ func AddTruncation(fs *pflag.FlagSet, to *string) {
 
 // The usage of flags that several commands have.
 const (
-	ProblemTypeUsage = "single_label_classification, multi_label_classification or regression; default: labels.json of the adapter, " +
-		"else config.json, else regression for one output and single label for more"
-	LabelsUsage = "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of the adapter, " +
-		"else id2label of config.json"
+	ProblemTypeUsage = "single_label_classification, multi_label_classification or regression; default: labels.json of " +
+		"the adapter, else config.json, else regression for one output and single label for more"
+	LabelsUsage = "`names` of the classes, in order, for an adapter that does not name them; default: labels.json of " +
+		"the adapter, else id2label of config.json"
 )

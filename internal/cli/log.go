@@ -56,7 +56,8 @@ func NewConsole(env Env, l LogFlags, flags *pflag.FlagSet) (*Console, error) {
 		c.json = true
 		c.Log = zerolog.New(c).With().Timestamp().Logger()
 	case "text":
-		c.Log = zerolog.New(zerolog.ConsoleWriter{Out: c, NoColor: !env.Terminal, PartsExclude: []string{zerolog.TimestampFieldName}, FormatLevel: level})
+		c.Log = zerolog.New(zerolog.ConsoleWriter{Out: c, NoColor: !env.Terminal,
+			PartsExclude: []string{zerolog.TimestampFieldName}, FormatLevel: level})
 	default:
 		return nil, UsageError(fmt.Errorf("--log-format is %q; want text or json", l.Format))
 	}
@@ -95,14 +96,16 @@ func (c *Console) Write(p []byte) (int, error) {
 
 // Start begins the progress of a run.
 func (c *Console) Start(p train.Plan) {
-	c.Log.Info().Msgf("%d steps (%d an epoch) over %d rows, %d tokens an epoch", p.Steps, p.StepsPerEpoch, p.Rows, p.Tokens)
+	c.Log.Info().Msgf("%d steps (%d an epoch) over %d rows, %d tokens an epoch",
+		p.Steps, p.StepsPerEpoch, p.Rows, p.Tokens)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.began, c.done = time.Now(), p.Done
 	if !c.env.Terminal || c.quiet || c.json {
 		return
 	}
-	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond),
+		mpb.WithAutoRefresh())
 	c.bar = c.bars.AddBar(0, // not yet the number of steps: a bar that is full takes no more lines above it
 		mpb.PrependDecorators(decor.CountersNoUnit("step %d/%d ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { c.mu.Lock(); defer c.mu.Unlock(); return c.tail })))
@@ -119,7 +122,8 @@ func (c *Console) Step(s train.StepInfo) {
 	if c.Perplexity {
 		perplexity = fmt.Sprintf(" perplexity %.2f", math.Exp(s.Loss))
 	}
-	tail := fmt.Sprintf("epoch %.2f loss %.4f%s lr %.2e %.0f tokens/s ETA %v", s.Epoch, s.Loss, perplexity, s.LearningRate, s.TokensPerSecond, left)
+	tail := fmt.Sprintf("epoch %.2f loss %.4f%s lr %.2e %.0f tokens/s ETA %v",
+		s.Epoch, s.Loss, perplexity, s.LearningRate, s.TokensPerSecond, left)
 	c.mu.Lock()
 	c.tail = tail
 	bar := c.bar

@@ -44,7 +44,8 @@ func (r Result) Check(input string) error {
 		return UsageError(fmt.Errorf("%s %s: this is the input; give another file", r.Flag, r.Path))
 	}
 	if !r.Overwrite {
-		return UsageError(fmt.Errorf("%s %s: the file exists; choose another or allow overwriting (--overwrite)", r.Flag, r.Path))
+		return UsageError(fmt.Errorf("%s %s: the file exists; choose another or allow overwriting (--overwrite)",
+			r.Flag, r.Path))
 	}
 	return nil
 }

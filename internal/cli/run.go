@@ -126,7 +126,8 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 	cmd.SetArgs(args)
 	defer func() {
 		if v := recover(); v != nil {
-			fmt.Fprintf(env.Err, "%s: internal error: %v (this is a bug; please report it with what follows)\n%s", cmd.Name(), v, debug.Stack())
+			fmt.Fprintf(env.Err, "%s: internal error: %v (this is a bug; please report it with what follows)\n%s",
+				cmd.Name(), v, debug.Stack())
 			code = Failure
 		}
 	}()

@@ -105,9 +105,12 @@ func (s *script) sequence(e tokenize.Encoding, eos int32) sequence {
 const documentsAtOnce = 1024
 
 // eachSequence tokenises documents and calls f for each in order.
-func (p *Predictor) eachSequence(ctx context.Context, docs *document.File, f func(d *document.Document, q sequence) error) error {
+func (p *Predictor) eachSequence(
+	ctx context.Context, docs *document.File, f func(d *document.Document, q sequence) error,
+) error {
 	if docs.Kind == document.Chat && p.cfg.Template == nil {
-		return fmt.Errorf("causallm: %s: the rows are chats, but %w: give texts, or prompts with completions", docs.Name, chat.ErrNoTemplate)
+		return fmt.Errorf("causallm: %s: the rows are chats, but %w: give texts, or prompts with completions",
+			docs.Name, chat.ErrNoTemplate)
 	}
 	parts := docs.Kind != document.Text && !p.cfg.TrainOnPrompt
 	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == document.Chat}

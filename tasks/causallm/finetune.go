@@ -133,16 +133,20 @@ func (r *run) check() []error {
 		option string
 		given  bool
 	}{
-		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil}, {"use_rslora", r.UseRSLoRA},
-		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0}, {"adapter", r.Adapter != ""},
+		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil},
+		{"use_rslora", r.UseRSLoRA},
+		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
+		{"adapter", r.Adapter != ""},
 		{"allow_other_base", r.AllowOtherBase},
 	} {
 		add(r.Full && x.given, "`%s` is for adapters, not for `full`", x.option)
 	}
 	add(r.SaveDType != "" && !r.Full, "`save_dtype` needs `full`; adapters are stored in float32")
-	add(r.Full && files.Same(r.Model, r.OutputDir), "`output_dir %s` is `model`, whose weights would be replaced; give another", r.OutputDir)
+	add(r.Full && files.Same(r.Model, r.OutputDir),
+		"`output_dir %s` is `model`, whose weights would be replaced; give another", r.OutputDir)
 	if r.BlockSize != nil {
-		add(*r.BlockSize < 0 && *r.BlockSize != StandardWindows, "`block_size` is %d; want 2 or more, or 0 for texts as they are", *r.BlockSize)
+		add(*r.BlockSize < 0 && *r.BlockSize != StandardWindows,
+			"`block_size` is %d; want 2 or more, or 0 for texts as they are", *r.BlockSize)
 	}
 	add(r.sampleTokens() < 0, "`sample_max_new_tokens` is %d; want 1 or more, or 0 for no samples", r.sampleTokens())
 	add(r.OnPreview != nil && r.Preview < 1, "`preview` is %d; want 1 or more", r.Preview)
@@ -214,7 +218,8 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	}
 	err = r.parts.Each(func(_ batch.Split, docs *document.File) error {
 		if docs.Kind == document.Chat && template == nil {
-			return base.Input(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its "+
+			return base.Input(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
+				"chat_template.jinja beside its "+
 				"tokenizer.json, or give prompts with completions", docs.Name, s.Base.Name))
 		}
 		return nil
@@ -251,9 +256,11 @@ func (r *run) block() (int, error) {
 	err := r.parts.Each(func(_ batch.Split, docs *document.File) error {
 		switch {
 		case asked && docs.Kind != document.Text:
-			return base.Settings(fmt.Errorf("`block_size` is for texts, but the rows of %s are %v; leave it out", docs.Name, docs.Kind))
+			return base.Settings(fmt.Errorf("`block_size` is for texts, but the rows of %s are %v; leave it out",
+				docs.Name, docs.Kind))
 		case !given && !standard && docs.Format == data.PlainText:
-			return base.Settings(fmt.Errorf("%s is plain text, but the training data are rows; say with `block_size` how texts are cut",
+			return base.Settings(fmt.Errorf("%s is plain text, but the training data are rows; say with "+
+				"`block_size` how texts are cut",
 				docs.Name))
 		}
 		return nil
@@ -279,7 +286,8 @@ func (r *run) report(s *tasks.Session, split batch.Split, docs *document.File) {
 	s.Log.Info().Msgf("%v data %s: %d %v, %d sequences of %d tokens in all, %d of them learned",
 		split, docs.Name, c.Documents, docs.Kind, c.Sequences, c.Tokens, c.Targets)
 	if c.Cut > 0 {
-		s.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens; they were cut and %d tokens lost (`too_long error` refuses them)",
+		s.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens; they were cut and %d tokens lost "+
+			"(`too_long error` refuses them)",
 			docs.Name, c.Cut, c.Documents, docs.Kind, r.task.Limit(), c.Lost)
 	}
 	if c.Unlearned > 0 {

@@ -39,7 +39,8 @@ func (r *run) saveModel(s *tasks.Session, dir string) error {
 	if err != nil {
 		return err
 	}
-	return base.ModelFiles{Base: s.Base, Config: config, Tensors: tensors}.Write(func(name string, write func(io.Writer) error) error {
+	model := base.ModelFiles{Base: s.Base, Config: config, Tensors: tensors}
+	return model.Write(func(name string, write func(io.Writer) error) error {
 		return files.WriteFile(filepath.Join(dir, name), write)
 	})
 }

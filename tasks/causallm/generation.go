@@ -44,7 +44,8 @@ func (g *Generation) Check() error {
 	for _, x := range []struct {
 		option string
 		given  bool
-	}{{"temperature", g.Temperature != nil && !zero}, {"top_k", g.TopK != nil}, {"top_p", g.TopP != nil}, {"min_p", g.MinP != nil}} {
+	}{{"temperature", g.Temperature != nil && !zero}, {"top_k", g.TopK != nil}, {"top_p", g.TopP != nil},
+		{"min_p", g.MinP != nil}} {
 		if x.given {
 			return fmt.Errorf("`%s` has no effect with `do_sample`=false; leave one of them out", x.option)
 		}

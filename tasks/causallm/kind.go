@@ -15,7 +15,8 @@ import (
 
 // Type is causal language modelling as adapters name it.
 var Type = base.TaskType{
-	Name: "causal language modelling", Command: "causal-lm", PEFT: lora.CausalLM, Classes: []string{"ForCausalLM", "LMHeadModel"},
+	Name: "causal language modelling", Command: "causal-lm",
+	PEFT: lora.CausalLM, Classes: []string{"ForCausalLM", "LMHeadModel"},
 }
 
 // Kind is causal language modelling as opening, recognising and merging see it.

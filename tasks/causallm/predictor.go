@@ -70,7 +70,8 @@ type Predictor struct {
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
 // one error.
 func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	p := &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool)}
+	p := &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength),
+		tapes: tasks.NewTapes(c.Pool)}
 	p.cfg.EvalTokens = cmp.Or(c.EvalTokens, tasks.EvalTokens)
 	if c.Chat.Now.IsZero() {
 		p.cfg.Chat.Now = time.Now()
@@ -87,7 +88,8 @@ func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predic
 		"`max_length` is %d; want 2 to %d, the positions of the model", c.MaxLength, m.MaxLength())
 	add(c.BlockSize != 0 && (c.BlockSize < 2 || c.BlockSize > p.length),
 		"`block_size` is %d; want 0 (no windows) or 2 to %d, the longest sequence", c.BlockSize, p.length)
-	add(c.OnTooLong != CutTooLong && c.OnTooLong != RefuseTooLong, "unknown value %d for documents that are too long", c.OnTooLong)
+	add(c.OnTooLong != CutTooLong && c.OnTooLong != RefuseTooLong, "unknown value %d for documents that are too long",
+		c.OnTooLong)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("causallm: %w", errors.Join(errs...))
 	}
@@ -115,7 +117,9 @@ func (p *Predictor) Template() *chat.Template { return p.cfg.Template }
 // Logits computes the logits of the next token for each document on its own, whatever BlockSize says: f is called in
 // order with the number of the document, its T token ids and its T×V logits, which are valid until f returns. A
 // document of no tokens has none. It returns how many documents were cut to the length limit.
-func (p *Predictor) Logits(ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error) (cut int, err error) {
+func (p *Predictor) Logits(
+	ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error,
+) (cut int, err error) {
 	i := -1
 	return cut, p.tapes.Use(func(tape *op.Tape) error {
 		return p.eachSequence(ctx, docs, func(d *document.Document, q sequence) error {

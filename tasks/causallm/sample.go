@@ -93,7 +93,8 @@ func (p *sampler) add(shown string, messages []document.Message, limit int) erro
 	if limit > 0 && n > limit {
 		prompt.IDs = prompt.IDs[n-limit:]
 	} else if n >= positions {
-		return fmt.Errorf("the prompt has %d tokens; the model has %d positions, which leaves none for new ones", n, positions)
+		return fmt.Errorf("the prompt has %d tokens; the model has %d positions, which leaves none for new ones",
+			n, positions)
 	}
 	prompt.Number = len(p.prompts)
 	p.shown, p.prompts = append(p.shown, shown), append(p.prompts, prompt)

@@ -77,7 +77,8 @@ func (p *Predictor) encode(ctx context.Context, docs *document.File) (*set, erro
 	if s.Len() == 0 {
 		limit := ""
 		if s.counts.Cut > 0 {
-			limit = fmt.Sprintf("; %d were cut to %d tokens, and the part that is learned may have been cut off", s.counts.Cut, p.length)
+			limit = fmt.Sprintf("; %d were cut to %d tokens, and the part that is learned may have been cut off",
+				s.counts.Cut, p.length)
 		}
 		return nil, data.Errorf(docs.Name, 0, "nothing is left to learn of %d documents%s", docs.Len(), limit)
 	}
@@ -137,7 +138,8 @@ func (p *Predictor) cut(docs *document.File, d *document.Document, q sequence) (
 		return q, 0, nil
 	}
 	if p.cfg.OnTooLong == RefuseTooLong {
-		return q, 0, data.Errorf(docs.Name, d.Line, "the document has %d tokens, more than the limit of %d", len(q.ids), p.length)
+		return q, 0, data.Errorf(docs.Name, d.Line, "the document has %d tokens, more than the limit of %d",
+			len(q.ids), p.length)
 	}
 	return sequence{q.ids[:p.length], q.learned[:p.length]}, lost, nil
 }

@@ -53,7 +53,9 @@ type SQuADScores struct {
 //
 // Questions whose answers are not given do not count. It is an error if none counts,
 // or a score of no answer is missing or not finite.
-func SQuAD(predictions map[string]string, questions iter.Seq[question.Question], noAnswer map[string]float64) (*SQuADScores, error) {
+func SQuAD(
+	predictions map[string]string, questions iter.Seq[question.Question], noAnswer map[string]float64,
+) (*SQuADScores, error) {
 	s := &SQuADScores{Thresholds: noAnswer != nil}
 	second := noAnswer != nil
 	for q := range questions {
@@ -124,7 +126,8 @@ func (s *SQuADScores) average(rows []squadRow) {
 	for _, m := range []struct {
 		n    int
 		sums []*float64
-	}{{s.Total, []*float64{&s.Exact, &s.F1}}, {s.HasAnsTotal, []*float64{&s.HasAnsExact, &s.HasAnsF1}}, {s.NoAnsTotal, []*float64{&s.NoAnsExact, &s.NoAnsF1}}} {
+	}{{s.Total, []*float64{&s.Exact, &s.F1}}, {s.HasAnsTotal, []*float64{&s.HasAnsExact, &s.HasAnsF1}},
+		{s.NoAnsTotal, []*float64{&s.NoAnsExact, &s.NoAnsF1}}} {
 		for _, sum := range m.sums {
 			*sum = 100 * *sum / float64(max(m.n, 1))
 		}
@@ -272,5 +275,6 @@ func cased(r rune) bool {
 
 // caseIgnorable is D136: marks, modifiers, formats, and the punctuation that stands inside words.
 func caseIgnorable(r rune) bool {
-	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) || strings.ContainsRune("'.:·\u0387\u055F\u05F4‘’\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A", r)
+	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) ||
+		strings.ContainsRune("'.:·\u0387\u055F\u05F4‘’\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A", r)
 }

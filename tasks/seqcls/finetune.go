@@ -24,10 +24,12 @@ type Finetuning struct {
 	// Data says how the files of Run are read.
 	Data text.Options
 
-	Labels               []string // names of the classes, in order; nil: the adapter's, else the checkpoint's, else those found, sorted
-	ProblemType          string   // as in config.json; "": guessed from the labels
-	MaxLength            *int     // tokens of a text or pair, 0: what the checkpoint allows; nil: the adapter's, else 0
-	Truncation           string   // what to cut of longer ones: longest_first (the default), only_first or only_second
+	// Labels are the names of the classes, in order; nil: the adapter's, else the checkpoint's, else those of the
+	// data, sorted.
+	Labels               []string
+	ProblemType          string // as in config.json; "": guessed from the labels
+	MaxLength            *int   // tokens of a text or pair, 0: what the checkpoint allows; nil: the adapter's, else 0
+	Truncation           string // what to cut of longer ones: longest_first (the default), only_first or only_second
 	LabelSmoothingFactor float32
 	ClassWeights         []string // weight of each class in the loss, in order, or balanced
 }
@@ -131,9 +133,10 @@ func (r *run) problem(s *tasks.Session, all *text.File) (problem data.Problem, w
 
 func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
 	var err error
-	r.model, err = base.OpenModel(s.Base, s.Log, func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
+	open := func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
 		return models.OpenSequenceClassifier(src, max(1, len(r.found.Names)), s.Config.Seed)
-	})
+	}
+	r.model, err = base.OpenModel(s.Base, s.Log, open)
 	if err != nil {
 		return nil, err
 	}
@@ -177,14 +180,16 @@ func (r *run) weights() ([]float32, error) {
 	if len(r.ClassWeights) > 0 && r.found.Problem != data.SingleLabel {
 		return nil, base.Settings(fmt.Errorf("`class_weights` needs single-label classification, not %v", r.found.Problem))
 	}
-	return tasks.ClassWeights(r.ClassWeights, len(r.found.Names), func() ([]int32, error) { return r.parts.Train.Classes(r.found) })
+	return tasks.ClassWeights(r.ClassWeights, len(r.found.Names),
+		func() ([]int32, error) { return r.parts.Train.Classes(r.found) })
 }
 
 func (r *run) identity(id map[string]string) {
 	r.parts.Identity(id)
 	id["labels"] = string(r.found.Encode())
 	id["max_length"], id["truncation"] = fmt.Sprint(tasks.Value(r.MaxLength)), tasks.TruncationName(r.Truncation)
-	id["label_smoothing_factor"], id["class_weights"] = fmt.Sprint(r.LabelSmoothingFactor), strings.Join(r.ClassWeights, ",")
+	id["label_smoothing_factor"] = fmt.Sprint(r.LabelSmoothingFactor)
+	id["class_weights"] = strings.Join(r.ClassWeights, ",")
 }
 
 func (r *run) describe(results *tasks.Results) {

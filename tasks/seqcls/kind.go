@@ -28,7 +28,9 @@ var Kind = tasks.Kind{
 
 // Settings are the settings of predictions.
 type Settings struct {
-	ProblemType    string   // as in config.json; "": labels.json of the adapter, else config.json, else what the outputs suggest
+	// ProblemType is a problem_type of config.json. "" takes that of labels.json of the adapter, else of config.json,
+	// else the one that the number of outputs suggests.
+	ProblemType    string
 	Labels         []string // names of the classes, in order, for an adapter that does not name them
 	MaxLength      *int     // tokens of a text or pair, 0: what the checkpoint allows; nil: the adapter's, else 0
 	Truncation     string   // what to cut of longer ones
@@ -93,7 +95,8 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 		return nil, err
 	}
 	if s.ProblemType == "" && !c.ProblemKnown && c.Net.Labels() == 1 {
-		o.Log.Warn().Msgf("%s: the head has one output and is taken for a regression; if it is for multiple choice, give `task multiple-choice`",
+		o.Log.Warn().Msgf("%s: the head has one output and is taken for a regression; if it is for multiple choice, "+
+			"give `task multiple-choice`",
 			o.Adapter.Dir)
 	}
 	open := func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {

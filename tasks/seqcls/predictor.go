@@ -50,7 +50,8 @@ func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("seqcls: %w", errors.Join(errs...))
 	}
-	return &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool)}, nil
+	return &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength),
+		tapes: tasks.NewTapes(c.Pool)}, nil
 }
 
 // Close releases the memory that the predictor keeps.
@@ -67,10 +68,11 @@ func (p *Predictor) CheckRoom(pair bool) error { return tasks.CheckRoom(p.tok, p
 
 // encode tokenises the rows of a file and returns how many were cut.
 func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSet, cut int, err error) {
-	texts := tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line }, Input: func(i int) tokenize.Input {
-		e := f.At(i)
-		return tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
-	}}
+	texts := tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
+		Input: func(i int) tokenize.Input {
+			e := f.At(i)
+			return tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
+		}}
 	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
 	set, err = tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) { cut++ })
 	return set, cut, err
@@ -88,7 +90,9 @@ func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32
 }
 
 // logits computes the logits of a set, row after row; each, if set, is called with every batch.
-func (p *Predictor) logits(ctx context.Context, set *tasks.TextSet, each func(*op.Tape, *batch.Batch, mat.Tensor)) ([]float32, error) {
+func (p *Predictor) logits(
+	ctx context.Context, set *tasks.TextSet, each func(*op.Tape, *batch.Batch, mat.Tensor),
+) ([]float32, error) {
 	k := p.model.Labels()
 	out := make([]float32, set.Len()*k)
 	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}

@@ -40,7 +40,9 @@ func NewTask(m models.SequenceClassifier, tok *tokenize.Tokenizer, c TaskConfig)
 	p, err := NewPredictor(m, tok, c.Config)
 	errs := []error{err}
 	if single := c.Labels.Problem == data.SingleLabel; !single && (c.Smoothing != 0 || c.ClassWeights != nil) {
-		errs = append(errs, fmt.Errorf("`label_smoothing_factor` and `class_weights` need single-label classification, not %v", c.Labels.Problem))
+		errs = append(errs,
+			fmt.Errorf("`label_smoothing_factor` and `class_weights` need single-label classification, not %v",
+				c.Labels.Problem))
 	}
 	errs = append(errs, tasks.CheckLoss(c.Smoothing, c.ClassWeights, max(1, len(c.Labels.Names)))...)
 	if err := errors.Join(errs...); err != nil {
@@ -89,7 +91,8 @@ func (t *Task) loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tenso
 	case data.Regression:
 		return op.MSE(tape, logits, b.Values), float64(len(b.Values))
 	}
-	return op.CrossEntropy(tape, logits, b.Labels, op.CrossEntropyConfig{ClassWeights: t.cfg.ClassWeights, Smoothing: t.cfg.Smoothing})
+	return op.CrossEntropy(tape, logits, b.Labels,
+		op.CrossEntropyConfig{ClassWeights: t.cfg.ClassWeights, Smoothing: t.cfg.Smoothing})
 }
 
 // Evaluate scores a split with the adapter of the configuration.

@@ -48,13 +48,13 @@ func merge(env cli.Env, list []task.Descriptor) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "merge",
 		Short: "Merge an adapter into its base model and write a checkpoint",
-		Long: fmt.Sprintf(`Add the corrections of an adapter to the weights of its base model and write the result as a Hugging Face directory,
-which transformers opens: model.safetensors, config.json (of a classifier with the class names), and the tokenizer's files. A quantised
-base (GGUF) is written with its values widened.
+		Long: fmt.Sprintf(`Add the weights of an adapter to those of its base model and write the result as a Hugging Face
+directory, which transformers opens: model.safetensors, config.json (for a classifier with the class names), and the
+tokenizer's files. The weights of a quantised base (GGUF) are dequantised.
 
-Before anything is written, the merged values are checked to be finite, and the logits of the merged model are compared with
-those of base and adapter on a few token sequences. The largest difference is printed; in float32 one above %g of the
-largest logit is an error. The directory appears complete or not at all.
+Before it writes anything, the command checks that the merged values are finite, and compares the logits of the merged
+model with those of base and adapter on a few token sequences. It prints the largest difference; in float32 a difference
+above %g of the largest logit is an error. The directory appears complete or not at all.
 `, tasks.MergeBound) + task.ExitCodes + ".",
 		Example: mergeExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
@@ -121,7 +121,9 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.env.Out, "merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest logit %.3g)\nmodel: %s\n",
+	fmt.Fprintf(r.env.Out,
+		"merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest "+
+			"logit %.3g)\nmodel: %s\n",
 		d.Tensors, base.DTypeName(t), d.Difference, d.Logit, r.outputDir)
 	return nil
 }
@@ -156,7 +158,8 @@ func (r *mergeRun) settings(k tasks.Kind) (tasks.Settings, error) {
 	}
 	d, _ := r.descriptor(k)
 	if d.Classes == nil {
-		return nil, cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the adapter is for " + k.Name))
+		return nil, cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the " +
+			"adapter is for " + k.Name))
 	}
 	s, err := d.Classes(r.labels, r.problem)
 	return s, cli.UsageError(err)
@@ -182,7 +185,8 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 		return t, cli.UsageError(err)
 	}
 	if within(r.outputDir, r.model) || within(r.outputDir, r.adapter.Dir) {
-		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another", r.outputDir))
+		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another",
+			r.outputDir))
 	}
 	if err := replaceable(r.outputDir); err != nil {
 		return t, cli.UsageError(err)
@@ -230,7 +234,8 @@ func replaceable(dir string) error {
 		_, err = os.Stat(filepath.Join(dir, "config.json"))
 	}
 	if err != nil {
-		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be replaced; give another", dir)
+		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be "+
+			"replaced; give another", dir)
 	}
 	return nil
 }

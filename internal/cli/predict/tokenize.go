@@ -55,17 +55,20 @@ func tokenizeTexts(env cli.Env) *cobra.Command {
 
 It writes one JSON object for each line of plain text or each row of JSON Lines (text, text_pair), CSV or TSV:
   ids      token ids, with the special tokens that the checkpoint adds
-  offsets  for each token [from, to): the code points of its text (or pair) that it stands for; [0, 0] for added tokens
+  offsets  for each token [from, to): the code points of the text (or pair) that it covers; [0, 0] for added tokens
 Special tokens spelled out in a text, such as [SEP], become that token, as in Hugging Face tokenizers. Nothing is cut
 unless --max-length is given. --model needs the tokenizer's files only.
-Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is written.`,
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is
+written.`,
 		Example: tokenizeExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Tokenizer", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.model, "model", "", "`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; default: the embedded MiniLM")
+		fs.StringVar(&r.model, "model", "",
+			"`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; "+
+				"default: the embedded MiniLM")
 		fs.IntVar(&r.maxLength, "max-length", 0, "cut to so many tokens, special ones counted; 0: do not cut")
 		cli.AddTruncation(fs, &r.truncation)
 		fs.BoolVar(&r.noSpecial, "no-special-tokens", false, "do not add [CLS], [SEP] and the like")
@@ -199,7 +202,9 @@ func inputs(f *text.File) []tokenize.Input {
 const chunk = 4096
 
 // encode writes a line for each text and returns how many were cut.
-func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tokenizer, inputs []tokenize.Input, o tokenize.Options) (cut int, err error) {
+func (r *tokenizeRun) encode(
+	ctx context.Context, w io.Writer, tok *tokenize.Tokenizer, inputs []tokenize.Input, o tokenize.Options,
+) (cut int, err error) {
 	var b bytes.Buffer
 	for lo := 0; lo < len(inputs); lo += chunk {
 		list, err := tok.EncodeBatch(ctx, inputs[lo:min(lo+chunk, len(inputs))], o, r.threads)
@@ -233,7 +238,8 @@ func (r *tokenizeRun) inputError(err error, before int) error {
 	if len(r.input.Texts) > 0 {
 		name = "--text"
 	}
-	return tasks.NameStdin(&data.Error{File: name, Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
+	return tasks.NameStdin(&data.Error{File: name,
+		Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
 }
 
 // encoded is what is written for one text.

@@ -97,7 +97,8 @@ func (f *Finetune) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
 	}
 	cli.Section(fs, "Messages", func(fs *pflag.FlagSet) {
 		j.log.Add(fs)
-		fs.BoolVar(&j.run.AllowNonFinite, "allow-non-finite", false, "train although weights of the checkpoint are NaN or infinite")
+		fs.BoolVar(&j.run.AllowNonFinite, "allow-non-finite", false,
+			"train although weights of the checkpoint are NaN or infinite")
 		fs.BoolVar(&j.printModel, "print-model", false, "print the modules before and after attaching")
 	})
 	cli.Leaf(cmd)

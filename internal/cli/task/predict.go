@@ -88,7 +88,8 @@ func (t *Predict) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
 		fs.BoolVar(&p.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
 	})
 	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
-		cli.Default(fs, t.Tokens, "tokens-per-batch", tasks.EvalTokens, "tokens that are computed at once. Results do not depend on it")
+		cli.Default(fs, t.Tokens, "tokens-per-batch", tasks.EvalTokens,
+			"tokens that are computed at once. Results do not depend on it")
 		fs.IntVar(&p.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 	})
 	cli.Section(fs, "Messages", p.log.Add)
@@ -141,7 +142,8 @@ func Open(
 // check returns an error if flags have no meaning, or something must not be written.
 func (p *Predicting) check(result, scores cli.Result) error {
 	errs := p.head.Check(p.Given)
-	if p.Given("metrics-file") && (p.metricsFile == "" || p.metricsFile == "-" || filepath.Clean(p.metricsFile) == filepath.Clean(p.output)) {
+	if p.Given("metrics-file") && (p.metricsFile == "" || p.metricsFile == "-" ||
+		filepath.Clean(p.metricsFile) == filepath.Clean(p.output)) {
 		errs = append(errs, errors.New("--metrics-file wants a file of its own"))
 	}
 	errs = append(errs, p.Check(p)...)

@@ -45,7 +45,8 @@ func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.
 			return err
 		}
 		if len(rest) < len(history) {
-			r.console.Log.Warn().Msgf("the chat is longer than the model's %d positions; its first %d messages are forgotten", m.Positions(), len(history)-len(rest))
+			r.console.Log.Warn().Msgf("the chat is longer than the model's %d positions; its first %d messages are forgotten",
+				m.Positions(), len(history)-len(rest))
 			history = rest
 		}
 		p.Number = number
@@ -74,7 +75,8 @@ func (r *predicting) turn(m *causallm.Opened, history []document.Message) (gener
 			return p, history, err
 		}
 		if len(history) < first+3 { // the last message alone
-			return p, nil, fmt.Errorf("the message has %d tokens with what the chat template adds; the model has %d positions", len(p.IDs), m.Positions())
+			return p, nil, fmt.Errorf("the message has %d tokens with what the chat template adds; the model has %d positions",
+				len(p.IDs), m.Positions())
 		}
 		history = append(append([]document.Message(nil), history[:first]...), history[first+2:]...)
 	}

@@ -35,7 +35,8 @@ const finetuneExamples = `  # the embedded model and text
   finetune causal-lm
 
   # a checkpoint of the GPT-2 or LLaMA family, or a GGUF file, learns to continue a text
-  finetune causal-lm --model SmolLM2-135M --train-file book.txt --validation-split 0.05 --sample-prompt "It was a dark night"
+  finetune causal-lm --model SmolLM2-135M --train-file book.txt --validation-split 0.05 \
+      --sample-prompt "It was a dark night"
 
   # prompts and completions, or chats, of which only the answers are learned; look at them first
   finetune causal-lm --model SmolLM2-135M-Instruct --train-file chats.jsonl --preview 3
@@ -64,19 +65,23 @@ func finetune(env cli.Env) *cobra.Command {
 	return f.Command(env, &cobra.Command{
 		Use:   "causal-lm",
 		Short: "The next token of texts, completions and chats",
-		Long: `Fine-tune a LoRA adapter (or, with --full, all weights) of a causal language model: GPT-2, LLaMA, Mistral, Qwen2, Qwen3.
+		Long: `Fine-tune a LoRA adapter (or, with --full, all weights) of a causal language model: GPT-2, LLaMA, Mistral,
+Qwen2, Qwen3.
 
-A file is plain text, which is learned in windows of --block-size tokens; or rows (JSON Lines, CSV, TSV) with a text, with prompt and
-completion, or with messages, each a sequence of its own. Of prompts and chats only the completions and the assistant's turns are learned.
+A file is plain text, which is cut into windows of --block-size tokens; or rows (JSON Lines, CSV, TSV) with a text, with
+prompt and completion, or with messages, where each row is one sequence. The loss covers every token of a text; of
+prompts and chats it covers only the completions and the assistant's turns.
 
-It writes to --output-dir: adapter_config.json and adapter_model.safetensors (with --full: model.safetensors, config.json and the
-tokenizer's files) of the best state, without evaluation the last; metrics.jsonl (a line for each step and evaluation), results.json and
-checkpoints.
+It writes to --output-dir: adapter_config.json and adapter_model.safetensors (with --full: model.safetensors,
+config.json and the tokenizer's files) of the best state, without evaluation of the last; metrics.jsonl (a line for each
+step and evaluation), results.json and checkpoints.
 
-Samples of what the model writes are printed before and after training and at each evaluation: of texts drawn with temperature 0.8 and
-top_p 0.95 from the same random numbers each time, of prompts and chats the most probable tokens.
-With --full the learning rate of a checkpoint is 5e-5, unless a flag says otherwise. With the embedded model and text (questions to a bank,
-one after another) it is 1e-2 with batches of 4, a tenth of the steps warm up, and all linear layers are adapted.
+Samples of generated text are printed before and after training and at each evaluation. After texts they are drawn with
+temperature 0.8 and top_p 0.95 from the same random numbers each time; after prompts and chats the most probable tokens
+are taken.
+
+With --full the default learning rate for a checkpoint is 5e-5. With the embedded model and text (questions to a bank)
+it is 1e-2 with batches of 4; a tenth of the steps warm up, and all linear layers are adapted.
 ` + task.ExitCodes + " with adapter or model saved.",
 		Example: finetuneExamples,
 	})
@@ -90,36 +95,44 @@ func addReading(fs *pflag.FlagSet, o *document.Options) {
 		"`name` of the column with prompts, which are given; default: prompt, instruction or question")
 	fs.StringVar(&o.CompletionColumn, "completion-column", "",
 		"`name` of the column with completions, which are learned; default: completion, response, output or answer")
-	fs.StringVar(&o.MessagesColumn, "messages-column", "", "`name` of the column with chats, lists of {\"role\": …, \"content\": …} "+
-		"(JSON Lines); default: messages or conversations")
+	fs.StringVar(&o.MessagesColumn, "messages-column", "",
+		"`name` of the column with chats, lists of {\"role\": …, \"content\": …} "+
+			"(JSON Lines); default: messages or conversations")
 	cli.FormatFlags{
-		Format: &o.Format, Delimiter: &o.Delimiter, NoHeader: &o.NoHeader, NoQuotes: &o.NoQuotes, ReplaceInvalid: &o.ReplaceInvalid,
+		Format: &o.Format, Delimiter: &o.Delimiter, NoHeader: &o.NoHeader, NoQuotes: &o.NoQuotes,
+		ReplaceInvalid: &o.ReplaceInvalid,
 	}.Add(fs, "csv, tsv, jsonl or txt (the whole file is one text)")
 }
 
 func (r *finetuning) addFull(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.Full, "full", false, "train all weights and write a whole model, not an adapter")
-	fs.StringVar(&r.FromScratch, "from-scratch", "", "`file` config.json of a model to begin with random weights; needs --full")
-	fs.StringVar(&r.Tokenizer, "tokenizer", "", "`directory` with the tokenizer of --from-scratch; default: that of config.json")
+	fs.StringVar(&r.FromScratch, "from-scratch", "",
+		"`file` config.json of a model to begin with random weights; needs --full")
+	fs.StringVar(&r.Tokenizer, "tokenizer", "",
+		"`directory` with the tokenizer of --from-scratch; default: that of config.json")
 	cli.Default(fs, &r.SaveDType, "save-dtype", "float32", base.DTypes+": how the weights of --full are stored")
 }
 
 func (r *finetuning) addTask(fs *pflag.FlagSet) {
-	cli.Optional(fs, &r.BlockSize, "block-size", causallm.StandardBlock, "tokens of the windows that plain text is cut into (texts in rows "+
-		"only if this flag is given); 0: each text is one sequence, as it is")
+	cli.Optional(fs, &r.BlockSize, "block-size", causallm.StandardBlock,
+		"tokens of the windows that plain text is cut into (texts in rows "+
+			"only if this flag is given); 0: each text is one sequence, as it is")
 	fs.IntVar(&r.MaxLength, "max-length", 0, "tokens of a sequence; 0: what the checkpoint allows")
 	cli.Default(fs, &r.TooLong, "too-long", "cut", "cut or error: what becomes of longer sequences")
 	fs.BoolVar(&r.TrainOnPrompt, "train-on-prompt", false, "learn prompts and the turns of others too")
 	task.AddDropout(fs, &r.Run)
 	fs.BoolVar(&r.GradientCheckpointing, "gradient-checkpointing", false,
 		"compute each block again in the backward: less memory, more time, the same results")
-	fs.IntVar(&r.Preview, "preview", 0, "print this number of sequences, the first ones, with what is learned marked, and stop")
+	fs.IntVar(&r.Preview, "preview", 0,
+		"print this number of sequences, the first ones, with what is learned marked, and stop")
 }
 
 func (r *finetuning) addSamples(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&r.SamplePrompts, "sample-prompt", nil, "a `text` to continue before, during (at each evaluation) and after "+
-		"training; may be given several times; default: one from the data")
-	cli.Optional(fs, &r.SampleMaxNewTokens, "sample-max-new-tokens", causallm.StandardSample, "tokens of a sample; 0: no samples")
+	fs.StringArrayVar(&r.SamplePrompts, "sample-prompt", nil,
+		"a `text` to continue before, during (at each evaluation) and after "+
+			"training; may be given several times; default: one from the data")
+	cli.Optional(fs, &r.SampleMaxNewTokens, "sample-max-new-tokens", causallm.StandardSample,
+		"tokens of a sample; 0: no samples")
 }
 
 func (r *finetuning) check(given func(string) bool) []error {
@@ -174,7 +187,8 @@ func banking77(c *causallm.Finetuning) (err error) {
 // samples prints samples: those before training at once, those at evaluations among the messages, those at the end
 // with the results.
 func (r *finetuning) samples(s causallm.Samples) {
-	when := map[causallm.When]string{causallm.BeforeTraining: "before training", causallm.AfterTraining: "after training"}[s.When]
+	when := map[causallm.When]string{causallm.BeforeTraining: "before training",
+		causallm.AfterTraining: "after training"}[s.When]
 	if s.When == causallm.AtEvaluation {
 		when = fmt.Sprintf("step %d", s.Step)
 	}
@@ -195,6 +209,7 @@ func (r *finetuning) samples(s causallm.Samples) {
 
 // print prints the perplexity of training and the samples at the end.
 func (r *finetuning) print(results *spalora.Results) error {
-	_, err := fmt.Fprintf(r.env.Out, "mean perplexity of training %.2f\n%s", math.Exp(results.Train.TrainLoss), r.after.String())
+	_, err := fmt.Fprintf(r.env.Out, "mean perplexity of training %.2f\n%s",
+		math.Exp(results.Train.TrainLoss), r.after.String())
 	return err
 }

@@ -54,7 +54,8 @@ func lineOf(err error) int {
 // readLines returns a document for each line that is not empty.
 func (r *predicting) readLines(content []byte) (*document.File, error) {
 	o := text.Options{
-		Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader, NoQuotes: r.data.NoQuotes,
+		Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader,
+		NoQuotes:   r.data.NoQuotes,
 		TextColumn: r.data.TextColumn,
 	}
 	t, err := text.ReadBytes(content, r.input, o)
@@ -96,7 +97,8 @@ func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Resul
 		return cli.InputError(err)
 	}
 	if c := scorer.Counts(batch.Test); c.Cut > 0 {
-		r.console.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens and were cut", docs.Name, c.Cut, c.Documents, docs.Kind, scorer.Limit())
+		r.console.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens and were cut",
+			docs.Name, c.Cut, c.Documents, docs.Kind, scorer.Limit())
 	}
 	metrics, err := scorer.Evaluate(ctx, batch.Test)
 	if err != nil {
@@ -135,7 +137,8 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 		}
 	}
 	if docs.Kind != document.Text {
-		return cli.InputError(fmt.Errorf("%s: --logits wants texts, but the rows are %v; name a column with --text-column", docs.Name, docs.Kind))
+		return cli.InputError(fmt.Errorf("%s: --logits wants texts, but the rows are %v; name a column with --text-column",
+			docs.Name, docs.Kind))
 	}
 	if err := r.checkSize(m, docs); err != nil {
 		return err
@@ -148,7 +151,8 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 				row.Logits[at] = logits[at*v : (at+1)*v]
 				for id, x := range row.Logits[at] {
 					if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
+						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the "+
+							"adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
 					}
 				}
 			}
@@ -158,7 +162,8 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 			return task.WriteLine(w, row)
 		})
 		if cut > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", docs.Name, cut, docs.Len(), m.Limit())
+			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
+				docs.Name, cut, docs.Len(), m.Limit())
 		}
 		return err
 	})
@@ -180,7 +185,8 @@ func (r *predicting) checkSize(m *causallm.Opened, docs *document.File) error {
 		return nil
 	}
 	if r.output == "" || r.output == "-" {
-		return cli.UsageError(fmt.Errorf("--logits: %d tokens with %d logits each are about %d MB; give --output FILE", rows, m.Vocabulary(), size>>20))
+		return cli.UsageError(fmt.Errorf("--logits: %d tokens with %d logits each are about %d MB; give --output FILE",
+			rows, m.Vocabulary(), size>>20))
 	}
 	r.console.Log.Info().Msgf("%d tokens with %d logits each: about %d MB", rows, m.Vocabulary(), size>>20)
 	return nil

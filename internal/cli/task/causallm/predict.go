@@ -59,16 +59,19 @@ func predict(env cli.Env) *cobra.Command {
 		Short: "What a language model writes after prompts, or in a chat",
 		Long: `Let a causal language model continue prompts, or answer in a chat.
 
-One --prompt on a terminal is answered there as the answer is written. Everything else gives one JSON object for each sequence:
-  prompt         what was given (of a chat the last message)
-  text           what the model wrote, without special tokens
+The answer to one --prompt on a terminal is printed while it is generated. In all other cases the output is one JSON
+object for each sequence:
+  prompt         the prompt (of a chat the last message)
+  text           the generated text, without special tokens
   finish_reason  stop (an end token), stop_string, or length
-  tokens         ids of what it wrote, the end token included
---input has a prompt in each line of plain text, or rows with text, prompt or messages. With --logits texts are not continued; each gives
+  tokens         ids of the generated tokens, including the end token
+--input has a prompt in each line of plain text, or rows with text, prompt or messages. With --logits texts are not
+continued; each gives
   ids            its token ids
   logits         the logits of the next token after each of them
---metrics-file scores the input instead: loss, perplexity and accuracy of texts, of completions after prompts, or of the assistant's turns.
-With --chat and no prompt lines of standard input are turns of one chat; on a terminal Ctrl-D ends it.
+--metrics-file scores the input instead: loss, perplexity and accuracy of texts, of completions after prompts, or of the
+assistant's turns.
+With --chat and no prompt, the lines of standard input are turns of one chat; on a terminal Ctrl-D ends it.
 ` + task.ExitCodes + ". After an error nothing is written.",
 		Example: predictExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
@@ -83,7 +86,8 @@ With --chat and no prompt lines of standard input are turns of one chat; on a te
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
 		fs.BoolVar(&r.logits, "logits", false, "write the logits of the input's texts instead of continuing them")
-		fs.StringVar(&r.metricsFile, "metrics-file", "", "`file` for loss, perplexity and accuracy of --input, JSON; nothing is generated")
+		fs.StringVar(&r.metricsFile, "metrics-file", "",
+			"`file` for loss, perplexity and accuracy of --input, JSON; nothing is generated")
 		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
 	})
 	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
@@ -96,12 +100,15 @@ With --chat and no prompt lines of standard input are turns of one chat; on a te
 
 func (r *predicting) addInput(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&r.prompts, "prompt", nil, "a `text` to continue; may be given several times")
-	fs.StringVar(&r.input, "input", "", "`file` of prompts or texts, or - for standard input; default: standard input, if something is piped into it")
+	fs.StringVar(&r.input, "input", "",
+		"`file` of prompts or texts, or - for standard input; default: standard input, if something is piped into it")
 	fs.BoolVar(&r.chat, "chat", false, "prompts are messages of a user, rendered with the checkpoint's chat template")
 	fs.StringVar(&r.system, "system", "", "`text` of the system message of a --chat")
 	addReading(fs, &r.data)
-	fs.IntVar(&r.settings.MaxLength, "max-length", 0, "tokens of a text for --logits and --metrics-file; longer ones are cut and counted; 0: what the checkpoint allows")
-	cli.Optional(fs, &r.blockSize, "block-size", causallm.StandardBlock, "tokens of the windows that --metrics-file cuts plain text into; 0: no windows")
+	fs.IntVar(&r.settings.MaxLength, "max-length", 0,
+		"tokens of a text for --logits and --metrics-file; longer ones are cut and counted; 0: what the checkpoint allows")
+	cli.Optional(fs, &r.blockSize, "block-size", causallm.StandardBlock,
+		"tokens of the windows that --metrics-file cuts plain text into; 0: no windows")
 }
 
 func (r *predicting) run(cmd *cobra.Command) (err error) {
@@ -128,7 +135,8 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if r.chat && m.Template() == nil {
-		return base.Input(fmt.Errorf("`chat`: %s has no chat template; put a chat_template.jinja beside its tokenizer.json, or leave it out",
+		return base.Input(fmt.Errorf("`chat`: %s has no chat template; put a chat_template.jinja beside its "+
+			"tokenizer.json, or leave it out",
 			m.Base.Name))
 	}
 	switch {
@@ -169,7 +177,8 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 	add(r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-"), "--metrics-file wants a file")
 	add(r.metricsFile != "" && r.output != "", "--metrics-file generates nothing for --output")
 	add(r.talks() && r.output != "", "--output needs --prompt or --input")
-	add(r.given("max-length") && !r.logits && r.metricsFile == "", "--max-length is for --logits and --metrics-file; --max-new-tokens limits what is generated")
+	add(r.given("max-length") && !r.logits && r.metricsFile == "",
+		"--max-length is for --logits and --metrics-file; --max-new-tokens limits what is generated")
 	add(r.given("block-size") && r.metricsFile == "", "--block-size is for --metrics-file")
 	if r.blockSize != nil {
 		add(*r.blockSize < 0, "--block-size is %d; want 2 or more, or 0 for no windows", *r.blockSize)
@@ -181,7 +190,9 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 		}
 	}
 	if r.input == "" && len(r.prompts) == 0 && !r.chat {
-		add(r.env.InTerminal, "there is nothing to continue; give --prompt TEXT or --input FILE, or pipe prompts into standard input (or --chat to talk)")
+		add(r.env.InTerminal,
+			"there is nothing to continue; give --prompt TEXT or --input FILE, or pipe prompts into standard "+
+				"input (or --chat to talk)")
 		r.input = "-"
 	}
 	if err := cli.UsageError(errors.Join(errs...)); err != nil {
@@ -229,7 +240,9 @@ type sequence struct {
 }
 
 // generate continues all prompts and writes a line for each sequence.
-func (r *predicting) generate(ctx context.Context, m *causallm.Opened, prompts []prompt, cfg generate.Config, result cli.Result) error {
+func (r *predicting) generate(
+	ctx context.Context, m *causallm.Opened, prompts []prompt, cfg generate.Config, result cli.Result,
+) error {
 	began, logged, tokens := time.Now(), time.Now(), 0
 	err := result.Write(r.env, func(w io.Writer) error {
 		step := max(1, atOnce/cfg.NumReturnSequences)
@@ -262,7 +275,8 @@ func (r *predicting) generate(ctx context.Context, m *causallm.Opened, prompts [
 	})
 	if err == nil {
 		spent := time.Since(began).Seconds()
-		r.console.Log.Info().Msgf("%d prompts, %d tokens in %.2f s: %.1f tokens/s", len(prompts), tokens, spent, float64(tokens)/spent)
+		r.console.Log.Info().Msgf("%d prompts, %d tokens in %.2f s: %.1f tokens/s",
+			len(prompts), tokens, spent, float64(tokens)/spent)
 	}
 	return err
 }
@@ -291,7 +305,8 @@ func (r *predicting) readPrompts(m *causallm.Opened) ([]prompt, error) {
 		return nil, err
 	}
 	if docs.Kind == document.Chat && m.Template() == nil {
-		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
+		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
+			"chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
 	}
 	var list []prompt
 	for i, d := range docs.All() {

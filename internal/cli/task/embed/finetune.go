@@ -24,11 +24,11 @@ const alias = "feature-extraction"
 const finetuneExamples = `  # the embedded model and data: MiniLM on pairs of questions of banking77 that ask the same
   finetune embed
 
-  # pairs with scores from 0 to 5, without a header, as STS-B has them
+  # pairs with scores from 0 to 5, without a header, as in STS-B
   finetune embed --train-file train.csv --eval-file dev.csv --test-file test.csv --no-header \
       --text-column 0 --text-pair-column 1 --label-column 2 --max-score 5
 
-  # pairs that belong together, such as questions with their answers: the other answers of a batch are the wrong ones
+  # pairs that match, such as questions with their answers: the other answers of a batch are the wrong ones
   finetune embed --train-file pairs.jsonl --text-column question --text-pair-column answer \
       --batch-size 64 --output-dir runs/search`
 
@@ -51,16 +51,16 @@ func finetune(env cli.Env) *cobra.Command {
 		Aliases: []string{alias},
 		Short:   "Sentence embeddings from pairs of texts",
 		Long: `Fine-tune a LoRA adapter of a sentence encoder on pairs of texts, so that the cosine of two vectors measures
-how near the meanings are.
+how similar their meanings are.
 
 Pairs with a score are learned with the loss cosine, pairs without one with multiple_negatives, for which the second
-texts of the other pairs in a batch are wrong: the larger --batch-size, the harder, and --gradient-accumulation-steps
-does not make it larger.
+texts of the other pairs in a batch are wrong answers: a larger --batch-size makes the choice harder;
+--gradient-accumulation-steps does not.
 
 It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
 last), pooling.json, metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
 
-With the embedded data a batch has 64 pairs, and the data are read once, unless flags say otherwise.
+With the embedded data a batch has 64 pairs, and the data are read once. Flags override these settings.
 ` + task.ExitCodes + " with the adapter saved.",
 		Example: finetuneExamples,
 	})

@@ -30,7 +30,7 @@ type predicting struct {
 const predictExamples = `  # two vectors of the embedded sentence encoder
   predict embed --text "Where is my card?" --text "I lost my PIN"
 
-  # how near two texts are, with an adapter that finetune wrote
+  # how similar two texts are, with an adapter that finetune wrote
   predict embed --adapter runs/embed-20260101-120000 --text "Where is my card?" --text-pair "My card has not come."
 
   # a vector for each line of a file, as an array for numpy.load
@@ -52,8 +52,8 @@ func predict(env cli.Env) *cobra.Command {
 		Use:     "embed",
 		Aliases: []string{alias},
 		Short:   "Vectors of texts, and how near two texts are",
-		Long: `Turn texts into vectors whose cosine measures how near their meanings are, with a sentence encoder and perhaps
-an adapter.
+		Long: `Turn texts into vectors whose cosine measures how similar their meanings are, with a sentence encoder and,
+if given, an adapter.
 
 It writes one JSON object for each row, in the order of the input:
   embedding   of a text: its vector

@@ -23,7 +23,7 @@ var Task = task.Descriptor{Kind: multiplechoice.Kind, BuiltIn: cli.MiniLM(), Fin
 const finetuneExamples = `  # the embedded model and data: MiniLM on CODAH, which of four endings is sensible
   finetune multiple-choice
 
-  # your own checkpoint; SWAG's files, the names of whose columns are known
+  # your own checkpoint; SWAG's files, whose column names are known
   finetune multiple-choice --model bert-base-uncased --train-file train.csv --eval-file val.csv --max-length 80 \
       --output-dir runs/swag
 
@@ -64,8 +64,8 @@ It writes to --output-dir: adapter_config.json and adapter_model.safetensors (th
 last), metrics.jsonl (a line for each step and evaluation), results.json and checkpoints. PEFT has no task type for it:
 task_type is null and the head is in modules_to_save.
 
-With the embedded model --lora-r is 16, --lora-alpha 32, and the pooler trains too; the embedded data are read twice,
-unless flags say otherwise.
+With the embedded model --lora-r is 16, --lora-alpha 32, and the pooler trains too; the embedded data are read twice.
+Flags override these settings.
 ` + task.ExitCodes + " with the adapter saved.",
 		Example: finetuneExamples,
 	})

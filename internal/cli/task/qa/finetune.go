@@ -54,8 +54,8 @@ Data are SQuAD JSON (1.1 or 2.0) or JSON Lines with the keys id, question, conte
 It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
 last), metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
 
-With the embedded model all linear layers are adapted, batches have 8 windows and a tenth of the steps warm up, and the
-embedded data are read one and a half times, unless flags say otherwise.
+With the embedded model all linear layers are adapted, batches have 8 windows and a tenth of the steps warm up; the
+embedded data are read one and a half times. Flags override these settings.
 ` + task.ExitCodes + " with the adapter saved.",
 		Example: finetuneExamples,
 	})

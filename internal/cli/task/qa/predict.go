@@ -70,7 +70,7 @@ func predict(env cli.Env) *cobra.Command {
 It writes one JSON object for each question, in the order of the input:
   id               of the question; its number where the input has none
   answer           a part of the context, or "" for no answer
-  start, end       code points of the context that the answer is; null for no answer
+  start, end       code points [start, end) of the context that are the answer; null for no answer
   score            probability of the answer among the --n-best-size best
   null_score_diff  by how much the score of no answer exceeds that of the best answer, if questions may have none
   answers          with --all-answers: the best answers, each with answer, start, end, score, start_logit and end_logit

@@ -33,7 +33,8 @@ const finetuneExamples = `  # the embedded model and data: MiniLM on the 77 inte
   finetune seq-cls --train-file sms.tsv --no-header --no-quotes --label-column 0 --text-column 1 --validation-split 0.2
 
   # text pairs with a score: regression
-  finetune seq-cls --train-file stsb.csv --no-header --text-column 0 --text-pair-column 1 --label-column 2 --problem-type regression
+  finetune seq-cls --train-file stsb.csv --no-header --text-column 0 --text-pair-column 1 --label-column 2 \
+      --problem-type regression
 
   # the settings in a file, one of them overridden
   finetune seq-cls --config run.yaml --learning-rate 1e-3`
@@ -41,7 +42,8 @@ const finetuneExamples = `  # the embedded model and data: MiniLM on the 77 inte
 func finetune(env cli.Env) *cobra.Command {
 	c := &seqcls.Finetuning{}
 	f := &task.Finetune{
-		Config: c, BuiltIn: cli.MiniLM(), Models: task.DirectoriesOrGGUF, Formats: "CSV, TSV or JSON Lines", Data: "banking77",
+		Config: c, BuiltIn: cli.MiniLM(), Models: task.DirectoriesOrGGUF, Formats: "CSV, TSV or JSON Lines",
+		Data:   "banking77",
 		Chosen: ", class by class", Head: task.HeadTrains, Adapter: tasks.DefaultAdapter(), Training: tasks.DefaultTraining(),
 		Reading:  func(fs *pflag.FlagSet) { cli.AddReading(fs, &c.Data) },
 		Task:     func(fs *pflag.FlagSet) { addTask(fs, c) },
@@ -56,8 +58,8 @@ func finetune(env cli.Env) *cobra.Command {
 It writes to --output-dir: adapter_config.json and adapter_model.safetensors (the best adapter; without evaluation the
 last), labels.json, metrics.jsonl (a line for each step and evaluation), results.json and checkpoints.
 
-With the embedded model the learning rate is 3e-3, a tenth of the steps warm up, the pooler trains too, and the embedded data are
-read once, unless flags say otherwise.
+With the embedded model the learning rate is 3e-3, a tenth of the steps warm up, and the pooler trains too; the embedded
+data are read once. Flags override these settings.
 ` + task.ExitCodes + " with the adapter saved.",
 		Example: finetuneExamples,
 	})

@@ -30,7 +30,8 @@ const predictExamples = `  # two texts, with an adapter that finetune wrote on t
   predict seq-cls --adapter runs/seq-cls-20260101-120000 --text "Where is my card?" --text "I lost my PIN"
 
   # a file, with the probabilities of all classes; metrics too, if it has labels
-  predict seq-cls --model DIR --adapter D --input test.csv --output predictions.jsonl --all-scores --metrics-file metrics.json
+  predict seq-cls --model DIR --adapter D --input test.csv --output predictions.jsonl --all-scores \
+      --metrics-file metrics.json
 
   # a checkpoint that has a trained head (adapter merge writes one), as a filter
   cat texts.txt | predict seq-cls --model DIR --quiet | jq -r .label`
@@ -76,7 +77,8 @@ func (r *predicting) addOutput(fs *pflag.FlagSet) {
 
 func (r *predicting) check(p *task.Predicting) []error {
 	p.Input = &r.input.Input
-	errs := []error{r.input.Check(p.Env, p.Given, cli.FlagNames(func(fs *pflag.FlagSet) { cli.AddReading(fs, new(text.Options)) }))}
+	errs := []error{r.input.Check(p.Env, p.Given,
+		cli.FlagNames(func(fs *pflag.FlagSet) { cli.AddReading(fs, new(text.Options)) }))}
 	if r.data.NoLabels && (r.data.LabelColumn != "" || r.data.LabelSeparator != "") {
 		errs = append(errs, errors.New("--no-labels excludes --label-column and --label-separator"))
 	}
@@ -125,7 +127,8 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 		return nil, err
 	}
 	if cut > 0 {
-		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", f.Name, cut, f.Len(), c.Limit())
+		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
+			f.Name, cut, f.Len(), c.Limit())
 	}
 	metrics, err := predictor.Score(f, logits)
 	if err != nil {
@@ -174,7 +177,8 @@ func (r *predicting) checkLabels(p *task.Predicting, c *seqcls.Opened, f *text.F
 	case c.LabelsNamed || p.Scored:
 		return nil, nil, base.Input(fmt.Errorf("%w (`no_labels` predicts without reading labels)", err))
 	}
-	p.Console.Log.Warn().Msgf("%s: labels are not compared, since the adapter does not name its classes (`labels` does)", f.Name)
+	p.Console.Log.Warn().Msgf("%s: labels are not compared, since the adapter does not name its classes (`labels` does)",
+		f.Name)
 	return f.WithoutLabels(), c.Labels(), nil
 }
 
