@@ -45,8 +45,9 @@ type StepLog struct {
 }
 
 // Repeat trains params of a task as PEFT did, saves the adapter in dir and returns what each step had.
-func (c Case) Repeat(t *testing.T, task train.Task, set *lora.Set, params []nn.NamedParam, pool *op.Pool,
-	dir string) (steps []StepLog) {
+func (c Case) Repeat(
+	t *testing.T, task train.Task, set *lora.Set, params []nn.NamedParam, pool *op.Pool, dir string,
+) (steps []StepLog) {
 	t.Helper()
 	cfg := train.Defaults()
 	cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = c.BatchSize, c.Accumulate, c.MaxSteps, true

@@ -240,16 +240,19 @@ func TestOutputRefused(t *testing.T) {
 	}
 }
 
-// TestClassifierOnCausal refuses what a classifier on a language model cannot read, and an adapter of the language model.
+// TestClassifierOnCausal refuses what a classifier on a language model cannot read, and an adapter of the language
+// model.
 func TestClassifierOnCausal(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal_heads/gpt2_seq_cls")
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"), "text,label\ngood,x\n\"\",y\n")
-	args := []string{"seq-cls", "--quiet", "--model", c.Base, "--train-file", file, "--labels=x,y", "--max-steps=1", "--output-dir", filepath.Join(t.TempDir(), "out")}
+	args := []string{"seq-cls", "--quiet", "--model", c.Base, "--train-file", file, "--labels=x,y", "--max-steps=1",
+		"--output-dir", filepath.Join(t.TempDir(), "out")}
 	r := clitest.Run(t, finetune.Command, args...)
 	if r.Code != cli.BadInput || !strings.Contains(r.Err, "train.csv:3") || !strings.Contains(r.Err, "no tokens") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Err)
 	}
 	language := clitest.ReadCausal(t, "causal/gpt2_c_attn")
 	good := clitest.Write(t, filepath.Join(t.TempDir(), "good.csv"), "text,label\ngood,x\nbad,y\n")
-	clitest.Run(t, finetune.Command, append(args, "--train-file", good, "--adapter", language.Path("adapter_final"))...).Refused(t, cli.BadInput, "CAUSAL_LM", "SEQ_CLS")
+	clitest.Run(t, finetune.Command, append(args, "--train-file", good,
+		"--adapter", language.Path("adapter_final"))...).Refused(t, cli.BadInput, "CAUSAL_LM", "SEQ_CLS")
 }

@@ -50,7 +50,8 @@ func TestHeadsParity(t *testing.T) {
 		compared++
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			args := append(c.LoopArgs("seq-cls"), "--model", c.Base, "--train-file", c.LabelledFile(t), "--adapter", c.Path("adapter_init"),
+			args := append(c.LoopArgs("seq-cls"), "--model", c.Base, "--train-file", c.LabelledFile(t),
+				"--adapter", c.Path("adapter_init"),
 				"--problem-type="+c.Problem, fmt.Sprintf("--label-smoothing-factor=%v", c.Smoothing))
 			c.Train(t, finetune.Command, args...)
 		})

@@ -275,12 +275,13 @@ func (refusing) Write([]byte) (int, error) { return 0, errors.New("no space left
 func TestNotANumber(t *testing.T) {
 	c := fixture(t, "query_value")
 	bad := clitest.CopyDir(t, c.Path("adapter_final"))
-	clitest.Rewrite(t, filepath.Join(bad, "adapter_model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
-		if strings.HasSuffix(x.Name, "classifier.bias") {
-			copy(x.Data[4:], []byte{0, 0, 0xc0, 0x7f})
-		}
-		return x, true
-	})
+	clitest.Rewrite(t, filepath.Join(bad, "adapter_model.safetensors"),
+		func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+			if strings.HasSuffix(x.Name, "classifier.bias") {
+				copy(x.Data[4:], []byte{0, 0, 0xc0, 0x7f})
+			}
+			return x, true
+		})
 	out := filepath.Join(t.TempDir(), "out.jsonl")
 	r := clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", bad,
 		"--input", c.Path("train.jsonl"), "--output", out)
