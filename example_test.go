@@ -38,7 +38,7 @@ func Example() {
 	// README ends
 
 	// README begins
-	m, err := spalora.Open(dir) // spalora.WithBase("path") where the base model is not where it was trained
+	m, err := spalora.Open(dir) // with spalora.WithBase("path") if the base model has moved
 	check(err)
 	defer m.Close()
 	classes, err := m.Classify(ctx, "The best meal of my life.", "Cold food and a rude cook.")
