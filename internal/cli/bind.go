@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/spf13/pflag"
 )
@@ -25,6 +25,9 @@ func (b bound) Set(text string) error {
 	return b.store()
 }
 
+// errZero is the error of a flag of [Default] that is zero, or empty.
+var errZero = errors.New("want another value")
+
 // Default defines a flag with a default for a setting whose zero value means that default. The setting stays zero
 // until the flag is given; to give zero is an error.
 func Default[T value](fs *pflag.FlagSet, to *T, name string, standard T, usage string) {
@@ -32,7 +35,7 @@ func Default[T value](fs *pflag.FlagSet, to *T, name string, standard T, usage s
 	var zero T
 	define(fs, name, v, standard, usage, func() error {
 		if *v == zero {
-			return fmt.Errorf("want another value; leave the flag out for the default, %v", standard)
+			return errZero
 		}
 		*to = *v
 		return nil

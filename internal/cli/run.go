@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -158,6 +159,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
 		err = fmt.Errorf("%w%s", err, didYouMean(cmd.Flags(), unknown.GetSpecifiedName()))
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, errZero) {
+		f, got, want := invalid.GetFlag(), invalid.GetValue(), "want more than 0"
+		if f.Value.Type() == "string" {
+			got, want = strconv.Quote(got), "want a value"
+		}
+		err = fmt.Errorf("--%s is %s; %s, or leave the flag out for %s", f.Name, got, want, f.DefValue)
 	}
 	return UsageError(err)
 }

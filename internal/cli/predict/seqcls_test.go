@@ -212,7 +212,7 @@ func TestUnnamed(t *testing.T) {
 		"{\"text\": \"a\", \"text_pair\": \"b\", \"label\": \"good\"}\n")
 	args := []string{"seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--input", in}
 	r := clitest.OK(t, predict.Command, args...)
-	if !strings.Contains(r.Err, "labels are left alone") || !strings.Contains(r.Out, `"label":"LABEL_`) {
+	if !strings.Contains(r.Err, "labels are not compared") || !strings.Contains(r.Out, `"label":"LABEL_`) {
 		t.Error(r.Err, r.Out)
 	}
 	names := "--labels=good,bad"

@@ -343,7 +343,7 @@ func TestPredictRefused(t *testing.T) {
 		{"no sampling", []string{"--prompt=a", "--top-p=0.5", "--do-sample=false"}, 2, []string{"--top-p has no effect"}},
 		{"draw the best", []string{"--prompt=a", "--temperature=0", "--do-sample"}, 2, []string{"--temperature 0"}},
 		{"equal sequences", []string{"--prompt=a", "--num-return-sequences=2"}, 2, []string{"--num-return-sequences is 2"}},
-		{"no tokens", []string{"--prompt=a", "--max-new-tokens=0"}, 2, []string{`"0" for "--max-new-tokens"`}},
+		{"no tokens", []string{"--prompt=a", "--max-new-tokens=0"}, 2, []string{"--max-new-tokens is 0"}},
 		{"output exists", []string{"--prompt=a", "--output", file("there.jsonl", "x")}, 2,
 			[]string{"there.jsonl", "exists", "--overwrite"}},
 		{"output is the input", []string{"--input", in, "--output", in, "--overwrite"}, 2, []string{"this is the input"}},

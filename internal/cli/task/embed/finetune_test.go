@@ -143,7 +143,7 @@ func TestFinetuneWrong(t *testing.T) {
 			`--loss: the loss is "ranking"; want cosine or multiple_negatives`,
 		},
 		{"train.csv", scoredPairs, "--pooling max", cli.Usage, `--pooling: pooling is "max"; want mean or cls`},
-		{"train.csv", scoredPairs, "--max-score 0", cli.Usage, `"0" for "--max-score" flag: want another value`},
+		{"train.csv", scoredPairs, "--max-score 0", cli.Usage, "--max-score is 0; want more than 0"},
 		{"train.csv", scoredPairs, "--similarity-scale -1", cli.Usage, "--similarity-scale is -1"},
 		{"train.csv", scoredPairs, "--label-column grade", cli.BadInput, `--label-column: there is no column "grade"`},
 		{"train.csv", scoredPairs, "--text-column a", cli.BadInput, `--text-column: there is no column "a"`},

@@ -215,7 +215,7 @@ func TestPredictWrong(t *testing.T) {
 		{"--text a --text-pair b --output-format npy", cli.Usage, "npy is for vectors of texts"},
 		{"--text a --metrics-file m.json", cli.Usage, "--metrics-file needs"},
 		{"--text a --max-length 1", cli.Usage, "--max-length is 1"},
-		{"--text a --max-score 0", cli.Usage, `"0" for "--max-score" flag: want another value`},
+		{"--text a --max-score 0", cli.Usage, "--max-score is 0; want more than 0"},
 		{"--text a --max-score 5", cli.Usage, "--max-score needs an input of pairs with scores"},
 		{"--input " + pairs + " --no-labels --max-score 5", cli.Usage, "--max-score needs an input of pairs with scores"},
 		{"--input " + bare + " --max-score 5", cli.Usage, "--max-score is for pairs with scores, but " + bare + " has none"},

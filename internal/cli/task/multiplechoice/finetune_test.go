@@ -167,7 +167,7 @@ func TestMultipleChoiceRefused(t *testing.T) {
 		{"split", []string{"--validation-split", "0.999"}, 2, []string{"--validation-split", "share no context"}},
 		{"metric", []string{"--validation-split", "0.3", "--metric-for-best-model", "f1"}, 2,
 			[]string{`--metric-for-best-model is "f1"; want one of accuracy, loss`}},
-		{"batch", []string{"--batch-size", "0"}, 2, []string{`"0" for "--batch-size"`, "want another value"}},
+		{"batch", []string{"--batch-size", "0"}, 2, []string{"--batch-size is 0", "16"}},
 		{"a choice that cannot be cut", []string{"--max-length=5", "--truncation=only_second"}, 3,
 			[]string{"questions.jsonl:1: cannot be tokenised: only_second cannot shorten"}},
 		{"an adapter with another head", []string{"--adapter", seqCls}, 3, []string{"classifier"}},

@@ -136,7 +136,7 @@ func TestMultipleChoicePredictionRefused(t *testing.T) {
 		{"no room", []string{"--input", in, "--max-length", "2"}, 2, []string{"--max-length is 2"}},
 		{"truncation", []string{"--input", in, "--truncation", "x"}, 2, []string{"--truncation"}},
 		{"tokens", []string{"--input", in, "--tokens-per-batch", "0"}, 2,
-			[]string{`"0" for "--tokens-per-batch"`, "want another value"}},
+			[]string{"--tokens-per-batch is 0", "want more than 0"}},
 		{"output is the input", []string{"--input", in, "--output", in, "--overwrite"}, 2, []string{"this is the input"}},
 		{"no adapter", []string{"--input", in, "--adapter", "none"}, 3, []string{"--adapter none", "no such directory"}},
 		{"adapter is empty", []string{"--input", in, "--adapter", ""}, 2, []string{"--adapter is empty"}},
