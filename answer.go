@@ -26,18 +26,16 @@ func (m *Model) Answer(ctx context.Context, question, context string) (Answer, e
 
 // AnswerAll returns the answer to each question, in order.
 func (m *Model) AnswerAll(ctx context.Context, questions ...Question) ([]Answer, error) {
-	o, err := Predictor[*qa.Opened](m)
-	if err != nil {
-		return nil, err
-	}
 	f := question.New("questions")
 	for i, q := range questions {
 		f.Append(question.Question{ID: strconv.Itoa(i + 1), Question: q.Question, Context: q.Context, Line: i + 1})
 	}
-	p, err := o.For(f)
-	if err != nil {
-		return nil, err
-	}
-	answers, _, err := p.Predict(ctx, f)
-	return answers, err
+	return call(m, func(o *qa.Opened) ([]Answer, error) {
+		p, err := o.For(f)
+		if err != nil {
+			return nil, err
+		}
+		answers, _, err := p.Predict(ctx, f)
+		return answers, err
+	})
 }

@@ -19,13 +19,9 @@ type ChoiceQuestion struct {
 
 // Choose picks one of the choices of each question. Texts that are longer than the model allows are cut.
 func (m *Model) Choose(ctx context.Context, questions ...ChoiceQuestion) ([]Choice, error) {
-	p, err := Predictor[*multiplechoice.Opened](m)
-	if err != nil {
-		return nil, err
-	}
 	list := make([]choice.Question, len(questions))
 	for i, q := range questions {
 		list[i] = choice.Question{Context: q.Context, Question: q.Question, Endings: q.Choices}
 	}
-	return p.Choose(ctx, list)
+	return call(m, func(p *multiplechoice.Opened) ([]Choice, error) { return p.Choose(ctx, list) })
 }

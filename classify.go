@@ -33,9 +33,5 @@ func (m *Model) ClassifyPairs(ctx context.Context, pairs ...Pair) ([]Class, erro
 }
 
 func (m *Model) classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
-	p, err := Predictor[*seqcls.Opened](m)
-	if err != nil {
-		return nil, err
-	}
-	return p.Classify(ctx, inputs)
+	return call(m, func(p *seqcls.Opened) ([]Class, error) { return p.Classify(ctx, inputs) })
 }

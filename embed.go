@@ -9,11 +9,7 @@ import (
 // Embed returns the vector of each text, of which the cosine with another measures how near the meanings are. Vectors
 // have the length 1 if the checkpoint or the settings say so. Texts that are longer than the model allows are cut.
 func (m *Model) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
-	p, err := Predictor[*embed.Opened](m)
-	if err != nil {
-		return nil, err
-	}
-	return p.Vectors(ctx, texts)
+	return call(m, func(p *embed.Opened) ([][]float32, error) { return p.Vectors(ctx, texts) })
 }
 
 // Similarity returns the cosine of the vectors of two texts, from -1 to 1.

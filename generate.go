@@ -2,6 +2,8 @@ package spalora
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
@@ -15,56 +17,60 @@ type Generated = generate.Sequence
 type Message = document.Message
 
 // Generate continues prompts with new text, as the checkpoint's generation_config.json and [causallm.Settings] say.
-// Each prompt gets NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts.
+// Each prompt gets NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts. If
+// ctx ends, the texts that are written by then are returned with the error.
 func (m *Model) Generate(ctx context.Context, prompts ...string) ([]Generated, error) {
-	return m.generate(ctx, nil, func(p *causallm.Opened, i int) (generate.Prompt, error) {
-		return p.Prompt(prompts[i], nil)
-	}, len(prompts))
+	return call(m, func(p *causallm.Opened) ([]Generated, error) {
+		c, err := p.Generation.Config(p.Base)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]generate.Prompt, len(prompts))
+		for i, text := range prompts {
+			if list[i], err = p.Prompt(text, nil); err != nil {
+				return nil, fmt.Errorf("prompt %d: %w", i+1, err)
+			}
+			list[i].Number = i
+		}
+		return p.Generate(ctx, list, c, nil)
+	})
 }
 
-// Stream continues one prompt and calls onText with each piece of the text as it becomes certain, on the caller's
-// goroutine.
+// Stream continues one prompt with one text and calls onText with each piece of it as it becomes certain, on the
+// caller's goroutine. If ctx ends, the text that is written by then is returned with the error.
 func (m *Model) Stream(ctx context.Context, prompt string, onText func(text string)) (Generated, error) {
-	return m.stream(ctx, onText, func(p *causallm.Opened) (generate.Prompt, error) { return p.Prompt(prompt, nil) })
+	return m.stream(ctx, prompt, nil, onText)
 }
 
-// Chat answers the last message of a chat, which the checkpoint's chat template renders. onText, if it is not nil, is
-// called with each piece of the answer as it becomes certain.
+// Chat answers the last message of a chat, which the checkpoint's chat template renders, as [Model.Stream] continues
+// a prompt. onText may be nil.
 func (m *Model) Chat(ctx context.Context, messages []Message, onText func(text string)) (Generated, error) {
-	return m.stream(ctx, onText, func(p *causallm.Opened) (generate.Prompt, error) { return p.Prompt("", messages) })
+	if len(messages) == 0 {
+		return Generated{}, errors.New("spalora: the chat has no messages; give at least one")
+	}
+	return m.stream(ctx, "", messages, onText)
 }
 
-func (m *Model) stream(
-	ctx context.Context, onText func(string), prompt func(*causallm.Opened) (generate.Prompt, error),
-) (g Generated, err error) {
+// stream continues a prompt, or a chat if there are messages, with one text.
+func (m *Model) stream(ctx context.Context, prompt string, messages []Message, onText func(string)) (Generated, error) {
 	var on func(int, string)
 	if onText != nil {
 		on = func(_ int, text string) { onText(text) }
 	}
-	list, err := m.generate(ctx, on, func(p *causallm.Opened, _ int) (generate.Prompt, error) { return prompt(p) }, 1)
-	if len(list) > 0 {
-		g = list[0]
-	}
-	return g, err
-}
-
-func (m *Model) generate(
-	ctx context.Context, onText func(int, string), prompt func(p *causallm.Opened, i int) (generate.Prompt, error), n int,
-) ([]Generated, error) {
-	p, err := Predictor[*causallm.Opened](m)
-	if err != nil {
-		return nil, err
-	}
-	c, err := p.Generation.Config(p.Base)
-	if err != nil {
-		return nil, err
-	}
-	prompts := make([]generate.Prompt, n)
-	for i := range prompts {
-		if prompts[i], err = prompt(p, i); err != nil {
-			return nil, err
+	return call(m, func(p *causallm.Opened) (g Generated, err error) {
+		c, err := p.Generation.Config(p.Base)
+		if err != nil {
+			return g, err
 		}
-		prompts[i].Number = i
-	}
-	return p.Generate(ctx, prompts, c, onText)
+		c.NumReturnSequences = 1
+		start, err := p.Prompt(prompt, messages)
+		if err != nil {
+			return g, err
+		}
+		list, err := p.Generate(ctx, []generate.Prompt{start}, c, on)
+		if len(list) > 0 {
+			g = list[0]
+		}
+		return g, err
+	})
 }

@@ -25,6 +25,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -46,6 +49,9 @@ var ErrSettings = base.ErrSettings
 
 // ErrInput is wrapped by errors about a file that is missing, damaged or made for something else.
 var ErrInput = base.ErrInput
+
+// ErrClosed is wrapped by the error of a call on a model that is closed.
+var ErrClosed = errors.New("the model is closed")
 
 // Run holds the settings that fine-tuning has in common for all task types.
 type Run = tasks.Run
@@ -71,6 +77,9 @@ type (
 
 // Finetune trains an adapter as a configuration says: a pointer to [SeqCls] or another task type. See [tasks.Finetune].
 func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
+	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to SeqCls or to that of another task type"))
+	}
 	return tasks.Finetune(ctx, c)
 }
 
@@ -87,6 +96,10 @@ type Model struct {
 	kind      tasks.Kind
 	predictor tasks.Predictor
 	pool      *op.Pool
+
+	mu      sync.Mutex // guards closed, and running against calls that begin while Close waits
+	closed  bool
+	running sync.WaitGroup
 }
 
 // Option changes how a model is opened.
@@ -97,6 +110,7 @@ type opening struct {
 	dir      string
 	model    string
 	files    map[string][]byte
+	inMemory bool // the base is files
 	opened   *base.Base
 	task     string
 	threads  int
@@ -106,27 +120,27 @@ type opening struct {
 	kinds    []tasks.Kind
 }
 
-// WithBase names the base model of an adapter: a Hugging Face directory or a GGUF file. Without it the adapter's own
-// word for it is taken, if that is a path that exists.
+// WithBase names the base model of an adapter: a Hugging Face directory or a GGUF file. Messages call it `model`.
+// Without it the base is looked for under the name that the adapter has for it (base_model_name_or_path), as a path.
 func WithBase(path string) Option { return func(o *opening) { o.model = path } }
 
 // WithBaseFiles gives the base model of an adapter in memory: the files of a Hugging Face directory by name. The name
 // is used in messages.
 func WithBaseFiles(name string, files map[string][]byte) Option {
-	return func(o *opening) { o.model, o.files = name, files }
+	return func(o *opening) { o.model, o.files, o.inMemory = name, files, true }
 }
 
 // WithOpenedBase shares a base that is open already; the model does not close it.
 func WithOpenedBase(b *base.Base) Option { return func(o *opening) { o.opened = b } }
 
-// WithTask says what a model is for, by the command of its task type ("seq-cls"), where the adapter or checkpoint
-// does not.
+// WithTask says what a model is for, by the command of its task type ("seq-cls", "token-cls", "question-answering",
+// "multiple-choice", "embed" or "causal-lm"), where the adapter or the checkpoint does not. Messages call it `task`.
 func WithTask(command string) Option { return func(o *opening) { o.task = command } }
 
 // WithThreads sets the number of processors to use; 0, the default, is all. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *opening) { o.threads = n } }
 
-// WithOtherBase accepts an adapter that was trained on another base model.
+// WithOtherBase accepts an adapter that was trained on another base model. Messages call it `allow_other_base`.
 func WithOtherBase() Option { return func(o *opening) { o.other = true } }
 
 // WithLogger sets where warnings about the model go; by default nowhere.
@@ -151,12 +165,16 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 		return nil, base.Settings(fmt.Errorf("`threads` is %d; want 1 or more, or 0 for all processors", o.threads))
 	}
 	adapter := base.Adapter{OtherBase: o.other}
-	if dir != "" {
-		if o.model != "" || o.opened != nil || isAdapter(dir) {
-			adapter.Dir = dir
-		} else {
-			o.model = dir
+	switch based := o.model != "" || o.inMemory || o.opened != nil; {
+	case dir == "" && !based:
+		return nil, base.Settings(errors.New("spalora: there is nothing to open; give the directory of an adapter or a model"))
+	case dir != "" && (based || isAdapter(dir)):
+		adapter.Dir = dir
+	case dir != "":
+		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+			return nil, base.Input(fmt.Errorf("spalora: %s: there is no such directory; give that of an adapter or a model", dir))
 		}
+		o.model = dir
 	}
 	m = &Model{}
 	told, sure, err := o.kind(adapter.Dir)
@@ -215,7 +233,7 @@ func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 	switch {
 	case o.opened != nil:
 		return o.opened, false, nil
-	case o.files != nil:
+	case o.inMemory:
 		b, err = base.FromFiles(o.model, o.files)
 		return b, true, err
 	case o.model == "":
@@ -225,7 +243,7 @@ func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 		}
 		if _, err := os.Stat(c.BaseModel); err != nil {
 			return nil, false, base.Settings(fmt.Errorf("%s: the adapter's base model %q is not a directory here; "+
-				"say where it is (WithBase)",
+				"give it with `model` (WithBase)",
 				adapter, c.BaseModel))
 		}
 		o.model = c.BaseModel
@@ -234,14 +252,26 @@ func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 	return b, true, err
 }
 
-// isAdapter reports whether dir holds an adapter, not a model.
+// isAdapter reports whether dir holds an adapter or a part of one, not a model.
 func isAdapter(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, lora.FileNames()[0]))
-	return err == nil
+	return slices.ContainsFunc(lora.FileNames(), func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	})
 }
 
-// Close ends the workers of the model and releases its memory. No call may be running.
+// Close waits for calls that are running, ends the workers of the model and releases its memory. Calls that begin
+// later return an error that wraps [ErrClosed]. Close must not be called by a function that a call of the model has
+// called. It may be called again.
 func (m *Model) Close() error {
+	m.mu.Lock()
+	closed := m.closed
+	m.closed = true
+	m.mu.Unlock()
+	m.running.Wait()
+	if closed {
+		return nil
+	}
 	var err error
 	if m.predictor != nil {
 		err = m.predictor.Close()
@@ -255,17 +285,42 @@ func (m *Model) Close() error {
 	return err
 }
 
+// begin notes that a call runs, unless the model is closed. The call must end with m.running.Done.
+func (m *Model) begin() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fmt.Errorf("spalora: %w; open it again", ErrClosed)
+	}
+	m.running.Add(1)
+	return nil
+}
+
 // Task returns the command of the task type that the model is for, such as "seq-cls".
 func (m *Model) Task() string { return m.kind.Command }
 
 // Predictor returns the predictor behind the calls of a model, for bulk work and scores: *[seqcls.Opened] and its
-// like. If the model is for another task, it returns an error that says which one.
+// like. It must not be used once the model is closed. If the model is for another task, Predictor returns an error
+// that says which one.
 func Predictor[P tasks.Predictor](m *Model) (P, error) {
 	p, ok := m.predictor.(P)
 	if !ok {
 		return p, fmt.Errorf("spalora: the model is for %s; %s", m.kind.Name, m.calls())
 	}
 	return p, nil
+}
+
+// call returns what f returns for the predictor of a model, which stays open until then.
+func call[P tasks.Predictor, R any](m *Model, f func(p P) (R, error)) (r R, err error) {
+	if err := m.begin(); err != nil {
+		return r, err
+	}
+	defer m.running.Done()
+	p, err := Predictor[P](m)
+	if err != nil {
+		return r, err
+	}
+	return f(p)
 }
 
 // calls says which calls a model has.

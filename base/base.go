@@ -197,10 +197,14 @@ func (m *Model[M]) Fingerprint() string {
 
 // CheckAdapterDir returns an error if dir is not the directory of an adapter.
 func CheckAdapterDir(dir string) error {
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return Input(fmt.Errorf("`adapter %s`: there is no such directory", dir))
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return Input(fmt.Errorf("`adapter %s`: there is no such directory; give one that finetune or PEFT has written", dir))
+	case err == nil && !info.IsDir():
+		return Input(fmt.Errorf("`adapter %s`: this is a file; give the directory of an adapter", dir))
 	}
-	_, _, err := lora.ReadConfig(dir)
+	_, _, err = lora.ReadConfig(dir)
 	return Input(err)
 }
 

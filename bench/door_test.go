@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/spalora/spalora"
@@ -45,7 +44,7 @@ func writeAdapter(b *testing.B) (dir string, src *base.Base, m models.SequenceCl
 	if set, err = lora.Attach(m, c, 1); err != nil {
 		b.Fatal(err)
 	}
-	dir = filepath.Join(b.TempDir(), "adapter")
+	dir = b.TempDir()
 	if err := set.Save(dir); err != nil {
 		b.Fatal(err)
 	}

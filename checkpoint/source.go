@@ -104,7 +104,7 @@ func noConfig(files []string) error {
 	if slices.Contains(files, "adapter_config.json") {
 		return errors.New("no config.json: this is an adapter; give the directory of its base model here")
 	}
-	return errors.New("no config.json: this is not the directory of a Hugging Face model")
+	return errors.New("no config.json: this is not the directory of a Hugging Face model; give one")
 }
 
 // Name returns the path that was given to Open.

@@ -1,7 +1,7 @@
 package tasks
 
 // Buffer is a list of values that grows without moving what it holds, so that filling it takes no more memory than it
-// has in the end.
+// has in the end. Only a list of less than a chunk grows as slices do, so that a short one is small.
 type Buffer[T any] struct {
 	chunks [][]T
 	n      int
@@ -18,7 +18,11 @@ func (b *Buffer[T]) Append(values ...T) {
 	b.n += len(values)
 	for len(values) > 0 {
 		last := len(b.chunks) - 1
-		if last < 0 || len(b.chunks[last]) == chunkLen {
+		switch {
+		case last < 0:
+			b.chunks = append(b.chunks, nil)
+			last++
+		case len(b.chunks[last]) == chunkLen:
 			b.chunks = append(b.chunks, make([]T, 0, chunkLen))
 			last++
 		}

@@ -360,6 +360,10 @@ func ReadFile[T, O any](
 		}
 		return t, err
 	}
+	if stdin == nil {
+		var none T
+		return none, base.Settings(errors.New("the file name - means standard input, but `Stdin` is nil; give a reader"))
+	}
 	t, err := stream(stdin, "-", o)
 	if f, ok := any(t).(renamed); ok && err == nil {
 		f.Rename(StdinName)
