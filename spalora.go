@@ -78,7 +78,7 @@ type (
 // Finetune trains an adapter as a configuration says: a pointer to [SeqCls] or another task type. See [tasks.Finetune].
 func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
 	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to SeqCls or to that of another task type"))
+		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to that of a task type, as SeqCls"))
 	}
 	return tasks.Finetune(ctx, c)
 }
@@ -167,12 +167,12 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 	adapter := base.Adapter{OtherBase: o.other}
 	switch based := o.model != "" || o.inMemory || o.opened != nil; {
 	case dir == "" && !based:
-		return nil, base.Settings(errors.New("spalora: there is nothing to open; give the directory of an adapter or a model"))
+		return nil, base.Settings(errors.New("spalora: nothing to open; give the directory of an adapter or a model"))
 	case dir != "" && (based || isAdapter(dir)):
 		adapter.Dir = dir
 	case dir != "":
 		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-			return nil, base.Input(fmt.Errorf("spalora: %s: there is no such directory; give that of an adapter or a model", dir))
+			return nil, base.Input(fmt.Errorf("spalora: there is no directory %s; give one of an adapter or a model", dir))
 		}
 		o.model = dir
 	}

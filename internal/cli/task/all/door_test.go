@@ -54,9 +54,11 @@ func equal(t *testing.T, got any, err error, want any) {
 	}
 }
 
-var texts = []string{"My card still has not arrived.", "Book a table for 4 people at 7:30 pm, I'm Anna Featherston 😀", "why?"}
+var texts = []string{"My card still has not arrived.",
+	"Book a table for 4 people at 7:30 pm, I'm Anna Featherston 😀", "why?"}
 
-// TestDoorClassifies, and the tests below, hold the calls of the front door to the commands, with adapters that PEFT made.
+// TestDoorClassifies, and the tests below, hold the calls of the front door to the commands, with adapters that PEFT
+// made.
 func TestDoorClassifies(t *testing.T) {
 	type row struct {
 		Label  string             `json:"label"`
@@ -68,7 +70,8 @@ func TestDoorClassifies(t *testing.T) {
 		Text string `json:"text"`
 		Pair string `json:"text_pair,omitempty"`
 	}
-	list, m := predicted[row](t, "seq-cls", "minilm/adapter_final", rows(t, input{texts[0], ""}, input{texts[1], ""}, input{texts[2], ""}),
+	list, m := predicted[row](t, "seq-cls", "minilm/adapter_final",
+		rows(t, input{texts[0], ""}, input{texts[1], ""}, input{texts[2], ""}),
 		"--logits", "--all-scores")
 	classes, err := m.Classify(t.Context(), texts...)
 	same := func(classes []spalora.Class, err error, list []row) {
@@ -84,9 +87,11 @@ func TestDoorClassifies(t *testing.T) {
 		equal(t, got, err, list)
 	}
 	same(classes, err, list)
-	pairs, _ := predicted[row](t, "seq-cls", "minilm/adapter_final", rows(t, input{texts[0], texts[1]}, input{texts[2], texts[0]}),
+	pairs, _ := predicted[row](t, "seq-cls", "minilm/adapter_final",
+		rows(t, input{texts[0], texts[1]}, input{texts[2], texts[0]}),
 		"--logits", "--all-scores")
-	classes, err = m.ClassifyPairs(t.Context(), spalora.Pair{First: texts[0], Second: texts[1]}, spalora.Pair{First: texts[2], Second: texts[0]})
+	classes, err = m.ClassifyPairs(t.Context(), spalora.Pair{First: texts[0], Second: texts[1]},
+		spalora.Pair{First: texts[2], Second: texts[0]})
 	same(classes, err, pairs)
 }
 
@@ -243,7 +248,8 @@ func TestDoorGenerates(t *testing.T) {
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "chat.jsonl"), in)
 	args = append(args[:len(args)-2*len(prompts)], "--chat", "--input", file)
 	answers := clitest.Lines[row](t, clitest.OK(t, predict.Command, args...).Out)
-	answer, err := m.Chat(t.Context(), []spalora.Message{{Role: "user", Content: "ab"}}, func(text string) { pieces.WriteString(text) })
+	answer, err := m.Chat(t.Context(), []spalora.Message{{Role: "user", Content: "ab"}},
+		func(text string) { pieces.WriteString(text) })
 	equal(t, row{answer.Text, string(answer.Finish), answer.IDs}, err, answers[0])
 	if pieces.String() != answer.Text {
 		t.Errorf("streamed %q, the answer is %q", pieces.String(), answer.Text)
