@@ -271,7 +271,8 @@ func tagOf(t *testing.T, f *ast.Field) (string, bool) {
 	return reflect.StructTag(text).Lookup("hf")
 }
 
-// TestFiles: files that a reader can take in, packages that say what they are for, no rooms for odds and ends.
+// TestFiles checks the size of files and the length of lines, and that every package says what it is for: none is for
+// odds and ends.
 func TestFiles(t *testing.T) {
 	list, _ := sources(t)
 	documented := map[string]bool{}
@@ -281,6 +282,11 @@ func TestFiles(t *testing.T) {
 		}
 		if lines := strings.Count(string(s.text), "\n"); lines > 600 && !s.test() && !s.generated() {
 			t.Errorf("%s has %d lines, more than 600", s.path, lines)
+		}
+		for i, line := range strings.Split(string(s.text), "\n") {
+			if len(line) > 120 && !s.generated() {
+				t.Errorf("%s:%d has %d bytes, more than 120", s.path, i+1, len(line))
+			}
 		}
 		switch name := path.Base(s.dir); name {
 		case "util", "utils", "common", "helpers", "misc", "pkg":

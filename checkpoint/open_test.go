@@ -95,7 +95,8 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		for _, name := range []string{"", "/", "1_Pooling/", "/config.json", "1_Pooling/../config.json", "./config.json", "1_Pooling//c.json"} {
+		for _, name := range []string{"", "/", "1_Pooling/", "/config.json", "1_Pooling/../config.json", "./config.json",
+			"1_Pooling//c.json"} {
 			if _, err := s.File(name); err == nil || errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%q: %v", name, err)
 			}

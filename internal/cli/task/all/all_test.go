@@ -10,8 +10,8 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// TestKinds compares the task types of the commands with those of the package spalora. The order counts: an adapter that
-// names no task is compared with them one after another.
+// TestKinds compares the task types of the commands with those of the package spalora. The order counts: an adapter
+// that names no task is compared with them one after another.
 func TestKinds(t *testing.T) {
 	commands, front := tasks.Commands(task.Kinds(all.Tasks())), tasks.Commands(spalora.Kinds())
 	if !slices.Equal(commands, front) {
