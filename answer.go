@@ -8,14 +8,14 @@ import (
 	"github.com/spalora/spalora/tasks/qa"
 )
 
-// Answer is what [Model.Answer] finds for a question: a part of its context, or no answer.
+// Answer is a prediction of [Model.Answer]: a part of the context, or no answer.
 type Answer = qa.Answer
 
-// Question is a question with the context that may have its answer.
+// Question is a question with the context in which its answer is looked for.
 type Question struct{ Question, Context string }
 
-// Answer returns the answer to a question: the part of the context that is most likely to be it. A context that is
-// longer than the model allows is read in windows that overlap.
+// Answer returns the most probable answer to a question: a part of the context. A context that is longer than the
+// model allows is read in overlapping windows. If the model is for another task, Answer returns an error.
 func (m *Model) Answer(ctx context.Context, question, context string) (Answer, error) {
 	answers, err := m.AnswerAll(ctx, Question{question, context})
 	if err != nil {
@@ -24,7 +24,7 @@ func (m *Model) Answer(ctx context.Context, question, context string) (Answer, e
 	return answers[0], nil
 }
 
-// AnswerAll returns the answer to each question, in order.
+// AnswerAll returns the answer to each question, in order. See [Model.Answer].
 func (m *Model) AnswerAll(ctx context.Context, questions ...Question) ([]Answer, error) {
 	f := question.New("questions")
 	for i, q := range questions {

@@ -7,14 +7,14 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Class is what [Model.Classify] predicts for a text.
+// Class is a prediction of [Model.Classify] for a text.
 type Class = seqcls.Class
 
 // Pair is two texts that are read together.
 type Pair struct{ First, Second string }
 
-// Classify returns the class of each text (of a regression its value). Texts that are longer than the model allows
-// are cut.
+// Classify returns the class of each text, for a regression its value, in order. Texts that are longer than the model
+// allows are truncated. If the model is for another task, Classify returns an error.
 func (m *Model) Classify(ctx context.Context, texts ...string) ([]Class, error) {
 	inputs := make([]tokenize.Input, len(texts))
 	for i, text := range texts {
@@ -23,7 +23,7 @@ func (m *Model) Classify(ctx context.Context, texts ...string) ([]Class, error) 
 	return m.classify(ctx, inputs)
 }
 
-// ClassifyPairs returns the class of each pair of texts.
+// ClassifyPairs returns the class of each pair of texts. See [Model.Classify].
 func (m *Model) ClassifyPairs(ctx context.Context, pairs ...Pair) ([]Class, error) {
 	inputs := make([]tokenize.Input, len(pairs))
 	for i, p := range pairs {

@@ -6,8 +6,9 @@ import (
 	"github.com/spalora/spalora/tasks/embed"
 )
 
-// Embed returns the vector of each text, of which the cosine with another measures how near the meanings are. Vectors
-// have the length 1 if the checkpoint or the settings say so. Texts that are longer than the model allows are cut.
+// Embed returns one vector for each text, in order; the cosine of two vectors measures how similar the meanings are.
+// Vectors have length 1 if the checkpoint or the settings say so. Texts that are longer than the model allows are
+// truncated. If the model is for another task, Embed returns an error.
 func (m *Model) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
 	return call(m, func(p *embed.Opened) ([][]float32, error) { return p.Vectors(ctx, texts) })
 }

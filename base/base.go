@@ -27,8 +27,8 @@ type Base struct {
 	Source    *checkpoint.Source
 	Tokenizer *tokenize.Tokenizer
 	Info      models.Info
-	// File returns a file of the checkpoint beside the weights: of the tokenizer, the chat template, the terms. Its
-	// error wraps fs.ErrNotExist if there is none of that name.
+	// File returns a file of the checkpoint beside the weights: of the tokenizer, the chat template, the terms. Its error
+	// wraps fs.ErrNotExist if there is no file of that name.
 	File func(name string) ([]byte, error)
 }
 
@@ -42,8 +42,8 @@ func Open(path string) (*Base, error) {
 	return opened(path, src, err)
 }
 
-// FromFiles opens a checkpoint that is held in memory: the files of a Hugging Face directory, by name. The name is
-// what messages and adapters call it.
+// FromFiles opens a checkpoint in memory: files has the content of each file of a Hugging Face directory by the file's
+// name. Messages and adapters refer to the checkpoint by name. The caller must close the base.
 func FromFiles(name string, files map[string][]byte) (*Base, error) {
 	src, err := checkpoint.FromBytes(files)
 	return opened(name, src, err)
@@ -57,7 +57,8 @@ func opened(name string, src *checkpoint.Source, err error) (*Base, error) {
 	return b.ready()
 }
 
-// FromScratch returns a base without weights: the config.json at path, with the tokenizer in a directory.
+// FromScratch returns a base without weights: the config.json at path with the tokenizer of another directory. The
+// caller must close the base.
 func FromScratch(path, tokenizer string) (*Base, error) {
 	config, err := ReadFile(path)
 	if err != nil {
@@ -128,11 +129,11 @@ func MissingFile(path string) error { return Input(fmt.Errorf("%s: there is no s
 type Model[M models.TextModel] struct {
 	Net    M
 	Base   *Base
-	Report checkpoint.Report // which tensors were loaded, made fresh or skipped
+	Report checkpoint.Report // which tensors were loaded, drawn at random or skipped
 }
 
-// OpenModel opens a model of the base's checkpoint with open, logs what was made fresh or skipped, and returns an
-// error if the tokenizer has more tokens than the model has rows for.
+// OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
+// It returns an error if the tokenizer has more tokens than the model has word embeddings.
 func OpenModel[M models.TextModel](
 	b *Base, log zerolog.Logger, open func(*checkpoint.Source) (M, checkpoint.Report, error),
 ) (*Model[M], error) {
@@ -208,7 +209,7 @@ func CheckAdapterDir(dir string) error {
 	return Input(err)
 }
 
-// Adapter says which adapter a model is used with.
+// Adapter names the adapter that a model is used with.
 type Adapter struct {
 	Dir       string // its directory; "": none
 	OtherBase bool   // accept an adapter that was trained on another base model
@@ -233,9 +234,8 @@ func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger) (*lora
 	c := set.Config()
 	if f := set.Fingerprint(); f != "" && f != m.Fingerprint() {
 		if !a.OtherBase {
-			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; give "+
-				"that one with `model`, "+
-				"or accept it with `allow_other_base`", a.Dir, c.BaseModel, m.Base.Name))
+			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; "+
+				"give that one with `model`, or accept it with `allow_other_base`", a.Dir, c.BaseModel, m.Base.Name))
 		}
 		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)
 	}

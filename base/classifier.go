@@ -38,7 +38,7 @@ func (b *Base) headOutputs() int {
 	return 0
 }
 
-// ClassifierOptions say what is known of a classifier's classes.
+// ClassifierOptions hold the settings of a classifier's classes.
 type ClassifierOptions struct {
 	// ProblemType is a name that data.ParseProblem reads. "" takes that of labels.json of the adapter, else of
 	// config.json, else the one that the number of outputs suggests.
@@ -52,8 +52,8 @@ type ClassifierOptions struct {
 type Classifier[M models.TextModel] struct {
 	Trained[M]
 	Labels *data.Labels
-	// ProblemKnown reports that the problem type was found, not assumed; LabelsNamed that the classes have names other
-	// than LABEL_0, LABEL_1 ….
+	// ProblemKnown reports whether a setting or a file gives the problem type, LabelsNamed whether the classes have names
+	// other than LABEL_0, LABEL_1 ….
 	ProblemKnown, LabelsNamed bool
 }
 
@@ -81,9 +81,8 @@ func OpenClassifier[M models.TextModel](
 			if err := task.Check(dir); err != nil {
 				return nil, Input(err)
 			}
-			return nil, Input(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, "+
-				"so predictions would be "+
-				"random; it was trained for another task, or without task_type %s", dir, b.Name, task.PEFT))
+			return nil, Input(fmt.Errorf("%s: neither the adapter nor the checkpoint %s has a classification head, so "+
+				"predictions would be random; it was trained for another task, or without task_type %s", dir, b.Name, task.PEFT))
 		}
 	}
 	if outputs == 0 {

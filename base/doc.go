@@ -1,10 +1,8 @@
-// Package base opens what fine-tuning starts from and what it leaves: a checkpoint with its tokenizer, and the
-// directory of an adapter with everything it says beside its tensors (task, base model, class names, remembered
-// settings).
+// Package base opens the inputs and the results of fine-tuning: a checkpoint with its tokenizer, and the directory of
+// an adapter with everything it records beside its tensors (task, base model, class names, remembered settings).
 //
 // A [Base] is opened once; [OpenModel] fills a model with any head from it, [Base.LoadAdapter] loads an adapter for
-// that model and checks that both belong together, [OpenTrained] does both and refuses a head that nobody has
-// trained.
+// that model and checks that it was trained on it. [OpenTrained] does both and returns an error for an untrained head.
 //
 //	b, err := base.Open("bert-base-uncased")
 //	m, err := base.OpenModel(b, log, func(src *checkpoint.Source) (models.Encoder, checkpoint.Report, error) {

@@ -9,7 +9,7 @@ var ErrSettings = errors.New("the settings do not fit")
 // ErrInput is wrapped by errors about a file that is missing, damaged or made for something else.
 var ErrInput = errors.New("an input file cannot be used")
 
-// blamed is an error with what is at fault. Its text is that of the error alone.
+// blamed is an error with its kind, ErrSettings or ErrInput. Its text is that of the error alone.
 type blamed struct {
 	error
 	kind error
@@ -17,7 +17,7 @@ type blamed struct {
 
 func (b *blamed) Unwrap() error { return b.error }
 
-// Is reports whether target is what is at fault.
+// Is reports whether target is the kind of the error.
 func (b *blamed) Is(target error) bool { return target == b.kind }
 
 // Settings returns err as an error that wraps [ErrSettings]; nil stays nil.
@@ -33,8 +33,7 @@ func blame(err, kind error) error {
 	return &blamed{err, kind}
 }
 
-// Blame returns [ErrSettings] or [ErrInput] for an error of this package or of one above it, whichever was said last;
-// nil if neither was.
+// Blame returns [ErrSettings] or [ErrInput], whichever err was marked with last, or nil if it was marked with neither.
 func Blame(err error) error {
 	if b, ok := errors.AsType[*blamed](err); ok {
 		return b.kind

@@ -20,11 +20,11 @@ const PoolingName = "pooling.json"
 // SavedLabels are the classes that were saved with an adapter.
 type SavedLabels struct {
 	Names   []string
-	Problem *data.Problem // nil: the file is a plain list, which does not tell
+	Problem *data.Problem // nil: the file is a plain list of names
 }
 
-// ReadLabels reads the classes that were saved with an adapter: what finetune writes, or a plain list of names. It
-// returns nil if there are none, as in PEFT's adapters.
+// ReadLabels reads the file [LabelsName] of an adapter: an object as finetune writes it, or a plain list of class
+// names. It returns nil if there is no such file, as in PEFT's adapters.
 func ReadLabels(adapter string) (*SavedLabels, error) {
 	path := filepath.Join(adapter, LabelsName)
 	text, err := os.ReadFile(path)

@@ -30,8 +30,9 @@ var dtypes = map[string]safetensors.DType{
 // DTypeName returns the name of a type of weights in config.json.
 func DTypeName(t safetensors.DType) string { return configNames[t] }
 
-var configNames = map[safetensors.DType]string{safetensors.F32: "float32", safetensors.F16: "float16",
-	safetensors.BF16: "bfloat16"}
+var configNames = map[safetensors.DType]string{
+	safetensors.F32: "float32", safetensors.F16: "float16", safetensors.BF16: "bfloat16",
+}
 
 // ParseDType reads the value of a setting that says how weights are stored; F32, F16 and BF16 are accepted, too.
 // option names the setting in the error.
@@ -120,17 +121,16 @@ func compactJSON(v any) ([]byte, error) {
 
 // ModelFiles is a checkpoint to write: a Hugging Face directory.
 type ModelFiles struct {
-	Base    *Base // whose tokenizer, chat template, generation settings and terms go with it
+	Base    *Base // its tokenizer, chat template, generation settings and terms are copied
 	Config  []byte
 	Tensors []safetensors.Tensor
 }
 
-// A checkpoint made from another takes over these of its files that exist.
+// A checkpoint that is made from another has copies of these of its files, if they exist.
 var (
 	taken = []string{
 		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-		"vocab.json", "merges.txt",
-		"chat_template.jinja", "generation_config.json",
+		"vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
 	}
 	terms = []string{
 		"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",

@@ -18,7 +18,7 @@ type Option struct {
 	Value any
 }
 
-// text returns the value as it is noted, "" if the setting is not given.
+// text returns the value as a note has it, "" if the setting is not given.
 func (o Option) text() string {
 	switch v := o.Value.(type) {
 	case *int:
@@ -53,7 +53,7 @@ func (o Option) text() string {
 	return ""
 }
 
-// set makes the setting what a note says.
+// set sets the setting to the value in a note.
 func (o Option) set(text string) (err error) {
 	switch v := o.Value.(type) {
 	case *int:
@@ -79,7 +79,7 @@ func (o Option) set(text string) (err error) {
 	return err
 }
 
-// Remember notes the options that are given in an adapter and removes the notes of the others.
+// Remember writes the options that are given as notes of an adapter, and removes the notes of the others.
 func Remember(set *lora.Set, options []Option) {
 	for _, o := range options {
 		set.SetNote(o.Name, o.text())
@@ -87,8 +87,8 @@ func Remember(set *lora.Set, options []Option) {
 }
 
 // Recall sets the options that are not given to the values that the adapter in dir was trained with, and describes
-// them for a log line ("" if there are none). An adapter that cannot be read changes nothing here: loading it returns
-// the error.
+// them for a log line ("" if there are none). If the adapter cannot be read, Recall changes nothing and returns no
+// error; loading it does.
 func Recall(dir string, options []Option) (what string, err error) {
 	if dir == "" {
 		return "", nil

@@ -11,7 +11,7 @@ import (
 // UseNote is the note of an adapter (see [lora.Set.SetNote]) that holds the name of its task.
 const UseNote = "use"
 
-// TaskType identifies a task: what people, commands, adapters and transformers call it.
+// TaskType identifies a task by the names that messages, commands, adapters and transformers use for it.
 type TaskType struct {
 	Name    string          // in words, as adapters note it: "token classification"
 	Command string          // subcommand of finetune and predict: "token-cls"
@@ -50,7 +50,7 @@ func (t TaskType) Check(dir string) error {
 	return nil
 }
 
-// String returns the name, with what PEFT calls the task.
+// String returns the name with PEFT's task type, as in "token classification (TOKEN_CLS)".
 func (t TaskType) String() string {
 	if t.PEFT == lora.NoTask {
 		return t.Name

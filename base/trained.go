@@ -13,7 +13,7 @@ import (
 	"github.com/spalora/spalora/nn"
 )
 
-// Opening says what a trained model is opened from.
+// Opening holds the base, the adapter and the logger with which a trained model is opened.
 type Opening struct {
 	Base    *Base
 	Adapter Adapter
@@ -26,7 +26,7 @@ type Trained[M models.TextModel] struct {
 	Set *lora.Set // nil: none
 }
 
-// AdapterSet returns the set as passes take it: a nil interface, not a nil set, if there is none.
+// AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
 func (t *Trained[M]) AdapterSet() nn.AdapterSet {
 	if t.Set == nil {
 		return nil
@@ -34,8 +34,8 @@ func (t *Trained[M]) AdapterSet() nn.AdapterSet {
 	return t.Set
 }
 
-// OpenTrained opens a model with open and the adapter for it. Weights that neither the checkpoint nor the adapter has
-// are an error, since predictions would be random; harmless names those that no prediction reads.
+// OpenTrained opens a model with open and the adapter for it. It returns an error if neither the checkpoint nor the
+// adapter has a weight, since predictions would be random; harmless reports whether no prediction reads a weight.
 func OpenTrained[M models.TextModel](
 	o Opening, t func(M) TaskType, open func(*checkpoint.Source) (M, checkpoint.Report, error),
 	harmless func(weight string) bool,
@@ -62,7 +62,6 @@ func OpenTrained[M models.TextModel](
 		return nil, Input(fmt.Errorf("%s: %s are not in the checkpoint, so predictions would be random; "+
 			"give a trained adapter with `adapter`", o.Base.Name, strings.Join(random, ", ")))
 	}
-	return nil, Input(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so "+
-		"predictions would be random; "+
-		"give an adapter that was trained for this task", strings.Join(random, ", "), o.Base.Name))
+	return nil, Input(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be "+
+		"random; give an adapter that was trained for this task", strings.Join(random, ", "), o.Base.Name))
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Targets are what a model should predict for texts, for [EncodeTexts].
+// Targets are the targets of texts for [EncodeTexts].
 type Targets struct {
 	Labels []int32   // one for each text, in the field Labels of batches; nil: none
 	Values []float32 // equally many for each text, one text after another, in the field Values of batches; nil: none
 }
 
 // EncodeTexts tokenises texts and pairs for a model and returns them with their targets as a set of examples, for a
-// custom implementation of train.Task. A text that is longer than model and tokenizer allow is cut; one without a
-// token is an error. examples/custom_task shows its use.
+// custom implementation of train.Task. A text that is longer than model and tokenizer allow is truncated; a text
+// without tokens is an error. examples/custom_task shows its use.
 func EncodeTexts(
 	ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool,
 ) (*TextSet, error) {

@@ -54,13 +54,13 @@ type Plan struct {
 	Preview func() error
 	// Identity adds settings that must be equal when a run is resumed, beside those of the loop, the base and the adapter.
 	Identity func(id map[string]string)
-	// Describe adds what is known of the run to its results before training.
+	// Describe adds facts about the run to its results before training.
 	Describe func(r *Results)
 	// Started is called before the first step of a run that is not resumed. An error is logged.
 	Started func(ctx context.Context) error
 	// Evaluated is called after each evaluation in training.
 	Evaluated func(ctx context.Context, e train.Evaluation)
-	// Complete adds to the results of a run that went through, before they are written.
+	// Complete adds to the results of a completed run, before they are written.
 	Complete func(r *Results)
 	// Finished is called after results.json is written, with the best state in place.
 	Finished func(ctx context.Context) error
@@ -72,7 +72,7 @@ type Plan struct {
 	Inputs []string
 }
 
-// Session is what a run has opened so far.
+// Session holds the files, models and settings that a run has opened so far.
 type Session struct {
 	Run    *Run
 	Base   *base.Base
@@ -82,7 +82,7 @@ type Session struct {
 	Set    *lora.Set    // adapter that trains; nil: all weights do, or it is not made yet
 }
 
-// AdapterSet returns the set as passes take it: a nil interface, not a nil set, if there is none.
+// AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
 func (s *Session) AdapterSet() nn.AdapterSet {
 	if s.Set == nil {
 		return nil
@@ -371,7 +371,7 @@ func ReadFile[T, O any](
 	return t, NameStdin(err)
 }
 
-// NameStdin makes an error about the file "-" one about standard input.
+// NameStdin replaces the file name "-" in a [data.Error] by [StdinName].
 func NameStdin(err error) error {
 	if d, ok := errors.AsType[*data.Error](err); ok && d.File == "-" {
 		d.File = StdinName
@@ -379,5 +379,5 @@ func NameStdin(err error) error {
 	return err
 }
 
-// StdinName is what messages call standard input.
+// StdinName is the name of standard input in messages.
 const StdinName = "standard input"

@@ -16,8 +16,8 @@ import (
 // EvalTokens is the default number of tokens of a batch in evaluation and prediction.
 const EvalTokens = 4096
 
-// Tapes keeps evaluation tapes, with the memory that they have taken, from call to call. It is safe for concurrent
-// use: calls at the same time have a tape each.
+// Tapes keeps evaluation tapes and their memory from call to call. It is safe for concurrent use: concurrent calls use
+// different tapes.
 type Tapes struct {
 	pool *op.Pool
 

@@ -9,8 +9,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// Kind is a task type with what opening, recognising and merging need to know about it. Each package below this one
-// has one.
+// Kind describes a task type to the code that opens, recognises and merges its models. Each package below this one has
+// one.
 type Kind struct {
 	base.TaskType
 	// Head is what the head of its models computes.
@@ -26,7 +26,7 @@ type Kind struct {
 
 // Predictor is a trained model with everything that predictions need. It is safe for concurrent use until it is closed.
 type Predictor interface {
-	// Close releases the memory that predictions have left for the next.
+	// Close releases the memory that is kept for further predictions.
 	Close() error
 }
 
@@ -36,11 +36,11 @@ type Settings interface {
 	Options() []base.Option
 }
 
-// Opening says what a trained model is opened from, and how.
+// Opening holds the base, the adapter and the settings with which a trained model is opened.
 type Opening struct {
 	base.Opening
 	Pool     *op.Pool
-	Settings Settings // nil: what the adapter remembers, and the defaults
+	Settings Settings // nil: those that the adapter remembers, else the defaults
 }
 
 // SettingsOf returns the settings of an opening, which must be of the type S (a pointer's base type), with what its

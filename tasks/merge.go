@@ -21,9 +21,9 @@ import (
 // alone causes about 1e-6.
 const MergeBound = 1e-4
 
-// Merged says what came of a merge.
+// Merged is the outcome of a merge.
 type Merged struct {
-	Tensors    int     // written
+	Tensors    int     // number of tensors written
 	Difference float64 // largest absolute difference of the logits of the merged model from those of base and adapter
 	Logit      float64 // largest absolute logit of the latter
 }
@@ -52,8 +52,7 @@ func (m *Merging) Merge(
 	}
 	if math.IsNaN(d.Difference) || t == safetensors.F32 && d.Difference > MergeBound*d.Logit {
 		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
-			"%.3g (largest logit %.3g); "+
-			"nothing is written", d.Difference, d.Logit)
+			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
 	}
 	config, err := base.EditConfig(m.Base.Source.Config(), t, m.Config)
 	if err != nil {

@@ -21,18 +21,18 @@ type Merging struct {
 	Config map[string]any    // keys of config.json that change
 	Beside map[string][]byte // further files of the merged model, by name
 	net    computing
-	again  func() (computing, error) // the base model once more
+	again  func() (computing, error) // opens the base model again
 }
 
-// computing is a model with what it computes.
+// computing is a model with the function that computes its outputs.
 type computing struct {
 	models.TextModel
 	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
-// NewMerging returns a trained model as it is merged. outputs returns what a model computes: its logits, or hidden
-// states; open opens the base model once more. config has the keys of config.json that change, which may be nil; the
-// class is added.
+// NewMerging prepares a trained model for a merge. outputs returns the function that computes a model's logits or
+// hidden states, by which the merge is checked; open opens the base model again. config has the keys of config.json
+// that change and may be nil; the class is added.
 func NewMerging[M models.TextModel](
 	t *base.Trained[M], outputs func(M) func(p *nn.Pass, b *batch.Batch) mat.Tensor,
 	open func(*checkpoint.Source) (M, checkpoint.Report, error), config map[string]any,

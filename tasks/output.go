@@ -109,7 +109,8 @@ type output struct {
 	made []string // the directories that this run made, innermost first
 }
 
-// release unlocks the directory. What a start that failed has left empty is removed.
+// release unlocks the directory. After a start that failed it removes the directories that the run made, if they are
+// empty.
 func (o *output) release() error {
 	err := o.lock.Release()
 	o.removeEmpty()

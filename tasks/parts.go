@@ -22,7 +22,7 @@ type Parts[T Rows[T]] struct {
 	consumed          map[batch.Split]consumed
 }
 
-// consumed is what is known of a part whose rows are gone.
+// consumed holds the size and the hash of a part whose rows were released.
 type consumed struct {
 	rows int
 	hash string
@@ -53,10 +53,10 @@ func ReadParts[T Rows[T]](r *Run, given Parts[T], read func(path string) (T, err
 	return p, nil
 }
 
-// Choose keeps the training rows that MaxTrainSamples wants and holds out those that ValidationSplit wants.
+// Choose keeps the first MaxTrainSamples training rows and holds out the share ValidationSplit of them for evaluation.
 func (p *Parts[T]) Choose(r *Run, seed uint64) error { return p.ChooseBy(T.SplitOff, r, seed) }
 
-// ChooseBy is Choose with another way to hold rows out.
+// ChooseBy is like [Parts.Choose], but holds rows out with split.
 func (p *Parts[T]) ChooseBy(
 	split func(t T, fraction float64, seed uint64) (rest, held T, err error), r *Run, seed uint64,
 ) (err error) {
@@ -69,7 +69,7 @@ func (p *Parts[T]) ChooseBy(
 	return nil
 }
 
-// Edit replaces each part by what f makes of it.
+// Edit replaces each part by the result of f.
 func (p *Parts[T]) Edit(f func(T) (T, error)) (err error) {
 	var none T
 	for _, s := range []batch.Split{batch.Train, batch.Eval, batch.Test} {
@@ -120,8 +120,8 @@ func (p Parts[T]) Sizes(name, noun string) string {
 	return text
 }
 
-// Consume is Each, and lets go of the rows of each part after its call, as what f made of them takes their place in
-// memory. TestRows and Identity still know them.
+// Consume calls f with every part as Each does and releases the rows of a part after its call, so that they do not
+// take memory beside the tokens that f makes of them. TestRows and Identity still work afterwards.
 func (p *Parts[T]) Consume(f func(s batch.Split, rows T) error) error {
 	p.consumed = map[batch.Split]consumed{}
 	return p.Each(func(s batch.Split, rows T) error {
@@ -151,7 +151,8 @@ func (p Parts[T]) TestRows() int {
 	return p.Test.Len()
 }
 
-// Identity adds the hashes of the data to what must be equal when a run is resumed. They are consumed by then.
+// Identity adds the hashes of the data to the settings that must be equal when a run is resumed. It must be called
+// after [Parts.Consume].
 func (p Parts[T]) Identity(id map[string]string) {
 	id["training data"] = p.consumed[batch.Train].hash
 	if eval, ok := p.consumed[batch.Eval]; ok {

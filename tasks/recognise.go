@@ -11,10 +11,10 @@ import (
 	"github.com/spalora/spalora/models/arch"
 )
 
-// Told returns the kind that an adapter names, or the one of the given command, which the adapter must not
-// contradict. sure is false if the base could show that another is meant; then [Recognise] decides. The zero Kind is
-// returned if nothing names a task. An adapter that names a task which is not among kinds is an error.
-func Told(kinds []Kind, adapter, command string) (k Kind, sure bool, err error) {
+// Explicit returns the kind that an adapter names, or the kind of the given command. It returns an error if the
+// adapter contradicts the command or names a task that is not among kinds, and the zero Kind if nothing names a task.
+// sure is false if the base can still show that another kind is right; call [Recognise] then.
+func Explicit(kinds []Kind, adapter, command string) (k Kind, sure bool, err error) {
 	if err := base.CheckAdapterDir(adapter); err != nil {
 		return k, false, err
 	}
@@ -62,21 +62,21 @@ func Told(kinds []Kind, adapter, command string) (k Kind, sure bool, err error) 
 }
 
 // Recognise returns the kind of an adapter that does not name its task for sure, by its tensors, its base and the
-// base's own class. told is what [Told] returned.
-func Recognise(kinds []Kind, adapter string, b *base.Base, told Kind) (Kind, error) {
+// base's own class. named is the kind that [Explicit] returned.
+func Recognise(kinds []Kind, adapter string, b *base.Base, named Kind) (Kind, error) {
 	tensors, err := lora.Tensors(adapter)
 	if err != nil {
-		return told, base.Input(err)
+		return named, base.Input(err)
 	}
 	outputs, err := base.HeadOutputs(adapter)
 	if err != nil {
-		return told, err
+		return named, err
 	}
-	if k, ok := ofTensors(kinds, b, tensors, told); ok {
+	if k, ok := ofTensors(kinds, b, tensors, named); ok {
 		return k, nil
 	}
-	if told.Name != "" {
-		return told, nil
+	if named.Name != "" {
+		return named, nil
 	}
 	if k, ok := ofBase(kinds, b); ok && (outputs == 0 || k.Fits != nil && k.Fits(outputs)) {
 		return k, nil
@@ -86,16 +86,16 @@ func Recognise(kinds []Kind, adapter string, b *base.Base, told Kind) (Kind, err
 			return k, nil
 		}
 	}
-	return told, base.Input(fmt.Errorf("%s: the adapter does not say which task it is for; give `task`", adapter))
+	return named, base.Input(fmt.Errorf("%s: the adapter does not say which task it is for; give `task`", adapter))
 }
 
 // ofTensors returns the kind whose head an adapter has saved, if no other kind has the same: of the kinds that accept
 // the task type that the adapter has, or of all if it has none.
-func ofTensors(kinds []Kind, b *base.Base, tensors []lora.TensorInfo, told Kind) (Kind, bool) {
+func ofTensors(kinds []Kind, b *base.Base, tensors []lora.TensorInfo, named Kind) (Kind, bool) {
 	a, _ := models.ArchOf(b.Info.ModelType)
 	var heads []arch.Kind // of the architecture, with these outputs
 	outputs := 0
-	open := func(k Kind) bool { return told.Name == "" || slices.Contains(k.Accepts, told.PEFT) }
+	open := func(k Kind) bool { return named.Name == "" || slices.Contains(k.Accepts, named.PEFT) }
 	for _, t := range tensors {
 		if of := models.HeadsWith(t.Path); len(of) == 1 {
 			for _, k := range kinds {

@@ -16,9 +16,8 @@ import (
 )
 
 // Run holds the settings that fine-tuning has in common for all task types. Fields have the names of the command's
-// flags. The zero value of a field is the default of its flag; a field that is a pointer is one whose zero is a
-// choice of its own, so nil is the default. Model, TrainFile (or the training data of the task's own field) and
-// OutputDir must be set.
+// flags. The zero value of a field is the default of its flag. Where zero is a valid setting, the field is a pointer,
+// and nil is the default. Model, TrainFile (or the training data of the task's own field) and OutputDir must be set.
 type Run struct {
 	// Model is the directory of a Hugging Face checkpoint, or a GGUF file.
 	Model string
@@ -78,7 +77,7 @@ type Run struct {
 	AllowNonFinite         bool     // train although weights of the checkpoint are NaN or infinite
 
 	Stdin  io.Reader      // read for the file name "-"
-	Logger zerolog.Logger // gets what is worth knowing about data, model and run; the zero value is silent
+	Logger zerolog.Logger // receives messages about data, model and run; the zero value discards them
 	// OnModel, OnStart, OnStep and OnEval, if set, are called on Finetune's goroutine: with the printed module trees of
 	// the model, without and with its adapter ("" if all weights train), before the first step, after each step and
 	// after each evaluation.
@@ -113,7 +112,7 @@ func Value[T any](p *T) T {
 	return v
 }
 
-// set replaces a default by a setting that is given.
+// set replaces a default by a setting, if that is given.
 func set[T any](to, given *T) {
 	if given != nil {
 		*to = *given

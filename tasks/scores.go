@@ -10,9 +10,9 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Probabilities returns what logits (n×k, row after row) say about classes: the softmax of each row for a single
-// label, the sigmoid of each logit for several. Logits of a regression are the values themselves and are returned as
-// they are. Logits that are infinite or NaN give NaN somewhere in their row.
+// Probabilities returns the probabilities of classes for logits (n×k, row after row): the softmax of each row for a
+// single label, the sigmoid of each logit for several. Logits of a regression are the values themselves and are
+// returned as they are. Logits that are infinite or NaN give NaN somewhere in their row.
 func Probabilities(p data.Problem, logits []float32, k int) []float32 {
 	if p == data.Regression {
 		return logits
@@ -64,7 +64,7 @@ func ArgMax(v []float32, k int) []int32 {
 // Largest returns the index of the largest value, the first among equals.
 func Largest(row []float32) int { return int(ArgMax(row, len(row))[0]) }
 
-// Metric returns a score as a training loop takes it.
+// Metric converts a score into a metric of the training loop.
 func Metric(name string, s metrics.Score, lowerIsBetter bool) train.Metric {
 	return train.Metric{Name: name, Value: s.Value, LowerIsBetter: lowerIsBetter, Reason: s.Reason}
 }

@@ -129,8 +129,8 @@ type Texts struct {
 	Line  func(i int) int // of the file
 }
 
-// Encode tokenises texts and calls each with the encoding of every one of them, in order. A text that cannot be
-// tokenised, and with some one that has no token, are errors that name its line.
+// Encode tokenises texts and calls each with the encoding of every text, in order. If a text cannot be tokenised, it
+// returns an error that names the line.
 func Encode(
 	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, workers int,
 	each func(i int, e *tokenize.Encoding) error,
@@ -154,8 +154,8 @@ func Encode(
 	return nil
 }
 
-// EncodeSet tokenises texts into a set and calls cut for each that had to be cut to the limit of o. A text without
-// tokens is an error.
+// EncodeSet tokenises texts into a set and calls cut with the number of each text that was truncated to the limit of
+// o. It returns an error that names the line of a text without tokens.
 func EncodeSet(
 	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, typed bool, workers int, cut func(i int),
 ) (*TextSet, error) {

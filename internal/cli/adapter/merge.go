@@ -91,7 +91,7 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	kinds := task.Kinds(r.list)
-	kind, sure, err := tasks.Told(kinds, r.adapter.Dir, r.task)
+	kind, sure, err := tasks.Explicit(kinds, r.adapter.Dir, r.task)
 	if err != nil {
 		return err
 	}
