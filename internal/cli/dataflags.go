@@ -69,8 +69,7 @@ func AddReading(fs *pflag.FlagSet, o *text.Options) {
 		"`character` between several labels in one CSV field (multi-label)")
 }
 
-// AddTextReading defines the flags that say how files of texts are read whose labels are not, or are described
-// elsewhere.
+// AddTextReading defines the flags of files of texts: those of [AddReading] without the label's.
 func AddTextReading(fs *pflag.FlagSet, o *text.Options) {
 	fs.StringVar(&o.TextColumn, "text-column", "",
 		"`name` of the column with the text"+ByNumber+"; default: text, sentence and other usual names")

@@ -13,7 +13,7 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// InputFlags say which texts a command reads: a file, standard input, or texts on the command line.
+// InputFlags choose the texts that a command reads: a file, standard input, or texts on the command line.
 type InputFlags struct {
 	Input string
 	Texts []string
@@ -92,7 +92,7 @@ func ReadInput(path string, in io.Reader) ([]byte, error) {
 	return content, nil
 }
 
-// HeadFlags say which trained model a command opens.
+// HeadFlags choose the trained model that a command opens.
 type HeadFlags struct {
 	Model     string
 	Adapter   string

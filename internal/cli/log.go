@@ -16,7 +16,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// LogFlags choose what a command tells on standard error, and how.
+// LogFlags choose which messages a command prints on standard error, and their format.
 type LogFlags struct {
 	Format string
 	Quiet  bool
@@ -24,7 +24,7 @@ type LogFlags struct {
 
 // Add defines the flags.
 func (l *LogFlags) Add(fs *pflag.FlagSet) {
-	fs.StringVar(&l.Format, "log-format", "text", "text or json: how messages on standard error look")
+	fs.StringVar(&l.Format, "log-format", "text", "text or json: format of the messages on standard error")
 	fs.BoolVar(&l.Quiet, "quiet", false, "only warnings and errors on standard error")
 }
 
@@ -41,7 +41,7 @@ type Console struct {
 	bars *mpb.Progress // nil: none now
 	bar  *mpb.Bar
 	last time.Time // of the last plain line
-	tail string    // what stands right of the bar
+	tail string    // text to the right of the bar
 
 	began time.Time // of the run in this process
 	done  int       // steps that an earlier process did
@@ -150,8 +150,8 @@ func (c *Console) Evaluation(e train.Evaluation) {
 	c.Log.Info().Msgf("step %d evaluation: %s", e.Step, MetricsText(e.Metrics))
 }
 
-// Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of
-// its own.)
+// Undefined logs why metrics of an evaluation outside the training loop are not defined; the loop logs that of its own
+// evaluations.
 func (c *Console) Undefined(m train.Metrics) {
 	for _, v := range m.Values {
 		v.LogReason(c.Log)

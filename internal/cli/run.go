@@ -37,7 +37,7 @@ type Env struct {
 	Out, Err    io.Writer
 	InTerminal  bool // In is a terminal: nobody pipes data into it
 	Terminal    bool // Err is a terminal: progress may redraw its line
-	OutTerminal bool // Out is a terminal: somebody reads along
+	OutTerminal bool // Out is a terminal: a person reads it
 	Colour      bool // Out takes colours
 	Width       int  // of the terminal
 }
@@ -176,7 +176,8 @@ func OneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// Group makes a command that only holds others say so when it is called by itself or with a name that it does not have.
+// Group adds subcommands to a command without an action of its own, which returns an error if it is called without a
+// subcommand or with an unknown one.
 func Group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(subcommands...)
 	var names []string

@@ -16,7 +16,7 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// script is the text of a document and what of it is learned.
+// script is the text of a document with the parts of it that are learned.
 type script struct {
 	text    string
 	learned [][2]int // ranges of code points of text
@@ -24,8 +24,7 @@ type script struct {
 	ends    bool     // a token that ends the text is learned after it
 }
 
-// script writes a document down: a text as it is, a prompt and its completion one after the other, a chat by its
-// template.
+// script renders a document: a text as it is, a prompt and its completion one after the other, a chat by its template.
 func (p *Predictor) script(kind document.Kind, d *document.Document) (script, error) {
 	s := script{all: p.cfg.TrainOnPrompt}
 	switch kind {
@@ -55,7 +54,7 @@ func (p *Predictor) script(kind document.Kind, d *document.Document) (script, er
 	return s, nil
 }
 
-// segments renders a chat. When all of it is learned, the template need not say whose turn is whose.
+// segments renders a chat. If all of it is learned, the template need not mark the turns.
 func (p *Predictor) segments(d *document.Document) ([]chat.Segment, error) {
 	if !p.cfg.TrainOnPrompt {
 		return p.cfg.Template.Segments(d.Messages, d.Given, p.cfg.Chat)
@@ -64,9 +63,10 @@ func (p *Predictor) segments(d *document.Document) ([]chat.Segment, error) {
 	return []chat.Segment{{Text: text, Trained: true}}, err
 }
 
-// learns reports whether a token made from the code points from ≤ i < to is learned: one that straddles a border is.
+// learns reports whether a token made from the code points from ≤ i < to is learned. A token that straddles a border
+// is learned.
 func (s *script) learns(from, to int) bool {
-	to = max(to, from+1) // a token that stands for nothing in the text belongs to what follows
+	to = max(to, from+1) // a token without text belongs to the text after it
 	return slices.ContainsFunc(s.learned, func(r [2]int) bool { return from < r[1] && to > r[0] })
 }
 
@@ -76,7 +76,7 @@ type sequence struct {
 	learned []bool // one for each id
 }
 
-// sequence tells the tokens of a script that are learned from the others by the part of the text they were made from.
+// sequence marks the tokens of a script that are learned, by the part of the text that each was made from.
 func (s *script) sequence(e tokenize.Encoding, eos int32) sequence {
 	q := sequence{ids: e.IDs, learned: make([]bool, len(e.IDs))}
 	end := true // behind the last token of the text
@@ -137,7 +137,7 @@ func (p *Predictor) eachSequence(
 	return nil
 }
 
-// scripts writes documents down on all workers. The error is that of the first document that has one.
+// scripts renders documents on all workers. It returns the error of the first document that cannot be rendered.
 func (p *Predictor) scripts(ctx context.Context, docs *document.File, part []document.Document) ([]script, error) {
 	list, errs := make([]script, len(part)), make([]error, len(part))
 	var next atomic.Int64

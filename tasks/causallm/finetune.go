@@ -36,16 +36,17 @@ type Finetuning struct {
 	// text, none for rows.
 	BlockSize             *int
 	MaxLength             int    // tokens of a sequence; 0: what the checkpoint allows
-	TooLong               string // what becomes of longer sequences: cut (the default) or error
+	TooLong               string // longer sequences: cut (the default) truncates them, error refuses them
 	TrainOnPrompt         bool   // learn prompts and the turns of others, too
 	GradientCheckpointing bool   // compute each block again in the backward: less memory, more time, the same results
 
 	SamplePrompts      []string // texts to continue before, during and after training; nil: one from the data
 	SampleMaxNewTokens *int     // tokens of a sample, 0 for none; nil: 48
-	// OnSamples is called with what the model writes after the prompts: before the first step, after each evaluation and
-	// at the end.
+	// OnSamples is called with the texts that the model generates after the prompts: before the first step, after each
+	// evaluation and at the end.
 	OnSamples func(Samples)
-	// OnPreview, if set, is called with the first sequences as they are trained on, Preview of them, and ends the run.
+	// OnPreview, if set, is called with the first Preview sequences as they are trained on, and ends the run without
+	// training.
 	OnPreview func(sequences [][]PreviewToken) error
 	Preview   int
 }
@@ -59,14 +60,14 @@ const (
 	StandardWindows = -1
 )
 
-// DefaultAdapter returns the configuration of a new adapter where nothing else is given.
+// DefaultAdapter returns the default configuration of a new adapter.
 func DefaultAdapter() lora.Config {
 	c := lora.DefaultConfig()
 	c.R, c.Alpha = 8, 16
 	return c
 }
 
-// DefaultTraining returns the settings of the loop where nothing else is given.
+// DefaultTraining returns the default settings of the training loop.
 func DefaultTraining() train.Config {
 	c := train.Defaults()
 	c.BatchSize, c.NumTrainEpochs, c.LearningRate = 8, 1, 1e-3
@@ -161,7 +162,7 @@ func (c *Finetuning) dtype() (safetensors.DType, error) {
 	return base.ParseDType("save_dtype", c.SaveDType)
 }
 
-// read reads the documents and logs what is odd about them.
+// read reads the documents and logs remarks about them.
 func (r *run) read(s *tasks.Session) error {
 	given := tasks.Parts[*document.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
 	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*document.File, error) {
@@ -219,8 +220,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	err = r.parts.Each(func(_ batch.Split, docs *document.File) error {
 		if docs.Kind == document.Chat && template == nil {
 			return base.Input(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
-				"chat_template.jinja beside its "+
-				"tokenizer.json, or give prompts with completions", docs.Name, s.Base.Name))
+				"chat_template.jinja beside its tokenizer.json, or give prompts with completions", docs.Name, s.Base.Name))
 		}
 		return nil
 	})
@@ -280,7 +280,7 @@ func (r *run) block() (int, error) {
 	return min(StandardBlock, limit), nil
 }
 
-// report logs what became of the documents of a file.
+// report logs the counts of the documents of a file.
 func (r *run) report(s *tasks.Session, split batch.Split, docs *document.File) {
 	c := r.task.Counts(split)
 	s.Log.Info().Msgf("%v data %s: %d %v, %d sequences of %d tokens in all, %d of them learned",

@@ -17,7 +17,7 @@ func (r *run) trainAll(s *tasks.Session, m *tasks.Subject) {
 	m.Save = func(dir string) error { return r.saveModel(s, dir) }
 }
 
-// saveModel writes the whole model into a directory, each file whole or not at all.
+// saveModel writes the whole model into a directory, each file atomically.
 func (r *run) saveModel(s *tasks.Session, dir string) error {
 	dtype, err := r.dtype()
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/spalora/spalora/generate"
 )
 
-// StandardNewTokens is how many tokens a sequence gets if nothing else is said: transformers' 20 are hardly a sentence.
+// StandardNewTokens is the default number of new tokens of a sequence; transformers' 20 are hardly a sentence.
 const StandardNewTokens = 128
 
-// Generation holds the settings of generated text; those that are nil are what the checkpoint's
-// generation_config.json says, else transformers' defaults. Names are those of its GenerationConfig.
+// Generation holds the settings of generated text. Nil fields take the values of the checkpoint's
+// generation_config.json, else transformers' defaults. Names are those of its GenerationConfig.
 type Generation struct {
 	MaxNewTokens       int      // most tokens to generate for a prompt; 0: StandardNewTokens
 	DoSample           *bool    // draw tokens by their probability; the settings from Temperature to MinP imply it
@@ -55,8 +55,8 @@ func (g *Generation) Check() error {
 
 const generationConfig = "generation_config.json"
 
-// Config returns how to generate with a checkpoint: as the settings say, else its generation_config.json, else
-// transformers' defaults.
+// Config returns the configuration of generation with a checkpoint: the settings, else the values of its
+// generation_config.json, else transformers' defaults.
 func (g *Generation) Config(b *base.Base) (generate.Config, error) {
 	c := generate.Defaults()
 	if err := g.Check(); err != nil {
@@ -113,8 +113,7 @@ func choose[T any](to, given, file *T) {
 	}
 }
 
-// endIDs returns the tokens that end what a model writes: those of the checkpoint's configuration, else the
-// tokenizer's.
+// endIDs returns the tokens that end a generated text: those of the checkpoint's configuration, else the tokenizer's.
 func endIDs(b *base.Base) []int32 {
 	if len(b.Info.EosIDs) > 0 {
 		return b.Info.EosIDs

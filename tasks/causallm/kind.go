@@ -13,13 +13,13 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Type is causal language modelling as adapters name it.
+// Type is causal language modelling by its names in adapters and commands.
 var Type = base.TaskType{
 	Name: "causal language modelling", Command: "causal-lm",
 	PEFT: lora.CausalLM, Classes: []string{"ForCausalLM", "LMHeadModel"},
 }
 
-// Kind is causal language modelling as opening, recognising and merging see it.
+// Kind is causal language modelling for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Causal,
@@ -37,7 +37,7 @@ type Settings struct {
 // Options implements [tasks.Settings]: language models remember none.
 func (s *Settings) Options() []base.Option { return nil }
 
-// Opened is a predictor with its base, and how it generates where nothing else is said.
+// Opened is a predictor with its base and its settings of generated text.
 type Opened struct {
 	*Predictor
 	Base       *base.Base
@@ -46,7 +46,7 @@ type Opened struct {
 	net        models.CausalLM
 }
 
-// Calls names the calls of the package spalora that a predictor is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Generate, Stream or Chat" }
 
 // Open opens a language model.

@@ -18,10 +18,10 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// TooLong says what happens to a document of more tokens than the length limit.
+// TooLong is the treatment of documents of more tokens than the length limit.
 type TooLong int
 
-// What happens to documents that are too long.
+// The treatment of documents that are too long.
 const (
 	CutTooLong    TooLong = iota // its end is cut off, and counted
 	RefuseTooLong                // it is an error
@@ -116,7 +116,7 @@ func (p *Predictor) Template() *chat.Template { return p.cfg.Template }
 
 // Logits computes the logits of the next token for each document on its own, whatever BlockSize says: f is called in
 // order with the number of the document, its T token ids and its T×V logits, which are valid until f returns. A
-// document of no tokens has none. It returns how many documents were cut to the length limit.
+// document of no tokens has none. It returns the number of documents that were truncated to the length limit.
 func (p *Predictor) Logits(
 	ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error,
 ) (cut int, err error) {
@@ -145,8 +145,8 @@ func (p *Predictor) Logits(
 	})
 }
 
-// Generate continues prompts; see [generate.Generator.Generate]. onText, if it is not nil, is called with the text of
-// each sequence as it becomes certain.
+// Generate continues prompts; see [generate.Generator.Generate]. onText, if it is not nil, is called with each piece
+// of a sequence's text as soon as later tokens cannot change it.
 func (p *Predictor) Generate(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, onText func(seq int, text string),
 ) ([]generate.Sequence, error) {

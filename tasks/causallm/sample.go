@@ -12,7 +12,7 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// When says at which point of a run samples were taken.
+// When is the point of a run at which samples were generated.
 type When int
 
 // The points of a run.
@@ -22,21 +22,21 @@ const (
 	AfterTraining
 )
 
-// Samples are what a model writes after the prompts while it trains.
+// Samples are the texts that a model generates after the prompts at one point of its training.
 type Samples struct {
 	When When
 	Step int // of an evaluation
 	List []Sample
 }
 
-// Sample is what a model writes after a prompt.
+// Sample is a prompt with the text that a model generated after it.
 type Sample struct{ Prompt, Text string }
 
 // sampler lets the model continue prompts while it trains.
 type sampler struct {
 	task    *Task
 	cfg     generate.Config
-	shown   []string // the prompts as people read them
+	shown   []string // the prompts as they are printed
 	prompts []generate.Prompt
 }
 
@@ -82,7 +82,7 @@ func (r *run) newSampler(s *tasks.Session) (*sampler, error) {
 	return p, nil
 }
 
-// add adds a prompt: a text, or the messages of a chat. Of more than limit tokens the last ones are taken; 0 is no
+// add adds a prompt: a text, or the messages of a chat. Of a longer prompt the last limit tokens are taken; 0 is no
 // limit.
 func (p *sampler) add(shown string, messages []document.Message, limit int) error {
 	prompt, err := p.task.Prompt(shown, messages)
@@ -104,7 +104,7 @@ func (p *sampler) add(shown string, messages []document.Message, limit int) erro
 // promptWords is how many words of a text make a prompt.
 const promptWords = 8
 
-// promptOf returns a prompt for samples: the first one of the data, or the first words. The text is for people;
+// promptOf returns a prompt for samples: the first one of the data, or the first words. The text is for display;
 // messages are set for a chat.
 func promptOf(docs *document.File) (text string, messages []document.Message) {
 	for d := range docs.Values() {
@@ -134,7 +134,7 @@ func firstWords(text string) string {
 	return strings.TrimRight(strings.Join(words[:min(promptWords, len(words))], ""), " ")
 }
 
-// sample takes samples and passes them to OnSamples.
+// sample generates samples and passes them to OnSamples.
 func (r *run) sample(ctx context.Context, when When, step int) error {
 	if r.samples == nil {
 		return nil
@@ -152,7 +152,7 @@ func (r *run) sample(ctx context.Context, when When, step int) error {
 	return nil
 }
 
-// logSamples takes samples after an evaluation. A failure is logged and does not stop training.
+// logSamples generates samples after an evaluation. A failure is logged and does not stop training.
 func (r *run) logSamples(ctx context.Context, step int) {
 	if err := r.sample(ctx, AtEvaluation, step); err != nil && !errors.Is(err, context.Canceled) {
 		r.Logger.Warn().Msg(err.Error())

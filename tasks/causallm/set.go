@@ -11,7 +11,7 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Counts says what became of the documents of a split.
+// Counts counts the documents of a split, and the sequences and tokens that they became.
 type Counts struct {
 	Documents int // that were given
 	Sequences int // that are trained on or evaluated
@@ -19,8 +19,9 @@ type Counts struct {
 	Targets   int // tokens that are learned
 	Cut       int // documents that were cut to the length limit
 	Lost      int // tokens that were cut off
-	// Unlearned is how many sequences were left out because nothing of them is learned: a single token, or a document
-	// whose completion lay beyond the length limit. UnlearnedLine is the line of the first, 0 for a window of text.
+	// Unlearned is the number of sequences that were left out because no token of them is learned: a single token, or a
+	// document whose completion was beyond the length limit. UnlearnedLine is the line of the first, 0 for a window of
+	// text.
 	Unlearned, UnlearnedLine int
 }
 
@@ -131,7 +132,8 @@ func (p *Predictor) rows(ctx context.Context, docs *document.File, s *set) error
 	})
 }
 
-// cut shortens a sequence to the length limit, or refuses it. It returns the number of tokens lost.
+// cut shortens a sequence to the length limit, or returns an error if the configuration refuses it. It returns the
+// number of tokens lost.
 func (p *Predictor) cut(docs *document.File, d *document.Document, q sequence) (sequence, int, error) {
 	lost := len(q.ids) - p.length
 	if lost <= 0 {
@@ -144,10 +146,10 @@ func (p *Predictor) cut(docs *document.File, d *document.Document, q sequence) (
 	return sequence{q.ids[:p.length], q.learned[:p.length]}, lost, nil
 }
 
-// PreviewToken is a token as a person reads it.
+// PreviewToken is a token for display.
 type PreviewToken struct {
-	Text    string // what it adds to the text; empty for a part of a character, whose last part has it all
-	Trained bool   // it is learned: the loss counts how well it is predicted
+	Text    string // its text; a character of several tokens is the text of the last one
+	Trained bool   // it is a target of the loss
 }
 
 // Preview returns the first n sequences of a split, token by token, as they are trained on.

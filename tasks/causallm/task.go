@@ -1,8 +1,8 @@
-// Package causallm is language modelling: the next token of texts, completions and chats. It has the training task,
-// the predictor, and what a fine-tuning run and an adapter directory mean for it.
+// Package causallm implements causal language modelling, the prediction of the next token, on texts, completions and
+// chats: the training task, the predictor, the configuration of a run, and the kind by which adapters are opened and
+// merged.
 //
-// A Go program usually comes here through the package spalora: [Finetuning] is spalora.CausalLM, and a [Predictor] is
-// behind Generate.
+// Go programs usually use package spalora instead: [Finetuning] is spalora.CausalLM, and Generate uses a [Predictor].
 package causallm
 
 import (
@@ -24,8 +24,7 @@ import (
 // Task is the training of a language model. It implements [train.Task]. Once it has its examples it is not changed
 // and is safe for concurrent use.
 //
-// It takes no samples of what the model writes: train.Config.OnEval is called after each evaluation, with the
-// parameters as they are.
+// It generates no samples; train.Config.OnEval, which is called after each evaluation, can.
 type Task struct {
 	*Predictor
 	sets map[batch.Split]*set
@@ -41,8 +40,8 @@ func NewTask(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Task, error
 	return &Task{Predictor: p, sets: map[batch.Split]*set{}}, nil
 }
 
-// Add tokenises documents and makes them a split of the task. It must not be called while the task is in use.
-// Documents of which nothing is left to learn are counted; it is an error if there are no others.
+// Add tokenises documents and makes them a split of the task. It must not be called while the task is in use. It
+// counts documents of which no token is learned, and returns an error if there are no others.
 func (t *Task) Add(ctx context.Context, s batch.Split, docs *document.File) error {
 	list, err := t.encode(ctx, docs)
 	if err == nil {
@@ -51,7 +50,7 @@ func (t *Task) Add(ctx context.Context, s batch.Split, docs *document.File) erro
 	return err
 }
 
-// Counts returns what became of the documents of a split.
+// Counts returns the counts of the documents of a split.
 func (t *Task) Counts(s batch.Split) Counts {
 	if list, ok := t.sets[s]; ok {
 		return list.counts

@@ -39,7 +39,7 @@ type Finetuning struct {
 	OnBefore func(rows int, m train.Metrics)
 }
 
-// DefaultTraining returns the settings of the loop where nothing else is given.
+// DefaultTraining returns the default settings of the training loop.
 func DefaultTraining() train.Config {
 	c := tasks.DefaultTraining()
 	c.WarmupRatio = 0.1
@@ -84,7 +84,7 @@ func (r *run) check() []error {
 	return append(errs, CheckSettings(r.Pooling, r.MaxScore)...)
 }
 
-// read reads the pairs and decides what is learned from them, and how vectors are pooled.
+// read reads the pairs and chooses the loss and the pooling.
 func (r *run) read(s *tasks.Session) error {
 	var err error
 	if r.modules, err = readModules(s.Base); err != nil {
@@ -130,8 +130,8 @@ func (r *run) read(s *tasks.Session) error {
 	return nil
 }
 
-// checkUsed returns an error if the loss cannot learn from the batches, or the loss and the data have no use for
-// settings that are given.
+// checkUsed returns an error if the loss cannot learn from the batches, or if given settings have no effect with the
+// loss and the data.
 func (r *run) checkUsed(s *tasks.Session) error {
 	if r.loss == MultipleNegatives && s.Config.BatchSize == 1 && r.TokensPerBatch == 0 {
 		return errors.New("`batch_size` is 1, but the loss multiple_negatives compares the pairs of a batch " +

@@ -18,12 +18,12 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Type is feature extraction as adapters name it.
+// Type is feature extraction by its names in adapters and commands.
 var Type = base.TaskType{
 	Name: "feature extraction", Command: "embed", PEFT: lora.FeatureExtraction, Classes: []string{"Model"},
 }
 
-// Kind is feature extraction as opening, recognising and merging see it.
+// Kind is feature extraction for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Features,
@@ -73,13 +73,13 @@ func ReadFile(path string, stdin io.Reader, o text.Options) (*text.File, error) 
 	return f, f.CheckScores()
 }
 
-// Opened is a predictor with what is known of its vectors.
+// Opened is a predictor with the normalisation of its vectors.
 type Opened struct {
 	*Predictor
 	Normalize bool // vectors are divided by their length
 }
 
-// Calls names the calls of the package spalora that a predictor is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Embed or Similarity" }
 
 // Vectors returns the vector of each text, divided by its length if Normalize says so. Texts that are too long are cut.
@@ -151,8 +151,8 @@ func opener(seed uint64) func(*checkpoint.Source) (models.Encoder, checkpoint.Re
 	}
 }
 
-// openEncoder opens the base with the adapter. What a checkpoint may lack of an encoder is its pooler, which no vector
-// depends on.
+// openEncoder opens the base with the adapter. A checkpoint may lack the encoder's pooler, since no vector depends on
+// it.
 func openEncoder(o tasks.Opening) (*base.Trained[models.Encoder], error) {
 	of := func(models.Encoder) base.TaskType { return Type }
 	return base.OpenTrained(o.Opening, of, opener(0), func(string) bool { return true })

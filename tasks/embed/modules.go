@@ -13,7 +13,8 @@ import (
 	"github.com/spalora/spalora/base"
 )
 
-// modules is what the files of sentence-transformers beside a checkpoint say about the way from a text to its vector.
+// modules holds the settings by which a text becomes a vector, from the files of sentence-transformers in a
+// checkpoint.
 type modules struct {
 	base      *base.Base
 	normalize bool   // vectors are divided by their length
@@ -38,8 +39,9 @@ var limitNames = []string{
 	"sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json",
 }
 
-// readModules reads modules.json and the settings of the Transformer module of a checkpoint. Both may be missing.
-// Modules other than Transformer, Pooling and Normalize, in this order, would make other vectors: the error names them.
+// readModules reads modules.json and the settings of the Transformer module of a checkpoint. Both may be missing. It
+// returns an error that names any module other than Transformer, Pooling and Normalize, in this order, since it would
+// change the vectors.
 func readModules(b *base.Base) (*modules, error) {
 	m := &modules{base: b, pooling: path.Join(poolingDir, moduleName)}
 	if err := m.readList(); err != nil {
@@ -133,8 +135,8 @@ func (m *modules) limit(maxLength, positions int) int {
 	return min(m.maxLength, positions)
 }
 
-// files returns the files by which sentence-transformers, and readModules here, know how the checkpoint with an adapter
-// merged into it makes vectors of the given width, by name.
+// files returns the files, by name, from which sentence-transformers and readModules read how a merged checkpoint
+// makes vectors of the given width.
 func (m *modules) files(adapter string, width int) (map[string][]byte, error) {
 	p, err := m.poolingOf("", adapter)
 	if err != nil {

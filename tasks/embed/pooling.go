@@ -78,8 +78,8 @@ func adapterPooling(dir string) (p Pooling, found bool, err error) {
 }
 
 // poolingOf returns the pooling that a setting names, that the adapter was trained with, or that the Pooling module of
-// the checkpoint has; the mean if there is none of them. The setting must not contradict the adapter; "" is none of
-// each.
+// the checkpoint has; the mean if there is none of them. The setting must not contradict the adapter. An empty string
+// means that a setting or an adapter is not given.
 func (m *modules) poolingOf(setting, adapter string) (Pooling, error) {
 	asked := Mean
 	if setting != "" {

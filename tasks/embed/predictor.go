@@ -21,7 +21,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Config says how texts become vectors, and what the scores of pairs mean. The zero value is usable.
+// Config holds the settings by which texts become vectors, and the scale of the scores of pairs. The zero value is
+// usable.
 type Config struct {
 	Pooling    Pooling
 	MaxLength  int     // tokens of a text, special tokens included; 0: what model and tokenizer allow
@@ -68,7 +69,7 @@ func (p *Predictor) Width() int { return p.model.Width() }
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 
 // Embed computes the vectors of the texts of a file, row after row: n×Width, for a file of pairs 2n×Width, where the
-// vectors of a pair follow each other. It counts the texts that were cut to the length limit.
+// vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
 	texts, cut, err := p.encode(ctx, f)
 	if err != nil {
@@ -175,7 +176,7 @@ func (p *Predictor) scores(f *text.File) ([]float32, error) {
 	return scores, nil
 }
 
-// Cosines returns the cosine of each pair of vectors (2n×width), n values. That of a vector without direction is 0.
+// Cosines returns the cosine of each pair of vectors (2n×width), n values. The cosine with a zero vector is 0.
 func Cosines(vectors []float32, width int) []float32 {
 	out := make([]float32, len(vectors)/width/2)
 	for i := range out {
@@ -194,8 +195,8 @@ func Cosines(vectors []float32, width int) []float32 {
 	return out
 }
 
-// Normalize divides each vector (n×width) by its Euclidean norm, in place. One without direction stays as it is. It
-// returns an error if a value is not finite.
+// Normalize divides each vector (n×width) by its Euclidean norm, in place. A zero vector is not changed. It returns
+// an error if a value is not finite.
 func Normalize(vectors []float32, width int) error {
 	for lo := 0; lo < len(vectors); lo += width {
 		row := vectors[lo : lo+width]

@@ -20,7 +20,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// Loss is what an encoder learns from pairs of texts.
+// Loss is the loss of an encoder on pairs of texts.
 type Loss uint8
 
 // The losses, with the names that sentence-transformers gives them. u and v are the vectors of a pair.
@@ -55,7 +55,7 @@ func ParseLoss(s string) (Loss, error) {
 // defaultScale is the factor of the cosines in MultipleNegatives that sentence-transformers has.
 const defaultScale = 20
 
-// TaskConfig says how texts become vectors, and pairs of them a loss. The zero value is usable.
+// TaskConfig holds the settings by which texts become vectors, and pairs of vectors a loss. The zero value is usable.
 type TaskConfig struct {
 	Config
 	Loss  Loss
@@ -214,8 +214,8 @@ func (t *Task) rank(vectors []float32) (train.Metrics, error) {
 	}}, err
 }
 
-// diagonal returns in how many rows of n×n the value on the diagonal exceeds all others. Equal ones do not count: if
-// all vectors are the same, nothing is found.
+// diagonal returns in how many rows of n×n the value on the diagonal exceeds all others. Equal values do not count,
+// so the result is 0 if all vectors are the same.
 func diagonal(scores []float32, n int) int {
 	right := 0
 	for i := range n {

@@ -100,7 +100,7 @@ func missingOr(there bool, v float64) string {
 	return fmt.Sprint(v)
 }
 
-// squadRow is what counts of one question.
+// squadRow holds the scores of one question.
 type squadRow struct {
 	exact, f1        float64
 	hasAnswer, empty bool    // empty: the prediction is the empty text
@@ -255,8 +255,8 @@ func lower(s string) string {
 	return b.String()
 }
 
-// endsWord reports whether a cased letter stands before position i and none after it,
-// characters that case does not care about left out (Final_Sigma of Unicode).
+// endsWord reports whether a cased letter precedes position i and none follows it, without regard to case-ignorable
+// characters (Final_Sigma of Unicode).
 func endsWord(runes []rune, i int) bool {
 	before, after := i-1, i+1
 	for before >= 0 && caseIgnorable(runes[before]) {
@@ -273,7 +273,7 @@ func cased(r rune) bool {
 	return unicode.In(r, unicode.Lu, unicode.Ll, unicode.Lt, unicode.Other_Lowercase, unicode.Other_Uppercase)
 }
 
-// caseIgnorable is D136: marks, modifiers, formats, and the punctuation that stands inside words.
+// caseIgnorable is D136: marks, modifiers, formats, and the punctuation that occurs inside words.
 func caseIgnorable(r rune) bool {
 	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) ||
 		strings.ContainsRune("'.:·\u0387\u055F\u05F4‘’\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A", r)

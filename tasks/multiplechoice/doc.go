@@ -1,6 +1,6 @@
-// Package multiplechoice picks one of the choices of a question: its training task, its predictor, and what a
-// fine-tuning run and an adapter directory mean for it.
+// Package multiplechoice implements multiple choice, the choice of one of several answers to a question: the training
+// task, the predictor, the configuration of a run, and the kind by which adapters are opened and merged.
 //
-// A Go program usually comes here through the package spalora: [Finetuning] is spalora.MultipleChoice, and a
-// [Predictor] is behind Choose.
+// Go programs usually use package spalora instead: [Finetuning] is spalora.MultipleChoice, and Choose uses a
+// [Predictor].
 package multiplechoice

@@ -29,7 +29,7 @@ type Finetuning struct {
 	Truncation string // what to cut of longer ones: longest_first (the default), only_first or only_second
 }
 
-// DefaultTraining returns the settings of the loop where nothing else is given.
+// DefaultTraining returns the default settings of the training loop.
 func DefaultTraining() train.Config {
 	c := tasks.DefaultTraining()
 	c.BatchSize = 16
@@ -63,7 +63,7 @@ func (r *run) check() []error {
 	return []error{err}
 }
 
-// read reads the questions and logs what is odd about them.
+// read reads the questions and logs remarks about them.
 func (r *run) read(s *tasks.Session) (err error) {
 	o := r.Data
 	if r.FirstIndex != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Type is multiple choice as adapters name it. PEFT has no task type for it; those who train such a model with PEFT may
-// have called it SEQ_CLS, which saves the same head.
+// Type is multiple choice by its names in adapters and commands. PEFT has no task type for it; those who train such a
+// model with PEFT may have called it SEQ_CLS, which saves the same head.
 var Type = base.TaskType{
 	Name: "multiple choice", Command: "multiple-choice", PEFT: lora.NoTask, Accepts: []lora.TaskType{lora.SeqCls},
 	Classes: []string{"ForMultipleChoice"},
@@ -30,7 +30,7 @@ func typeFor(modelType string) base.TaskType {
 	return t
 }
 
-// Kind is multiple choice as opening, recognising and merging see it.
+// Kind is multiple choice for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Choice,
@@ -63,13 +63,13 @@ func options(firstIndex, maxLength **int, truncation *string) []base.Option {
 	}
 }
 
-// Opened is a predictor with what is known of the files that it was trained on.
+// Opened is a predictor with the numbering of choices in the files that it was trained on.
 type Opened struct {
 	*Predictor
 	FirstIndex int // number that labels give to the first choice; see choice.Options
 }
 
-// Calls names the calls of the package spalora that a predictor is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Choose" }
 
 // Open opens a trained model.

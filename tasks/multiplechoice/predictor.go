@@ -123,7 +123,7 @@ func (p *Predictor) logits(ctx context.Context, set *questions) ([]float32, erro
 	})
 }
 
-// Choice is what is predicted for one question.
+// Choice is the prediction for a question.
 type Choice struct {
 	Index  int       // of the most probable choice; the first among equals
 	Text   string    // of that choice
@@ -153,8 +153,8 @@ func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice,
 	return list, set.cut, nil
 }
 
-// Choose picks a choice for each question, whose labels it ignores. Choices that are too long are cut. A question
-// without text or with less than two choices, a blank choice and a logit that is not finite are errors.
+// Choose picks a choice for each question, whose labels it ignores. Choices that are too long are cut. It returns an
+// error if a question has no text or fewer than two choices, a choice is blank, or a logit is not finite.
 func (p *Predictor) Choose(ctx context.Context, questions []choice.Question) ([]Choice, error) {
 	f := choice.New("questions")
 	for i, q := range questions {

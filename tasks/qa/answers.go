@@ -22,13 +22,13 @@ type Span struct {
 	StartLogit, EndLogit float32
 }
 
-// Null reports whether the span stands for no answer.
+// Null reports whether the span means no answer.
 func (s Span) Null() bool { return s.Start < 0 }
 
 // logit returns the value that answers are compared by.
 func (s Span) logit() float32 { return s.StartLogit + s.EndLogit }
 
-// Answer is what is predicted for a question.
+// Answer is the prediction for a question.
 type Answer struct {
 	Span // the answer
 	// NBest has the best answers, the best first; no answer is among them if questions may have none. An answer that is
@@ -78,7 +78,7 @@ type candidates struct {
 }
 
 // window adds what one window offers: pairs of its nBest best starts and nBest best ends that lie in the context, in
-// this order, and are at most longest tokens long. The first token stands for no answer.
+// this order, and are at most longest tokens long. The first token represents no answer.
 func (c *candidates) window(offsets [][2]int32, logits []float32, nBest, longest int) {
 	null := Span{Start: -1, End: -1, StartLogit: logits[0], EndLogit: logits[1]}
 	if !c.any || c.null.logit() > null.logit() {

@@ -27,14 +27,14 @@ type Finetuning struct {
 	Answering
 }
 
-// DefaultAdapter returns the configuration of a new adapter where nothing else is given.
+// DefaultAdapter returns the default configuration of a new adapter.
 func DefaultAdapter() lora.Config {
 	c := lora.DefaultConfig()
 	c.R, c.Alpha = 16, 32
 	return c
 }
 
-// DefaultTraining returns the settings of the loop where nothing else is given.
+// DefaultTraining returns the default settings of the training loop.
 func DefaultTraining() train.Config {
 	c := train.Defaults()
 	c.BatchSize, c.NumTrainEpochs = 16, 3

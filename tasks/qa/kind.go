@@ -34,7 +34,7 @@ func TypeFor(m models.QuestionAnswerer) base.TaskType {
 	return t
 }
 
-// Kind is question answering as opening, recognising and merging see it.
+// Kind is question answering for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Question,
@@ -149,7 +149,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 // Close implements [tasks.Predictor].
 func (o *Opened) Close() error { return o.predictor.Close() }
 
-// Calls names the calls of the package spalora that a model is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Answer or AnswerAll" }
 
 // For returns the predictor for the questions of a file, which shares the memory of o. Unless the settings or the

@@ -39,7 +39,7 @@ type Config struct {
 	MaxQueryLength int // tokens that are kept of a question; 0: all
 	NBest          int // answers that are kept of a question, best starts and ends that are paired; 0: 20
 	MaxAnswer      int // tokens of the longest answer that is predicted; 0: 30
-	// NullAnswers says that a question may have no answer (SQuAD 2): the first token of a window stands for it.
+	// NullAnswers says that a question may have no answer (SQuAD 2), which the first token of a window represents.
 	NullAnswers bool
 	// NullThreshold is the difference by which the score of no answer must exceed that of the best answer to be predicted.
 	NullThreshold float64
@@ -133,8 +133,8 @@ func (p *Predictor) logits(
 	})
 }
 
-// Predict answers the questions of a file. It returns an answer for each, in order, and how they were cut into windows.
-// A logit that is not finite is an error.
+// Predict answers the questions of a file. It returns an answer for each, in order, and the counts of their windows.
+// It returns an error if a logit is not finite.
 func (p *Predictor) Predict(ctx context.Context, f *question.File) ([]Answer, Counts, error) {
 	s, err := p.encode(ctx, f, true)
 	if err != nil {

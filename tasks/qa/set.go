@@ -23,8 +23,8 @@ type set struct {
 	*tasks.TextSet
 	spans [][2]int32 // of each window: the tokens at which the answer begins and ends, or batch.Ignore
 	first []int      // question i has windows first[i] to first[i+1]
-	// offsets has the code points of the context that each token was made from, or notContext. It is empty for windows
-	// that no answer is looked for in.
+	// offsets has the code points of the context that each token was made from, or notContext. It is empty for windows in
+	// which no answer is looked for.
 	offsets tasks.Buffer[[2]int32]
 	counts  Counts
 }

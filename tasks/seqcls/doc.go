@@ -1,6 +1,5 @@
-// Package seqcls is sequence classification and regression of texts and text pairs: its training task, its predictor,
-// and what a fine-tuning run and an adapter directory mean for it.
+// Package seqcls implements sequence classification and regression of texts and text pairs: the training task, the
+// predictor, the configuration of a run, and the kind by which adapters are opened and merged.
 //
-// A Go program usually comes here through the package spalora: [Finetuning] is spalora.SeqCls, and a [Predictor] is
-// behind Classify.
+// Go programs usually use package spalora instead: [Finetuning] is spalora.SeqCls, and Classify uses a [Predictor].
 package seqcls

@@ -13,12 +13,12 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Type is sequence classification as adapters name it.
+// Type is sequence classification by its names in adapters and commands.
 var Type = base.TaskType{
 	Name: "sequence classification", Command: "seq-cls", PEFT: lora.SeqCls, Classes: []string{"ForSequenceClassification"},
 }
 
-// Kind is sequence classification as opening, recognising and merging see it.
+// Kind is sequence classification for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Sequence,
@@ -53,7 +53,7 @@ type Opened struct {
 	ProblemKnown, LabelsNamed bool
 }
 
-// Calls names the calls of the package spalora that a predictor is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Classify or ClassifyPairs" }
 
 // Open opens a trained classifier.

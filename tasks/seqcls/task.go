@@ -18,7 +18,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// TaskConfig says how texts become logits, and logits a loss.
+// TaskConfig holds the settings by which texts become logits, and logits a loss.
 type TaskConfig struct {
 	Config
 	Smoothing    float32   // label_smoothing_factor, single label only

@@ -41,14 +41,14 @@ type Finetuning struct {
 	ClassWeights         []string // weight of each tag in the loss, in order, or balanced
 }
 
-// DefaultAdapter returns the configuration of a new adapter where nothing else is given.
+// DefaultAdapter returns the default configuration of a new adapter.
 func DefaultAdapter() lora.Config {
 	c := tasks.DefaultAdapter()
 	c.R = 16
 	return c
 }
 
-// DefaultTraining returns the settings of the loop where nothing else is given.
+// DefaultTraining returns the default settings of the training loop.
 func DefaultTraining() train.Config {
 	c := tasks.DefaultTraining()
 	c.BatchSize = 16

@@ -19,12 +19,12 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Type is token classification as adapters name it.
+// Type is token classification by its names in adapters and commands.
 var Type = base.TaskType{
 	Name: "token classification", Command: "token-cls", PEFT: lora.TokenCls, Classes: []string{"ForTokenClassification"},
 }
 
-// Kind is token classification as opening, recognising and merging see it.
+// Kind is token classification for the code that opens, recognises and merges models.
 var Kind = tasks.Kind{
 	TaskType: Type,
 	Head:     arch.Token,
@@ -138,7 +138,7 @@ type Opened struct {
 	Aggregation Aggregation
 }
 
-// Calls names the calls of the package spalora that a predictor is behind.
+// Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Tag or TagWords" }
 
 // Tag returns the entities in texts.

@@ -1,4 +1,4 @@
-// Package clitest runs commands inside a test process and looks at what they leave behind.
+// Package clitest runs commands inside a test process and reads their output.
 package clitest
 
 import (
@@ -37,7 +37,7 @@ func testdata() string {
 	return "testdata"
 }
 
-// Result is what a command has done.
+// Result is the outcome of a command.
 type Result struct {
 	Code     int
 	Out, Err string
@@ -188,7 +188,7 @@ func Lines[T any](t testing.TB, text string) []T {
 	return list
 }
 
-// Case is what a fixture of reference/bert_fixtures.py or reference/minilm_fixtures.py was made with.
+// Case holds the settings of a fixture of reference/bert_fixtures.py or reference/minilm_fixtures.py.
 type Case struct {
 	Dir          string
 	NumLabels    int     `json:"num_labels"`

@@ -1,5 +1,5 @@
-// Package predict is the command that applies trained models: one subcommand for each task type, and one that shows
-// what the tokenizer does.
+// Package predict is the command that applies trained models: one subcommand for each task type, and one that prints
+// the output of the tokenizer.
 package predict
 
 import (

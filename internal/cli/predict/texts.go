@@ -50,7 +50,8 @@ type group struct {
 	content []byte
 }
 
-// groupRows cuts JSON Lines into groups by whether rows have the key. Lines that are no objects stay with those before.
+// groupRows cuts JSON Lines into groups by whether rows have the key. Lines that are not objects join the group before
+// them.
 func groupRows(content []byte, key string) []group {
 	list := []group{{}}
 	begin, line := 0, 0

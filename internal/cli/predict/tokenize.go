@@ -69,7 +69,7 @@ written.`,
 		fs.StringVar(&r.model, "model", "",
 			"`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; "+
 				"default: the embedded MiniLM")
-		fs.IntVar(&r.maxLength, "max-length", 0, "cut to so many tokens, special ones counted; 0: do not cut")
+		fs.IntVar(&r.maxLength, "max-length", 0, "cut to this number of tokens, special ones included; 0: do not cut")
 		cli.AddTruncation(fs, &r.truncation)
 		fs.BoolVar(&r.noSpecial, "no-special-tokens", false, "do not add [CLS], [SEP] and the like")
 	})
@@ -198,7 +198,7 @@ func inputs(f *text.File) []tokenize.Input {
 	return list
 }
 
-// chunk is how many texts are encoded at once.
+// chunk is the number of texts that are encoded at once.
 const chunk = 4096
 
 // encode writes a line for each text and returns how many were cut.
@@ -228,7 +228,8 @@ func (r *tokenizeRun) encode(
 	return cut, nil
 }
 
-// inputError says which text of the input could not be encoded; before are those of earlier chunks.
+// inputError returns an error that names the text that could not be encoded; before is the number of texts in earlier
+// chunks.
 func (r *tokenizeRun) inputError(err error, before int) error {
 	at, ok := errors.AsType[*tokenize.InputError](err)
 	if !ok {
@@ -242,7 +243,7 @@ func (r *tokenizeRun) inputError(err error, before int) error {
 		Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
 }
 
-// encoded is what is written for one text.
+// encoded is the output for one text.
 type encoded struct {
 	IDs     []int32  `json:"ids"`
 	Offsets [][2]int `json:"offsets"`

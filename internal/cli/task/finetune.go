@@ -41,9 +41,9 @@ type Finetune struct {
 	Embedded func() error
 	// OwnBase, if set, reports that the configuration names a base of its own, so that none is compiled in.
 	OwnBase func() bool
-	// Defaults changes defaults for what is compiled in, where no flag says otherwise.
+	// Defaults changes the defaults for the embedded model or data. It must not change a setting that a flag gives.
 	Defaults func(embeddedModel, embeddedData bool)
-	// Check, if set, returns the errors about flags that the configuration does not know of.
+	// Check, if set, returns the errors about flags that are not settings of the configuration.
 	Check func(given func(flag string) bool) []error
 	// Console, if set, is called with the console of a run.
 	Console func(c *cli.Console)
@@ -134,7 +134,7 @@ func (j *finetuning) finetune(cmd *cobra.Command) (err error) {
 	return j.report(results)
 }
 
-// embed puts what is compiled in where no flag names a model or data.
+// embed sets the embedded model and data, where no flag names others.
 func (j *finetuning) embed() error {
 	model := j.run.Model == "" && (j.OwnBase == nil || !j.OwnBase())
 	data := j.run.TrainFile == "" && j.Embedded != nil
@@ -174,7 +174,7 @@ func (j *finetuning) print(bare, adapted string) {
 	}
 }
 
-// report prints what came of a run that went through.
+// report prints the results of a completed run.
 func (j *finetuning) report(r *spalora.Results) error {
 	out, t := j.env.Out, r.Train
 	fmt.Fprintf(out, "trained %d steps (%.2f epochs) in %.1f s: %.0f tokens/s, mean loss %.4f\n",

@@ -10,7 +10,7 @@ import (
 )
 
 // FormatOf returns the format of a file of texts or prompts: the given one or that of the name's ending, else JSON
-// Lines if the content begins with a brace and plain text if not. "" leaves the choice to the reader.
+// Lines if the content begins with a brace and plain text if not. "" means that the reader chooses.
 func FormatOf(name string, content []byte, given data.Format, delimiter rune) data.Format {
 	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
 	switch ending := strings.ToLower(filepath.Ext(name)); {

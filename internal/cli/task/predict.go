@@ -35,11 +35,11 @@ type Predict struct {
 
 	// Check returns the errors about flags before anything is opened. It may make standard input the input.
 	Check func(p *Predicting) []error
-	// Run reads the rows, predicts and returns what is to be written.
+	// Run reads the rows, predicts and returns the output.
 	Run func(cmd *cobra.Command, p *Predicting) (*Predictions, error)
 }
 
-// Predictions is what a command writes.
+// Predictions are the output of a command.
 type Predictions struct {
 	Rows     func(w io.Writer) error
 	Name     string // of the input
@@ -164,7 +164,7 @@ func (p *Predicting) WarnReplaced(file string, lines int) {
 	}
 }
 
-// portion is how many rows are tokenised and computed between two lines about progress.
+// portion is the number of rows that are tokenised and computed between two lines about progress.
 const portion = 2048
 
 // InPortions calls f with ranges of row numbers, lo ≤ i < hi, and logs the progress. what names the rows' file.

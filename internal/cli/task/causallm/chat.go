@@ -14,7 +14,7 @@ import (
 	"github.com/spalora/spalora/tasks/causallm"
 )
 
-// talk answers each line of standard input, remembering what was said. The end of the input, or a signal, ends it.
+// talk answers each line of standard input as a turn of one chat, until the end of the input or a signal.
 func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.Config) error {
 	var history []document.Message
 	if r.system != "" {
@@ -91,8 +91,8 @@ type turnLine struct {
 // mostTurn bounds a line of a chat.
 const mostTurn = 1 << 20
 
-// readTurns reads lines on a goroutine of its own, for reading a terminal cannot be interrupted. Blank ones are
-// skipped.
+// readTurns reads lines on a goroutine of its own, since reading a terminal cannot be interrupted. It skips blank
+// lines.
 func readTurns(ctx context.Context, in io.Reader) <-chan turnLine {
 	lines := make(chan turnLine)
 	send := func(l turnLine) bool {

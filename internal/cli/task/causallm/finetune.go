@@ -145,8 +145,8 @@ func (r *finetuning) check(given func(string) bool) []error {
 	return nil
 }
 
-// defaults changes defaults, where no flag says otherwise, for what is embedded: a small model that has read other
-// texts needs more of an adapter than a large one.
+// defaults changes defaults, where no flag says otherwise, for what is embedded: a small model that was trained on
+// other texts needs a larger adapter than a large one.
 func (r *finetuning) defaults(model, data bool) {
 	if data && r.BlockSize == nil {
 		r.BlockSize = new(causallm.StandardWindows)

@@ -74,7 +74,7 @@ func (r *predicting) readLines(content []byte) (*document.File, error) {
 	return d, nil
 }
 
-// score writes how well the input is predicted.
+// score writes the metrics of the input.
 func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Result) error {
 	docs, err := tasks.ReadFile(r.input, r.env.In, r.data, document.Read, document.ReadFrom)
 	if err != nil {
@@ -112,13 +112,13 @@ func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Resul
 	return to.Write(r.env, files.Bytes(append(text, '\n')))
 }
 
-// tokenLogits is what is written for a text with --logits.
+// tokenLogits is the output for a text with --logits.
 type tokenLogits struct {
 	IDs    []int32     `json:"ids"`
 	Logits [][]float32 `json:"logits"` // of the next token, after each of the ids
 }
 
-// Bounds of --logits on standard output: about so many bytes for a number, and in all.
+// Bounds of --logits on standard output: the approximate bytes of a number, and the largest total.
 const (
 	bytesOfLogit = 11
 	mostLogits   = 64 << 20
@@ -169,8 +169,7 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 	})
 }
 
-// checkSize errs if the logits are more than anybody wants on standard output, and tells how many there will be in a
-// file.
+// checkSize returns an error if the logits are too large for standard output, and logs the size of a large file.
 func (r *predicting) checkSize(m *causallm.Opened, docs *document.File) error {
 	rows := 0
 	for d := range docs.Values() {

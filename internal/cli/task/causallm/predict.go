@@ -56,7 +56,7 @@ func predict(env cli.Env) *cobra.Command {
 	r := &predicting{env: env}
 	cmd := &cobra.Command{
 		Use:   "causal-lm",
-		Short: "What a language model writes after prompts, or in a chat",
+		Short: "Texts generated after prompts, or in a chat",
 		Long: `Let a causal language model continue prompts, or answer in a chat.
 
 The answer to one --prompt on a terminal is printed while it is generated. In all other cases the output is one JSON
@@ -157,7 +157,7 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 	return r.generate(cmd.Context(), m, prompts, cfg, result)
 }
 
-// talks reports whether the run is a chat by turns.
+// talks reports whether the run is an interactive chat.
 func (r *predicting) talks() bool { return r.chat && r.input == "" && len(r.prompts) == 0 }
 
 func (r *predicting) checkFlags(result, scores cli.Result) error {
@@ -201,7 +201,7 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 	return errors.Join(result.Check(r.input), scores.Check(r.input))
 }
 
-// stream writes the answer to one prompt as it comes.
+// stream writes the answer to one prompt while it is generated.
 func (r *predicting) stream(ctx context.Context, m *causallm.Opened, p prompt, cfg generate.Config) error {
 	out := writer{w: r.env.Out}
 	began := time.Now()
@@ -226,11 +226,11 @@ func (w *writer) write(text string) {
 	}
 }
 
-// atOnce is how many sequences are generated in one batch. With no more than 8 a result does not depend, to the bit,
-// on how many there are.
+// atOnce is the number of sequences that are generated in one batch. Up to 8 a result does not depend on their number,
+// to the bit.
 const atOnce = 8
 
-// sequence is what is written for one generated sequence.
+// sequence is the output for one generated sequence.
 type sequence struct {
 	Prompt string          `json:"prompt"`
 	Copy   *int            `json:"sequence,omitempty"` // of several for one prompt
@@ -281,7 +281,7 @@ func (r *predicting) generate(
 	return err
 }
 
-// prompt is one prompt with what people see of it.
+// prompt is one prompt with its text for display.
 type prompt struct {
 	shown  string
 	tokens generate.Prompt

@@ -51,7 +51,7 @@ func predict(env cli.Env) *cobra.Command {
 	return t.Command(env, &cobra.Command{
 		Use:     "embed",
 		Aliases: []string{alias},
-		Short:   "Vectors of texts, and how near two texts are",
+		Short:   "Vectors of texts, and the similarity of two texts",
 		Long: `Turn texts into vectors whose cosine measures how similar their meanings are, with a sentence encoder and,
 if given, an adapter.
 
@@ -184,12 +184,12 @@ func embedAll(ctx context.Context, p *task.Predicting, encoder *embed.Opened, f 
 	return all, err
 }
 
-// vectorRow is what is written for a text.
+// vectorRow is the output for a text.
 type vectorRow struct {
 	Embedding []float32 `json:"embedding"`
 }
 
-// similarityRow is what is written for a pair of texts.
+// similarityRow is the output for a pair of texts.
 type similarityRow struct {
 	Similarity float32 `json:"similarity"`
 }

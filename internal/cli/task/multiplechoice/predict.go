@@ -194,7 +194,7 @@ func choose(
 	return all, err
 }
 
-// row is what is written for one question.
+// row is the output for one question.
 type row struct {
 	ID     string    `json:"id,omitempty"`
 	Choice int       `json:"choice"`

@@ -9,7 +9,7 @@ import (
 	"github.com/spalora/spalora/tasks/qa"
 )
 
-// answerRow is what is written for one question.
+// answerRow is the output for one question.
 type answerRow struct {
 	ID string `json:"id"`
 	spanRow

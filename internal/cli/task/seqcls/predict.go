@@ -182,7 +182,7 @@ func (r *predicting) checkLabels(p *task.Predicting, c *seqcls.Opened, f *text.F
 	return f.WithoutLabels(), c.Labels(), nil
 }
 
-// row is what is written for one text.
+// row is the output for one text.
 type row struct {
 	Label  any          `json:"label"` // a name; a list of names (multi-label); null (regression)
 	Score  any          `json:"score"` // the probability of the label; a list of them; the value

@@ -5,7 +5,7 @@ import (
 	"github.com/spalora/spalora/tasks/tokencls"
 )
 
-// row is what is written for one sentence.
+// row is the output for one sentence.
 type row struct {
 	Entities []entity   `json:"entities"`
 	Words    [][2]int   `json:"words,omitzero"`
