@@ -10,15 +10,16 @@ import (
 	"github.com/spalora/spalora/tasks/causallm"
 )
 
-// Generated is a text that a language model wrote after a prompt.
+// Generated is the text that a language model generated after a prompt, with its tokens.
 type Generated = generate.Sequence
 
 // Message is a turn of a chat.
 type Message = document.Message
 
-// Generate continues prompts with new text, as the checkpoint's generation_config.json and [causallm.Settings] say.
-// Each prompt gets NumReturnSequences texts (1, unless the settings say otherwise), in the order of the prompts. If
-// ctx ends, the texts that are written by then are returned with the error.
+// Generate continues prompts with new text, with the settings of [causallm.Settings], else of the checkpoint's
+// generation_config.json. Each prompt gets NumReturnSequences texts (1 by default), in the order of the prompts. If
+// the model is for another task, Generate returns an error. If ctx ends, the texts that are written by then are
+// returned with the error.
 func (m *Model) Generate(ctx context.Context, prompts ...string) ([]Generated, error) {
 	return call(m, func(p *causallm.Opened) ([]Generated, error) {
 		c, err := p.Generation.Config(p.Base)

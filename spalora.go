@@ -1,8 +1,7 @@
-// Package spalora fine-tunes transformers with LoRA on the CPU, without Python, and predicts with the result. It is
-// the front door of the module: it opens adapters, merged models and Hugging Face checkpoints, and trains adapters
-// that PEFT reads.
+// Package spalora fine-tunes transformers with LoRA on the CPU, without Python, and predicts with the result. It opens
+// adapters, merged models and Hugging Face checkpoints, and trains adapters that PEFT reads.
 //
-// A trained adapter answers in a few lines:
+// A prediction with a trained adapter:
 //
 //	m, err := spalora.Open("runs/reviews", spalora.WithBase("bert-base-uncased"))
 //	if err != nil {
@@ -11,9 +10,9 @@
 //	defer m.Close()
 //	classes, err := m.Classify(ctx, "My card still has not arrived.")
 //
-// [Finetune] trains one, with the typed configuration of a task type: [SeqCls], [TokenCls], [QuestionAnswering],
-// [MultipleChoice], [Embedding] or [CausalLM]. Its fields are the flags of the finetune command, and the output
-// directory is the same, bit for bit.
+// [Finetune] trains an adapter, with the typed configuration of a task type: [SeqCls], [TokenCls],
+// [QuestionAnswering], [MultipleChoice], [Embedding] or [CausalLM]. Its fields are the flags of the finetune command,
+// and the output directory is the same, bit for bit.
 //
 // Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in
 // backquotes (`max_length`), which are fields here and flags of the commands.
@@ -56,7 +55,7 @@ var ErrClosed = errors.New("the model is closed")
 // Run holds the settings that fine-tuning has in common for all task types.
 type Run = tasks.Run
 
-// Results is what a run came to: the content of results.json.
+// Results is the outcome of a run: the content of results.json.
 type Results = tasks.Results
 
 // The configurations of the task types.
@@ -75,7 +74,8 @@ type (
 	CausalLM = causallm.Finetuning
 )
 
-// Finetune trains an adapter as a configuration says: a pointer to [SeqCls] or another task type. See [tasks.Finetune].
+// Finetune trains an adapter with a configuration, such as a *[SeqCls], and returns the content of results.json. See
+// [tasks.Finetune].
 func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
 	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to that of a task type, as SeqCls"))
@@ -88,8 +88,8 @@ func Kinds() []tasks.Kind {
 	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind}
 }
 
-// Model is a trained model that predicts. It is safe for concurrent use: calls at the same time give the bits that
-// they give one after another. It keeps its workers and the memory of a call for the next.
+// Model is a trained model that predicts. It is safe for concurrent use: concurrent calls return bit for bit the
+// results of sequential ones. It keeps its workers and the memory of a call for the next.
 type Model struct {
 	base      *base.Base
 	own       bool // the base is closed with the model
@@ -143,11 +143,11 @@ func WithThreads(n int) Option { return func(o *opening) { o.threads = n } }
 // WithOtherBase accepts an adapter that was trained on another base model. Messages call it `allow_other_base`.
 func WithOtherBase() Option { return func(o *opening) { o.other = true } }
 
-// WithLogger sets where warnings about the model go; by default nowhere.
+// WithLogger sets the logger for warnings about the model; by default they are discarded.
 func WithLogger(log zerolog.Logger) Option { return func(o *opening) { o.log = log } }
 
 // WithSettings gives settings of the task's predictions: a pointer to the Settings of its package, such as
-// [seqcls.Settings]. Those that are zero are what the adapter remembers, else the defaults.
+// [seqcls.Settings]. Zero fields take the values that the adapter remembers, else the defaults.
 func WithSettings(s tasks.Settings) Option { return func(o *opening) { o.settings = s } }
 
 // WithKinds replaces the task types that a model may be for.
@@ -155,7 +155,7 @@ func WithKinds(kinds []tasks.Kind) Option { return func(o *opening) { o.kinds = 
 
 // Open opens a trained model: the directory of an adapter (made here or by PEFT), of a merged model, or of a
 // checkpoint with a trained head. dir may be empty if an option names a base, which is then used without an adapter.
-// A head that nobody has trained is an error. The caller must close the model.
+// Open returns an error if the head is not trained. The caller must close the model.
 func Open(dir string, options ...Option) (m *Model, err error) {
 	o := &opening{dir: dir, log: zerolog.Nop(), kinds: Kinds()}
 	for _, option := range options {
@@ -218,7 +218,7 @@ func (o *opening) kind(adapter string) (k tasks.Kind, sure bool, err error) {
 	case o.task == "" && adapter == "":
 		return k, false, nil
 	case o.task == "":
-		return tasks.Told(o.kinds, adapter, "")
+		return tasks.Explicit(o.kinds, adapter, "")
 	}
 	if k, err = tasks.Find(o.kinds, o.task); err == nil && adapter != "" {
 		if err = base.CheckAdapterDir(adapter); err == nil {
@@ -323,7 +323,7 @@ func call[P tasks.Predictor, R any](m *Model, f func(p P) (R, error)) (r R, err 
 	return f(p)
 }
 
-// calls says which calls a model has.
+// calls names the methods that work for a model.
 func (m *Model) calls() string {
 	if c, ok := m.predictor.(interface{ Calls() string }); ok {
 		return "call " + c.Calls()

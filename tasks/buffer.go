@@ -1,7 +1,7 @@
 package tasks
 
-// Buffer is a list of values that grows without moving what it holds, so that filling it takes no more memory than it
-// has in the end. Only a list of less than a chunk grows as slices do, so that a short one is small.
+// Buffer is a list of values that grows without copying them, so that filling it takes no more memory than the final
+// list. Only a list of less than a chunk grows as slices do, so that a short one is small.
 type Buffer[T any] struct {
 	chunks [][]T
 	n      int
