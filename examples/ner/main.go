@@ -109,7 +109,7 @@ func notebook(ctx context.Context) error {
 	return learn(ctx, lesson{tok, model, set, labels, pool, examples, test})
 }
 
-// lesson is what the first half has made.
+// lesson holds the model, the adapter and the data that the first half has opened.
 type lesson struct {
 	tok            *tokenize.Tokenizer
 	model          models.TokenClassifier

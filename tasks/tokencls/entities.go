@@ -10,7 +10,7 @@ import (
 	"github.com/spalora/spalora/tasks"
 )
 
-// Aggregation says what entities are made of: of tokens or of words, and which tag a word of several tokens has.
+// Aggregation chooses whether entities are made of tokens or of words, and which tag a word of several tokens has.
 type Aggregation string
 
 // The strategies of transformers' TokenClassificationPipeline, with its names.
@@ -47,10 +47,10 @@ type Entity struct {
 	Index int
 }
 
-// Entities returns what is predicted for a sentence as a list of entities in order, without what is outside of any. As
-// in transformers' pipeline, neighbours with the same type are one entity, unless a tag says that one begins or ends
-// between them; the score is the mean over tokens (simple) or words. Tags that spell no entities are types themselves.
-// Words are those of the sentence, which the pipeline guesses.
+// Entities returns the entities of a sentence in order. As in transformers' pipeline, neighbours with the same type
+// are one entity, unless a tag says that one begins or ends between them; the score is the mean over tokens (simple)
+// or words. Tags that spell no entities are types themselves. Words are those of the sentence, which the pipeline
+// guesses.
 func (p *Predictor) Entities(e tagged.Sentence, of Prediction, a Aggregation) []Entity {
 	var parts []taggedPart
 	for from := 0; from < len(of.Tokens); {
@@ -97,8 +97,8 @@ func (p *Predictor) Spelling(e Entity) string {
 	return token
 }
 
-// Tag returns the entities in texts, found as a says. Texts that are longer than the limit are read in windows, or cut,
-// as the configuration says.
+// Tag returns the entities in texts, found with the strategy a. Texts that are longer than the limit are read in
+// windows, or cut, as the configuration says.
 func (p *Predictor) Tag(ctx context.Context, texts []string, a Aggregation) ([][]Entity, error) {
 	f := tagged.New("texts")
 	for i, text := range texts {
@@ -115,7 +115,7 @@ func (p *Predictor) Tag(ctx context.Context, texts []string, a Aggregation) ([][
 	return out, nil
 }
 
-// Tag is what is predicted for a word.
+// Tag is the prediction for a word.
 type Tag struct {
 	Label string  // its tag; "" for a word without a token of its own
 	Score float32 // probability of the tag
@@ -142,7 +142,7 @@ func (p *Predictor) TagWords(ctx context.Context, sentences [][]string) ([][]Tag
 	return out, nil
 }
 
-// taggedPart is a token or word with what is predicted for it.
+// taggedPart is a token or word with its prediction.
 type taggedPart struct {
 	tag             string
 	score           float64

@@ -68,7 +68,7 @@ func options(maxLength, stride **int, scheme, mode *string) []base.Option {
 	}
 }
 
-// DefaultStride is the number of tokens that windows share where nothing else is given.
+// DefaultStride is the default number of tokens that windows share.
 const DefaultStride = 32
 
 // The values of the setting seqeval_mode.
@@ -129,12 +129,12 @@ func repair(f *tagged.File, s tagged.Scheme, refuse bool) (*tagged.File, error) 
 	return repaired, nil
 }
 
-// Opened is a predictor with what is known of its classes and settings.
+// Opened is a predictor with the names of its classes and its strategy for entities.
 type Opened struct {
 	*Predictor
 	// LabelsNamed reports that the classes have names other than LABEL_0 ….
 	LabelsNamed bool
-	// Aggregation is what entities are made of.
+	// Aggregation is the strategy by which tokens or words become entities.
 	Aggregation Aggregation
 }
 
@@ -146,8 +146,9 @@ func (o *Opened) Tag(ctx context.Context, texts []string) ([][]Entity, error) {
 	return o.Predictor.Tag(ctx, texts, o.Aggregation)
 }
 
-// CheckTags returns a file whose tags have the names of the classes and follow the rules of the scheme. A tag that is
-// not a class is an error and so is, if strict is true, one that breaks the rules, which is repaired otherwise.
+// CheckTags returns a file whose tags have the names of the classes and follow the rules of the scheme. It returns an
+// error for a tag that is not a class. A tag that breaks the rules is an error if strict is true, and is repaired
+// otherwise.
 func (p *Predictor) CheckTags(f *tagged.File, strict bool) (*tagged.File, error) {
 	f, err := f.WithNames(p.cfg.Labels.Names)
 	if err == nil {

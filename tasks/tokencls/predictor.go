@@ -18,7 +18,8 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Config says how sentences become logits. The zero value of each field but Labels and Scheme is usable.
+// Config holds the settings by which sentences become logits. The zero value of each field but Labels and Scheme is
+// usable.
 type Config struct {
 	Labels *data.Labels // of the problem data.TokenTags
 	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
@@ -27,9 +28,9 @@ type Config struct {
 	// BILOU, whose letters seqeval's default mode does not know, all scores are strict.
 	Strict    bool
 	MaxLength int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow
-	// Stride is the number of tokens that neighbouring windows of a sentence that is longer share, at most half a window.
-	// Each word is learned and predicted in the window that shows most of what is around it. Below 0 such a sentence is
-	// cut.
+	// Stride is the number of tokens, at most half a window, that neighbouring windows of a longer sentence share. Each
+	// word is learned and predicted in the window with the most context around it. If Stride is negative, longer
+	// sentences are truncated.
 	Stride     int
 	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
 	Pool       *op.Pool
@@ -116,7 +117,7 @@ func (p *Predictor) forward(
 	})
 }
 
-// Prediction is what a model says about the words of one sentence.
+// Prediction is the prediction for the words of one sentence.
 type Prediction struct {
 	// Tokens are those of the words, in order.
 	Tokens []Token
@@ -130,13 +131,13 @@ type Token struct {
 	Index    int       // among the tokens of the sentence, special ones counted, as if it were in one window
 	Word     int       // the word that it belongs to
 	From, To int       // the code points of the sentence's text that it was made from
-	Begin    int       // the code point where its word begins, which may be behind a blank that belongs to the token
+	Begin    int       // the code point where its word begins, which may follow a blank that belongs to the token
 	Scores   []float32 // probability of each label
 }
 
 // Predict computes the probabilities of the labels of all tokens of a file's sentences, and counts. It does not read
-// tags. A sentence that is longer than the limit is read in windows, or cut, as the configuration says. A probability
-// that is NaN is an error.
+// tags. A sentence that is longer than the limit is read in windows, or cut, as the configuration says. It returns an
+// error if a probability is NaN.
 func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, Counts, error) {
 	var counts Counts
 	set, out := tasks.NewTextSet(p.types), make([]Prediction, f.Len())

@@ -16,7 +16,7 @@ import (
 // outside is the tag of a word that is in no entity.
 const outside = "O"
 
-// Counts says what became of sentences.
+// Counts counts sentences, their windows and their words.
 type Counts struct {
 	Sentences int // that were given
 	Sequences int // that are trained on or evaluated: sentences, or windows of long ones

@@ -18,12 +18,11 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// TaskConfig says how sentences become logits, and logits a loss.
+// TaskConfig holds the settings by which sentences become logits, and logits a loss.
 type TaskConfig struct {
 	Config
 	// LabelAllTokens gives a label to all tokens of a word; after the first one I-X where the word's is B-X. Without it
-	// only the first token of a word has one. What is predicted for a word is what is predicted for its first token,
-	// either way.
+	// only the first token of a word has one. The prediction for a word is that for its first token, either way.
 	LabelAllTokens bool
 	Smoothing      float32   // label_smoothing_factor
 	ClassWeights   []float32 // one for each label, or nil
@@ -78,7 +77,7 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *tagged.File) error {
 	return err
 }
 
-// Counts says what became of the sentences of a split.
+// Counts returns the counts of the sentences of a split.
 func (t *Task) Counts(s batch.Split) Counts {
 	if set, ok := t.sets[s]; ok {
 		return set.counts

@@ -13,7 +13,7 @@ import (
 
 // TestWrongFlags gives flags that have no meaning or contradict each other.
 func TestWrongFlags(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	for _, x := range []struct {
 		args string
 		want []string
@@ -77,7 +77,7 @@ func TestWrongFlags(t *testing.T) {
 			}
 			clitest.Run(t, finetune.Command, append(args, strings.Fields(x.args)...)...).Refused(t, cli.Usage,
 				append(x.want, "finetune seq-cls: ")...)
-			nothingIn(t, filepath.Dir(filepath.Dir(out)))
+			clitest.NothingIn(t, filepath.Dir(filepath.Dir(out)))
 		})
 	}
 	clitest.Run(t, finetune.Command, "seq-cls", "--text-column", "x").Refused(t, cli.Usage,
@@ -86,12 +86,9 @@ func TestWrongFlags(t *testing.T) {
 	clitest.Run(t, finetune.Command, "seqcls").Refused(t, cli.Usage, `there is no command "seqcls"`)
 }
 
-// nothingIn fails if a start that was refused has left anything behind.
-func nothingIn(t *testing.T, dir string) { clitest.NothingIn(t, dir) }
-
 // TestWrongFiles gives files that are missing or damaged.
 func TestWrongFiles(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	dir := t.TempDir()
 	file := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
 	base := func(name string, change func(dir string)) string {
@@ -192,14 +189,14 @@ func TestWrongFiles(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			clitest.Run(t, finetune.Command, smallArgs(t,
 				append(x.args, "--output-dir", out)...)...).Refused(t, x.code, x.want...)
-			nothingIn(t, filepath.Dir(out))
+			clitest.NothingIn(t, filepath.Dir(out))
 		})
 	}
 }
 
 // TestOutputRefused never touches what is there.
 func TestOutputRefused(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full")
 	clitest.Write(t, filepath.Join(full, "thesis.txt"), "x")

@@ -133,12 +133,9 @@ func TestCausalSpellings(t *testing.T) {
 	}
 }
 
-// small is a fixture that trains in milliseconds.
-func small(t *testing.T) clitest.Case { return clitest.Small(t) }
-
 // smallArgs trains the fixture from scratch for two steps.
 func smallArgs(t *testing.T, args ...string) []string {
-	c := small(t)
+	c := clitest.Small(t)
 	rows := strings.SplitAfter(clitest.Read(t, c.Path("train.jsonl")), "\n")
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.jsonl"),
 		strings.Join(rows[:40], "")) // no text is there twice
@@ -148,7 +145,7 @@ func smallArgs(t *testing.T, args ...string) []string {
 
 // TestConfigFile runs with settings of a file, of which the command line overrides some.
 func TestConfigFile(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	out := filepath.Join(t.TempDir(), "out")
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), `# a run
 model_name_or_path: `+c.Path("base")+`

@@ -17,7 +17,7 @@ var adapterFiles = []string{"adapter_config.json", "adapter_model.safetensors", 
 func wantNames(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := clitest.Names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("the directory has %v, want %v", got, want)
 	}
 }
@@ -32,7 +32,7 @@ func TestOverwriteOtherTask(t *testing.T) {
 	wantNames(t, out, append([]string{"README.md", "checkpoint-1", "checkpoint-2", "labels.json"}, adapterFiles...)...)
 	pairs := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"),
 		"sentence1,sentence2,score\na b,a c,5\nd e f,g h,0.5\ni j,i,4\nk,l m n,1\no p,p o,4.5\nq r,s t,0\n")
-	embed := []string{"embed", "--quiet", "--model", small(t).Path("base"), "--train-file", pairs, "--max-steps=4",
+	embed := []string{"embed", "--quiet", "--model", clitest.Small(t).Path("base"), "--train-file", pairs, "--max-steps=4",
 		"--batch-size=3", "--max-score=5"}
 	clitest.OK(t, finetune.Command, append(embed, into...)...)
 	wantNames(t, out, append([]string{"README.md", "pooling.json"}, adapterFiles...)...)
@@ -47,13 +47,13 @@ func TestOverwriteOtherTask(t *testing.T) {
 // the base.
 func TestOverwriteKeepsModels(t *testing.T) {
 	base := clitest.ReadCausal(t, "causal/gpt2_c_attn").Base
-	model := names(t, base)
+	model := clitest.Names(t, base)
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", base, "--overwrite")...)
 	wantNames(t, base, append(append([]string{"labels.json"}, adapterFiles...), model...)...)
 	full := filepath.Join(t.TempDir(), "full")
 	args := clitest.StoryArgs(t, "--output-dir", full)
 	clitest.OK(t, finetune.Command, append(args, "--full")...)
-	model = slices.DeleteFunc(names(t, full), func(n string) bool { return slices.Contains(adapterFiles, n) })
+	model = slices.DeleteFunc(clitest.Names(t, full), func(n string) bool { return slices.Contains(adapterFiles, n) })
 	clitest.OK(t, finetune.Command, append(args, "--overwrite", "--model", full)...)
 	wantNames(t, full, append(model, adapterFiles...)...)
 }

@@ -15,21 +15,17 @@ import (
 	"github.com/spalora/spalora/internal/files"
 )
 
-// metrics returns metrics.jsonl without the times.
-func metrics(t *testing.T, dir string) string { return clitest.Metrics(t, dir) }
-
-func names(t *testing.T, dir string) []string { return clitest.Names(t, dir) }
-
 // TestOutput looks at every file that a run leaves.
 func TestOutput(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "dir")
 	r := clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=6", "--eval-steps=2",
 		"--validation-split=0.3", "--save-steps=3",
 		"--batch-size=8", "--learning-rate=0.01", "--metric-for-best-model=eval_loss", "--test-file",
-		small(t).Path("train.jsonl"))...)
+		clitest.Small(t).Path("train.jsonl"))...)
 	want := []string{"adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "checkpoint-6", "labels.json",
 		"metrics.jsonl", "results.json"}
-	if got := slices.DeleteFunc(names(t, out), func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
+	if got := slices.DeleteFunc(clitest.Names(t, out),
+		func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
 		t.Errorf("the directory has %v, want %v and perhaps last", got, want)
 	}
 	var config map[string]any
@@ -37,7 +33,7 @@ func TestOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{"task_type": "SEQ_CLS", "r": 8.0, "lora_alpha": 16.0, "peft_type": "LORA",
-		"base_model_name_or_path": small(t).Path("base")} {
+		"base_model_name_or_path": clitest.Small(t).Path("base")} {
 		if config[key] != want {
 			t.Errorf("adapter_config.json: %s is %v, want %v", key, config[key], want)
 		}
@@ -92,7 +88,7 @@ func TestUndefinedMetric(t *testing.T) {
 	out, trained := filepath.Join(dir, "out"), clitest.Write(t, filepath.Join(dir, "train.csv"),
 		"text,score\na b,0.5\nc,1.5\nd e f,2.5\ng,3.5\n")
 	same := clitest.Write(t, filepath.Join(dir, "eval.csv"), "text,score\na b,0.5\na b,1.5\n")
-	args := []string{"seq-cls", "--model", small(t).Path("base"), "--train-file", trained, "--eval-file", same,
+	args := []string{"seq-cls", "--model", clitest.Small(t).Path("base"), "--train-file", trained, "--eval-file", same,
 		"--test-file", same, "--max-steps=6", "--eval-steps=1",
 		"--batch-size=2", "--early-stopping-patience=3", "--problem-type=regression"}
 	r := clitest.OK(t, finetune.Command, append(args, "--output-dir", out)...)
@@ -104,7 +100,7 @@ func TestUndefinedMetric(t *testing.T) {
 		strings.Contains(r.Out, "best evaluation") {
 		t.Errorf("standard output is\n%s", r.Out)
 	}
-	if got := metrics(t, out); strings.Count(got, `"eval_pearson":null,"eval_spearman":null,"eval_mse":`) != 3 {
+	if got := clitest.Metrics(t, out); strings.Count(got, `"eval_pearson":null,"eval_spearman":null,"eval_mse":`) != 3 {
 		t.Errorf("metrics.jsonl is\n%s", got)
 	}
 	if text := clitest.Read(t, filepath.Join(out, "results.json")); strings.Contains(text, `"best"`) ||
@@ -142,13 +138,13 @@ func TestFreshFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	clitest.OK(t, finetune.Command, args...)
 	clitest.OK(t, finetune.Command, args...)
-	got := names(t, "runs")
+	got := clitest.Names(t, "runs")
 	if len(got) != 2 || !strings.HasPrefix(got[0], "seq-cls-") {
 		t.Errorf("runs has %v, want two folders seq-cls-<time>", got)
 	}
 	clitest.Run(t, finetune.Command, append(args, "--labels=a")...).Refused(t, cli.BadInput, "none of the 1 classes")
-	if n := len(names(t, "runs")); n != 2 {
-		t.Errorf("a start that failed has left a folder: %v", names(t, "runs"))
+	if n := len(clitest.Names(t, "runs")); n != 2 {
+		t.Errorf("a start that failed has left a folder: %v", clitest.Names(t, "runs"))
 	}
 }
 
@@ -167,7 +163,7 @@ func TestResume(t *testing.T) {
 				t.Errorf("%s has other bytes than that of the run without a stop", name)
 			}
 		}
-		if a, b := metrics(t, dir), metrics(t, whole); a != b {
+		if a, b := clitest.Metrics(t, dir), clitest.Metrics(t, whole); a != b {
 			t.Errorf("metrics.jsonl is\n%s\nwant\n%s", a, b)
 		}
 	}
@@ -185,8 +181,8 @@ func TestResume(t *testing.T) {
 		if r.Code != cli.Cancelled || !strings.Contains(r.Err, "--resume-from-checkpoint "+dir) {
 			t.Fatalf("exit code %d, want %d\n%s", r.Code, cli.Cancelled, r.Err)
 		}
-		if !slices.Contains(names(t, dir), "adapter_model.safetensors") {
-			t.Errorf("no adapter among %v", names(t, dir))
+		if !slices.Contains(clitest.Names(t, dir), "adapter_model.safetensors") {
+			t.Errorf("no adapter among %v", clitest.Names(t, dir))
 		}
 		clitest.OK(t, finetune.Command, append(args, "--save-steps=1", "--keep-checkpoints=0",
 			"--resume-from-checkpoint", dir)...)
@@ -213,7 +209,7 @@ func TestResume(t *testing.T) {
 		dir := clitest.CopyDir(t, whole)
 		r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--max-steps=8",
 			"--allow-changed=steps")...)
-		if n := strings.Count(metrics(t, dir), "grad_norm"); r.Code != cli.Done || n != 8 {
+		if n := strings.Count(clitest.Metrics(t, dir), "grad_norm"); r.Code != cli.Done || n != 8 {
 			t.Errorf("exit code %d, %d steps\n%s", r.Code, n, r.Err)
 		}
 	})
@@ -246,7 +242,7 @@ func TestNotANumber(t *testing.T) {
 	if text := clitest.Read(t, filepath.Join(out, "results.json")); !strings.Contains(text, `"failed"`) {
 		t.Errorf("results.json does not say failed:\n%s", text)
 	}
-	if slices.Contains(names(t, out), "adapter_model.safetensors") {
+	if slices.Contains(clitest.Names(t, out), "adapter_model.safetensors") {
 		clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", filepath.Join(t.TempDir(), "next"),
 			"--adapter", out)...) // finite, then
 	}
@@ -271,7 +267,7 @@ func TestLocked(t *testing.T) {
 func TestOtherBase(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "first")
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", first)...)
-	other := clitest.CopyDir(t, small(t).Path("base"))
+	other := clitest.CopyDir(t, clitest.Small(t).Path("base"))
 	weights := filepath.Join(other, "model.safetensors")
 	text := []byte(clitest.Read(t, weights))
 	text[8+binary.LittleEndian.Uint64(text)] ^= 1 // of the first tensor
@@ -298,7 +294,7 @@ func TestOverfit(t *testing.T) {
 
 // TestStandardInput trains on what is piped in, and shows the modules.
 func TestStandardInput(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := clitest.RunWith(t, t.Context(), clitest.Read(t, c.Path("train.jsonl")), finetune.Command,
 		"seq-cls", "--model", c.Path("base"), "--train-file=-", "--max-steps=1", "--output-dir", out,
@@ -322,7 +318,7 @@ func TestStandardInput(t *testing.T) {
 // ends so.
 func withNaN(t *testing.T, weight string) string {
 	t.Helper()
-	base := clitest.CopyDir(t, small(t).Path("base"))
+	base := clitest.CopyDir(t, clitest.Small(t).Path("base"))
 	path := filepath.Join(base, "model.safetensors")
 	tensors, _ := clitest.Tensors(t, path)
 	for _, x := range tensors {

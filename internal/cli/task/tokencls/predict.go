@@ -49,12 +49,12 @@ func predict(env cli.Env) *cobra.Command {
 
 It writes one JSON object for each row, in the order of the input:
   entities  list of {"entity_group", "score", "word", "start", "end"}: type, score, and the part of the text, in code
-            points; as transformers' pipeline has them. With --aggregation-strategy none one for each token:
+            points, as in transformers' pipeline. With --aggregation-strategy none one for each token:
             {"entity", "score", "index", "word", "start", "end"}
   words     with --words: the place of each word, [start, end]
-  tags      for rows that came as words, and with --words: the tag of each word; null for a word without a token
+  tags      for rows of words, and with --words: the tag of each word; null for a word without a token
   scores    the probability of each of these tags
-Offsets of rows that came as words are those in the words joined by one space. If the input has tags, metrics go to
+Offsets of rows of words are those in the words joined by one space. If the input has tags, metrics go to
 standard error and, with --metrics-file, to a file.
 ` + task.ExitCodes + ". After an error nothing is written.",
 		Example: predictExamples,
