@@ -177,7 +177,7 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 		o.model = dir
 	}
 	m = &Model{}
-	told, sure, err := o.kind(adapter.Dir)
+	named, sure, err := o.kind(adapter.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -192,9 +192,9 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 	}()
 	switch {
 	case sure:
-		m.kind = told
+		m.kind = named
 	case adapter.Dir != "":
-		m.kind, err = tasks.Recognise(o.kinds, adapter.Dir, m.base, told)
+		m.kind, err = tasks.Recognise(o.kinds, adapter.Dir, m.base, named)
 	default:
 		m.kind, err = tasks.OfBase(o.kinds, m.base)
 	}

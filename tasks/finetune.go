@@ -26,7 +26,7 @@ import (
 
 // Finetuning is the typed configuration of a task type: a struct that embeds [Run] and adds the task's own settings.
 type Finetuning interface {
-	// Common returns the settings that all task types share; an embedded Run has it.
+	// Common returns the settings that all task types share; an embedded Run implements it.
 	Common() *Run
 	// Plan says what the task does in a run. It checks nothing yet.
 	Plan() *Plan

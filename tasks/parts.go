@@ -9,7 +9,7 @@ import (
 
 // Rows is a data file of any kind, as runs use it.
 type Rows[T any] interface {
-	comparable // with nil, which is no file
+	comparable // with nil, which means that there is no file
 	Len() int
 	Limit(n int) T
 	SplitOff(fraction float64, seed uint64) (rest, held T, err error)

@@ -69,7 +69,7 @@ func (r Results) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// newResults returns what is known before training.
+// newResults returns the results that are known before training.
 func (s *Session) newResults(command string, m *Subject, dir string) *Results {
 	r := &Results{
 		Dir: dir, Kind: "model", Task: command, Model: s.Base.Name, Fingerprint: m.Fingerprint,

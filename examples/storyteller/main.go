@@ -64,14 +64,14 @@ func notebook(ctx context.Context) error {
 
 	cell(1, "Load a pretrained language model and let it continue a few words.\n"+
 		"Perplexity is how many tokens it hesitates between, here in questions to a bank.")
-	if _, err := tell(ctx, others, "", spalora.WithOpenedBase(b)); err != nil {
+	if _, err := continueAll(ctx, others, "", spalora.WithOpenedBase(b)); err != nil {
 		return err
 	}
 	if err := finetune(ctx, questions, adapter); err != nil {
 		return err
 	}
 	cell(6, "Open the adapter on the base model: the same words and the same questions again.")
-	told, err := tell(ctx, others, adapter, spalora.WithOpenedBase(b))
+	attached, err := continueAll(ctx, others, adapter, spalora.WithOpenedBase(b))
 	if err != nil {
 		return err
 	}
@@ -79,17 +79,17 @@ func notebook(ctx context.Context) error {
 	if err := merge(ctx, b, adapter, merged); err != nil {
 		return err
 	}
-	again, err := tell(ctx, others, merged)
+	again, err := continueAll(ctx, others, merged)
 	if err != nil {
 		return err
 	}
 	same := 0
-	for i := range told {
-		if again[i].Text == told[i].Text {
+	for i := range attached {
+		if again[i].Text == attached[i].Text {
 			same++
 		}
 	}
-	fmt.Printf("%d of %d texts are the same as before\n", same, len(told))
+	fmt.Printf("%d of %d texts are the same as before\n", same, len(attached))
 	return nil
 }
 
@@ -138,9 +138,9 @@ func finetune(ctx context.Context, questions *document.File, dir string) error {
 	return nil
 }
 
-// tell opens a model, prints what it writes after the beginnings and how well it predicts questions, and returns the
-// former. The same seed draws the same tokens from the same probabilities.
-func tell(
+// continueAll opens a model, prints the texts that it generates after the beginnings and its scores on questions, and
+// returns the texts. The same seed draws the same tokens from the same probabilities.
+func continueAll(
 	ctx context.Context, questions *document.File, dir string, options ...spalora.Option,
 ) ([]spalora.Generated, error) {
 	settings := &causallm.Settings{Generation: causallm.Generation{

@@ -46,7 +46,7 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// failing is a command that does what it is told.
+// failing is a command that calls run.
 func failing(run func() error) clitest.Command {
 	return func(cli.Env) *cobra.Command {
 		cmd := &cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error { return run() }}
@@ -98,7 +98,7 @@ func TestUnwrittenResults(t *testing.T) {
 	}
 }
 
-// TestConsole shows every line of a run, on a terminal (where a bar stands below them) and elsewhere.
+// TestConsole shows every line of a run, on a terminal (where a bar is below them) and elsewhere.
 func TestConsole(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var err clitest.Buffer

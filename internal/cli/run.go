@@ -35,7 +35,7 @@ const (
 type Env struct {
 	In          io.Reader
 	Out, Err    io.Writer
-	InTerminal  bool // In is a terminal: nobody pipes data into it
+	InTerminal  bool // In is a terminal, not a pipe or a file
 	Terminal    bool // Err is a terminal: progress may redraw its line
 	OutTerminal bool // Out is a terminal: a person reads it
 	Colour      bool // Out takes colours

@@ -193,7 +193,7 @@ func TestPromptMasks(t *testing.T) {
 	const end = "<|endoftext|>"
 	for _, tt := range []struct{ prompt, completion, learned string }{
 		{"How far? ", "Two miles.", "Two miles." + end},
-		{"", "Two.", "." + end}, // "Two" is one token, and nothing stands before the first token
+		{"", "Two.", "." + end}, // "Two" is one token, and nothing precedes the first token
 		{"Q: ", "", end},
 		{"Q" + end + "a" + end, "b" + end, "b" + end}, // the completion's own eos token is not doubled
 		{"Grüße 漢", "字も😀", "字も😀" + end},               // several tokens to a character

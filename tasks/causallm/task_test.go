@@ -201,8 +201,8 @@ func logitsOf(task *Task, b *batch.Batch) []float32 {
 	return slices.Clone(op.Values(task.model.Logits(&nn.Pass{Tape: tape}, b)))
 }
 
-// Sequences in one batch do not see each other: what stands before or after one changes no bit of its logits or loss,
-// and alone its logits are the same.
+// Sequences in one batch do not see each other: what precedes or follows one changes no bit of its logits or loss, and
+// alone its logits are the same.
 func TestSequencesAreSeparate(t *testing.T) {
 	for name, config := range map[string]string{"gpt2": tinyGPT, "llama": tinyLlama} {
 		t.Run(name, func(t *testing.T) {

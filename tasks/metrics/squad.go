@@ -182,7 +182,7 @@ func squadOne(prediction string, answers []question.Answer, second bool) (exact,
 	return exact, f1
 }
 
-// wordsF1 is the harmonic mean of precision and recall of words, each as often as both have it.
+// wordsF1 is the harmonic mean of precision and recall of words, each counted as often as it occurs in both.
 func wordsF1(prediction, answer []string, second bool) float64 {
 	if second && (len(prediction) == 0 || len(answer) == 0) {
 		if len(prediction) == len(answer) {

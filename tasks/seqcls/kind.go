@@ -45,7 +45,7 @@ func options(maxLength **int, truncation *string) []base.Option {
 	return []base.Option{{Name: "max-length", Value: maxLength}, {Name: "truncation", Value: truncation}}
 }
 
-// Opened is a predictor with what is known of its classes.
+// Opened is a predictor with the origin of its classes.
 type Opened struct {
 	*Predictor
 	// ProblemKnown reports that the problem type was found, not assumed; LabelsNamed that the classes have names other

@@ -272,7 +272,7 @@ func home(starts, ends []int, from, to int) int {
 	return best
 }
 
-// count adds what became of a sentence.
+// count adds a sentence to the counts.
 func (c *Counts) count(x *sentence) {
 	c.Sentences++
 	c.Words += len(x.seen)

@@ -91,7 +91,7 @@ func TestTokenLabels(t *testing.T) {
 	}
 }
 
-// TestRawTextLabels checks that tokens of a raw text belong to the words that they stand in.
+// TestRawTextLabels checks that tokens of a raw text belong to the words that contain them.
 func TestRawTextLabels(t *testing.T) {
 	table, err := tagged.ReadBytes([]byte(`{"text": "Dinner for Łukasz-Ivan,  at 8pm...", "spans": [`+
 		`{"start": 11, "end": 22, "label": "date"}, {"start": 28, "end": 31, "label": "time"}]}`),

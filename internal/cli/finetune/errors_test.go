@@ -230,7 +230,7 @@ func TestOutputRefused(t *testing.T) {
 	// With --overwrite the run replaces its own files and leaves others.
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", full, "--overwrite")...)
 	if clitest.Read(t, filepath.Join(full, "thesis.txt")) != "x" {
-		t.Error("a file that is no result has changed")
+		t.Error("a file that is not a result has changed")
 	}
 	if c.NumLabels != 3 {
 		t.Fatal("the fixture has changed")

@@ -148,7 +148,7 @@ func TestFreshFolder(t *testing.T) {
 	}
 }
 
-// TestResume goes on from every checkpoint, in the same directory and in another, and compares with a run that was
+// TestResume continues from every checkpoint, in the same directory and in another, and compares with a run that was
 // never stopped.
 func TestResume(t *testing.T) {
 	settings := []string{"--max-steps=6", "--batch-size=7", "--gradient-accumulation-steps=2", "--dropout=0.1",

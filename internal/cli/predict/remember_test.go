@@ -12,7 +12,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/predict"
 )
 
-// TestRemembers trains with inputs of other lengths than the defaults: predict, and a run that goes on from the
+// TestRemembers trains with inputs of other lengths than the defaults: predict, and a run that continues from the
 // adapter, take them over, unless a flag says otherwise.
 func TestRemembers(t *testing.T) {
 	base := fixture(t, "query_value").Path("base")
@@ -32,18 +32,18 @@ func TestRemembers(t *testing.T) {
 		t.Helper()
 		return clitest.OK(t, predict.Command, append(long, args...)...)
 	}
-	const told = "was trained with --max-length 5"
+	const remembered = "was trained with --max-length 5"
 
 	first := train("--max-length=5")
 	short := cut(first)
-	if !strings.Contains(short.Err, told) {
-		t.Errorf("the log lacks %q:\n%s", told, short.Err)
+	if !strings.Contains(short.Err, remembered) {
+		t.Errorf("the log lacks %q:\n%s", remembered, short.Err)
 	}
 	whole := cut(first, "--max-length=0")
-	if strings.Contains(whole.Err, told) || whole.Out == short.Out {
+	if strings.Contains(whole.Err, remembered) || whole.Out == short.Out {
 		t.Errorf("--max-length does not win over what the adapter remembers:\n%s%s", whole.Err, whole.Out)
 	}
-	if again := cut(train("--adapter", first)); !strings.Contains(again.Err, told) {
+	if again := cut(train("--adapter", first)); !strings.Contains(again.Err, remembered) {
 		t.Errorf("a run that went on from the adapter does not remember it:\n%s", again.Err)
 	}
 	if other := cut(train("--adapter", first, "--max-length=7", "--truncation=only_first")); !strings.Contains(other.Err,
@@ -56,7 +56,7 @@ func TestRemembers(t *testing.T) {
 }
 
 // TestRemembersScheme trains on tags in IOB1 whose names alone look like IOB2: predict reads a file of them as the
-// training did, and tells the entities of raw texts by the same rules.
+// training did, and finds the entities of raw texts by the same rules.
 func TestRemembersScheme(t *testing.T) {
 	base := fixture(t, "query_value").Path("base")
 	dir := t.TempDir()
@@ -118,7 +118,7 @@ func TestRemembersFiles(t *testing.T) {
 	}
 }
 
-// TestRemembersNonsense has files that somebody changed.
+// TestRemembersNonsense reads adapters with invalid notes.
 func TestRemembersNonsense(t *testing.T) {
 	c := fixture(t, "query_value")
 	for value, x := range map[string]struct {

@@ -24,7 +24,7 @@ type Finetune struct {
 	Formats string // formats of data files
 	Data    string // the data that are compiled in; "" for none
 	Chosen  string // how rows are chosen to be held out; "" for at random
-	Head    string // what becomes of the head, after the usage of --modules-to-save
+	Head    string // whether the head trains, for the usage of --modules-to-save
 
 	Adapter  lora.Config  // defaults of the adapter
 	Training train.Config // defaults of the loop
@@ -51,7 +51,7 @@ type Finetune struct {
 	Print func(r *spalora.Results) error
 }
 
-// The kinds of --model, and what becomes of heads without a flag.
+// The kinds of --model, and the usage for a head that always trains.
 const (
 	Directories       = "`directory` of a Hugging Face checkpoint"
 	DirectoriesOrGGUF = Directories + ", or GGUF file"

@@ -23,7 +23,7 @@ func AddFiles(fs *pflag.FlagSet, r *tasks.Run, formats, builtIn, chosen string) 
 	fs.IntVar(&r.MaxTrainSamples, "max-train-samples", 0, "number of rows to train on, from the first; 0: all")
 }
 
-// AddAdapter defines the flags of the adapter. Names are PEFT's. head says what becomes of the head.
+// AddAdapter defines the flags of the adapter. Names are PEFT's. head says whether the head trains.
 func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	cli.Default(fs, &r.LoraR, "lora-r", c.R, "rank")
 	cli.Optional(fs, &r.LoraAlpha, "lora-alpha", c.Alpha, "numerator of the scale α/r")

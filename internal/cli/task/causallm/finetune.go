@@ -118,7 +118,7 @@ func (r *finetuning) addTask(fs *pflag.FlagSet) {
 		"tokens of the windows that plain text is cut into (texts in rows "+
 			"only if this flag is given); 0: each text is one sequence, as it is")
 	fs.IntVar(&r.MaxLength, "max-length", 0, "tokens of a sequence; 0: what the checkpoint allows")
-	cli.Default(fs, &r.TooLong, "too-long", "cut", "cut or error: what becomes of longer sequences")
+	cli.Default(fs, &r.TooLong, "too-long", "cut", "longer sequences: cut truncates them, error refuses them")
 	fs.BoolVar(&r.TrainOnPrompt, "train-on-prompt", false, "learn prompts and the turns of others too")
 	task.AddDropout(fs, &r.Run)
 	fs.BoolVar(&r.GradientCheckpointing, "gradient-checkpointing", false,

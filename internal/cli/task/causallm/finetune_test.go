@@ -73,7 +73,7 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// TestWholeModel trains all weights, of a checkpoint and from nothing, and goes on from what was saved.
+// TestWholeModel trains all weights, of a checkpoint and from nothing, and continues from the saved model.
 func TestWholeModel(t *testing.T) {
 	dir := t.TempDir()
 	first := filepath.Join(dir, "first")
@@ -102,7 +102,7 @@ func TestWholeModel(t *testing.T) {
 		`"dtype": "bfloat16"`) || !strings.Contains(config, "GPT2LMHeadModel") {
 		t.Errorf("config.json is %s", config)
 	}
-	// The same text is learned better where training goes on than where it begins.
+	// The loss is lower where training continues than where it begins.
 	loss := func(args ...string) float64 {
 		out := filepath.Join(t.TempDir(), "out")
 		clitest.OK(t, finetune.Command, clitest.StoryArgs(t, append(args, "--output-dir", out, "--max-steps=1")...)...)
@@ -153,7 +153,7 @@ func TestResume(t *testing.T) {
 			}
 			r = clitest.OK(t, finetune.Command, append(args, "--resume-from-checkpoint", stopped)...)
 			if strings.Contains(r.Out, "before training") {
-				t.Errorf("a sample from before training in a run that goes on:\n%s", r.Out)
+				t.Errorf("a sample from before training in a run that was resumed:\n%s", r.Out)
 			}
 			if clitest.Read(t, filepath.Join(stopped, kept)) != clitest.Read(t, filepath.Join(whole, kept)) {
 				t.Errorf("%s differs from that of the run without a stop", kept)

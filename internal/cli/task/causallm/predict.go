@@ -214,7 +214,7 @@ func (r *predicting) stream(ctx context.Context, m *causallm.Opened, p prompt, c
 	return nil
 }
 
-// writer remembers the first error of writing, where nobody can return it.
+// writer remembers the first error of writing, for callbacks that cannot return it.
 type writer struct {
 	w   io.Writer
 	err error

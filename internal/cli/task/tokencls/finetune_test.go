@@ -147,7 +147,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestRemarks looks at what a run says about results and data that tell little.
+// TestRemarks checks the warnings of a run about results and data.
 func TestRemarks(t *testing.T) {
 	write := func(name, text string) string { return clitest.Write(t, filepath.Join(t.TempDir(), name), text) }
 	outside := write("o.conll", "we\tO\npay\tO\n")
