@@ -68,6 +68,9 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
+	if _, err := s.Generation.Config(o.Base); err != nil {
+		return nil, err
+	}
 	o.Log.Info().Msgf("model %s: %s, %d positions", o.Base.Name, o.Base.Info.ModelType, t.Net.MaxLength())
 	return &Opened{Predictor: p, Base: o.Base, Generation: s.Generation, adapter: c.Adapter, net: t.Net}, nil
 }

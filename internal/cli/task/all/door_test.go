@@ -2,6 +2,7 @@ package all_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -10,8 +11,10 @@ import (
 
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli/adapter"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/predict"
+	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tasks/causallm"
 )
 
@@ -254,7 +257,42 @@ func TestDoorGenerates(t *testing.T) {
 	if pieces.String() != answer.Text {
 		t.Errorf("streamed %q, the answer is %q", pieces.String(), answer.Text)
 	}
+	settings = &causallm.Settings{Generation: causallm.Generation{DoSample: new(false), TopK: new(3)}}
+	_, err = spalora.Open(adapter, spalora.WithBase(c.Base), spalora.WithSettings(settings))
+	if !errors.Is(err, spalora.ErrSettings) || !strings.Contains(err.Error(), "`top_k` has no effect") {
+		t.Errorf("settings that contradict each other: %v", err)
+	}
 	if _, err := m.Chat(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "no messages") {
 		t.Errorf("a chat without messages: %v", err)
+	}
+}
+
+// TestDoorOpensMerged opens a merged model, which names its task and its classes itself.
+func TestDoorOpensMerged(t *testing.T) {
+	c := clitest.Small(t)
+	out := filepath.Join(t.TempDir(), "merged")
+	clitest.OK(t, adapter.Command, "merge", "--quiet", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"),
+		"--output-dir", out)
+	list := make([][]spalora.Class, 2)
+	for i, open := range []func() (*spalora.Model, error){
+		func() (*spalora.Model, error) { return spalora.Open(out) },
+		func() (*spalora.Model, error) {
+			return spalora.Open(c.Path("adapter_final"), spalora.WithBase(c.Path("base")))
+		},
+	} {
+		m, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if list[i], err = m.Classify(t.Context(), "we will send money .", "they lost it ."); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, got := range list[0] {
+		want := list[1][i]
+		if d := golden.MaxRel(got.Logits, want.Logits); got.Label != want.Label || !(d <= 1e-5) {
+			t.Errorf("merged %+v, attached %+v", got, want)
+		}
 	}
 }
