@@ -95,7 +95,7 @@ func (r *Run) removedInput() error {
 		name := filepath.Base(path)
 		if x.path != "" && (name == "last" || strings.HasPrefix(name, "checkpoint-")) &&
 			files.Same(filepath.Dir(path), r.OutputDir) {
-			return fmt.Errorf("`%s %s` is of the run that `overwrite` removes from `output_dir`; give another `output_dir`",
+			return fmt.Errorf("`%s %s` belongs to the run that `overwrite` removes from `output_dir`; give another `output_dir`",
 				x.option, x.path)
 		}
 	}

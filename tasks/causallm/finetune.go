@@ -128,7 +128,7 @@ func (r *run) check() []error {
 	_, err = r.dtype()
 	errs = append(errs, err)
 	add(r.FromScratch != "" && r.Model != "", "`from_scratch` and `model` exclude each other; give one")
-	add(r.FromScratch != "" && !r.Full, "`from_scratch` needs `full`: an adapter of random weights is of no use")
+	add(r.FromScratch != "" && !r.Full, "`from_scratch` needs `full`: an adapter needs a pretrained model")
 	add(r.Tokenizer != "" && r.FromScratch == "", "`tokenizer` needs `from_scratch`; a checkpoint has its own")
 	for _, x := range []struct {
 		option string

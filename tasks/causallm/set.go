@@ -81,7 +81,7 @@ func (p *Predictor) encode(ctx context.Context, docs *document.File) (*set, erro
 			limit = fmt.Sprintf("; %d were cut to %d tokens, and the part that is learned may have been cut off",
 				s.counts.Cut, p.length)
 		}
-		return nil, data.Errorf(docs.Name, 0, "nothing is left to learn of %d documents%s", docs.Len(), limit)
+		return nil, data.Errorf(docs.Name, 0, "none of %d documents has a token to learn%s", docs.Len(), limit)
 	}
 	return s, nil
 }

@@ -98,7 +98,7 @@ func TestTooLong(t *testing.T) {
 	var e *data.Error
 	err := task.Add(t.Context(), batch.Eval, document.New("p.jsonl", document.Prompt, docs.At(0)))
 	if !errors.As(err, &e) || !strings.Contains(err.Error(),
-		"p.jsonl: nothing is left to learn of 1 documents; 1 were cut to 10 tokens") || task.Set(batch.Eval) != nil {
+		"p.jsonl: none of 1 documents has a token to learn; 1 were cut to 10 tokens") || task.Set(batch.Eval) != nil {
 		t.Errorf("got %v", err)
 	}
 	strict := newCausal(t, tinyGPT, Config{MaxLength: 10, OnTooLong: RefuseTooLong})
@@ -155,7 +155,7 @@ func TestCausalErrors(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if err := newCausal(t, tinyGPT, Config{}).Add(t.Context(), batch.Train, chats); err == nil ||
-		!strings.Contains(err.Error(), "nothing is left to learn") {
+		!strings.Contains(err.Error(), "has a token to learn") {
 		t.Errorf("got %v", err)
 	}
 	if err := newCausal(t, tinyGPT, Config{BlockSize: 8}).Add(t.Context(), batch.Train,

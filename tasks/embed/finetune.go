@@ -122,7 +122,7 @@ func (r *run) read(s *tasks.Session) error {
 	s.Log.Info().Msgf("%s; loss %v, pooling %v", p.Sizes(p.Train.Name, "pairs"), r.loss, r.pooling)
 	if scored && r.loss == MultipleNegatives {
 		s.Log.Warn().Msgf("%s: the scores are not used by `loss multiple_negatives`, "+
-			"which takes all pairs for texts that belong together", p.Train.Name)
+			"which treats all pairs as texts that belong together", p.Train.Name)
 	}
 	for _, w := range text.Warnings(nil, p.Train, p.Eval, p.Test) {
 		s.Log.Warn().Msg(w.String())

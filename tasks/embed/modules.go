@@ -106,7 +106,7 @@ func (m *modules) readList() error {
 		name := x.Type[strings.LastIndexByte(x.Type, '.')+1:]
 		at := slices.Index(order, name)
 		if at < 0 || !strings.HasPrefix(x.Type, "sentence_transformers.") {
-			return fail("the module %s is not supported: without it the vectors would be others; "+
+			return fail("the module %s is not supported: without it the vectors would differ; "+
 				"Transformer, Pooling and Normalize are", x.Type)
 		}
 		if at < next {

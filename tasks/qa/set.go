@@ -68,9 +68,10 @@ func (c Counts) Log(log zerolog.Logger, name string, s batch.Split, limit int) {
 	if c.Lost > 0 {
 		what := "it cannot be predicted as a whole"
 		if s == batch.Train {
-			what = "they are learned as without an answer"
+			what = "they are learned as questions without an answer"
 		}
-		log.Warn().Msgf("%s: %d questions whose first answer no window holds whole: %s; raise `max_length` or `doc_stride`",
+		log.Warn().Msgf("%s: %d questions have a first answer that is not within one window: %s; raise "+
+			"`max_length` or `doc_stride`",
 			name, c.Lost, what)
 	}
 	if c.Shortened > 0 {

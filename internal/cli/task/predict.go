@@ -144,7 +144,7 @@ func (p *Predicting) check(result, scores cli.Result) error {
 	errs := p.head.Check(p.Given)
 	if p.Given("metrics-file") && (p.metricsFile == "" || p.metricsFile == "-" ||
 		filepath.Clean(p.metricsFile) == filepath.Clean(p.output)) {
-		errs = append(errs, errors.New("--metrics-file wants a file of its own"))
+		errs = append(errs, errors.New("--metrics-file needs a file of its own"))
 	}
 	errs = append(errs, p.Check(p)...)
 	if err := cli.UsageError(errors.Join(errs...)); err != nil {

@@ -21,7 +21,7 @@ func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.
 		history = append(history, document.Message{Role: "system", Content: r.system})
 	}
 	if r.env.InTerminal {
-		r.console.Log.Info().Msg("say something; Ctrl-D ends the chat")
+		r.console.Log.Info().Msg("type a message; Ctrl-D ends the chat")
 	}
 	out := writer{w: r.env.Out}
 	lines := readTurns(ctx, r.env.In)

@@ -90,7 +90,7 @@ func TestFinetuneRefused(t *testing.T) {
 		{"no column", []string{"--train-file", file("a.csv", "x,y\n1,2\n")}, 3, []string{"a.csv", "--text-column"}},
 		{"column of plain text", []string{"--text-column=x"}, 2, []string{"plain text, which has no columns"}},
 		{"nothing to learn", []string{"--train-file", file("one.jsonl", `{"text": "a"}`+"\n")}, 3,
-			[]string{"one.jsonl", "nothing is left to learn"}},
+			[]string{"one.jsonl", "none of 1 documents has a token to learn"}},
 		{"not JSON", []string{"--train-file", file("bad.jsonl", `{"text": "a b"}`+"\n{\n")}, 3, []string{"bad.jsonl:2"}},
 		{"not UTF-8", []string{"--train-file", file("latin.txt", "caf\xe9")}, 3, []string{"latin.txt:1", "UTF-8"}},
 		{"no model", []string{"--model=none"}, 3, []string{"--model none", "no such directory"}},

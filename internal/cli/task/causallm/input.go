@@ -137,7 +137,7 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 		}
 	}
 	if docs.Kind != document.Text {
-		return cli.InputError(fmt.Errorf("%s: --logits wants texts, but the rows are %v; name a column with --text-column",
+		return cli.InputError(fmt.Errorf("%s: --logits needs texts, but the rows are %v; name a column with --text-column",
 			docs.Name, docs.Kind))
 	}
 	if err := r.checkSize(m, docs); err != nil {

@@ -174,7 +174,7 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 	add(r.chat && (r.logits || r.metricsFile != ""), "--chat is for generating, not for --logits or --metrics-file")
 	add(r.logits && r.metricsFile != "", "--logits and --metrics-file exclude each other")
 	add(len(r.prompts) > 0 && r.metricsFile != "", "--metrics-file needs --input")
-	add(r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-"), "--metrics-file wants a file")
+	add(r.given("metrics-file") && (r.metricsFile == "" || r.metricsFile == "-"), "--metrics-file needs a file")
 	add(r.metricsFile != "" && r.output != "", "--metrics-file generates nothing for --output")
 	add(r.talks() && r.output != "", "--output needs --prompt or --input")
 	add(r.given("max-length") && !r.logits && r.metricsFile == "",

@@ -272,8 +272,8 @@ func TestQALoggedOnce(t *testing.T) {
 	r := clitest.OK(t, finetune.Command, qaArgs(t, "--train-file", file, "--eval-file", file, "--test-file", file,
 		"--max-length=32", "--output-dir", filepath.Join(dir, "lost"))...)
 	for want, times := range map[string]int{
-		"no window holds whole: they are learned as without an answer": 1,
-		"no window holds whole: it cannot be predicted as a whole":     2,
+		"not within one window: they are learned as questions without an answer": 1,
+		"not within one window: it cannot be predicted as a whole":               2,
 	} {
 		if n := strings.Count(r.Err, want); n != times {
 			t.Errorf("%q is logged %d times, want %d:\n%s", want, n, times, r.Err)
