@@ -6,20 +6,32 @@ import (
 	"testing"
 )
 
-// TestReadmeExample holds the library example of the README equal to the example that is compiled and run.
-func TestReadmeExample(t *testing.T) {
-	readme := read(t, "README.md")
-	_, code, ok := strings.Cut(readme, "```go\n")
-	code, _, ok2 := strings.Cut(code, "```")
-	if !ok || !ok2 {
-		t.Fatal("README.md has no go block")
+// TestReadmeExamples checks that the Go code of the README is that of the examples, which are compiled and run: its
+// blocks equal, in order, the marked parts of the examples' files.
+func TestReadmeExamples(t *testing.T) {
+	var want []string
+	for _, path := range []string{"example_test.go", "tasks/seqcls/example_test.go"} {
+		want = append(want, between(read(t, path), "\t// README begins\n", "\t// README ends")...)
 	}
-	_, body, _ := strings.Cut(read(t, "tasks/example_test.go"), "// README begins\n")
-	body, _, _ = strings.Cut(body, "\t// README ends")
-	body = strings.TrimPrefix(strings.ReplaceAll(body, "\n\t", "\n"), "\t")
-	if strings.TrimSpace(code) != strings.TrimSpace(body) {
-		t.Errorf("README.md's example differs from tasks/example_test.go:\n%s\n---\n%s", code, body)
+	got := between(read(t, "README.md"), "```go\n", "```")
+	if len(got) != len(want) || len(got) < 3 {
+		t.Fatalf("README.md has %d blocks of Go code, the examples have %d parts for it", len(got), len(want))
 	}
+	for i, code := range got {
+		part := strings.TrimPrefix(strings.ReplaceAll(want[i], "\n\t", "\n"), "\t")
+		if code != part {
+			t.Errorf("block %d of README.md differs from its example:\n%s\n---\n%s", i+1, code, part)
+		}
+	}
+}
+
+// between returns the parts of a text that begin after one mark and end before another.
+func between(text, begin, end string) []string {
+	parts := strings.Split(text, begin)[1:]
+	for i, p := range parts {
+		parts[i], _, _ = strings.Cut(p, end)
+	}
+	return parts
 }
 
 func read(t *testing.T, path string) string {

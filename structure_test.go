@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/spalora/spalora"
 
-// mayImport says which of our packages a package may import: data flows in one direction. A name ending in a slash stands for
-// everything below it. Tests may import more.
+// mayImport says which of our packages a package may import: data flows in one direction. A name ending in a slash
+// stands for everything below it, "" for all packages, and a name after "!" is an exception. Tests may import more.
 var mayImport = map[string][]string{
 	"internal/kernel": {},
 	"internal/files":  {},
@@ -40,21 +40,38 @@ var mayImport = map[string][]string{
 	"models":          {"models/", "checkpoint", "batch", "nn", "nn/op"},
 	"train":           {"nn", "nn/op", "batch", "internal/files", "internal/kernel", "checkpoint/safetensors"},
 	"generate":        {"models", "nn", "nn/op", "batch", "tokenize"},
-	"tasks/metrics":   {"batch", "data/"},
-	"tasks":           {"tasks/metrics", "train", "models", "nn", "nn/op", "batch", "data", "data/", "chat", "tokenize"},
-	"embedded":        {},
-	"internal/cli":    {"", "!cmd/", "!internal/cli/", "!examples/"},
-	"internal/cli/":   {"", "!cmd/", "!examples/"},
-	"cmd/":            {"", "!examples/"},
-	"examples/":       {"", "!cmd/", "!internal/cli", "!internal/cli/"},
-	"bench":           {"", "!cmd/"},
-	"bench/":          {"", "!cmd/"},
-	"internal/":       nil, // every other internal package must be listed above
-	"":                {},
+	"base": {
+		"checkpoint", "checkpoint/safetensors", "data", "internal/files", "internal/kernel", "lora", "models", "nn",
+		"nn/op", "tokenize",
+	},
+	"tasks/metrics": {"batch", "data/"},
+	"tasks": {
+		"base", "batch", "checkpoint", "checkpoint/safetensors", "data", "internal/files", "lora", "models", "models/arch",
+		"nn", "nn/op", "tasks/metrics", "tokenize", "train",
+	},
+	"tasks/": { // a task type knows no other
+		"tasks", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors", "data", "data/",
+		"generate", "internal/files", "lora", "models", "models/arch", "nn", "nn/op", "tokenize", "train",
+	},
+	"": { // the front door
+		"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize",
+	},
+	"embedded":              {},
+	"internal/cli":          {"", "!cmd/", "!internal/cli/", "!examples/", "!internal/tasktest"},
+	"internal/cli/":         {"", "!cmd/", "!examples/", "!internal/tasktest"},
+	"internal/cli/task":     {"", "!cmd/", "!examples/", "!tasks/", "!internal/cli/", "!internal/tasktest"},
+	"internal/cli/task/":    {"", "!cmd/", "!examples/", "!internal/cli/", "internal/cli/task", "!internal/tasktest"},
+	"internal/cli/task/all": {"internal/cli/task", "internal/cli/task/"},
+	"internal/tasktest":     {"", "!cmd/", "!internal/cli", "!internal/cli/", "!examples/"}, // for tests of all tasks
+	"cmd/":                  {"", "!examples/"},
+	"examples/":             {"", "!cmd/", "!internal/cli", "!internal/cli/", "!internal/tasktest"},
+	"bench":                 {"", "!cmd/"},
+	"bench/":                {"", "!cmd/"},
+	"internal/":             nil, // every other internal package must be listed above
 }
 
 // embeddedBy lists who may compile the default model and data in.
-var embeddedBy = []string{"cmd/", "internal/cli", "internal/cli/", "examples/", "bench", "bench/"}
+var embeddedBy = []string{"cmd/", "internal/cli", "internal/cli/", "internal/tasktest", "examples/", "bench", "bench/"}
 
 // source is a Go file of the module.
 type source struct {
@@ -130,14 +147,13 @@ func rule(dir string) (allowed []string, ok bool) {
 	return allowed, ok
 }
 
+// permitted reports whether a list allows dir: an exact name counts more than one with "/", and that more than "".
 func permitted(dir string, allowed []string) bool {
-	ok := false
+	best, ok := -1, false
 	for _, a := range allowed {
-		switch name, no := strings.CutPrefix(a, "!"); {
-		case no && fits(dir, name):
-			return false
-		case !no && (name == "" || fits(dir, name)):
-			ok = true
+		name, no := strings.CutPrefix(a, "!")
+		if weight := len(name); (name == "" || fits(dir, name)) && weight >= best {
+			best, ok = weight, !no
 		}
 	}
 	return ok
@@ -160,13 +176,14 @@ func TestImports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, ok := strings.CutPrefix(name, module+"/")
 			if name == "C" {
 				t.Errorf("%s uses cgo", s.path)
 			}
+			ours, ok := strings.CutPrefix(name+"/", module+"/")
 			if !ok {
 				continue
 			}
+			ours = strings.TrimSuffix(ours, "/")
 			if !permitted(ours, allowed) {
 				t.Errorf("%s imports %s, which is not below %q", s.path, ours, s.dir)
 			}
@@ -254,7 +271,8 @@ func tagOf(t *testing.T, f *ast.Field) (string, bool) {
 	return reflect.StructTag(text).Lookup("hf")
 }
 
-// TestFiles: files that a reader can take in, packages that say what they are for, no rooms for odds and ends.
+// TestFiles checks the size of files and the length of lines, and that every package says what it is for: none is for
+// odds and ends.
 func TestFiles(t *testing.T) {
 	list, _ := sources(t)
 	documented := map[string]bool{}
@@ -264,6 +282,11 @@ func TestFiles(t *testing.T) {
 		}
 		if lines := strings.Count(string(s.text), "\n"); lines > 600 && !s.test() && !s.generated() {
 			t.Errorf("%s has %d lines, more than 600", s.path, lines)
+		}
+		for i, line := range strings.Split(string(s.text), "\n") {
+			if len(line) > 120 && !s.generated() {
+				t.Errorf("%s:%d has %d bytes, more than 120", s.path, i+1, len(line))
+			}
 		}
 		switch name := path.Base(s.dir); name {
 		case "util", "utils", "common", "helpers", "misc", "pkg":
@@ -284,14 +307,31 @@ func TestRules(t *testing.T) {
 		from, to string
 		want     bool
 	}{
-		{"nn", "nn/op", true}, {"nn", "lora", false}, {"nn", "internal/kernel", false}, {"nn/op", "nn", false}, {"models/bert", "nn", true}, {"models/bert", "lora", false},
-		{"models/bert", "batch", true}, {"models/bert", "data", false}, {"models", "data", false}, {"train", "data", false},
-		{"batch", "nn/op", true}, {"batch", "nn", false}, {"batch", "data", false}, {"data", "batch", true}, {"data", "nn", false}, {"data/text", "data", true}, {"data/text", "data/tagged", false}, {"data", "data/text", false},
-		{"chat", "data/document", true},
-		{"models/bert", "models/gpt", false}, {"models", "models/bert", true}, {"models", "tasks", false}, {"train", "tasks", false}, {"generate", "models", true}, {"generate", "lora", false}, {"train", "lora", false},
-		{"checkpoint/safetensors", "checkpoint/internal/magic", true}, {"checkpoint/safetensors", "nn", false}, {"lora", "models", false},
-		{"cmd/finetune", "internal/cli/finetune", true}, {"internal/cli", "internal/cli/finetune", false}, {"internal/cli/finetune", "internal/cli", true},
-		{"examples/intents", "internal/cli", false}, {"examples/intents", "embedded", true}, {"internal/secret", "nn", false},
+		{"nn", "nn/op", true}, {"nn", "lora", false}, {"nn", "internal/kernel", false}, {"nn/op", "nn", false},
+		{"models/bert", "nn", true}, {"models/bert", "lora", false}, {"models/bert", "batch", true},
+		{"models/bert", "data", false}, {"models", "data", false}, {"train", "data", false},
+		{"batch", "nn/op", true}, {"batch", "nn", false}, {"batch", "data", false},
+		{"data", "batch", true}, {"data", "nn", false}, {"data", "data/text", false},
+		{"data/text", "data", true}, {"data/text", "data/tagged", false}, {"chat", "data/document", true},
+		{"models/bert", "models/gpt", false}, {"models", "models/bert", true}, {"models", "tasks", false},
+		{"train", "tasks", false}, {"train", "lora", false}, {"generate", "models", true}, {"generate", "lora", false},
+		{"checkpoint/safetensors", "checkpoint/internal/magic", true}, {"checkpoint/safetensors", "nn", false},
+		{"lora", "models", false}, {"base", "lora", true}, {"base", "tasks", false}, {"base", "train", false},
+		{"tasks", "base", true}, {"tasks", "tasks/seqcls", false}, {"tasks", "data/text", false}, {"tasks", "", false},
+		{"tasks/seqcls", "tasks", true}, {"tasks/seqcls", "tasks/tokencls", false}, {"tasks/seqcls", "", false},
+		{"tasks/seqcls", "internal/cli", false}, {"tasks/seqcls", "embedded", false},
+		{"", "tasks/seqcls", true}, {"", "embedded", false}, {"", "internal/cli", false},
+		{"cmd/finetune", "internal/cli/finetune", true}, {"internal/cli", "internal/cli/finetune", false},
+		{"internal/cli/finetune", "internal/cli", true}, {"internal/cli/finetune", "internal/cli/task/all", true},
+		{"internal/cli/task", "", true}, {"internal/cli/task", "tasks", true}, {"internal/cli/task", "tasks/seqcls", false},
+		{"internal/cli/task/seqcls", "", true}, {"internal/cli/task/seqcls", "tasks/seqcls", true},
+		{"internal/cli/task/seqcls", "internal/cli", true}, {"internal/cli/task/seqcls", "internal/cli/task", true},
+		{"internal/cli/task/seqcls", "internal/cli/task/qa", false},
+		{"internal/cli/task/seqcls", "internal/cli/finetune", false},
+		{"internal/cli/task/all", "internal/cli/task/seqcls", true}, {"internal/cli/task/all", "tasks/seqcls", false},
+		{"internal/cli/predict", "internal/tasktest", false}, {"nn", "", false},
+		{"examples/intents", "internal/cli", false}, {"examples/intents", "embedded", true}, {"examples/intents", "", true},
+		{"internal/secret", "nn", false},
 	} {
 		allowed, _ := rule(c.from)
 		if got := permitted(c.to, allowed); got != c.want {

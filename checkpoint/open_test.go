@@ -58,6 +58,7 @@ func TestOpen(t *testing.T) {
 		"config.json":       []byte(config),
 		"model.safetensors": pack(t, tensor("b", 1, 2), tensor("a", 2, 3)),
 		"tokenizer.json":    []byte(`{"x":1}`),
+		"1_Pooling/c.json":  []byte(`{"y":2}`),
 		"pytorch_model.bin": []byte("not looked at when there are safetensors"),
 	}
 	dir := unpack(t, files)
@@ -85,6 +86,20 @@ func TestOpen(t *testing.T) {
 		}
 		if text, err := s.File("tokenizer.json"); err != nil || string(text) != `{"x":1}` {
 			t.Errorf("tokenizer.json: %q, %v", text, err)
+		}
+		if text, err := s.File("1_Pooling/c.json"); err != nil || string(text) != `{"y":2}` {
+			t.Errorf("a file in a directory below: %q, %v", text, err)
+		}
+		for _, name := range []string{"1_Pooling/d.json", "2_Dense/c.json", "tokenizer.json/c.json"} {
+			if _, err := s.File(name); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, name := range []string{"", "/", "1_Pooling/", "/config.json", "1_Pooling/../config.json", "./config.json",
+			"1_Pooling//c.json"} {
+			if _, err := s.File(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%q: %v", name, err)
+			}
 		}
 		if _, err := s.File("vocab.txt"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "vocab.txt") {
 			t.Errorf("vocab.txt: %v", err)

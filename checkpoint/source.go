@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/spalora/spalora/checkpoint/internal/magic"
 	"github.com/spalora/spalora/checkpoint/safetensors"
@@ -103,7 +104,7 @@ func noConfig(files []string) error {
 	if slices.Contains(files, "adapter_config.json") {
 		return errors.New("no config.json: this is an adapter; give the directory of its base model here")
 	}
-	return errors.New("no config.json: this is not the directory of a Hugging Face model")
+	return errors.New("no config.json: this is not the directory of a Hugging Face model; give one")
 }
 
 // Name returns the path that was given to Open.
@@ -121,12 +122,14 @@ func (s *Source) DecodeConfig(v any) error {
 	return nil
 }
 
-// File returns the content of another file of the checkpoint, such as "tokenizer.json". The error is fs.ErrNotExist if
-// the file does not exist. A GGUF file has tokenizer.json, tokenizer_config.json (with the chat template) and
-// generation_config.json, made from its metadata.
+// File returns the content of another file of the checkpoint, such as "tokenizer.json", or "1_Pooling/config.json" in a
+// directory below. The error is fs.ErrNotExist if the file does not exist. A GGUF file has tokenizer.json,
+// tokenizer_config.json (with the chat template) and generation_config.json, made from its metadata.
 func (s *Source) File(name string) ([]byte, error) {
-	if err := checkName(name); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
+	for part := range strings.SplitSeq(name, "/") {
+		if err := checkName(part); err != nil {
+			return nil, fmt.Errorf("checkpoint: %s: %w", s.name, err)
+		}
 	}
 	data, err := s.read(name)
 	if err == nil {
@@ -143,7 +146,11 @@ func (s *Source) File(name string) ([]byte, error) {
 // read reads a file if the directory lists exactly this name; some file systems would also find the name in another
 // case.
 func (s *Source) read(name string) ([]byte, error) {
-	if _, ok := slices.BinarySearch(s.files, name); !ok {
+	_, listed := slices.BinarySearch(s.files, name)
+	if top, _, below := strings.Cut(name, "/"); below && !listed {
+		_, listed = slices.BinarySearch(s.files, top) // a directory lists those directly in it
+	}
+	if !listed {
 		return nil, fs.ErrNotExist
 	}
 	return s.store.read(name)

@@ -79,6 +79,9 @@ func (d *directory) open(name string) (*os.File, error) {
 		err = errors.New("not a regular file")
 	}
 	if err != nil {
+		if above, aerr := d.root.Stat(filepath.Dir(path)); aerr == nil && !above.IsDir() {
+			return nil, fs.ErrNotExist
+		}
 		if link, lerr := d.root.Lstat(path); lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
 			return nil, fmt.Errorf("a symbolic link that does not lead to a file in the model directory; "+
 				"copy the file there (%v)", err)

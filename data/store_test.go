@@ -21,7 +21,8 @@ type words struct{ File[word] }
 
 func TestStore(t *testing.T) {
 	list := []word{
-		{"", Label{}}, {"a", Label{Kind: NameLabel, Name: "x"}}, {strings.Repeat("long ", chunkSize), Label{Kind: IndexLabel, Index: -7, Number: -7}},
+		{"", Label{}}, {"a", Label{Kind: NameLabel, Name: "x"}},
+		{strings.Repeat("long ", chunkSize), Label{Kind: IndexLabel, Index: -7, Number: -7}},
 		{"日本", Label{Kind: NumberLabel, Number: 0.1}}, {"b", Label{Kind: ListLabel}},
 		{"c", Label{Kind: ListLabel, List: []Label{{Kind: NameLabel, Name: "p"}, {Kind: NameLabel, Name: ""}}}},
 	}
@@ -45,7 +46,8 @@ func TestStore(t *testing.T) {
 	if got := []int{part.Len(), none.Len(), short.Len(), f.Len()}; !reflect.DeepEqual(got, []int{2, 1, 3, 20007}) {
 		t.Errorf("the files have %v rows", got)
 	}
-	if part.At(0).text != "a" || part.At(1).text != "mine too" || none.At(0).text != "mine" || short.At(2).text != "c" || f.At(20006).text != "last" {
+	if part.At(0).text != "a" || part.At(1).text != "mine too" || none.At(0).text != "mine" || short.At(2).text != "c" ||
+		f.At(20006).text != "last" {
 		t.Error("files that share rows have taken rows from each other")
 	}
 	if Limit(f, 20006).Hash() != hash {

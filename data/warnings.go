@@ -93,7 +93,8 @@ func (s *Seen[E, K]) Add(i int, e E) {
 
 // AlsoIn returns warnings about the rows of files that are also in f, the file to train on. key returns what a model
 // sees of a row, line its place; what ends before the name of f. nil files are skipped.
-func AlsoIn[E Row[E], K comparable](f *File[E], key func(E) K, line func(E) int, what string, files ...*File[E]) []Warning {
+func AlsoIn[E Row[E], K comparable](f *File[E], key func(E) K, line func(E) int, what string,
+	files ...*File[E]) []Warning {
 	var out []Warning
 	var seen *Seen[E, K]
 	for _, other := range files {

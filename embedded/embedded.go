@@ -15,6 +15,10 @@ var (
 	miniLMTokenizerConfig []byte
 	//go:embed minilm/special_tokens_map.json
 	miniLMSpecialTokens []byte
+	//go:embed minilm/modules.json
+	miniLMModules []byte
+	//go:embed minilm/1_Pooling/config.json
+	miniLMPooling []byte
 	//go:embed minilm/LICENSE.txt
 	miniLMLicense []byte
 	//go:embed minilm/NOTICE.txt
@@ -65,6 +69,7 @@ func MiniLM() map[string][]byte {
 	return map[string][]byte{
 		"config.json": miniLMConfig, "model.safetensors": miniLMWeights, "tokenizer.json": miniLMTokenizer,
 		"tokenizer_config.json": miniLMTokenizerConfig, "special_tokens_map.json": miniLMSpecialTokens,
+		"modules.json": miniLMModules, "1_Pooling/config.json": miniLMPooling,
 		"LICENSE.txt": miniLMLicense, "NOTICE.txt": miniLMNotice,
 	}
 }

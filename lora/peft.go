@@ -180,7 +180,7 @@ func missingWeights(dir string) error {
 		return fmt.Errorf("lora: %s has only adapter_model.bin, a Python pickle, which is not supported; "+
 			"load the adapter with PEFT and save it with save_pretrained", dir)
 	}
-	return fmt.Errorf("lora: %s has no %s", dir, weightsName)
+	return fmt.Errorf("lora: %s has no %s; give the whole directory of an adapter", dir, weightsName)
 }
 
 // fill copies the tensors of f into the set. It returns an error that lists all tensors that do not fit.

@@ -1,5 +1,5 @@
-"""Writes tasks/testdata/causal: a small byte-level BPE tokenizer, and transformers' results for texts and chats with
-it.
+"""Writes tasks/causallm/testdata/causal: a small byte-level BPE tokenizer, and transformers' results for texts and
+chats with it.
 
 expected.json has the ids and labels of the windows that the grouping of transformers' run_clm example gives, and the
 ids and assistant masks of apply_chat_template. Labels are not shifted, as in transformers; they are -100 where nothing
@@ -12,7 +12,7 @@ import tokenizers
 import transformers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-OUT = pathlib.Path(__file__).parent.parent / "tasks" / "testdata" / "causal"
+OUT = pathlib.Path(__file__).parent.parent / "tasks" / "causallm" / "testdata" / "causal"
 
 TEXTS = [
     "The river ran past the mill, and the mill stood still.\n\nNobody knew how the wheel had stopped; nobody asked the "

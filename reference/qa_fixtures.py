@@ -1,4 +1,4 @@
-"""Writes tasks/testdata/qa: how transformers' examples for questions cut contexts, label windows and choose answers.
+"""Writes tasks/qa/testdata: how transformers' examples for questions cut contexts, label windows and choose answers.
 
     python reference/qa_fixtures.py
 
@@ -23,7 +23,7 @@ import transformers
 import questions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OUT = os.path.join(HERE, "..", "tasks", "testdata", "qa")
+OUT = os.path.join(HERE, "..", "tasks", "qa", "testdata")
 EMBEDDED = os.path.join(HERE, "..", "embedded")
 SETTINGS = [(384, 128), (128, 32), (64, 24), (48, 0), (40, 7)]
 BLOCK = 16  # questions of one hash

@@ -14,16 +14,19 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// Targets are what texts should come out as, for [Texts].
+// Targets are the targets of texts for [EncodeTexts].
 type Targets struct {
-	Labels []int32   // one for each text, which batches hold in Labels; nil: none
-	Values []float32 // equally many for each text, one text after another, which batches hold in Values; nil: none
+	Labels []int32   // one for each text, in the field Labels of batches; nil: none
+	Values []float32 // equally many for each text, one text after another, in the field Values of batches; nil: none
 }
 
-// Texts tokenises texts and pairs for a model and returns them as a set of examples: what a task of one's own needs to implement
-// [train.Task]. A text longer than model and tokenizer allow is cut; one without a token is an error. examples/custom_task shows its use.
-func Texts(ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool) (batch.Set, error) {
-	errs := checkText(m, tok, 0)
+// EncodeTexts tokenises texts and pairs for a model and returns them with their targets as a set of examples, for a
+// custom implementation of train.Task. A text that is longer than model and tokenizer allow is truncated; a text
+// without tokens is an error. examples/custom_task shows its use.
+func EncodeTexts(
+	ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool,
+) (*TextSet, error) {
+	errs := CheckText(m, tok, 0)
 	n := len(inputs)
 	if t.Labels != nil && len(t.Labels) != n {
 		errs = append(errs, fmt.Errorf("%d labels for %d texts", len(t.Labels), n))
@@ -34,35 +37,30 @@ func Texts(ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inp
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	o := tokenize.Options{MaxLength: textLimit(m, tok, 0)}
-	s, _, err := encodeInputs(ctx, tok, "texts", inputs, func(i int) int { return i + 1 }, o, pool.Workers())
+	texts := Texts{
+		Name: "texts", Len: n, Input: func(i int) tokenize.Input { return inputs[i] }, Line: func(i int) int { return i + 1 },
+	}
+	o := tokenize.Options{MaxLength: TextLimit(m, tok, 0)}
+	s, err := EncodeSet(ctx, tok, texts, o, m.TokenTypes() > 1, pool.Workers(), func(int) {})
 	if err != nil {
 		return nil, err
 	}
-	if m.TokenTypes() < 2 {
-		s.types = nil
-	}
-	s.labels, s.values = t.Labels, t.Values
-	if t.Values != nil {
-		s.width = len(t.Values) / n
-	}
+	s.Labels, s.Values = t.Labels, t.Values
 	return s, nil
 }
 
-// Infer computes forward over all examples of a set, without recording anything for a backward, and calls use with each batch and what
-// came out; Rows of the batch are the numbers of its examples. The tensor is only valid until use returns. Batches hold up to 4096 tokens, the longest examples
-// first. adapter may be nil.
-func Infer(ctx context.Context, set batch.Set, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor)) error {
-	return infer(ctx, set, 4096, pool, adapter, forward, use)
-}
-
-// infer is Infer with batches of up to so many tokens.
-func infer(ctx context.Context, set batch.Set, tokens int, pool *op.Pool, adapter nn.AdapterSet, forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor)) error {
-	tape := op.NewEvalTape(pool)
-	err := eachBatch(ctx, set, tokens, func(_ []int, b *batch.Batch) error {
-		use(b, forward(&nn.Pass{Tape: tape, Adapter: adapter}, b))
-		tape.Reset()
+// Infer computes forward over all examples of a set on new tapes of a pool, without recording anything for a backward,
+// and calls use with each batch, whose Seqs.Index has the numbers of its examples, and the result, which is valid until
+// use returns. Batches hold at most [EvalTokens] tokens, the longest examples first. adapter may be nil. Callers that
+// infer often keep the tapes in an [Inference].
+func Infer(
+	ctx context.Context, set batch.Set, pool *op.Pool, adapter nn.AdapterSet,
+	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor),
+) error {
+	n := Inference{Tapes: NewTapes(pool), Adapter: adapter, Forward: forward}
+	err := n.Run(ctx, set, func(_ []int, _ *op.Tape, b *batch.Batch, y mat.Tensor) error {
+		use(b, y)
 		return nil
 	})
-	return errors.Join(err, tape.Close())
+	return errors.Join(err, n.Tapes.Close())
 }

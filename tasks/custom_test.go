@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -24,7 +25,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// twoHeads is a model and a task of one's own: a class and a value for each text, on an encoder of any architecture.
+// twoHeads is a custom model and its task: a class and a value for each text, on an encoder of any architecture.
 type twoHeads struct {
 	spago.Module
 	Encoder models.Encoder `hf:"bert"`
@@ -56,8 +57,8 @@ func (m *twoHeads) Evaluate(context.Context, batch.Split) (train.Metrics, error)
 	return train.Metrics{}, nil
 }
 
-// TestTaskOfOnesOwn trains two heads at once on an encoder, saves them with the adapter and loads both into another copy.
-func TestTaskOfOnesOwn(t *testing.T) {
+// TestCustomTask trains two heads at once on an encoder, saves them with the adapter and loads both into another copy.
+func TestCustomTask(t *testing.T) {
 	src, err := checkpoint.FromBytes(embedded.MiniLM())
 	if err != nil {
 		t.Fatal(err)
@@ -68,25 +69,29 @@ func TestTaskOfOnesOwn(t *testing.T) {
 	}
 	pool := op.NewPool(2)
 	defer pool.Close()
-	inputs := []tokenize.Input{{Text: "a good film"}, {Text: "a dull film"}, {Text: "we liked it", Pair: "very much", HasPair: true}, {Text: "nobody liked it"}}
+	inputs := []tokenize.Input{{Text: "a good film"}, {Text: "a dull film"},
+		{Text: "we liked it", Pair: "very much", HasPair: true}, {Text: "nobody liked it"}}
 	build := func(seed uint64) *twoHeads {
 		encoder, _, err := models.OpenEncoder(src, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		nn.SetDropout(encoder, 0)
-		m := &twoHeads{Encoder: encoder, Class: nn.NewLinear(encoder.Width(), 2, true), Value: nn.NewLinear(encoder.Width(), 1, true), pool: pool}
+		m := &twoHeads{Encoder: encoder, Class: nn.NewLinear(encoder.Width(), 2, true),
+			Value: nn.NewLinear(encoder.Width(), 1, true), pool: pool}
 		if err := nn.InitMissing(m, 0.02, seed); err != nil {
 			t.Fatal(err)
 		}
-		m.set, err = tasks.Texts(t.Context(), encoder, tok, inputs, tasks.Targets{Labels: []int32{1, 0, 1, 0}, Values: []float32{2, 1, 3, 0}}, pool)
+		m.set, err = tasks.EncodeTexts(t.Context(), encoder, tok, inputs,
+			tasks.Targets{Labels: []int32{1, 0, 1, 0}, Values: []float32{2, 1, 3, 0}}, pool)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
 	m := build(1)
-	set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: lora.Names("query"), ModulesToSave: []string{"class", "value"}}, 3)
+	set, err := lora.Attach(m, lora.Config{R: 2, Alpha: 4, TargetModules: lora.Names("query"),
+		ModulesToSave: []string{"class", "value"}}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +117,8 @@ func TestTaskOfOnesOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(text, &config); err != nil || config.TaskType != nil || !slices.Equal(config.Saves, []string{"class", "value"}) {
+	if err := json.Unmarshal(text, &config); err != nil || config.TaskType != nil ||
+		!slices.Equal(config.Saves, []string{"class", "value"}) {
 		t.Errorf("%+v, %v", config, err)
 	}
 	tensors, err := lora.Tensors(dir)
@@ -167,16 +173,18 @@ func TestTextsErrors(t *testing.T) {
 	pool := op.NewPool(1)
 	defer pool.Close()
 	two := []tokenize.Input{{Text: "a"}, {Text: "b"}}
-	for want, targets := range map[string]tasks.Targets{"1 labels for 2 texts": {Labels: []int32{0}}, "3 values for 2 texts": {Values: []float32{1, 2, 3}}} {
-		if _, err := tasks.Texts(t.Context(), m, tok, two, targets, pool); err == nil || !strings.Contains(err.Error(), want) {
+	for want, targets := range map[string]tasks.Targets{"1 labels for 2 texts": {Labels: []int32{0}},
+		"3 values for 2 texts": {Values: []float32{1, 2, 3}}} {
+		if _, err := tasks.EncodeTexts(t.Context(), m, tok, two, targets, pool); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	set, err := tasks.Texts(t.Context(), m, tok, two, tasks.Targets{Values: []float32{1, 2, 3, 4}}, pool)
+	set, err := tasks.EncodeTexts(t.Context(), m, tok, two, tasks.Targets{Values: []float32{1, 2, 3, 4}}, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := tasks.BatchOf(t, set, 1); !slices.Equal(b.Values, []float32{3, 4}) || b.Labels != nil || len(b.IDs) != 3 {
+	if b := tasktest.BatchOf(t, set, 1); !slices.Equal(b.Values, []float32{3, 4}) || b.Labels != nil || len(b.IDs) != 3 {
 		t.Errorf("%+v", b)
 	}
 }

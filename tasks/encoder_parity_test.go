@@ -1,4 +1,4 @@
-package tasks
+package tasks_test
 
 import (
 	"context"
@@ -14,18 +14,19 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
 )
 
 // encoderRun is a training run of PEFT on an encoder with the head of a task (reference/encoder_fixtures.py).
 type encoderRun struct {
-	parityCase
+	tasktest.Case
 	Task         string   `json:"task"`
 	TypesDropped bool     `json:"types_dropped"`
 	Symmetric    []string `json:"symmetric"`
@@ -40,33 +41,39 @@ type encoderRun struct {
 
 // encoderRows are the rows of a fixture. An item is a sequence, a question with its choices, or a pair.
 type encoderRows struct {
-	textSet
-	groups []int // item i is the sequences groups[i] to groups[i+1]
-	each   int   // labels of an item; 0: one for each token
+	texts  *tasks.TextSet
+	groups []int     // n+1: item i is the sequences groups[i] to groups[i+1]
+	labels []int32   // each for every item, or nil
+	each   int       // labels of an item
+	values []float32 // width for every item, or nil
+	width  int
 }
 
 // Len returns the number of items.
 func (s *encoderRows) Len() int { return len(s.groups) - 1 }
 
 // Tokens returns the length of an item.
-func (s *encoderRows) Tokens(i int) int { return s.starts[s.groups[i+1]] - s.starts[s.groups[i]] }
+func (s *encoderRows) Tokens(i int) int {
+	return s.texts.Start(s.groups[i+1]) - s.texts.Start(s.groups[i])
+}
 
 // Batch puts the sequences of items together.
-func (s *encoderRows) Batch(_ context.Context, items []int, _ op.Key) (*batch.Batch, error) {
-	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}, Groups: []int{0}}
+func (s *encoderRows) Batch(ctx context.Context, items []int, key op.Key) (*batch.Batch, error) {
+	var seqs []int
+	groups := []int{0}
 	for _, i := range items {
 		for seq := s.groups[i]; seq < s.groups[i+1]; seq++ {
-			lo, hi := s.starts[seq], s.starts[seq+1]
-			b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, seq), append(b.IDs, s.ids[lo:hi]...), append(b.Seqs.Starts, len(b.IDs)+hi-lo)
-			if s.types != nil {
-				b.Types = append(b.Types, s.types[lo:hi]...)
-			}
-			if s.each == 0 {
-				b.Labels = append(b.Labels, s.labels[lo:hi]...)
-			}
+			seqs = append(seqs, seq)
 		}
-		b.Groups = append(b.Groups, len(b.Seqs.Starts)-1)
-		if s.each > 0 && s.labels != nil {
+		groups = append(groups, len(seqs))
+	}
+	b, err := s.texts.Batch(ctx, seqs, key)
+	if err != nil {
+		return nil, err
+	}
+	b.Groups = groups
+	for _, i := range items {
+		if s.labels != nil {
 			b.Labels = append(b.Labels, s.labels[i*s.each:(i+1)*s.each]...)
 		}
 		if s.values != nil {
@@ -87,8 +94,8 @@ func openEncoderRun(t *testing.T, dir string) *encoderRun {
 	if err := json.Unmarshal(text, r); err != nil {
 		t.Fatal(err)
 	}
-	r.dir, r.base = dir, filepath.Join(dir, "base")
-	if r.src, err = checkpoint.Open(r.base); err != nil {
+	r.Dir, r.Base = dir, filepath.Join(dir, "base")
+	if r.src, err = checkpoint.Open(r.Base); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.src.Close() })
@@ -138,32 +145,23 @@ func (r *encoderRun) open(t *testing.T) (m spago.Model, forward func(*nn.Pass, *
 // read reads the rows.
 func (r *encoderRun) read(t *testing.T) {
 	t.Helper()
-	g := golden.Open(t, filepath.Join(r.dir, "batches.safetensors"))
-	int32s := func(name string) (list []int32) {
-		for _, x := range g.Ints(name) {
-			list = append(list, int32(x))
-		}
-		return list
-	}
-	s := &encoderRows{textSet: textSet{ids: int32s("ids"), starts: g.Ints("starts")}, each: 1}
-	if g.Has("types") && !r.TypesDropped {
-		s.types = int32s("types")
-	}
+	g := golden.Open(t, filepath.Join(r.Dir, "batches.safetensors"))
+	s := &encoderRows{texts: tasktest.Rows(g, g.Has("types") && !r.TypesDropped)}
 	if g.Has("groups") {
 		s.groups = g.Ints("groups")
 	} else {
-		for i := range len(s.starts) {
-			s.groups = append(s.groups, i)
-		}
+		s.groups = tasktest.First(s.texts.Len() + 1)
 	}
-	if r.Task == "feature_extraction" || r.Problem != "single_label_classification" {
+	switch {
+	case r.Task == "feature_extraction" || r.Problem != "single_label_classification":
 		s.values = g.Float32("labels")
 		s.width = len(s.values) / s.Len()
-	} else {
-		s.labels = int32s("labels")
-		s.each = map[string]int{"token_cls": 0, "question_answering": 2}[r.Task]
-		if r.Task == "seq_cls" || r.Task == "multiple_choice" {
-			s.each = 1
+	case r.Task == "token_cls":
+		s.texts.TokenLabels.Append(tasktest.Int32s(g, "labels")...)
+	default:
+		s.labels, s.each = tasktest.Int32s(g, "labels"), 1
+		if r.Task == "question_answering" {
+			s.each = 2
 		}
 	}
 	r.rows = s
@@ -189,13 +187,9 @@ func (r *encoderRun) Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, targets f
 		cosines := op.PairDots(p.Tape, op.NormalizeRows(p.Tape, op.MeanRows(p.Tape, y, b.Seqs.Starts)))
 		sum, targets = op.MSE(p.Tape, cosines, b.Values), float64(len(b.Values))
 	default:
-		problem, e := data.ParseProblem(r.Problem)
-		if e != nil {
-			return nil, 0, e
-		}
-		sum, targets = (&SeqCls{cfg: SeqClsConfig{Labels: &data.Labels{Problem: problem}}}).loss(p.Tape, y, b) // a token's class is as good as a sequence's
+		sum, targets, err = classLoss(p.Tape, r.Problem, y, b) // of tokens as of sequences
 	}
-	return sum, targets, nil
+	return sum, targets, err
 }
 
 // Evaluate is never asked for.
@@ -204,29 +198,29 @@ func (r *encoderRun) Evaluate(context.Context, batch.Split) (train.Metrics, erro
 }
 
 // output returns what the model makes of the first batch.
-func (r *encoderRun) output(t *testing.T, forward func(*nn.Pass, *batch.Batch) mat.Tensor, adapter nn.AdapterSet) []float32 {
+func (r *encoderRun) output(
+	t *testing.T, forward func(*nn.Pass, *batch.Batch) mat.Tensor, adapter nn.AdapterSet,
+) []float32 {
 	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
-	items := make([]int, r.BatchSize)
-	for i := range items {
-		items[i] = i
-	}
-	y := forward(&nn.Pass{Tape: tape, Adapter: adapter}, BatchOf(t, r.rows, items...))
+	b := tasktest.BatchOf(t, r.rows, tasktest.First(r.BatchSize)...)
+	y := forward(&nn.Pass{Tape: tape, Adapter: adapter}, b)
 	out := append([]float32(nil), op.Values(y)...)
 	if len(r.Symmetric) > 0 {
 		_, width := op.Size(y)
-		center(out, width)
+		tasktest.Center(out, width)
 	}
 	return out
 }
 
-// writeOutput writes the ids, types and output of each sequence of the first batch, for reference/check_adapter.py --task.
+// writeOutput writes the ids, types and output of each sequence of the first batch, for reference/check_adapter.py
+// --task.
 func (r *encoderRun) writeOutput(t *testing.T, file string) {
 	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
-	b := BatchOf(t, r.rows, 0, 1)
+	b := tasktest.BatchOf(t, r.rows, 0, 1)
 	y := r.forward(&nn.Pass{Tape: tape, Adapter: r.set}, b)
 	values, rows := op.Values(y), b.Seqs.Starts
 	if n, _ := op.Size(y); n != len(b.IDs) { // one for each sequence
@@ -261,25 +255,11 @@ func (r *encoderRun) writeOutput(t *testing.T, file string) {
 	}
 }
 
-// center takes the mean of each column away: what a softmax over rows does not see.
-func center(x []float32, width int) {
-	rows := len(x) / width
-	for c := range width {
-		mean := 0.0
-		for n := range rows {
-			mean += float64(x[n*width+c]) / float64(rows)
-		}
-		for n := range rows {
-			x[n*width+c] -= float32(mean)
-		}
-	}
-}
-
 // from compares with an output of the fixture, relative to the largest.
 func (r *encoderRun) from(expected *golden.Fixture, name string, got []float32) float64 {
 	want := slices.Clone(expected.Float32(name))
 	if shape := expected.Shape(name); len(r.Symmetric) > 0 {
-		center(want, shape[len(shape)-1])
+		tasktest.Center(want, shape[len(shape)-1])
 	}
 	return golden.MaxRel(got, want)
 }
@@ -287,7 +267,7 @@ func (r *encoderRun) from(expected *golden.Fixture, name string, got []float32) 
 // merged returns the output of the model with the trained adapter merged in.
 func (r *encoderRun) merged(t *testing.T) []float32 {
 	t.Helper()
-	s, _, err := lora.Load(filepath.Join(r.dir, "adapter_final"), r.model)
+	s, _, err := lora.Load(filepath.Join(r.Dir, "adapter_final"), r.model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,12 +290,13 @@ func (r *encoderRun) params(expected *golden.Fixture) []nn.NamedParam {
 // tensors compares a saved adapter with PEFT's, but for tensors that have no gradient.
 func (r *encoderRun) tensors(t *testing.T, dir string) (worst float64, name string) {
 	t.Helper()
-	return r.adapter(t, dir, func(name string) bool {
+	return r.Adapter(t, dir, func(name string) bool {
 		return slices.ContainsFunc(r.Symmetric, func(end string) bool { return strings.HasSuffix(name, end) })
 	})
 }
 
-// TestEncodersEqualPEFT repeats PEFT's training of encoders with the head of every task. With -v it prints the table of docs/parity.md.
+// TestEncodersEqualPEFT repeats PEFT's training of encoders with the head of every task. With -v it prints the table of
+// docs/parity.md.
 func TestEncodersEqualPEFT(t *testing.T) {
 	dirs, err := filepath.Glob("../testdata/encoder/*")
 	if err != nil || len(dirs) < 25 {
@@ -323,17 +304,18 @@ func TestEncodersEqualPEFT(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			r, expected, out := openEncoderRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), outputDir(t, filepath.Base(dir))
+			r, expected := openEncoderRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors"))
+			out := tasktest.OutputDir(t, filepath.Base(dir))
 			if expected.Has("base.logits") {
 				if d := r.from(expected, "base.logits", r.output(t, r.forward, nil)); !(d <= 2e-5) {
 					t.Errorf("output of the base: off by %.2g of the largest", d)
 				}
 			}
-			d := deviations{initial: r.from(expected, "init.logits", r.output(t, r.forward, r.set))}
-			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.params(expected), r.pool, out), r.Log)
-			d.adapter, d.tensor = r.tensors(t, out)
-			d.final = r.from(expected, "final.logits", r.output(t, r.forward, r.set))
-			d.check(t, filepath.Base(dir), r.MaxSteps)
+			d := tasktest.Deviations{Initial: r.from(expected, "init.logits", r.output(t, r.forward, r.set))}
+			d.Steps(r.Repeat(t, r, r.set, r.params(expected), r.pool, out), r.Log)
+			d.Adapter, d.Tensor = r.tensors(t, out)
+			d.Final = r.from(expected, "final.logits", r.output(t, r.forward, r.set))
+			d.Check(t, filepath.Base(dir), r.MaxSteps)
 			r.writeOutput(t, filepath.Join(out, "logits.jsonl"))
 			if d := r.from(expected, "merged.logits", r.merged(t)); !(d <= 2e-5) {
 				t.Errorf("output of the merged model: off by %.2g of the largest", d)

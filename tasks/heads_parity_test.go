@@ -1,10 +1,11 @@
-package tasks
+package tasks_test
 
 import (
 	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -14,16 +15,19 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/train"
 )
 
-// headRun is a training run of PEFT on a causal model with a head for sequences or tokens (reference/causal_heads_fixtures.py).
+// headRun is a training run of PEFT on a causal model with a head for sequences or tokens
+// (reference/causal_heads_fixtures.py).
 type headRun struct {
-	parityCase
+	tasktest.Case
 	TaskType lora.TaskType `json:"task_type"`
 	Observed int           `json:"observed_rows"`
 
@@ -32,8 +36,7 @@ type headRun struct {
 	}
 	set  *lora.Set
 	pool *op.Pool
-	rows batch.Set
-	loss func(t *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64)
+	rows *tasks.TextSet
 }
 
 func openHeadRun(t *testing.T, dir string) *headRun {
@@ -47,26 +50,29 @@ func openHeadRun(t *testing.T, dir string) *headRun {
 	if err := json.Unmarshal(text, r); err != nil {
 		t.Fatal(err)
 	}
-	r.dir, r.base = dir, filepath.Join(dir, "base")
-	src, err := checkpoint.Open(r.base)
+	r.Dir, r.Base = dir, filepath.Join(dir, "base")
+	src, err := checkpoint.Open(r.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { src.Close() })
-	problem, err := data.ParseProblem(r.Problem)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.loss = (&SeqCls{cfg: SeqClsConfig{Labels: &data.Labels{Problem: problem}}}).loss // a token's class is as good as a sequence's
 	g := golden.Open(t, filepath.Join(dir, "batches.safetensors"))
-	rows := r.idRows(g, problem)
+	r.rows = tasktest.Rows(g, r.TaskType != lora.TokenCls)
+	switch {
+	case r.Problem != "single_label_classification":
+		r.rows.Values = g.Float32("labels")
+	case r.TaskType == lora.TokenCls:
+		r.rows.TokenLabels.Append(tasktest.Int32s(g, "labels")...)
+	default:
+		r.rows.Labels = tasktest.Int32s(g, "labels")
+	}
 	if r.TaskType == lora.TokenCls {
 		m, _, err := models.OpenTokenClassifier(src, r.NumLabels, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.attach(t, m)
-		r.model, r.rows = m, &causalSet{ids: rows.ids, labels: rows.labels, starts: rows.starts} // labels of tokens
+		r.model = m
 		return r
 	}
 	m, _, err := models.OpenSequenceClassifier(src, r.NumLabels, 1)
@@ -74,7 +80,7 @@ func openHeadRun(t *testing.T, dir string) *headRun {
 		t.Fatal(err)
 	}
 	r.attach(t, m)
-	r.model, r.rows = m, rows
+	r.model = m
 	return r
 }
 
@@ -82,25 +88,9 @@ func (r *headRun) attach(t *testing.T, m spago.Model) {
 	t.Helper()
 	nn.SetDropout(m, 0)
 	var err error
-	if r.set, _, err = lora.Load(filepath.Join(r.dir, "adapter_init"), m); err != nil {
+	if r.set, _, err = lora.Load(filepath.Join(r.Dir, "adapter_init"), m); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (r *headRun) idRows(g *golden.Fixture, problem data.Problem) *textSet {
-	s := &textSet{starts: g.Ints("starts")}
-	for _, id := range g.Ints("ids") {
-		s.ids = append(s.ids, int32(id))
-	}
-	s.types = make([]int32, len(s.ids))
-	if problem != data.SingleLabel {
-		s.values, s.width = g.Float32("labels"), r.NumLabels
-		return s
-	}
-	for _, l := range g.Ints("labels") {
-		s.labels = append(s.labels, int32(l))
-	}
-	return s
 }
 
 // Set returns the rows for training, and nothing to evaluate.
@@ -113,8 +103,7 @@ func (r *headRun) Set(s batch.Split) batch.Set {
 
 // Loss is that of the head's logits.
 func (r *headRun) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, targets := r.loss(p.Tape, r.model.Logits(p, b), b)
-	return sum, targets, nil
+	return classLoss(p.Tape, r.Problem, r.model.Logits(p, b), b)
 }
 
 // Evaluate is never asked for.
@@ -127,14 +116,28 @@ func (r *headRun) logits(t *testing.T, adapter nn.AdapterSet) []float32 {
 	t.Helper()
 	tape := op.NewEvalTape(r.pool)
 	defer tape.Close()
-	rows := make([]int, r.Observed)
-	for i := range rows {
-		rows[i] = i
-	}
-	return append([]float32(nil), op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, BatchOf(t, r.rows, rows...)))...)
+	b := tasktest.BatchOf(t, r.rows, tasktest.First(r.Observed)...)
+	return slices.Clone(op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: adapter}, b)))
 }
 
-// TestHeadsEqualPEFT repeats PEFT's training of classifiers on causal models. With -v it prints the table of docs/parity.md.
+// classLoss returns the loss of logits as transformers computes it for a problem type, and the number of targets.
+func classLoss(t *op.Tape, problem string, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64, error) {
+	p, err := data.ParseProblem(problem)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch p {
+	case data.MultiLabel:
+		return op.BCEWithLogits(t, logits, b.Values), float64(len(b.Values)), nil
+	case data.Regression:
+		return op.MSE(t, logits, b.Values), float64(len(b.Values)), nil
+	}
+	sum, targets := op.CrossEntropy(t, logits, b.Labels, op.CrossEntropyConfig{})
+	return sum, targets, nil
+}
+
+// TestHeadsEqualPEFT repeats PEFT's training of classifiers on causal models. With -v it prints the table of
+// docs/parity.md.
 func TestHeadsEqualPEFT(t *testing.T) {
 	dirs, err := filepath.Glob("../testdata/causal_heads/*")
 	if err != nil || len(dirs) == 0 {
@@ -142,17 +145,18 @@ func TestHeadsEqualPEFT(t *testing.T) {
 	}
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			r, expected, out := openHeadRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")), t.TempDir()
+			r, expected := openHeadRun(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors"))
+			out := t.TempDir()
 			if expected.Has("base.logits") {
 				if d := golden.MaxRel(r.logits(t, nil), expected.Float32("base.logits")); !(d <= 2e-5) {
 					t.Errorf("logits of the base: off by %.2g of the largest", d)
 				}
 			}
-			d := deviations{initial: golden.MaxRel(r.logits(t, r.set), expected.Float32("init.logits"))}
-			d.loss, d.norm, d.rate = deviationsOf(r.repeat(t, r, r.set, r.set.Params(), r.pool, out), r.Log)
-			d.adapter, d.tensor = r.adapter(t, out, none)
-			d.final = golden.MaxRel(r.logits(t, r.set), expected.Float32("final.logits"))
-			d.check(t, filepath.Base(dir), r.MaxSteps)
+			d := tasktest.Deviations{Initial: golden.MaxRel(r.logits(t, r.set), expected.Float32("init.logits"))}
+			d.Steps(r.Repeat(t, r, r.set, r.set.Params(), r.pool, out), r.Log)
+			d.Adapter, d.Tensor = r.Adapter(t, out, tasktest.None)
+			d.Final = golden.MaxRel(r.logits(t, r.set), expected.Float32("final.logits"))
+			d.Check(t, filepath.Base(dir), r.MaxSteps)
 		})
 	}
 }

@@ -1,94 +1,60 @@
-package tasks
+package tasks_test
 
 import (
-	"context"
-	"slices"
+	"errors"
 	"strings"
 	"testing"
 
-	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
-	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/nn"
-	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/tasks"
 )
 
-// sizes is a classifier that has nothing but limits.
+// sizes is a model that has only limits.
 type sizes struct {
 	spago.Module
 	nn.Limits
 }
 
-func (*sizes) String() string                               { return "sizes" }
-func (*sizes) Labels() int                                  { return 2 }
-func (*sizes) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor { panic("not called") }
+func (*sizes) String() string { return "sizes" }
 
-// TestTokenizerFits checks vocabularies that are smaller and larger than the
-// model's table: ids beyond it are refused, rows without a token are not.
+// TestTokenizerFits checks vocabularies that are smaller and larger than the model's table: ids beyond it are refused,
+// rows without a token are not.
 func TestTokenizerFits(t *testing.T) {
-	tok := miniLMTokenizer(t)
-	labels := &data.Labels{Names: []string{"a", "b"}}
-	for rows, want := range map[int]string{30522: "", 30528: "", 30521: "the tokenizer has 30522 tokens, the model's word_embeddings 30521 rows: they do not belong together"} {
-		_, err := NewSeqCls(&sizes{Limits: nn.Limits{Positions: 512, Words: rows, Types: 2}}, tok, SeqClsConfig{Labels: labels})
+	_, tok := tasktest.OpenMiniLM(t)
+	for rows, want := range map[int]string{
+		30522: "", 30528: "",
+		30521: "the tokenizer has 30522 tokens, but the model's word_embeddings have 30521 rows",
+	} {
+		err := errors.Join(tasks.CheckText(&sizes{Limits: nn.Limits{Positions: 512, Words: rows, Types: 2}}, tok, 0)...)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%d rows: error %v, want %q", rows, err, want)
 		}
 	}
 }
 
-// TestLongTexts checks that no sequence is longer than the model's positions, that
-// what was cut is counted, and that the strategy says which text gives way.
-func TestLongTexts(t *testing.T) {
-	tok := miniLMTokenizer(t)
-	labels, err := data.NewLabels(data.SingleLabel, []string{"a", "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	label := data.Label{Kind: data.NameLabel, Name: "b"}
-	table := text.New("t.csv", []text.Example{
-		{Text: "short", Label: label, Line: 2},
-		{Text: strings.Repeat("word ", 50), Label: label, Line: 3},
-		{Text: strings.Repeat("word ", 50), Pair: strings.Repeat("other ", 50), HasPair: true, Label: label, Line: 4},
-		{Text: "ten", Pair: strings.Repeat("other ", 50), HasPair: true, Label: label, Line: 5},
-	}...)
+// TestTextLimit checks that a limit is at most the model's positions, and which one holds if none is given.
+func TestTextLimit(t *testing.T) {
+	_, tok := tasktest.OpenMiniLM(t)
 	for _, c := range []struct {
-		truncation tokenize.Strategy
-		limit      int // 0: the model's positions
-		want       []int
-		cut        int
-		err        string
+		positions, given, want int
+		err                    string
 	}{
-		{tokenize.LongestFirst, 0, []int{3, 16, 16, 16}, 3, ""},
-		{tokenize.LongestFirst, 8, []int{3, 8, 8, 8}, 3, ""},
-		{tokenize.OnlySecond, 0, nil, 0, "t.csv"},
-		{tokenize.DoNotTruncate, 0, nil, 0, "input has 52 tokens, max length is 16"},
+		{512, 0, 512, ""}, {1024, 0, 512, ""}, {16, 0, 16, ""}, {512, 7, 7, ""}, {512, 512, 512, ""},
+		{512, 513, 0, "`max_length` is 513; want 1 to 512"}, {512, -1, 0, "`max_length` is -1; want 1 to 512"},
 	} {
-		task, err := NewSeqCls(&sizes{Limits: nn.Limits{Positions: 16, Words: 30522, Types: 2}}, tok,
-			SeqClsConfig{Labels: labels, Truncation: c.truncation, MaxLength: c.limit, Pool: op.NewPool(1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = task.Add(context.Background(), batch.Eval, table)
+		m := &sizes{Limits: nn.Limits{Positions: c.positions, Words: 30522, Types: 2}}
+		err := errors.Join(tasks.CheckText(m, tok, c.given)...)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%v: error %v, want %q", c.truncation, err, c.err)
+				t.Errorf("%+v: error %v", c, err)
 			}
 			continue
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		set := task.Set(batch.Eval)
-		var have []int
-		for i := range set.Len() {
-			have = append(have, set.Tokens(i))
-		}
-		if cut, _ := task.Truncated(batch.Eval); !slices.Equal(have, c.want) || cut != c.cut {
-			t.Errorf("%v: %v tokens and %d cut, want %v and %d", c.truncation, have, cut, c.want, c.cut)
+		if got := tasks.TextLimit(m, tok, c.given); err != nil || got != c.want {
+			t.Errorf("%+v: got %d, %v", c, got, err)
 		}
 	}
 }

@@ -45,7 +45,8 @@ func TestDocs(t *testing.T) {
 			t.Fatal(err)
 		}
 	default:
-		t.Error("the flags in docs/commands.md are not those of the commands; go test ./cmd/spalora -run TestDocs -update writes them anew")
+		t.Error("the flags in docs/commands.md are not those of the commands; go test ./cmd/spalora -run TestDocs " +
+			"-update writes them anew")
 	}
 }
 

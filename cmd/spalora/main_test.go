@@ -37,10 +37,13 @@ func TestWorkflow(t *testing.T) {
 	c := clitest.ReadCase(t, filepath.Join(testdata, "bert", "query_value"))
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	clitest.OK(t, command, "finetune", "seq-cls", "--model", c.Path("base"), "--train-file", c.Path("train.jsonl"), "--max-steps=20", "--learning-rate=0.02", "--output-dir", path("run"))
-	attached := clitest.OK(t, command, "predict", "seq-cls", "--model", c.Path("base"), "--adapter", path("run"), "--input", c.Path("train.jsonl"))
+	clitest.OK(t, command, "finetune", "seq-cls", "--model", c.Path("base"), "--train-file", c.Path("train.jsonl"),
+		"--max-steps=20", "--learning-rate=0.02", "--output-dir", path("run"))
+	attached := clitest.OK(t, command, "predict", "seq-cls", "--model", c.Path("base"), "--adapter", path("run"),
+		"--input", c.Path("train.jsonl"))
 	clitest.OK(t, command, "adapter", "show", "--adapter", path("run"))
-	clitest.OK(t, command, "adapter", "merge", "--model", c.Path("base"), "--adapter", path("run"), "--output-dir", path("merged"))
+	clitest.OK(t, command, "adapter", "merge", "--model", c.Path("base"), "--adapter", path("run"),
+		"--output-dir", path("merged"))
 	merged := clitest.OK(t, command, "predict", "seq-cls", "--model", path("merged"), "--input", c.Path("train.jsonl"))
 	a := clitest.Lines[struct{ Label string }](t, attached.Out)
 	for i, m := range clitest.Lines[struct{ Label string }](t, merged.Out) {
@@ -50,17 +53,22 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestLanguageModelWorkflow goes the whole way with a language model: train, generate, merge, generate the same with the merged checkpoint.
+// TestLanguageModelWorkflow goes the whole way with a language model: train, generate, merge, generate the same with
+// the merged checkpoint.
 func TestLanguageModelWorkflow(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	clitest.OK(t, command, "finetune", "causal-lm", "--max-steps=4", "--max-train-samples=100", "--output-dir", path("run"))
-	attached := clitest.OK(t, command, "predict", "causal-lm", "--adapter", path("run"), "--prompt=How do I", "--max-new-tokens=16")
-	if base := clitest.OK(t, command, "predict", "causal-lm", "--prompt=How do I", "--max-new-tokens=16"); base.Out == attached.Out {
+	clitest.OK(t, command, "finetune", "causal-lm", "--max-steps=4", "--max-train-samples=100",
+		"--output-dir", path("run"))
+	attached := clitest.OK(t, command, "predict", "causal-lm", "--adapter", path("run"), "--prompt=How do I",
+		"--max-new-tokens=16")
+	if base := clitest.OK(t, command, "predict", "causal-lm", "--prompt=How do I",
+		"--max-new-tokens=16"); base.Out == attached.Out {
 		t.Errorf("the adapter has no effect: %s", base.Out)
 	}
 	clitest.OK(t, command, "adapter", "merge", "--adapter", path("run"), "--output-dir", path("merged"))
-	if merged := clitest.OK(t, command, "predict", "causal-lm", "--model", path("merged"), "--prompt=How do I", "--max-new-tokens=16"); merged.Out != attached.Out {
+	if merged := clitest.OK(t, command, "predict", "causal-lm", "--model", path("merged"), "--prompt=How do I",
+		"--max-new-tokens=16"); merged.Out != attached.Out {
 		t.Errorf("after merging %s, before %s", merged.Out, attached.Out)
 	}
 }
@@ -70,13 +78,15 @@ func TestGroups(t *testing.T) {
 	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)
 	clitest.Run(t, command, "finetune").Refused(t, 2, "spalora finetune: a command is missing")
 	clitest.Run(t, command, "finetune", "ner").Refused(t, 2, `spalora finetune: there is no command "ner"`)
-	clitest.Run(t, command, "adapter", "merge", "--addapter", "x").Refused(t, 2, "spalora adapter merge: unknown flag: --addapter; did you mean adapter")
+	clitest.Run(t, command, "adapter", "merge", "--addapter", "x").Refused(t, 2,
+		"spalora adapter merge: unknown flag: --addapter; did you mean adapter")
 	clitest.Run(t, command, "--model", "x").Refused(t, 2, "spalora: unknown flag: --model")
 }
 
 // TestHelp prints help of every command: grouped flags, examples, no line too long.
 func TestHelp(t *testing.T) {
-	for _, path := range []string{"", "finetune", "finetune seq-cls", "finetune causal-lm", "predict", "predict seq-cls", "predict causal-lm", "predict tokenize", "adapter", "adapter merge", "adapter show"} {
+	for _, path := range []string{"", "finetune", "finetune seq-cls", "finetune causal-lm", "predict", "predict seq-cls",
+		"predict causal-lm", "predict tokenize", "adapter", "adapter merge", "adapter show"} {
 		r := clitest.OK(t, command, append(strings.Fields(path), "--help")...)
 		want := []string{"Usage:\n  spalora " + path}
 		if strings.Contains(path, " ") {
@@ -94,7 +104,8 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	out := clitest.OK(t, command, "finetune", "seq-cls", "--help").Out
-	for _, section := range []string{"Model and data", "How data files are read", "Adapter", "Task", "Training", "Optimiser", "Output, evaluation and checkpoints", "Messages"} {
+	for _, section := range []string{"Model and data", "How data files are read", "Adapter", "Task", "Training",
+		"Optimiser", "Output, evaluation and checkpoints", "Messages"} {
 		if !strings.Contains(out, "\n"+section+":\n") {
 			t.Errorf("finetune seq-cls --help lacks the section %s", section)
 		}

@@ -20,7 +20,8 @@ func TestSignal(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			out := filepath.Join(t.TempDir(), "out")
-			args := []string{"finetune", "seq-cls", "--model", c.Path("base"), "--train-file", c.Path("train.jsonl"), "--max-steps=1000000", "--validation-split=0.2", "--output-dir", out}
+			args := []string{"finetune", "seq-cls", "--model", c.Path("base"), "--train-file", c.Path("train.jsonl"),
+				"--max-steps=1000000", "--validation-split=0.2", "--output-dir", out}
 			cmd := process(t, args...)
 			var stderr clitest.Buffer
 			cmd.Stderr = &stderr
@@ -41,7 +42,8 @@ func TestSignal(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 4 || !strings.Contains(stderr.String(), "stopped after step") {
 				t.Fatalf("%v, exit code %d, want 4\n%s", err, code, stderr.String())
 			}
-			for _, name := range []string{"adapter_config.json", "adapter_model.safetensors", "labels.json", "results.json", "metrics.jsonl"} {
+			for _, name := range []string{"adapter_config.json", "adapter_model.safetensors", "labels.json",
+				"results.json", "metrics.jsonl"} {
 				if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 					t.Error(err)
 				}

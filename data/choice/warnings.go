@@ -21,7 +21,8 @@ func Warnings(train, eval, test *File) []data.Warning {
 		return out
 	}
 	line := func(q Question) int { return q.Line }
-	return append(out, data.AlsoIn(&train.File, Question.key, line, "with questions that are also in ", data.RowsOf(eval), data.RowsOf(test))...)
+	return append(out, data.AlsoIn(&train.File, Question.key, line, "with questions that are also in ",
+		data.RowsOf(eval), data.RowsOf(test))...)
 }
 
 // key identifies what a model sees of a question.

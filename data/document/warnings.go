@@ -21,7 +21,8 @@ func Warnings(train, eval, test *File) []data.Warning {
 		return out
 	}
 	line := func(d Document) int { return d.Line }
-	return append(out, data.AlsoIn(&train.File, Document.key, line, "with content that is also in ", data.RowsOf(eval), data.RowsOf(test))...)
+	return append(out, data.AlsoIn(&train.File, Document.key, line, "with content that is also in ", data.RowsOf(eval),
+		data.RowsOf(test))...)
 }
 
 // key identifies what a model sees of a document.

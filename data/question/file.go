@@ -55,7 +55,8 @@ func (q Question) Store(w *data.RowWriter) {
 
 // Load returns a stored question.
 func (Question) Load(r *data.RowReader) Question {
-	q := Question{Line: r.Int(), ID: r.Text(), Question: r.Text(), Context: r.Text(), Impossible: r.Bool(), Labelled: r.Bool()}
+	q := Question{Line: r.Int(), ID: r.Text(), Question: r.Text(), Context: r.Text(), Impossible: r.Bool(),
+		Labelled: r.Bool()}
 	if n := r.Int(); q.Labelled {
 		q.Answers = make([]Answer, n)
 	}

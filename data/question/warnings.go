@@ -20,7 +20,8 @@ func Warnings(train, eval, test *File) []data.Warning {
 		return out
 	}
 	line := func(q Question) int { return q.Line }
-	return append(out, data.AlsoIn(&train.File, Question.asked, line, "with a question and context that are also in ", data.RowsOf(eval), data.RowsOf(test))...)
+	return append(out, data.AlsoIn(&train.File, Question.asked, line, "with a question and context that are also in ",
+		data.RowsOf(eval), data.RowsOf(test))...)
 }
 
 // asked identifies what a model sees of a question.

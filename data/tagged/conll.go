@@ -121,7 +121,7 @@ func (r *conllReader) end() error {
 	if len(r.words) == 0 {
 		return nil
 	}
-	e := joinWords(r.words, r.begin)
+	e := OfWords(r.words, r.begin)
 	if r.untagged == 0 && r.tags >= 0 {
 		e.Tags = append([]string(nil), r.list...)
 	}

@@ -235,8 +235,8 @@ func (f *File) readPlain(lines *data.Lines, o Options) error {
 	return nil
 }
 
-// joinWords returns the sentence of a list of words.
-func joinWords(words []string, line int) Sentence {
+// OfWords returns the sentence that a list of words makes, joined by one space, without tags.
+func OfWords(words []string, line int) Sentence {
 	e := Sentence{Words: make([]Word, len(words)), Split: true, Line: line}
 	var text []byte
 	at := 0

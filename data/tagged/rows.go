@@ -176,7 +176,7 @@ func (r *rows) wordsAndTags(row data.Object) (Sentence, error) {
 	if err != nil {
 		return Sentence{}, err
 	}
-	e := joinWords(words, 0)
+	e := OfWords(words, 0)
 	v, ok := r.value(row)
 	if !ok {
 		return e, r.missing()

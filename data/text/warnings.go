@@ -24,7 +24,8 @@ func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 		return out
 	}
 	line := func(e Example) int { return e.Line }
-	return append(out, data.AlsoIn(&train.File, Example.texts, line, "with texts that are also in ", data.RowsOf(eval), data.RowsOf(test))...)
+	return append(out, data.AlsoIn(&train.File, Example.texts, line, "with texts that are also in ", data.RowsOf(eval),
+		data.RowsOf(test))...)
 }
 
 // texts identifies what a model sees of an example.

@@ -1,5 +1,5 @@
-// Custom_task trains a head and a loss of one's own, ordinal regression: how many of its details (day, hour, guests, first and last name)
-// does a message to a restaurant give, none, one, or more? The head answers two questions in order, "more than 0?" and "more than 1?".
+// Custom_task trains a custom head with a custom loss, ordinal regression: does a message to a restaurant give none of
+// its details (day, hour, guests, names), one, or more? The head answers two questions: more than 0, and more than 1?
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// counter is an encoder of any architecture with a head, and the task of training it. Tags are the names that an adapter's file has.
+// counter is an encoder of any architecture with a head, and the task that trains it. Tags are the names in adapters.
 type counter struct {
 	spago.Module
 	Encoder   models.Encoder `hf:"bert"`
@@ -30,12 +30,12 @@ func (c *counter) logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
 	return c.More.Forward(p, op.MeanRows(p.Tape, c.Encoder.Forward(p, b), b.Seqs.Starts))
 }
 
-// Loss is the cross-entropy of the two answers, summed, and how many answers there are.
+// Loss returns the summed cross-entropy of the two answers to each message, and the number of answers.
 func (c *counter) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	return op.BCEWithLogits(p.Tape, c.logits(p, b), b.Values), float64(len(b.Values)), nil
 }
 
-// Evaluate scores what the logits say.
+// Evaluate scores the messages of a split.
 func (c *counter) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	return c.score(ctx, s, c.logits)
 }
@@ -45,15 +45,14 @@ func main() {
 	encoder, list := open(ctx)
 	c := &counter{Encoder: encoder, More: nn.NewLinear(encoder.Width(), 2, true), messages: list}
 	check(nn.InitMissing(c, 0.02, 42))
-	set, err := lora.Attach(c, lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), ModulesToSave: []string{"more"}}, 42)
+	config := lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), ModulesToSave: []string{"more"}}
+	set, err := lora.Attach(c, config, 42)
 	check(err)
 	fmt.Println(set.Summary(c))
 	cfg := train.Defaults()
-	cfg.BatchSize, cfg.NumTrainEpochs, cfg.LearningRate, cfg.WarmupRatio, cfg.Pool, cfg.Adapter, c.adapter = 32, 1, 3e-3, 0.1, c.pool, set, set
+	cfg.BatchSize, cfg.NumTrainEpochs, cfg.LearningRate, cfg.WarmupRatio = 32, 1, 3e-3, 0.1
+	cfg.Pool, cfg.Adapter, c.adapter = c.pool, set, set
 	report, err := train.Run(ctx, c, set.Params(), cfg)
 	check(err)
-	score, err := c.Evaluate(ctx, batch.Test)
-	check(err)
-	fmt.Printf("%d steps, mean loss %.3f; test: accuracy %.3f, off by %.3f\n", report.Steps, report.TrainLoss, score.Values[0].Value, score.Values[1].Value)
-	check(save(set))
+	check(finish(ctx, c, report, set))
 }

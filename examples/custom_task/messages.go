@@ -22,7 +22,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// open returns the encoder that is compiled in, and the messages of RESTAURANTS-8K with their numbers of details.
+// open returns the embedded encoder, and the messages of RESTAURANTS-8K with their numbers of details.
 func open(ctx context.Context) (models.Encoder, *messages) {
 	src, err := checkpoint.FromBytes(embedded.MiniLM())
 	check(err)
@@ -42,9 +42,10 @@ func open(ctx context.Context) (models.Encoder, *messages) {
 			for _, x := range tagged.Entities(e.Tags) {
 				details[x.Type] = true
 			}
-			inputs, answers = append(inputs, tokenize.Input{Text: e.Text}), append(answers, yes(len(details) > 0), yes(len(details) > 1))
+			inputs = append(inputs, tokenize.Input{Text: e.Text})
+			answers = append(answers, yes(len(details) > 0), yes(len(details) > 1))
 		}
-		list.sets[split], err = tasks.Texts(ctx, encoder, tok, inputs, tasks.Targets{Values: answers}, list.pool)
+		list.sets[split], err = tasks.EncodeTexts(ctx, encoder, tok, inputs, tasks.Targets{Values: answers}, list.pool)
 		check(err)
 	}
 	return encoder, list
@@ -57,7 +58,7 @@ func yes(b bool) float32 {
 	return 0
 }
 
-// messages are the examples of a counter, and how it is scored.
+// messages are the examples of a counter, and its scores.
 type messages struct {
 	sets    map[batch.Split]batch.Set
 	pool    *op.Pool
@@ -67,8 +68,10 @@ type messages struct {
 // Set returns the messages of a split, or nil.
 func (m *messages) Set(s batch.Split) batch.Set { return m.sets[s] }
 
-// score returns how often the number is right (0, 1, 2 for more), and by how much it is off on average.
-func (m *messages) score(ctx context.Context, s batch.Split, logits func(*nn.Pass, *batch.Batch) mat.Tensor) (train.Metrics, error) {
+// score returns the share of messages whose number of details (0, 1, 2 for more) is right, and the mean absolute error.
+func (m *messages) score(
+	ctx context.Context, s batch.Split, logits func(*nn.Pass, *batch.Batch) mat.Tensor,
+) (train.Metrics, error) {
 	right, off, n := 0, 0, m.sets[s].Len()
 	err := tasks.Infer(ctx, m.sets[s], m.pool, m.adapter, logits, func(b *batch.Batch, y mat.Tensor) {
 		x := op.Values(y)
@@ -81,7 +84,8 @@ func (m *messages) score(ctx context.Context, s batch.Split, logits func(*nn.Pas
 		}
 	})
 	return train.Metrics{Main: "accuracy", Values: []train.Metric{
-		{Name: "accuracy", Value: float64(right) / float64(n)}, {Name: "mean_absolute_error", Value: float64(off) / float64(n), LowerIsBetter: true},
+		{Name: "accuracy", Value: float64(right) / float64(n)},
+		{Name: "mean_absolute_error", Value: float64(off) / float64(n), LowerIsBetter: true},
 	}}, err
 }
 
@@ -96,8 +100,14 @@ func above(values []float32, limit float32) int {
 	return n
 }
 
-// save writes the adapter with the head into a temporary directory and says what it holds.
-func save(set *lora.Set) error {
+// finish scores the test messages and writes the adapter with the head into a temporary directory.
+func finish(ctx context.Context, c *counter, report train.Report, set *lora.Set) error {
+	score, err := c.Evaluate(ctx, batch.Test)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d steps, mean loss %.3f; test: accuracy %.3f, off by %.3f\n",
+		report.Steps, report.TrainLoss, score.Values[0].Value, score.Values[1].Value)
 	dir, err := os.MkdirTemp("", "custom-task-")
 	if err != nil {
 		return err

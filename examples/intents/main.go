@@ -1,5 +1,5 @@
-// Intents is a notebook in a program: it follows the LoRA article (Hu et al. 2021, arXiv:2106.09685) step by step in
-// library calls, on the model and the questions that are compiled in. Each cell prints what it does.
+// Intents is a notebook in a program: it follows the LoRA article (Hu et al. 2021, arXiv:2106.09685) step by step, on
+// the embedded model and questions. Each cell prints what it does.
 //
 //	go run ./examples/intents
 package main
@@ -10,18 +10,19 @@ import (
 	"log"
 	"math"
 	"os"
-	"strings"
+	"path/filepath"
 
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
-	"github.com/spalora/spalora/lora"
-	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
-	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/train"
 )
 
@@ -32,172 +33,137 @@ func main() {
 	}
 }
 
-// questions are tried before and after training.
-var questions = []string{"My card still has not arrived.", "Why was I charged a fee for a cash withdrawal?", "How do I change my PIN?"}
-
-func notebook(ctx context.Context) error {
-	cell(1, "Load a pretrained model. Its weights stay as they are on disk (float16) and are never changed.")
-	src, err := checkpoint.FromBytes(embedded.MiniLM()) // checkpoint.Open("directory") for your own
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	tok, err := tokenize.Load(src.File)
-	if err != nil {
-		return err
-	}
-	trainCSV, testCSV := embedded.Banking77()
-	columns := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
-	questionsTrain, err := text.ReadBytes(trainCSV, "banking77 train", columns)
-	if err != nil {
-		return err
-	}
-	questionsTest, err := text.ReadBytes(testCSV, "banking77 test", columns)
-	if err != nil {
-		return err
-	}
-	labels, err := text.FindLabels(data.SingleLabel, data.LabelSource{}, questionsTrain, questionsTest)
-	if err != nil {
-		return err
-	}
-	model, report, err := models.OpenSequenceClassifier(src, len(labels.Names), 42)
-	if err != nil {
-		return err
-	}
-	fmt.Println(report)
-
-	cell(2, "Print its modules. Their names are what target_modules may say.")
-	fmt.Println(model)
-
-	cell(3, "Attach: W′ = W + (α/r)·B·A for every query and value projection. W is frozen; A and B train,\nand so do the head and the pooler, which this checkpoint has never used.")
-	config := lora.DefaultConfig()
-	config.Alpha, config.TaskType = 16, lora.SeqCls
-	config.TargetModules, config.ModulesToSave = lora.Names("query", "value"), []string{"pooler"}
-	config.BaseModel = embedded.MiniLMName
-	set, err := lora.Attach(model, config, 42)
-	if err != nil {
-		return err
-	}
-	fmt.Println(set.Summary(model))
-
-	cell(4, "Print again: lora_A and lora_B stand beside the frozen layers.")
-	fmt.Println(set.Tree(model))
-
-	cell(5, "Train one epoch with AdamW. B starts at zero, so the first step sees the base model.")
-	pool := op.NewPool(0)
-	defer pool.Close()
-	task, err := tasks.NewSeqCls(model, tok, tasks.SeqClsConfig{Labels: labels, Pool: pool, Adapter: set})
-	if err != nil {
-		return err
-	}
-	if err := task.Add(ctx, batch.Train, questionsTrain); err != nil {
-		return err
-	}
-	if err := task.Add(ctx, batch.Test, questionsTest); err != nil {
-		return err
-	}
-	settings := train.Defaults()
-	settings.BatchSize, settings.NumTrainEpochs, settings.LearningRate, settings.WarmupRatio = 32, 1, 3e-3, 0.1
-	settings.Pool, settings.Adapter = pool, set
-	settings.OnStep = func(s train.StepInfo) {
-		if s.Step%50 == 0 || s.Step == s.Steps {
-			fmt.Printf("step %3d/%d  loss %.3f  %.0f tokens/s\n", s.Step, s.Steps, s.Loss, s.TokensPerSecond)
-		}
-	}
-	if _, err := train.Run(ctx, task, set.Params(), settings); err != nil {
-		return err
-	}
-	scores, err := task.Evaluate(ctx, batch.Test)
-	if err != nil {
-		return err
-	}
-	accuracy, _ := scores.Get("accuracy")
-	fmt.Printf("accuracy on %d test questions: %.1f %%\n", questionsTest.Len(), 100*accuracy.Value)
-
-	return useAdapter(ctx, src, tok, set, labels, pool)
+// questions are classified after training.
+var questions = []string{
+	"My card still has not arrived.", "Why was I charged a fee for a cash withdrawal?", "How do I change my PIN?",
 }
 
-// useAdapter is the second half: save, load into a fresh base, predict, merge, compare.
-func useAdapter(ctx context.Context, src *checkpoint.Source, tok *tokenize.Tokenizer, set *lora.Set, labels *data.Labels, pool *op.Pool) error {
-	cell(6, "Save the adapter alone. PEFT reads these two files.")
+func notebook(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "intents-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := set.Save(dir); err != nil {
+	adapter, merged := filepath.Join(dir, "adapter"), filepath.Join(dir, "merged")
+	if err := finetune(ctx, adapter); err != nil {
 		return err
 	}
+	b, err := base.FromFiles(embedded.MiniLMName, embedded.MiniLM()) // base.Open("directory") for your own
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	cell(7, "Open the adapter on the base model and classify.")
+	adapted, err := classify(ctx, adapter, spalora.WithOpenedBase(b))
+	if err != nil {
+		return err
+	}
+	cell(8, "Merge: add (α/r)·B·A to the weights once. The result is a model like any other and needs no adapter.")
+	if err := merge(ctx, b, adapter, merged); err != nil {
+		return err
+	}
+	whole, err := classify(ctx, merged)
+	if err != nil {
+		return err
+	}
+	worst := 0.0
+	for i, c := range whole {
+		for k, v := range c.Logits {
+			worst = math.Max(worst, math.Abs(float64(v-adapted[i].Logits[k])))
+		}
+	}
+	fmt.Printf("largest difference between merged and adapted logits: %.2g\n", worst)
+	return nil
+}
+
+// finetune trains an adapter and writes it to dir.
+func finetune(ctx context.Context, dir string) error {
+	cell(1, "Read the data: questions to a bank, each with one of 77 intents.")
+	trainCSV, testCSV := embedded.Banking77() // text.Read("file", …) for your own
+	columns := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+	run := &spalora.SeqCls{}
+	var err error
+	if run.Train, err = text.ReadBytes(trainCSV, "banking77 train", columns); err != nil {
+		return err
+	}
+	if run.Test, err = text.ReadBytes(testCSV, "banking77 test", columns); err != nil {
+		return err
+	}
+	for i := range 3 {
+		e := run.Train.At(i)
+		fmt.Printf("%-70q %s\n", e.Text, e.Label)
+	}
+
+	cell(2, "Load a pretrained model. Its weights stay as they are on disk (float16) and are never changed.")
+	run.Model, run.ModelFiles = embedded.MiniLMName, embedded.MiniLM() // run.Model = "directory" for your own
+	run.TargetModules, run.ModulesToSave = []string{"query", "value"}, []string{"pooler"}
+	run.BatchSize, run.NumTrainEpochs = 32, 1
+	run.LearningRate, run.WarmupRatio = new(3e-3), new(0.1)
+	run.OutputDir = dir
+	run.Logger = zerolog.New(zerolog.ConsoleWriter{
+		Out: os.Stdout, NoColor: true, PartsExclude: []string{zerolog.TimestampFieldName, zerolog.LevelFieldName},
+	})
+	run.OnModel = func(bare, adapted string) {
+		cell(3, "Print its modules. TargetModules takes their names.")
+		fmt.Println(bare)
+		cell(4, "Attach: W′ = W + (α/r)·B·A for every query and value projection. W is frozen;\n"+
+			"lora_A and lora_B train, and so do the head and the pooler, which this checkpoint has never used.")
+		fmt.Println(adapted)
+	}
+	run.OnStart = func(train.Plan) {
+		cell(5, "Train one epoch with AdamW. B starts at zero, so the first step sees the base model.")
+	}
+	run.OnStep = func(s train.StepInfo) {
+		if s.Step%50 == 0 || s.Step == s.Steps {
+			fmt.Printf("step %3d/%d  loss %.3f  %.0f tokens/s\n", s.Step, s.Steps, s.Loss, s.TokensPerSecond)
+		}
+	}
+	results, err := spalora.Finetune(ctx, run)
+	if err != nil {
+		return err
+	}
+	accuracy, _ := results.Test.Get("accuracy")
+	fmt.Printf("accuracy on %d test questions: %.1f %%\n", results.TestRows, 100*accuracy.Value)
+
+	cell(6, "Look at what was written. PEFT reads the first two files.")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil {
+		if info, err := e.Info(); err == nil && !e.IsDir() {
 			fmt.Printf("%8d bytes  %s\n", info.Size(), e.Name())
 		}
 	}
-
-	cell(7, "Load it into a fresh base and predict. Without the adapter the head is random.")
-	fresh, _, err := models.OpenSequenceClassifier(src, len(labels.Names), 7)
-	if err != nil {
-		return err
-	}
-	loaded, _, err := lora.Load(dir, fresh)
-	if err != nil {
-		return err
-	}
-	o := text.Options{Format: data.PlainText, NoLabels: true}
-	table, err := text.ReadBytes([]byte(strings.Join(questions, "\n")), "questions", o)
-	if err != nil {
-		return err
-	}
-	predict := func(m models.SequenceClassifier, s *lora.Set) ([]float32, error) {
-		c := tasks.SeqClsConfig{Labels: labels, Pool: pool}
-		if s != nil {
-			c.Adapter = s
-		}
-		task, err := tasks.NewSeqCls(m, tok, c)
-		if err != nil {
-			return nil, err
-		}
-		return task.Logits(ctx, table)
-	}
-	base, err := predict(fresh, nil)
-	if err != nil {
-		return err
-	}
-	adapted, err := predict(fresh, loaded)
-	if err != nil {
-		return err
-	}
-	for i, q := range questions {
-		k := len(labels.Names)
-		fmt.Printf("%-48s base: %-28s adapted: %s\n", q, labels.Names[tasks.ArgMax(base, k)[i]], labels.Names[tasks.ArgMax(adapted, k)[i]])
-	}
-
-	cell(8, "Merge: add (α/r)·B·A to the weights once, and compare. The merged model needs no adapter.")
-	merged, err := lora.Merge(fresh, loaded, pool)
-	if err != nil {
-		return err
-	}
-	whole, _, err := models.OpenSequenceClassifier(src, len(labels.Names), 0)
-	if err != nil {
-		return err
-	}
-	if err := lora.Assign(whole, merged); err != nil {
-		return err
-	}
-	logits, err := predict(whole, nil)
-	if err != nil {
-		return err
-	}
-	worst := 0.0
-	for i, v := range logits {
-		worst = math.Max(worst, math.Abs(float64(v-adapted[i])))
-	}
-	fmt.Printf("largest difference between merged and adapted logits: %.2g\n", worst)
 	return nil
+}
+
+// classify opens an adapter or a model and prints the class of each question.
+func classify(ctx context.Context, dir string, options ...spalora.Option) ([]spalora.Class, error) {
+	m, err := spalora.Open(dir, options...)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	classes, err := m.Classify(ctx, questions...)
+	for i, c := range classes {
+		fmt.Printf("%-48s %-28s %5.1f %%\n", questions[i], c.Label, 100*c.Score)
+	}
+	return classes, err
+}
+
+// merge merges the adapter into the base and writes a whole model to dir.
+func merge(ctx context.Context, b *base.Base, adapter, dir string) error {
+	pool := op.NewPool(0)
+	defer pool.Close()
+	m, err := seqcls.Kind.Merge(tasks.Opening{
+		Opening: base.Opening{Base: b, Adapter: base.Adapter{Dir: adapter}}, Pool: pool,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = m.Merge(ctx, dir, safetensors.F32, false, pool)
+	return err
 }
 
 func cell(n int, what string) { fmt.Printf("\n── %d ── %s\n\n", n, what) }

@@ -1,5 +1,6 @@
-// Ner is a notebook in a program: it teaches a model to find times, dates, names and numbers of people in what guests say to a
-// restaurant, step by step in library calls, on the model and the sentences that are compiled in. Each cell prints what it does.
+// Ner is a notebook in a program: it teaches a model to find times, dates, names and numbers of people in what guests
+// say to a restaurant, step by step in library calls, on the embedded model and sentences. Each cell prints what it
+// does.
 //
 //	go run ./examples/ner
 package main
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
@@ -21,7 +24,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
-	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/tokencls"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -42,7 +45,9 @@ var sentences = []string{
 }
 
 func notebook(ctx context.Context) error {
-	cell(1, "Read the data: texts with spans of characters. Each word gets a tag: B-… begins an entity, I-… goes on with it, O is in none.")
+	cell(1,
+		"Read the data: texts with spans of characters. Each word gets a tag: B-… begins an entity, I-… continues\n"+
+			"it, O is in none.")
 	trainJSON, testJSON := embedded.Restaurant8k() // tagged.Read("train.conll", …) for your own
 	o := tagged.Options{Format: data.JSONLines}
 	examples, err := tagged.ReadBytes(trainJSON, "restaurant8k train", o)
@@ -57,7 +62,8 @@ func notebook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d sentences to train on, %d to test on; tags %s\n\n", examples.Len(), test.Len(), strings.Join(labels.Names, " "))
+	fmt.Printf("%d sentences to train on, %d to test on; tags %s\n\n",
+		examples.Len(), test.Len(), strings.Join(labels.Names, " "))
 	show(examples, 3)
 
 	cell(2, "Load a pretrained model and put a fresh head on it, which gives every token a number for each tag.")
@@ -87,7 +93,8 @@ func notebook(ctx context.Context) error {
 		fmt.Printf("%-10s %q\n", token, text[e.Offsets[i][0]:e.Offsets[i][1]]) // ASCII: code points are bytes
 	}
 
-	cell(4, "Attach an adapter: W′ = W + (α/r)·B·A for every query and value projection. W is frozen; A, B and the head train.")
+	cell(4, "Attach an adapter: W′ = W + (α/r)·B·A for every query and value projection. W is frozen; A, B and the\n"+
+		"head train.")
 	config := lora.DefaultConfig()
 	config.R, config.Alpha, config.TaskType = 16, 16, lora.TokenCls
 	config.TargetModules, config.BaseModel = lora.Names("query", "value"), embedded.MiniLMName
@@ -99,12 +106,11 @@ func notebook(ctx context.Context) error {
 
 	pool := op.NewPool(0)
 	defer pool.Close()
-	return learn(ctx, lesson{src, tok, model, set, labels, pool, examples, test})
+	return learn(ctx, lesson{tok, model, set, labels, pool, examples, test})
 }
 
-// lesson is what the first half has made.
+// lesson holds the model, the adapter and the data that the first half has opened.
 type lesson struct {
-	src            *checkpoint.Source
 	tok            *tokenize.Tokenizer
 	model          models.TokenClassifier
 	set            *lora.Set
@@ -116,14 +122,15 @@ type lesson struct {
 // learn is the second half: train, score, find entities, save.
 func learn(ctx context.Context, l lesson) error {
 	cell(5, "Before training the head is random, and so is what it finds.")
-	var scores *tasks.TokenScores
-	task, err := tasks.NewTokenCls(l.model, l.tok, tasks.TokenClsConfig{
-		Labels: l.labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: l.set,
-		OnScores: func(_ batch.Split, s *tasks.TokenScores) { scores = s },
+	var scores *tokencls.Scores
+	task, err := tokencls.NewTask(l.model, l.tok, tokencls.TaskConfig{
+		Config:   tokencls.Config{Labels: l.labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: l.set},
+		OnScores: func(_ batch.Split, s *tokencls.Scores) { scores = s },
 	})
 	if err != nil {
 		return err
 	}
+	defer task.Close()
 	if err := find(ctx, task, sentences[:1]); err != nil {
 		return err
 	}
@@ -147,7 +154,8 @@ func learn(ctx context.Context, l lesson) error {
 		return err
 	}
 
-	cell(7, "Score on sentences that it has never seen. An entity counts only if its type and all its words are right.\nAccuracy flatters: most words are O.")
+	cell(7, "Score on sentences that it has never seen. An entity counts only if its type and all its words are right.\n"+
+		"Accuracy flatters: most words are O.")
 	if _, err := task.Evaluate(ctx, batch.Test); err != nil {
 		return err
 	}
@@ -156,7 +164,8 @@ func learn(ctx context.Context, l lesson) error {
 		fmt.Printf("%-12s %9.3f %9.3f %9.3f %9d\n", t.Type, t.Precision, t.Recall, t.F1, t.Targets)
 	}
 	all := scores.Entities.Micro
-	fmt.Printf("%-12s %9.3f %9.3f %9.3f\nall %d words: accuracy %.3f\n", "together", all.Precision.Value, all.Recall.Value, all.F1.Value, scores.Words, scores.Tags.Accuracy.Value)
+	fmt.Printf("%-12s %9.3f %9.3f %9.3f\nall %d words: accuracy %.3f\n", "together",
+		all.Precision.Value, all.Recall.Value, all.F1.Value, scores.Words, scores.Tags.Accuracy.Value)
 
 	cell(8, "Find entities in other sentences, with the probability of each.")
 	if err := find(ctx, task, sentences); err != nil {
@@ -167,37 +176,28 @@ func learn(ctx context.Context, l lesson) error {
 
 // keep saves the adapter and opens it again.
 func keep(ctx context.Context, l lesson) error {
-	cell(9, "Save the adapter and the names of the tags. PEFT reads the former. Open them on a fresh base: it finds the same.")
+	cell(9, "Save the adapter, which PEFT reads, with the names of the tags. Open it on a fresh base: it finds the same.")
 	dir, err := os.MkdirTemp("", "ner-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	names := filepath.Join(dir, "labels.json")
+	names := filepath.Join(dir, base.LabelsName)
 	if err := errors.Join(l.set.Save(dir), os.WriteFile(names, l.labels.Encode(), 0o666)); err != nil {
 		return err
 	}
-	content, err := os.ReadFile(names)
+	// spalora.WithBase("directory") for your own
+	model, err := spalora.Open(dir, spalora.WithBaseFiles(embedded.MiniLMName, embedded.MiniLM()))
 	if err != nil {
 		return err
 	}
-	labels, err := data.DecodeLabels(content, names)
+	defer model.Close()
+	found, err := model.Tag(ctx, sentences[0])
 	if err != nil {
 		return err
 	}
-	fresh, _, err := models.OpenTokenClassifier(l.src, len(labels.Names), 7)
-	if err != nil {
-		return err
-	}
-	loaded, _, err := lora.Load(dir, fresh)
-	if err != nil {
-		return err
-	}
-	task, err := tasks.NewTokenCls(fresh, l.tok, tasks.TokenClsConfig{Labels: labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: loaded})
-	if err != nil {
-		return err
-	}
-	return find(ctx, task, sentences[:1])
+	list(sentences[0], found[0])
+	return nil
 }
 
 // show prints the first tagged sentences that have entities.
@@ -218,22 +218,23 @@ func show(t *tagged.File, n int) {
 }
 
 // find prints the entities of texts.
-func find(ctx context.Context, task *tasks.TokenCls, texts []string) error {
-	table := tagged.New("sentences")
-	for i, text := range texts {
-		table.Append(tagged.Raw(text, i+1))
-	}
-	predictions, _, err := task.Predict(ctx, table)
+func find(ctx context.Context, task *tokencls.Task, texts []string) error {
+	found, err := task.Tag(ctx, texts, tokencls.AggregateFirst)
 	if err != nil {
 		return err
 	}
 	for i, text := range texts {
-		fmt.Println(text)
-		for _, e := range task.Entities(predictions[i], tasks.AggregateFirst) {
-			fmt.Printf("    %-12s %5.1f %%  %s\n", e.Type, 100*e.Score, string([]rune(text)[e.From:e.To]))
-		}
+		list(text, found[i])
 	}
 	return nil
+}
+
+// list prints a text with its entities.
+func list(text string, entities []tokencls.Entity) {
+	fmt.Println(text)
+	for _, e := range entities {
+		fmt.Printf("    %-12s %5.1f %%  %s\n", e.Type, 100*e.Score, e.Text)
+	}
 }
 
 func cell(n int, what string) { fmt.Printf("\n── %d ── %s\n\n", n, what) }

@@ -1,5 +1,5 @@
-// Storyteller is a notebook in a program: a small language model that has read Shakespeare learns to write as people write to their
-// bank, with a LoRA adapter (Hu et al. 2021, arXiv:2106.09685). Each cell prints what it does.
+// Storyteller is a notebook in a program: a small language model that has read Shakespeare learns to write as people
+// write to their bank, with a LoRA adapter (Hu et al. 2021, arXiv:2106.09685). Each cell prints what it does.
 //
 //	go run ./examples/storyteller
 package main
@@ -10,19 +10,21 @@ import (
 	"log"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/embedded"
-	"github.com/spalora/spalora/generate"
-	"github.com/spalora/spalora/lora"
-	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
-	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/train"
 )
 
@@ -33,61 +35,21 @@ func main() {
 	}
 }
 
-// beginnings are what the model goes on with, before and after training.
+// beginnings are what the model continues, before and after training.
 var beginnings = []string{"How do I", "My card", "Why"}
 
 func notebook(ctx context.Context) error {
-	cell(1, "Load a pretrained language model and let it go on with a few words.")
-	src, err := checkpoint.FromBytes(embedded.GPT()) // checkpoint.Open("directory or file.gguf") for your own
+	dir, err := os.MkdirTemp("", "storyteller-")
 	if err != nil {
 		return err
 	}
-	defer src.Close()
-	tok, err := tokenize.Load(src.File)
+	defer os.RemoveAll(dir)
+	adapter, merged := filepath.Join(dir, "adapter"), filepath.Join(dir, "merged")
+	b, err := base.FromFiles(embedded.GPTName, embedded.GPT()) // base.Open("directory or file.gguf") for your own
 	if err != nil {
 		return err
 	}
-	model, report, err := models.OpenCausalLM(src)
-	if err != nil {
-		return err
-	}
-	fmt.Println(report)
-	pool := op.NewPool(0)
-	defer pool.Close()
-	teller := &storyteller{tok: tok, pool: pool}
-	if _, err := teller.tell(ctx, model, nil); err != nil {
-		return err
-	}
-
-	cell(2, "Print its modules. Their names are what target_modules may say.")
-	fmt.Println(model)
-
-	cell(3, "Attach: W′ = W + (α/r)·B·A for every linear layer. W is frozen, stored in float16; A and B train.")
-	config := lora.DefaultConfig()
-	config.Alpha, config.TaskType = 16, lora.CausalLM
-	config.TargetModules, config.BaseModel = lora.Names(lora.AllLinear), embedded.GPTName
-	set, err := lora.Attach(model, config, 42)
-	if err != nil {
-		return err
-	}
-	fmt.Println(set.Tree(model))
-	fmt.Println(set.Summary(model))
-
-	cell(4, "Train on questions to a bank, one epoch. Perplexity is how many tokens the model hesitates between.")
-	if err := teach(ctx, model, tok, set, pool); err != nil {
-		return err
-	}
-
-	cell(5, "The same words again.")
-	told, err := teller.tell(ctx, model, set)
-	if err != nil {
-		return err
-	}
-	return keep(ctx, src, model, set, teller, told)
-}
-
-// teach trains the adapter and scores it on other questions.
-func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, set *lora.Set, pool *op.Pool) error {
+	defer b.Close()
 	trainCSV, testCSV := embedded.Banking77()
 	columns := document.Options{Format: data.CSV, TextColumn: "text"}
 	questions, err := document.ReadBytes(trainCSV, "banking77 train", columns)
@@ -98,134 +60,134 @@ func teach(ctx context.Context, model models.CausalLM, tok *tokenize.Tokenizer, 
 	if err != nil {
 		return err
 	}
-	// Windows of 128 tokens over all questions, one after another with the token that ends a text between them.
-	task, err := tasks.NewCausalLM(model, tok, tasks.CausalLMConfig{BlockSize: 128, Pool: pool, Adapter: set})
+	others = others.Limit(500)
+
+	cell(1, "Load a pretrained language model and let it continue a few words.\n"+
+		"Perplexity is how many tokens it hesitates between, here in questions to a bank.")
+	if _, err := continueAll(ctx, others, "", spalora.WithOpenedBase(b)); err != nil {
+		return err
+	}
+	if err := finetune(ctx, questions, adapter); err != nil {
+		return err
+	}
+	cell(6, "Open the adapter on the base model: the same words and the same questions again.")
+	attached, err := continueAll(ctx, others, adapter, spalora.WithOpenedBase(b))
 	if err != nil {
 		return err
 	}
-	if err := task.Add(ctx, batch.Train, questions); err != nil {
+	cell(7, "Merge: add (α/r)·B·A to the weights once. The result is a model like any other and needs no adapter.")
+	if err := merge(ctx, b, adapter, merged); err != nil {
 		return err
 	}
-	if err := task.Add(ctx, batch.Test, others.Limit(500)); err != nil {
+	again, err := continueAll(ctx, others, merged)
+	if err != nil {
 		return err
 	}
-	perplexity := func(when string) error {
-		scores, err := task.Evaluate(ctx, batch.Test)
-		if err != nil {
-			return err
-		}
-		value, _ := scores.Get("perplexity")
-		fmt.Printf("perplexity of other questions %s training: %.1f\n", when, value.Value)
-		return nil
-	}
-	if err := perplexity("before"); err != nil {
-		return err
-	}
-	settings := train.Defaults()
-	settings.BatchSize, settings.NumTrainEpochs, settings.LearningRate, settings.WarmupRatio = 4, 1, 1e-2, 0.1
-	settings.Pool, settings.Adapter = pool, set
-	settings.OnStep = func(s train.StepInfo) {
-		if s.Step%50 == 0 || s.Step == s.Steps {
-			fmt.Printf("step %3d/%d  loss %.3f  perplexity %6.1f  %.0f tokens/s\n", s.Step, s.Steps, s.Loss, math.Exp(s.Loss), s.TokensPerSecond)
+	same := 0
+	for i := range attached {
+		if again[i].Text == attached[i].Text {
+			same++
 		}
 	}
-	if _, err := train.Run(ctx, task, set.Params(), settings); err != nil {
-		return err
-	}
-	return perplexity("after")
+	fmt.Printf("%d of %d texts are the same as before\n", same, len(attached))
+	return nil
 }
 
-// keep is the second half: save, load into a fresh base, merge, and hear the same.
-func keep(ctx context.Context, src *checkpoint.Source, model models.CausalLM, set *lora.Set, teller *storyteller, told []string) error {
-	cell(6, "Save the adapter alone. PEFT reads these two files.")
-	dir, err := os.MkdirTemp("", "storyteller-")
-	if err != nil {
+// finetune trains an adapter on questions for one epoch and writes it to dir.
+func finetune(ctx context.Context, questions *document.File, dir string) error {
+	run := &spalora.CausalLM{Train: questions}
+	run.Model, run.ModelFiles = embedded.GPTName, embedded.GPT() // run.Model = "directory or file.gguf" for your own
+	// Windows of 128 tokens over all questions, one after another with the token that ends a text between them.
+	run.BlockSize = new(128)
+	run.TargetModules = []string{"all-linear"}
+	run.BatchSize, run.LearningRate, run.WarmupRatio = 4, new(1e-2), new(0.1)
+	run.OutputDir = dir
+	run.Logger = zerolog.New(zerolog.ConsoleWriter{
+		Out: os.Stdout, NoColor: true, PartsExclude: []string{zerolog.TimestampFieldName, zerolog.LevelFieldName},
+	})
+	run.OnModel = func(bare, adapted string) {
+		cell(2, "Print its modules. TargetModules takes their names.")
+		fmt.Println(bare)
+		cell(3, "Attach: W′ = W + (α/r)·B·A for every linear layer. W is frozen, stored in float16;\n"+
+			"lora_A and lora_B train.")
+		fmt.Println(adapted)
+	}
+	run.OnStart = func(train.Plan) {
+		cell(4, "Train on questions to a bank, one epoch.")
+	}
+	run.OnStep = func(s train.StepInfo) {
+		if s.Step%50 == 0 || s.Step == s.Steps {
+			fmt.Printf("step %3d/%d  loss %.3f  perplexity %6.1f  %.0f tokens/s\n",
+				s.Step, s.Steps, s.Loss, math.Exp(s.Loss), s.TokensPerSecond)
+		}
+	}
+	if _, err := spalora.Finetune(ctx, run); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := set.Save(dir); err != nil {
-		return err
-	}
+
+	cell(5, "Look at what was written. PEFT reads the first two files.")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil {
+		if info, err := e.Info(); err == nil && !e.IsDir() {
 			fmt.Printf("%8d bytes  %s\n", info.Size(), e.Name())
 		}
 	}
-
-	cell(7, "Load it into a fresh base: the same text.")
-	fresh, _, err := models.OpenCausalLM(src)
-	if err != nil {
-		return err
-	}
-	loaded, _, err := lora.Load(dir, fresh)
-	if err != nil {
-		return err
-	}
-	if err := teller.repeat(ctx, fresh, loaded, told); err != nil {
-		return err
-	}
-
-	cell(8, "Merge: add (α/r)·B·A to the weights once. The merged model needs no adapter.")
-	merged, err := lora.Merge(model, set, teller.pool)
-	if err != nil {
-		return err
-	}
-	whole, _, err := models.OpenCausalLM(src)
-	if err != nil {
-		return err
-	}
-	if err := lora.Assign(whole, merged); err != nil {
-		return err
-	}
-	return teller.repeat(ctx, whole, nil, told)
-}
-
-// storyteller goes on with the beginnings.
-type storyteller struct {
-	tok  *tokenize.Tokenizer
-	pool *op.Pool
-}
-
-// tell prints what the model writes, with an adapter or without (nil), and returns it. The same seed draws the same tokens from the same
-// probabilities.
-func (s *storyteller) tell(ctx context.Context, m models.CausalLM, set *lora.Set) ([]string, error) {
-	g := generate.New(m, s.tok, s.pool)
-	if set != nil {
-		g.Adapter = set
-	}
-	c := generate.Defaults()
-	c.MaxNewTokens, c.EosTokenIDs = 32, []int32{s.tok.EosID()}
-	c.DoSample, c.Temperature, c.TopP, c.Seed = true, 0.8, 0.95, 42
-	var list []string
-	for _, text := range beginnings {
-		out, err := g.Text(ctx, text, c)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, out[0].Text)
-		fmt.Printf("%s │%s\n", text, strings.ReplaceAll(strings.TrimRight(out[0].Text, "\n"), "\n", " / "))
-	}
-	return list, nil
-}
-
-// repeat tells again and says whether it is what was told before.
-func (s *storyteller) repeat(ctx context.Context, m models.CausalLM, set *lora.Set, told []string) error {
-	again, err := s.tell(ctx, m, set)
-	if err != nil {
-		return err
-	}
-	same := 0
-	for i := range told {
-		if again[i] == told[i] {
-			same++
-		}
-	}
-	fmt.Printf("%d of %d texts are the same as before\n", same, len(told))
 	return nil
+}
+
+// continueAll opens a model, prints the texts that it generates after the beginnings and its scores on questions, and
+// returns the texts. The same seed draws the same tokens from the same probabilities.
+func continueAll(
+	ctx context.Context, questions *document.File, dir string, options ...spalora.Option,
+) ([]spalora.Generated, error) {
+	settings := &causallm.Settings{Generation: causallm.Generation{
+		MaxNewTokens: 32, Temperature: new(0.8), TopP: new(0.95), Seed: new(uint64(42)),
+	}}
+	m, err := spalora.Open(dir, append(options, spalora.WithSettings(settings))...)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	list, err := m.Generate(ctx, beginnings...)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range list {
+		fmt.Printf("%s │%s\n", beginnings[i], strings.ReplaceAll(strings.TrimRight(g.Text, "\n"), "\n", " / "))
+	}
+	p, err := spalora.Predictor[*causallm.Opened](m)
+	if err != nil {
+		return nil, err
+	}
+	scorer, err := p.Scorer(128)
+	if err != nil {
+		return nil, err
+	}
+	defer scorer.Close()
+	if err := scorer.Add(ctx, batch.Test, questions); err != nil {
+		return nil, err
+	}
+	scores, err := scorer.Evaluate(ctx, batch.Test)
+	perplexity, _ := scores.Get("perplexity")
+	fmt.Printf("\nperplexity of %d questions: %.1f\n", questions.Len(), perplexity.Value)
+	return list, err
+}
+
+// merge merges the adapter into the base and writes a whole model to dir.
+func merge(ctx context.Context, b *base.Base, adapter, dir string) error {
+	pool := op.NewPool(0)
+	defer pool.Close()
+	m, err := causallm.Kind.Merge(tasks.Opening{
+		Opening: base.Opening{Base: b, Adapter: base.Adapter{Dir: adapter}}, Pool: pool,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = m.Merge(ctx, dir, safetensors.F32, false, pool)
+	return err
 }
 
 func cell(n int, what string) { fmt.Printf("\n── %d ── %s\n\n", n, what) }

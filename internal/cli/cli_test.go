@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
@@ -46,7 +46,7 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// failing is a command that does what it is told.
+// failing is a command that calls run.
 func failing(run func() error) clitest.Command {
 	return func(cli.Env) *cobra.Command {
 		cmd := &cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error { return run() }}
@@ -57,13 +57,17 @@ func failing(run func() error) clitest.Command {
 
 func TestMessages(t *testing.T) {
 	clitest.Run(t, failing(func() error { return errors.New("a\nb\r\nc") })).Refused(t, 1, "do: a; b; c\n")
-	clitest.Run(t, failing(func() error { return cli.UsageError(errors.New("a")) })).Refused(t, 2, "do: a (see 'do --help')\n")
-	clitest.Run(t, failing(func() error { return fmt.Errorf("writing: %w", syscall.ENOSPC) })).Refused(t, 1, "the disk is full")
-	clitest.Run(t, failing(func() error { return fmt.Errorf("tasks: a:3: %w", context.Canceled) })).Refused(t, 4, "do: stopped by a signal before the end\n")
+	clitest.Run(t, failing(func() error { return cli.UsageError(errors.New("a")) })).Refused(t, 2,
+		"do: a (see 'do --help')\n")
+	clitest.Run(t, failing(func() error { return fmt.Errorf("writing: %w", syscall.ENOSPC) })).Refused(t,
+		1, "the disk is full")
+	clitest.Run(t, failing(func() error { return fmt.Errorf("tasks: a:3: %w", context.Canceled) })).Refused(t, 4,
+		"do: stopped by a signal before the end\n")
 	saved := fmt.Errorf("%w after step 3: %w; go on from there", train.ErrStopped, context.Canceled)
 	clitest.Run(t, failing(func() error { return saved })).Refused(t, 4, "do: stopped after step 3", "go on from there")
 	r := clitest.Run(t, failing(func() error { panic("oh") }))
-	if r.Code != cli.Failure || !strings.HasPrefix(r.Err, "do: internal error: oh (this is a bug") || !strings.Contains(r.Err, "cli_test.go") {
+	if r.Code != cli.Failure || !strings.HasPrefix(r.Err, "do: internal error: oh (this is a bug") ||
+		!strings.Contains(r.Err, "cli_test.go") {
 		t.Errorf("a panic gives exit code %d and\n%s", r.Code, r.Err)
 	}
 }
@@ -73,7 +77,8 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestUnwrittenResults: results that could not be written are a failure, although the command went on and did the rest of its work.
+// TestUnwrittenResults: results that could not be written are a failure, although the command went on and did the
+// rest of its work.
 func TestUnwrittenResults(t *testing.T) {
 	var log clitest.Buffer
 	done := false
@@ -87,30 +92,33 @@ func TestUnwrittenResults(t *testing.T) {
 		return cmd
 	}
 	code := cli.Run(t.Context(), cli.Env{Out: full{}, Err: &log}, build, nil)
-	if code != cli.Failure || !done || !strings.HasPrefix(log.String(), "do: the results could not be written to standard output: ") {
+	const want = "do: the results could not be written to standard output: "
+	if code != cli.Failure || !done || !strings.HasPrefix(log.String(), want) {
 		t.Errorf("exit code %d, done %v: %s", code, done, log.String())
 	}
 }
 
-// TestConsole shows every line of a run, on a terminal (where a bar stands below them) and elsewhere.
+// TestConsole shows every line of a run, on a terminal (where a bar is below them) and elsewhere.
 func TestConsole(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		var err clitest.Buffer
 		env := clitest.Env(nil, new(clitest.Buffer), &err)
 		env.Terminal = terminal
-		c, e := cli.NewConsole(env, cli.LogFlags{Format: "text"})
+		c, e := cli.NewConsole(env, cli.LogFlags{Format: "text"}, pflag.NewFlagSet("", pflag.ContinueOnError))
 		if e != nil {
 			t.Fatal(e)
 		}
 		c.Start(train.Plan{Steps: 3, Rows: 5})
 		for step := 1; step <= 3; step++ {
 			c.Step(train.StepInfo{Step: step, Steps: 3, Loss: 1.5})
-			c.Evaluation(train.Evaluation{Step: step, Metrics: train.Metrics{Values: []train.Metric{{Name: "accuracy", Value: 0.25}}}})
+			metrics := train.Metrics{Values: []train.Metric{{Name: "accuracy", Value: 0.25}}}
+			c.Evaluation(train.Evaluation{Step: step, Metrics: metrics})
 		}
 		c.Stop()
 		c.Stop()
 		c.Log.Warn().Msg("done")
-		for _, want := range []string{"3 steps", "step 1 evaluation: accuracy 0.2500", "step 3 evaluation: accuracy 0.2500", "WARN:", "done"} {
+		for _, want := range []string{"3 steps", "step 1 evaluation: accuracy 0.2500",
+			"step 3 evaluation: accuracy 0.2500", "WARN:", "done"} {
 			if !strings.Contains(err.String(), want) {
 				t.Errorf("terminal %v: lacks %q:\n%s", terminal, want, err.String())
 			}
@@ -119,33 +127,9 @@ func TestConsole(t *testing.T) {
 			t.Errorf("no line for the last step:\n%s", err.String())
 		}
 	}
-	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"}); cli.ExitCode(err) != cli.Usage {
+	if _, err := cli.NewConsole(cli.Env{}, cli.LogFlags{Format: "x"},
+		pflag.NewFlagSet("", pflag.ContinueOnError)); cli.ExitCode(err) != cli.Usage {
 		t.Error(err)
-	}
-}
-
-func TestReadLabels(t *testing.T) {
-	dir := t.TempDir()
-	if l, err := cli.ReadLabels(dir); l != nil || err != nil {
-		t.Errorf("no file: %v, %v", l, err)
-	}
-	for _, c := range []struct{ text, names, err string }{
-		{`["a", "b"]`, "a,b", ""},
-		{`{"problem_type": "multi_label_classification", "labels": ["x", "y"]}`, "x,y", ""},
-		{`["a", "a"]`, "", "given twice"},
-		{`["a", 1]`, "", "list of class names"},
-		{`[`, "", "list of class names"},
-		{`{"labels": ["a"]}`, "", "problem_type"},
-		{`nonsense`, "", "labels.json"},
-	} {
-		clitest.Write(t, filepath.Join(dir, cli.LabelsName), c.text)
-		l, err := cli.ReadLabels(dir)
-		switch {
-		case c.err == "" && (err != nil || strings.Join(l.Names, ",") != c.names):
-			t.Errorf("%s: %v, %v", c.text, l, err)
-		case c.err != "" && (cli.ExitCode(err) != cli.BadInput || !strings.Contains(err.Error(), c.err)):
-			t.Errorf("%s: %v, want %q", c.text, err, c.err)
-		}
 	}
 }
 

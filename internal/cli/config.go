@@ -18,12 +18,27 @@ import (
 
 // aliases are the names that Hugging Face's Trainer, its example scripts and PEFT have for our flags.
 var aliases = map[string]string{
-	"model-name-or-path": "model", "base-model": "model", "per-device-train-batch-size": "batch-size", "train-batch-size": "batch-size",
-	"epochs": "num-train-epochs", "num-epochs": "num-train-epochs", "lr": "learning-rate", "max-seq-length": "max-length",
-	"r": "lora-r", "rank": "lora-r", "lora-rank": "lora-r", "alpha": "lora-alpha", "lora-target-modules": "target-modules",
-	"validation-file": "eval-file", "overwrite-output-dir": "overwrite", "text-column-name": "text-column", "label-column-name": "label-column",
-	"save-total-limit": "keep-checkpoints", "label-smoothing": "label-smoothing-factor", "max-samples": "max-train-samples",
-	"adapter-name-or-path": "adapter",
+	"model-name-or-path":          "model",
+	"base-model":                  "model",
+	"per-device-train-batch-size": "batch-size",
+	"train-batch-size":            "batch-size",
+	"epochs":                      "num-train-epochs",
+	"num-epochs":                  "num-train-epochs",
+	"lr":                          "learning-rate",
+	"max-seq-length":              "max-length",
+	"r":                           "lora-r",
+	"rank":                        "lora-r",
+	"lora-rank":                   "lora-r",
+	"alpha":                       "lora-alpha",
+	"lora-target-modules":         "target-modules",
+	"validation-file":             "eval-file",
+	"overwrite-output-dir":        "overwrite",
+	"text-column-name":            "text-column",
+	"label-column-name":           "label-column",
+	"save-total-limit":            "keep-checkpoints",
+	"label-smoothing":             "label-smoothing-factor",
+	"max-samples":                 "max-train-samples",
+	"adapter-name-or-path":        "adapter",
 }
 
 // canonical returns a flag's own name for what a user wrote: - and _ are alike, and HF's long names are accepted.
@@ -50,8 +65,14 @@ func AddConfig(cmd *cobra.Command) {
 
 // rivals are flags that exclude each other. One that the command line gives silences the other in a file.
 var rivals = map[string]string{
-	"max-steps": "num-train-epochs", "num-train-epochs": "max-steps", "batch-size": "tokens-per-batch", "tokens-per-batch": "batch-size",
-	"warmup-steps": "warmup-ratio", "warmup-ratio": "warmup-steps", "eval-file": "validation-split", "validation-split": "eval-file",
+	"max-steps":        "num-train-epochs",
+	"num-train-epochs": "max-steps",
+	"batch-size":       "tokens-per-batch",
+	"tokens-per-batch": "batch-size",
+	"warmup-steps":     "warmup-ratio",
+	"warmup-ratio":     "warmup-steps",
+	"eval-file":        "validation-split",
+	"validation-split": "eval-file",
 }
 
 // readConfig sets the flags that a YAML file names and that the command line does not.

@@ -12,7 +12,9 @@ import (
 // FuzzConfig looks for panics, and for errors of more than one line.
 func FuzzConfig(f *testing.F) {
 	for _, seed := range []string{
-		"", "n: 1\n", "n: [1, 2]\nlist: [a, 'b,c', 3]\n", "n: 1\nn: 2\n", "- n\n", "a: {b: c}\n", "n: &x 1\nlist: *x\n", "--- \nn: 1\n---\nlist: a\n", "n: |\n 1\n", "? n\n: 1\n", "\t", "n: 0x10\nflag: on\n", "<<: {n: 1}\n", "# only a comment\n", "null: 1", "n: !!int 3",
+		"", "n: 1\n", "n: [1, 2]\nlist: [a, 'b,c', 3]\n", "n: 1\nn: 2\n", "- n\n", "a: {b: c}\n", "n: &x 1\nlist: *x\n",
+		"--- \nn: 1\n---\nlist: a\n", "n: |\n 1\n", "? n\n: 1\n", "\t", "n: 0x10\nflag: on\n", "<<: {n: 1}\n",
+		"# only a comment\n", "null: 1", "n: !!int 3",
 	} {
 		f.Add(seed)
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// sectionKey is the annotation of a flag with the title that it stands under in --help.
+// sectionKey is the annotation of a flag with the title of its section in --help.
 const sectionKey = "section"
 
 // generalSection is the title of flags outside every section.
 const generalSection = "General"
 
-// Section defines flags that stand together under a title in --help.
+// Section defines flags that --help prints together under a title.
 func Section(fs *pflag.FlagSet, title string, define func(fs *pflag.FlagSet)) {
 	known := map[string]bool{}
 	fs.VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
@@ -73,7 +73,7 @@ func usage(w io.Writer, cmd *cobra.Command, width int) error {
 				fmt.Fprintf(&b, "  %-*s  %s\n", longest, c.Name(), c.Short)
 			}
 		}
-		fmt.Fprintf(&b, "\n'%s COMMAND --help' tells more about a command.\n", cmd.CommandPath())
+		fmt.Fprintf(&b, "\n'%s COMMAND --help' describes a command.\n", cmd.CommandPath())
 	} else {
 		fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
 		if cmd.Example != "" {

@@ -4,22 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data/text"
-	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/tasks"
 )
 
-// InputFlags say which texts a command reads: a file, standard input, or texts on the command line.
+// InputFlags choose the texts that a command reads: a file, standard input, or texts on the command line.
 type InputFlags struct {
 	Input string
 	Texts []string
 	Pairs []string
-	// Reading lists the flags that say how files are read; nil: those of DataFlags.
-	Reading []string
 }
 
 // Add defines the flags.
@@ -30,98 +28,96 @@ func (f *InputFlags) Add(fs *pflag.FlagSet) {
 
 // AddTexts defines the flags of a command that reads no pairs.
 func (f *InputFlags) AddTexts(fs *pflag.FlagSet) {
-	fs.StringVar(&f.Input, "input", "", "`file` of texts, or - for standard input; default: standard input, if something is piped into it")
+	fs.StringVar(&f.Input, "input", "",
+		"`file` of texts, or - for standard input; default: standard input, if something is piped into it")
 	fs.StringArrayVar(&f.Texts, "text", nil, "a `text`, instead of a file; may be given several times")
 }
 
-// Check reports contradictions. given tells whether a flag was set. Without any flag the input is standard input.
-func (f *InputFlags) Check(env Env, given func(string) bool) error {
-	reading := f.Reading
-	if reading == nil {
-		reading = DataFlagNames()
-	}
+// Check returns an error if flags contradict each other. given reports whether a flag was given; reading lists those
+// that say how files are read. Without any flag the input is standard input.
+func (f *InputFlags) Check(env Env, given func(string) bool, reading []string) error {
 	switch {
 	case f.Input != "" && len(f.Texts) > 0:
-		return UsageError(errors.New("--input and --text exclude each other"))
+		return errors.New("--input and --text exclude each other")
 	case len(f.Pairs) > 0 && len(f.Pairs) != len(f.Texts):
-		return UsageError(fmt.Errorf("%d times --text-pair for %d times --text; give one for each", len(f.Pairs), len(f.Texts)))
+		return fmt.Errorf("--text-pair is given %d times for %d times --text; give one for each", len(f.Pairs), len(f.Texts))
 	case len(f.Texts) > 0:
 		if i := slices.IndexFunc(reading, given); i >= 0 {
-			return UsageError(fmt.Errorf("--%s is for files, not for --text", reading[i]))
+			return fmt.Errorf("--%s is for files, not for --text", reading[i])
 		}
 		return nil
 	}
 	return DefaultInput(&f.Input, env, given, "give --input FILE or --text TEXT, or pipe texts into standard input")
 }
 
-// DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to do instead.
+// DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to
+// do instead.
 func DefaultInput(input *string, env Env, given func(string) bool, instead string) error {
 	switch {
 	case given("input") && *input == "":
-		return UsageError(errors.New("--input is empty; give a file, or - for standard input"))
+		return errors.New("--input is empty; give a file, or - for standard input")
 	case *input == "" && env.InTerminal:
-		return UsageError(errors.New("there is nothing to read; " + instead))
+		return errors.New("there is nothing to read; " + instead)
 	case *input == "":
 		*input = "-"
 	}
 	return nil
 }
 
-// Table returns the texts of the command line as a table, or nil if the input is a file.
-func (f *InputFlags) Table() *text.File {
+// File returns the texts of the command line as a file, or nil if the input is a file.
+func (f *InputFlags) File() *text.File {
 	if len(f.Texts) == 0 {
 		return nil
 	}
-	t := text.New("--text")
-	for i, s := range f.Texts {
-		e := text.Example{Text: s, Line: i + 1}
+	file := text.New("--text")
+	for i, t := range f.Texts {
+		e := text.Example{Text: t, Line: i + 1}
 		if len(f.Pairs) > 0 {
 			e.Pair, e.HasPair = f.Pairs[i], true
 		}
-		t.Append(e)
+		file.Append(e)
 	}
-	return t
+	return file
 }
 
 // ReadInput returns the content of a file, or of standard input for "-".
 func ReadInput(path string, in io.Reader) ([]byte, error) {
-	if path == "-" {
-		content, err := io.ReadAll(in)
-		if err != nil {
-			return nil, InputError(fmt.Errorf("standard input: %w", err))
-		}
-		return content, nil
+	if path != "-" {
+		return base.ReadFile(path)
 	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, missingFile(path)
-	case err != nil:
-		return nil, InputError(err)
-	case info.IsDir():
-		return nil, InputError(fmt.Errorf("%s: this is a directory; give a file in it", path))
-	case !info.Mode().IsRegular():
-		return nil, InputError(fmt.Errorf("%s: this is not a regular file; pipe it into standard input (--input -)", path))
+	content, err := io.ReadAll(in)
+	if err != nil {
+		return nil, InputError(fmt.Errorf("%s: %w", tasks.StdinName, err))
 	}
-	content, err := os.ReadFile(path)
-	return content, InputError(err)
+	return content, nil
 }
 
-func missingFile(path string) error { return InputError(fmt.Errorf("%s: there is no such file", path)) }
-
-// CheckAdapterDir explains an adapter directory that does not exist, or is none.
-func CheckAdapterDir(dir string) error {
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return InputError(fmt.Errorf("--adapter %s: there is no such directory", dir))
-	}
-	_, _, err := lora.ReadConfig(dir)
-	return InputError(err)
+// HeadFlags choose the trained model that a command opens.
+type HeadFlags struct {
+	Model     string
+	Adapter   string
+	OtherBase bool
 }
 
-// CheckModelPath explains a model that does not exist.
-func CheckModelPath(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return InputError(fmt.Errorf("--model %s: there is no such directory; give one that holds a Hugging Face checkpoint (hf download ID --local-dir %s gets one from the hub), or a GGUF file", path, path))
+// Add defines the flags. adapter is the usage of --adapter, "" for that of a task with a head.
+func (f *HeadFlags) Add(fs *pflag.FlagSet, builtIn BuiltIn, adapter string) {
+	if adapter == "" {
+		adapter = "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head"
 	}
-	return nil
+	fs.StringVar(&f.Model, "model", "",
+		"`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded "+builtIn.Short)
+	fs.StringVar(&f.Adapter, "adapter", "", adapter)
+	fs.BoolVar(&f.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
+}
+
+// Check returns the errors about contradictions. given reports whether a flag was given.
+func (f *HeadFlags) Check(given func(string) bool) []error {
+	var errs []error
+	if f.OtherBase && f.Adapter == "" {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
+	}
+	if given("adapter") && f.Adapter == "" {
+		errs = append(errs, errors.New("--adapter is empty; give a directory"))
+	}
+	return errs
 }

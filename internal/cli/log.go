@@ -16,7 +16,7 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// LogFlags choose what a command tells on standard error, and how.
+// LogFlags choose which messages a command prints on standard error, and their format.
 type LogFlags struct {
 	Format string
 	Quiet  bool
@@ -24,7 +24,7 @@ type LogFlags struct {
 
 // Add defines the flags.
 func (l *LogFlags) Add(fs *pflag.FlagSet) {
-	fs.StringVar(&l.Format, "log-format", "text", "text or json: how messages on standard error look")
+	fs.StringVar(&l.Format, "log-format", "text", "text or json: format of the messages on standard error")
 	fs.BoolVar(&l.Quiet, "quiet", false, "only warnings and errors on standard error")
 }
 
@@ -33,6 +33,7 @@ type Console struct {
 	Log        zerolog.Logger
 	Perplexity bool // show the perplexity of each step beside its loss
 	env        Env
+	flags      *pflag.FlagSet
 	quiet      bool
 	json       bool
 
@@ -40,21 +41,23 @@ type Console struct {
 	bars *mpb.Progress // nil: none now
 	bar  *mpb.Bar
 	last time.Time // of the last plain line
-	tail string    // what stands right of the bar
+	tail string    // text to the right of the bar
 
 	began time.Time // of the run in this process
 	done  int       // steps that an earlier process did
 }
 
-// NewConsole opens the console that the flags ask for.
-func NewConsole(env Env, l LogFlags) (*Console, error) {
-	c := &Console{env: env, quiet: l.Quiet}
+// NewConsole opens the console that the flags ask for. Settings that messages name in backquotes are printed as flags
+// of the command.
+func NewConsole(env Env, l LogFlags, flags *pflag.FlagSet) (*Console, error) {
+	c := &Console{env: env, flags: flags, quiet: l.Quiet}
 	switch l.Format {
 	case "json":
 		c.json = true
 		c.Log = zerolog.New(c).With().Timestamp().Logger()
 	case "text":
-		c.Log = zerolog.New(zerolog.ConsoleWriter{Out: c, NoColor: !env.Terminal, PartsExclude: []string{zerolog.TimestampFieldName}, FormatLevel: level})
+		c.Log = zerolog.New(zerolog.ConsoleWriter{Out: c, NoColor: !env.Terminal,
+			PartsExclude: []string{zerolog.TimestampFieldName}, FormatLevel: level})
 	default:
 		return nil, UsageError(fmt.Errorf("--log-format is %q; want text or json", l.Format))
 	}
@@ -77,29 +80,32 @@ func (c *Console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	bars := c.bars
 	c.mu.Unlock()
-	if bars != nil {
-		return bars.Write(p)
+	text := OptionsAsFlags(c.flags, string(p))
+	var to io.Writer = c.env.Err
+	switch {
+	case bars != nil:
+		to = bars
+	case !c.json:
+		text = strings.TrimLeft(text, " ")
 	}
-	if !c.json {
-		trimmed := strings.TrimLeft(string(p), " ")
-		if _, err := io.WriteString(c.env.Err, trimmed); err != nil {
-			return 0, err
-		}
-		return len(p), nil
+	if _, err := io.WriteString(to, text); err != nil {
+		return 0, err
 	}
-	return c.env.Err.Write(p)
+	return len(p), nil
 }
 
 // Start begins the progress of a run.
 func (c *Console) Start(p train.Plan) {
-	c.Log.Info().Msgf("%d steps (%d an epoch) over %d rows, %d tokens an epoch", p.Steps, p.StepsPerEpoch, p.Rows, p.Tokens)
+	c.Log.Info().Msgf("%d steps (%d an epoch) over %d rows, %d tokens an epoch",
+		p.Steps, p.StepsPerEpoch, p.Rows, p.Tokens)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.began, c.done = time.Now(), p.Done
 	if !c.env.Terminal || c.quiet || c.json {
 		return
 	}
-	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+	c.bars = mpb.New(mpb.WithOutput(c.env.Err), mpb.WithWidth(30), mpb.WithRefreshRate(200*time.Millisecond),
+		mpb.WithAutoRefresh())
 	c.bar = c.bars.AddBar(0, // not yet the number of steps: a bar that is full takes no more lines above it
 		mpb.PrependDecorators(decor.CountersNoUnit("step %d/%d ")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { c.mu.Lock(); defer c.mu.Unlock(); return c.tail })))
@@ -116,7 +122,8 @@ func (c *Console) Step(s train.StepInfo) {
 	if c.Perplexity {
 		perplexity = fmt.Sprintf(" perplexity %.2f", math.Exp(s.Loss))
 	}
-	tail := fmt.Sprintf("epoch %.2f loss %.4f%s lr %.2e %.0f tokens/s ETA %v", s.Epoch, s.Loss, perplexity, s.LearningRate, s.TokensPerSecond, left)
+	tail := fmt.Sprintf("epoch %.2f loss %.4f%s lr %.2e %.0f tokens/s ETA %v",
+		s.Epoch, s.Loss, perplexity, s.LearningRate, s.TokensPerSecond, left)
 	c.mu.Lock()
 	c.tail = tail
 	bar := c.bar
@@ -143,7 +150,8 @@ func (c *Console) Evaluation(e train.Evaluation) {
 	c.Log.Info().Msgf("step %d evaluation: %s", e.Step, MetricsText(e.Metrics))
 }
 
-// Undefined says why metrics of an evaluation outside the training loop are not defined. (The loop itself says it of its own.)
+// Undefined logs why metrics of an evaluation outside the training loop are not defined; the loop logs that of its own
+// evaluations.
 func (c *Console) Undefined(m train.Metrics) {
 	for _, v := range m.Values {
 		v.LogReason(c.Log)

@@ -10,7 +10,9 @@ import (
 
 func TestOptionsAsFlags(t *testing.T) {
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(cli.DataFlags).Add(fs)
+	for _, name := range []string{"text-column", "text-pair-column", "label-column", "format", "delimiter", "no-header"} {
+		fs.String(name, "", "")
+	}
 	for text, want := range map[string]string{
 		"say which with `label_column`":                   "say which with --label-column",
 		"see `text_column` and `text_pair_column`":        "see --text-column and --text-pair-column",

@@ -21,7 +21,8 @@ type Result struct {
 // stdout reports whether the result goes to standard output.
 func (r Result) stdout() bool { return r.Path == "" || r.Path == "-" }
 
-// Check errs if the result must not be written: the file is there already, or is the input. It is asked before any work.
+// Check returns an error if the result must not be written because the file exists or is the input. Commands call it
+// before any work.
 func (r Result) Check(input string) error {
 	if r.stdout() {
 		return nil
@@ -43,7 +44,8 @@ func (r Result) Check(input string) error {
 		return UsageError(fmt.Errorf("%s %s: this is the input; give another file", r.Flag, r.Path))
 	}
 	if !r.Overwrite {
-		return UsageError(fmt.Errorf("%s %s: the file exists; choose another or allow overwriting (--overwrite)", r.Flag, r.Path))
+		return UsageError(fmt.Errorf("%s %s: the file exists; choose another or allow overwriting (--overwrite)",
+			r.Flag, r.Path))
 	}
 	return nil
 }
@@ -53,7 +55,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Write makes the result hold what write writes, whole or not at all.
+// Write replaces the result by the output of write. A file is replaced atomically.
 func (r Result) Write(env Env, write func(w io.Writer) error) error {
 	if !r.stdout() {
 		return files.WriteFile(r.Path, write)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/train"
@@ -33,9 +35,9 @@ const (
 type Env struct {
 	In          io.Reader
 	Out, Err    io.Writer
-	InTerminal  bool // In is a terminal: nobody pipes data into it
+	InTerminal  bool // In is a terminal, not a pipe or a file
 	Terminal    bool // Err is a terminal: progress may redraw its line
-	OutTerminal bool // Out is a terminal: somebody reads along
+	OutTerminal bool // Out is a terminal: a person reads it
 	Colour      bool // Out takes colours
 	Width       int  // of the terminal
 }
@@ -52,38 +54,24 @@ func System() Env {
 	return e
 }
 
-// coded is an error with its exit code.
-type coded struct {
-	error
-	code int
-}
+// UsageError marks an error as the user's flags or configuration; nil stays nil.
+func UsageError(err error) error { return base.Settings(err) }
 
-func (c coded) Unwrap() error { return c.error }
-
-// UsageError marks an error as the user's flags or configuration.
-func UsageError(err error) error { return mark(err, Usage) }
-
-// InputError marks an error as that of a file that was read.
-func InputError(err error) error { return mark(err, BadInput) }
-
-func mark(err error, code int) error {
-	if err == nil {
-		return nil
-	}
-	return coded{err, code}
-}
+// InputError marks an error as that of a file that was read; nil stays nil.
+func InputError(err error) error { return base.Input(err) }
 
 // ExitCode returns the code for an error: an explicit mark decides, then the errors that packages declare.
 func ExitCode(err error) int {
-	var c coded
 	var d *data.Error
-	switch {
+	switch blame := base.Blame(err); {
 	case err == nil:
 		return Done
 	case errors.Is(err, train.ErrStopped), errors.Is(err, context.Canceled):
 		return Cancelled
-	case errors.As(err, &c):
-		return c.code
+	case blame == base.ErrSettings:
+		return Usage
+	case blame == base.ErrInput:
+		return BadInput
 	case errors.As(err, &d), errors.Is(err, train.ErrCheckpoint):
 		return BadInput
 	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig), errors.Is(err, generate.ErrConfig):
@@ -92,17 +80,24 @@ func ExitCode(err error) int {
 	return Failure
 }
 
+// gcPercent is how much garbage a command may make, in percent of what is in use, before it is collected. Data and
+// weights are large and hold few pointers, so collecting costs little, while Go's 100 would double their memory.
+const gcPercent = 50
+
 // Main runs a command with the process's arguments and returns its exit code. The first SIGINT or SIGTERM cancels the
 // command's context, so that it can save; the second ends the process.
 func Main(build func(Env) *cobra.Command) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	return Run(ctx, System(), build, os.Args[1:])
 }
 
-// results is the standard output of a command. It remembers that something could not be written, so that a command may print its results at the
-// end of its work without stopping there.
+// results is the standard output of a command. It remembers that something could not be written, so that a command
+// may print its results at the end of its work without stopping there.
 type results struct {
 	io.Writer
 	err error
@@ -116,8 +111,8 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its stack. Results that could not be
-// written to standard output are an error, too.
+// Run runs a command and returns its exit code. An error is printed as one line; a panic, which is a bug, with its
+// stack. Results that could not be written to standard output are an error, too.
 func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []string) (code int) {
 	out := &results{Writer: env.Out}
 	env.Out = out
@@ -132,7 +127,8 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 	cmd.SetArgs(args)
 	defer func() {
 		if v := recover(); v != nil {
-			fmt.Fprintf(env.Err, "%s: internal error: %v (this is a bug; please report it with what follows)\n%s", cmd.Name(), v, debug.Stack())
+			fmt.Fprintf(env.Err, "%s: internal error: %v (this is a bug; please report it with what follows)\n%s",
+				cmd.Name(), v, debug.Stack())
 			code = Failure
 		}
 	}()
@@ -164,6 +160,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		err = fmt.Errorf("%w%s", err, didYouMean(cmd.Flags(), unknown.GetSpecifiedName()))
 	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, errZero) {
+		f, got, want := invalid.GetFlag(), invalid.GetValue(), "want more than 0"
+		if f.Value.Type() == "string" {
+			got, want = strconv.Quote(got), "want a value"
+		}
+		err = fmt.Errorf("--%s is %s; %s, or leave the flag out for %s", f.Name, got, want, f.DefValue)
+	}
 	return UsageError(err)
 }
 
@@ -173,7 +176,8 @@ func OneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// Group makes a command that only holds others say so when it is called by itself or with a name that it does not have.
+// Group adds subcommands to a command without an action of its own, which returns an error if it is called without a
+// subcommand or with an unknown one.
 func Group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(subcommands...)
 	var names []string

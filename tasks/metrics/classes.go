@@ -13,9 +13,8 @@ type ClassScores struct {
 	Targets int
 	// Accuracy is the part of the rows whose class is predicted.
 	Accuracy Score
-	// MacroF1 is the mean F1 of the classes that are a target or predicted in at
-	// least one row, as scikit-learn's f1_score with average="macro" and
-	// zero_division=0 has it.
+	// MacroF1 is the mean F1 of the classes that are a target or predicted in at least one row, as computed by
+	// scikit-learn's f1_score with average="macro" and zero_division=0.
 	MacroF1 Score
 	// Matthews is the correlation coefficient of Matthews for any number of
 	// classes (Gorodkin 2004), in [-1, 1]. With s rows, c of them correct, t_k
@@ -23,8 +22,7 @@ type ClassScores struct {
 	//
 	//	(c·s − Σ p_k·t_k) / √((s² − Σ p_k²)·(s² − Σ t_k²))
 	//
-	// It is 0 where all targets or all predictions are one class, as
-	// scikit-learn has it.
+	// It is 0 where all targets or all predictions are one class, as in scikit-learn.
 	Matthews Score
 	// PerClass has a score for each of the k classes.
 	PerClass []ClassScore

@@ -8,8 +8,8 @@ import (
 	"github.com/spalora/spalora/data/tagged"
 )
 
-// EntityScores are the metrics of tagged sentences, those of seqeval: what counts is an
-// entity with its type and all its words, not a word.
+// EntityScores are the metrics of tagged sentences, as seqeval computes them: they count entities, each with its type
+// and all its words, not single words.
 type EntityScores struct {
 	// Words is the number of words that count.
 	Words int
@@ -43,8 +43,7 @@ type place struct {
 // mode ([tagged.StrictEntities]). The values are those of seqeval 1.2.2 with zero_division=0,
 // save that the mean over no types is 0 with a reason, not NaN.
 //
-// It is an error if the lengths differ, a tag is empty or none of the scheme's, or no
-// word is there to score.
+// Entities returns an error if the lengths differ, a tag is empty or not one of the scheme, or there are no words.
 func Entities(want, got [][]string, scheme tagged.Scheme) (*EntityScores, error) {
 	s := &EntityScores{}
 	right, err := s.words(want, got)

@@ -33,7 +33,8 @@ type seqevalCase struct {
 }
 
 func (c *seqevalCase) strict() map[tagged.Scheme]*seqevalScores {
-	return map[tagged.Scheme]*seqevalScores{tagged.IOB1: c.IOB1, tagged.IOB2: c.IOB2, tagged.IOE1: c.IOE1, tagged.IOE2: c.IOE2, tagged.IOBES: c.IOBES, tagged.BILOU: c.BILOU}
+	return map[tagged.Scheme]*seqevalScores{tagged.IOB1: c.IOB1, tagged.IOB2: c.IOB2, tagged.IOE1: c.IOE1,
+		tagged.IOE2: c.IOE2, tagged.IOBES: c.IOBES, tagged.BILOU: c.BILOU}
 }
 
 func loadSeqeval(t *testing.T) []seqevalCase {
@@ -214,7 +215,8 @@ func TestEntitiesErrors(t *testing.T) {
 		{"words", "2 tags for 1 predictions in sentence 0", one, [][]string{{"O"}}, ""},
 		{"empty target", "word 1 in sentence 0 is empty", [][]string{{"O", ""}}, one, ""},
 		{"empty prediction", "word 0 in sentence 0 is empty", one, [][]string{{"", "O"}}, tagged.IOB2},
-		{"target", `target: sentence 0: data: the tag "B-X" of word 0 is none of the scheme IOE2 (O, I-…, E-…)`, one, one, tagged.IOE2},
+		{"target", `target: sentence 0: data: the tag "B-X" of word 0 is none of the scheme IOE2 (O, I-…, E-…)`,
+			one, one, tagged.IOE2},
 		{"prediction", `prediction: sentence 0: data: the tag "X-X" of word 0`, one, [][]string{{"X-X", "O"}}, tagged.IOB2},
 		{"scheme", `scheme "none" spell no entities`, one, one, tagged.Plain},
 		{"nothing", "no row has a target", nil, nil, ""},
@@ -238,7 +240,8 @@ func TestEntitiesReasons(t *testing.T) {
 		{x, x, "", "", "", ""},
 		{x, none, "no entity is predicted", "", "", ""},
 		{none, x, "", "no entity is a target", "", ""},
-		{none, none, "no entity is predicted", "no entity is a target", "no entity is a target or predicted", "no entity is a target or predicted"},
+		{none, none, "no entity is predicted", "no entity is a target", "no entity is a target or predicted",
+			"no entity is a target or predicted"},
 	} {
 		s, err := Entities(tt.want, tt.got, tagged.IOB2)
 		if err != nil {

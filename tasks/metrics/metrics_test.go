@@ -16,14 +16,22 @@ func TestErrors(t *testing.T) {
 		name, want string
 		call       func() error
 	}{
-		{"classes, lengths", "2 labels for 1 predictions", func() error { _, err := Classes([]int32{0, 1}, []int32{0}, 2); return err }},
-		{"classes, label too large", "label 2 of row 0 is not in 0 to 1", func() error { _, err := Classes([]int32{2}, []int32{0}, 2); return err }},
-		{"classes, label negative", "label -1 of row 1", func() error { _, err := Classes([]int32{0, -1}, []int32{0, 0}, 2); return err }},
-		{"classes, prediction", "prediction 5 of row 0", func() error { _, err := Classes([]int32{1}, []int32{5}, 2); return err }},
-		{"confusion, prediction", "prediction -3 of row 0", func() error { _, err := Confusion([]int32{1}, []int32{-3}, 2); return err }},
-		{"multi-label, sizes", "not both rows of 2 classes", func() error { _, err := MultiLabel(make([]float32, 3), make([]float32, 3), 2, 0); return err }},
-		{"multi-label, no classes", "not both rows of 0 classes", func() error { _, err := MultiLabel(nil, nil, 0, 0); return err }},
-		{"multi-label, target", "target 0.5 of row 0, class 1", func() error { _, err := MultiLabel([]float32{0, 0.5}, make([]float32, 2), 2, 0); return err }},
+		{"classes, lengths", "2 labels for 1 predictions",
+			func() error { _, err := Classes([]int32{0, 1}, []int32{0}, 2); return err }},
+		{"classes, label too large", "label 2 of row 0 is not in 0 to 1",
+			func() error { _, err := Classes([]int32{2}, []int32{0}, 2); return err }},
+		{"classes, label negative", "label -1 of row 1",
+			func() error { _, err := Classes([]int32{0, -1}, []int32{0, 0}, 2); return err }},
+		{"classes, prediction", "prediction 5 of row 0",
+			func() error { _, err := Classes([]int32{1}, []int32{5}, 2); return err }},
+		{"confusion, prediction", "prediction -3 of row 0",
+			func() error { _, err := Confusion([]int32{1}, []int32{-3}, 2); return err }},
+		{"multi-label, sizes", "not both rows of 2 classes",
+			func() error { _, err := MultiLabel(make([]float32, 3), make([]float32, 3), 2, 0); return err }},
+		{"multi-label, no classes", "not both rows of 0 classes",
+			func() error { _, err := MultiLabel(nil, nil, 0, 0); return err }},
+		{"multi-label, target", "target 0.5 of row 0, class 1",
+			func() error { _, err := MultiLabel([]float32{0, 0.5}, make([]float32, 2), 2, 0); return err }},
 		{"multi-label, NaN value", "row 1, class 0 is NaN", func() error {
 			_, err := MultiLabel([]float32{0, 1}, []float32{0, nan}, 1, 0)
 			return err
@@ -32,13 +40,16 @@ func TestErrors(t *testing.T) {
 			_, err := MultiLabel([]float32{0, nan}, make([]float32, 2), 2, 0)
 			return err
 		}},
-		{"regression, lengths", "1 targets for 0 predictions", func() error { _, err := Regression([]float32{1}, nil); return err }},
+		{"regression, lengths", "1 targets for 0 predictions",
+			func() error { _, err := Regression([]float32{1}, nil); return err }},
 		{"regression, NaN prediction", "prediction for row 1 is NaN", func() error {
 			_, err := Regression([]float32{1, 2}, []float32{1, nan})
 			return err
 		}},
-		{"regression, infinite prediction", "prediction for row 0 is +Inf", func() error { _, err := Regression([]float32{1}, []float32{inf}); return err }},
-		{"regression, infinite target", "target of row 0 is +Inf", func() error { _, err := Regression([]float32{inf}, []float32{1}); return err }},
+		{"regression, infinite prediction", "prediction for row 0 is +Inf",
+			func() error { _, err := Regression([]float32{1}, []float32{inf}); return err }},
+		{"regression, infinite target", "target of row 0 is +Inf",
+			func() error { _, err := Regression([]float32{inf}, []float32{1}); return err }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,7 +115,8 @@ func TestReasons(t *testing.T) {
 	if b, err := json.Marshal(Score{Value: 0.5}); err != nil || string(b) != `{"value":0.5}` {
 		t.Errorf("JSON: %s, %v", b, err)
 	}
-	if b, err := json.Marshal(r.Pearson); err != nil || string(b) != `{"value":null,"reason":"fewer than two rows have a target"}` {
+	if b, err := json.Marshal(r.Pearson); err != nil ||
+		string(b) != `{"value":null,"reason":"fewer than two rows have a target"}` {
 		t.Errorf("JSON: %s, %v", b, err)
 	}
 }

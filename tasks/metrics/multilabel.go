@@ -25,7 +25,8 @@ type MultiLabelScores struct {
 // sizes do not fit, a target is something else, a value is NaN, or no row counts.
 func MultiLabel(targets, values []float32, k int, threshold float32) (*MultiLabelScores, error) {
 	if len(targets) != len(values) || k <= 0 || len(targets)%k != 0 {
-		return nil, fmt.Errorf("metrics: %d targets and %d values are not both rows of %d classes", len(targets), len(values), k)
+		return nil, fmt.Errorf("metrics: %d targets and %d values are not both rows of %d classes",
+			len(targets), len(values), k)
 	}
 	wanted, predicted, correct := make([]int, k), make([]int, k), make([]int, k)
 	s := &MultiLabelScores{PerClass: make([]ClassScore, k)}

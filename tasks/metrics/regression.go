@@ -17,8 +17,7 @@ type RegressionScores struct {
 	//
 	//	Σ (x−x̄)(y−ȳ) / √(Σ (x−x̄)² · Σ (y−ȳ)²)
 	//
-	// It is NaN where there are fewer than two rows or one side is constant, as
-	// SciPy has it.
+	// It is NaN where there are fewer than two rows or one side is constant, as in SciPy.
 	Pearson Score
 	// Spearman is Pearson's correlation of the ranks; equal numbers have the
 	// mean of their ranks. It is NaN where Pearson is.

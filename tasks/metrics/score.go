@@ -56,7 +56,7 @@ type ClassScore struct {
 	F1        float64 // harmonic mean of both, 0 if both are 0
 	Targets   int     // rows whose target is the class
 	Predicted int     // rows for which it is predicted
-	Correct   int     // rows for which both are so
+	Correct   int     // rows for which the class is both the target and predicted
 }
 
 // classScore computes the ratios of counts.

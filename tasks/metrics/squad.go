@@ -53,7 +53,9 @@ type SQuADScores struct {
 //
 // Questions whose answers are not given do not count. It is an error if none counts,
 // or a score of no answer is missing or not finite.
-func SQuAD(predictions map[string]string, questions iter.Seq[question.Question], noAnswer map[string]float64) (*SQuADScores, error) {
+func SQuAD(
+	predictions map[string]string, questions iter.Seq[question.Question], noAnswer map[string]float64,
+) (*SQuADScores, error) {
 	s := &SQuADScores{Thresholds: noAnswer != nil}
 	second := noAnswer != nil
 	for q := range questions {
@@ -98,7 +100,7 @@ func missingOr(there bool, v float64) string {
 	return fmt.Sprint(v)
 }
 
-// squadRow is what counts of one question.
+// squadRow holds the scores of one question.
 type squadRow struct {
 	exact, f1        float64
 	hasAnswer, empty bool    // empty: the prediction is the empty text
@@ -124,7 +126,8 @@ func (s *SQuADScores) average(rows []squadRow) {
 	for _, m := range []struct {
 		n    int
 		sums []*float64
-	}{{s.Total, []*float64{&s.Exact, &s.F1}}, {s.HasAnsTotal, []*float64{&s.HasAnsExact, &s.HasAnsF1}}, {s.NoAnsTotal, []*float64{&s.NoAnsExact, &s.NoAnsF1}}} {
+	}{{s.Total, []*float64{&s.Exact, &s.F1}}, {s.HasAnsTotal, []*float64{&s.HasAnsExact, &s.HasAnsF1}},
+		{s.NoAnsTotal, []*float64{&s.NoAnsExact, &s.NoAnsF1}}} {
 		for _, sum := range m.sums {
 			*sum = 100 * *sum / float64(max(m.n, 1))
 		}
@@ -179,7 +182,7 @@ func squadOne(prediction string, answers []question.Answer, second bool) (exact,
 	return exact, f1
 }
 
-// wordsF1 is the harmonic mean of precision and recall of words, each as often as both have it.
+// wordsF1 is the harmonic mean of precision and recall of words, each counted as often as it occurs in both.
 func wordsF1(prediction, answer []string, second bool) float64 {
 	if second && (len(prediction) == 0 || len(answer) == 0) {
 		if len(prediction) == len(answer) {
@@ -252,8 +255,8 @@ func lower(s string) string {
 	return b.String()
 }
 
-// endsWord reports whether a cased letter stands before position i and none after it,
-// characters that case does not care about left out (Final_Sigma of Unicode).
+// endsWord reports whether a cased letter precedes position i and none follows it, without regard to case-ignorable
+// characters (Final_Sigma of Unicode).
 func endsWord(runes []rune, i int) bool {
 	before, after := i-1, i+1
 	for before >= 0 && caseIgnorable(runes[before]) {
@@ -270,7 +273,8 @@ func cased(r rune) bool {
 	return unicode.In(r, unicode.Lu, unicode.Ll, unicode.Lt, unicode.Other_Lowercase, unicode.Other_Uppercase)
 }
 
-// caseIgnorable is D136: marks, modifiers, formats, and the punctuation that stands inside words.
+// caseIgnorable is D136: marks, modifiers, formats, and the punctuation that occurs inside words.
 func caseIgnorable(r rune) bool {
-	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) || strings.ContainsRune("'.:·\u0387\u055F\u05F4‘’\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A", r)
+	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk) ||
+		strings.ContainsRune("'.:·\u0387\u055F\u05F4‘’\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A", r)
 }

@@ -5,14 +5,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/all"
 )
 
 // Command returns "adapter" with its subcommands.
-func Command(env cli.Env) *cobra.Command {
+func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
+
+// Of returns "adapter" with its subcommands for adapters of the given task types.
+func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adapter",
 		Short: "Merge and show adapters",
 		Long:  "Merge adapters into their base model, and show what is in them.",
 	}
-	return cli.Group(cmd, merge(env), show(env))
+	return cli.Group(cmd, merge(env, list), show(env))
 }

@@ -19,7 +19,8 @@ import (
 )
 
 func mergeArgs(c clitest.Case, out string, args ...string) []string {
-	return append([]string{"merge", "--quiet", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--problem-type", c.Problem, "--output-dir", out}, args...)
+	return append([]string{"merge", "--quiet", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"),
+		"--problem-type", c.Problem, "--output-dir", out}, args...)
 }
 
 // logits predicts the first rows of a fixture with a merged checkpoint.
@@ -80,11 +81,13 @@ func TestMergedFiles(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if want := []string{"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}; !slices.Equal(names, want) {
+	if want := []string{"config.json", "model.safetensors", "tokenizer_config.json",
+		"vocab.txt"}; !slices.Equal(names, want) {
 		t.Errorf("files %v, want %v", names, want)
 	}
 	var config, base map[string]any
-	for path, v := range map[string]*map[string]any{filepath.Join(out, "config.json"): &config, c.Path("base/config.json"): &base} {
+	for path, v := range map[string]*map[string]any{filepath.Join(out, "config.json"): &config,
+		c.Path("base/config.json"): &base} {
 		if err := json.Unmarshal([]byte(clitest.Read(t, path)), v); err != nil {
 			t.Fatal(err)
 		}
@@ -144,17 +147,22 @@ func TestMergeRefused(t *testing.T) {
 		{"no output", []string{"--output-dir="}, 2, []string{"--output-dir is missing"}},
 		{"dtype", []string{"--dtype=int8"}, 2, []string{`--dtype is "int8"`, "bfloat16"}},
 		{"not empty", []string{"--output-dir", full}, 2, []string{full, "--overwrite"}},
-		{"over the model", []string{"--output-dir", c.Path("base"), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
+		{"over the model", []string{"--output-dir", c.Path("base"), "--overwrite"}, 2,
+			[]string{"holds --model or --adapter"}},
 		{"above the model", []string{"--output-dir", c.Path("."), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
 		{"not a model", []string{"--output-dir", full, "--overwrite"}, 2, []string{full, "other things than a model"}},
-		{"over the adapter", []string{"--output-dir", c.Path("adapter_final"), "--overwrite"}, 2, []string{"holds --model or --adapter"}},
-		{"no parent", []string{"--output-dir", filepath.Join(dir, "a", "b")}, 2, []string{"no directory", filepath.Join(dir, "a")}},
+		{"over the adapter", []string{"--output-dir", c.Path("adapter_final"), "--overwrite"}, 2,
+			[]string{"holds --model or --adapter"}},
+		{"no parent", []string{"--output-dir", filepath.Join(dir, "a", "b")}, 2,
+			[]string{"no directory", filepath.Join(dir, "a")}},
 		{"file", []string{"--output-dir", filepath.Join(full, "thesis.txt")}, 2, []string{"not a directory"}},
 		{"adapter that is none", []string{"--adapter", c.Path("base")}, 3, []string{"adapter_config.json"}},
 		{"no such adapter", []string{"--adapter=none"}, 3, []string{"--adapter none", "no such directory"}},
 		{"no such model", []string{"--model=none"}, 3, []string{"--model none", "no such directory"}},
-		{"other model", []string{"--model", filepath.Join(clitest.Testdata, "bert", "all_embeddings", "base")}, 3, []string{"another shape"}},
-		{"too large for float16", []string{"--adapter", changed(70000), "--dtype=float16"}, 1, []string{"classifier.weight", "1 values", "F16", "--dtype float32"}},
+		{"other model", []string{"--model", filepath.Join(clitest.Testdata, "bert", "all_embeddings", "base")}, 3,
+			[]string{"another shape"}},
+		{"too large for float16", []string{"--adapter", changed(70000), "--dtype=float16"}, 1,
+			[]string{"classifier.weight", "1 values", "F16", "--dtype float32"}},
 		{"threads", []string{"--threads=-1"}, 2, []string{"--threads is -1"}},
 		{"argument", []string{"x"}, 2, []string{`unexpected argument "x"`}},
 	} {
@@ -167,7 +175,8 @@ func TestMergeRefused(t *testing.T) {
 			}
 		})
 	}
-	nan := clitest.Run(t, adapter.Command, append(mergeArgs(c, filepath.Join(dir, "out")), "--adapter", changed(float32(math.NaN())))...)
+	nan := clitest.Run(t, adapter.Command, append(mergeArgs(c, filepath.Join(dir, "out")),
+		"--adapter", changed(float32(math.NaN())))...)
 	if nan.Code != cli.Failure || !strings.Contains(nan.Err, "classifier.weight has NaN") {
 		t.Errorf("NaN: exit code %d\n%s", nan.Code, nan.Err)
 	}
@@ -205,9 +214,28 @@ func TestShow(t *testing.T) {
 		}
 	}
 	var log clitest.Buffer
-	if code := cli.Run(t.Context(), cli.Env{Out: unwritable{}, Err: &log}, adapter.Command, []string{"show", "--adapter", c.Path("adapter_final")}); code != cli.Failure {
+	if code := cli.Run(t.Context(), cli.Env{Out: unwritable{}, Err: &log}, adapter.Command,
+		[]string{"show", "--adapter", c.Path("adapter_final")}); code != cli.Failure {
 		t.Errorf("nothing can be written: exit code %d: %s", code, log.String())
 	}
 	clitest.Run(t, adapter.Command, "show").Refused(t, cli.Usage, "--adapter is missing")
 	clitest.Run(t, adapter.Command, "show", "--adapter", c.Path("base")).Refused(t, cli.BadInput, "adapter_config.json")
+}
+
+// TestMergeHeads merges a classifier on a causal model.
+func TestMergeHeads(t *testing.T) {
+	for _, name := range []string{"gpt2_seq_cls", "llama_seq_cls"} {
+		c := clitest.ReadCausal(t, "causal_heads/"+name)
+		out := filepath.Join(t.TempDir(), "merged")
+		clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"), "--output-dir", out)
+		r := clitest.OK(t, predict.Command, "seq-cls", "--model", out, "--input", c.LabelledFile(t), "--logits")
+		want := golden.Open(t, c.Path("expected.safetensors")).Float32("merged.logits")
+		var got []float32
+		for _, row := range clitest.Lines[struct{ Logits []float32 }](t, r.Out) {
+			got = append(got, row.Logits...)
+		}
+		if d := golden.MaxRel(got[:len(want)], want); d > 2e-5 {
+			t.Errorf("%s: logits differ by %.1e of the largest", name, d)
+		}
+	}
 }

@@ -1,30 +1,34 @@
 package adapter
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/internal/files"
-	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 )
 
 // mergeRun is one run of "adapter merge".
 type mergeRun struct {
-	flags     cli.ClassifierFlags
-	log       cli.LogFlags
+	list      []task.Descriptor
+	model     string
+	adapter   base.Adapter
+	labels    []string
+	problem   string
 	task      string
+	log       cli.LogFlags
 	outputDir string
 	dtype     string
 	overwrite bool
@@ -39,34 +43,38 @@ const mergeExamples = `  adapter merge --model DIR --adapter runs/mine --output-
   # half the size; rounded, so logits differ a little
   adapter merge --model DIR --adapter runs/mine --output-dir merged --dtype bfloat16`
 
-func merge(env cli.Env) *cobra.Command {
-	r := &mergeRun{env: env}
+func merge(env cli.Env, list []task.Descriptor) *cobra.Command {
+	r := &mergeRun{env: env, list: list}
 	cmd := &cobra.Command{
 		Use:   "merge",
-		Short: "Work an adapter into its base model and write a checkpoint",
-		Long: fmt.Sprintf(`Add the corrections of an adapter to the weights of its base model and write the result as a Hugging Face directory,
-which transformers opens: model.safetensors, config.json (of a classifier with the class names), and the tokenizer's files. A quantised
-base (GGUF) is written with its values widened.
+		Short: "Merge an adapter into its base model and write a checkpoint",
+		Long: fmt.Sprintf(`Add the weights of an adapter to those of its base model and write the result as a Hugging Face
+directory, which transformers opens: model.safetensors, config.json (for a classifier with the class names), and the
+tokenizer's files. The weights of a quantised base (GGUF) are dequantised.
 
-Before anything is written, the merged values are checked to be finite, and the logits of the merged model are compared with
-those of base and adapter on a few token sequences. The largest difference is printed; in float32 one above %g of the
-largest logit is an error. The directory appears whole or not at all.
-Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal.`, float32Bound),
+Before it writes anything, the command checks that the merged values are finite, and compares the logits of the merged
+model with those of base and adapter on a few token sequences. It prints the largest difference; in float32 a difference
+above %g of the largest logit is an error. The directory appears complete or not at all.
+`, tasks.MergeBound) + task.ExitCodes + ".",
 		Example: mergeExamples,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Model", func(fs *pflag.FlagSet) {
-		r.flags.Add(fs)
-		fs.Lookup("model").Usage = "`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task"
-		fs.Lookup("adapter").Usage = "`directory` of an adapter, of finetune or of PEFT"
-		fs.StringVar(&r.task, "task", "", strings.Join(commands(), ", ")+": what an adapter is for that does not say it; default: as it says, or as its tensors and the base's class tell")
+		fs.StringVar(&r.model, "model", "",
+			"`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task")
+		fs.StringVar(&r.adapter.Dir, "adapter", "", "`directory` of an adapter, of finetune or of PEFT")
+		fs.BoolVar(&r.adapter.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
+		fs.StringVar(&r.problem, "problem-type", "", cli.ProblemTypeUsage)
+		fs.StringSliceVar(&r.labels, "labels", nil, cli.LabelsUsage)
+		fs.StringVar(&r.task, "task", "", strings.Join(tasks.Commands(task.Kinds(list)), ", ")+
+			": task of an adapter that does not name it; default: what its tensors and the base's class show")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.outputDir, "output-dir", "", "`directory` to write; its parent must exist")
-		fs.StringVar(&r.dtype, "dtype", "float32", cli.DTypes+": how weights are stored")
-		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output-dir with all it holds")
+		fs.StringVar(&r.dtype, "dtype", "float32", base.DTypes+": how weights are stored")
+		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output-dir with all its content")
 		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 	})
 	cli.Section(fs, "Messages", r.log.Add)
@@ -74,93 +82,97 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 	return cmd
 }
 
-func (r *mergeRun) run(ctx context.Context) (err error) {
-	if r.console, err = cli.NewConsole(r.env, r.log); err != nil {
+func (r *mergeRun) run(cmd *cobra.Command) (err error) {
+	if r.console, err = cli.NewConsole(r.env, r.log, cmd.Flags()); err != nil {
 		return err
 	}
 	t, err := r.checkFlags()
 	if err != nil {
 		return err
 	}
-	task, sure, err := r.told()
+	kinds := task.Kinds(r.list)
+	kind, sure, err := tasks.Explicit(kinds, r.adapter.Dir, r.task)
 	if err != nil {
 		return err
 	}
-	builtIn := cli.MiniLM()
-	if task == cli.CausalLanguageModel().Name {
-		builtIn = cli.GPT()
-	}
-	base, err := cli.OpenBase(r.flags.Model, builtIn)
+	b, err := r.openBase(kind)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, base.Close()) }()
+	defer func() { err = errors.Join(err, b.Close()) }()
 	if !sure {
-		if task, err = r.recognise(base, task); err != nil {
+		if kind, err = tasks.Recognise(kinds, r.adapter.Dir, b, kind); err != nil {
 			return err
 		}
 	}
-	if err := r.checkLabels(task); err != nil {
-		return err
-	}
-	j, err := r.open(base, task)
+	settings, err := r.settings(kind)
 	if err != nil {
 		return err
 	}
-	pool, err := cli.NewPool(r.threads)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	weights, err := lora.Merge(j.model.TextModel, j.set, pool)
-	if err != nil {
-		return err
-	}
-	tensors, err := cli.StoreWeights(weights, t, "dtype")
-	if err != nil {
-		return fmt.Errorf("merge: %w", err)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	d, err := j.compare(tensors, pool)
-	if err != nil {
-		return err
-	}
-	if err := d.check(t); err != nil {
-		return err
-	}
-	config, err := cli.EditConfig(base.Source.Config(), t, j.config)
-	if err != nil {
-		return fmt.Errorf("merge: %w", err)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err = files.WriteDir(r.outputDir, r.overwrite, func(dir *files.Dir) error {
-		for _, name := range slices.Sorted(maps.Keys(j.beside)) {
-			if err := dir.WriteFile(name, files.Bytes(j.beside[name])); err != nil {
-				return err
-			}
-		}
-		return cli.ModelFiles{Base: base, Config: config, Tensors: tensors}.Write(dir.WriteFile)
+	m, err := kind.Merge(tasks.Opening{
+		Opening: base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log}, Settings: settings,
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.env.Out, "merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest logit %.3g)\nmodel: %s\n",
-		len(tensors), cli.DTypeName(t), d.difference, d.logit, r.outputDir)
+	pool := op.NewPool(r.threads)
+	defer pool.Close()
+	d, err := m.Merge(cmd.Context(), r.outputDir, t, r.overwrite, pool)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.env.Out,
+		"merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest "+
+			"logit %.3g)\nmodel: %s\n",
+		d.Tensors, base.DTypeName(t), d.Difference, d.Logit, r.outputDir)
 	return nil
+}
+
+// descriptor returns the descriptor of a kind, and whether there is one.
+func (r *mergeRun) descriptor(k tasks.Kind) (task.Descriptor, bool) {
+	for _, d := range r.list {
+		if d.Name == k.Name {
+			return d, true
+		}
+	}
+	return task.Descriptor{}, false
+}
+
+// openBase opens the model that the flag names, or the embedded one of a task; without a task it is the first one's.
+func (r *mergeRun) openBase(k tasks.Kind) (*base.Base, error) {
+	if r.model != "" {
+		return base.Open(r.model)
+	}
+	d, ok := r.descriptor(k)
+	if !ok {
+		d = r.list[0]
+	}
+	return base.FromFiles(d.BuiltIn.Name, d.BuiltIn.Files())
+}
+
+// settings returns the settings of the task that flags about classes give. Such flags are an error for a task without
+// classes.
+func (r *mergeRun) settings(k tasks.Kind) (tasks.Settings, error) {
+	if len(r.labels) == 0 && r.problem == "" {
+		return nil, nil
+	}
+	d, _ := r.descriptor(k)
+	if d.Classes == nil {
+		return nil, cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the " +
+			"adapter is for " + k.Name))
+	}
+	s, err := d.Classes(r.labels, r.problem)
+	return s, cli.UsageError(err)
 }
 
 // checkFlags checks everything that can be checked before a file is opened.
 func (r *mergeRun) checkFlags() (safetensors.DType, error) {
-	t, err := cli.ParseDType("dtype", r.dtype)
+	t, err := base.ParseDType("dtype", r.dtype)
 	var errs []error
 	if err != nil {
 		errs = append(errs, err)
 	}
-	if r.flags.Adapter == "" {
+	if r.adapter.Dir == "" {
 		errs = append(errs, errors.New("--adapter is missing; give the directory of the adapter to merge"))
 	}
 	if r.outputDir == "" {
@@ -172,8 +184,9 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	if err := files.CheckOutput(r.outputDir, r.overwrite); err != nil {
 		return t, cli.UsageError(err)
 	}
-	if within(r.outputDir, r.flags.Model) || within(r.outputDir, r.flags.Adapter) {
-		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another", r.outputDir))
+	if within(r.outputDir, r.model) || within(r.outputDir, r.adapter.Dir) {
+		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another",
+			r.outputDir))
 	}
 	if err := replaceable(r.outputDir); err != nil {
 		return t, cli.UsageError(err)
@@ -181,6 +194,9 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	parent := filepath.Dir(filepath.Clean(r.outputDir))
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
 		return t, cli.UsageError(fmt.Errorf("--output-dir %s: there is no directory %s; make it first", r.outputDir, parent))
+	}
+	if r.threads < 0 {
+		return t, cli.UsageError(cli.ThreadsError(r.threads))
 	}
 	return t, nil
 }
@@ -208,7 +224,7 @@ func within(dir, path string) bool {
 	return false
 }
 
-// replaceable errs if dir holds anything but a model: --overwrite replaces it whole.
+// replaceable returns an error if dir holds anything but a model: --overwrite replaces all of it.
 func replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -218,7 +234,8 @@ func replaceable(dir string) error {
 		_, err = os.Stat(filepath.Join(dir, "config.json"))
 	}
 	if err != nil {
-		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be replaced; give another", dir)
+		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be "+
+			"replaced; give another", dir)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 )
@@ -42,24 +43,24 @@ func show(env cli.Env) *cobra.Command {
 }
 
 func printAdapter(w io.Writer, dir string) error {
-	if err := cli.CheckAdapterDir(dir); err != nil {
+	if err := base.CheckAdapterDir(dir); err != nil {
 		return err
 	}
 	c, warnings, err := lora.ReadConfig(dir)
 	if err != nil {
-		return cli.InputError(err)
+		return base.Input(err)
 	}
-	labels, err := cli.ReadLabels(dir)
+	labels, err := base.ReadLabels(dir)
 	if err != nil {
 		return err
 	}
 	tensors, err := lora.Tensors(dir)
 	if err != nil {
-		return cli.InputError(err)
+		return base.Input(err)
 	}
 	notes, err := lora.ReadNotes(dir)
 	if err != nil {
-		return cli.InputError(err)
+		return base.Input(err)
 	}
 	config, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {

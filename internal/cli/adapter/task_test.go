@@ -11,12 +11,13 @@ import (
 	"github.com/spalora/spalora/internal/cli/clitest"
 )
 
-// encoderArgs merges an adapter that PEFT made of an encoder of testdata/encoder. Texts of its configuration, old and new in turn, are exchanged
-// before, so that it says less about its task.
+// encoderArgs merges an adapter that PEFT made of an encoder of testdata/encoder. Texts of its configuration, old and
+// new in turn, are exchanged before, so that it says less about its task.
 func encoderArgs(t *testing.T, name, out string, edits ...string) []string {
 	t.Helper()
 	dir := filepath.Join(clitest.Testdata, "encoder", name)
-	base, trained := clitest.CopyDir(t, filepath.Join(dir, "base")), clitest.CopyDir(t, filepath.Join(dir, "adapter_final"))
+	base, trained := clitest.CopyDir(t, filepath.Join(dir, "base")),
+		clitest.CopyDir(t, filepath.Join(dir, "adapter_final"))
 	clitest.Characters(t, base, 60)
 	path := filepath.Join(trained, "adapter_config.json")
 	text := clitest.Read(t, path)
@@ -59,12 +60,18 @@ func TestMergeTask(t *testing.T) {
 		{name: "electra_choice", edits: []string{class, noClass, noTask, seqCls}, class: "ElectraForMultipleChoice"},
 		{name: "roberta_token_cls", edits: []string{`"TOKEN_CLS"`, "null"}, class: "RobertaForTokenClassification"},
 		{name: "roberta_seq_cls", edits: []string{`"SEQ_CLS"`, "null"}, class: "RobertaForSequenceClassification"},
-		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls}, class: "BertForSequenceClassification", warns: true},
-		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls}, args: []string{"--problem-type=regression"}, class: "BertForSequenceClassification"},
-		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls}, args: []string{"--task=multiple-choice"}, class: "BertForMultipleChoice"},
-		{name: "distilbert_choice", edits: []string{class, noClass, noTask, seqCls}, args: []string{"--task=multiple-choice"}, class: "DistilBertForMultipleChoice"},
-		{name: "bert_token_cls", edits: []string{`"TOKEN_CLS"`, "null"}, args: []string{"--task=token-cls"}, class: "BertForTokenClassification"},
-		{name: "bert_features", edits: []string{`"FEATURE_EXTRACTION"`, "null"}, args: []string{"--task=embed"}, class: "BertModel"},
+		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls},
+			class: "BertForSequenceClassification", warns: true},
+		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls}, args: []string{"--problem-type=regression"},
+			class: "BertForSequenceClassification"},
+		{name: "bert_choice", edits: []string{class, noClass, noTask, seqCls}, args: []string{"--task=multiple-choice"},
+			class: "BertForMultipleChoice"},
+		{name: "distilbert_choice", edits: []string{class, noClass, noTask, seqCls},
+			args: []string{"--task=multiple-choice"}, class: "DistilBertForMultipleChoice"},
+		{name: "bert_token_cls", edits: []string{`"TOKEN_CLS"`, "null"}, args: []string{"--task=token-cls"},
+			class: "BertForTokenClassification"},
+		{name: "bert_features", edits: []string{`"FEATURE_EXTRACTION"`, "null"},
+			args: []string{"--task=embed"}, class: "BertModel"},
 	} {
 		t.Run(x.name+strings.Join(append(x.edits, x.args...), " "), func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
@@ -88,7 +95,8 @@ func TestMergeTaskRefused(t *testing.T) {
 		{"bert_seq_cls", "seqcls", "want one of seq-cls, token-cls, question-answering, multiple-choice, embed, causal-lm"},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		clitest.Run(t, adapter.Command, append(encoderArgs(t, x.name, out), "--quiet", "--task", x.task)...).Refused(t, cli.Usage, "--task", x.task, x.want)
+		clitest.Run(t, adapter.Command, append(encoderArgs(t, x.name, out), "--quiet", "--task", x.task)...).Refused(t,
+			cli.Usage, "--task", x.task, x.want)
 		if _, err := os.Stat(out); err == nil {
 			t.Error("something was written")
 		}

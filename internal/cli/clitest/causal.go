@@ -13,13 +13,14 @@ import (
 // endOfText is token 0 of the tokenizers that [Characters] writes.
 const endOfText = "<|endoftext|>"
 
-// Characters writes the files of a tokenizer of so many tokens, at most 96, into a directory: token 0 ends a text, the others are the
-// printable characters of ASCII in their order. Text so says exactly which ids a model is given. Its chat template writes u:…; for a
-// user's message, s:…; for the system's, and a:… with token 0 at the end for the assistant's.
-func Characters(t testing.TB, dir string, tokens int) {
+// Characters writes the files of a tokenizer of n tokens, at most 96, into a directory: token 0 ends a text, the others
+// are the printable characters of ASCII in their order, so that a text determines the ids that a model is given. Its
+// chat template writes u:…; for a user's message, s:…; for the system's, and a:… with token 0 at the end for the
+// assistant's.
+func Characters(t testing.TB, dir string, n int) {
 	t.Helper()
 	vocabulary := map[string]int{endOfText: 0}
-	for id := 1; id < tokens; id++ {
+	for id := 1; id < n; id++ {
 		vocabulary[string(rune(' '+id-1))] = id
 	}
 	write := func(name string, v any) {
@@ -29,13 +30,14 @@ func Characters(t testing.TB, dir string, tokens int) {
 		}
 		Write(t, filepath.Join(dir, name), string(text))
 	}
-	special := map[string]any{"id": 0, "content": endOfText, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+	special := map[string]any{"id": 0, "content": endOfText, "single_word": false, "lstrip": false, "rstrip": false,
+		"normalized": false, "special": true}
 	write("tokenizer.json", map[string]any{
-		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{special}, "normalizer": nil, "pre_tokenizer": nil,
-		"post_processor": nil, "decoder": map[string]any{"type": "Fuse"},
+		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{special}, "normalizer": nil,
+		"pre_tokenizer": nil, "post_processor": nil, "decoder": map[string]any{"type": "Fuse"},
 		"model": map[string]any{
-			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil, "fuse_unk": false,
-			"byte_fallback": false, "ignore_merges": false, "vocab": vocabulary, "merges": []any{},
+			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocabulary, "merges": []any{},
 		},
 	})
 	write("tokenizer_config.json", map[string]any{
@@ -58,8 +60,8 @@ func Text(ids []int) string {
 	return b.String()
 }
 
-// CausalCase is a fixture of reference/causal_fixtures.py or reference/causal_heads_fixtures.py with a copy of its base that has a
-// tokenizer of characters.
+// CausalCase is a fixture of reference/causal_fixtures.py or reference/causal_heads_fixtures.py with a copy of its
+// base that has a tokenizer of characters.
 type CausalCase struct {
 	Case
 	Base   string
@@ -138,4 +140,18 @@ func (c CausalCase) LabelledFile(t testing.TB) string {
 		b.Write(append(text, '\n'))
 	}
 	return Write(t, filepath.Join(t.TempDir(), "train.jsonl"), b.String())
+}
+
+// Story is a text that a small model can learn by heart.
+var Story = strings.Repeat("The cat sat on the mat. The dog lay by the log. ", 30)
+
+// StoryArgs returns the flags of "finetune causal-lm" that train the fixture of a small GPT-2 on the story for a few
+// steps.
+func StoryArgs(t testing.TB, args ...string) []string {
+	t.Helper()
+	c := ReadCausal(t, "causal/gpt2_c_attn")
+	file := Write(t, filepath.Join(t.TempDir(), "story.txt"), Story)
+	flags := []string{"causal-lm", "--quiet", "--model", c.Base, "--train-file", file, "--max-steps=3",
+		"--sample-max-new-tokens=6"}
+	return append(flags, args...)
 }

@@ -1,4 +1,4 @@
-// Package clitest runs commands inside a test process and looks at what they leave behind.
+// Package clitest runs commands inside a test process and reads their output.
 package clitest
 
 import (
@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,10 +23,21 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 )
 
-// Testdata is the repository's directory of fixtures, seen from a package three levels down.
-const Testdata = "../../../testdata"
+// Testdata is the repository's directory of fixtures.
+var Testdata = testdata()
 
-// Result is what a command has done.
+// testdata returns the directory of fixtures beside the go.mod above the working directory, which is that of the
+// package under test.
+func testdata() string {
+	for dir := ".."; len(dir) < 64; dir = filepath.Join(dir, "..") {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "testdata")
+		}
+	}
+	return "testdata"
+}
+
+// Result is the outcome of a command.
 type Result struct {
 	Code     int
 	Out, Err string
@@ -175,7 +188,7 @@ func Lines[T any](t testing.TB, text string) []T {
 	return list
 }
 
-// Case is what a fixture of reference/bert_fixtures.py or reference/minilm_fixtures.py was made with.
+// Case holds the settings of a fixture of reference/bert_fixtures.py or reference/minilm_fixtures.py.
 type Case struct {
 	Dir          string
 	NumLabels    int     `json:"num_labels"`
@@ -238,7 +251,8 @@ func (c Case) TrainArgs() []string {
 func (c Case) LoopArgs(task string) []string {
 	arg := func(name string, v any) string { return fmt.Sprintf("--%s=%v", name, v) }
 	return []string{
-		task, "--quiet", "--no-shuffle", "--dropout=0", arg("batch-size", c.BatchSize), arg("gradient-accumulation-steps", c.Accumulation),
+		task, "--quiet", "--no-shuffle", "--dropout=0", arg("batch-size", c.BatchSize),
+		arg("gradient-accumulation-steps", c.Accumulation),
 		arg("max-steps", c.MaxSteps), arg("learning-rate", c.LearningRate), arg("weight-decay", c.WeightDecay),
 		arg("lr-scheduler-type", c.Schedule), arg("warmup-steps", c.WarmupSteps), arg("max-grad-norm", c.MaxGradNorm),
 	}
@@ -258,4 +272,67 @@ func Tensors(t testing.TB, path string) (list []safetensors.Tensor, metadata map
 		list = append(list, x)
 	}
 	return list, f.Metadata()
+}
+
+// Rewrite changes the tensors of a file; change reports whether a tensor is kept.
+func Rewrite(t testing.TB, path string, change func(x safetensors.Tensor) (changed safetensors.Tensor, keep bool)) {
+	t.Helper()
+	tensors, metadata := Tensors(t, path)
+	var list []safetensors.Tensor
+	for _, x := range tensors {
+		if x, keep := change(x); keep {
+			list = append(list, x)
+		}
+	}
+	if err := safetensors.WriteFile(path, list, metadata); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Small returns a fixture that trains in milliseconds.
+func Small(t testing.TB) Case {
+	t.Helper()
+	return ReadCase(t, filepath.Join(Testdata, "bert", "query_value"))
+}
+
+var speed = regexp.MustCompile(`,"tokens_per_second":[^,}]*`)
+
+// Metrics returns the metrics.jsonl of an output directory without the times.
+func Metrics(t testing.TB, dir string) string {
+	t.Helper()
+	return speed.ReplaceAllString(Read(t, filepath.Join(dir, "metrics.jsonl")), "")
+}
+
+// Names lists the files of a directory.
+func Names(t testing.TB, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// NothingIn fails if a start that was refused has left anything behind in a directory.
+func NothingIn(t testing.TB, dir string) {
+	t.Helper()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// StopAfterFirstStep cancels a run as a signal does, once its first step is done.
+func StopAfterFirstStep(t testing.TB, build Command, args ...string) Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, err Buffer
+	err.When("step 1/", cancel)
+	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--quiet" })
+	code := cli.Run(ctx, Env(nil, &out, &err), build, args)
+	return Result{Code: code, Out: out.String(), Err: err.String()}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/spalora/spalora/internal/cli/finetune"
 )
 
-// spellings are all flags that scripts rely on, with a value and the other names that they have in Hugging Face's Trainer,
-// its example scripts and PEFT.
+// spellings are all flags that scripts rely on, with a value and the other names that they have in Hugging Face's
+// Trainer, its example scripts and PEFT.
 var spellings = []struct {
 	flag, value string
 	others      []string
@@ -109,12 +109,15 @@ func TestSpellings(t *testing.T) {
 // TestCausalSpellings gives the flags of causal-lm that seq-cls lacks, on the command line and in YAML.
 func TestCausalSpellings(t *testing.T) {
 	for flag, value := range map[string]string{
-		"block-size": "64", "prompt-column": "a", "completion-column": "b", "messages-column": "c", "train-on-prompt": "true", "too-long": "error",
-		"sample-prompt": "x, y", "sample-max-new-tokens": "3", "gradient-checkpointing": "true", "full": "true", "from-scratch": "f", "tokenizer": "d",
+		"block-size": "64", "prompt-column": "a", "completion-column": "b", "messages-column": "c",
+		"train-on-prompt": "true", "too-long": "error",
+		"sample-prompt": "x, y", "sample-max-new-tokens": "3", "gradient-checkpointing": "true", "full": "true",
+		"from-scratch": "f", "tokenizer": "d",
 		"save-dtype": "bfloat16", "preview": "2",
 	} {
 		for _, name := range []string{flag, strings.ReplaceAll(flag, "-", "_")} {
-			cmd, _, err := finetune.Command(clitest.Env(nil, new(clitest.Buffer), new(clitest.Buffer))).Find([]string{"causal-lm"})
+			cmd, _, err := finetune.Command(clitest.Env(nil, new(clitest.Buffer),
+				new(clitest.Buffer))).Find([]string{"causal-lm"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,29 +125,27 @@ func TestCausalSpellings(t *testing.T) {
 			if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.PreRunE(cmd, nil); err != nil || !cmd.Flags().Changed(flag) || !strings.Contains(cmd.Flags().Lookup(flag).Value.String(), value) {
+			if err := cmd.PreRunE(cmd, nil); err != nil || !cmd.Flags().Changed(flag) ||
+				!strings.Contains(cmd.Flags().Lookup(flag).Value.String(), value) {
 				t.Errorf("%s: %v, %v", name, cmd.Flags().Lookup(flag).Value, err)
 			}
 		}
 	}
 }
 
-// small is a fixture that trains in milliseconds.
-func small(t *testing.T) clitest.Case {
-	return clitest.ReadCase(t, filepath.Join(clitest.Testdata, "bert", "query_value"))
-}
-
 // smallArgs trains the fixture from scratch for two steps.
 func smallArgs(t *testing.T, args ...string) []string {
-	c := small(t)
+	c := clitest.Small(t)
 	rows := strings.SplitAfter(clitest.Read(t, c.Path("train.jsonl")), "\n")
-	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.jsonl"), strings.Join(rows[:40], "")) // no text is there twice
-	return append([]string{"seq-cls", "--quiet", "--model", c.Path("base"), "--train-file", file, "--max-steps=2"}, args...)
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.jsonl"),
+		strings.Join(rows[:40], "")) // no text is there twice
+	return append([]string{"seq-cls", "--quiet", "--model", c.Path("base"), "--train-file", file,
+		"--max-steps=2"}, args...)
 }
 
 // TestConfigFile runs with settings of a file, of which the command line overrides some.
 func TestConfigFile(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	out := filepath.Join(t.TempDir(), "out")
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), `# a run
 model_name_or_path: `+c.Path("base")+`
@@ -206,14 +207,16 @@ func TestConfigFileRefused(t *testing.T) {
 // TestListsInConfigFile keeps commas in the elements of a list.
 func TestListsInConfigFile(t *testing.T) {
 	cmd := seqCls(t)
-	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"), "labels: [\"yes, sir\", 'say \"no\"', maybe]\nclass_weights: [1, 2.5, 3]\ntarget_modules: '.*\\.(query|value)'\n")
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "run.yaml"),
+		"labels: [\"yes, sir\", 'say \"no\"', maybe]\nclass_weights: [1, 2.5, 3]\ntarget_modules: '.*\\.(query|value)'\n")
 	if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.PreRunE(cmd, nil); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"labels": `yes, sir|say "no"|maybe`, "class-weights": "1|2.5|3", "target-modules": `.*\.(query|value)`} {
+	for name, want := range map[string]string{"labels": `yes, sir|say "no"|maybe`, "class-weights": "1|2.5|3",
+		"target-modules": `.*\.(query|value)`} {
 		list, err := cmd.Flags().GetStringSlice(name)
 		if got := strings.Join(list, "|"); err != nil || got != want {
 			t.Errorf("%s is %s (%v), want %s", name, got, err, want)

@@ -17,36 +17,43 @@ var adapterFiles = []string{"adapter_config.json", "adapter_model.safetensors", 
 func wantNames(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := clitest.Names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("the directory has %v, want %v", got, want)
 	}
 }
 
-// TestOverwriteOtherTask lets runs of several tasks follow each other in one directory: each leaves its own files only, and what is nobody's.
+// TestOverwriteOtherTask lets runs of several tasks follow each other in one directory: each leaves its own files only,
+// and files that no run wrote.
 func TestOverwriteOtherTask(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	into := []string{"--output-dir", out, "--overwrite"}
 	clitest.Write(t, filepath.Join(out, "README.md"), "mine")
 	clitest.OK(t, finetune.Command, smallArgs(t, append(into, "--save-steps=1")...)...)
 	wantNames(t, out, append([]string{"README.md", "checkpoint-1", "checkpoint-2", "labels.json"}, adapterFiles...)...)
-	clitest.OK(t, finetune.Command, embedArgs(t, scoredPairs, "train.csv", append(into, "--max-score=5")...)...)
+	pairs := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"),
+		"sentence1,sentence2,score\na b,a c,5\nd e f,g h,0.5\ni j,i,4\nk,l m n,1\no p,p o,4.5\nq r,s t,0\n")
+	embed := []string{"embed", "--quiet", "--model", clitest.Small(t).Path("base"), "--train-file", pairs, "--max-steps=4",
+		"--batch-size=3", "--max-score=5"}
+	clitest.OK(t, finetune.Command, append(embed, into...)...)
 	wantNames(t, out, append([]string{"README.md", "pooling.json"}, adapterFiles...)...)
-	clitest.OK(t, finetune.Command, tinyArgs(t, append(into, "--full")...)...)
-	wantNames(t, out, "README.md", "config.json", "metrics.jsonl", "model.safetensors", "results.json", "tokenizer.json", "tokenizer_config.json")
+	clitest.OK(t, finetune.Command, clitest.StoryArgs(t, append(into, "--full")...)...)
+	wantNames(t, out, "README.md", "config.json", "metrics.jsonl", "model.safetensors", "results.json",
+		"tokenizer.json", "tokenizer_config.json")
 	clitest.OK(t, finetune.Command, smallArgs(t, into...)...)
 	wantNames(t, out, append([]string{"README.md", "labels.json"}, adapterFiles...)...)
 }
 
-// TestOverwriteKeepsModels writes an adapter into the directory of a model, of anybody's and of a run's that is the base.
+// TestOverwriteKeepsModels writes an adapter into the directory of a model: of a downloaded one, and of a run's that is
+// the base.
 func TestOverwriteKeepsModels(t *testing.T) {
 	base := clitest.ReadCausal(t, "causal/gpt2_c_attn").Base
-	model := names(t, base)
+	model := clitest.Names(t, base)
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", base, "--overwrite")...)
 	wantNames(t, base, append(append([]string{"labels.json"}, adapterFiles...), model...)...)
 	full := filepath.Join(t.TempDir(), "full")
-	args := tinyArgs(t, "--output-dir", full)
+	args := clitest.StoryArgs(t, "--output-dir", full)
 	clitest.OK(t, finetune.Command, append(args, "--full")...)
-	model = slices.DeleteFunc(names(t, full), func(n string) bool { return slices.Contains(adapterFiles, n) })
+	model = slices.DeleteFunc(clitest.Names(t, full), func(n string) bool { return slices.Contains(adapterFiles, n) })
 	clitest.OK(t, finetune.Command, append(args, "--overwrite", "--model", full)...)
 	wantNames(t, full, append(model, adapterFiles...)...)
 }
@@ -82,7 +89,8 @@ func TestOverwriteFailing(t *testing.T) {
 func TestOverwriteOwnAdapter(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--save-steps=1")...)
-	args := append(smallArgs(t, "--output-dir", out, "--overwrite", "--adapter", out), "--allow-non-finite", "--allow-other-base", "--model", withNaN(t, "embeddings.LayerNorm.bias"))
+	args := append(smallArgs(t, "--output-dir", out, "--overwrite", "--adapter", out), "--allow-non-finite",
+		"--allow-other-base", "--model", withNaN(t, "embeddings.LayerNorm.bias"))
 	if r := clitest.Run(t, finetune.Command, args...); r.Code != cli.Failure || !strings.Contains(r.Err, "step 1") {
 		t.Fatalf("exit code %d: %s", r.Code, r.Err)
 	}

@@ -1,13 +1,12 @@
 package finetune_test
 
 import (
-	"math"
+	"fmt"
 	"path/filepath"
 	"testing"
 
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
-	"github.com/spalora/spalora/internal/golden"
 )
 
 // TestParity trains through the command as PEFT did and compares every step and the adapter that comes out.
@@ -32,36 +31,32 @@ func train(t *testing.T, c clitest.Case, args ...string) {
 // trainAs runs a command that trains and compares what comes out with the fixture.
 func trainAs(t *testing.T, c clitest.Case, args []string) {
 	t.Helper()
-	out := t.TempDir()
-	clitest.OK(t, finetune.Command, append(args, "--output-dir", out)...)
-	steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
-	if len(steps) != len(c.Log) {
-		t.Fatalf("%d steps, want %d", len(steps), len(c.Log))
-	}
-	for i, want := range c.Log {
-		got := steps[i]
-		if got.Step != want.Step || got.LearningRate != want.LearningRate {
-			t.Errorf("step %d: learning rate %v; PEFT has step %d, %v", got.Step, got.LearningRate, want.Step, want.LearningRate)
-		}
-		if d := relative(got.Loss, want.Loss); d > 2e-5 {
-			t.Errorf("step %d: loss %v, PEFT has %v: %.1e apart", got.Step, got.Loss, want.Loss, d)
-		}
-		if d := relative(got.GradNorm, want.GradNorm); d > 1e-4 {
-			t.Errorf("step %d: gradient norm %v, PEFT has %v: %.1e apart", got.Step, got.GradNorm, want.GradNorm, d)
-		}
-	}
-	ours := golden.Open(t, filepath.Join(out, "adapter_model.safetensors"))
-	theirs := golden.Open(t, c.Path("adapter_final/adapter_model.safetensors"))
-	for _, name := range theirs.Names() {
-		if !ours.Has(name) {
-			t.Errorf("%s is missing", name)
-		} else if d := golden.RelFrobenius(ours.Float32(name), theirs.Float32(name)); d > 1e-3 {
-			t.Errorf("%s is %.1e from PEFT's", name, d)
-		}
-	}
-	if n := len(ours.Names()); n != len(theirs.Names()) {
-		t.Errorf("%d tensors, PEFT has %d", n, len(theirs.Names()))
-	}
+	c.Train(t, finetune.Command, args...)
 }
 
-func relative(got, want float64) float64 { return math.Abs(got-want) / math.Abs(want) }
+// TestHeadsParity trains classifiers on causal models through the command as PEFT did.
+func TestHeadsParity(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(clitest.Testdata, "causal_heads", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, path := range paths {
+		name := filepath.Base(path)
+		c := clitest.ReadCausal(t, filepath.Join("causal_heads", name))
+		if len(c.Labels) != len(c.Rows) && len(c.Values) != len(c.Rows)*c.NumLabels {
+			continue // a label for each token
+		}
+		compared++
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append(c.LoopArgs("seq-cls"), "--model", c.Base, "--train-file", c.LabelledFile(t),
+				"--adapter", c.Path("adapter_init"),
+				"--problem-type="+c.Problem, fmt.Sprintf("--label-smoothing-factor=%v", c.Smoothing))
+			c.Train(t, finetune.Command, args...)
+		})
+	}
+	if compared < 6 {
+		t.Errorf("only %d fixtures compared", compared)
+	}
+}

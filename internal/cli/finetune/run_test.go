@@ -1,12 +1,9 @@
 package finetune_test
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/json"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,41 +15,25 @@ import (
 	"github.com/spalora/spalora/internal/files"
 )
 
-var speed = regexp.MustCompile(`,"tokens_per_second":[^,}]*`)
-
-// metrics returns metrics.jsonl without the times.
-func metrics(t *testing.T, dir string) string {
-	t.Helper()
-	return speed.ReplaceAllString(clitest.Read(t, filepath.Join(dir, "metrics.jsonl")), "")
-}
-
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for _, e := range entries {
-		list = append(list, e.Name())
-	}
-	return list
-}
-
 // TestOutput looks at every file that a run leaves.
 func TestOutput(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "dir")
-	r := clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=6", "--eval-steps=2", "--validation-split=0.3", "--save-steps=3",
-		"--batch-size=8", "--learning-rate=0.01", "--metric-for-best-model=eval_loss", "--test-file", small(t).Path("train.jsonl"))...)
-	want := []string{"adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "checkpoint-6", "labels.json", "metrics.jsonl", "results.json"}
-	if got := slices.DeleteFunc(names(t, out), func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
+	r := clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=6", "--eval-steps=2",
+		"--validation-split=0.3", "--save-steps=3",
+		"--batch-size=8", "--learning-rate=0.01", "--metric-for-best-model=eval_loss", "--test-file",
+		clitest.Small(t).Path("train.jsonl"))...)
+	want := []string{"adapter_config.json", "adapter_model.safetensors", "checkpoint-3", "checkpoint-6", "labels.json",
+		"metrics.jsonl", "results.json"}
+	if got := slices.DeleteFunc(clitest.Names(t, out),
+		func(n string) bool { return n == "last" }); !slices.Equal(got, want) {
 		t.Errorf("the directory has %v, want %v and perhaps last", got, want)
 	}
 	var config map[string]any
 	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "adapter_config.json"))), &config); err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]any{"task_type": "SEQ_CLS", "r": 8.0, "lora_alpha": 16.0, "peft_type": "LORA", "base_model_name_or_path": small(t).Path("base")} {
+	for key, want := range map[string]any{"task_type": "SEQ_CLS", "r": 8.0, "lora_alpha": 16.0, "peft_type": "LORA",
+		"base_model_name_or_path": clitest.Small(t).Path("base")} {
 		if config[key] != want {
 			t.Errorf("adapter_config.json: %s is %v, want %v", key, config[key], want)
 		}
@@ -89,7 +70,8 @@ func TestOutput(t *testing.T) {
 	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(out, "results.json"))), &results); err != nil {
 		t.Fatal(err)
 	}
-	if results.Train.Steps != 6 || results.Train.Stopped != "finished" || results.Train.BestMetric != "loss" || results.Labels != 3 || len(results.Test) != 4 {
+	if results.Train.Steps != 6 || results.Train.Stopped != "finished" || results.Train.BestMetric != "loss" ||
+		results.Labels != 3 || len(results.Test) != 4 {
 		t.Errorf("results.json has %+v", results)
 	}
 	for _, text := range []string{"trained 6 steps", "best evaluation", "test, 72 rows", "adapter: " + out} {
@@ -99,29 +81,35 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// TestUndefinedMetric evaluates on rows whose predictions are all equal: the correlations are no numbers, so no step is the best by them, and each
-// is an evaluation without improvement.
+// TestUndefinedMetric evaluates on rows whose predictions are all equal: the correlations are no numbers, so no step
+// is the best by them, and each is an evaluation without improvement.
 func TestUndefinedMetric(t *testing.T) {
 	dir := t.TempDir()
-	out, trained := filepath.Join(dir, "out"), clitest.Write(t, filepath.Join(dir, "train.csv"), "text,score\na b,0.5\nc,1.5\nd e f,2.5\ng,3.5\n")
+	out, trained := filepath.Join(dir, "out"), clitest.Write(t, filepath.Join(dir, "train.csv"),
+		"text,score\na b,0.5\nc,1.5\nd e f,2.5\ng,3.5\n")
 	same := clitest.Write(t, filepath.Join(dir, "eval.csv"), "text,score\na b,0.5\na b,1.5\n")
-	args := []string{"seq-cls", "--model", small(t).Path("base"), "--train-file", trained, "--eval-file", same, "--test-file", same, "--max-steps=6", "--eval-steps=1",
+	args := []string{"seq-cls", "--model", clitest.Small(t).Path("base"), "--train-file", trained, "--eval-file", same,
+		"--test-file", same, "--max-steps=6", "--eval-steps=1",
 		"--batch-size=2", "--early-stopping-patience=3", "--problem-type=regression"}
 	r := clitest.OK(t, finetune.Command, append(args, "--output-dir", out)...)
-	if n := strings.Count(r.Err, "pearson is undefined: all predictions are equal"); n != 2 || !strings.Contains(r.Err, "evaluation: pearson undefined, spearman undefined, mse ") {
+	if n := strings.Count(r.Err, "pearson is undefined: all predictions are equal"); n != 2 ||
+		!strings.Contains(r.Err, "evaluation: pearson undefined, spearman undefined, mse ") {
 		t.Errorf("the log says %d times why, want 2, for evaluation and test:\n%s", n, r.Err)
 	}
-	if !strings.Contains(r.Out, "trained 3 steps") || !strings.Contains(r.Out, "test, 2 rows: pearson undefined") || strings.Contains(r.Out, "best evaluation") {
+	if !strings.Contains(r.Out, "trained 3 steps") || !strings.Contains(r.Out, "test, 2 rows: pearson undefined") ||
+		strings.Contains(r.Out, "best evaluation") {
 		t.Errorf("standard output is\n%s", r.Out)
 	}
-	if got := metrics(t, out); strings.Count(got, `"eval_pearson":null,"eval_spearman":null,"eval_mse":`) != 3 {
+	if got := clitest.Metrics(t, out); strings.Count(got, `"eval_pearson":null,"eval_spearman":null,"eval_mse":`) != 3 {
 		t.Errorf("metrics.jsonl is\n%s", got)
 	}
-	if text := clitest.Read(t, filepath.Join(out, "results.json")); strings.Contains(text, `"best"`) || !strings.Contains(text, `"pearson": null`) {
+	if text := clitest.Read(t, filepath.Join(out, "results.json")); strings.Contains(text, `"best"`) ||
+		!strings.Contains(text, `"pearson": null`) {
 		t.Errorf("results.json is\n%s", text)
 	}
 	other := filepath.Join(dir, "other")
-	if r := clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--metric-for-best-model=mse")...); !strings.Contains(r.Out, "best evaluation") {
+	if r := clitest.OK(t, finetune.Command, append(args, "--output-dir", other,
+		"--metric-for-best-model=mse")...); !strings.Contains(r.Out, "best evaluation") {
 		t.Errorf("by mse there is no best evaluation:\n%s", r.Out)
 	}
 }
@@ -130,9 +118,11 @@ func TestUndefinedMetric(t *testing.T) {
 func TestFewRows(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	file := clitest.Write(t, filepath.Join(t.TempDir(), "train.csv"), "text,label\na,x\nb,x\nc,y\n")
-	clitest.OK(t, finetune.Command, "seq-cls", "--model", filepath.Join(clitest.Testdata, "bert", "save_pooler", "base"), "--train-file", file, "--test-file", file,
+	clitest.OK(t, finetune.Command, "seq-cls", "--model", filepath.Join(clitest.Testdata, "bert", "save_pooler", "base"),
+		"--train-file", file, "--test-file", file,
 		"--max-train-samples=2", "--max-steps=1", "--output-dir", out)
-	if text := clitest.Read(t, filepath.Join(out, "labels.json")); !strings.Contains(text, `"x"`) || !strings.Contains(text, `"y"`) {
+	if text := clitest.Read(t, filepath.Join(out, "labels.json")); !strings.Contains(text, `"x"`) ||
+		!strings.Contains(text, `"y"`) {
 		t.Errorf("labels.json is %s", text)
 	}
 }
@@ -148,20 +138,21 @@ func TestFreshFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	clitest.OK(t, finetune.Command, args...)
 	clitest.OK(t, finetune.Command, args...)
-	got := names(t, "runs")
+	got := clitest.Names(t, "runs")
 	if len(got) != 2 || !strings.HasPrefix(got[0], "seq-cls-") {
 		t.Errorf("runs has %v, want two folders seq-cls-<time>", got)
 	}
 	clitest.Run(t, finetune.Command, append(args, "--labels=a")...).Refused(t, cli.BadInput, "none of the 1 classes")
-	if n := len(names(t, "runs")); n != 2 {
-		t.Errorf("a start that failed has left a folder: %v", names(t, "runs"))
+	if n := len(clitest.Names(t, "runs")); n != 2 {
+		t.Errorf("a start that failed has left a folder: %v", clitest.Names(t, "runs"))
 	}
 }
 
-// TestResume goes on from every checkpoint, in the same directory and in another, and compares with a run that was never
-// stopped.
+// TestResume continues from every checkpoint, in the same directory and in another, and compares with a run that was
+// never stopped.
 func TestResume(t *testing.T) {
-	settings := []string{"--max-steps=6", "--batch-size=7", "--gradient-accumulation-steps=2", "--dropout=0.1", "--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--warmup-steps=2"}
+	settings := []string{"--max-steps=6", "--batch-size=7", "--gradient-accumulation-steps=2", "--dropout=0.1",
+		"--lora-dropout=0.2", "--validation-split=0.25", "--eval-steps=2", "--warmup-steps=2"}
 	args := smallArgs(t, settings...)
 	whole := filepath.Join(t.TempDir(), "whole")
 	clitest.OK(t, finetune.Command, append(args, "--output-dir", whole, "--save-steps=1", "--keep-checkpoints=0")...)
@@ -172,14 +163,15 @@ func TestResume(t *testing.T) {
 				t.Errorf("%s has other bytes than that of the run without a stop", name)
 			}
 		}
-		if a, b := metrics(t, dir), metrics(t, whole); a != b {
+		if a, b := clitest.Metrics(t, dir), clitest.Metrics(t, whole); a != b {
 			t.Errorf("metrics.jsonl is\n%s\nwant\n%s", a, b)
 		}
 	}
 	for _, from := range []string{"checkpoint-1", "checkpoint-3", "checkpoint-4"} {
 		t.Run(from, func(t *testing.T) {
 			other := filepath.Join(t.TempDir(), "other")
-			clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--save-steps=1", "--keep-checkpoints=0", "--threads=1", "--resume-from-checkpoint", filepath.Join(whole, from))...)
+			clitest.OK(t, finetune.Command, append(args, "--output-dir", other, "--save-steps=1", "--keep-checkpoints=0",
+				"--threads=1", "--resume-from-checkpoint", filepath.Join(whole, from))...)
 			compare(t, other)
 		})
 	}
@@ -189,16 +181,19 @@ func TestResume(t *testing.T) {
 		if r.Code != cli.Cancelled || !strings.Contains(r.Err, "--resume-from-checkpoint "+dir) {
 			t.Fatalf("exit code %d, want %d\n%s", r.Code, cli.Cancelled, r.Err)
 		}
-		if !slices.Contains(names(t, dir), "adapter_model.safetensors") {
-			t.Errorf("no adapter among %v", names(t, dir))
+		if !slices.Contains(clitest.Names(t, dir), "adapter_model.safetensors") {
+			t.Errorf("no adapter among %v", clitest.Names(t, dir))
 		}
-		clitest.OK(t, finetune.Command, append(args, "--save-steps=1", "--keep-checkpoints=0", "--resume-from-checkpoint", dir)...)
+		clitest.OK(t, finetune.Command, append(args, "--save-steps=1", "--keep-checkpoints=0",
+			"--resume-from-checkpoint", dir)...)
 		compare(t, dir)
 	})
 	t.Run("other settings", func(t *testing.T) {
 		for _, change := range []struct{ flag, want string }{
-			{"--learning-rate=0.5", "learning"}, {"--seed=3", "seed"}, {"--lora-alpha=3", "lora_alpha"}, {"--max-length=9", "max_length"},
-			{"--batch-size=5", "batch"}, {"--max-train-samples=11", "training data"}, {"--dropout=0.3", "dropout"}, {"--label-smoothing-factor=0.1", "label_smoothing_factor"},
+			{"--learning-rate=0.5", "learning"}, {"--seed=3", "seed"}, {"--lora-alpha=3", "lora_alpha"},
+			{"--max-length=9", "max_length"},
+			{"--batch-size=5", "batch"}, {"--max-train-samples=11", "training data"}, {"--dropout=0.3", "dropout"},
+			{"--label-smoothing-factor=0.1", "label_smoothing_factor"},
 		} {
 			before := clitest.Tree(t, whole)
 			r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", whole, change.flag)...)
@@ -212,8 +207,9 @@ func TestResume(t *testing.T) {
 	})
 	t.Run("more steps", func(t *testing.T) {
 		dir := clitest.CopyDir(t, whole)
-		r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--max-steps=8", "--allow-changed=steps")...)
-		if n := strings.Count(metrics(t, dir), "grad_norm"); r.Code != cli.Done || n != 8 {
+		r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--max-steps=8",
+			"--allow-changed=steps")...)
+		if n := strings.Count(clitest.Metrics(t, dir), "grad_norm"); r.Code != cli.Done || n != 8 {
 			t.Errorf("exit code %d, %d steps\n%s", r.Code, n, r.Err)
 		}
 	})
@@ -221,8 +217,10 @@ func TestResume(t *testing.T) {
 		dir := clitest.CopyDir(t, whole)
 		state := filepath.Join(dir, "checkpoint-6", "state.json")
 		clitest.Write(t, state, clitest.Read(t, state)+" ")
-		clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir)...).Refused(t, cli.BadInput, "state.json", "checkpoint-5")
-		if r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir, "--resume-fallback")...); r.Code != cli.Done {
+		clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir)...).Refused(t, cli.BadInput,
+			"state.json", "checkpoint-5")
+		if r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", dir,
+			"--resume-fallback")...); r.Code != cli.Done {
 			t.Error(r.Err)
 		}
 		compare(t, dir)
@@ -232,25 +230,21 @@ func TestResume(t *testing.T) {
 // stopAfterFirstStep cancels a run as a signal does, once its first step is done.
 func stopAfterFirstStep(t *testing.T, args ...string) clitest.Result {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var out, err clitest.Buffer
-	err.When("step 1/", cancel)
-	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "--quiet" })
-	code := cli.Run(ctx, clitest.Env(nil, &out, &err), finetune.Command, args)
-	return clitest.Result{Code: code, Out: out.String(), Err: err.String()}
+	return clitest.StopAfterFirstStep(t, finetune.Command, args...)
 }
 
 // TestNotANumber drives training out of range.
 func TestNotANumber(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	r := clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=50", "--learning-rate=1e38", "--warmup-ratio=0", "--max-grad-norm=0")...)
+	r := clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=50", "--learning-rate=1e38",
+		"--warmup-ratio=0", "--max-grad-norm=0")...)
 	r.Refused(t, cli.Failure, "step ", "rows ", "lora_", "set --learning-rate lower")
 	if text := clitest.Read(t, filepath.Join(out, "results.json")); !strings.Contains(text, `"failed"`) {
 		t.Errorf("results.json does not say failed:\n%s", text)
 	}
-	if slices.Contains(names(t, out), "adapter_model.safetensors") {
-		clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", filepath.Join(t.TempDir(), "next"), "--adapter", out)...) // finite, then
+	if slices.Contains(clitest.Names(t, out), "adapter_model.safetensors") {
+		clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", filepath.Join(t.TempDir(), "next"),
+			"--adapter", out)...) // finite, then
 	}
 }
 
@@ -261,7 +255,8 @@ func TestLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", dir)...).Refused(t, cli.Failure, dir, "in use by process")
+	clitest.Run(t, finetune.Command, smallArgs(t, "--output-dir", dir)...).Refused(t, cli.Failure,
+		dir, "in use by process")
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +267,7 @@ func TestLocked(t *testing.T) {
 func TestOtherBase(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "first")
 	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", first)...)
-	other := clitest.CopyDir(t, small(t).Path("base"))
+	other := clitest.CopyDir(t, clitest.Small(t).Path("base"))
 	weights := filepath.Join(other, "model.safetensors")
 	text := []byte(clitest.Read(t, weights))
 	text[8+binary.LittleEndian.Uint64(text)] ^= 1 // of the first tensor
@@ -288,7 +283,8 @@ func TestOtherBase(t *testing.T) {
 // TestOverfit is the smoke test: from the command line, a tiny model learns one batch by heart.
 func TestOverfit(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=60", "--max-train-samples=8", "--batch-size=8", "--learning-rate=0.02",
+	clitest.OK(t, finetune.Command, smallArgs(t, "--output-dir", out, "--max-steps=60", "--max-train-samples=8",
+		"--batch-size=8", "--learning-rate=0.02",
 		"--target-modules=all-linear", "--lora-r=16", "--lora-alpha=32")...)
 	steps := clitest.Lines[clitest.Step](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
 	if first, last := steps[0].Loss, steps[len(steps)-1].Loss; !(last < 0.05 && first > 0.5) {
@@ -298,10 +294,11 @@ func TestOverfit(t *testing.T) {
 
 // TestStandardInput trains on what is piped in, and shows the modules.
 func TestStandardInput(t *testing.T) {
-	c := small(t)
+	c := clitest.Small(t)
 	out := filepath.Join(t.TempDir(), "out")
 	r := clitest.RunWith(t, t.Context(), clitest.Read(t, c.Path("train.jsonl")), finetune.Command,
-		"seq-cls", "--model", c.Path("base"), "--train-file=-", "--max-steps=1", "--output-dir", out, "--print-model", "--log-format=json")
+		"seq-cls", "--model", c.Path("base"), "--train-file=-", "--max-steps=1", "--output-dir", out,
+		"--print-model", "--log-format=json")
 	if r.Code != cli.Done {
 		t.Fatal(r.Err)
 	}
@@ -317,10 +314,11 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
-// withNaN returns a copy of the small base model in which the last value of one weight is NaN, the one whose name ends so.
+// withNaN returns a copy of the small base model in which the last value of one weight is NaN, the one whose name
+// ends so.
 func withNaN(t *testing.T, weight string) string {
 	t.Helper()
-	base := clitest.CopyDir(t, small(t).Path("base"))
+	base := clitest.CopyDir(t, clitest.Small(t).Path("base"))
 	path := filepath.Join(base, "model.safetensors")
 	tensors, _ := clitest.Tensors(t, path)
 	for _, x := range tensors {
@@ -339,7 +337,8 @@ func TestNonFiniteWeights(t *testing.T) {
 	base := withNaN(t, "position_embeddings.weight") // of a position that no text reaches
 	out := filepath.Join(t.TempDir(), "out")
 	args := smallArgs(t, "--output-dir", out, "--max-steps=1", "--model="+base)
-	if r := clitest.Run(t, finetune.Command, args...); r.Code != cli.BadInput || !strings.Contains(r.Err, "--allow-non-finite") {
+	if r := clitest.Run(t, finetune.Command, args...); r.Code != cli.BadInput ||
+		!strings.Contains(r.Err, "--allow-non-finite") {
 		t.Errorf("exit code %d, want %d\n%s", r.Code, cli.BadInput, r.Err)
 	}
 	clitest.OK(t, finetune.Command, append(args, "--allow-non-finite")...)

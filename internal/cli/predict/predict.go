@@ -1,15 +1,20 @@
-// Package predict is the command that applies trained models: one subcommand for each task type, and one that shows what
-// the tokenizer does.
+// Package predict is the command that applies trained models: one subcommand for each task type, and one that prints
+// the output of the tokenizer.
 package predict
 
 import (
 	"github.com/spf13/cobra"
 
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/all"
 )
 
-// Command returns "predict" with its subcommands.
-func Command(env cli.Env) *cobra.Command {
+// Command returns "predict" with a subcommand for each task type, and "tokenize".
+func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
+
+// Of returns "predict" with a subcommand for each of the given task types, and "tokenize".
+func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "predict",
 		Short: "Predict with a base model and an adapter",
@@ -17,5 +22,9 @@ func Command(env cli.Env) *cobra.Command {
 
 Each task type has a subcommand.`,
 	}
-	return cli.Group(cmd, seqCls(env), tokenCls(env), questionAnswering(env), multipleChoice(env), embed(env), causalLM(env), tokenizeTexts(env))
+	var subcommands []*cobra.Command
+	for _, d := range list {
+		subcommands = append(subcommands, d.Predict(env))
+	}
+	return cli.Group(cmd, append(subcommands, tokenizeTexts(env))...)
 }

@@ -29,7 +29,8 @@ func fixture(t *testing.T, name string) clitest.Case {
 }
 
 func seqCls(c clitest.Case, args ...string) []string {
-	return append([]string{"seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--problem-type", c.Problem}, args...)
+	return append([]string{"seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"),
+		"--problem-type", c.Problem}, args...)
 }
 
 // TestLogits compares with transformers and PEFT.
@@ -126,13 +127,15 @@ func TestRegression(t *testing.T) {
 			t.Errorf("row %d: %+v", i, p)
 		}
 	}
-	clitest.Run(t, predict.Command, seqCls(c, "--input", c.Path("train.jsonl"), "--all-scores")...).Refused(t, cli.Usage, "--all-scores", "regression")
+	clitest.Run(t, predict.Command, seqCls(c, "--input", c.Path("train.jsonl"), "--all-scores")...).Refused(t, cli.Usage,
+		"--all-scores", "regression")
 }
 
 // TestMetrics scores rows whose labels are in the input; those without do not count.
 func TestMetrics(t *testing.T) {
 	c := fixture(t, "query_value")
-	list := clitest.Lines[prediction](t, clitest.OK(t, predict.Command, seqCls(c, "--input", c.Path("train.jsonl"), "--no-labels")...).Out)
+	list := clitest.Lines[prediction](t, clitest.OK(t, predict.Command,
+		seqCls(c, "--input", c.Path("train.jsonl"), "--no-labels")...).Out)
 	dir := t.TempDir()
 	var b strings.Builder
 	for i, row := range clitest.Lines[map[string]any](t, clitest.Read(t, c.Path("train.jsonl"))) {
@@ -166,7 +169,8 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, name := range []string{"multi_label", "regression"} {
 		c := fixture(t, name)
-		clitest.OK(t, predict.Command, seqCls(c, "--input", c.Path("train.jsonl"), "--metrics-file", filepath.Join(dir, name))...)
+		clitest.OK(t, predict.Command, seqCls(c, "--input", c.Path("train.jsonl"),
+			"--metrics-file", filepath.Join(dir, name))...)
 	}
 }
 
@@ -174,11 +178,13 @@ func TestMetrics(t *testing.T) {
 func TestSources(t *testing.T) {
 	c := fixture(t, "save_pooler")
 	dir := t.TempDir()
-	want := clitest.OK(t, predict.Command, seqCls(c, "--text", "good, old bank", "--text-pair", "very slow", "--text", "the money", "--text-pair", "you")...).Out
+	want := clitest.OK(t, predict.Command, seqCls(c, "--text", "good, old bank", "--text-pair", "very slow",
+		"--text", "the money", "--text-pair", "you")...).Out
 	for name, text := range map[string]string{
-		"a.csv":   "text,text_pair,label\n\"good, old bank\",very slow,LABEL_1\nthe money,you,LABEL_0\n",
-		"a.tsv":   "text\ttext_pair\ngood, old bank\tvery slow\nthe money\tyou\n",
-		"a.jsonl": "{\"text\": \"good, old bank\", \"text_pair\": \"very slow\", \"label\": 1}\n{\"text\": \"the money\", \"text_pair\": \"you\"}\n",
+		"a.csv": "text,text_pair,label\n\"good, old bank\",very slow,LABEL_1\nthe money,you,LABEL_0\n",
+		"a.tsv": "text\ttext_pair\ngood, old bank\tvery slow\nthe money\tyou\n",
+		"a.jsonl": "{\"text\": \"good, old bank\", \"text_pair\": \"very slow\", \"label\": 1}\n{\"text\": \"the " +
+			"money\", \"text_pair\": \"you\"}\n",
 	} {
 		file := clitest.Write(t, filepath.Join(dir, name), text)
 		if got := clitest.OK(t, predict.Command, seqCls(c, "--input", file)...).Out; got != want {
@@ -202,10 +208,11 @@ func TestSources(t *testing.T) {
 // TestUnnamed predicts with an adapter of PEFT, which neither names its classes nor says what they are.
 func TestUnnamed(t *testing.T) {
 	c := fixture(t, "save_pooler")
-	in := clitest.Write(t, filepath.Join(t.TempDir(), "in.jsonl"), "{\"text\": \"a\", \"text_pair\": \"b\", \"label\": \"good\"}\n")
+	in := clitest.Write(t, filepath.Join(t.TempDir(), "in.jsonl"),
+		"{\"text\": \"a\", \"text_pair\": \"b\", \"label\": \"good\"}\n")
 	args := []string{"seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--input", in}
 	r := clitest.OK(t, predict.Command, args...)
-	if !strings.Contains(r.Err, "labels are left alone") || !strings.Contains(r.Out, `"label":"LABEL_`) {
+	if !strings.Contains(r.Err, "labels are not compared") || !strings.Contains(r.Out, `"label":"LABEL_`) {
 		t.Error(r.Err, r.Out)
 	}
 	names := "--labels=good,bad"
@@ -217,7 +224,8 @@ func TestUnnamed(t *testing.T) {
 	}
 	clitest.Run(t, predict.Command, append(args, "--labels=good")...).Refused(t, cli.Usage, "--labels gives 1 names")
 	c = fixture(t, "multi_label")
-	r = clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"), "--input", c.Path("train.jsonl"))
+	r = clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", c.Path("adapter_final"),
+		"--input", c.Path("train.jsonl"))
 	if !strings.Contains(r.Err, "micro_f1") || !strings.Contains(r.Out, `"label":[`) {
 		t.Error(r.Err, r.Out)
 	}
@@ -226,18 +234,22 @@ func TestUnnamed(t *testing.T) {
 // TestHeads opens heads of checkpoints, and refuses random ones.
 func TestHeads(t *testing.T) {
 	c := fixture(t, "query_value") // whose base has a head
-	if r := clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--text", "good"); !strings.Contains(r.Out, `"score"`) {
+	if r := clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"),
+		"--text", "good"); !strings.Contains(r.Out, `"score"`) {
 		t.Error(r.Out)
 	}
-	clitest.Run(t, predict.Command, "seq-cls", "--text", "good").Refused(t, cli.BadInput, "no classification head", "random", "--adapter")
+	clitest.Run(t, predict.Command, "seq-cls", "--text", "good").Refused(t, cli.BadInput, "no classification head",
+		"random", "--adapter")
 	c = fixture(t, "save_pooler")
-	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--text", "good").Refused(t, cli.BadInput, "no classification head")
+	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--text", "good").Refused(t, cli.BadInput,
+		"no classification head")
 	headless := clitest.CopyDir(t, c.Path("adapter_final"))
 	file := filepath.Join(headless, "adapter_model.safetensors")
-	rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+	clitest.Rewrite(t, file, func(x safetensors.Tensor) (safetensors.Tensor, bool) {
 		return x, !strings.Contains(x.Name, "classifier")
 	})
-	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", headless, "--text", "good").Refused(t, cli.BadInput, "neither the adapter nor the checkpoint")
+	clitest.Run(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapter", headless,
+		"--text", "good").Refused(t, cli.BadInput, "neither the adapter nor the checkpoint")
 }
 
 // TestNothingLeft: where the rows cannot be written there are no metrics either.
@@ -247,7 +259,8 @@ func TestNothingLeft(t *testing.T) {
 	in := clitest.Write(t, filepath.Join(dir, "in.csv"), "text,label\ngood,positive\n")
 	env := clitest.Env(strings.NewReader(""), nil, new(clitest.Buffer))
 	env.Out = refusing{}
-	code := cli.Run(t.Context(), env, predict.Command, seqCls(c, "--input", in, "--metrics-file", filepath.Join(dir, "m.json")))
+	code := cli.Run(t.Context(), env, predict.Command,
+		seqCls(c, "--input", in, "--metrics-file", filepath.Join(dir, "m.json")))
 	if _, err := os.Stat(filepath.Join(dir, "m.json")); code != cli.Failure || !os.IsNotExist(err) {
 		t.Errorf("exit code %d, metrics: %v", code, err)
 	}
@@ -258,33 +271,20 @@ type refusing struct{}
 
 func (refusing) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// rewrite changes the tensors of a file.
-func rewrite(t *testing.T, path string, change func(safetensors.Tensor) (safetensors.Tensor, bool)) {
-	t.Helper()
-	tensors, metadata := clitest.Tensors(t, path)
-	var list []safetensors.Tensor
-	for _, x := range tensors {
-		if x, keep := change(x); keep {
-			list = append(list, x)
-		}
-	}
-	if err := safetensors.WriteFile(path, list, metadata); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestNotANumber has weights that make logits NaN.
 func TestNotANumber(t *testing.T) {
 	c := fixture(t, "query_value")
 	bad := clitest.CopyDir(t, c.Path("adapter_final"))
-	rewrite(t, filepath.Join(bad, "adapter_model.safetensors"), func(x safetensors.Tensor) (safetensors.Tensor, bool) {
-		if strings.HasSuffix(x.Name, "classifier.bias") {
-			copy(x.Data[4:], []byte{0, 0, 0xc0, 0x7f})
-		}
-		return x, true
-	})
+	clitest.Rewrite(t, filepath.Join(bad, "adapter_model.safetensors"),
+		func(x safetensors.Tensor) (safetensors.Tensor, bool) {
+			if strings.HasSuffix(x.Name, "classifier.bias") {
+				copy(x.Data[4:], []byte{0, 0, 0xc0, 0x7f})
+			}
+			return x, true
+		})
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	r := clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", bad, "--input", c.Path("train.jsonl"), "--output", out)
+	r := clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--model", c.Path("base"), "--adapter", bad,
+		"--input", c.Path("train.jsonl"), "--output", out)
 	if r.Code != cli.Failure || !strings.Contains(r.Err, "train.jsonl:1: logit 1 is NaN") {
 		t.Errorf("exit code %d\n%s", r.Code, r.Err)
 	}

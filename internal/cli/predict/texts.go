@@ -4,38 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/tokenize"
 )
 
-// formatOf returns the format of a file of texts: that of the flags or the ending, else JSON Lines if it begins with a
-// brace and plain text if not. "" leaves the choice to data.
-func formatOf(name string, content []byte, o text.Options) data.Format {
-	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
-	switch ending := strings.ToLower(filepath.Ext(name)); {
-	case o.Format != "":
-		return o.Format
-	case slices.Contains(endings[3:6], ending):
-		return data.JSONLines
-	case ending == ".txt" && o.Delimiter == 0:
-		return data.PlainText
-	case slices.Contains(endings, ending) || o.Delimiter != 0:
-		return ""
-	}
-	if bytes.HasPrefix(bytes.TrimLeft(content, "\uFEFF \t\r\n"), []byte("{")) {
-		return data.JSONLines
-	}
-	return data.PlainText
-}
-
 // readTexts returns the texts of a file. In JSON Lines each row is a text or a pair, whatever the rows before were.
 func readTexts(name string, content []byte, o text.Options) ([]tokenize.Input, error) {
-	if o.Format = formatOf(name, content, o); o.Format != data.JSONLines {
+	if o.Format = task.FormatOf(name, content, o.Format, o.Delimiter); o.Format != data.JSONLines {
 		t, err := text.ReadBytes(content, name, o)
 		if err != nil {
 			return nil, err
@@ -72,7 +50,8 @@ type group struct {
 	content []byte
 }
 
-// groupRows cuts JSON Lines into groups by whether rows have the key. Lines that are no objects stay with those before.
+// groupRows cuts JSON Lines into groups by whether rows have the key. Lines that are not objects join the group before
+// them.
 func groupRows(content []byte, key string) []group {
 	list := []group{{}}
 	begin, line := 0, 0

@@ -16,7 +16,8 @@ func TestGroupRows(t *testing.T) {
 		{"{\"a\":1}\n", []group{{content: []byte("{\"a\":1}\n")}}},
 		{"{\"p\":1}\n{\"p\":2}", []group{{pairs: true, content: []byte("{\"p\":1}\n{\"p\":2}")}}},
 		{"\n{\"p\":1}\n{}\n\nx\n{\"p\":2}\n", []group{
-			{pairs: true, content: []byte("\n{\"p\":1}\n")}, {before: 2, content: []byte("{}\n\nx\n")}, {pairs: true, before: 5, content: []byte("{\"p\":2}\n")},
+			{pairs: true, content: []byte("\n{\"p\":1}\n")}, {before: 2, content: []byte("{}\n\nx\n")},
+			{pairs: true, before: 5, content: []byte("{\"p\":2}\n")},
 		}},
 	} {
 		got := groupRows([]byte(c.content), "p")
@@ -35,7 +36,8 @@ func TestGroupRows(t *testing.T) {
 // FuzzReadTexts looks for panics, and for bytes that get lost between groups.
 func FuzzReadTexts(f *testing.F) {
 	for _, seed := range []string{
-		"", "a\nb\n", "{\"text\": \"a\"}\n{\"text\": \"b\", \"text_pair\": \"c\"}\n", "\uFEFF{\"text\": \"a\"}\r\n\r\n{\"text\": \"b\"}\r", "{\"text\": 1}\n",
+		"", "a\nb\n", "{\"text\": \"a\"}\n{\"text\": \"b\", \"text_pair\": \"c\"}\n",
+		"\uFEFF{\"text\": \"a\"}\r\n\r\n{\"text\": \"b\"}\r", "{\"text\": 1}\n",
 		"{\"text\"", "{\"text_pair\": null, \"text\": \"a\"}\n\n", "[1]\n{}", "\x00", "{\"text\": \"\\ud800\"}",
 	} {
 		f.Add([]byte(seed))

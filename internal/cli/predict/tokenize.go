@@ -12,11 +12,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -24,7 +27,7 @@ import (
 type tokenizeRun struct {
 	model      string
 	input      cli.InputFlags
-	data       cli.DataFlags
+	data       text.Options
 	log        cli.LogFlags
 	output     string
 	overwrite  bool
@@ -52,24 +55,27 @@ func tokenizeTexts(env cli.Env) *cobra.Command {
 
 It writes one JSON object for each line of plain text or each row of JSON Lines (text, text_pair), CSV or TSV:
   ids      token ids, with the special tokens that the checkpoint adds
-  offsets  for each token [from, to): the code points of its text (or pair) that it stands for; [0, 0] for added tokens
+  offsets  for each token [from, to): the code points of the text (or pair) that it covers; [0, 0] for added tokens
 Special tokens spelled out in a text, such as [SEP], become that token, as in Hugging Face tokenizers. Nothing is cut
 unless --max-length is given. --model needs the tokenizer's files only.
-Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is written.`,
+Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is
+written.`,
 		Example: tokenizeExamples,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Tokenizer", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.model, "model", "", "`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; default: the embedded MiniLM")
-		fs.IntVar(&r.maxLength, "max-length", 0, "cut to so many tokens, special ones counted; 0: do not cut")
+		fs.StringVar(&r.model, "model", "",
+			"`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; "+
+				"default: the embedded MiniLM")
+		fs.IntVar(&r.maxLength, "max-length", 0, "cut to this number of tokens, special ones included; 0: do not cut")
 		cli.AddTruncation(fs, &r.truncation)
 		fs.BoolVar(&r.noSpecial, "no-special-tokens", false, "do not add [CLS], [SEP] and the like")
 	})
 	cli.Section(fs, "Input", func(fs *pflag.FlagSet) {
 		r.input.Add(fs)
-		r.data.AddTexts(fs)
+		cli.AddTextReading(fs, &r.data)
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
@@ -83,7 +89,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a s
 
 func (r *tokenizeRun) run(cmd *cobra.Command) error {
 	r.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
-	console, err := cli.NewConsole(r.env, r.log)
+	console, err := cli.NewConsole(r.env, r.log, cmd.Flags())
 	if err != nil {
 		return err
 	}
@@ -108,8 +114,8 @@ func (r *tokenizeRun) run(cmd *cobra.Command) error {
 	}
 	if !r.noSpecial {
 		pair := slices.ContainsFunc(inputs, func(i tokenize.Input) bool { return i.HasPair })
-		if err := cli.CheckMaxLength(tok, r.maxLength, pair); err != nil {
-			return err
+		if err := tasks.CheckRoom(tok, r.maxLength, pair); err != nil {
+			return cli.UsageError(err)
 		}
 	}
 	cut := 0
@@ -126,12 +132,13 @@ func (r *tokenizeRun) run(cmd *cobra.Command) error {
 // options checks the flags.
 func (r *tokenizeRun) options() (tokenize.Options, error) {
 	o := tokenize.Options{MaxLength: r.maxLength, NoSpecial: r.noSpecial, Offsets: true}
-	if err := r.input.Check(r.env, r.given); err != nil {
-		return o, err
+	reading := cli.FlagNames(func(fs *pflag.FlagSet) { cli.AddTextReading(fs, new(text.Options)) })
+	if err := r.input.Check(r.env, r.given, reading); err != nil {
+		return o, cli.UsageError(err)
 	}
 	var errs []error
 	var err error
-	if o.Truncation, err = cli.ParseTruncation(r.truncation); err != nil {
+	if o.Truncation, err = tasks.ParseTruncation(r.truncation); err != nil {
 		errs = append(errs, err)
 	}
 	if r.given("max-length") && r.maxLength < 0 {
@@ -151,12 +158,12 @@ func (r *tokenizeRun) options() (tokenize.Options, error) {
 
 func (r *tokenizeRun) open() (*tokenize.Tokenizer, error) {
 	if r.model != "" {
-		if err := cli.CheckModelPath(r.model); err != nil {
+		if err := base.CheckModelPath(r.model); err != nil {
 			return nil, err
 		}
 		tok, err := tokenize.Load(func(name string) ([]byte, error) { return checkpoint.ReadFile(r.model, name) })
 		if err != nil {
-			err = fmt.Errorf("--model %s: %w", r.model, err)
+			err = fmt.Errorf("`model %s`: %w", r.model, err)
 		}
 		return tok, cli.InputError(err)
 	}
@@ -170,35 +177,34 @@ func (r *tokenizeRun) open() (*tokenize.Tokenizer, error) {
 
 // read returns the texts. In JSON Lines every row may be a text or a pair.
 func (r *tokenizeRun) read() ([]tokenize.Input, error) {
-	if t := r.input.Table(); t != nil {
-		return inputs(t), nil
+	if f := r.input.File(); f != nil {
+		return inputs(f), nil
 	}
-	o, err := r.data.Options()
-	if err != nil {
-		return nil, err
-	}
+	o := r.data
 	o.NoLabels = true
 	content, err := cli.ReadInput(r.input.Input, r.env.In)
 	if err != nil {
 		return nil, err
 	}
 	list, err := readTexts(r.input.Input, content, o)
-	return list, cli.NameStdin(err)
+	return list, tasks.NameStdin(err)
 }
 
-func inputs(t *text.File) []tokenize.Input {
-	list := make([]tokenize.Input, t.Len())
-	for i, e := range t.All() {
+func inputs(f *text.File) []tokenize.Input {
+	list := make([]tokenize.Input, f.Len())
+	for i, e := range f.All() {
 		list[i] = tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 	}
 	return list
 }
 
-// chunk is how many texts are encoded at once.
+// chunk is the number of texts that are encoded at once.
 const chunk = 4096
 
 // encode writes a line for each text and returns how many were cut.
-func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tokenizer, inputs []tokenize.Input, o tokenize.Options) (cut int, err error) {
+func (r *tokenizeRun) encode(
+	ctx context.Context, w io.Writer, tok *tokenize.Tokenizer, inputs []tokenize.Input, o tokenize.Options,
+) (cut int, err error) {
 	var b bytes.Buffer
 	for lo := 0; lo < len(inputs); lo += chunk {
 		list, err := tok.EncodeBatch(ctx, inputs[lo:min(lo+chunk, len(inputs))], o, r.threads)
@@ -210,7 +216,7 @@ func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tok
 				cut++
 			}
 			b.Reset()
-			if err := appendJSON(&b, encoded{e.IDs, e.Offsets}); err != nil {
+			if err := task.AppendJSON(&b, encoded{e.IDs, e.Offsets}); err != nil {
 				return 0, err
 			}
 			b.WriteByte('\n')
@@ -222,7 +228,8 @@ func (r *tokenizeRun) encode(ctx context.Context, w io.Writer, tok *tokenize.Tok
 	return cut, nil
 }
 
-// inputError says which text of the input could not be encoded; before are those of earlier chunks.
+// inputError returns an error that names the text that could not be encoded; before is the number of texts in earlier
+// chunks.
 func (r *tokenizeRun) inputError(err error, before int) error {
 	at, ok := errors.AsType[*tokenize.InputError](err)
 	if !ok {
@@ -232,10 +239,11 @@ func (r *tokenizeRun) inputError(err error, before int) error {
 	if len(r.input.Texts) > 0 {
 		name = "--text"
 	}
-	return cli.NameStdin(&data.Error{File: name, Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
+	return tasks.NameStdin(&data.Error{File: name,
+		Msg: fmt.Sprintf("text %d cannot be tokenised", before+at.Index+1), Err: at.Err})
 }
 
-// encoded is what is written for one text.
+// encoded is the output for one text.
 type encoded struct {
 	IDs     []int32  `json:"ids"`
 	Offsets [][2]int `json:"offsets"`

@@ -1,0 +1,244 @@
+package base
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// Base is an opened checkpoint with its tokenizer. It is not changed once it is open and is safe for concurrent use.
+type Base struct {
+	// Name is the directory, the file, or the name of a checkpoint in memory; adapters remember it.
+	Name      string
+	Source    *checkpoint.Source
+	Tokenizer *tokenize.Tokenizer
+	Info      models.Info
+	// File returns a file of the checkpoint beside the weights: of the tokenizer, the chat template, the terms. Its error
+	// wraps fs.ErrNotExist if there is no file of that name.
+	File func(name string) ([]byte, error)
+}
+
+// Open opens the checkpoint at path: a Hugging Face directory or a GGUF file. The caller must close the base; models
+// opened from it must not be used afterwards.
+func Open(path string) (*Base, error) {
+	if err := CheckModelPath(path); err != nil {
+		return nil, err
+	}
+	src, err := checkpoint.Open(path)
+	return opened(path, src, err)
+}
+
+// FromFiles opens a checkpoint in memory: files has the content of each file of a Hugging Face directory by the file's
+// name. Messages and adapters refer to the checkpoint by name. The caller must close the base.
+func FromFiles(name string, files map[string][]byte) (*Base, error) {
+	src, err := checkpoint.FromBytes(files)
+	return opened(name, src, err)
+}
+
+func opened(name string, src *checkpoint.Source, err error) (*Base, error) {
+	if err != nil {
+		return nil, Input(err)
+	}
+	b := &Base{Name: name, Source: src, File: src.File}
+	return b.ready()
+}
+
+// FromScratch returns a base without weights: the config.json at path with the tokenizer of another directory. The
+// caller must close the base.
+func FromScratch(path, tokenizer string) (*Base, error) {
+	config, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	b := &Base{Name: path}
+	if b.Source, err = checkpoint.Empty(config); err != nil {
+		return nil, Input(fmt.Errorf("%s: %w", path, err))
+	}
+	if err := CheckModelPath(tokenizer); err != nil {
+		return nil, err
+	}
+	b.File = func(name string) ([]byte, error) { return checkpoint.ReadFile(tokenizer, name) }
+	return b.ready()
+}
+
+// ready reads the parts of config.json that all architectures share, and the tokenizer.
+func (b *Base) ready() (*Base, error) {
+	var err error
+	if b.Info, err = models.ReadInfo(b.Source); err != nil {
+		return nil, Input(errors.Join(err, b.Close()))
+	}
+	if b.Tokenizer, err = tokenize.Load(b.File); err != nil {
+		return nil, Input(errors.Join(fmt.Errorf("%s: %w", b.Name, err), b.Close()))
+	}
+	return b, nil
+}
+
+// Close closes the checkpoint.
+func (b *Base) Close() error { return b.Source.Close() }
+
+// ConfigHash returns the SHA-256 of config.json in hexadecimal.
+func (b *Base) ConfigHash() string {
+	sum := sha256.Sum256(b.Source.Config())
+	return hex.EncodeToString(sum[:])
+}
+
+// CheckModelPath returns an error if there is nothing at path.
+func CheckModelPath(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return Input(fmt.Errorf("`model %s`: there is no such directory; give one that holds a Hugging Face checkpoint "+
+			"(hf download ID --local-dir %s gets one from the hub), or a GGUF file", path, path))
+	}
+	return nil
+}
+
+// ReadFile returns the content of a regular file. Directories, devices and pipes are errors.
+func ReadFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, MissingFile(path)
+	case err != nil:
+		return nil, Input(err)
+	case info.IsDir():
+		return nil, Input(fmt.Errorf("%s: this is a directory; give a file in it", path))
+	case !info.Mode().IsRegular():
+		return nil, Input(fmt.Errorf("%s: this is not a regular file; write it to one first", path))
+	}
+	content, err := os.ReadFile(path)
+	return content, Input(err)
+}
+
+// MissingFile returns the error about a file that does not exist.
+func MissingFile(path string) error { return Input(fmt.Errorf("%s: there is no such file", path)) }
+
+// Model is a model that was opened from a base.
+type Model[M models.TextModel] struct {
+	Net    M
+	Base   *Base
+	Report checkpoint.Report // which tensors were loaded, drawn at random or skipped
+}
+
+// OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
+// It returns an error if the tokenizer has more tokens than the model has word embeddings.
+func OpenModel[M models.TextModel](
+	b *Base, log zerolog.Logger, open func(*checkpoint.Source) (M, checkpoint.Report, error),
+) (*Model[M], error) {
+	net, report, err := open(b.Source)
+	if err != nil {
+		return nil, Input(err)
+	}
+	for _, line := range strings.Split(report.String(), "\n")[1:] {
+		if text, bad := strings.CutPrefix(line, "warning: "); bad {
+			log.Warn().Msg(text)
+		} else {
+			log.Info().Msg(line)
+		}
+	}
+	for _, w := range b.Tokenizer.Warnings() {
+		log.Warn().Msg(w)
+	}
+	switch tokens, rows := b.Tokenizer.VocabSize(), net.Vocabulary(); {
+	case tokens > rows:
+		return nil, Input(fmt.Errorf("%s: the tokenizer has %d tokens, but the model's word embeddings have %d rows; "+
+			"give a model with its own tokenizer", b.Name, tokens, rows))
+	case tokens < rows:
+		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings have %d rows; the others are not used",
+			tokens, rows)
+	}
+	types := map[string]bool{}
+	for _, w := range nn.Weights(net) {
+		types[w.Weight.Type.String()] = true
+	}
+	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(net)).
+		Str("stored_as", strings.Join(slices.Sorted(maps.Keys(types)), ",")).Msgf("model %s", b.Name)
+	return &Model[M]{Net: net, Base: b, Report: report}, nil
+}
+
+// CheckFinite returns an error if weights of the checkpoint are NaN or infinite.
+func (m *Model[M]) CheckFinite() error {
+	bad := m.Report.NonFinite
+	if len(bad) == 0 {
+		return nil
+	}
+	return Input(fmt.Errorf("%s: %d tensors hold NaN or infinite values, the first %s (%d values); "+
+		"the file is damaged: get it again, or give `allow_non_finite`", m.Base.Name, len(bad), bad[0].Name, bad[0].Count))
+}
+
+// sampled is how many values of each weight a fingerprint looks at.
+const sampled = 1024
+
+// Fingerprint identifies the base model: a hash of names, shapes and first values of the weights below the head.
+// Weights that the checkpoint lacks do not count. How the checkpoint stores them (types, shards, prefixes) does not
+// matter as long as the values are equal; a quantised model is another base.
+func (m *Model[M]) Fingerprint() string {
+	h := sha256.New()
+	for _, w := range nn.Weights(m.Net) {
+		if models.InHead(w.Name) || slices.Contains(m.Report.Fresh, w.Name) {
+			continue
+		}
+		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())
+		h.Write(safetensors.Bytes(w.Weight.First(sampled)))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// CheckAdapterDir returns an error if dir is not the directory of an adapter.
+func CheckAdapterDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return Input(fmt.Errorf("`adapter %s`: there is no such directory; give one that finetune or PEFT has written", dir))
+	case err == nil && !info.IsDir():
+		return Input(fmt.Errorf("`adapter %s`: this is a file; give the directory of an adapter", dir))
+	}
+	_, _, err = lora.ReadConfig(dir)
+	return Input(err)
+}
+
+// Adapter names the adapter that a model is used with.
+type Adapter struct {
+	Dir       string // its directory; "": none
+	OtherBase bool   // accept an adapter that was trained on another base model
+}
+
+// LoadAdapter loads an adapter for the model and logs what it ignores. An adapter that was trained for another task,
+// or on another base model unless that is accepted, is an error.
+func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger) (*lora.Set, error) {
+	if err := CheckAdapterDir(a.Dir); err != nil {
+		return nil, err
+	}
+	if err := t.Check(a.Dir); err != nil {
+		return nil, Input(err)
+	}
+	set, warnings, err := lora.Load(a.Dir, m.Net)
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	if err != nil {
+		return nil, Input(err)
+	}
+	c := set.Config()
+	if f := set.Fingerprint(); f != "" && f != m.Fingerprint() {
+		if !a.OtherBase {
+			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; "+
+				"give that one with `model`, or accept it with `allow_other_base`", a.Dir, c.BaseModel, m.Base.Name))
+		}
+		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)
+	}
+	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", a.Dir, c.R, c.Alpha, c.TargetModules)
+	return set, nil
+}

@@ -1,0 +1,67 @@
+package base
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+)
+
+// Opening holds the base, the adapter and the logger with which a trained model is opened.
+type Opening struct {
+	Base    *Base
+	Adapter Adapter
+	Log     zerolog.Logger
+}
+
+// Trained is a base model with the adapter that it is used with.
+type Trained[M models.TextModel] struct {
+	*Model[M]
+	Set *lora.Set // nil: none
+}
+
+// AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
+func (t *Trained[M]) AdapterSet() nn.AdapterSet {
+	if t.Set == nil {
+		return nil
+	}
+	return t.Set
+}
+
+// OpenTrained opens a model with open and the adapter for it. It returns an error if neither the checkpoint nor the
+// adapter has a weight, since predictions would be random; harmless reports whether no prediction reads a weight.
+func OpenTrained[M models.TextModel](
+	o Opening, t func(M) TaskType, open func(*checkpoint.Source) (M, checkpoint.Report, error),
+	harmless func(weight string) bool,
+) (*Trained[M], error) {
+	m, err := OpenModel(o.Base, o.Log.Level(max(o.Log.GetLevel(), zerolog.WarnLevel)), open)
+	if err != nil {
+		return nil, err
+	}
+	trained := &Trained[M]{Model: m}
+	var own []string
+	if o.Adapter.Dir != "" {
+		if trained.Set, err = m.LoadAdapter(o.Adapter, t(m.Net), o.Log); err != nil {
+			return nil, err
+		}
+		own = trained.Set.Saved()
+	}
+	random := slices.DeleteFunc(slices.Clone(m.Report.Fresh), func(name string) bool {
+		return slices.Contains(own, name) || harmless != nil && harmless(name)
+	})
+	switch {
+	case len(random) == 0:
+		return trained, nil
+	case o.Adapter.Dir == "":
+		return nil, Input(fmt.Errorf("%s: %s are not in the checkpoint, so predictions would be random; "+
+			"give a trained adapter with `adapter`", o.Base.Name, strings.Join(random, ", ")))
+	}
+	return nil, Input(fmt.Errorf("%s are neither in the checkpoint %s nor in the adapter, so predictions would be "+
+		"random; give an adapter that was trained for this task", strings.Join(random, ", "), o.Base.Name))
+}

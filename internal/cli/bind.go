@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/pflag"
+)
+
+// value is a type of flags that settings have.
+type value interface {
+	int | uint64 | float32 | float64 | string | bool
+}
+
+// bound is the value of a flag that stores into a setting when it is given, and not before.
+type bound struct {
+	pflag.Value
+	store func() error
+}
+
+// Set reads the text of a flag that is given.
+func (b bound) Set(text string) error {
+	if err := b.Value.Set(text); err != nil {
+		return err
+	}
+	return b.store()
+}
+
+// errZero is the error of a flag of [Default] that is zero, or empty.
+var errZero = errors.New("want another value")
+
+// Default defines a flag with a default for a setting whose zero value means that default. The setting stays zero
+// until the flag is given; to give zero is an error.
+func Default[T value](fs *pflag.FlagSet, to *T, name string, standard T, usage string) {
+	v := new(T)
+	var zero T
+	define(fs, name, v, standard, usage, func() error {
+		if *v == zero {
+			return errZero
+		}
+		*to = *v
+		return nil
+	})
+}
+
+// Optional defines a flag with a default for a setting that is nil until the flag is given.
+func Optional[T value](fs *pflag.FlagSet, to **T, name string, standard T, usage string) {
+	v := new(T)
+	define(fs, name, v, standard, usage, func() error {
+		*to = new(T)
+		**to = *v
+		return nil
+	})
+}
+
+// define defines a flag that reads into v and then calls store.
+func define[T value](fs *pflag.FlagSet, name string, v *T, standard T, usage string, store func() error) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	switch v := any(v).(type) {
+	case *int:
+		own.IntVar(v, name, any(standard).(int), usage)
+	case *uint64:
+		own.Uint64Var(v, name, any(standard).(uint64), usage)
+	case *float32:
+		own.Float32Var(v, name, any(standard).(float32), usage)
+	case *float64:
+		own.Float64Var(v, name, any(standard).(float64), usage)
+	case *string:
+		own.StringVar(v, name, any(standard).(string), usage)
+	case *bool:
+		own.BoolVar(v, name, any(standard).(bool), usage)
+	}
+	flag := own.Lookup(name)
+	flag.Value = bound{flag.Value, store}
+	fs.AddFlag(flag)
+}

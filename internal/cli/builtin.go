@@ -1,0 +1,25 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spalora/spalora/embedded"
+)
+
+// BuiltIn is a checkpoint that is compiled in.
+type BuiltIn struct {
+	Name  string // that adapters remember
+	Short string // in --help
+	Files func() map[string][]byte
+}
+
+// MiniLM returns the embedded encoder: the default of commands for encoders.
+func MiniLM() BuiltIn { return BuiltIn{embedded.MiniLMName, "MiniLM", embedded.MiniLM} }
+
+// GPT returns the embedded language model: the default of commands for causal language models.
+func GPT() BuiltIn { return BuiltIn{embedded.GPTName, "GPT", embedded.GPT} }
+
+// ThreadsError returns the error about a number of --threads that has no meaning.
+func ThreadsError(threads int) error {
+	return fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads)
+}

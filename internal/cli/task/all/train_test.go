@@ -1,0 +1,121 @@
+package all_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/cli/finetune"
+	"github.com/spalora/spalora/tasks"
+)
+
+// Rows that the small BERT fixture can read.
+const (
+	taggedRows   = "we\tO\nfound\tO\nold\tB-MISC\nbank\tI-MISC\n\nnew\tB-ORG\nbook\tO\n\nthe\tO\nfilm\tB-MISC\n"
+	questionRows = `{"id": "1", "question": "is the film good ?", "context": "the film is very good .",` +
+		` "answers": {"text": ["good"], "answer_start": [17]}}` + "\n" +
+		`{"id": "2", "question": "will they pay ?", "context": "we will send money .",` +
+		` "answers": {"text": ["send money"], "answer_start": [8]}}` + "\n"
+	choiceRows = `{"question": "is the film", "choices": ["good ?", "late .", "money"], "label": 0}` + "\n" +
+		`{"context": "we pay .", "choices": ["they lost it", "send money"], "label": 1}` + "\n"
+	pairRows = "sentence1,sentence2,score\nfilm good,good film,5\npay late,old bank,0.5\nwe,we will,4\n"
+)
+
+// TestDoorTrains holds the directories that Finetune writes to those of the commands: every file has the same bytes,
+// apart from times in metrics and results.
+func TestDoorTrains(t *testing.T) {
+	causal := clitest.ReadCausal(t, "causal/gpt2_c_attn")
+	small := clitest.Small(t)
+	dir := t.TempDir()
+	write := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
+	for command, x := range map[string]struct {
+		file   string
+		flags  []string
+		config func(r spalora.Run) tasks.Finetuning
+	}{
+		"seq-cls": {
+			small.Path("train.jsonl"), []string{"--max-length=12", "--label-smoothing-factor=0.1"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.SeqCls{Run: r, MaxLength: new(12), LabelSmoothingFactor: 0.1}
+			},
+		},
+		"token-cls": {
+			write("train.conll", taggedRows), []string{"--scheme=IOB2"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.TokenCls{Run: r, Scheme: "IOB2"}
+			},
+		},
+		"question-answering": {
+			write("questions.jsonl", questionRows), []string{"--max-length=20", "--doc-stride=2"},
+			func(r spalora.Run) tasks.Finetuning {
+				c := &spalora.QuestionAnswering{Run: r}
+				c.MaxLength, c.DocStride = new(20), new(2)
+				return c
+			},
+		},
+		"multiple-choice": {
+			write("choices.jsonl", choiceRows), []string{"--truncation=only_first"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.MultipleChoice{Run: r, Truncation: "only_first"}
+			},
+		},
+		"embed": {
+			write("pairs.csv", pairRows), []string{"--max-score=5", "--pooling=cls"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.Embedding{Run: r, MaxScore: 5, Pooling: "cls"}
+			},
+		},
+		"causal-lm": {
+			causal.File(t), []string{"--max-length=8", "--sample-max-new-tokens=0"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.CausalLM{Run: r, MaxLength: 8, SampleMaxNewTokens: new(0)}
+			},
+		},
+	} {
+		t.Run(command, func(t *testing.T) {
+			model := small.Path("base")
+			switch command {
+			case "token-cls": // without a head, as its labels are others
+				model = filepath.Join(clitest.Testdata, "bert", "save_pooler", "base")
+			case "causal-lm":
+				model = causal.Base
+			}
+			of, want := filepath.Join(t.TempDir(), "door"), filepath.Join(t.TempDir(), "command")
+			clitest.OK(t, finetune.Command, append([]string{command, "--quiet", "--model", model, "--train-file", x.file,
+				"--test-file", x.file, "--eval-file", x.file, "--output-dir", want, "--max-steps=3", "--eval-steps=2",
+				"--batch-size=2", "--learning-rate=0.01", "--lora-r=4", "--lora-dropout=0.1", "--seed=7"}, x.flags...)...)
+			r, err := spalora.Finetune(t.Context(), x.config(spalora.Run{
+				Model: model, TrainFile: x.file, TestFile: x.file, EvalFile: x.file, OutputDir: of, MaxSteps: 3, EvalSteps: 2,
+				BatchSize: 2, LearningRate: new(0.01), LoraR: 4, LoraDropout: new(float32(0.1)), Seed: new(uint64(7)),
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Dir != of || r.Train.Steps != 3 || r.Test == nil {
+				t.Errorf("results %+v", r)
+			}
+			names := clitest.Names(t, want)
+			if got := clitest.Names(t, of); !slices.Equal(got, names) {
+				t.Fatalf("files %v, the command's %v", got, names)
+			}
+			for _, name := range names {
+				switch name {
+				case "metrics.jsonl":
+					if got, want := clitest.Metrics(t, of), clitest.Metrics(t, want); got != want {
+						t.Errorf("metrics\n%s\nthe command's\n%s", got, want)
+					}
+				case "results.json", "last": // times; a directory
+				default:
+					if clitest.Read(t, filepath.Join(of, name)) != clitest.Read(t, filepath.Join(want, name)) {
+						t.Errorf("%s differs from the command's", name)
+					}
+				}
+			}
+			if !slices.Contains(names, "adapter_model.safetensors") || !slices.Contains(names, "adapter_config.json") {
+				t.Errorf("files %v", names)
+			}
+		})
+	}
+}

@@ -1,0 +1,192 @@
+package causallm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// readInput returns the prompts or texts of --input: each line of plain text is one, unlike in training.
+func (r *predicting) readInput() (*document.File, error) {
+	o := r.data
+	if o.CompletionColumn == "" && o.PromptColumn != "" && o.TextColumn == "" { // completions need not be there
+		o.TextColumn, o.PromptColumn = o.PromptColumn, ""
+	}
+	content, err := cli.ReadInput(r.input, r.env.In)
+	if err != nil {
+		return nil, err
+	}
+	if o.Format = task.FormatOf(r.input, content, o.Format, o.Delimiter); o.Format == data.PlainText {
+		d, err := r.readLines(content)
+		return d, tasks.NameStdin(err)
+	}
+	d, err := document.ReadBytes(content, r.input, o)
+	if err != nil && o.TextColumn+o.PromptColumn+o.CompletionColumn+o.MessagesColumn == "" {
+		o.TextColumn = "prompt" // prompts alone, without completions
+		if prompts, second := document.ReadBytes(content, r.input, o); second == nil || lineOf(second) > lineOf(err) {
+			d, err = prompts, second
+		}
+	}
+	return d, tasks.NameStdin(err)
+}
+
+func lineOf(err error) int {
+	if d, ok := errors.AsType[*data.Error](err); ok {
+		return d.Line
+	}
+	return 0
+}
+
+// readLines returns a document for each line that is not empty.
+func (r *predicting) readLines(content []byte) (*document.File, error) {
+	o := text.Options{
+		Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader,
+		NoQuotes:   r.data.NoQuotes,
+		TextColumn: r.data.TextColumn,
+	}
+	t, err := text.ReadBytes(content, r.input, o)
+	if err != nil {
+		return nil, err
+	}
+	d := document.New(t.Name, document.Text)
+	for e := range t.Values() {
+		if e.Text != "" {
+			d.Append(document.Document{Text: e.Text, Line: e.Line})
+		}
+	}
+	if d.Len() == 0 {
+		return nil, &data.Error{File: r.input, Msg: "all lines are empty"}
+	}
+	return d, nil
+}
+
+// score writes the metrics of the input.
+func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Result) error {
+	docs, err := tasks.ReadFile(r.input, r.env.In, r.data, document.Read, document.ReadFrom)
+	if err != nil {
+		return err
+	}
+	block := 0
+	switch {
+	case r.blockSize != nil:
+		block = *r.blockSize
+	case docs.Format == data.PlainText:
+		if block = min(causallm.StandardBlock, m.Positions()); r.settings.MaxLength > 0 {
+			block = min(block, r.settings.MaxLength)
+		}
+	}
+	scorer, err := m.Scorer(block)
+	if err != nil {
+		return err
+	}
+	if err := scorer.Add(ctx, batch.Test, docs); err != nil {
+		return cli.InputError(err)
+	}
+	if c := scorer.Counts(batch.Test); c.Cut > 0 {
+		r.console.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens and were cut",
+			docs.Name, c.Cut, c.Documents, docs.Kind, scorer.Limit())
+	}
+	metrics, err := scorer.Evaluate(ctx, batch.Test)
+	if err != nil {
+		return err
+	}
+	r.console.Log.Info().Msgf("%s, %d tokens: %s", docs.Name, scorer.Counts(batch.Test).Targets, cli.MetricsText(metrics))
+	text, err := json.MarshalIndent(metrics, "", "  ")
+	if err != nil {
+		return fmt.Errorf("--metrics-file: %w", err)
+	}
+	return to.Write(r.env, files.Bytes(append(text, '\n')))
+}
+
+// tokenLogits is the output for a text with --logits.
+type tokenLogits struct {
+	IDs    []int32     `json:"ids"`
+	Logits [][]float32 `json:"logits"` // of the next token, after each of the ids
+}
+
+// Bounds of --logits on standard output: the approximate bytes of a number, and the largest total.
+const (
+	bytesOfLogit = 11
+	mostLogits   = 64 << 20
+)
+
+// writeLogits writes the logits of every position of every text.
+func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result cli.Result) error {
+	docs := document.New("--prompt", document.Text)
+	for i, text := range r.prompts {
+		docs.Append(document.Document{Text: text, Line: i + 1})
+	}
+	if len(r.prompts) == 0 {
+		var err error
+		if docs, err = r.readInput(); err != nil {
+			return err
+		}
+	}
+	if docs.Kind != document.Text {
+		return cli.InputError(fmt.Errorf("%s: --logits needs texts, but the rows are %v; name a column with --text-column",
+			docs.Name, docs.Kind))
+	}
+	if err := r.checkSize(m, docs); err != nil {
+		return err
+	}
+	v := m.Vocabulary()
+	return result.Write(r.env, func(w io.Writer) error {
+		cut, err := m.Logits(ctx, docs, func(i int, ids []int32, logits []float32) error {
+			row := tokenLogits{IDs: ids, Logits: make([][]float32, len(ids))}
+			for at := range ids {
+				row.Logits[at] = logits[at*v : (at+1)*v]
+				for id, x := range row.Logits[at] {
+					if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the "+
+							"adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
+					}
+				}
+			}
+			if ids == nil {
+				row.IDs = []int32{}
+			}
+			return task.WriteLine(w, row)
+		})
+		if cut > 0 {
+			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
+				docs.Name, cut, docs.Len(), m.Limit())
+		}
+		return err
+	})
+}
+
+// checkSize returns an error if the logits are too large for standard output, and logs the size of a large file.
+func (r *predicting) checkSize(m *causallm.Opened, docs *document.File) error {
+	rows := 0
+	for d := range docs.Values() {
+		e, err := m.Tokenizer().Encode(d.Text, tokenize.Options{})
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", docs.Name, d.Line, err)
+		}
+		rows += min(len(e.IDs), m.Limit())
+	}
+	size := rows * m.Vocabulary() * bytesOfLogit
+	if size <= mostLogits {
+		return nil
+	}
+	if r.output == "" || r.output == "-" {
+		return cli.UsageError(fmt.Errorf("--logits: %d tokens with %d logits each are about %d MB; give --output FILE",
+			rows, m.Vocabulary(), size>>20))
+	}
+	r.console.Log.Info().Msgf("%d tokens with %d logits each: about %d MB", rows, m.Vocabulary(), size>>20)
+	return nil
+}

@@ -1,0 +1,214 @@
+package seqcls
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/seqcls"
+)
+
+// predicting is one run of "predict seq-cls".
+type predicting struct {
+	settings          seqcls.Settings
+	input             cli.InputFlags
+	data              text.Options
+	logits, allScores bool
+}
+
+const predictExamples = `  # two texts, with an adapter that finetune wrote on the embedded model
+  predict seq-cls --adapter runs/seq-cls-20260101-120000 --text "Where is my card?" --text "I lost my PIN"
+
+  # a file, with the probabilities of all classes; metrics too, if it has labels
+  predict seq-cls --model DIR --adapter D --input test.csv --output predictions.jsonl --all-scores \
+      --metrics-file metrics.json
+
+  # a checkpoint that has a trained head (adapter merge writes one), as a filter
+  cat texts.txt | predict seq-cls --model DIR --quiet | jq -r .label`
+
+func predict(env cli.Env) *cobra.Command {
+	r := &predicting{}
+	t := &task.Predict{
+		Kind: seqcls.Kind, BuiltIn: cli.MiniLM(), Settings: &r.settings, Tokens: &r.settings.TokensPerBatch,
+		Model: func(fs *pflag.FlagSet) {
+			fs.StringVar(&r.settings.ProblemType, "problem-type", "", cli.ProblemTypeUsage)
+			fs.StringSliceVar(&r.settings.Labels, "labels", nil, cli.LabelsUsage)
+		},
+		Input: r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
+	}
+	return t.Command(env, &cobra.Command{
+		Use:   "seq-cls",
+		Short: "Classes or values of texts and text pairs",
+		Long: `Predict the class (or classes, or value) of texts and text pairs.
+
+It writes one JSON object for each row, in the order of the input:
+  label   name of the most probable class; multi-label: list of those with a probability above 0.5; regression: null
+  score   probability of the label; multi-label: list of them; regression: the predicted value
+  logits  with --logits: the raw outputs, one for each class
+  scores  with --all-scores: {name: probability} for all classes
+If the input has labels, metrics go to standard error and, with --metrics-file, to a file.
+` + task.ExitCodes + ". After an error nothing is written.",
+		Example: predictExamples,
+	})
+}
+
+func (r *predicting) addInput(fs *pflag.FlagSet) {
+	r.input.Add(fs)
+	cli.AddReading(fs, &r.data)
+	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read labels, even if the input has some")
+	cli.AddMaxLength(fs, &r.settings.MaxLength, "a text or pair")
+	cli.AddTruncation(fs, &r.settings.Truncation)
+}
+
+func (r *predicting) addOutput(fs *pflag.FlagSet) {
+	fs.BoolVar(&r.logits, "logits", false, "write the logits too")
+	fs.BoolVar(&r.allScores, "all-scores", false, "write the probabilities of all classes too")
+}
+
+func (r *predicting) check(p *task.Predicting) []error {
+	p.Input = &r.input.Input
+	errs := []error{r.input.Check(p.Env, p.Given,
+		cli.FlagNames(func(fs *pflag.FlagSet) { cli.AddReading(fs, new(text.Options)) }))}
+	if r.data.NoLabels && (r.data.LabelColumn != "" || r.data.LabelSeparator != "") {
+		errs = append(errs, errors.New("--no-labels excludes --label-column and --label-separator"))
+	}
+	if p.Scored && (r.data.NoLabels || len(r.input.Texts) > 0) {
+		errs = append(errs, errors.New("--metrics-file needs an input with labels"))
+	}
+	_, err := tasks.ParseTruncation(r.settings.Truncation)
+	return append(errs, err)
+}
+
+func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
+	c, err := spalora.Predictor[*seqcls.Opened](p.Model)
+	if err != nil {
+		return nil, err
+	}
+	if r.allScores && c.Labels().Problem == data.Regression {
+		return nil, base.Settings(errors.New("`all_scores`: a regression has no classes"))
+	}
+	f, labels, err := r.read(p, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.CheckRoom(f.HasPairs()); err != nil {
+		return nil, base.Settings(err)
+	}
+	predictor := c.WithLabels(labels)
+	k := max(1, len(labels.Names))
+	var logits []float32
+	cut := 0
+	err = p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
+		part := f.Part(lo, hi)
+		list, n, err := predictor.Predict(cmd.Context(), part)
+		if err != nil {
+			return err
+		}
+		cut += n
+		logits = append(logits, list...)
+		for i, e := range part.All() {
+			if err := tasks.CheckFinite(f.Name, e.Line, list[i*k:(i+1)*k]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if cut > 0 {
+		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
+			f.Name, cut, f.Len(), c.Limit())
+	}
+	metrics, err := predictor.Score(f, logits)
+	if err != nil {
+		return nil, err
+	}
+	p.Console.Undefined(metrics)
+	rows := func(w io.Writer) error {
+		return task.EachLine(w, "row", f.Len(), func(i int) any { return r.row(predictor, logits[i*k:(i+1)*k]) })
+	}
+	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+}
+
+// read returns the rows to predict, with the classes that their labels are held to.
+func (r *predicting) read(p *task.Predicting, c *seqcls.Opened) (*text.File, *data.Labels, error) {
+	if f := r.input.File(); f != nil {
+		return f, c.Labels(), nil
+	}
+	o := r.data
+	o.OptionalLabels = true
+	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, text.Read, text.ReadFrom)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.WarnReplaced(f.Name, f.Replaced)
+	if f.Labelled() > 0 {
+		return r.checkLabels(p, c, f)
+	}
+	if r.data.LabelColumn != "" || p.Scored {
+		return nil, nil, base.Input(fmt.Errorf("%s: no row has a label, so there are no metrics", f.Name))
+	}
+	return f, c.Labels(), nil
+}
+
+// checkLabels compares the labels of f with the classes. If the adapter does not say whether a row may have several,
+// the labels decide. Other names are accepted if the adapter has none for its classes: there are no metrics then.
+func (r *predicting) checkLabels(p *task.Predicting, c *seqcls.Opened, f *text.File) (*text.File, *data.Labels, error) {
+	problem := c.Labels().Problem
+	guess, _, err := text.GuessProblem(f)
+	if !c.ProblemKnown && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
+		problem = guess
+	}
+	labels, err := text.FindLabels(problem, data.LabelSource{Saved: c.Labels().Names}, f)
+	switch {
+	case err == nil:
+		return f, labels, nil
+	case c.LabelsNamed || p.Scored:
+		return nil, nil, base.Input(fmt.Errorf("%w (`no_labels` predicts without reading labels)", err))
+	}
+	p.Console.Log.Warn().Msgf("%s: labels are not compared, since the adapter does not name its classes (`labels` does)",
+		f.Name)
+	return f.WithoutLabels(), c.Labels(), nil
+}
+
+// row is the output for one text.
+type row struct {
+	Label  any          `json:"label"` // a name; a list of names (multi-label); null (regression)
+	Score  any          `json:"score"` // the probability of the label; a list of them; the value
+	Logits []float32    `json:"logits,omitempty"`
+	Scores *task.Scores `json:"scores,omitempty"`
+}
+
+func (r *predicting) row(p *seqcls.Predictor, logits []float32) row {
+	c, l := p.Class(logits), p.Labels()
+	out := row{Score: c.Score}
+	switch l.Problem {
+	case data.SingleLabel:
+		out.Label = c.Label
+	case data.MultiLabel:
+		values := []float32{}
+		for _, name := range c.Labels {
+			i, _ := l.Index(name)
+			values = append(values, c.Scores[i])
+		}
+		out.Label, out.Score = c.Labels, values
+	}
+	if r.logits {
+		out.Logits = logits
+	}
+	if r.allScores {
+		out.Scores = &task.Scores{Names: l.Names, Values: c.Scores}
+	}
+	return out
+}

@@ -1,0 +1,98 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+)
+
+// attach makes a new adapter with a configuration, or loads the one to start from.
+func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
+	r := s.Run
+	if r.Adapter != "" {
+		return s.start(m)
+	}
+	c.TaskType, c.BaseModel = m.Type.PEFT, s.Base.Name
+	c.ModulesToSave = append(slices.Clone(m.Type.Saves), c.ModulesToSave...)
+	c.TargetModules = parseTargets(r.TargetModules)
+	if len(r.TargetModules) == 0 {
+		names, err := models.DefaultTargets(s.Base.Info.ModelType)
+		if err != nil {
+			return nil, base.Settings(err)
+		}
+		c.TargetModules = lora.Names(names...)
+	}
+	set, err := lora.Attach(m.Net, c, s.Config.Seed)
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	for _, name := range set.Missing() {
+		if slices.Contains(r.ModulesToSave, name) {
+			return nil, base.Settings(fmt.Errorf("`modules_to_save %s`: the model has no such module; give one of its names "+
+				"(`print_model` shows them)", name))
+		}
+	}
+	set.SetFingerprint(m.Fingerprint)
+	set.SetNote(base.UseNote, m.Type.Name)
+	return set, nil
+}
+
+// parseTargets reads names, or a single regular expression or all-linear. Only an expression has characters that
+// names do not have.
+func parseTargets(list []string) lora.Targets {
+	if len(list) != 1 {
+		return lora.Names(list...)
+	}
+	for _, r := range list[0] {
+		if r != '_' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return lora.Pattern(list[0])
+		}
+	}
+	return lora.Names(list...)
+}
+
+// start loads the adapter to continue training. Settings that contradict it are errors; its dropout may change.
+func (s *Session) start(m *Subject) (*lora.Set, error) {
+	r := s.Run
+	set, err := m.load(base.Adapter{Dir: r.Adapter, OtherBase: r.AllowOtherBase}, m.Type, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	c := set.Config()
+	var errs []error
+	differ := func(differs bool, option string, is, want any) {
+		if differs {
+			errs = append(errs, fmt.Errorf("`%s` is %v, but the adapter %s has %v; leave it out, or start a new adapter",
+				option, want, r.Adapter, is))
+		}
+	}
+	differ(r.LoraR != 0 && r.LoraR != c.R, "lora_r", c.R, r.LoraR)
+	if r.LoraAlpha != nil {
+		differ(*r.LoraAlpha != c.Alpha, "lora_alpha", c.Alpha, *r.LoraAlpha)
+	}
+	differ(r.UseRSLoRA && !c.UseRSLoRA, "use_rslora", c.UseRSLoRA, r.UseRSLoRA)
+	if len(r.TargetModules) > 0 {
+		targets := parseTargets(r.TargetModules)
+		differ(!targets.Equal(c.TargetModules), "target_modules", c.TargetModules, targets)
+	}
+	for _, name := range r.ModulesToSave {
+		differ(!slices.Contains(c.ModulesToSave, name), "modules_to_save", c.ModulesToSave, name)
+	}
+	if len(errs) > 0 {
+		return nil, base.Settings(errors.Join(errs...))
+	}
+	if r.LoraDropout != nil {
+		set.SetDropout(*r.LoraDropout)
+	}
+	if c.TaskType == lora.NoTask {
+		set.SetTaskType(m.Type.PEFT)
+	}
+	set.SetNote(base.UseNote, m.Type.Name)
+	set.SetBaseModel(s.Base.Name)
+	set.SetFingerprint(m.Fingerprint)
+	return set, nil
+}

@@ -1,0 +1,313 @@
+package causallm
+
+import (
+	"context"
+
+	"fmt"
+	"path/filepath"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/checkpoint/safetensors"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/train"
+)
+
+// Finetuning is the configuration of a run that trains a language model. Fields have the names of the flags of
+// "finetune causal-lm"; the zero value of each is the default.
+type Finetuning struct {
+	tasks.Run
+	// Train, Eval and Test are documents that were read already, in place of the files of Run.
+	Train, Eval, Test *document.File
+	// Data says how the files of Run are read.
+	Data document.Options
+
+	Full        bool   // train all weights and write a whole model, not an adapter
+	FromScratch string // config.json of a model to begin with random weights; needs Full
+	Tokenizer   string // directory with the tokenizer of FromScratch; "": that of config.json
+	SaveDType   string // how the weights of Full are stored: float32 (the default), float16 or bfloat16
+	// BlockSize is the number of tokens of the windows that texts are cut into, 0 for none; nil: StandardBlock for plain
+	// text, none for rows.
+	BlockSize             *int
+	MaxLength             int    // tokens of a sequence; 0: what the checkpoint allows
+	TooLong               string // longer sequences: cut (the default) truncates them, error refuses them
+	TrainOnPrompt         bool   // learn prompts and the turns of others, too
+	GradientCheckpointing bool   // compute each block again in the backward: less memory, more time, the same results
+
+	SamplePrompts      []string // texts to continue before, during and after training; nil: one from the data
+	SampleMaxNewTokens *int     // tokens of a sample, 0 for none; nil: 48
+	// OnSamples is called with the texts that the model generates after the prompts: before the first step, after each
+	// evaluation and at the end.
+	OnSamples func(Samples)
+	// OnPreview, if set, is called with the first Preview sequences as they are trained on, and ends the run without
+	// training.
+	OnPreview func(sequences [][]PreviewToken) error
+	Preview   int
+}
+
+// The defaults of settings.
+const (
+	StandardBlock  = 128 // tokens of the windows of plain text, if the model has as many positions
+	StandardSample = 48  // tokens of a sample
+	// StandardWindows as BlockSize cuts texts into windows of StandardBlock tokens, or of fewer if the model has fewer
+	// positions.
+	StandardWindows = -1
+)
+
+// DefaultAdapter returns the default configuration of a new adapter.
+func DefaultAdapter() lora.Config {
+	c := lora.DefaultConfig()
+	c.R, c.Alpha = 8, 16
+	return c
+}
+
+// DefaultTraining returns the default settings of the training loop.
+func DefaultTraining() train.Config {
+	c := train.Defaults()
+	c.BatchSize, c.NumTrainEpochs, c.LearningRate = 8, 1, 1e-3
+	return c
+}
+
+// run is one run of a configuration.
+type run struct {
+	*Finetuning
+	parts   tasks.Parts[*document.File]
+	model   models.CausalLM
+	task    *Task
+	samples *sampler
+}
+
+// Plan implements [tasks.Finetuning].
+func (c *Finetuning) Plan() *tasks.Plan {
+	r := &run{Finetuning: c}
+	p := &tasks.Plan{
+		Command: Type.Command, Adapter: DefaultAdapter(), Training: DefaultTraining(),
+		Check: r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity,
+		Started:   func(ctx context.Context) error { return r.sample(ctx, BeforeTraining, 0) },
+		Evaluated: func(ctx context.Context, e train.Evaluation) { r.logSamples(ctx, e.Step) },
+		Finished:  func(ctx context.Context) error { return r.sample(ctx, AfterTraining, 0) },
+		TestRows:  func() int { return r.parts.TestRows() },
+	}
+	p.Training.GradientCheckpointing = c.GradientCheckpointing
+	if c.Full && c.FromScratch == "" {
+		p.Training.LearningRate = 5e-5
+	}
+	if c.FromScratch != "" {
+		p.OpenBase = func() (*base.Base, error) { return base.FromScratch(c.FromScratch, c.tokenizerDir()) }
+		p.Inputs = []string{filepath.Dir(c.FromScratch), c.tokenizerDir()}
+	}
+	if c.OnPreview != nil {
+		p.Preview = func() error { return c.OnPreview(r.task.Preview(batch.Train, c.Preview)) }
+	}
+	return p
+}
+
+// tokenizerDir returns the directory with the tokenizer of a model from scratch.
+func (c *Finetuning) tokenizerDir() string {
+	if c.Tokenizer == "" {
+		return filepath.Dir(c.FromScratch)
+	}
+	return c.Tokenizer
+}
+
+func (r *run) check() []error {
+	var errs []error
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	_, err := ParseTooLong(r.TooLong)
+	errs = append(errs, err)
+	_, err = r.dtype()
+	errs = append(errs, err)
+	add(r.FromScratch != "" && r.Model != "", "`from_scratch` and `model` exclude each other; give one")
+	add(r.FromScratch != "" && !r.Full, "`from_scratch` needs `full`: an adapter needs a pretrained model")
+	add(r.Tokenizer != "" && r.FromScratch == "", "`tokenizer` needs `from_scratch`; a checkpoint has its own")
+	for _, x := range []struct {
+		option string
+		given  bool
+	}{
+		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil},
+		{"use_rslora", r.UseRSLoRA},
+		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
+		{"adapter", r.Adapter != ""},
+		{"allow_other_base", r.AllowOtherBase},
+	} {
+		add(r.Full && x.given, "`%s` is for adapters, not for `full`", x.option)
+	}
+	add(r.SaveDType != "" && !r.Full, "`save_dtype` needs `full`; adapters are stored in float32")
+	add(r.Full && files.Same(r.Model, r.OutputDir),
+		"`output_dir %s` is `model`, whose weights would be replaced; give another", r.OutputDir)
+	if r.BlockSize != nil {
+		add(*r.BlockSize < 0 && *r.BlockSize != StandardWindows,
+			"`block_size` is %d; want 2 or more, or 0 for texts as they are", *r.BlockSize)
+	}
+	add(r.sampleTokens() < 0, "`sample_max_new_tokens` is %d; want 1 or more, or 0 for no samples", r.sampleTokens())
+	add(r.OnPreview != nil && r.Preview < 1, "`preview` is %d; want 1 or more", r.Preview)
+	return errs
+}
+
+// dtype returns how all weights are stored.
+func (c *Finetuning) dtype() (safetensors.DType, error) {
+	if c.SaveDType == "" {
+		return safetensors.F32, nil
+	}
+	return base.ParseDType("save_dtype", c.SaveDType)
+}
+
+// read reads the documents and logs remarks about them.
+func (r *run) read(s *tasks.Session) error {
+	given := tasks.Parts[*document.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
+	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*document.File, error) {
+		return tasks.ReadFile(path, r.Stdin, r.Data, document.Read, document.ReadFrom)
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.Choose(&r.Run, s.Config.Seed); err != nil {
+		return err
+	}
+	for _, w := range document.Warnings(p.Train, p.Eval, p.Test) {
+		s.Log.Warn().Msg(w.String())
+	}
+	r.parts = p
+	return nil
+}
+
+// open opens the model: the checkpoint's, or one with random weights.
+func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
+	m, err := base.OpenModel(s.Base, s.Log, func(src *checkpoint.Source) (models.CausalLM, checkpoint.Report, error) {
+		if r.FromScratch == "" {
+			return models.OpenCausalLM(src)
+		}
+		m, err := models.NewCausalLM(src.Config(), s.Config.Seed)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.Base.Name, err)
+		}
+		return m, checkpoint.Report{}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.model = m.Net
+	subject := tasks.NewSubject(m, Type)
+	if r.Full {
+		r.trainAll(s, subject)
+	}
+	return subject, nil
+}
+
+func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
+	block, err := r.block()
+	if err != nil {
+		return nil, err
+	}
+	tooLong, err := ParseTooLong(r.TooLong)
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	template, err := chatTemplate(s.Base)
+	if err != nil {
+		return nil, err
+	}
+	err = r.parts.Each(func(_ batch.Split, docs *document.File) error {
+		if docs.Kind == document.Chat && template == nil {
+			return base.Input(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
+				"chat_template.jinja beside its tokenizer.json, or give prompts with completions", docs.Name, s.Base.Name))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.task, err = NewTask(r.model, s.Base.Tokenizer, Config{
+		BlockSize: block, MaxLength: r.MaxLength, OnTooLong: tooLong, TrainOnPrompt: r.TrainOnPrompt, Template: template,
+		Pool: s.Pool, Adapter: s.AdapterSet(),
+	})
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	if r.OnPreview == nil { // the prompt may be one of the training data, which are gone afterwards
+		if r.samples, err = r.newSampler(s); err != nil {
+			return nil, err
+		}
+	}
+	return r.task, r.parts.Consume(func(split batch.Split, docs *document.File) error {
+		if err := r.task.Add(ctx, split, docs); err != nil {
+			return err
+		}
+		r.report(s, split, docs)
+		return nil
+	})
+}
+
+// block returns the length of windows: that of the setting or, for plain text, the standard one; 0 for none.
+func (r *run) block() (int, error) {
+	given := r.BlockSize != nil
+	standard := given && *r.BlockSize == StandardWindows || !given && r.parts.Train.Format == data.PlainText
+	asked := given && *r.BlockSize > 0
+	err := r.parts.Each(func(_ batch.Split, docs *document.File) error {
+		switch {
+		case asked && docs.Kind != document.Text:
+			return base.Settings(fmt.Errorf("`block_size` is for texts, but the rows of %s are %v; leave it out",
+				docs.Name, docs.Kind))
+		case !given && !standard && docs.Format == data.PlainText:
+			return base.Settings(fmt.Errorf("%s is plain text, but the training data are rows; say with "+
+				"`block_size` how texts are cut",
+				docs.Name))
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case asked:
+		return *r.BlockSize, nil
+	case !standard:
+		return 0, nil
+	}
+	limit := r.model.MaxLength()
+	if r.MaxLength > 0 {
+		limit = min(limit, r.MaxLength)
+	}
+	return min(StandardBlock, limit), nil
+}
+
+// report logs the counts of the documents of a file.
+func (r *run) report(s *tasks.Session, split batch.Split, docs *document.File) {
+	c := r.task.Counts(split)
+	s.Log.Info().Msgf("%v data %s: %d %v, %d sequences of %d tokens in all, %d of them learned",
+		split, docs.Name, c.Documents, docs.Kind, c.Sequences, c.Tokens, c.Targets)
+	if c.Cut > 0 {
+		s.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens; they were cut and %d tokens lost "+
+			"(`too_long error` refuses them)",
+			docs.Name, c.Cut, c.Documents, docs.Kind, r.task.Limit(), c.Lost)
+	}
+	if c.Unlearned > 0 {
+		at := ""
+		if c.UnlearnedLine > 0 {
+			at = fmt.Sprintf(", the first in line %d", c.UnlearnedLine)
+		}
+		s.Log.Warn().Msgf("%s: nothing can be learned of %d sequences; they were left out%s", docs.Name, c.Unlearned, at)
+	}
+}
+
+func (r *run) identity(id map[string]string) {
+	r.parts.Identity(id)
+	block, tooLong := StandardBlock, r.TooLong
+	if r.BlockSize != nil && *r.BlockSize != StandardWindows {
+		block = *r.BlockSize
+	}
+	if tooLong == "" {
+		tooLong = "cut"
+	}
+	id["block_size"], id["max_length"], id["too_long"] = fmt.Sprint(block), fmt.Sprint(r.MaxLength), tooLong
+	id["train_on_prompt"] = fmt.Sprint(r.TrainOnPrompt)
+}

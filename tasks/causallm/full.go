@@ -1,0 +1,46 @@
+package causallm
+
+import (
+	"io"
+	"path/filepath"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/tasks"
+)
+
+// trainAll lets all weights train in place of an adapter.
+func (r *run) trainAll(s *tasks.Session, m *tasks.Subject) {
+	m.Params = nn.Train(r.model)
+	m.Save = func(dir string) error { return r.saveModel(s, dir) }
+}
+
+// saveModel writes the whole model into a directory, each file atomically.
+func (r *run) saveModel(s *tasks.Session, dir string) error {
+	dtype, err := r.dtype()
+	if err != nil {
+		return err
+	}
+	var weights []lora.MergedWeight
+	for _, w := range nn.Weights(r.model) {
+		weights = append(weights, lora.MergedWeight{Name: w.Name, Shape: w.Weight.Shape(), Values: w.Weight.Float32()})
+	}
+	tensors, err := base.StoreWeights(weights, dtype, "save_dtype")
+	if err != nil {
+		return err
+	}
+	set := map[string]any{}
+	if k, ok := r.model.(nn.Classed); ok {
+		set["architectures"] = []string{k.Class()}
+	}
+	config, err := base.EditConfig(s.Base.Source.Config(), dtype, set)
+	if err != nil {
+		return err
+	}
+	model := base.ModelFiles{Base: s.Base, Config: config, Tensors: tensors}
+	return model.Write(func(name string, write func(io.Writer) error) error {
+		return files.WriteFile(filepath.Join(dir, name), write)
+	})
+}

@@ -1,0 +1,177 @@
+package embed
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/tasks"
+)
+
+// Type is feature extraction by its names in adapters and commands.
+var Type = base.TaskType{
+	Name: "feature extraction", Command: "embed", PEFT: lora.FeatureExtraction, Classes: []string{"Model"},
+}
+
+// Kind is feature extraction for the code that opens, recognises and merges models.
+var Kind = tasks.Kind{
+	TaskType: Type,
+	Head:     arch.Features,
+	Open:     func(o tasks.Opening) (tasks.Predictor, error) { return Open(o) },
+	Merge:    merging,
+}
+
+// Settings are the settings of predictions.
+type Settings struct {
+	Pooling        string  // mean or cls; "": the adapter's, else the checkpoint's, else mean
+	Normalize      *bool   // divide each vector by its length; nil: as modules.json of the checkpoint says
+	MaxLength      *int    // tokens of a text, 0: what the checkpoint allows; nil: the adapter's, else 0
+	MaxScore       float64 // score of texts that mean the same, to compare similarities with; 0: the adapter's, else 1
+	TokensPerBatch int     // tokens that are computed at once; 0: 4096. Results do not depend on it
+}
+
+// Options implements [tasks.Settings].
+func (s *Settings) Options() []base.Option { return options(&s.MaxLength, &s.MaxScore) }
+
+// options lists the settings that adapters remember.
+func options(maxLength **int, maxScore *float64) []base.Option {
+	return []base.Option{{Name: "max-length", Value: maxLength}, {Name: "max-score", Value: maxScore}}
+}
+
+// CheckSettings returns the errors about a pooling and a largest score that can be found before anything is opened.
+func CheckSettings(pooling string, maxScore float64) []error {
+	var errs []error
+	if pooling != "" {
+		if _, err := ParsePooling(pooling); err != nil {
+			errs = append(errs, fmt.Errorf("`pooling`: %w", err))
+		}
+	}
+	if !(maxScore >= 0) {
+		errs = append(errs, fmt.Errorf("`max_score` is %g; want more than 0", maxScore))
+	}
+	return errs
+}
+
+// ReadFile reads a file of texts, or of pairs of texts of which either all have a score or none has; "-" is standard
+// input.
+func ReadFile(path string, stdin io.Reader, o text.Options) (*text.File, error) {
+	o.OptionalLabels, o.Scores = true, true
+	f, err := tasks.ReadFile(path, stdin, o, text.Read, text.ReadFrom)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.CheckScores()
+}
+
+// Opened is a predictor with the normalisation of its vectors.
+type Opened struct {
+	*Predictor
+	Normalize bool // vectors are divided by their length
+}
+
+// Calls names the methods of spalora.Model that use the predictor.
+func (*Opened) Calls() string { return "Embed or Similarity" }
+
+// Vectors returns the vector of each text, divided by its length if Normalize says so. Texts that are too long are cut.
+// A vector that is not finite is an error.
+func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, error) {
+	f := text.New("texts")
+	for i, t := range texts {
+		f.Append(text.Example{Text: t, Line: i + 1})
+	}
+	all, _, err := o.Embed(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	k := o.Width()
+	out := make([][]float32, len(texts))
+	for i := range out {
+		out[i] = all[i*k : (i+1)*k : (i+1)*k]
+		if err := tasks.CheckFinite(f.Name, i+1, out[i]); err != nil {
+			return nil, err
+		}
+	}
+	if o.Normalize {
+		err = Normalize(all, k)
+	}
+	return out, err
+}
+
+// Open opens a sentence encoder.
+func Open(o tasks.Opening) (*Opened, error) {
+	s, err := tasks.SettingsOf[Settings](o)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openEncoder(o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := readModules(o.Base)
+	if err != nil {
+		return nil, err
+	}
+	pooling, err := m.poolingOf(s.Pooling, o.Adapter.Dir)
+	if err != nil {
+		return nil, err
+	}
+	limit := m.limit(tasks.Value(s.MaxLength), t.Net.MaxLength())
+	if err := tasks.CheckRoom(o.Base.Tokenizer, limit, false); err != nil {
+		return nil, base.Settings(err)
+	}
+	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{
+		Pooling: pooling, MaxLength: limit, MaxScore: s.MaxScore, EvalTokens: s.TokensPerBatch, Pool: o.Pool,
+		Adapter: t.AdapterSet(),
+	})
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	o.Log.Info().Msgf("model %s: vectors of %d values, pooling %v", o.Base.Name, p.Width(), pooling)
+	normalize := m.normalize
+	if s.Normalize != nil {
+		normalize = *s.Normalize
+	}
+	return &Opened{p, normalize}, nil
+}
+
+// opener returns a function that opens an encoder, whose weights that are missing are drawn with a seed.
+func opener(seed uint64) func(*checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
+	return func(src *checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
+		return models.OpenEncoder(src, seed)
+	}
+}
+
+// openEncoder opens the base with the adapter. A checkpoint may lack the encoder's pooler, since no vector depends on
+// it.
+func openEncoder(o tasks.Opening) (*base.Trained[models.Encoder], error) {
+	of := func(models.Encoder) base.TaskType { return Type }
+	return base.OpenTrained(o.Opening, of, opener(0), func(string) bool { return true })
+}
+
+func merging(o tasks.Opening) (*tasks.Merging, error) {
+	t, err := openEncoder(o)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Report.Fresh) > 0 {
+		o.Log.Warn().Msgf("%s has no pooler; a fresh one is written, as transformers makes it", o.Base.Name)
+	}
+	m, err := readModules(o.Base)
+	if err != nil {
+		return nil, err
+	}
+	outputs := func(m models.Encoder) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Forward }
+	merged := tasks.NewMerging(t, outputs, opener(0), nil)
+	merged.Beside, err = m.files(o.Adapter.Dir, t.Net.Width())
+	return merged, err
+}

@@ -1,0 +1,383 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/train"
+)
+
+// Finetuning is the typed configuration of a task type: a struct that embeds [Run] and adds the task's own settings.
+type Finetuning interface {
+	// Common returns the settings that all task types share; an embedded Run implements it.
+	Common() *Run
+	// Plan says what the task does in a run. It checks nothing yet.
+	Plan() *Plan
+}
+
+// Plan is the part of a run that belongs to its task type. The functions are called in the order of the fields, each
+// at most once; those that are nil are left out.
+type Plan struct {
+	Command  string        // of the task; names the default output directory
+	Adapter  lora.Config   // defaults of a new adapter
+	Training train.Config  // defaults of the loop
+	Options  []base.Option // settings that the adapter remembers
+
+	// Check returns the errors about the task's settings that can be found before anything is opened.
+	Check func() []error
+	// OpenBase opens the base; nil opens Run's.
+	OpenBase func() (*base.Base, error)
+	// Read reads the data.
+	Read func(s *Session) error
+	// Open opens the model.
+	Open func(s *Session) (*Subject, error)
+	// NewTask tokenises the data for the model, and for the adapter in use.
+	NewTask func(ctx context.Context, s *Session) (train.Task, error)
+	// Preview, if set, ends the run after NewTask without training.
+	Preview func() error
+	// Identity adds settings that must be equal when a run is resumed, beside those of the loop, the base and the adapter.
+	Identity func(id map[string]string)
+	// Describe adds facts about the run to its results before training.
+	Describe func(r *Results)
+	// Started is called before the first step of a run that is not resumed. An error is logged.
+	Started func(ctx context.Context) error
+	// Evaluated is called after each evaluation in training.
+	Evaluated func(ctx context.Context, e train.Evaluation)
+	// Complete adds to the results of a completed run, before they are written.
+	Complete func(r *Results)
+	// Finished is called after results.json is written, with the best state in place.
+	Finished func(ctx context.Context) error
+
+	Labels   func() *data.Labels    // classes to save beside the adapter; nil, or a function that returns nil: none
+	Beside   func(dir string) error // writes further files of the adapter
+	TestRows func() int             // number of rows to score at the end; nil or 0: none
+	// Inputs are directories that the run reads beside Run.Model; its output must not replace them.
+	Inputs []string
+}
+
+// Session holds the files, models and settings that a run has opened so far.
+type Session struct {
+	Run    *Run
+	Base   *base.Base
+	Log    zerolog.Logger
+	Pool   *op.Pool
+	Config train.Config // settings of the loop
+	Set    *lora.Set    // adapter that trains; nil: all weights do, or it is not made yet
+}
+
+// AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
+func (s *Session) AdapterSet() nn.AdapterSet {
+	if s.Set == nil {
+		return nil
+	}
+	return s.Set
+}
+
+// Subject is the model of a run.
+type Subject struct {
+	Net         models.TextModel
+	Report      checkpoint.Report
+	Fingerprint string
+	Type        base.TaskType
+	load        func(a base.Adapter, t base.TaskType, log zerolog.Logger) (*lora.Set, error)
+	checkFinite func() error
+	// Params, if set, are all weights, which train in place of an adapter; Save writes them into a directory.
+	Params []nn.NamedParam
+	Save   func(dir string) error
+}
+
+// NewSubject returns the model of a run that was opened from its base.
+func NewSubject[M models.TextModel](m *base.Model[M], t base.TaskType) *Subject {
+	return &Subject{
+		Net: m.Net, Report: m.Report, Fingerprint: m.Fingerprint(), Type: t,
+		load: m.LoadAdapter, checkFinite: m.CheckFinite,
+	}
+}
+
+// Finetune trains an adapter (or, if the task's configuration says so, all weights) and writes it to Run.OutputDir
+// together with its classes, metrics.jsonl, checkpoints and results.json. It returns the content of results.json,
+// also with an error that ended a run that had begun: the adapter of the last finished step is saved then. When ctx
+// is done, the run stops at the next batch with an error that wraps [train.ErrStopped], and can be resumed. Errors
+// about settings wrap [base.ErrSettings], those about files [base.ErrInput], [data.ErrOption], or are a
+// [*data.Error].
+func Finetune(ctx context.Context, f Finetuning) (results *Results, err error) {
+	r, p := f.Common(), f.Plan()
+	what, err := base.Recall(r.Adapter, p.Options)
+	if err != nil {
+		return nil, err
+	}
+	if what != "" {
+		r.Logger.Info().Msgf("%s was trained with %s; the same is used here", r.Adapter, what)
+	}
+	s := &Session{Run: r, Log: r.Logger}
+	if s.Config, err = r.training(p.Training); err != nil {
+		return nil, err
+	}
+	config := r.adapter(p.Adapter)
+	errs := r.check(config, p.OpenBase != nil)
+	if p.Check != nil {
+		errs = append(errs, p.Check()...)
+	}
+	if err := base.Settings(errors.Join(errs...)); err != nil {
+		return nil, err
+	}
+	var out *output
+	if p.Preview == nil {
+		if out, err = r.prepareOutput(p.Command); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, out.release()) }()
+	}
+	if s.Base, err = p.openBase(r); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Base.Close()) }()
+	if err := p.Read(s); err != nil {
+		return nil, err
+	}
+	s.Pool = op.NewPool(r.Threads)
+	defer s.Pool.Close()
+	m, err := p.Open(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(m, config, p.Options); err != nil {
+		return nil, err
+	}
+	task, err := p.NewTask(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := task.(io.Closer); ok { // its memory is not Go's
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	if p.Preview != nil {
+		return nil, p.Preview()
+	}
+	return s.train(ctx, p, m, task, out.dir)
+}
+
+func (p *Plan) openBase(r *Run) (*base.Base, error) {
+	switch {
+	case p.OpenBase != nil:
+		return p.OpenBase()
+	case r.ModelFiles != nil:
+		return base.FromFiles(r.Model, r.ModelFiles)
+	}
+	return base.Open(r.Model)
+}
+
+// prepare checks the model, sets its dropout and makes or loads the adapter.
+func (s *Session) prepare(m *Subject, c lora.Config, options []base.Option) error {
+	r := s.Run
+	if !r.AllowNonFinite {
+		if err := m.checkFinite(); err != nil {
+			return err
+		}
+	}
+	if r.Dropout != nil {
+		nn.SetDropout(m.Net, *r.Dropout)
+	}
+	if m.Params != nil {
+		s.Log.Info().Msgf("all %d weights are trained", nn.Count(m.Net))
+		if r.OnModel != nil {
+			r.OnModel(m.Net.String(), "")
+		}
+		return nil
+	}
+	if list := freshModules(m); len(list) > 0 && r.Adapter == "" {
+		s.Log.Warn().Msgf("%s: the checkpoint lacks %s; they start from random weights, are trained in full "+
+			"and saved with the adapter",
+			s.Base.Name, strings.Join(list, ", "))
+		m.Type.Saves = append(slices.Clone(m.Type.Saves), list...)
+	}
+	var err error
+	if s.Set, err = s.attach(m, c); err != nil {
+		return err
+	}
+	if r.OnModel != nil {
+		r.OnModel(m.Net.String(), s.Set.Tree(m.Net))
+	}
+	s.Log.Info().Msg(s.Set.Summary(m.Net))
+	base.Remember(s.Set, options)
+	return nil
+}
+
+// freshModules lists the modules that the checkpoint lacks and that a new adapter would not save by itself. Sentence
+// embeddings do not use the pooler.
+func freshModules(m *Subject) []string {
+	if m.Type.PEFT == lora.FeatureExtraction {
+		return nil
+	}
+	var list []string
+	for _, name := range m.Report.Fresh {
+		module := name[:strings.LastIndexByte(name, '.')]
+		if !slices.Contains(list, module) && !m.Type.Keeps(module) {
+			list = append(list, module)
+		}
+	}
+	return list
+}
+
+// train runs the loop, scores the test rows with the best state and writes results.json.
+func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Task, dir string) (*Results, error) {
+	r, cfg := s.Run, s.Config
+	cfg.OutputDir, cfg.Logger, cfg.Pool, cfg.Adapter = dir, s.Log, s.Pool, s.AdapterSet()
+	cfg.Replaces = r.replaced(dir, append(slices.Clone(p.Inputs), r.Model)...)
+	cfg.OnStep = r.OnStep
+	cfg.OnEval = func(e train.Evaluation) {
+		if r.OnEval != nil {
+			r.OnEval(e)
+		}
+		if p.Evaluated != nil {
+			p.Evaluated(ctx, e)
+		}
+	}
+	cfg.OnStart = func(plan train.Plan) {
+		if p.Started != nil && plan.Done == 0 {
+			if err := p.Started(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Warn().Msg(err.Error())
+			}
+		}
+		if r.OnStart != nil {
+			r.OnStart(plan)
+		}
+	}
+	cfg.Save = func(dir string) error { return s.save(p, m, dir) }
+	cfg.Identity = s.identity(m)
+	if p.Identity != nil {
+		p.Identity(cfg.Identity)
+	}
+	params := m.Params
+	if s.Set != nil {
+		params = s.Set.Params()
+	}
+	results := s.newResults(p.Command, m, dir)
+	if p.Describe != nil {
+		p.Describe(results)
+	}
+	report, err := train.Run(ctx, task, params, cfg)
+	results.Train = report
+	switch {
+	case err != nil && report.Stopped == "": // nothing was begun
+		return nil, err
+	case errors.Is(err, train.ErrStopped):
+		err = fmt.Errorf("%w; `resume_from_checkpoint %s` continues from there", err, dir)
+		fallthrough
+	case err != nil:
+		return results, errors.Join(err, results.write())
+	}
+	if p.TestRows != nil && p.TestRows() > 0 {
+		m, err := task.Evaluate(ctx, batch.Test)
+		if err != nil {
+			return results, errors.Join(err, results.write())
+		}
+		for _, v := range m.Values {
+			v.LogReason(s.Log)
+		}
+		results.Test, results.TestRows = &m, p.TestRows()
+	}
+	if p.Complete != nil {
+		p.Complete(results)
+	}
+	if err := results.write(); err != nil || p.Finished == nil {
+		return results, err
+	}
+	return results, p.Finished(ctx)
+}
+
+// save writes the adapter with its classes and further files, or the whole model, into a directory.
+func (s *Session) save(p *Plan, m *Subject, dir string) error {
+	if m.Params != nil {
+		return m.Save(dir)
+	}
+	if err := s.Set.Save(dir); err != nil {
+		return err
+	}
+	if p.Labels != nil {
+		if labels := p.Labels(); labels != nil {
+			if err := files.WriteFile(filepath.Join(dir, base.LabelsName), files.Bytes(labels.Encode())); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Beside != nil {
+		return p.Beside(dir)
+	}
+	return nil
+}
+
+// identity returns the part of what must be equal when a run is resumed that all tasks share: the base, and what
+// trains.
+func (s *Session) identity(m *Subject) map[string]string {
+	id := map[string]string{"base model": m.Fingerprint, "config.json": s.Base.ConfigHash()}
+	if s.Run.Dropout != nil {
+		id["dropout"] = fmt.Sprint(*s.Run.Dropout)
+	}
+	if s.Set == nil {
+		id["full"] = "true"
+		return id
+	}
+	c := s.Set.Config()
+	id["lora_r"], id["lora_alpha"], id["lora_dropout"] = fmt.Sprint(c.R), fmt.Sprint(c.Alpha), fmt.Sprint(c.Dropout)
+	id["target_modules"], id["use_rslora"] = c.TargetModules.String(), fmt.Sprint(c.UseRSLoRA)
+	id["modules_to_save"] = strings.Join(s.Set.Saved(), ",")
+	return id
+}
+
+// renamed is a file whose name messages use.
+type renamed interface{ Rename(name string) }
+
+// ReadFile reads a file with open, or standard input with stream for the name "-", whose errors and content are then
+// named "standard input".
+func ReadFile[T, O any](
+	path string, stdin io.Reader, o O, open func(string, O) (T, error), stream func(io.Reader, string, O) (T, error),
+) (T, error) {
+	if path != "-" {
+		t, err := open(path, o)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			err = base.MissingFile(path)
+		case errors.Is(err, os.ErrPermission):
+			err = base.Input(err)
+		}
+		return t, err
+	}
+	if stdin == nil {
+		var none T
+		return none, base.Settings(errors.New("the file name - means standard input, but `Stdin` is nil; give a reader"))
+	}
+	t, err := stream(stdin, "-", o)
+	if f, ok := any(t).(renamed); ok && err == nil {
+		f.Rename(StdinName)
+	}
+	return t, NameStdin(err)
+}
+
+// NameStdin replaces the file name "-" in a [data.Error] by [StdinName].
+func NameStdin(err error) error {
+	if d, ok := errors.AsType[*data.Error](err); ok && d.File == "-" {
+		d.File = StdinName
+	}
+	return err
+}
+
+// StdinName is the name of standard input in messages.
+const StdinName = "standard input"

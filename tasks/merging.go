@@ -1,0 +1,74 @@
+package tasks
+
+import (
+	"strconv"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+)
+
+// Merging is a base model with the adapter to merge into it.
+type Merging struct {
+	Base   *base.Base
+	Set    *lora.Set
+	Config map[string]any    // keys of config.json that change
+	Beside map[string][]byte // further files of the merged model, by name
+	net    computing
+	again  func() (computing, error) // opens the base model again
+}
+
+// computing is a model with the function that computes its outputs.
+type computing struct {
+	models.TextModel
+	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
+}
+
+// NewMerging prepares a trained model for a merge. outputs returns the function that computes a model's logits or
+// hidden states, by which the merge is checked; open opens the base model again. config has the keys of config.json
+// that change and may be nil; the class is added.
+func NewMerging[M models.TextModel](
+	t *base.Trained[M], outputs func(M) func(p *nn.Pass, b *batch.Batch) mat.Tensor,
+	open func(*checkpoint.Source) (M, checkpoint.Report, error), config map[string]any,
+) *Merging {
+	if config == nil {
+		config = map[string]any{}
+	}
+	if k, ok := any(t.Net).(nn.Classed); ok {
+		config["architectures"] = []string{k.Class()}
+	}
+	return &Merging{
+		Base: t.Base, Set: t.Set, Config: config, net: computing{t.Net, outputs(t.Net)},
+		again: func() (computing, error) {
+			m, _, err := open(t.Base.Source)
+			if err != nil {
+				return computing{}, base.Input(err)
+			}
+			return computing{m, outputs(m)}, nil
+		},
+	}
+}
+
+// Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem
+// type.
+func Classes(l *data.Labels, problemKnown bool) map[string]any {
+	names := l.Names
+	if len(names) == 0 { // regression: transformers counts outputs by names
+		names = []string{"LABEL_0"}
+	}
+	id2label, label2id := map[string]string{}, map[string]int{}
+	for i, n := range names {
+		id2label[strconv.Itoa(i)], label2id[n] = n, i
+	}
+	set := map[string]any{"id2label": id2label, "label2id": label2id}
+	if problemKnown {
+		set["problem_type"] = l.Problem.String()
+	}
+	return set
+}

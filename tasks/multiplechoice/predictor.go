@@ -1,0 +1,232 @@
+package multiplechoice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/choice"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// Config says how questions become sequences. The zero value is usable.
+type Config struct {
+	// MaxLength is the number of tokens of a choice with its question, special tokens included; 0: what model and
+	// tokenizer allow.
+	MaxLength  int
+	Truncation tokenize.Strategy // what to cut of a longer one
+	EvalTokens int               // tokens of a batch that is not trained on; 0: tasks.EvalTokens
+	Pool       *op.Pool
+	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+}
+
+// Predictor picks one of the choices of a question: the model gives each choice, a pair of texts
+// ([choice.Question.Pair]), a score, and the scores of a question are compared with each other. Questions may have
+// different numbers of choices. It is safe for concurrent use and keeps the memory of a call for the next; Close
+// releases it.
+type Predictor struct {
+	model  models.MultipleChoice
+	tok    *tokenize.Tokenizer
+	cfg    Config
+	length int
+	tapes  *tasks.Tapes
+}
+
+// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one
+// error.
+func NewPredictor(m models.MultipleChoice, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
+	if errs := tasks.CheckText(m, tok, c.MaxLength); len(errs) > 0 {
+		return nil, fmt.Errorf("multiplechoice: %w", errors.Join(errs...))
+	}
+	return &Predictor{
+		model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool),
+	}, nil
+}
+
+// Close releases the memory that the predictor keeps.
+func (p *Predictor) Close() error { return p.tapes.Close() }
+
+// Limit returns how many tokens a choice, with the question and the context before it, may have before it is cut.
+func (p *Predictor) Limit() int { return p.length }
+
+// CheckRoom returns an error if the limit leaves no room beside the special tokens of a pair.
+func (p *Predictor) CheckRoom() error { return tasks.CheckRoom(p.tok, p.cfg.MaxLength, true) }
+
+// CutWarning says that n of the questions of a file have choices that were cut to the limit.
+func (p *Predictor) CutWarning(file string, n, of int) string {
+	return fmt.Sprintf("%s: %d of %d questions have choices that are longer than %d tokens with what comes before them "+
+		"and were cut", file, n, of, p.length)
+}
+
+// encode tokenises every choice of every question.
+func (p *Predictor) encode(ctx context.Context, f *choice.File) (*questions, error) {
+	set := &questions{starts: make([]int, 1, f.Len()+1), labels: make([]int32, 0, f.Len())}
+	for q := range f.Values() {
+		n := len(q.Endings)
+		if q.Label >= n || n == 0 {
+			return nil, &data.Error{
+				File: f.Name, Line: q.Line, Msg: fmt.Sprintf("the question has %d choices and the label %d", n, q.Label),
+			}
+		}
+		set.starts, set.labels = append(set.starts, set.starts[len(set.labels)]+n), append(set.labels, label(q))
+	}
+	texts := tasks.Texts{Name: f.Name, Len: set.starts[f.Len()], Input: func(choice int) tokenize.Input {
+		q, i := set.question(choice)
+		first, second := f.At(q).Pair(i)
+		return tokenize.Input{Text: first, Pair: second, HasPair: true}
+	}, Line: func(choice int) int {
+		q, _ := set.question(choice)
+		return f.At(q).Line
+	}}
+	last := -1 // question of which a choice was cut
+	cut := func(choice int) {
+		if q, _ := set.question(choice); q != last {
+			set.cut++
+			last = q
+		}
+	}
+	var err error
+	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
+	set.texts, err = tasks.EncodeSet(ctx, p.tok, texts, o, p.model.TokenTypes() > 1, p.cfg.Pool.Workers(), cut)
+	return set, err
+}
+
+// label returns the index of the right choice of a question, [batch.Ignore] if none is given.
+func label(q choice.Question) int32 {
+	if q.Label < 0 {
+		return batch.Ignore
+	}
+	return int32(q.Label)
+}
+
+// logits computes one number for each choice of a set.
+func (p *Predictor) logits(ctx context.Context, set *questions) ([]float32, error) {
+	out := make([]float32, set.texts.Len())
+	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}
+	return out, n.Run(ctx, set, func(_ []int, _ *op.Tape, b *batch.Batch, y mat.Tensor) error {
+		x := op.Values(y)
+		for i, choice := range b.Seqs.Index {
+			out[choice] = x[i]
+		}
+		return nil
+	})
+}
+
+// Choice is the prediction for a question.
+type Choice struct {
+	Index  int       // of the most probable choice; the first among equals
+	Text   string    // of that choice
+	Score  float32   // its probability
+	Scores []float32 // probability of each choice
+	Logits []float32 // raw output for each choice
+}
+
+// Predict picks a choice for each question of a file, and counts the questions of which a choice was cut to the length
+// limit.
+func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice, truncated int, err error) {
+	set, err := p.encode(ctx, f)
+	if err != nil {
+		return nil, 0, err
+	}
+	logits, err := p.logits(ctx, set)
+	if err != nil {
+		return nil, 0, err
+	}
+	list = make([]Choice, set.Len())
+	for q := range list {
+		row := logits[set.starts[q]:set.starts[q+1]:set.starts[q+1]]
+		c := Choice{Index: tasks.Largest(row), Logits: row, Scores: tasks.Probabilities(data.SingleLabel, row, len(row))}
+		c.Text, c.Score = f.At(q).Endings[c.Index], c.Scores[c.Index]
+		list[q] = c
+	}
+	return list, set.cut, nil
+}
+
+// Choose picks a choice for each question, whose labels it ignores. Choices that are too long are cut. It returns an
+// error if a question has no text or fewer than two choices, a choice is blank, or a logit is not finite.
+func (p *Predictor) Choose(ctx context.Context, questions []choice.Question) ([]Choice, error) {
+	f := choice.New("questions")
+	for i, q := range questions {
+		switch {
+		case data.Blank(q.Context) && data.Blank(q.Question):
+			return nil, fmt.Errorf("multiplechoice: question %d has no text; give a context, a question or both", i+1)
+		case len(q.Endings) < 2:
+			return nil, fmt.Errorf("multiplechoice: question %d has %d choices; give two or more", i+1, len(q.Endings))
+		case slices.ContainsFunc(q.Endings, data.Blank):
+			return nil, fmt.Errorf("multiplechoice: question %d has a blank choice", i+1)
+		}
+		q.Label, q.Line = -1, i+1
+		f.Append(q)
+	}
+	list, _, err := p.Predict(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range list {
+		if err := tasks.CheckFinite(f.Name, i+1, c.Logits); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// MetricNames lists the metrics of questions with answers, the deciding one first.
+func (p *Predictor) MetricNames() []string { return []string{"accuracy", "loss"} }
+
+// Score returns the metrics of predictions that were made before: those of [Predictor.Predict] for the same file.
+// Questions without an answer do not count; without any the result is the zero Metrics.
+func (p *Predictor) Score(f *choice.File, predictions []Choice) (train.Metrics, error) {
+	if len(predictions) != f.Len() {
+		return train.Metrics{}, fmt.Errorf("multiplechoice: %d predictions for %d questions", len(predictions), f.Len())
+	}
+	labels := make([]int32, f.Len())
+	for i, q := range f.All() {
+		labels[i] = label(q)
+		if n, k := len(q.Endings), len(predictions[i].Logits); n != k || q.Label >= n {
+			return train.Metrics{}, fmt.Errorf("multiplechoice: %d logits for the %d choices of question %d (label %d)",
+				k, n, i, q.Label)
+		}
+	}
+	m := score(labels, func(q int) []float32 { return predictions[q].Logits })
+	for _, v := range m.Values {
+		if math.IsNaN(v.Value) {
+			return m, fmt.Errorf("multiplechoice: %s: %s is not a number; the weights of the model or the adapter are damaged, "+
+				"get them again", f.Name, v.Name)
+		}
+	}
+	return m, nil
+}
+
+// score returns accuracy and mean loss of the questions that have a label, the zero Metrics if none has.
+func score(labels []int32, logits func(q int) []float32) train.Metrics {
+	right, n, loss := 0, 0, 0.0
+	for q, label := range labels {
+		if label == batch.Ignore {
+			continue
+		}
+		row := logits(q)
+		if tasks.Largest(row) == int(label) {
+			right++
+		}
+		loss += tasks.LogSumExp(row) - float64(row[label])
+		n++
+	}
+	if n == 0 {
+		return train.Metrics{}
+	}
+	return train.Metrics{Main: "accuracy", Values: []train.Metric{
+		{Name: "accuracy", Value: float64(right) / float64(n)},
+		{Name: "loss", Value: loss / float64(n), LowerIsBetter: true},
+	}}
+}

@@ -1,0 +1,107 @@
+package seqcls
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/tasks"
+)
+
+// Type is sequence classification by its names in adapters and commands.
+var Type = base.TaskType{
+	Name: "sequence classification", Command: "seq-cls", PEFT: lora.SeqCls, Classes: []string{"ForSequenceClassification"},
+}
+
+// Kind is sequence classification for the code that opens, recognises and merges models.
+var Kind = tasks.Kind{
+	TaskType: Type,
+	Head:     arch.Sequence,
+	Open:     func(o tasks.Opening) (tasks.Predictor, error) { return Open(o) },
+	Merge:    merging,
+}
+
+// Settings are the settings of predictions.
+type Settings struct {
+	// ProblemType is a problem_type of config.json. "" takes that of labels.json of the adapter, else of config.json,
+	// else the one that the number of outputs suggests.
+	ProblemType    string
+	Labels         []string // names of the classes, in order, for an adapter that does not name them
+	MaxLength      *int     // tokens of a text or pair, 0: what the checkpoint allows; nil: the adapter's, else 0
+	Truncation     string   // what to cut of longer ones
+	TokensPerBatch int      // tokens that are computed at once; 0: 4096. Results do not depend on it
+}
+
+// Options implements [tasks.Settings].
+func (s *Settings) Options() []base.Option { return options(&s.MaxLength, &s.Truncation) }
+
+// options lists the settings that adapters remember.
+func options(maxLength **int, truncation *string) []base.Option {
+	return []base.Option{{Name: "max-length", Value: maxLength}, {Name: "truncation", Value: truncation}}
+}
+
+// Opened is a predictor with the origin of its classes.
+type Opened struct {
+	*Predictor
+	// ProblemKnown reports that the problem type was found, not assumed; LabelsNamed that the classes have names other
+	// than LABEL_0 ….
+	ProblemKnown, LabelsNamed bool
+}
+
+// Calls names the methods of spalora.Model that use the predictor.
+func (*Opened) Calls() string { return "Classify or ClassifyPairs" }
+
+// Open opens a trained classifier.
+func Open(o tasks.Opening) (*Opened, error) {
+	s, err := tasks.SettingsOf[Settings](o)
+	if err != nil {
+		return nil, err
+	}
+	truncation, err := tasks.ParseTruncation(s.Truncation)
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	c, err := openClassifier(o, s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{
+		Labels: c.Labels, MaxLength: tasks.Value(s.MaxLength), Truncation: truncation, EvalTokens: s.TokensPerBatch,
+		Pool: o.Pool, Adapter: c.AdapterSet(),
+	})
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	return &Opened{p, c.ProblemKnown, c.LabelsNamed}, nil
+}
+
+func openClassifier(o tasks.Opening, s *Settings) (*base.Classifier[models.SequenceClassifier], error) {
+	return base.OpenClassifier(o.Opening, base.ClassifierOptions{ProblemType: s.ProblemType, Labels: s.Labels}, Type,
+		models.OpenSequenceClassifier)
+}
+
+func merging(o tasks.Opening) (*tasks.Merging, error) {
+	s, err := tasks.GivenSettings[Settings](o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openClassifier(o, s)
+	if err != nil {
+		return nil, err
+	}
+	if s.ProblemType == "" && !c.ProblemKnown && c.Net.Labels() == 1 {
+		o.Log.Warn().Msgf("%s: the head has one output and is taken for a regression; if it is for multiple choice, "+
+			"give `task multiple-choice`",
+			o.Adapter.Dir)
+	}
+	open := func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
+		return models.OpenSequenceClassifier(src, c.Net.Labels(), 0)
+	}
+	outputs := func(m models.SequenceClassifier) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
+	return tasks.NewMerging(&c.Trained, outputs, open, tasks.Classes(c.Labels, c.ProblemKnown)), nil
+}

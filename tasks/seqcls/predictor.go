@@ -1,0 +1,316 @@
+package seqcls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/text"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/metrics"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// Config says how texts become logits. The zero value of each field but Labels is usable.
+type Config struct {
+	Labels     *data.Labels
+	MaxLength  int               // tokens of a text or pair, special tokens included; 0: what model and tokenizer allow
+	Truncation tokenize.Strategy // what to cut of a longer one
+	EvalTokens int               // tokens of a batch that is not trained on; 0: tasks.EvalTokens
+	Pool       *op.Pool
+	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+}
+
+// Predictor computes logits, classes and scores. It is safe for concurrent use and keeps the memory of a call for the
+// next; Close releases it.
+type Predictor struct {
+	model  models.SequenceClassifier
+	tok    *tokenize.Tokenizer
+	cfg    Config
+	length int
+	tapes  *tasks.Tapes
+}
+
+// NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
+// one error.
+func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
+	errs := tasks.CheckText(m, tok, c.MaxLength)
+	if k := max(1, len(c.Labels.Names)); m.Labels() != k {
+		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("seqcls: %w", errors.Join(errs...))
+	}
+	return &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength),
+		tapes: tasks.NewTapes(c.Pool)}, nil
+}
+
+// Close releases the memory that the predictor keeps.
+func (p *Predictor) Close() error { return p.tapes.Close() }
+
+// Labels returns the classes, and the problem that they are for.
+func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
+
+// Limit returns how many tokens a text or pair may have before it is cut.
+func (p *Predictor) Limit() int { return p.length }
+
+// CheckRoom returns an error if the limit leaves no room beside the special tokens of a text, or of a pair.
+func (p *Predictor) CheckRoom(pair bool) error { return tasks.CheckRoom(p.tok, p.cfg.MaxLength, pair) }
+
+// encode tokenises the rows of a file and returns how many were cut.
+func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSet, cut int, err error) {
+	texts := tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
+		Input: func(i int) tokenize.Input {
+			e := f.At(i)
+			return tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
+		}}
+	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
+	set, err = tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) { cut++ })
+	return set, cut, err
+}
+
+// Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to
+// the length limit.
+func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32, truncated int, err error) {
+	set, cut, err := p.encode(ctx, f)
+	if err != nil {
+		return nil, 0, err
+	}
+	logits, err = p.logits(ctx, set, nil)
+	return logits, cut, err
+}
+
+// logits computes the logits of a set, row after row; each, if set, is called with every batch.
+func (p *Predictor) logits(
+	ctx context.Context, set *tasks.TextSet, each func(*op.Tape, *batch.Batch, mat.Tensor),
+) ([]float32, error) {
+	k := p.model.Labels()
+	out := make([]float32, set.Len()*k)
+	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}
+	return out, n.Run(ctx, set, func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
+		v := op.Values(y)
+		for i, e := range examples {
+			copy(out[e*k:(e+1)*k], v[i*k:(i+1)*k])
+		}
+		if each != nil {
+			each(tape, b, y)
+		}
+		return nil
+	})
+}
+
+// threshold is the probability above which a text has a class of several.
+const threshold = 0.5
+
+// Class is what is predicted for one text.
+type Class struct {
+	// Label is the most probable class; "" for a regression and for several labels.
+	Label string
+	// Score is the probability of Label; of a regression the predicted value.
+	Score float32
+	// Labels are the classes with a probability above 0.5, for several labels.
+	Labels []string
+	// Scores has the probability of each class in the order of [Predictor.Labels]; of a regression the value.
+	Scores []float32
+	// Logits has the raw output for each class.
+	Logits []float32
+}
+
+// Class returns what the logits of one text say.
+func (p *Predictor) Class(logits []float32) Class {
+	l := p.cfg.Labels
+	c := Class{Logits: logits, Scores: tasks.Probabilities(l.Problem, logits, len(logits))}
+	switch l.Problem {
+	case data.SingleLabel:
+		best := tasks.Largest(logits)
+		c.Label, c.Score = l.Names[best], c.Scores[best]
+	case data.MultiLabel:
+		c.Labels = []string{}
+		for i, v := range c.Scores {
+			if v > threshold {
+				c.Labels = append(c.Labels, l.Names[i])
+			}
+		}
+	case data.Regression:
+		c.Score = logits[0]
+	}
+	return c
+}
+
+// Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an
+// error.
+func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
+	texts := tasks.Texts{
+		Name: "texts", Len: len(inputs),
+		Input: func(i int) tokenize.Input { return inputs[i] }, Line: func(i int) int { return i + 1 },
+	}
+	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
+	set, err := tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	logits, err := p.logits(ctx, set, nil)
+	if err != nil {
+		return nil, err
+	}
+	k := p.model.Labels()
+	out := make([]Class, len(inputs))
+	for i := range out {
+		row := logits[i*k : (i+1)*k : (i+1)*k]
+		if err := tasks.CheckFinite("texts", i+1, row); err != nil {
+			return nil, err
+		}
+		out[i] = p.Class(row)
+	}
+	return out, nil
+}
+
+// WithLabels returns a predictor for the same model with other classes, which share its memory: of the same number.
+func (p *Predictor) WithLabels(l *data.Labels) *Predictor {
+	q := *p
+	q.cfg.Labels = l
+	return &q
+}
+
+// MetricNames lists the metrics of a file with labels, the deciding one first.
+func (p *Predictor) MetricNames() []string {
+	switch p.cfg.Labels.Problem {
+	case data.MultiLabel:
+		return []string{"micro_f1", "macro_f1", "subset_accuracy", "loss"}
+	case data.Regression:
+		return []string{"pearson", "spearman", "mse", "loss"}
+	}
+	return []string{"accuracy", "macro_f1", "matthews", "loss"}
+}
+
+// Score returns the metrics of logits that were computed before: those of [Predictor.Predict] for the same file. Rows
+// without a label do not count; without any the result is the zero Metrics. The loss knows neither smoothing nor
+// class weights.
+func (p *Predictor) Score(f *text.File, logits []float32) (train.Metrics, error) {
+	k, problem := p.model.Labels(), p.cfg.Labels.Problem
+	if len(logits) != k*f.Len() {
+		return train.Metrics{}, fmt.Errorf("seqcls: %d logits for %d rows of %d", len(logits), f.Len(), k)
+	}
+	var kept []float32
+	for i, e := range f.All() {
+		if e.HasTarget(problem) {
+			kept = append(kept, logits[i*k:(i+1)*k]...)
+		}
+	}
+	wanted, err := targetsOf(p.cfg.Labels, f.WithTargets(problem))
+	if err != nil {
+		return train.Metrics{}, err
+	}
+	if len(kept) == 0 || wanted.none() {
+		return train.Metrics{}, nil
+	}
+	values, err := p.score(wanted, kept)
+	if err != nil {
+		return train.Metrics{}, fmt.Errorf("seqcls: %s: %w", f.Name, err)
+	}
+	return withLoss(values, wanted.meanLoss(problem, kept, k)), nil
+}
+
+// withLoss adds the loss to metrics, of which the first decides.
+func withLoss(values []train.Metric, loss float64) train.Metrics {
+	values = append(values, train.Metric{Name: "loss", Value: loss, LowerIsBetter: true})
+	return train.Metrics{Main: values[0].Name, Values: values}
+}
+
+// score returns the metrics of logits but the loss.
+func (p *Predictor) score(t targets, logits []float32) ([]train.Metric, error) {
+	k, names := p.model.Labels(), p.MetricNames()
+	list := func(scores ...metrics.Score) []train.Metric {
+		var ms []train.Metric
+		for i, s := range scores {
+			ms = append(ms, tasks.Metric(names[i], s, names[i] == "mse"))
+		}
+		return ms
+	}
+	switch p.cfg.Labels.Problem {
+	case data.MultiLabel:
+		s, err := metrics.MultiLabel(t.values, logits, k, 0)
+		if err != nil {
+			return nil, err
+		}
+		return list(s.MicroF1, s.MacroF1, s.SubsetAccuracy), nil
+	case data.Regression:
+		s, err := metrics.Regression(t.values, logits)
+		if err != nil {
+			return nil, err
+		}
+		return list(s.Pearson, s.Spearman, s.MSE), nil
+	}
+	s, err := metrics.Classes(t.labels, tasks.ArgMax(logits, k), k)
+	if err != nil {
+		return nil, err
+	}
+	return list(s.Accuracy, s.MacroF1, s.Matthews), nil
+}
+
+// targets are the classes or values that rows should have.
+type targets struct {
+	labels []int32   // one for each row, or nil
+	values []float32 // equally many for each row, or nil
+}
+
+// targetsOf returns the targets of the rows of a file.
+func targetsOf(l *data.Labels, f *text.File) (t targets, err error) {
+	switch l.Problem {
+	case data.SingleLabel:
+		t.labels, err = f.Classes(l)
+	case data.MultiLabel:
+		t.values, err = f.Indicators(l)
+	case data.Regression:
+		t.values, err = f.Targets()
+	}
+	return t, err
+}
+
+// none reports whether every class is to be ignored.
+func (t targets) none() bool {
+	for _, c := range t.labels {
+		if c != batch.Ignore {
+			return false
+		}
+	}
+	return t.labels != nil
+}
+
+// meanLoss returns the mean over rows of −ln softmax(logits)[label], over all values of the binary cross-entropy,
+// or over all values of the squared error.
+func (t targets) meanLoss(p data.Problem, logits []float32, k int) float64 {
+	sum, n := 0.0, 0
+	switch p {
+	case data.SingleLabel:
+		for i, c := range t.labels {
+			if c != batch.Ignore {
+				row := logits[i*k : (i+1)*k]
+				sum += tasks.LogSumExp(row) - float64(row[c])
+				n++
+			}
+		}
+	case data.MultiLabel:
+		for i, y := range t.values {
+			x := float64(logits[i])
+			sum += math.Max(x, 0) - x*float64(y) + math.Log1p(math.Exp(-math.Abs(x)))
+			n++
+		}
+	case data.Regression:
+		for i, y := range t.values {
+			d := float64(logits[i]) - float64(y)
+			sum += d * d
+			n++
+		}
+	}
+	return sum / float64(n)
+}

@@ -1,0 +1,218 @@
+package tokencls
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
+	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/train"
+)
+
+// Finetuning is the configuration of a run that trains a classifier of tokens. Fields have the names of the flags of
+// "finetune token-cls"; the zero value of each is the default.
+type Finetuning struct {
+	tasks.Run
+	// Train, Eval and Test are sentences that were read already, in place of the files of Run.
+	Train, Eval, Test *tagged.File
+	// Data says how the files of Run are read. Strict also refuses tags that break the rules of the scheme, which are
+	// repaired otherwise.
+	Data tagged.Options
+
+	// Labels are the names of the tags, in order; nil: the adapter's, else the checkpoint's, else those found, sorted.
+	Labels         []string
+	LabelAllTokens bool   // give a label to all tokens of a word, not to the first one only
+	Scheme         string // how tags spell entities, see [tagged.ParseScheme]; "": guessed from the tags to train on
+	// SeqevalMode says which entities count in metrics: default, or strict: those spelled by the rules of the scheme.
+	SeqevalMode          string
+	MaxLength            *int // tokens of a sentence, 0: what the checkpoint allows; nil: the adapter's, else 0
+	Stride               *int // tokens that windows of a longer sentence share, -1: cut it; nil: the adapter's, else 32
+	LabelSmoothingFactor float32
+	ClassWeights         []string // weight of each tag in the loss, in order, or balanced
+}
+
+// DefaultAdapter returns the default configuration of a new adapter.
+func DefaultAdapter() lora.Config {
+	c := tasks.DefaultAdapter()
+	c.R = 16
+	return c
+}
+
+// DefaultTraining returns the default settings of the training loop.
+func DefaultTraining() train.Config {
+	c := tasks.DefaultTraining()
+	c.BatchSize = 16
+	return c
+}
+
+// run is one run of a configuration.
+type run struct {
+	*Finetuning
+	session *tasks.Session
+	parts   tasks.Parts[*tagged.File]
+	found   *data.Labels
+	scheme  tagged.Scheme
+	model   *base.Model[models.TokenClassifier]
+
+	evaluations []*Scores
+	test        *Scores
+}
+
+// Plan implements [tasks.Finetuning].
+func (c *Finetuning) Plan() *tasks.Plan {
+	r := &run{Finetuning: c}
+	return &tasks.Plan{
+		Command: Type.Command, Adapter: DefaultAdapter(), Training: DefaultTraining(),
+		Options: options(&c.MaxLength, &c.Stride, &c.Scheme, &c.SeqevalMode),
+		Check:   func() []error { return check(c.Scheme, c.SeqevalMode, c.Stride) },
+		Read:    r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe, Complete: r.complete,
+		Labels: func() *data.Labels { return r.found }, TestRows: func() int { return r.parts.TestRows() },
+	}
+}
+
+// read reads the sentences and finds the scheme and the classes of their tags.
+func (r *run) read(s *tasks.Session) error {
+	r.session = s
+	given := tasks.Parts[*tagged.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
+	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*tagged.File, error) {
+		return tasks.ReadFile(path, r.Stdin, r.Data, tagged.Read, tagged.ReadFrom)
+	})
+	if err != nil {
+		return err
+	}
+	saved, err := s.SavedLabels(true)
+	if err != nil {
+		return err
+	}
+	src, err := s.LabelSource(r.Labels, saved)
+	if err != nil {
+		return err
+	}
+	names := firstOf(src.Fixed, src.Saved, src.Config)
+	if err := p.Edit(func(f *tagged.File) (*tagged.File, error) { return f.WithNames(names) }); err != nil {
+		return err
+	}
+	why := "`scheme`"
+	if r.scheme, err = findScheme(r.Scheme, p.Train); err != nil {
+		return err
+	}
+	if r.Scheme == "" {
+		why = "guessed from the tags"
+	}
+	err = p.Edit(func(f *tagged.File) (*tagged.File, error) { return repair(f, r.scheme, r.Data.Strict) })
+	if err != nil {
+		return err
+	}
+	if r.found, err = tagged.FindLabels(src, p.Train, p.Eval, p.Test); err != nil {
+		return err
+	}
+	if err := s.CheckHead(r.found, "`labels`"); err != nil {
+		return err
+	}
+	if err := p.Choose(&r.Run, s.Config.Seed); err != nil {
+		return err
+	}
+	r.parts = p
+	r.report(why)
+	return nil
+}
+
+// firstOf returns the first list that is not empty.
+func firstOf(lists ...[]string) []string {
+	for _, l := range lists {
+		if len(l) > 0 {
+			return l
+		}
+	}
+	return nil
+}
+
+// report logs what was read and what is odd about it.
+func (r *run) report(why string) {
+	p, log := r.parts, r.session.Log
+	scheme := "tags of the scheme " + string(r.scheme)
+	if r.scheme == tagged.Plain {
+		scheme = "tags that spell no entities"
+	}
+	log.Info().Msgf("%s; %s (%s), %d labels", p.Sizes(p.Train.Name, "sentences"), scheme, why, len(r.found.Names))
+	if r.scheme == tagged.Plain && !slices.ContainsFunc(r.found.Names, notNumber) {
+		log.Warn().Msgf("%s: the tags are numbers, so they spell no entities; `labels` gives their names, in order",
+			p.Train.Name)
+	}
+	for _, w := range tagged.Warnings(r.found, p.Train, p.Eval, p.Test) {
+		log.Warn().Msg(w.String())
+	}
+}
+
+// notNumber reports whether a tag is a word.
+func notNumber(tag string) bool {
+	_, err := strconv.Atoi(tag)
+	return err != nil
+}
+
+func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
+	open := func(src *checkpoint.Source) (models.TokenClassifier, checkpoint.Report, error) {
+		return models.OpenTokenClassifier(src, len(r.found.Names), s.Config.Seed)
+	}
+	var err error
+	if r.model, err = base.OpenModel(s.Base, s.Log, open); err != nil {
+		return nil, err
+	}
+	return tasks.NewSubject(r.model, Type), nil
+}
+
+func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
+	s.Set.SetNote(schemeNote, string(r.scheme)) // the names of classes alone do not determine it
+	weights, err := tasks.ClassWeights(r.ClassWeights, len(r.found.Names), r.allClasses)
+	if err != nil {
+		return nil, err
+	}
+	task, err := NewTask(r.model.Net, s.Base.Tokenizer, TaskConfig{
+		Config: Config{
+			Labels: r.found, Scheme: r.scheme, Strict: r.SeqevalMode == strict, MaxLength: tasks.Value(r.MaxLength),
+			Stride: stride(r.Stride), Pool: s.Pool, Adapter: s.AdapterSet(),
+		},
+		LabelAllTokens: r.LabelAllTokens, Smoothing: r.LabelSmoothingFactor, ClassWeights: weights, OnScores: r.scored,
+	})
+	if err != nil {
+		return nil, base.Settings(err)
+	}
+	return task, r.parts.Consume(func(split batch.Split, f *tagged.File) error {
+		if err := task.Add(ctx, split, f); err != nil {
+			return err
+		}
+		task.Counts(split).Log(s.Log, f.Name, task.Limit())
+		return nil
+	})
+}
+
+// allClasses returns the classes of all words to train on.
+func (r *run) allClasses() ([]int32, error) {
+	list, err := r.parts.Train.Classes(r.found)
+	return slices.Concat(list...), err
+}
+
+func (r *run) identity(id map[string]string) {
+	r.parts.Identity(id)
+	id["labels"] = string(r.found.Encode())
+	id["max_length"], id["stride"] = fmt.Sprint(tasks.Value(r.MaxLength)), fmt.Sprint(stride(r.Stride))
+	id["label_all_tokens"] = fmt.Sprint(r.LabelAllTokens)
+	id["label_smoothing_factor"] = fmt.Sprint(r.LabelSmoothingFactor)
+	id["class_weights"] = strings.Join(r.ClassWeights, ",")
+	id["scheme"], id["seqeval_mode"] = string(r.scheme), cmp.Or(r.SeqevalMode, DefaultMode)
+}
+
+func (r *run) describe(results *tasks.Results) {
+	results.Facts = append(results.Facts, tasks.Fact{Key: "problem_type", Value: r.found.Problem.String()},
+		tasks.Fact{Key: "num_labels", Value: len(r.found.Names)})
+}

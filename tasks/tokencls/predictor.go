@@ -1,0 +1,282 @@
+package tokencls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/data/tagged"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// Config holds the settings by which sentences become logits. The zero value of each field but Labels and Scheme is
+// usable.
+type Config struct {
+	Labels *data.Labels // of the problem data.TokenTags
+	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
+	Scheme tagged.Scheme
+	// Strict counts only entities that are spelled by the rules of the scheme, as seqeval does in its strict mode. Of
+	// BILOU, whose letters seqeval's default mode does not know, all scores are strict.
+	Strict    bool
+	MaxLength int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow
+	// Stride is the number of tokens, at most half a window, that neighbouring windows of a longer sentence share. Each
+	// word is learned and predicted in the window with the most context around it. If Stride is negative, longer
+	// sentences are truncated.
+	Stride     int
+	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
+	Pool       *op.Pool
+	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+}
+
+// Predictor computes the tags of words, entities and scores. It is safe for concurrent use and keeps the memory of a
+// call for the next; Close releases it.
+type Predictor struct {
+	model  models.TokenClassifier
+	tok    *tokenize.Tokenizer
+	cfg    Config
+	length int
+	types  bool // the model has more than one token type
+	tapes  *tasks.Tapes
+}
+
+// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. Settings that
+// contradict each other, the model or the tokenizer are reported in one error.
+func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
+	errs := append(tasks.CheckText(m, tok, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
+	if k := len(c.Labels.Names); m.Labels() != k {
+		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
+	}
+	if c.Strict && c.Scheme == tagged.Plain {
+		errs = append(errs, errors.New("`seqeval_mode strict` scores entities, but the labels spell none"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("tokencls: %w", err)
+	}
+	return &Predictor{
+		model: m, tok: tok.WithPrefixSpace(), cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), types: m.TokenTypes() > 1,
+		tapes: tasks.NewTapes(c.Pool),
+	}, nil
+}
+
+// Close releases the memory that the predictor keeps.
+func (p *Predictor) Close() error { return p.tapes.Close() }
+
+// Labels returns the classes.
+func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
+
+// Scheme returns how the classes spell entities.
+func (p *Predictor) Scheme() tagged.Scheme { return p.cfg.Scheme }
+
+// Limit returns how many tokens a sequence may have.
+func (p *Predictor) Limit() int { return p.length }
+
+// MetricNames lists the metrics of an evaluation, the deciding one first.
+func (p *Predictor) MetricNames() []string {
+	if p.cfg.Scheme == tagged.Plain {
+		return []string{"accuracy", "macro_f1", "loss"}
+	}
+	return []string{"f1", "precision", "recall", "accuracy", "loss"}
+}
+
+// labelled returns the logits of the rows from the first one with a label to the last one of each sequence, and the
+// numbers of these rows; nil: all. In the last block the others only serve as keys and values: the result is the same.
+// Without labels all rows are computed.
+func (p *Predictor) labelled(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor, rows []int) {
+	q := *pass
+	if b.Labels != nil {
+		if k := nn.RowsFrom(b.Seqs, b.Labels); k != nil && len(k.Rows) > 0 {
+			q.Keep, rows = k, k.Rows
+		}
+	}
+	return p.model.Logits(&q, b), rows
+}
+
+// forward runs the model over a set without recording and calls f with the numbers of the sequences of each batch, its
+// logits, and the rows of the batch that logits has; nil: all.
+func (p *Predictor) forward(
+	ctx context.Context, s batch.Set, f func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch),
+) error {
+	var rows []int
+	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens}
+	n.Forward = func(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor) {
+		logits, rows = p.labelled(pass, b)
+		return logits
+	}
+	return n.Run(ctx, s, func(seqs []int, tape *op.Tape, b *batch.Batch, logits mat.Tensor) error {
+		f(seqs, tape, logits, rows, b)
+		return nil
+	})
+}
+
+// Prediction is the prediction for the words of one sentence.
+type Prediction struct {
+	// Tokens are those of the words, in order.
+	Tokens []Token
+	// Cut is the number of words that were cut off, for which there is no prediction.
+	Cut int
+}
+
+// Token is a token with the probabilities of its labels.
+type Token struct {
+	ID       int32
+	Index    int       // among the tokens of the sentence, special ones counted, as if it were in one window
+	Word     int       // the word that it belongs to
+	From, To int       // the code points of the sentence's text that it was made from
+	Begin    int       // the code point where its word begins, which may follow a blank that belongs to the token
+	Scores   []float32 // probability of each label
+}
+
+// Predict computes the probabilities of the labels of all tokens of a file's sentences, and counts. It does not read
+// tags. A sentence that is longer than the limit is read in windows, or cut, as the configuration says. It returns an
+// error if a probability is NaN.
+func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, Counts, error) {
+	var counts Counts
+	set, out := tasks.NewTextSet(p.types), make([]Prediction, f.Len())
+	var sentences []int            // for each sequence the number of its sentence
+	var places tasks.Buffer[int32] // for each token of the set its place among the tokens of its sentence, -1: none
+	err := p.read(ctx, f, func(i int, e tagged.Sentence, x *sentence) {
+		counts.count(x)
+		out[i].Cut = x.cut
+		x.each(e, func(window int, tokens []Token, of []int32) {
+			for _, n := range of {
+				if n >= 0 {
+					n += int32(len(out[i].Tokens))
+				}
+				places.Append(n)
+			}
+			out[i].Tokens = append(out[i].Tokens, tokens...)
+			set.Append(x.windows[window].IDs, x.windows[window].Types)
+			sentences = append(sentences, i)
+		})
+	})
+	if err != nil {
+		return nil, Counts{}, err
+	}
+	counts.Sequences = set.Len()
+	k := p.model.Labels()
+	err = p.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
+		scores := tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
+		for i, q := range seqs {
+			for j := range set.Tokens(q) {
+				if n := places.At(set.Start(q) + j); n >= 0 {
+					row := b.Seqs.Starts[i] + j
+					out[sentences[q]].Tokens[n].Scores = scores[row*k : (row+1)*k : (row+1)*k]
+				}
+			}
+		}
+	})
+	if err == nil {
+		err = checkScores(f, out)
+	}
+	if err != nil {
+		return nil, Counts{}, err
+	}
+	return out, counts, nil
+}
+
+// checkScores returns an error if a probability is NaN, which names the row.
+func checkScores(f *tagged.File, predictions []Prediction) error {
+	for i, p := range predictions {
+		for _, k := range p.Tokens {
+			for _, v := range k.Scores {
+				if v != v {
+					return fmt.Errorf("%s:%d: a score is not a number; the weights of the model or the adapter are damaged, "+
+						"get them again", f.Name, f.At(i).Line)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// each calls f for every window in which there is a token of a word to predict: with these tokens, and for all tokens
+// of the window their place among these, -1 for none. Tokens come in the order of the text, since the window of a token
+// is never before that of the token before.
+func (x *sentence) each(e tagged.Sentence, f func(window int, tokens []Token, of []int32)) {
+	for k, w := range x.windows {
+		var tokens []Token
+		of := make([]int32, len(w.IDs))
+		index := x.leading + x.starts[k]
+		for i, id := range w.IDs {
+			of[i] = -1
+			if w.Sequences[i] < 0 {
+				continue
+			}
+			if word := int(x.words[k][i]); word >= 0 {
+				of[i] = int32(len(tokens))
+				first := 0
+				if e.Split {
+					first = e.Words[word].From
+				}
+				tokens = append(tokens, Token{
+					ID: id, Index: index, Word: word, From: first + w.Offsets[i][0], To: first + w.Offsets[i][1],
+					Begin: e.Words[word].From,
+				})
+			}
+			index++
+		}
+		if len(tokens) > 0 {
+			f(k, tokens, of)
+		}
+	}
+}
+
+// Tags returns the tag that is predicted for each word of a sentence, that of its first token, and its probability; ""
+// for a word without a token.
+func (p *Predictor) Tags(e tagged.Sentence, of Prediction) (tags []string, scores []float32) {
+	tags, scores = make([]string, len(e.Words)), make([]float32, len(e.Words))
+	for i := range of.Tokens {
+		if k := &of.Tokens[i]; tags[k.Word] == "" {
+			best := tasks.Largest(k.Scores)
+			tags[k.Word], scores[k.Word] = p.cfg.Labels.Names[best], k.Scores[best]
+		}
+	}
+	return tags, scores
+}
+
+// Score returns the scores of predictions that were computed before, those of [Predictor.Predict] for the same file.
+// Sentences without tags do not count; if none has tags, the result is nil. The loss is over the first tokens of words,
+// without class weights and smoothing.
+func (p *Predictor) Score(f *tagged.File, predictions []Prediction) (*Scores, error) {
+	if len(predictions) != f.Len() {
+		return nil, fmt.Errorf("tokencls: %d predictions for %d sentences", len(predictions), f.Len())
+	}
+	classes, err := f.Classes(p.cfg.Labels)
+	if err != nil {
+		return nil, err
+	}
+	var want, got []int32
+	var ends []int
+	loss := 0.0
+	for i, list := range classes {
+		if list != nil {
+			seen := make([]bool, len(list))
+			for _, k := range predictions[i].Tokens {
+				if seen[k.Word] {
+					continue
+				}
+				seen[k.Word] = true
+				want, got = append(want, list[k.Word]), append(got, int32(tasks.Largest(k.Scores)))
+				loss -= math.Log(math.Max(float64(k.Scores[list[k.Word]]), math.SmallestNonzeroFloat32))
+			}
+		}
+		ends = append(ends, len(want))
+	}
+	if len(want) == 0 {
+		return nil, nil
+	}
+	s, err := p.scores(want, got, ends)
+	if err == nil {
+		s.Loss = loss / float64(len(want))
+	}
+	return s, err
+}
