@@ -66,7 +66,7 @@ func TestRead(t *testing.T) {
 			[]Document{{Text: "a\n\"b\"", Line: 2}, {Text: "c", Line: 4}}},
 		{"one column without a header", "f.csv", "a\nb\n", Options{NoHeader: true}, Text,
 			[]Document{{Text: "a", Line: 1}, {Text: "b", Line: 2}}},
-		{"a messages column in CSV is no chat", "f.csv", "text,messages\na,x\n", Options{}, Text,
+		{"a messages column in CSV is not a chat", "f.csv", "text,messages\na,x\n", Options{}, Text,
 			[]Document{{Text: "a", Line: 2}}},
 		{"limit", "f.jsonl", "{\"text\":\"a\"}\n{", Options{MaxSamples: 1}, Text, []Document{{Text: "a", Line: 1}}},
 		{"chat", "f.jsonl", `{"messages":[{"role":"user","content":"a"},{"content":"b","role":"assistant"}]}`, Options{},

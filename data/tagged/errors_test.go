@@ -163,7 +163,7 @@ func TestBadTokens(t *testing.T) {
 			"the last line ends in the middle of a row"},
 		{"a list that is cut", "f.json", "[{\"tokens\":[\"a\"],\"tags\":[\"O\"]},\n{\"tok", Options{}, 2,
 			"the file ends before its JSON does"},
-		{"a row of a list is no object", "f.json", "[{\"tokens\":[\"a\"],\"tags\":[\"O\"]},\n\n3]", Options{}, 3,
+		{"a row of a list is not an object", "f.json", "[{\"tokens\":[\"a\"],\"tags\":[\"O\"]},\n\n3]", Options{}, 3,
 			"the row is a number, not an object"},
 	}
 	for _, tt := range tests {

@@ -46,7 +46,7 @@ func TestRead(t *testing.T) {
 	}{
 		{"tabs", "f.conll", "a\tO\nb c\tB-X\n\nd\tO\n", Options{}, []string{"a/O b c/B-X", "d/O"}},
 		{"spaces", "f.bio", "a O\nb   B-X \n \t\nd O", Options{}, []string{"a/O b/B-X", "d/O"}},
-		{"a no-break space is no separator", "f.iob", "a\u00a0b O\n", Options{}, []string{"a\u00a0b/O"}},
+		{"a no-break space is not a separator", "f.iob", "a\u00a0b O\n", Options{}, []string{"a\u00a0b/O"}},
 		{"endings, mark, blank lines", "f.iob2", "\xEF\xBB\xBF\r\n\r\na O\r\n\r\n\r\n\r\nb O\rc O", Options{},
 			[]string{"a/O", "b/O c/O"}},
 		{"last column", "f.conll", wide, Options{}, []string{"EU/B-ORG rejects/O"}},

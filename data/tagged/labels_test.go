@@ -102,7 +102,7 @@ func TestFindLabelsErrors(t *testing.T) {
 	}
 	for _, src := range []data.LabelSource{{Fixed: []string{"O", "O"}}, {Fixed: []string{"O"}, Saved: []string{"B"}}, {}} {
 		if _, err := FindLabels(src); !errors.Is(err, data.ErrOption) {
-			t.Errorf("%+v: %v is no option error", src, err)
+			t.Errorf("%+v: %v is not an option error", src, err)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func TestReadContent(t *testing.T) {
 			[]Example{{Text: "a", Label: name("x"), Line: 2}}},
 		{"pair given", "f.csv", "text,title,label\na,b,x\n", Options{PairColumn: "title"},
 			[]Example{{Text: "a", Pair: "b", HasPair: true, Label: name("x"), Line: 2}}},
-		{"given label is no text", "f.csv", "text,sentence,x\na,b,c\n", Options{LabelColumn: "text", TextColumn: "sentence"},
+		{"the label is not a text", "f.csv", "text,sentence,x\na,b,c\n", Options{LabelColumn: "text", TextColumn: "sentence"},
 			[]Example{{Text: "b", Label: name("a"), Line: 2}}},
 		{"separated labels", "f.csv", "text,label\na,x|y z\nb,\nc,x\n", Options{LabelSeparator: "|"}, []Example{
 			{Text: "a", Label: list(name("x"), name("y z")), Line: 2}, {Text: "b", Label: list(), Line: 3},

@@ -234,7 +234,7 @@ func TestFindLabelsErrors(t *testing.T) {
 			}
 			var e *data.Error
 			if len(tt.src.Fixed) > 1 && strings.Contains(tt.name, "given ") && !errors.Is(err, data.ErrOption) {
-				t.Errorf("%v is no option error", err)
+				t.Errorf("%v is not an option error", err)
 			} else if strings.Contains(tt.want, ".csv:") && !errors.As(err, &e) {
 				t.Errorf("%v is no *Error", err)
 			}

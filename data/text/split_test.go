@@ -28,7 +28,7 @@ func countNames(t *File) map[string]int {
 	return out
 }
 
-// uneven makes a table with so many rows of class 0, 1 …, interleaved.
+// uneven makes a table with the given numbers of rows of class 0, 1 …, interleaved.
 func uneven(counts ...int) *File {
 	var labels []string
 	left := slices.Clone(counts)
