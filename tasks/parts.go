@@ -70,18 +70,11 @@ func (p *Parts[T]) ChooseBy(
 }
 
 // Edit replaces each part by the result of f.
-func (p *Parts[T]) Edit(f func(T) (T, error)) (err error) {
-	var none T
-	for _, s := range []batch.Split{batch.Train, batch.Eval, batch.Test} {
-		rows := p.part(s)
-		if *rows == none {
-			continue
-		}
-		if *rows, err = f(*rows); err != nil {
-			return err
-		}
-	}
-	return nil
+func (p *Parts[T]) Edit(f func(T) (T, error)) error {
+	return p.Each(func(s batch.Split, rows T) (err error) {
+		*p.part(s), err = f(rows)
+		return err
+	})
 }
 
 // Each calls f with every part that exists.
