@@ -1,0 +1,4 @@
+package settings
+
+// Files lists the tables, in the order of docs/settings.md.
+var Files []File
