@@ -37,6 +37,7 @@ type run struct {
 	updating bool        // an update of the parameters has not finished
 	checked  bool        // the loss is known to depend on every parameter
 	logged   []string    // messages that are logged once only; see once
+	learning learning    // of the steps of this call
 	resumed  string      // checkpoint that the run was resumed from
 	before   float64     // seconds of the run before it was resumed
 	started  time.Time   // start of this call
@@ -134,6 +135,9 @@ func (r *run) finish(ctx context.Context, cause error) (Report, error) {
 	}
 	r.opt.clearGradients()
 	report := r.report(reason)
+	if why := r.learning.nothing(r.state.Step - r.plan.Done); why != "" && reason != Failed {
+		r.cfg.Logger.Warn().Msg(why)
+	}
 	return report, also(err, r.close())
 }
 

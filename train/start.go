@@ -64,9 +64,10 @@ func (r *run) makePlan() error {
 	for _, q := range r.params {
 		r.plan.Params += int64(len(op.Values(q.Param)))
 	}
-	if r.plan.WarmupSteps > r.plan.Steps {
+	if r.plan.WarmupSteps > 0 && r.plan.WarmupSteps >= r.plan.Steps {
 		c.Logger.Warn().Int("warmup_steps", r.plan.WarmupSteps).Int("steps", r.plan.Steps).
-			Msg("the warm-up is longer than the run, so the learning rate does not reach its peak")
+			Msg("the warm-up is as long as the run or longer, so the learning rate does not reach its peak; " +
+				"set `warmup_steps` or `warmup_ratio` lower, or train longer")
 	}
 	if batches := len(r.sampler.epoch(0).ends); c.GradientAccumulationSteps > batches {
 		c.Logger.Warn().Int("gradient_accumulation_steps", c.GradientAccumulationSteps).Int("batches", batches).

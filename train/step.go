@@ -52,6 +52,7 @@ func (r *run) step(ctx context.Context, f *feed) error {
 	info.TokensPerSecond = float64(w.tokens) / took
 	info.StepsDone, info.Elapsed = number-r.plan.Done, time.Since(r.started)
 	r.advance(w, info, took)
+	r.learning.step(info, w.targets)
 	if err := r.log.step(info); err != nil {
 		return err
 	}
