@@ -1,4 +1,6 @@
 package settings
 
 // Files lists the tables, in the order of docs/settings.md.
-var Files []File
+var Files = []File{
+	GenerationConfig,
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/internal/settings"
 )
 
 // StandardNewTokens is the default number of new tokens of a sequence; transformers' 20 are hardly a sentence.
@@ -53,8 +54,6 @@ func (g *Generation) Check() error {
 	return nil
 }
 
-const generationConfig = "generation_config.json"
-
 // Config returns the configuration of generation with a checkpoint: the settings, else the values of its
 // generation_config.json, else transformers' defaults.
 func (g *Generation) Config(b *base.Base) (generate.Config, error) {
@@ -62,22 +61,9 @@ func (g *Generation) Config(b *base.Base) (generate.Config, error) {
 	if err := g.Check(); err != nil {
 		return c, base.Settings(err)
 	}
-	var file struct {
-		DoSample          *bool    `json:"do_sample"`
-		Temperature       *float64 `json:"temperature"`
-		TopK              *int     `json:"top_k"`
-		TopP              *float64 `json:"top_p"`
-		MinP              *float64 `json:"min_p"`
-		RepetitionPenalty *float64 `json:"repetition_penalty"`
-	}
-	text, err := b.File(generationConfig)
-	if err == nil {
-		err = checkpoint.DecodeJSON(generationConfig, text, &file)
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
+	file, _, err := readGeneration(b)
 	if err != nil {
-		return c, base.Input(fmt.Errorf("%s: %w", b.Name, err))
+		return c, err
 	}
 	c.StopStrings, c.EosTokenIDs, c.Seed = g.Stop, endIDs(b), 42
 	c.MaxNewTokens = StandardNewTokens
@@ -101,6 +87,36 @@ func (g *Generation) Config(b *base.Base) (generate.Config, error) {
 		c.DoSample, c.Temperature = false, 1
 	}
 	return c, base.Settings(c.Validate())
+}
+
+// generationFile holds the settings of a checkpoint's generation_config.json.
+type generationFile struct {
+	DoSample          *bool    `json:"do_sample"`
+	Temperature       *float64 `json:"temperature"`
+	TopK              *int     `json:"top_k"`
+	TopP              *float64 `json:"top_p"`
+	MinP              *float64 `json:"min_p"`
+	RepetitionPenalty *float64 `json:"repetition_penalty"`
+}
+
+// readGeneration reads the generation_config.json of a checkpoint, if it has one, and returns a warning for each of its
+// settings that are not honoured.
+func readGeneration(b *base.Base) (file generationFile, warnings []string, err error) {
+	name := settings.GenerationConfig.Name
+	text, err := b.File(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return file, nil, nil
+	}
+	if err == nil {
+		err = checkpoint.DecodeJSON(name, text, &file)
+	}
+	if err == nil {
+		warnings, err = settings.GenerationConfig.Check(text)
+	}
+	if err != nil {
+		err = base.Input(fmt.Errorf("%s: %w", b.Name, err))
+	}
+	return file, warnings, err
 }
 
 // choose replaces a default by the setting, or by the value of the checkpoint if that is not given.

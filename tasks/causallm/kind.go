@@ -71,6 +71,13 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if _, err := s.Generation.Config(o.Base); err != nil {
 		return nil, err
 	}
+	_, warnings, err := readGeneration(o.Base)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		o.Log.Warn().Msgf("%s: %s", o.Base.Name, w)
+	}
 	o.Log.Info().Msgf("model %s: %s, %d positions", o.Base.Name, o.Base.Info.ModelType, t.Net.MaxLength())
 	return &Opened{Predictor: p, Base: o.Base, Generation: s.Generation, adapter: c.Adapter, net: t.Net}, nil
 }

@@ -192,6 +192,22 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// TestGenerationWarnings: settings of generation_config.json that are not honoured are reported once each.
+func TestGenerationWarnings(t *testing.T) {
+	c := clitest.ReadCausal(t, "causal/llama_gqa")
+	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), `{"num_beams": 4, "use_cache": false, "colour": 1}`)
+	r := clitest.OK(t, predict.Command, causalArgs(c, "--prompt=cat", "--prompt=dog", "--max-new-tokens=3")...)
+	for _, want := range []string{"generation_config.json: num_beams is 4: beam search is not supported",
+		"generation_config.json: not known and without effect: colour"} {
+		if strings.Count(r.Err, want) != 1 {
+			t.Errorf("%q is there %d times in\n%s", want, strings.Count(r.Err, want), r.Err)
+		}
+	}
+	if strings.Contains(r.Err, "use_cache") {
+		t.Errorf("a warning about a key without effect:\n%s", r.Err)
+	}
+}
+
 func mustJSON(t *testing.T, v any) []byte {
 	t.Helper()
 	text, err := json.Marshal(v)

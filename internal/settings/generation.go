@@ -1,0 +1,142 @@
+package settings
+
+// Notes that several keys of generation_config.json share.
+const (
+	beams    = "orders or limits the beams of beam search, and there is one sequence at a time"
+	ahead    = "guesses tokens ahead and checks each of them: faster elsewhere, with the same results"
+	helper   = "is for a second, smaller model, which a program passes to the call and no file names"
+	compiled = "changes how fast the reference runs, not what it computes"
+	returned = "adds arrays to what the reference's call returns; texts and tokens stay the same"
+	seq2seq  = "is for models with an encoder; a causal model begins with its prompt"
+	whisper  = "is for models that transcribe speech"
+	author   = "says which program wrote the file"
+	kept     = "how keys and values are kept changes speed and memory only"
+	elsewhen = "the reference needs code from the hub for this kind of search; " +
+		"the most probable token is taken instead, or one is drawn with `do_sample`"
+)
+
+// GenerationConfig has the keys of generation_config.json: those of transformers' GenerationConfig, and those that
+// older versions and the classes of single models wrote.
+var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
+	// Length.
+	{Name: "max_length", Effect: Warned, Note: "only `max_new_tokens` limits the length here"},
+	{Name: "max_new_tokens", Effect: Warned, Note: "only `max_new_tokens` as a setting limits the length here"},
+	{Name: "min_length", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "min_new_tokens", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "early_stopping", Effect: Neutral, Note: beams},
+	{Name: "max_time", Effect: Warned, Note: "it is not supported"},
+	{Name: "stop_strings", Effect: Warned, Silent: []string{"[]"}, Note: "give them as `stop`"},
+
+	// Kind of search.
+	{Name: "do_sample", Effect: Acts, Note: "draws tokens by their probability instead of taking the most probable one"},
+	{Name: "num_beams", Effect: Warned, Silent: []string{"1"}, Note: "beam search is not supported; " +
+		"the most probable token is taken instead, or one is drawn with `do_sample`"},
+	{Name: "num_beam_groups", Effect: Warned, Silent: []string{"1"}, Note: elsewhen},
+	{Name: "penalty_alpha", Effect: Warned, Silent: []string{"0"},
+		Note: "contrastive search is not supported; " + elsewhen},
+	{Name: "dola_layers", Effect: Warned, Note: "decoding by contrasting layers is not supported; " + elsewhen},
+	{Name: "constraints", Effect: Warned, Silent: []string{"[]"},
+		Note: "constrained beam search is not supported; " + elsewhen},
+	{Name: "force_words_ids", Effect: Warned, Silent: []string{"[]"},
+		Note: "constrained beam search is not supported; " + elsewhen},
+	{Name: "diversity_penalty", Effect: Neutral, Note: beams},
+	{Name: "length_penalty", Effect: Neutral, Note: beams},
+	{Name: "low_memory", Effect: Neutral, Note: "makes beam and contrastive search take less memory"},
+
+	// Logits, in the order in which they act.
+	{Name: "guidance_scale", Effect: Warned, Silent: []string{"1"},
+		Note: "classifier-free guidance is not supported; the logits are used as they are"},
+	{Name: "sequence_bias", Effect: Warned, Silent: []string{"[]"}, Note: "it is not supported"},
+	{Name: "encoder_repetition_penalty", Effect: Warned, Silent: []string{"1"}, Note: "it is not supported"},
+	{Name: "repetition_penalty", Effect: Acts, Note: "makes tokens that have occurred less probable"},
+	{Name: "no_repeat_ngram_size", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "encoder_no_repeat_ngram_size", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "bad_words_ids", Effect: Warned, Silent: []string{"[]"}, Note: "it is not supported"},
+	{Name: "forced_bos_token_id", Effect: Warned, Note: "it is not supported"},
+	{Name: "forced_eos_token_id", Effect: Warned, Note: "it is not supported"},
+	{Name: "remove_invalid_values", Effect: Warned, Silent: []string{"false"}, Note: "it is not supported"},
+	{Name: "exponential_decay_length_penalty", Effect: Warned, Note: "it is not supported"},
+	{Name: "suppress_tokens", Effect: Warned, Silent: []string{"[]"}, Note: "it is not supported"},
+	{Name: "begin_suppress_tokens", Effect: Warned, Silent: []string{"[]"}, Note: "it is not supported"},
+	{Name: "temperature", Effect: Acts, Note: "divides the logits, if tokens are drawn"},
+	{Name: "top_h", Effect: Warned, Note: "it is not supported"},
+	{Name: "top_k", Effect: Acts, Note: "draws from the most probable tokens, this number of them"},
+	{Name: "top_p", Effect: Acts, Note: "draws from the most probable tokens that make up this probability"},
+	{Name: "min_p", Effect: Acts, Note: "draws from tokens that are at least this share as probable as the first one"},
+	{Name: "typical_p", Effect: Warned, Silent: []string{"1"}, Note: "it is not supported"},
+	{Name: "epsilon_cutoff", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "eta_cutoff", Effect: Warned, Silent: []string{"0"}, Note: "it is not supported"},
+	{Name: "watermarking_config", Effect: Warned, Note: "texts are not watermarked"},
+	{Name: "renormalize_logits", Effect: Neutral,
+		Note: "probabilities and the order of tokens are the same without it"},
+
+	// Tokens.
+	{Name: "eos_token_id", Effect: Acts, Note: "the tokens that end a text, a number or a list"},
+	{Name: "bos_token_id", Effect: Neutral,
+		Note: "begins a text without a prompt; here there is always one, and the tokenizer writes its first token"},
+	{Name: "pad_token_id", Effect: Neutral, Note: "fills the shorter rows of a batch, and no row is filled up here"},
+	{Name: "decoder_start_token_id", Effect: Neutral, Note: seq2seq},
+	{Name: "token_healing", Effect: Warned, Silent: []string{"false"}, Note: "prompts are continued as they are"},
+
+	// What is returned.
+	{Name: "num_return_sequences", Effect: Warned, Silent: []string{"1"},
+		Note: "give `num_return_sequences` as a setting"},
+	{Name: "output_attentions", Effect: Neutral, Note: returned},
+	{Name: "output_hidden_states", Effect: Neutral, Note: returned},
+	{Name: "output_scores", Effect: Neutral, Note: returned},
+	{Name: "output_logits", Effect: Neutral, Note: returned},
+	{Name: "return_dict_in_generate", Effect: Neutral, Note: returned},
+
+	// Guesses ahead.
+	{Name: "use_mtp", Effect: Neutral, Note: ahead},
+	{Name: "prompt_lookup_num_tokens", Effect: Neutral, Note: ahead},
+	{Name: "max_matching_ngram_size", Effect: Neutral, Note: ahead},
+	{Name: "assistant_early_exit", Effect: Neutral, Note: ahead},
+	{Name: "speculation_type", Effect: Neutral, Note: helper},
+	{Name: "is_assistant", Effect: Warned, Silent: []string{"false"},
+		Note: "it makes a text end where the model is not sure; here it does not"},
+	{Name: "num_assistant_tokens", Effect: Neutral, Note: helper},
+	{Name: "num_assistant_tokens_schedule", Effect: Neutral, Note: helper},
+	{Name: "assistant_confidence_threshold", Effect: Neutral, Note: helper},
+	{Name: "assistant_lookbehind", Effect: Neutral, Note: helper},
+	{Name: "target_lookbehind", Effect: Neutral, Note: helper},
+	{Name: "assistant_ensemble_weight", Effect: Neutral, Note: helper},
+
+	// Speed and memory.
+	{Name: "use_cache", Effect: Neutral, Note: kept},
+	{Name: "cache_implementation", Effect: Warned,
+		Silent: []string{`"dynamic"`, `"static"`, `"offloaded"`, `"offloaded_static"`, `"sliding_window"`, `"hybrid"`,
+			`"hybrid_chunked"`, `"offloaded_hybrid"`, `"offloaded_hybrid_chunked"`, `"paged"`},
+		Note: "keys and values are kept in float32 here"},
+	{Name: "cache_config", Effect: Neutral, Note: "is about the cache that `cache_implementation` names"},
+	{Name: "max_cache_len", Effect: Neutral, Note: kept},
+	{Name: "prefill_chunk_size", Effect: Neutral, Note: compiled},
+	{Name: "compile_config", Effect: Neutral, Note: compiled},
+	{Name: "disable_compile", Effect: Neutral, Note: compiled},
+	{Name: "continuous_batching_config", Effect: Neutral, Note: compiled},
+
+	// The file itself.
+	{Name: "transformers_version", Effect: Neutral, Note: author},
+	{Name: "_from_model_config", Effect: Neutral, Note: "says that the file was made from config.json"},
+	{Name: "_commit_hash", Effect: Neutral, Note: "says which version of a repository the file is from"},
+	{Name: "_original_object_hash", Effect: Neutral, Note: "notes whether a program changed the settings"},
+
+	// Other models.
+	{Name: "forced_decoder_ids", Effect: Neutral, Note: whisper},
+	{Name: "alignment_heads", Effect: Neutral, Note: whisper},
+	{Name: "condition_on_prev_tokens", Effect: Neutral, Note: whisper},
+	{Name: "compression_ratio_threshold", Effect: Neutral, Note: whisper},
+	{Name: "is_multilingual", Effect: Neutral, Note: whisper},
+	{Name: "lang_to_id", Effect: Neutral, Note: whisper},
+	{Name: "language", Effect: Neutral, Note: whisper},
+	{Name: "logprob_threshold", Effect: Neutral, Note: whisper},
+	{Name: "max_initial_timestamp_index", Effect: Neutral, Note: whisper},
+	{Name: "no_speech_threshold", Effect: Neutral, Note: whisper},
+	{Name: "no_timestamps_token_id", Effect: Neutral, Note: whisper},
+	{Name: "prev_sot_token_id", Effect: Neutral, Note: whisper},
+	{Name: "prompt_condition_type", Effect: Neutral, Note: whisper},
+	{Name: "return_timestamps", Effect: Neutral, Note: whisper},
+	{Name: "return_token_timestamps", Effect: Neutral, Note: whisper},
+	{Name: "task", Effect: Neutral, Note: whisper},
+	{Name: "task_to_id", Effect: Neutral, Note: whisper},
+}}
