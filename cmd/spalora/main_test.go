@@ -78,6 +78,20 @@ func TestGroups(t *testing.T) {
 	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)
 	clitest.Run(t, command, "finetune").Refused(t, 2, "spalora finetune: a command is missing")
 	clitest.Run(t, command, "finetune", "ner").Refused(t, 2, `spalora finetune: there is no command "ner"`)
+	for _, args := range []string{"seq2seq --model DIR", "seq2seq --quiet", "seq2seq -x"} {
+		for _, group := range []string{"finetune", "predict"} {
+			clitest.Run(t, command, append([]string{group}, strings.Fields(args)...)...).Refused(t, 2,
+				`spalora `+group+`: there is no command "seq2seq"; want one of seq-cls, `)
+		}
+	}
+	clitest.Run(t, command, "finetune", "seqcls", "--x").Refused(t, 2,
+		`spalora finetune: there is no command "seqcls"; did you mean seq-cls? The commands are seq-cls, `)
+	clitest.Run(t, command, "adapter", "mrge", "--adapter", "x").Refused(t, 2,
+		`spalora adapter: there is no command "mrge"; did you mean merge? The commands are merge, show`)
+	clitest.Run(t, command, "fintune", "seq-cls", "--model", "x").Refused(t, 2,
+		`spalora: there is no command "fintune"; did you mean finetune? `)
+	clitest.Run(t, command, "finetune", "--model", "x").Refused(t, 2,
+		"spalora finetune: unknown flag: --model; begin with the name of a command, one of seq-cls, ")
 	clitest.Run(t, command, "adapter", "merge", "--addapter", "x").Refused(t, 2,
 		"spalora adapter merge: unknown flag: --addapter; did you mean adapter")
 	clitest.Run(t, command, "--model", "x").Refused(t, 2, "spalora: unknown flag: --model")

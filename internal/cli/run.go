@@ -19,6 +19,7 @@ import (
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/train"
 )
 
@@ -123,7 +124,6 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SetUsageFunc(func(c *cobra.Command) error { return usage(c.OutOrStderr(), c, env.Width) })
-	cmd.SetFlagErrorFunc(flagError)
 	cmd.SetArgs(args)
 	defer func() {
 		if v := recover(); v != nil {
@@ -176,21 +176,35 @@ func OneLine(err error) string {
 	return strings.Join(lines, "; ")
 }
 
-// Group adds subcommands to a command without an action of its own, which returns an error if it is called without a
-// subcommand or with an unknown one.
-func Group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
-	cmd.AddCommand(subcommands...)
+// Group adds commands to a command without an action of its own, which returns an error if it is called without one of
+// them or with an unknown one, whatever flags follow.
+func Group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.AddCommand(commands...)
 	var names []string
-	for _, c := range subcommands {
+	for _, c := range commands {
 		names = append(names, c.Name())
+	}
+	list := strings.Join(names, ", ")
+	noCommand := func(name string) error {
+		if near := nn.Nearest(name, names); len(near) > 0 {
+			return UsageError(fmt.Errorf("there is no command %q; did you mean %s? The commands are %s", name,
+				strings.Join(near, ", "), list))
+		}
+		return UsageError(fmt.Errorf("there is no command %q; want one of %s", name, list))
 	}
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return UsageError(fmt.Errorf("a command is missing; want one of %s", strings.Join(names, ", ")))
+			return UsageError(fmt.Errorf("a command is missing; want one of %s", list))
 		}
-		return UsageError(fmt.Errorf("there is no command %q; want one of %s", args[0], strings.Join(names, ", ")))
+		return noCommand(args[0])
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { // of an unknown flag, since a group has only --help
+		if cmd.Flags().NArg() > 0 {
+			return noCommand(cmd.Flags().Arg(0))
+		}
+		return UsageError(fmt.Errorf("%w; begin with the name of a command, one of %s", err, list))
+	})
 	return cmd
 }
 
@@ -202,5 +216,6 @@ func Leaf(cmd *cobra.Command) {
 		}
 		return nil
 	}
+	cmd.SetFlagErrorFunc(flagError)
 	AddConfig(cmd)
 }
