@@ -216,6 +216,8 @@ func TestOpenRefuses(t *testing.T) {
 			[]string{"trained on another base model", "`allow_other_base`"}},
 		{"no head", headless, []spalora.Option{spalora.WithTask("seq-cls")}, spalora.ErrInput,
 			[]string{"no classification head", "random", "give a trained adapter"}},
+		{"another head", filepath.Join(dir, "base"), []spalora.Option{spalora.WithTask("token-cls")}, spalora.ErrInput,
+			[]string{"ForSequenceClassification", "not for token classification", "train a head"}},
 		{"another task", adapter, []spalora.Option{own, spalora.WithTask("token-cls")}, spalora.ErrInput,
 			[]string{"is for SEQ_CLS", "token classification"}},
 		{"unknown task", adapter, []spalora.Option{own, spalora.WithTask("seqcls")}, spalora.ErrSettings,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
@@ -36,6 +37,21 @@ func (b *Base) headOutputs() int {
 		}
 	}
 	return 0
+}
+
+// checkClass returns an error if config.json says that the head of the checkpoint classifies something else: the heads
+// for sequences, tokens and choices have tensors of the same names.
+func (b *Base) checkClass(t TaskType) error {
+	for _, class := range b.Info.Classes {
+		if !strings.HasSuffix(class, "Classification") && !strings.HasSuffix(class, "MultipleChoice") {
+			continue
+		}
+		if !slices.ContainsFunc(t.Classes, func(ending string) bool { return strings.HasSuffix(class, ending) }) {
+			return Input(fmt.Errorf("%s: config.json says that the checkpoint is a %s, so its head is not for %s; "+
+				"use it for its own task, or train a head with an adapter", b.Name, class, t.Name))
+		}
+	}
+	return nil
 }
 
 // ClassifierOptions hold the settings of a classifier's classes.
@@ -88,6 +104,11 @@ func OpenClassifier[M models.TextModel](
 	if outputs == 0 {
 		return nil, Input(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; "+
 			"give a trained adapter with `adapter`", b.Name))
+	}
+	if dir == "" {
+		if err := b.checkClass(task); err != nil {
+			return nil, err
+		}
 	}
 	k, err := b.classes(dir, c, saved, outputs)
 	if err != nil {
