@@ -17,7 +17,9 @@ func TestSplitOffReportsOnce(t *testing.T) {
 	texts := text.New("f.csv", make([]text.Example, 20)...)
 	texts.Blank, texts.Replaced, texts.Dropped = 1, 2, 3
 	rows := "\n" + strings.Repeat(`{"text":"ab cd","spans":[[0,1,"X"],[0,3,"Y"],[3,4,"X"]]}`+"\n", 3) +
-		strings.Repeat("{\"text\":\"\xff\",\"spans\":[]}\n", 3)
+		strings.Repeat("{\"text\":\"\xff\",\"spans\":[]}\n", 3) +
+		`{"text":"😀 ab","spans":[{"start":3,"end":5,"label":"X","text":"ab"}]}` + "\n" + // units of UTF-16
+		`{"text":"ab cd","spans":[{"start":0,"end":2,"label":"X","text":"cd"}]}` + "\n" // elsewhere
 	tags, err := tagged.ReadBytes([]byte(rows), "f.jsonl", tagged.Options{ReplaceInvalid: true})
 	if err == nil {
 		tags, err = tags.Repair(tagged.IOB1)

@@ -173,15 +173,16 @@ func (r *rows) place(a *Answer, e *Question) error {
 	if strings.TrimSpace(a.Text) == "" {
 		return errors.New("the text is blank; a question without an answer has an empty list of answers")
 	}
-	if at := byteOffset(e.Context, a.Start); at >= 0 && strings.HasPrefix(e.Context[at:], a.Text) {
+	if at := data.CodePoints.Byte(e.Context, a.Start); at >= 0 && strings.HasPrefix(e.Context[at:], a.Text) {
 		return nil
 	}
 	r.f.Misplaced++
 	start := a.Start
-	inBytes, in16 := start >= 0 && start <= len(e.Context) && strings.HasPrefix(e.Context[start:], a.Text), false
-	if at := utf16Offset(e.Context, start); at >= 0 {
-		in16 = strings.HasPrefix(e.Context[at:], a.Text)
+	in := func(u data.Unit) bool {
+		at := u.Byte(e.Context, start)
+		return at >= 0 && strings.HasPrefix(e.Context[at:], a.Text)
 	}
+	inBytes, in16 := in(data.UTF8Bytes), in(data.UTF16Units)
 	only := strings.Index(e.Context, a.Text)
 	if strings.LastIndex(e.Context, a.Text) != only {
 		only = -1
@@ -193,7 +194,7 @@ func (r *rows) place(a *Answer, e *Question) error {
 		a.Start = utf8.RuneCountInString(e.Context[:start])
 	case in16:
 		r.f.InUTF16++
-		a.Start = utf8.RuneCountInString(e.Context[:utf16Offset(e.Context, start)])
+		a.Start = utf8.RuneCountInString(e.Context[:data.UTF16Units.Byte(e.Context, start)])
 	case only >= 0:
 		a.Start = utf8.RuneCountInString(e.Context[:only])
 	default:
@@ -219,48 +220,10 @@ func misplaced(a *Answer, inBytes, in16 bool, context string, start int) string 
 	case strings.Contains(context, a.Text):
 		return fmt.Sprintf("the context has it at %d places", strings.Count(context, a.Text))
 	}
-	if at := byteOffset(context, start); at >= 0 && at < len(context) {
+	if at := data.CodePoints.Byte(context, start); at >= 0 && at < len(context) {
 		return "the context does not have it; it has " + data.Excerpt(context[at:]) + " there"
 	}
 	return "the context does not have it"
-}
-
-// byteOffset returns the byte at which code point n of s begins, len(s) for the one behind the last, -1 if there is
-// none.
-func byteOffset(s string, n int) int {
-	if n < 0 || n > len(s) {
-		return -1
-	}
-	for i := range s {
-		if n == 0 {
-			return i
-		}
-		n--
-	}
-	if n == 0 {
-		return len(s)
-	}
-	return -1
-}
-
-// utf16Offset returns the byte at which unit n of s in UTF-16 begins a code point, -1 if there is none.
-func utf16Offset(s string, n int) int {
-	if n < 0 || n > len(s) {
-		return -1
-	}
-	for i, c := range s {
-		if n <= 0 {
-			if n < 0 {
-				return -1 // the second half of a pair
-			}
-			return i
-		}
-		n--
-		if c >= 0x10000 {
-			n--
-		}
-	}
-	return -1
 }
 
 // parseAnswers reads {"text": [...], "answer_start": [...]}, as the datasets library has it, or [{"text": …,

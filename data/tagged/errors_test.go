@@ -120,7 +120,7 @@ func TestBadTokens(t *testing.T) {
 		{"wrong text key", "f.jsonl", `{"text":"b","spans":[]}`, Options{TextColumn: "t"}, 1,
 			"`text_column`: there is no key \"t\""},
 		{"no spans key", "f.jsonl", `{"text":"b"}`, Options{}, 1,
-			"no key has a name that is known for tags (spans, entities, labels, label)"},
+			"no key has a name that is known for tags (spans, entities, labels, label, ents)"},
 		// Spans.
 		{"not on a word", "f.jsonl", text(`[0,1,"X"]`), strict, 1,
 			`the span "X" from 0 to 1 does not begin and end with a word`},
@@ -140,7 +140,7 @@ func TestBadTokens(t *testing.T) {
 		{"end is huge", "f.jsonl", text(`[0,99999999999999999999,"X"]`), Options{}, 1, "not a number of characters"},
 		{"a pair", "f.jsonl", text(`[0,2]`), Options{}, 1, `span 1 of "spans": it is "[0,2]", not [start, end, label]`},
 		{"no end", "f.jsonl", text(`{"start":0,"label":"X"}`), Options{}, 1, `it has no "end" (or "end_offset")`},
-		{"no label", "f.jsonl", text(`{"start":0,"end":2}`), Options{}, 1, `it has no "label" (or "type", "entity_group")`},
+		{"no label", "f.jsonl", text(`{"start":0,"end":2}`), Options{}, 1, `it has no "label" (or "type", "entity_group", `},
 		{"a key twice in a span", "f.jsonl", text(`{"start":0,"start":1,"end":2,"label":"X"}`), Options{}, 1,
 			`the key "start" is there twice`},
 		{"a span is a string", "f.jsonl", text(`"X"`), Options{}, 1, "neither an object like"},

@@ -119,11 +119,19 @@ type File struct {
 	Indices bool
 	Spans   bool // the tags were made, in the scheme IOB2, of spans of characters
 
+	// Offsets says what the offsets of the spans count, if not code points from 0 with the end exclusive, such as "count
+	// units of UTF-16"; "" if they do. It is found out of all spans of the file: of the texts that they say they have, or
+	// of the borders of words.
+	Offsets string
+
+	Converted   int // spans whose offsets were converted to code points, see Offsets
+	Relocated   int // spans that were moved to the only place that has the text that they say they have
 	Moved       int // spans that were moved to the borders of words
 	Overlapping int // spans that were left out because they share a word with another
 	Repaired    int // tags changed by [File.Repair]
 
-	movedLine, overlapLine, repairedLine int // first row of each
+	// first row of each
+	convertedLine, relocatedLine, movedLine, overlapLine, repairedLine int
 }
 
 // New returns a file of these sentences. Messages call it name. Its format is plain text.
@@ -159,14 +167,15 @@ type Options struct {
 	// pos_tags, upos, chunk_tags.
 	TokensColumn, TagsColumn string
 	// TextColumn is the key of JSON rows that are texts with spans of characters (default: text, else sentence);
-	// TagsColumn is then that of the spans (default: spans, else entities, else the one that is there of labels, label).
+	// TagsColumn is then that of the spans (default: spans, else entities, else the one that is there of labels, label,
+	// ents).
 	TextColumn string
 	// OptionalLabels accepts files and rows without tags, for prediction.
 	OptionalLabels bool
 	// NoLabels reads sentences only, whatever tags there are.
 	NoLabels bool
-	// Strict refuses spans that are not on the borders of words or share a word with another one, instead of counting
-	// them.
+	// Strict refuses spans that are not on the borders of words, share a word with another one, or have offsets that were
+	// converted or do not fit their text, instead of counting them.
 	Strict bool
 	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
 	ReplaceInvalid bool
@@ -206,7 +215,10 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	case CoNLL, CoNLLU:
 		err = (&conllReader{f: f, o: o, lines: lines}).read()
 	case data.JSONLines:
-		f.Blank, err = data.ReadJSON(lines, &rows{f: f, o: o})
+		rows := &rows{f: f, o: o}
+		if f.Blank, err = data.ReadJSON(lines, rows); err == nil {
+			err = rows.placeAll()
+		}
 	default:
 		err = f.readPlain(lines, o)
 	}

@@ -16,7 +16,7 @@ var (
 	knownTokens    = []string{"tokens", "words"}
 	knownTags      = []string{"tags", "ner_tags", "labels", "pos_tags", "upos", "chunk_tags"}
 	knownSentences = []string{"text", "sentence"}
-	knownSpans     = []string{"spans", "entities", "labels", "label"}
+	knownSpans     = []string{"spans", "entities", "labels", "label", "ents"}
 )
 
 // winners is how many of the known keys win over the others.
@@ -36,11 +36,14 @@ type rows struct {
 	f    *File
 	o    Options
 	form form
-	seen bool // a row with tags came before
+	seen bool   // a row with tags came before
+	held []held // rows with spans
 }
 
 // Enough reports whether no more rows are wanted.
-func (r *rows) Enough() bool { return r.f.Full(r.o.MaxSamples) }
+func (r *rows) Enough() bool {
+	return r.f.Full(r.o.MaxSamples) || r.o.MaxSamples > 0 && len(r.held) >= r.o.MaxSamples
+}
 
 // Resolve decides from the keys of the first row what the rows are.
 func (r *rows) Resolve(h *data.Header) error {
@@ -152,16 +155,13 @@ func (r *rows) Object(row data.Object, line int) error {
 			return err
 		}
 	}
-	var e Sentence
-	var err error
 	switch r.form {
-	case rowsOfWords:
-		e, err = r.wordsAndTags(row)
 	case rowsOfSpans:
-		e, err = r.textAndSpans(row, line)
-	default:
-		e, err = r.userInput(row, line)
+		return r.textAndSpans(row, line)
+	case rowsOfUserInput:
+		return r.userInput(row, line)
 	}
+	e, err := r.wordsAndTags(row)
 	if err != nil {
 		return err
 	}

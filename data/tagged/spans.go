@@ -8,39 +8,41 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spalora/spalora/data"
 )
 
-// span is a labelled part of a text: code points from ≤ i < to.
+// span is a labelled part of a text: code points from ≤ i < to, once it is known what the offsets count.
 type span struct {
 	from, to int
 	label    string
+	text     string // what the span says that its text is, "" if it says nothing
+	loose    bool   // the text may be another form of what the text has
 }
 
-// textAndSpans makes an example of a text and spans of its characters.
-func (r *rows) textAndSpans(row data.Object, line int) (Sentence, error) {
+// textAndSpans holds a text and spans of its characters back until all are read.
+func (r *rows) textAndSpans(row data.Object, line int) error {
 	text, err := row.Text(r.f.Columns.Text)
 	if err != nil {
-		return Sentence{}, err
+		return err
 	}
-	e := Sentence{Text: text, Words: SplitWords(text)}
 	v, ok := r.value(row)
 	if !ok {
-		return e, r.missing()
+		r.held = append(r.held, held{text: text, line: line})
+		return r.missing()
 	}
 	list, err := data.Elements(v, r.f.Columns.Tags)
 	if err != nil {
-		return e, err
+		return err
 	}
 	spans := make([]span, len(list))
 	for i, v := range list {
 		if spans[i], err = parseSpan(v); err != nil {
-			return e, fmt.Errorf("span %d of %q: %w", i+1, r.f.Columns.Tags, err)
+			return fmt.Errorf("span %d of %q: %w", i+1, r.f.Columns.Tags, err)
 		}
 	}
-	return e, r.tag(&e, spans, line)
+	r.held = append(r.held, held{text, spans, line})
+	return nil
 }
 
 // parseSpan reads {"start": …, "end": …, "label": …} or [start, end, label].
@@ -61,18 +63,49 @@ func parseSpan(v json.RawMessage) (s span, err error) {
 		return s, err
 	}
 	var parts [3]json.RawMessage
-	for i, names := range [3][]string{{"start", "start_offset"}, {"end", "end_offset"},
-		{"label", "type", "entity_group"}} {
+	for i, names := range spanKeys {
 		for _, name := range names {
 			if parts[i] == nil {
 				parts[i] = row[name]
 			}
 		}
+		if parts[i] == nil && i == 2 {
+			parts[i] = onlyLabel(row["labels"])
+		}
 		if parts[i] == nil {
 			return s, fmt.Errorf("it has no %q (or %s)", names[0], data.NameList(names[1:]))
 		}
 	}
-	return makeSpan(parts[0], parts[1], parts[2])
+	if s, err = makeSpan(parts[0], parts[1], parts[2]); err == nil {
+		s.text, s.loose = ownText(row)
+	}
+	return s, err
+}
+
+// spanKeys are the keys of the start, the end and the label of a span, in the order in which they are tried.
+var spanKeys = [3][]string{{"start", "start_offset"}, {"end", "end_offset"},
+	{"label", "type", "entity_group", "entity"}}
+
+// onlyLabel returns the label of a list of one, as Label Studio writes it.
+func onlyLabel(v json.RawMessage) json.RawMessage {
+	var list []json.RawMessage
+	if len(v) == 0 || v[0] != '[' || json.Unmarshal(v, &list) != nil || len(list) != 1 {
+		return nil
+	}
+	return list[0]
+}
+
+// ownText returns what a span says that its text is. Under the keys of results of models and of Rasa it may be another
+// form of what the text has: in lower case and without accents, or a synonym.
+func ownText(row data.Object) (text string, loose bool) {
+	for _, key := range []string{"text", "word", "value"} {
+		v := row[key]
+		if len(v) == 0 || v[0] != '"' || json.Unmarshal(v, &text) != nil || strings.TrimSpace(text) == "" {
+			continue
+		}
+		return text, key != "text"
+	}
+	return "", false
 }
 
 func makeSpan(from, to, label json.RawMessage) (s span, err error) {
@@ -97,41 +130,42 @@ func offset(v json.RawMessage, what string) (int, error) {
 	return n, nil
 }
 
-// userInput makes an example of a row like
+// userInput holds back a row like
 //
 //	{"userInput": {"text": …}, "labels": [{"slot": …, "valueSpan": {"startIndex": …, "endIndex": …}}]}
 //
 // without labels if there is nothing to label, and without startIndex where it is 0.
-func (r *rows) userInput(row data.Object, line int) (Sentence, error) {
+func (r *rows) userInput(row data.Object, line int) error {
 	v, ok := row["userInput"]
 	if !ok || v[0] != '{' {
-		return Sentence{}, errors.New(`the row has no "userInput" that is an object`)
+		return errors.New(`the row has no "userInput" that is an object`)
 	}
 	input, _, err := data.ParseObject(v)
 	if err != nil {
-		return Sentence{}, err
+		return err
 	}
 	text, err := input.Text("text")
 	if err != nil {
-		return Sentence{}, fmt.Errorf(`"userInput": %w`, err)
+		return fmt.Errorf(`"userInput": %w`, err)
 	}
-	e := Sentence{Text: text, Words: SplitWords(text)}
 	if r.o.NoLabels {
-		return e, nil
+		r.held = append(r.held, held{text: text, line: line})
+		return nil
 	}
 	var list []json.RawMessage
 	if v, ok := row["labels"]; ok {
 		if list, err = data.Elements(v, "labels"); err != nil {
-			return e, err
+			return err
 		}
 	}
 	spans := make([]span, len(list))
 	for i, v := range list {
 		if spans[i], err = parseSlot(v); err != nil {
-			return e, fmt.Errorf(`element %d of "labels": %w`, i+1, err)
+			return fmt.Errorf(`element %d of "labels": %w`, i+1, err)
 		}
 	}
-	return e, r.tag(&e, spans, line)
+	r.held = append(r.held, held{text, spans, line})
+	return nil
 }
 
 // parseSlot reads {"slot": …, "valueSpan": {"startIndex": …, "endIndex": …}}.
@@ -169,35 +203,34 @@ type placed struct {
 }
 
 // place returns the words that a span has characters of.
-func (s span) place(e *Sentence, length int) (placed, error) {
+func (s span) place(r *ruler) (placed, error) {
 	p := placed{label: s.label}
 	if strings.TrimSpace(s.label) == "" {
 		return p, fmt.Errorf("the label of the span from %d to %d is empty", s.from, s.to)
 	}
-	if s.from < 0 || s.to > length || s.from >= s.to {
+	if s.from < 0 || s.to > r.length || s.from >= s.to {
 		return p, fmt.Errorf("the span %q from %d to %d is not a part of the text, which has %s "+
 			"(offsets count code points from 0, not bytes; the end is exclusive)",
-			s.label, s.from, s.to, data.Plural(length, "character"))
+			s.label, s.from, s.to, data.Plural(r.length, "character"))
 	}
 	to := func(w Word, at int) int { return cmp.Compare(w.To, at) }
 	from := func(w Word, at int) int { return cmp.Compare(w.From, at) }
-	p.From, _ = slices.BinarySearchFunc(e.Words, s.from+1, to)
-	p.To, _ = slices.BinarySearchFunc(e.Words, s.to, from)
+	p.From, _ = slices.BinarySearchFunc(r.words, s.from+1, to)
+	p.To, _ = slices.BinarySearchFunc(r.words, s.to, from)
 	if p.From >= p.To {
 		return p, fmt.Errorf("the span %q from %d to %d holds no word, only spaces", s.label, s.from, s.to)
 	}
-	p.moved = e.Words[p.From].From != s.from || e.Words[p.To-1].To != s.to
+	p.moved = r.words[p.From].From != s.from || r.words[p.To-1].To != s.to
 	return p, nil
 }
 
 // tag gives a sentence the tags of its spans, in the scheme IOB2. A span that begins or ends within a word, or between
 // words, is moved to the borders of the words that it has characters of. Of spans that share a word, the one that
 // begins first is kept, of those the longest, of those the first by its label: a word has one tag.
-func (r *rows) tag(e *Sentence, spans []span, line int) (err error) {
-	length := utf8.RuneCountInString(e.Text)
+func (r *rows) tag(e *Sentence, spans []span, ruler *ruler) (err error) {
 	list := make([]placed, len(spans))
 	for i, s := range spans {
-		if list[i], err = s.place(e, length); err != nil {
+		if list[i], err = s.place(ruler); err != nil {
 			return err
 		}
 		if list[i].moved && r.o.Strict {
@@ -228,20 +261,9 @@ func (r *rows) tag(e *Sentence, spans []span, line int) (err error) {
 		}
 		end = p.To
 	}
-	r.f.count(moved, overlapping, line)
+	tally(&r.f.Moved, &r.f.movedLine, moved, e.Line)
+	tally(&r.f.Overlapping, &r.f.overlapLine, overlapping, e.Line)
 	return nil
-}
-
-// count adds up what was done to the spans of a row.
-func (f *File) count(moved, overlapping, line int) {
-	if moved > 0 && f.Moved == 0 {
-		f.movedLine = line
-	}
-	if overlapping > 0 && f.Overlapping == 0 {
-		f.overlapLine = line
-	}
-	f.Moved += moved
-	f.Overlapping += overlapping
 }
 
 // outside is the tag of a word that is in no entity.

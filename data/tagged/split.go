@@ -22,7 +22,7 @@ func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err er
 			data.Plural(f.Len(), "sentence"), f.Name, n, fraction)
 	}
 	rest, held = data.Divide(f, take)
-	held.Moved, held.Overlapping, held.Repaired = 0, 0, 0
-	held.movedLine, held.overlapLine, held.repairedLine = 0, 0, 0
+	held.Converted, held.Relocated, held.Moved, held.Overlapping, held.Repaired = 0, 0, 0, 0, 0
+	held.convertedLine, held.relocatedLine, held.movedLine, held.overlapLine, held.repairedLine = 0, 0, 0, 0, 0
 	return rest, held, nil
 }

@@ -53,6 +53,10 @@ func (f *File) readWarnings() []data.Warning {
 		data.Tally
 		noun, what string
 	}{
+		{data.Tally{N: f.Converted, Line: f.convertedLine}, "span",
+			fmt.Sprintf("with offsets that %s, converted to code points from 0, the end exclusive", f.Offsets)},
+		{data.Tally{N: f.Relocated, Line: f.relocatedLine}, "span",
+			"whose text does not stand where the offsets say, moved to the only place that has it"},
 		{data.Tally{N: f.Moved, Line: f.movedLine}, "span",
 			"that did not begin and end with a word, moved to the borders of words"},
 		{data.Tally{N: f.Overlapping, Line: f.overlapLine}, "span", "that shared a word with another one, left out"},

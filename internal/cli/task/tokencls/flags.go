@@ -22,8 +22,8 @@ func addReading(fs *pflag.FlagSet, o *tagged.Options) {
 	cli.AddDelimiter(fs, &o.Delimiter,
 		"`character` between columns of CoNLL, \\t for a tab; default: tabs if the first row has one, else spaces")
 	fs.BoolVar(&o.Strict, "strict", false,
-		"refuse tags that break the rules of the scheme, and spans that are not on borders of words "+
-			"or overlap, instead of repairing and counting them")
+		"refuse tags that break the rules of the scheme, and spans that are not on borders of words, "+
+			"overlap, or do not count code points, instead of repairing and counting them")
 	cli.AddReplaceInvalid(fs, &o.ReplaceInvalid)
 }
 
