@@ -30,7 +30,7 @@
 //     has as many fields as the first.
 //   - JSON Lines has one object in every line; blank lines are skipped and counted. A duplicate key, text after the
 //     object, half a surrogate pair and a truncated last line are errors. The keys of the first row decide which are
-//     used.
+//     used. Instead, the file may be one list of objects, or objects over several lines; it is read row by row as well.
 //   - Plain text has one text in every line, empty lines included, and no labels. Package document reads it as one
 //     text.
 //

@@ -16,7 +16,7 @@ type Format string
 const (
 	CSV       Format = "csv"   // fields separated by commas or another delimiter
 	TSV       Format = "tsv"   // fields separated by tabs
-	JSONLines Format = "jsonl" // a JSON object in every line
+	JSONLines Format = "jsonl" // a JSON object in every line, or one list of objects
 	PlainText Format = "txt"   // a text in every line
 )
 
@@ -106,7 +106,7 @@ func (l Layout) Detect(lines *Lines) (Format, error) {
 	if lines.name != "-" {
 		return "", unknownFormat(lines)
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(lines.Head(), " \t\r\n"), []byte("{")) {
+	if HoldsObjects(lines.Head()) {
 		return JSONLines, nil
 	}
 	return PlainText, nil
@@ -157,7 +157,7 @@ func unknownFormat(lines *Lines) error {
 	}
 	looks := PlainText
 	switch {
-	case bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")):
+	case HoldsObjects(line):
 		looks = JSONLines
 	case bytes.IndexByte(line, '\t') >= 0:
 		looks = TSV

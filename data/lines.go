@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
 	"unicode/utf8"
 )
 
@@ -14,7 +13,7 @@ import (
 const maxRecord = 64 << 20
 
 // MaxContent bounds the bytes of a line of a file whose content is one value: a plain text, which may be a whole book
-// in one line, or one JSON list or object.
+// in one line, or the object of a SQuAD file.
 const MaxContent = 1 << 30
 
 // buffer is the size of the read buffer of [Lines] in bytes.
@@ -29,6 +28,8 @@ type Lines struct {
 	replace bool // replace invalid UTF-8 by U+FFFD instead of failing
 
 	line     int   // number of the line that Next returned last, 1-based
+	column   int   // bytes of the line before the one that nextByte returned last
+	last     byte  // which nextByte returned last
 	offset   int64 // bytes consumed
 	replaced int   // lines in which bytes were replaced
 	buf      []byte
@@ -68,10 +69,7 @@ func (l *Lines) Head() []byte {
 }
 
 // Content reads all lines that are left, each of at most [MaxContent] bytes, with LF as their ending.
-func (l *Lines) Content() ([]byte, error) { return l.content(math.MaxInt, "") }
-
-// content reads all lines that are left. The error about more bytes than limit ends with the remedy.
-func (l *Lines) content(limit int, remedy string) ([]byte, error) {
+func (l *Lines) Content() ([]byte, error) {
 	l.max = MaxContent
 	var content []byte
 	for {
@@ -81,9 +79,6 @@ func (l *Lines) content(limit int, remedy string) ([]byte, error) {
 		}
 		if err != nil {
 			return nil, err
-		}
-		if len(content) > limit-len(line) {
-			return nil, Errorf(l.name, 0, "the file is longer than %d MiB; %s", limit>>20, remedy)
 		}
 		content = append(content, line...)
 		if len(end) > 0 {
@@ -123,8 +118,28 @@ func (l *Lines) Next() (text, end []byte, err error) {
 		break
 	}
 	l.line++
-	text, err = l.check(l.buf, start)
+	text, err = l.check(l.buf, start, 0)
 	return text, end, err
+}
+
+// nextByte returns the next byte of a file whose rows need not end with their lines, for readers that do not call Next.
+// It counts lines: line is that of the byte, column the number of bytes before it in the line. It returns io.EOF after
+// the last byte.
+func (l *Lines) nextByte() (byte, error) {
+	c, err := l.r.ReadByte()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &Error{File: l.name, Line: l.line, Msg: "cannot read", Err: err}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if l.offset++; l.last == '\n' || l.last == '\r' && c != '\n' || l.line == 0 {
+		l.line++
+		l.column = -1
+	}
+	l.column++
+	l.last = c
+	return c, nil
 }
 
 // takeEnd consumes n bytes of text and the line ending that begins with c.
@@ -145,24 +160,25 @@ func (l *Lines) discard(n int) {
 	l.offset += int64(d)
 }
 
-// check returns the line if it is text.
-func (l *Lines) check(line []byte, start int64) ([]byte, error) {
-	if i := bytes.IndexByte(line, 0); i >= 0 {
-		return nil, Errorf(l.name, l.line,
-			"byte %d of the line (offset %d of the file) is NUL: this is not a text file in UTF-8", i+1, start+int64(i))
+// check returns the bytes, which begin at offset start of the file, before bytes of a line behind its start, if they
+// are text.
+func (l *Lines) check(text []byte, start int64, before int) ([]byte, error) {
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		return nil, Errorf(l.name, l.line, "byte %d of the line (offset %d of the file) is NUL: this is not a text file in "+
+			"UTF-8", before+i+1, start+int64(i))
 	}
-	if utf8.Valid(line) {
-		return line, nil
+	if utf8.Valid(text) {
+		return text, nil
 	}
 	if l.replace {
 		l.replaced++
-		return bytes.ToValidUTF8(line, []byte("\uFFFD")), nil
+		return bytes.ToValidUTF8(text, []byte("\uFFFD")), nil
 	}
-	i := invalidAt(line)
+	i := invalidAt(text)
 	return nil, Errorf(l.name, l.line,
 		"byte %d of the line (offset %d of the file) is 0x%02X, which is not UTF-8: convert the file to UTF-8 "+
 			"(it may be Latin-1 or Windows-1252) or replace such bytes with `replace_invalid`",
-		i+1, start+int64(i), line[i])
+		before+i+1, start+int64(i), text[i])
 }
 
 // lineEnd returns the index of the first CR or LF, -1 if there is none.

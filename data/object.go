@@ -15,11 +15,19 @@ type Object map[string]json.RawMessage
 // errTruncated marks a row that ends before its JSON does.
 var errTruncated = errors.New("the row ends before its JSON does")
 
+// byteError says what is wrong at a byte of a row, from 0.
+type byteError struct {
+	at  int
+	err error
+}
+
+func (e *byteError) Error() string { return fmt.Sprintf("byte %d: %s", e.at+1, e.err) }
+
 // ParseObject reads text that is one JSON object and returns it with its keys in order. A duplicate key, text after the
 // object and a lone surrogate in a string are errors.
 func ParseObject(line []byte) (Object, []string, error) {
 	if i := LoneSurrogate(line); i >= 0 {
-		return nil, nil, fmt.Errorf("byte %d: %w", i+1, HalfPair(line, i))
+		return nil, nil, &byteError{i, HalfPair(line, i)}
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	first, err := d.Token()
@@ -51,8 +59,8 @@ func ParseObject(line []byte) (Object, []string, error) {
 		return nil, nil, syntax(line, err)
 	}
 	if rest := bytes.TrimLeft(line[d.InputOffset():], " \t"); len(rest) > 0 {
-		return nil, nil, fmt.Errorf("byte %d: %s follows the object: one object in every line",
-			len(line)-len(rest)+1, Excerpt(string(rest)))
+		return nil, nil, &byteError{len(line) - len(rest),
+			fmt.Errorf("%s follows the object: one object in every line", Excerpt(string(rest)))}
 	}
 	return row, keys, nil
 }
@@ -73,7 +81,7 @@ func syntax(line []byte, err error) error {
 	if !errors.As(json.Unmarshal(line, &whole), &s) {
 		return fmt.Errorf("not JSON: %w", err)
 	}
-	return fmt.Errorf("byte %d: not JSON: %w", s.Offset, s)
+	return &byteError{int(s.Offset) - 1, fmt.Errorf("not JSON: %w", s)}
 }
 
 // TokenName returns what a JSON token begins or is, for a message.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -14,10 +15,13 @@ type ObjectRows interface {
 	Object(row Object, line int) error
 }
 
-// ReadObjects gives the rows of JSON Lines to t: one object in every line, blank lines skipped and counted.
+// ReadObjects gives the rows of JSON to t: JSON Lines, one object in every line, blank lines skipped and counted; or
+// one list of objects, or objects over several lines.
 func ReadObjects(lines *Lines, t ObjectRows) (blank int, err error) {
-	first := true
-	for !t.Enough() {
+	if !ObjectLines(lines.Head()) {
+		return 0, (&values{lines: lines}).read(t)
+	}
+	for first := true; !t.Enough(); {
 		line, end, err := lines.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -30,121 +34,201 @@ func ReadObjects(lines *Lines, t ObjectRows) (blank int, err error) {
 			continue
 		}
 		row, keys, err := ParseObject(line)
+		switch {
+		case errors.Is(err, errTruncated) && len(end) == 0:
+			err = errors.New("the last line ends in the middle of a row: was the program that wrote it stopped? Write the " +
+				"file again or remove the line")
+		case errors.Is(err, errTruncated) && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")):
+			err = fmt.Errorf("%w; JSON Lines has one whole object in every line (jq -c . makes it so)", err)
+		}
+		if err == nil {
+			err = takeObject(t, lines, lines.line, first, row, keys)
+		}
 		if err != nil {
-			return blank, jsonError(lines, line, end, first, err)
-		}
-		if first {
-			first = false
-			if err := t.Resolve(&Header{File: lines.name, Line: lines.line, Names: keys, What: "key"}); err != nil {
-				return blank, err
-			}
-		}
-		if err := t.Object(row, lines.line); err != nil {
 			return blank, InRow(lines.name, lines.line, err)
 		}
+		first = false
 	}
 	return blank, nil
 }
 
-func jsonError(lines *Lines, line, end []byte, first bool, err error) error {
-	if errors.Is(err, errTruncated) && len(end) == 0 {
-		return Errorf(lines.name, lines.line,
-			"the last line ends in the middle of a row: was the program that wrote it stopped? Write the file again or "+
-				"remove the line")
+// takeObject gives the row at line to t.
+func takeObject(t ObjectRows, lines *Lines, line int, first bool, row Object, keys []string) error {
+	if first {
+		if err := t.Resolve(&Header{File: lines.name, Line: line, Names: keys, What: "key"}); err != nil {
+			return err
+		}
 	}
-	if first && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("[")) {
-		return Errorf(lines.name, lines.line,
-			"the file is a JSON list; JSON Lines has one object in every line (jq -c '.[]' makes it so)")
-	}
-	if errors.Is(err, errTruncated) && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{")) {
-		return Errorf(lines.name, lines.line, "%s; JSON Lines has one whole object in every line (jq -c . makes it so)", err)
-	}
-	return Errorf(lines.name, lines.line, "%s", err)
+	return t.Object(row, line)
 }
 
-// ReadJSON gives the rows of JSON to t: an object in every line, or one JSON list of objects, or one object over
-// several lines. It returns the number of blank lines of the first kind.
-func ReadJSON(lines *Lines, t ObjectRows) (blank int, err error) {
-	head := bytes.TrimLeft(lines.Head(), " \t\r\n")
-	first, _, cut := bytes.Cut(head, []byte("\n"))
-	whole := bytes.HasPrefix(head, []byte("[")) || cut && bytes.HasPrefix(first, []byte("{")) && !json.Valid(first) &&
-		endsInside(first)
-	if !whole {
-		return ReadObjects(lines, t)
-	}
-	return 0, readWhole(lines, t)
-}
+// white is the white space of JSON, and the byte order mark.
+const white = "\uFEFF \t\r\n"
 
-// endsInside reports whether a text is the beginning of a JSON value and not all of it.
-func endsInside(text []byte) bool {
+// ObjectLines reports whether a file of JSON that begins with head has one object in every line. If not, it is a list,
+// or begins with an object that has several lines.
+func ObjectLines(head []byte) bool {
+	head = bytes.TrimLeft(head, white)
+	if !bytes.HasPrefix(head, []byte("{")) {
+		return !bytes.HasPrefix(head, []byte("["))
+	}
+	first, _, more := bytes.Cut(head, []byte("\n"))
 	var v json.RawMessage
-	err := json.NewDecoder(bytes.NewReader(text)).Decode(&v)
-	return errors.Is(err, io.ErrUnexpectedEOF)
+	return !more || !errors.Is(json.NewDecoder(bytes.NewReader(first)).Decode(&v), io.ErrUnexpectedEOF)
 }
 
-// readWhole reads all of a file that is one JSON list or object. The line of a row is that at which it begins.
-func readWhole(lines *Lines, t ObjectRows) error {
-	text, err := lines.content(MaxContent, "write one object in every line (jq -c '.[]' makes it so)")
-	if err != nil {
+// HoldsObjects reports whether a file that begins with head is JSON: it begins with an object or a list of objects.
+// "[CLS] and so on" is text.
+func HoldsObjects(head []byte) bool {
+	head = bytes.TrimLeft(head, white)
+	if list, ok := bytes.CutPrefix(head, []byte("[")); ok {
+		head = bytes.TrimLeft(list, white)
+	}
+	return bytes.HasPrefix(head, []byte("{"))
+}
+
+// values reads the rows of a JSON list, or objects that may have several lines, one by one: only one row is held.
+type values struct {
+	lines        *Lines
+	list         bool
+	line, column int    // place of the row: its line, and the bytes of the line before it
+	text         []byte // the row
+}
+
+// read gives all rows to t.
+func (v *values) read(t ObjectRows) error {
+	for first := true; !t.Enough(); first = false {
+		c, ok, err := v.more(first)
+		if err == nil && ok {
+			err = v.row(c)
+		}
+		if err != nil || !ok {
+			return err
+		}
+		row, keys, err := ParseObject(v.text)
+		if err == nil {
+			err = takeObject(t, v.lines, v.line, first, row, keys)
+		}
+		if b := (*byteError)(nil); errors.As(err, &b) {
+			before := v.text[:b.at]
+			line, column := v.line+lineEnds(before), b.at+1
+			if line == v.line {
+				column += v.column
+			} else {
+				column -= bytes.LastIndexAny(before, "\r\n") + 1
+			}
+			return Errorf(v.lines.name, line, "byte %d of the line: %s", column, b.err)
+		}
+		if err != nil {
+			return InRow(v.lines.name, v.line, err)
+		}
+	}
+	return nil
+}
+
+// more returns the first byte of the next row; ok is false if there is none.
+func (v *values) more(first bool) (c byte, ok bool, err error) {
+	c, err = v.visible()
+	switch {
+	case first && c == '[':
+		v.list = true
+		c, err = v.visible()
+	case v.list && c == ',':
+		c, err = v.visible()
+		return c, true, v.ends(err)
+	case v.list && c != ']' && err == nil:
+		return 0, false, v.errorf("%q follows a row of the list; a comma or the end of the list is missing", c)
+	}
+	if v.list && c == ']' {
+		if c, err = v.visible(); err == nil {
+			return 0, false, v.errorf("%q follows the list; remove what is behind it", c)
+		}
+		v.list = false
+	}
+	if !v.list && errors.Is(err, io.EOF) {
+		return 0, false, nil
+	}
+	return c, true, v.ends(err)
+}
+
+// visible returns the next byte that is not white space.
+func (v *values) visible() (c byte, err error) {
+	for c, err = v.lines.nextByte(); err == nil && (c == ' ' || c == '\t' || c == '\r' || c == '\n'); {
+		c, err = v.lines.nextByte()
+	}
+	return c, err
+}
+
+// row reads the row that begins with c, up to the bracket that closes it or the first byte that is not JSON.
+func (v *values) row(c byte) (err error) {
+	l := v.lines
+	v.text, v.line, v.column = v.text[:0], l.line, l.column
+	var closers []byte
+	quoted, escaped := false, false
+	from, column := 0, v.column // where the last line begins in text
+	for ; ; c, err = l.nextByte() {
+		if err == nil && len(v.text) > l.max {
+			err = Errorf(l.name, v.line, "the row is longer than %d MiB: is this a list of rows?", l.max>>20)
+		}
+		if err != nil {
+			return v.ends(err)
+		}
+		v.text = append(v.text, c)
+		if c == '\n' || c == '\r' {
+			if err := v.check(from, column); err != nil {
+				return err
+			}
+			from, column = len(v.text), 0
+		}
+		done := false
+		switch {
+		case escaped:
+			escaped = false
+		case quoted:
+			escaped, quoted = c == '\\', c != '"'
+			done = c == '\n' || c == '\r' // not JSON
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			closers = append(closers, c+2) // the codes of } and ]
+		case c == '}' || c == ']':
+			last := len(closers) - 1
+			done = last < 0 || closers[last] != c // not JSON
+			closers = closers[:max(last, 0)]
+		}
+		next, _ := l.r.Peek(1)
+		if done || len(closers) == 0 && !quoted && !(ofWord(c) && len(next) > 0 && ofWord(next[0])) {
+			return v.check(from, column)
+		}
+	}
+}
+
+// ofWord reports whether a byte can be of a number, true, false or null.
+func ofWord(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '+' || c == '.'
+}
+
+// check checks the last line of the row, which begins at a byte of the row and a column of the line.
+func (v *values) check(from, column int) error {
+	l := v.lines
+	checked, err := l.check(v.text[from:], l.offset-int64(len(v.text)-from), column)
+	v.text = append(v.text[:from], checked...)
+	return err
+}
+
+// ends is the error about a file of which err was read within a list or row.
+func (v *values) ends(err error) error {
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	text = append(text, '\n')
-	var v json.RawMessage
-	if err := json.Unmarshal(text, &v); err != nil {
-		return wholeError(lines, text, err)
-	}
-	v = bytes.TrimSpace(v)
-	if v[0] == '{' {
-		at := 1 + bytes.Count(text[:bytes.IndexByte(text, '{')], []byte("\n"))
-		return takeObject(lines.name, v, at, true, t)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if _, err := d.Token(); err != nil { // the bracket
-		return wholeError(lines, text, err)
-	}
-	counted, line := 0, 1
-	for first := true; d.More() && !t.Enough(); first = false {
-		if err := d.Decode(&v); err != nil {
-			return wholeError(lines, text, err)
-		}
-		at := int(d.InputOffset()) - len(v)
-		line += bytes.Count(text[counted:at], []byte("\n"))
-		counted = at
-		if err := takeObject(lines.name, v, line, first, t); err != nil {
-			return err
-		}
-	}
-	return nil
+	return v.errorf("the file ends before its JSON does: was the program that wrote it stopped? Write the file again")
 }
 
-// takeObject gives one row to t.
-func takeObject(file string, v json.RawMessage, line int, first bool, t ObjectRows) error {
-	row, keys, err := ParseObject(v)
-	if err != nil {
-		return Errorf(file, line, "%s", err)
-	}
-	if first {
-		if err := t.Resolve(&Header{File: file, Line: line, Names: keys, What: "key"}); err != nil {
-			return err
-		}
-	}
-	if err := t.Object(row, line); err != nil {
-		return InRow(file, line, err)
-	}
-	return nil
+func (v *values) errorf(format string, args ...any) error {
+	return Errorf(v.lines.name, v.lines.line, format, args...)
 }
 
-// wholeError says in which line a file stops being JSON.
-func wholeError(lines *Lines, text []byte, err error) error {
-	var s *json.SyntaxError
-	if !errors.As(err, &s) {
-		return Errorf(lines.name, 0, "not JSON: %s", err)
-	}
-	at := min(max(int(s.Offset)-1, 0), len(text))
-	if len(bytes.TrimSpace(text[at:])) == 0 {
-		return Errorf(lines.name, lines.line,
-			"the file ends before its JSON does: was the program that wrote it stopped? Write the file again")
-	}
-	return Errorf(lines.name, 1+bytes.Count(text[:at], []byte("\n")), "byte %d of the line: not JSON: %s",
-		at-bytes.LastIndexByte(text[:at], '\n'), s)
+// lineEnds returns the number of line ends in b: LF, CRLF or CR.
+func lineEnds(b []byte) int {
+	return bytes.Count(b, []byte("\n")) + bytes.Count(b, []byte("\r")) - bytes.Count(b, []byte("\r\n"))
 }

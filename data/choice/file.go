@@ -88,8 +88,7 @@ type Columns struct {
 // Options say how a file of multiple-choice questions is read. The zero value reads labelled rows with well-known
 // column names in the format of the ending of its name. An option that has no meaning for the format is an error.
 type Options struct {
-	// Format is "csv", "tsv", "jsonl" or "codah"; "" takes it from the file name, as text.Options does. "jsonl" is an
-	// object in every line, and also one JSON list of objects or one object over several lines.
+	// Format is "csv", "tsv", "jsonl" or "codah"; "" takes it from the file name, as text.Options does.
 	Format data.Format
 	// Delimiter, NoHeader and NoQuotes are those of text.Options.
 	Delimiter rune
@@ -137,7 +136,7 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := o.format(lines)
+	format, err := o.layout().Detect(lines)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	rows := &rows{f: f, o: o}
 	switch format {
 	case data.JSONLines:
-		f.Blank, err = data.ReadJSON(lines, rows)
+		f.Blank, err = data.ReadObjects(lines, rows)
 	case Codah:
 		f.Blank, err = data.ReadRecords(lines, data.TSV, data.Layout{NoHeader: true, NoQuotes: true}, codahRows{rows})
 	default:
@@ -173,14 +172,6 @@ func (o Options) layout() data.Layout {
 	return data.Layout{
 		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
 	}
-}
-
-// format returns the format to read, like [data.Layout.Detect]; standard input may be a JSON list too.
-func (o Options) format(lines *data.Lines) (data.Format, error) {
-	if o.Format == "" && lines.Name() == "-" && bytes.HasPrefix(bytes.TrimLeft(lines.Head(), " \t\r\n"), []byte("[")) {
-		return data.JSONLines, nil
-	}
-	return o.layout().Detect(lines)
 }
 
 // check returns an error if the options contradict each other.

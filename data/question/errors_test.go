@@ -34,7 +34,7 @@ func TestBadQuestions(t *testing.T) {
 		{"NUL", "f.json", "{\"data\":\n[\"\x00\"]}", 2, "is NUL"},
 		{"half a surrogate pair", "f.json", "{\"data\":\n[{\"paragraphs\":[{\"context\":\"\\ud83d\"}]}]}", 2,
 			`\ud83d is half of a surrogate pair`},
-		{"a list", "f.json", `[{"data":[]}]`, 1, "the file is a JSON list"},
+		{"a list", "f.json", `[{"data":[]}]`, 1, `there is no key "question"`},
 		{"truncated", "f.json", "{\"data\":[\n{\"paragraphs\":[{\"context\":\"a\",\"qas\":[" + good, 2,
 			"the file ends in the middle of its JSON"},
 		{"trailing comma", "f.json", "{\"data\":[\n{\"paragraphs\":[{\"context\":\"a\",\n\"qas\":[" + good + ",]}]}]}", 3,

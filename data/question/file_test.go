@@ -72,6 +72,7 @@ func TestRead(t *testing.T) {
 		{"JSON Lines", "f.jsonl", row + "\n\n" +
 			strings.NewReplacer(`"1"`, `"2"`, "what", "why", `["blue"]`, "[]", "[11]", "[]").Replace(row), Options{},
 			data.JSONLines, []Question{blue, at(none, 3)}},
+		{"a JSON list", "f.json", "[" + row + "]", Options{}, data.JSONLines, []Question{blue}},
 		{"JSON Lines in .json", "f.json", row, Options{}, data.JSONLines, []Question{blue}},
 		{"JSON Lines, list of answers, number as id", "f.jsonl",
 			`{"ID":1,"Question":"what?","context":"the sky is blue","answers":[{"answer_start":11,"text":"blue","x":1}]}`,

@@ -154,10 +154,9 @@ const (
 // Options say how a file of tagged sentences is read. The zero value reads tagged sentences in the format of the ending
 // of the file name. An option that has no meaning for the format is an error.
 type Options struct {
-	// Format is "conll", "conllu", "jsonl" (an object in every line, or one list of objects) or "txt" (a raw text in every
-	// line, no tags); "" takes it from the file name: .conll, .bio, .iob, .iob2, .iobes, .conllu, .jsonl, .ndjson, .json,
-	// .txt. With a Delimiter other names mean CoNLL. A stream named - (standard input) is jsonl if it begins with { or [,
-	// else txt.
+	// Format is "conll", "conllu", "jsonl" or "txt" (a raw text in every line, no tags); "" takes it from the file name:
+	// .conll, .bio, .iob, .iob2, .iobes, .conllu, .jsonl, .ndjson, .json, .txt. With a Delimiter other names mean CoNLL. A
+	// stream named - (standard input) is jsonl if it begins with an object or a list of objects, else txt.
 	Format data.Format
 	// Delimiter separates the columns of CoNLL. 0: tabs if the first row has one, else runs of spaces.
 	Delimiter rune
@@ -216,7 +215,7 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 		err = (&conllReader{f: f, o: o, lines: lines}).read()
 	case data.JSONLines:
 		rows := &rows{f: f, o: o}
-		if f.Blank, err = data.ReadJSON(lines, rows); err == nil {
+		if f.Blank, err = data.ReadObjects(lines, rows); err == nil {
 			err = rows.placeAll()
 		}
 	default:

@@ -65,11 +65,7 @@ func (o Options) format(lines *data.Lines) (data.Format, error) {
 	if lines.Name() != "-" {
 		return "", o.unknownFormat(lines)
 	}
-	head := bytes.TrimLeft(lines.Head(), " \t\r\n")
-	if list, ok := bytes.CutPrefix(head, []byte("[")); ok { // a list of rows, or a text such as "[CLS] and so on"
-		head = bytes.TrimLeft(list, " \t\r\n")
-	}
-	if bytes.HasPrefix(head, []byte("{")) {
+	if data.HoldsObjects(lines.Head()) {
 		return data.JSONLines, nil
 	}
 	return data.PlainText, nil

@@ -74,8 +74,8 @@ func New(name string, rows ...Example) *File {
 // format of the ending of its name. An option that has no meaning for the format is an error.
 type Options struct {
 	// Format is "csv", "tsv", "jsonl" or "txt" (one text per line, no labels); "" takes it from the file name: .csv, .tsv,
-	// .tab, .jsonl, .ndjson, .json (one object per line), .txt. With a Delimiter other names mean CSV. A stream named -
-	// (standard input) is jsonl if it begins with {, else txt.
+	// .tab, .jsonl, .ndjson, .json, .txt. With a Delimiter other names mean CSV. A stream named - (standard input) is
+	// jsonl if it begins with an object or a list of objects, else txt.
 	Format data.Format
 	// Delimiter separates the fields of CSV (0 = comma) and TSV (0 = tab).
 	Delimiter rune

@@ -11,9 +11,11 @@ import (
 	"github.com/spalora/spalora/tokenize"
 )
 
-// readTexts returns the texts of a file. In JSON Lines each row is a text or a pair, whatever the rows before were.
+// readTexts returns the texts of a file. If every line is an object, each row is a text or a pair, whatever the rows
+// before were.
 func readTexts(name string, content []byte, o text.Options) ([]tokenize.Input, error) {
-	if o.Format = task.FormatOf(name, content, o.Format, o.Delimiter); o.Format != data.JSONLines {
+	o.Format = task.FormatOf(name, content, o.Format, o.Delimiter)
+	if o.Format != data.JSONLines || !data.ObjectLines(content) {
 		t, err := text.ReadBytes(content, name, o)
 		if err != nil {
 			return nil, err

@@ -33,6 +33,15 @@ func TestGroupRows(t *testing.T) {
 	}
 }
 
+// The rows of a list are all texts or all pairs, also if its lines look like rows.
+func TestReadTextsOfAList(t *testing.T) {
+	content := "[\n{\"text\":\"a\",\"text_pair\":\"b\"},\n{\"text\":\"c\",\"text_pair\":\"d\"}\n]"
+	list, err := readTexts("-", []byte(content), text.Options{NoLabels: true})
+	if err != nil || len(list) != 2 || !list[0].HasPair || list[1].Pair != "d" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 // FuzzReadTexts looks for panics, and for bytes that get lost between groups.
 func FuzzReadTexts(f *testing.F) {
 	for _, seed := range []string{

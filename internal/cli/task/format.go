@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,7 +9,8 @@ import (
 )
 
 // FormatOf returns the format of a file of texts or prompts: the given one or that of the name's ending, else JSON
-// Lines if the content begins with a brace and plain text if not. "" means that the reader chooses.
+// Lines if the content begins with an object or a list of objects and plain text if not. "" means that the reader
+// chooses.
 func FormatOf(name string, content []byte, given data.Format, delimiter rune) data.Format {
 	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
 	switch ending := strings.ToLower(filepath.Ext(name)); {
@@ -23,7 +23,7 @@ func FormatOf(name string, content []byte, given data.Format, delimiter rune) da
 	case slices.Contains(endings, ending) || delimiter != 0:
 		return ""
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(content, "\uFEFF \t\r\n"), []byte("{")) {
+	if data.HoldsObjects(content) {
 		return data.JSONLines
 	}
 	return data.PlainText

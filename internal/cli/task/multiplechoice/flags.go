@@ -24,8 +24,7 @@ func addReading(fs *pflag.FlagSet, o *choice.Options, firstIndex **int) {
 	cli.FormatFlags{
 		Format: &o.Format, Delimiter: &o.Delimiter, NoHeader: &o.NoHeader, NoQuotes: &o.NoQuotes,
 		ReplaceInvalid: &o.ReplaceInvalid,
-	}.Add(fs, "csv, tsv, jsonl (also one JSON list or object) or codah (tabs, no header: category, prompt, endings, "+
-		"label)")
+	}.Add(fs, "csv, tsv, jsonl or codah (tabs, no header: category, prompt, endings, label)")
 }
 
 // The usage of --max-length.
