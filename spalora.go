@@ -203,7 +203,7 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 	}
 	m.pool = op.NewPool(o.threads)
 	p, err := m.kind.Open(tasks.Opening{
-		Opening: base.Opening{Base: m.base, Adapter: adapter, Log: o.log}, Pool: m.pool, Settings: o.settings,
+		Opening: base.Opening{Base: m.base, Adapter: adapter, Log: o.log, Pool: m.pool}, Settings: o.settings,
 	})
 	if err != nil {
 		return m, err

@@ -9,14 +9,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -130,6 +131,9 @@ type Model[M models.TextModel] struct {
 	Net    M
 	Base   *Base
 	Report checkpoint.Report // which tensors were loaded, drawn at random or skipped
+
+	identify    sync.Once
+	fingerprint string
 }
 
 // OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
@@ -178,24 +182,6 @@ func (m *Model[M]) CheckFinite() error {
 		"the file is damaged: get it again, or give `allow_non_finite`", m.Base.Name, len(bad), bad[0].Name, bad[0].Count))
 }
 
-// sampled is how many values of each weight a fingerprint looks at.
-const sampled = 1024
-
-// Fingerprint identifies the base model: a hash of names, shapes and first values of the weights below the head.
-// Weights that the checkpoint lacks do not count. How the checkpoint stores them (types, shards, prefixes) does not
-// matter as long as the values are equal; a quantised model is another base.
-func (m *Model[M]) Fingerprint() string {
-	h := sha256.New()
-	for _, w := range nn.Weights(m.Net) {
-		if models.InHead(w.Name) || slices.Contains(m.Report.Fresh, w.Name) {
-			continue
-		}
-		fmt.Fprintf(h, "%s %v\n", w.Name, w.Weight.Shape())
-		h.Write(safetensors.Bytes(w.Weight.First(sampled)))
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // CheckAdapterDir returns an error if dir is not the directory of an adapter.
 func CheckAdapterDir(dir string) error {
 	info, err := os.Stat(dir)
@@ -216,8 +202,8 @@ type Adapter struct {
 }
 
 // LoadAdapter loads an adapter for the model and logs what it ignores. An adapter that was trained for another task,
-// or on another base model unless that is accepted, is an error.
-func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger) (*lora.Set, error) {
+// or on another base model unless that is accepted, is an error. The pool shares the work of comparing base models.
+func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error) {
 	if err := CheckAdapterDir(a.Dir); err != nil {
 		return nil, err
 	}
@@ -232,10 +218,14 @@ func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger) (*lora
 		return nil, Input(err)
 	}
 	c := set.Config()
-	if f := set.Fingerprint(); f != "" && f != m.Fingerprint() {
+	if f := set.Fingerprint(); f != "" && !m.is(f, pool) {
 		if !a.OtherBase {
-			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model (%s) than %s; "+
-				"give that one with `model`, or accept it with `allow_other_base`", a.Dir, c.BaseModel, m.Base.Name))
+			where := fmt.Sprintf(" (%s) than %s", c.BaseModel, m.Base.Name)
+			if c.BaseModel == m.Base.Name {
+				where = fmt.Sprintf(": the weights of %s have changed since", m.Base.Name)
+			}
+			return nil, Input(fmt.Errorf("%s: the adapter was trained on another base model%s; "+
+				"give that one with `model`, or accept it with `allow_other_base`", a.Dir, where))
 		}
 		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)
 	}

@@ -11,13 +11,15 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 )
 
-// Opening holds the base, the adapter and the logger with which a trained model is opened.
+// Opening holds what a trained model is opened with.
 type Opening struct {
 	Base    *Base
 	Adapter Adapter
 	Log     zerolog.Logger
+	Pool    *op.Pool
 }
 
 // Trained is a base model with the adapter that it is used with.
@@ -47,7 +49,7 @@ func OpenTrained[M models.TextModel](
 	trained := &Trained[M]{Model: m}
 	var own []string
 	if o.Adapter.Dir != "" {
-		if trained.Set, err = m.LoadAdapter(o.Adapter, t(m.Net), o.Log); err != nil {
+		if trained.Set, err = m.LoadAdapter(o.Adapter, t(m.Net), o.Log, o.Pool); err != nil {
 			return nil, err
 		}
 		own = trained.Set.Saved()

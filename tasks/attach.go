@@ -36,7 +36,6 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 				"(`print_model` shows them)", name))
 		}
 	}
-	set.SetFingerprint(m.Fingerprint)
 	set.SetNote(base.UseNote, m.Type.Name)
 	return set, nil
 }
@@ -58,7 +57,7 @@ func parseTargets(list []string) lora.Targets {
 // start loads the adapter to continue training. Settings that contradict it are errors; its dropout may change.
 func (s *Session) start(m *Subject) (*lora.Set, error) {
 	r := s.Run
-	set, err := m.load(base.Adapter{Dir: r.Adapter, OtherBase: r.AllowOtherBase}, m.Type, s.Log)
+	set, err := m.load(base.Adapter{Dir: r.Adapter, OtherBase: r.AllowOtherBase}, m.Type, s.Log, s.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +92,5 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 	}
 	set.SetNote(base.UseNote, m.Type.Name)
 	set.SetBaseModel(s.Base.Name)
-	set.SetFingerprint(m.Fingerprint)
 	return set, nil
 }

@@ -94,9 +94,10 @@ func (s *Session) AdapterSet() nn.AdapterSet {
 type Subject struct {
 	Net         models.TextModel
 	Report      checkpoint.Report
-	Fingerprint string
 	Type        base.TaskType
-	load        func(a base.Adapter, t base.TaskType, log zerolog.Logger) (*lora.Set, error)
+	identify    func(pool *op.Pool) string
+	sample      func() string
+	load        func(a base.Adapter, t base.TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error)
 	checkFinite func() error
 	// Params, if set, are all weights, which train in place of an adapter; Save writes them into a directory.
 	Params []nn.NamedParam
@@ -106,8 +107,8 @@ type Subject struct {
 // NewSubject returns the model of a run that was opened from its base.
 func NewSubject[M models.TextModel](m *base.Model[M], t base.TaskType) *Subject {
 	return &Subject{
-		Net: m.Net, Report: m.Report, Fingerprint: m.Fingerprint(), Type: t,
-		load: m.LoadAdapter, checkFinite: m.CheckFinite,
+		Net: m.Net, Report: m.Report, Type: t,
+		identify: m.Fingerprint, sample: m.SampledFingerprint, load: m.LoadAdapter, checkFinite: m.CheckFinite,
 	}
 }
 
@@ -261,7 +262,14 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 		}
 	}
 	cfg.Save = func(dir string) error { return s.save(p, m, dir) }
-	cfg.Identity = s.identity(m)
+	fingerprint := m.identify(s.Pool)
+	if s.Set != nil {
+		s.Set.SetFingerprint(fingerprint)
+	}
+	cfg.Identity = s.identity(fingerprint)
+	if r.ResumeFromCheckpoint != "" {
+		cfg.Earlier = map[string]string{baseModel: m.sample()}
+	}
 	if p.Identity != nil {
 		p.Identity(cfg.Identity)
 	}
@@ -269,7 +277,7 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 	if s.Set != nil {
 		params = s.Set.Params()
 	}
-	results := s.newResults(p.Command, m, dir)
+	results := s.newResults(p.Command, fingerprint, dir)
 	if p.Describe != nil {
 		p.Describe(results)
 	}
@@ -324,10 +332,13 @@ func (s *Session) save(p *Plan, m *Subject, dir string) error {
 	return nil
 }
 
+// baseModel is the name in a run's identity of the base model's fingerprint.
+const baseModel = "base model"
+
 // identity returns the part of what must be equal when a run is resumed that all tasks share: the base, and what
 // trains.
-func (s *Session) identity(m *Subject) map[string]string {
-	id := map[string]string{"base model": m.Fingerprint, "config.json": s.Base.ConfigHash()}
+func (s *Session) identity(fingerprint string) map[string]string {
+	id := map[string]string{baseModel: fingerprint, "config.json": s.Base.ConfigHash()}
 	if s.Run.Dropout != nil {
 		id["dropout"] = fmt.Sprint(*s.Run.Dropout)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn/op"
 )
 
 // Kind describes a task type to the code that opens, recognises and merges its models. Each package below this one has
@@ -36,10 +35,9 @@ type Settings interface {
 	Options() []base.Option
 }
 
-// Opening holds the base, the adapter and the settings with which a trained model is opened.
+// Opening holds what a trained model is opened with, and the settings of predictions.
 type Opening struct {
 	base.Opening
-	Pool     *op.Pool
 	Settings Settings // nil: those that the adapter remembers, else the defaults
 }
 

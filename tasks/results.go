@@ -70,14 +70,14 @@ func (r Results) MarshalJSON() ([]byte, error) {
 }
 
 // newResults returns the results that are known before training.
-func (s *Session) newResults(command string, m *Subject, dir string) *Results {
+func (s *Session) newResults(command, fingerprint, dir string) *Results {
 	r := &Results{
-		Dir: dir, Kind: "model", Task: command, Model: s.Base.Name, Fingerprint: m.Fingerprint,
+		Dir: dir, Kind: "model", Task: command, Model: s.Base.Name, Fingerprint: fingerprint,
 		Platform: runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version(),
 	}
 	if s.Set != nil {
 		c := s.Set.Config()
-		r.Kind, r.Adapter, r.Fingerprint = "adapter", &c, s.Set.Fingerprint()
+		r.Kind, r.Adapter = "adapter", &c
 	}
 	return r
 }

@@ -98,6 +98,8 @@ type Config struct {
 	// Identity holds further properties that must be equal when a run is resumed, by name: the hash of the data, the base
 	// model, the settings of the adapter and so on.
 	Identity map[string]string
+	// Earlier holds values that the checkpoints of earlier versions may have in place of those of Identity, by name.
+	Earlier map[string]string
 
 	Pool    *op.Pool      // workers; nil: only the goroutine of the caller
 	Adapter nn.AdapterSet // adapter in the passes for the task; nil: none

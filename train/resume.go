@@ -19,7 +19,8 @@ func (r *run) resume() error {
 	if err != nil {
 		return err
 	}
-	now := state{Settings: r.settings(), Identity: r.cfg.Identity, Params: paramStates(r.params, r.opt.moments)}
+	now := state{Settings: r.settings(), Identity: r.cfg.Identity, Earlier: r.cfg.Earlier,
+		Params: paramStates(r.params, r.opt.moments)}
 	if p := now.differences(then, r.cfg.AllowChanged); len(p) > 0 {
 		return fmt.Errorf("train: %w the checkpoint %s: %v", ErrConfig, dir, p)
 	}

@@ -239,6 +239,15 @@ func TestResumeRefusesAnotherRun(t *testing.T) {
 			}
 		})
 	}
+	t.Run("identity of an earlier version", func(t *testing.T) {
+		m := newToy(35, 6)
+		c := toyConfig(m, dir)
+		c.ResumeFrom, c.Identity, c.Earlier = dir, map[string]string{"data": "all"}, map[string]string{"data": "5eed"}
+		m.train(t, c)
+		c.Earlier["data"] = "none"
+		_, err := Run(context.Background(), m, m.params(), c)
+		checkError(t, err, `data is "all", was "5eed"`)
+	})
 	t.Run("free settings", func(t *testing.T) {
 		m := newToy(35, 6)
 		c := toyConfig(m, dir)

@@ -26,6 +26,7 @@ type state struct {
 	Metrics     logMark           `json:"metrics"`
 	Settings    map[string]string `json:"settings"`
 	Identity    map[string]string `json:"identity"`
+	Earlier     map[string]string `json:"-"` // values that Identity had in earlier versions
 	Params      []paramState      `json:"params"`
 }
 
@@ -136,6 +137,9 @@ func (s *state) differences(then *state, allowed []string) problems {
 			known[name] = true
 			now, isNow := m.now[name]
 			before, wasThen := m.then[name]
+			if earlier, ok := s.Earlier[name]; ok && wasThen && before == earlier {
+				before = now
+			}
 			if (now != before || isNow != wasThen) && !slices.Contains(allowed, name) {
 				p.add("%s is %s, was %s", name, orNone(now, isNow), orNone(before, wasThen))
 			}

@@ -157,7 +157,7 @@ func merge(ctx context.Context, b *base.Base, adapter, dir string) error {
 	pool := op.NewPool(0)
 	defer pool.Close()
 	m, err := seqcls.Kind.Merge(tasks.Opening{
-		Opening: base.Opening{Base: b, Adapter: base.Adapter{Dir: adapter}}, Pool: pool,
+		Opening: base.Opening{Base: b, Adapter: base.Adapter{Dir: adapter}, Pool: pool},
 	})
 	if err != nil {
 		return err

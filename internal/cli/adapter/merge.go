@@ -109,14 +109,14 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	pool := op.NewPool(r.threads)
+	defer pool.Close()
 	m, err := kind.Merge(tasks.Opening{
-		Opening: base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log}, Settings: settings,
+		Opening: base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log, Pool: pool}, Settings: settings,
 	})
 	if err != nil {
 		return err
 	}
-	pool := op.NewPool(r.threads)
-	defer pool.Close()
 	d, err := m.Merge(cmd.Context(), r.outputDir, t, r.overwrite, pool)
 	if err != nil {
 		return err
