@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -61,7 +62,7 @@ func (r *conllReader) line(line []byte) error {
 	if r.f.Format == CoNLLU {
 		return r.lineU(line)
 	}
-	if bytes.HasPrefix(line, []byte("-DOCSTART-")) {
+	if bytes.HasPrefix(line, []byte("-DOCSTART-")) || r.marker(line) {
 		return r.end()
 	}
 	row, err := r.fields(line)
@@ -69,6 +70,24 @@ func (r *conllReader) line(line []byte) error {
 		return err
 	}
 	return r.word(row)
+}
+
+// sentenceID is the comment before each sentence of MultiCoNER: "# id", an identifier with a digit, often more.
+var sentenceID = regexp.MustCompile(`^# id[ \t]+[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*([ \t]|$)`)
+
+// otherComment is a comment as CoNLL-U ("# key = value") and CoNLL-2012 have it, before a sentence only.
+var otherComment = regexp.MustCompile(`^(# ?[A-Za-z_]+ = |#(begin|end) document\b)`)
+
+// marker reports whether a line is a comment of one of the data sets that have some, not a word that begins with #. A
+// line "# id" whose number of columns is that of the rows must have an identifier as long as such data sets have.
+func (r *conllReader) marker(line []byte) bool {
+	if line[0] != '#' {
+		return false
+	}
+	if sentenceID.Match(line) {
+		return len(bytes.Fields(line)[2]) >= 8 || r.width > 0 && len(bytes.Fields(line)) != r.width
+	}
+	return len(r.words) == 0 && otherComment.Match(line)
 }
 
 // lineU takes one line of CoNLL-U that is not blank.

@@ -193,8 +193,9 @@ func TestBadOptions(t *testing.T) {
 		options    Options
 		want       string
 	}{
-		{"format", "f.conll", Options{Format: data.CSV}, `format "csv" is none of conll, conllu, jsonl, txt`},
-		{"unknown ending", "f.tsv", Options{}, "(.conll, .conllu, .jsonl, .txt); it looks like `format jsonl`"},
+		{"format", "f.conll", Options{Format: "xml"}, `format "xml" is none of conll, conllu, csv, tsv, jsonl, txt`},
+		{"unknown ending", "f.tsv", Options{},
+			"(.conll, .conllu, .jsonl, .txt, or .csv and .tsv with a column for the sentence); it looks like `format jsonl`"},
 		{"negative limit", "f.conll", Options{MaxSamples: -1}, "negative: -1"},
 		{"same columns", "f.conll", Options{TokensColumn: "1", TagsColumn: "1"}, `two of the columns are the same ("1")`},
 		{"text is spans", "f.jsonl", Options{TextColumn: "a", TagsColumn: "a"}, `the same ("a")`},

@@ -130,6 +130,8 @@ type File struct {
 	Overlapping int // spans that were left out because they share a word with another
 	Repaired    int // tags changed by [File.Repair]
 
+	apart data.Tally // sentences with the name of one before, not right before
+
 	// first row of each
 	convertedLine, relocatedLine, movedLine, overlapLine, repairedLine int
 }
@@ -143,7 +145,7 @@ func New(name string, sentences ...Sentence) *File {
 
 // Columns names the columns (JSON: keys) that tagged sentences were read from, "" for none. In CoNLL a column's name is
 // its number, counted from 0. Tags may also be a list of spans.
-type Columns struct{ Tokens, Text, Tags string }
+type Columns struct{ Tokens, Text, Tags, Sentence string }
 
 // The formats of tagged sentences, beside JSONLines and PlainText.
 const (
@@ -154,16 +156,24 @@ const (
 // Options say how a file of tagged sentences is read. The zero value reads tagged sentences in the format of the ending
 // of the file name. An option that has no meaning for the format is an error.
 type Options struct {
-	// Format is "conll", "conllu", "jsonl" or "txt" (a raw text in every line, no tags); "" takes it from the file name:
-	// .conll, .bio, .iob, .iob2, .iobes, .conllu, .jsonl, .ndjson, .json, .txt. With a Delimiter other names mean CoNLL. A
-	// stream named - (standard input) is jsonl if it begins with an object or a list of objects, else txt.
+	// Format is "conll", "conllu", "csv", "tsv", "jsonl" or "txt" (a raw text in every line, no tags); "" takes it from
+	// the file name: .conll, .bio, .iob, .iob2, .iobes, .conllu, .jsonl, .ndjson, .json, .txt. .csv and .tsv are CSV and
+	// TSV with a word in every row, if their header has a column for the sentence. With a Delimiter other names mean
+	// CoNLL. A stream named - (standard input) is jsonl if it begins with an object or a list of objects, else txt.
 	Format data.Format
-	// Delimiter separates the columns of CoNLL. 0: tabs if the first row has one, else runs of spaces.
+	// Delimiter separates the columns of CoNLL (0: tabs if the first row has one, else runs of spaces) and CSV.
 	Delimiter rune
+	// NoQuotes takes quotes in CSV and TSV as part of the text.
+	NoQuotes bool
+	// SentenceColumn names the column of CSV and TSV that says to which sentence a word belongs, in each of its rows or in
+	// that of its first word (default: the one that is there of sentence #, sentence_id, sentence_idx, sentence, sent_id
+	// and similar names). Words and tags are looked up, in any case, as word, token, words, tokens, form or text, and as
+	// tag, ner_tag, ner, label, entity, tags, ner_tags or labels, else pos, pos_tag, upos or xpos.
+	SentenceColumn string
 	// TokensColumn and TagsColumn are numbers, from 0, for CoNLL (default: the first and the last column) and CoNLL-U,
-	// which knows its columns by name in any case as well (default: FORM and UPOS). For JSON they are keys: words and tags
-	// are looked up, in any case, as tokens, else words; and tags, else ner_tags, else the one that is there of labels,
-	// pos_tags, upos, chunk_tags.
+	// which knows its columns by name in any case as well (default: FORM and UPOS). For CSV they are names of columns, for
+	// JSON keys: there words and tags are looked up, in any case, as tokens, else words; and tags, else ner_tags, else the
+	// one that is there of labels, pos_tags, upos, chunk_tags.
 	TokensColumn, TagsColumn string
 	// TextColumn is the key of JSON rows that are texts with spans of characters (default: text, else sentence);
 	// TagsColumn is then that of the spans (default: spans, else entities, else the one that is there of labels, label,
@@ -211,6 +221,8 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	f := New(name)
 	f.Format = format
 	switch format {
+	case data.CSV, data.TSV:
+		err = (&tableReader{conllReader: conllReader{f: f, o: o, lines: lines}}).read()
 	case CoNLL, CoNLLU:
 		err = (&conllReader{f: f, o: o, lines: lines}).read()
 	case data.JSONLines:

@@ -56,6 +56,17 @@ func TestRead(t *testing.T) {
 		{"documents", "f.conll", "-DOCSTART- -X- -X- O\n\n" + wide + "-DOCSTART- O\n" + wide, Options{},
 			[]string{"EU/B-ORG rejects/O", "EU/B-ORG rejects/O"}},
 		{"words like comments", "f.conll", "# O\n#go B-X\n", Options{}, []string{"#/O #go/B-X"}},
+		{"ids of MultiCoNER", "f.conll", "# id 5239d808-f300-46ea-aa3b-5093040213a3\tdomain=en\nit _ _ O\n# _ _ B-X\n\n\n" +
+			"# id 66bd0c06-6ff0-4f4f-9f3b-fb0a1a2a5b1c\tdomain=en\na _ _ B-X\n", Options{}, []string{"it/O #/B-X", "a/B-X"}},
+		{"an id without blank lines", "f.conll", "# id 5239d808-f300 domain=en\nit _ _ O\n" +
+			"# id 66bd0c06-6ff0 domain=en\na _ _ B-X\n", Options{}, []string{"it/O", "a/B-X"}},
+		{"a short id", "f.conll", "a\tO\n\n# id 7\nb\tO\n", Options{}, []string{"a/O", "b/O"}},
+		{"comments of CoNLL-U", "f.conll", "# sent_id = w-1\n# text = a b\na O\nb O\n\n# newdoc_id = x\nc O\n",
+			Options{}, []string{"a/O b/O", "c/O"}},
+		{"documents of CoNLL-2012", "f.conll", "#begin document (a/b); part 000\na b O\n\n#end document\n", Options{},
+			[]string{"a/O"}},
+		{"a word # and others that look like comments", "f.conll", "# id B-X\na b O\n# sent_id =\n#end document O\n",
+			Options{}, []string{"#/B-X a/O #/= #end/O"}},
 		{"a delimiter", "f.txt", "a b|O\n|O\n", Options{Format: CoNLL, Delimiter: '|'}, []string{"a b/O /O"}},
 		{"a delimiter tells the format", "f.dat", "a;O\n", Options{Delimiter: ';'}, []string{"a/O"}},
 		{"spaces although there are tabs", "f.conll", "a\tb O\n", Options{Delimiter: ' ', TagsColumn: "2"}, []string{"a/O"}},

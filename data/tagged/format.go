@@ -29,9 +29,9 @@ func formatOf(name string) data.Format {
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
 	switch o.Format {
-	case "", CoNLL, CoNLLU, data.JSONLines, data.PlainText:
+	case "", CoNLL, CoNLLU, data.CSV, data.TSV, data.JSONLines, data.PlainText:
 	default:
-		return data.OptionErrorf("format %q is none of conll, conllu, jsonl, txt", string(o.Format))
+		return data.OptionErrorf("format %q is none of conll, conllu, csv, tsv, jsonl, txt", string(o.Format))
 	}
 	if err := data.CheckMaxSamples(o.MaxSamples); err != nil {
 		return err
@@ -59,6 +59,9 @@ func (o Options) format(lines *data.Lines) (data.Format, error) {
 	if f := formatOf(lines.Name()); f != "" {
 		return f, nil
 	}
+	if f := o.delimited(lines); f != "" {
+		return f, nil
+	}
 	if o.Delimiter != 0 {
 		return CoNLL, nil
 	}
@@ -73,6 +76,9 @@ func (o Options) format(lines *data.Lines) (data.Format, error) {
 
 // unknownFormat says what a file without a known ending looks like.
 func (o Options) unknownFormat(lines *data.Lines) error {
+	if err := o.withoutSentences(lines); err != nil {
+		return err
+	}
 	line, _, err := lines.Next()
 	if errors.Is(err, io.EOF) {
 		return data.Errorf(lines.Name(), 0, "the file is empty")
@@ -90,20 +96,23 @@ func (o Options) unknownFormat(lines *data.Lines) error {
 		looks = data.PlainText
 	}
 	return data.OptionErrorf("the ending of %q is not that of a format of tagged sentences (.conll, .conllu, .jsonl, "+
-		".txt); it looks like `format %s`", lines.Name(), string(looks))
+		".txt, or .csv and .tsv with a column for the sentence); it looks like `format %s`", lines.Name(), string(looks))
 }
 
 // fits returns an error if an option has no meaning for the format.
 func (o Options) fits(f data.Format, name string) error {
+	columns := []data.Format{CoNLL, CoNLLU, data.CSV, data.TSV, data.JSONLines}
 	for _, option := range []struct {
 		name string
 		set  bool
 		fits []data.Format
 	}{
-		{"delimiter", o.Delimiter != 0, []data.Format{CoNLL}},
+		{"delimiter", o.Delimiter != 0, []data.Format{CoNLL, data.CSV, data.TSV}},
+		{"no_quotes", o.NoQuotes, []data.Format{data.CSV, data.TSV}},
+		{"sentence_column", o.SentenceColumn != "", []data.Format{data.CSV, data.TSV}},
 		{"text_column", o.TextColumn != "", []data.Format{data.JSONLines}},
-		{"tokens_column", o.TokensColumn != "", []data.Format{CoNLL, CoNLLU, data.JSONLines}},
-		{"tags_column", o.TagsColumn != "", []data.Format{CoNLL, CoNLLU, data.JSONLines}},
+		{"tokens_column", o.TokensColumn != "", columns},
+		{"tags_column", o.TagsColumn != "", columns},
 	} {
 		if !option.set || slices.Contains(option.fits, f) {
 			continue

@@ -85,6 +85,9 @@ func FuzzCoNLL(f *testing.F) {
 		text := strings.TrimPrefix(string(content), "\uFEFF")
 		for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
 			row := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
+			if sentenceID.MatchString(line) || otherComment.MatchString(line) {
+				return // may be a comment
+			}
 			if len(row) > 0 && !strings.HasPrefix(line, "-DOCSTART-") {
 				want = append(want, row[0], strings.TrimSpace(row[1]))
 			}
@@ -143,6 +146,23 @@ func FuzzSplitWords(f *testing.F) {
 			if unicode.IsGraphic(r) && !unicode.IsSpace(r) && !inside[i] {
 				t.Fatalf("%q: %q is in no word", text, r)
 			}
+		}
+	})
+}
+
+// FuzzTable: every CSV of words that is read obeys the laws of checkTokens.
+func FuzzTable(f *testing.F) {
+	for _, s := range []string{
+		"Sentence #,Word,POS,Tag\nSentence: 1,Ann,NNP,B-per\n,ran,VBD,O\nSentence: 2,\"\"\"\",``,O\n",
+		"sentence_id,word,tag\n1,a,O\n1,b,\n2,c,O\n1,,O\n", "sent,token\nx,a\n", "sentence,word,tag,label\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		for _, o := range []Options{{}, {OptionalLabels: true}, {NoLabels: true}, {NoQuotes: true, MaxSamples: 1}} {
+			o.Format = data.CSV
+			table, err := ReadBytes(content, "f.csv", o)
+			checkTokens(t, content, table, err, o)
 		}
 	})
 }

@@ -24,5 +24,6 @@ func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err er
 	rest, held = data.Divide(f, take)
 	held.Converted, held.Relocated, held.Moved, held.Overlapping, held.Repaired = 0, 0, 0, 0, 0
 	held.convertedLine, held.relocatedLine, held.movedLine, held.overlapLine, held.repairedLine = 0, 0, 0, 0, 0
+	held.apart = data.Tally{}
 	return rest, held, nil
 }

@@ -48,7 +48,15 @@ func (e Sentence) key() string {
 
 // readWarnings reports what was changed in the content of the file.
 func (f *File) readWarnings() []data.Warning {
-	out := f.ReplacedWarnings()
+	out := append(f.ReplacedWarnings(), f.RowWarnings()...)
+	repaired := data.Tally{N: f.Repaired, Line: f.repairedLine}
+	return append(out, repaired.WarnOf(f.Name, "tag", "that did not fit the tags around, repaired")...)
+}
+
+// RowWarnings returns what was odd about spans and sentences when the file was read: spans that were converted, moved
+// or left out, and sentences of CSV whose words may be apart.
+func (f *File) RowWarnings() []data.Warning {
+	var out []data.Warning
 	for _, w := range []struct {
 		data.Tally
 		noun, what string
@@ -60,7 +68,8 @@ func (f *File) readWarnings() []data.Warning {
 		{data.Tally{N: f.Moved, Line: f.movedLine}, "span",
 			"that did not begin and end with a word, moved to the borders of words"},
 		{data.Tally{N: f.Overlapping, Line: f.overlapLine}, "span", "that shared a word with another one, left out"},
-		{data.Tally{N: f.Repaired, Line: f.repairedLine}, "tag", "that did not fit the tags around, repaired"},
+		{f.apart, "sentence", fmt.Sprintf("with the name of an earlier one in column %s: the words of a sentence must "+
+			"follow one another (sort the rows, if they were shuffled)", f.Columns.Sentence)},
 	} {
 		out = append(out, w.WarnOf(f.Name, w.noun, w.what)...)
 	}

@@ -11,16 +11,21 @@ import (
 // addReading defines the flags that say how files of tagged sentences are read.
 func addReading(fs *pflag.FlagSet, o *tagged.Options) {
 	fs.StringVar(&o.TokensColumn, "tokens-column", "",
-		"`name` of the key with the list of words, or number of the column "+
-			"with the word, from 0; default: tokens or words, the first column, FORM")
+		"`name` of the key with the list of words, or of the column of CSV with the word, or number of the column "+
+			"of CoNLL, from 0; default: tokens, words or other usual names, the first column, FORM")
 	fs.StringVar(&o.TagsColumn, "tags-column", "",
-		"`name` of the key with the list of tags or spans, or number of the column "+
+		"`name` of the key with the list of tags or spans, or of the column of CSV, or number of the column of CoNLL "+
 			"with the tag; default: tags, ner_tags and other usual names, the last column, UPOS")
 	fs.StringVar(&o.TextColumn, "text-column", "",
 		"`name` of the key with the text, for rows of raw texts with spans of characters; default: text or sentence")
-	fs.StringVar((*string)(&o.Format), "format", "", "conll, conllu, jsonl or txt; default: from the file's name")
-	cli.AddDelimiter(fs, &o.Delimiter,
-		"`character` between columns of CoNLL, \\t for a tab; default: tabs if the first row has one, else spaces")
+	fs.StringVar(&o.SentenceColumn, "sentence-column", "",
+		"`name` of the column of CSV or TSV that says to which sentence a word belongs, in all of its rows or in that of "+
+			"its first word; default: sentence #, sentence_id, sentence and other usual names")
+	fs.StringVar((*string)(&o.Format), "format", "",
+		"conll, conllu, csv, tsv, jsonl or txt; default: from the file's name")
+	cli.AddDelimiter(fs, &o.Delimiter, "`character` between columns of CoNLL or CSV, \\t for a tab; default: for CoNLL "+
+		"tabs if the first row has one, else spaces")
+	fs.BoolVar(&o.NoQuotes, "no-quotes", false, "quotes in CSV or TSV are part of the text")
 	fs.BoolVar(&o.Strict, "strict", false,
 		"refuse tags that break the rules of the scheme, and spans that are not on borders of words, "+
 			"overlap, or do not count code points, instead of repairing and counting them")

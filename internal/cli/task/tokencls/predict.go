@@ -141,6 +141,9 @@ func (r *predicting) read(p *task.Predicting, c *tokencls.Opened) (*tagged.File,
 		return nil, err
 	}
 	p.WarnReplaced(f.Name, f.Replaced)
+	for _, w := range f.RowWarnings() {
+		p.Console.Log.Warn().Msg(w.String())
+	}
 	if f.Labelled() == 0 {
 		if r.data.TagsColumn != "" || p.Scored {
 			return nil, base.Input(fmt.Errorf("%s: no sentence has tags, so there are no metrics", f.Name))

@@ -2,7 +2,9 @@ package tokencls_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,4 +190,26 @@ func TestPredictRefused(t *testing.T) {
 	}
 	clitest.Run(t, predict.Command, "seq-cls", "--quiet", "--text", "a", "--adapter",
 		filepath.Join(tokenDir, "adapter_init")).Refused(t, cli.BadInput, "TOKEN_CLS")
+}
+
+// TestPredictOffsets scores spans that count units of UTF-16 like those in code points, and says so.
+func TestPredictOffsets(t *testing.T) {
+	dir := t.TempDir()
+	scores := func(start, end int) (metrics, messages string) {
+		row := fmt.Sprintf(`{"text":"😀 table at midnight",`+
+			`"spans":[{"start":%d,"end":%d,"label":"time","text":"midnight"}]}`, start, end)
+		file := clitest.Write(t, filepath.Join(dir, "rows.jsonl"), row+"\n")
+		out := filepath.Join(dir, "m.json")
+		args := slices.DeleteFunc(tokenCls("--input", file, "--metrics-file", out, "--overwrite"), func(a string) bool {
+			return a == "--quiet"
+		})
+		messages = clitest.OK(t, predict.Command, args...).Err
+		return clitest.Read(t, out), messages
+	}
+	want, silent := scores(11, 19)
+	got, messages := scores(12, 20)
+	if got != want || !strings.Contains(messages, "1 span with offsets that count units of UTF-16") ||
+		strings.Contains(silent, "offsets") {
+		t.Errorf("metrics %s, want %s\n%s", got, want, messages)
+	}
 }
