@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"chat":              {"data/document", "internal/settings"},
 	"nn/op":             {"internal/kernel"},
 	"nn":                {"nn/op"},
-	"lora":              {"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files"},
+	"lora":              {"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files", "internal/settings"},
 	"models/arch":       {"nn", "nn/op", "batch"},
 	"models/":           {"models/arch", "nn", "nn/op", "batch"},
 	"models/roberta":    {"models/bert", "models/arch", "nn", "nn/op", "batch"},

@@ -148,7 +148,9 @@ type candidate struct {
 	weight *op.Weight // key by which a pass asks a set for the layer
 	table  bool       // an embedding
 	module any
-	inOut  bool // the weight is stored in×out
+	inOut  bool  // the weight is stored in×out
+	hits   []int // indices of the targets that match the path
+	out    bool  // exclude_modules or layers_to_transform leave the module out
 }
 
 // candidates returns the linear and embedding layers of m outside modules_to_save, and the other modules there.
@@ -159,9 +161,9 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 		}
 		switch l := module.(type) {
 		case *nn.Linear:
-			list = append(list, candidate{path, l.Key(), false, l, l.Weight.InOut})
+			list = append(list, candidate{path: path, weight: l.Key(), module: l, inOut: l.Weight.InOut})
 		case *nn.Embedding:
-			list = append(list, candidate{path, l.Weight, true, l, false})
+			list = append(list, candidate{path: path, weight: l.Weight, table: true, module: l})
 		case *op.Weight:
 		default:
 			others = append(others, candidate{path: path, module: l})
@@ -181,24 +183,49 @@ const (
 	pooler      = "pooler." // prefix of the pooler of an encoder without a head, whose output has no use
 )
 
+// find sets hits and out of the modules in list. all-linear has no hits.
+func (s *selector) find(list []candidate) error {
+	match := func(string) ([]int, error) { return nil, nil }
+	if t := s.config.TargetModules; t.pattern != AllLinear {
+		var err error
+		if match, err = t.matcher("target_modules"); err != nil {
+			return err
+		}
+	}
+	for i := range list {
+		c := &list[i]
+		hits, err := match(c.path)
+		if err != nil {
+			return fmt.Errorf("target_modules: %w", err)
+		}
+		selected, err := s.selects(c.path)
+		if err != nil {
+			return err
+		}
+		c.hits, c.out = hits, !selected
+	}
+	return nil
+}
+
 // addAllLinear adds pairs for all-linear. For feature extraction it excludes the pooler, which PEFT adapts although no
 // gradient reaches it, and lists the other layers in target_modules, so that PEFT can load the adapter.
-func (s *Set) addAllLinear(list []candidate) error {
+func (s *Set) addAllLinear(sel *selector, list []candidate) error {
 	unread := false
 	for _, c := range list {
-		if c.table || c.path == outputLayer {
+		if c.table || c.out || c.path == outputLayer {
 			continue
 		}
 		if s.config.TaskType == FeatureExtraction && strings.HasPrefix(c.path, pooler) {
 			unread = true
 			continue
 		}
-		if err := s.add(c); err != nil {
+		if err := s.add(sel, c); err != nil {
 			return err
 		}
 	}
 	if len(s.pairs) == 0 {
-		return errors.New("lora: target_modules all-linear matches no layer of the model; name the modules to adapt")
+		return fmt.Errorf("lora: target_modules all-linear matches no layer of the model%s; name the modules to adapt",
+			s.config.limits())
 	}
 	if unread {
 		var names []string
@@ -214,39 +241,45 @@ func (s *Set) addAllLinear(list []candidate) error {
 func (s *Set) addPairs(m spago.Model, loaded bool) error {
 	s.config.FanInFanOut = false
 	list, others := s.candidates(m)
-	t := s.config.TargetModules
-	if t.pattern == AllLinear {
-		return s.addAllLinear(list)
+	sel, err := newSelector(s.config)
+	if err == nil {
+		err = errors.Join(sel.find(list), sel.find(others))
 	}
-	match, err := t.matcher()
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)
 	}
+	others = slices.DeleteFunc(others, func(o candidate) bool { return o.out })
+	t := s.config.TargetModules
+	if t.pattern == AllLinear {
+		return s.addAllLinear(sel, list)
+	}
 	hit := make([]bool, max(1, len(t.names)))
 	for _, c := range list {
-		hits := match(c.path)
-		for _, i := range hits {
+		for _, i := range c.hits {
 			hit[i] = true
 		}
-		if len(hits) == 0 {
+		if len(c.hits) == 0 || c.out {
 			continue
 		}
-		if err := s.add(c); err != nil {
+		if err := s.add(sel, c); err != nil {
 			return err
 		}
 	}
-	if loaded && len(s.pairs) > 0 {
-		s.skipUnmatched(match, hit, others)
+	if len(s.pairs) == 0 && slices.Contains(hit, true) {
+		return fmt.Errorf("lora: target_modules %s matches no layer%s; name others", t, s.config.limits())
 	}
-	return s.unmatched(match, hit, list, others)
+	if loaded && len(s.pairs) > 0 {
+		s.skipUnmatched(hit, others)
+	}
+	return s.unmatched(hit, list, others)
 }
 
 // skipUnmatched sets hit for the targets of a loaded adapter that match no module. It lists them in s.unused, except
 // modules of modules_to_save.
-func (s *Set) skipUnmatched(match func(string) []int, hit []bool, others []candidate) {
+func (s *Set) skipUnmatched(hit []bool, others []candidate) {
 	unfit := make([]bool, len(hit)) // targets that match a module of another kind
 	for _, o := range others {
-		for _, i := range match(o.path) {
+		for _, i := range o.hits {
 			unfit[i] = true
 		}
 	}
@@ -263,9 +296,12 @@ func (s *Set) skipUnmatched(match func(string) []int, hit []bool, others []candi
 
 // add adds the pair of one layer, all zero. It returns an error if the rank exceeds the size of the layer: such a pair
 // would not be low-rank, and a damaged adapter_config.json could request any amount of memory.
-func (s *Set) add(c candidate) error {
+func (s *Set) add(sel *selector, c candidate) error {
 	rows, cols := c.weight.Rows, c.weight.Cols // out×in, or V×C
-	r := s.config.R
+	r, alpha, err := sel.rank(c.path)
+	if err != nil {
+		return fmt.Errorf("lora: %w", err)
+	}
 	in, out, most := cols, rows, max(rows, cols)
 	if c.table {
 		in, out, most = rows, cols, cols
@@ -273,10 +309,15 @@ func (s *Set) add(c candidate) error {
 	if r > most {
 		return fmt.Errorf("lora: r is %d, but %s (%d→%d) takes at most %d; set a lower r", r, c.path, in, out, most)
 	}
+	scale := s.config.scale(r, alpha)
+	if f := float64(scale); f == 0 || math.IsInf(f, 0) {
+		return fmt.Errorf("lora: lora_alpha %g and r %d give %s the scale %g; want a finite scale above 0", alpha, r, c.path,
+			scale)
+	}
 	site := uint32(siteBase + len(s.pairs))
 	corr := &op.Correction{
 		A: op.NewParam(r, in, make([]float32, r*in)), B: op.NewParam(out, r, make([]float32, out*r)),
-		Scale: s.config.Scale(), Dropout: s.config.Dropout, Site: site,
+		Scale: scale, Dropout: s.config.Dropout, Site: site,
 	}
 	s.pairs = append(s.pairs, pair{c.path, c.weight, c.table, corr})
 	s.pairOf[c.weight] = corr
@@ -285,10 +326,10 @@ func (s *Set) add(c candidate) error {
 }
 
 // unmatched returns an error that explains the targets without a hit, or nil if there are none.
-func (s *Set) unmatched(match func(string) []int, hit []bool, list, others []candidate) error {
+func (s *Set) unmatched(hit []bool, list, others []candidate) error {
 	var errs []error
 	for _, o := range others {
-		for _, i := range match(o.path) {
+		for _, i := range o.hits {
 			if !hit[i] || s.config.TargetModules.pattern != "" {
 				errs = append(errs, fmt.Errorf("target_modules %q matches %s, which is neither linear nor an embedding (%T)",
 					s.config.TargetModules.list()[i], o.path, o.module))

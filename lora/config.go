@@ -10,6 +10,7 @@ import (
 	"sort"
 
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/internal/settings"
 )
 
 // Config selects the modules to adapt and how to adapt them, with the names of PEFT's LoraConfig. [DefaultConfig]
@@ -24,6 +25,14 @@ type Config struct {
 	TaskType      TaskType // task that the adapter is for
 	BaseModel     string   // base_model_name_or_path
 
+	// Some of the layers that TargetModules names can be left out or differ in rank and scale. Paths are matched with the
+	// regular expressions of Python.
+	ExcludeModules    Targets            // these modules get no correction
+	LayersToTransform []int              // only blocks with these numbers do; empty: all. TargetModules has to be names
+	LayersPattern     []string           // names of the list of blocks that are counted; empty: the first list in a path
+	RankPattern       Overrides[int]     // ranks other than R
+	AlphaPattern      Overrides[float64] // values other than Alpha
+
 	// FanInFanOut says that adapted weights are stored in×out, as GPT-2's Conv1D. Attach and Load set it from the model,
 	// as PEFT does.
 	FanInFanOut bool
@@ -32,12 +41,15 @@ type Config struct {
 // DefaultConfig returns PEFT's defaults. TargetModules is empty, since it depends on the model.
 func DefaultConfig() Config { return Config{R: 8, Alpha: 8} }
 
-// Scale returns the factor of a correction: α/r, or α/√r with UseRSLoRA.
-func (c Config) Scale() float32 {
+// Scale returns the factor of a correction: α/r, or α/√r with UseRSLoRA. Layers that RankPattern or AlphaPattern
+// match have another one.
+func (c Config) Scale() float32 { return c.scale(c.R, c.Alpha) }
+
+func (c Config) scale(r int, alpha float64) float32 {
 	if c.UseRSLoRA {
-		return float32(c.Alpha / math.Sqrt(float64(c.R)))
+		return float32(alpha / math.Sqrt(float64(r)))
 	}
-	return float32(c.Alpha / float64(c.R))
+	return float32(alpha / float64(r))
 }
 
 // Check returns one error that lists all invalid fields, or nil if there are none.
@@ -58,7 +70,10 @@ func (c Config) Check() error {
 	if c.TargetModules.empty() {
 		errs = append(errs, errors.New("target_modules is empty; name the modules to adapt, or all-linear"))
 	}
-	if err := c.TargetModules.check(); err != nil {
+	if _, err := c.TargetModules.matcher("target_modules"); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := newSelector(c); err != nil {
 		errs = append(errs, err)
 	}
 	if _, err := ParseTaskType(string(c.TaskType)); err != nil {
@@ -85,17 +100,22 @@ func (c Config) saved() []string {
 // configFile is adapter_config.json as MarshalJSON writes it: the required fields, and those that differ from PEFT's
 // defaults.
 type configFile struct {
-	BaseModel     *string   `json:"base_model_name_or_path"`
-	FanInFanOut   bool      `json:"fan_in_fan_out,omitempty"`
-	InferenceMode bool      `json:"inference_mode"`
-	Alpha         float64   `json:"lora_alpha"`
-	Dropout       float32   `json:"lora_dropout"`
-	ModulesToSave []string  `json:"modules_to_save,omitempty"`
-	PeftType      string    `json:"peft_type"`
-	R             int       `json:"r"`
-	Targets       Targets   `json:"target_modules"`
-	TaskType      *TaskType `json:"task_type"`
-	UseRSLoRA     bool      `json:"use_rslora,omitempty"`
+	AlphaPattern   Overrides[float64] `json:"alpha_pattern,omitempty"`
+	BaseModel      *string            `json:"base_model_name_or_path"`
+	ExcludeModules Targets            `json:"exclude_modules,omitzero"`
+	FanInFanOut    bool               `json:"fan_in_fan_out,omitempty"`
+	InferenceMode  bool               `json:"inference_mode"`
+	LayersPattern  []string           `json:"layers_pattern,omitempty"`
+	Layers         []int              `json:"layers_to_transform,omitempty"`
+	Alpha          float64            `json:"lora_alpha"`
+	Dropout        float32            `json:"lora_dropout"`
+	ModulesToSave  []string           `json:"modules_to_save,omitempty"`
+	PeftType       string             `json:"peft_type"`
+	R              int                `json:"r"`
+	RankPattern    Overrides[int]     `json:"rank_pattern,omitempty"`
+	Targets        Targets            `json:"target_modules"`
+	TaskType       *TaskType          `json:"task_type"`
+	UseRSLoRA      bool               `json:"use_rslora,omitempty"`
 }
 
 // MarshalJSON returns the text of adapter_config.json.
@@ -103,6 +123,11 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	f := configFile{
 		InferenceMode: true, Alpha: c.Alpha, Dropout: c.Dropout, ModulesToSave: c.saved(),
 		PeftType: "LORA", R: c.R, Targets: c.TargetModules, UseRSLoRA: c.UseRSLoRA, FanInFanOut: c.FanInFanOut,
+		ExcludeModules: c.ExcludeModules, Layers: c.LayersToTransform, LayersPattern: c.LayersPattern,
+		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern,
+	}
+	if len(c.LayersToTransform) == 0 { // which layers_pattern needs
+		f.LayersPattern = nil
 	}
 	if c.BaseModel != "" {
 		f.BaseModel = &c.BaseModel
@@ -111,23 +136,6 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		f.TaskType = &c.TaskType
 	}
 	return json.Marshal(f)
-}
-
-// peftDefaults holds PEFT's defaults of those fields of PEFT 0.21's LoraConfig that this package does not support. A
-// file that sets one of them to another value is rejected, since ignoring it would give other results than PEFT's.
-var peftDefaults = map[string]string{
-	"alora_invocation_tokens": "null", "alpha_pattern": "{}", "arrow_config": "null", "bias": `"none"`,
-	"corda_config": "null", "ensure_weight_tying": "false", "eva_config": "null", "exclude_modules": "null",
-	"kasa_config": "null", "layer_replication": "null", "layers_pattern": "null", "layers_to_transform": "null",
-	"loftq_config": "{}", "lora_bias": "false", "lora_ga_config": "null", "megatron_config": "null",
-	"monteclora_config": "null", "rank_pattern": "{}", "target_parameters": "null", "trainable_token_indices": "null",
-	"use_bdlora": "null", "use_dora": "false", "use_qalora": "false", "velora_config": "null",
-}
-
-// peftNeutral are fields that do not change the meaning of a stored adapter: bookkeeping, or settings of a feature that
-// a field of peftDefaults switches on.
-var peftNeutral = []string{
-	"auto_mapping", "inference_mode", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config",
 }
 
 // required are the fields that cannot be null. The first four cannot be absent either.
@@ -139,7 +147,7 @@ var plainInits = []string{"true", "false", `"gaussian"`, `"orthogonal"`, `"eva"`
 
 // DecodeConfig returns the configuration in text, the content of adapter_config.json, and a warning for each field that
 // is not one of PEFT's and is ignored. It returns an error that names all fields that are missing, have an invalid
-// value, or are not supported and differ from PEFT's default.
+// value, or have a value that changes the adapter and is not supported.
 func DecodeConfig(text []byte) (c Config, warnings []string, err error) {
 	var raw map[string]json.RawMessage
 	if err := checkpoint.DecodeJSON(configName, text, &raw); err != nil {
@@ -200,6 +208,32 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return into(&c.TargetModules)
 	case "modules_to_save":
 		return into(&c.ModulesToSave)
+	case "exclude_modules":
+		if null {
+			return true, nil
+		}
+		if _, err := into(&c.ExcludeModules); err != nil || !c.ExcludeModules.empty() {
+			return true, err
+		}
+		c.ExcludeModules = Targets{}
+		return true, nil
+	case "layers_to_transform":
+		if err := oneOrMore(value, &c.LayersToTransform); err != nil {
+			return true, fmt.Errorf("%s is %s: %w", key, clip(value), err)
+		}
+		return true, nil
+	case "layers_pattern":
+		if err := oneOrMore(value, &c.LayersPattern); err != nil {
+			return true, fmt.Errorf("%s is %s: %w", key, clip(value), err)
+		}
+		if slices.Equal(c.LayersPattern, []string{""}) {
+			c.LayersPattern = nil
+		}
+		return true, nil
+	case "rank_pattern":
+		return into(&c.RankPattern)
+	case "alpha_pattern":
+		return into(&c.AlphaPattern)
 	case "use_rslora":
 		return into(&c.UseRSLoRA)
 	case "fan_in_fan_out":
@@ -228,14 +262,23 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		}
 		return true, nil
 	}
-	if slices.Contains(peftNeutral, key) {
-		return true, nil
+	field, known := settings.AdapterConfig.Key(key)
+	if !known {
+		return false, nil
 	}
-	def, ok := peftDefaults[key]
-	if ok && string(compact(value)) != def && !null {
-		return true, fmt.Errorf("%s is %s, which is not supported yet (PEFT's default is %s)", key, clip(value), def)
+	if problem := field.Problem(value); problem != "" {
+		return true, errors.New(problem)
 	}
-	return ok, nil
+	return true, nil
+}
+
+// oneOrMore sets list to the elements of a JSON list, or to a single value.
+func oneOrMore[T any](value json.RawMessage, list *[]T) error {
+	if len(value) > 0 && value[0] != '[' && string(value) != "null" {
+		*list = make([]T, 1)
+		return json.Unmarshal(value, &(*list)[0])
+	}
+	return json.Unmarshal(value, list)
 }
 
 func compact(value json.RawMessage) []byte {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/internal/settings"
 	"github.com/spalora/spalora/lora"
 )
 
@@ -17,25 +18,12 @@ import (
 const plain = `"r": 4, "lora_alpha": 6, "target_modules": ["query"], "peft_type": "LORA"`
 
 func TestDecodeConfig(t *testing.T) {
-	unsupported := map[string][]string{ // fields of PEFT that change the model, with values other than the default
-		"alora_invocation_tokens": {`[1, 2]`}, "alpha_pattern": {`{"query": 3}`}, "arrow_config": {`{"top_k": 1}`},
-		"bias":         {`"all"`, `"lora_only"`},
-		"corda_config": {`{}`}, "ensure_weight_tying": {`true`}, "eva_config": {`{"rho": 2}`},
-		"exclude_modules": {`["key"]`, `"key"`},
-		"kasa_config":     {`{}`}, "layer_replication": {`[[0, 4]]`}, "layers_pattern": {`"layer"`},
-		"layers_to_transform": {`[0]`, `1`}, "loftq_config": {`{"loftq_bits": 4}`},
-		"lora_bias": {`true`}, "lora_ga_config": {`{}`}, "megatron_config": {`{}`}, "monteclora_config": {`{}`},
-		"rank_pattern":      {`{"query": 3}`},
-		"target_parameters": {`["w"]`}, "trainable_token_indices": {`[5]`}, "use_bdlora": {`{}`}, "use_dora": {`true`},
-		"use_qalora": {`true`}, "velora_config": {`{}`},
-		"init_lora_weights": {`"pissa"`, `"pissa_niter_4"`, `"olora"`, `"corda"`, `"loftq"`, `"lora_ga"`, `7`},
-	}
-	for field, values := range unsupported {
-		for _, v := range values {
-			t.Run(field+" "+v, func(t *testing.T) {
-				_, _, err := lora.DecodeConfig(fmt.Appendf(nil, `{%s, %q: %s}`, plain, field, v))
-				if err == nil || !strings.Contains(err.Error(), field) || !strings.Contains(err.Error(), "adapter_config.json") {
-					t.Errorf("got %v, want an error naming %s", err, field)
+	for _, f := range loraFields {
+		for _, v := range f.refused {
+			t.Run(f.name+" "+v, func(t *testing.T) {
+				_, _, err := lora.DecodeConfig(fmt.Appendf(nil, `{%s, %q: %s}`, plain, f.name, v))
+				if err == nil || !strings.Contains(err.Error(), f.name) || !strings.Contains(err.Error(), "lora: ") {
+					t.Errorf("got %v, want an error naming %s", err, f.name)
 				}
 			})
 		}
@@ -69,8 +57,16 @@ func TestDecodeConfig(t *testing.T) {
 		{"targets number", replace(`["query"]`, `5`), "target_modules is 5"},
 		{"targets object", replace(`["query"]`, `{}`), "target_modules is {}"},
 		{"bad expression", replace(`["query"]`, `"que(ry"`), `"que(ry" is not a regular expression`},
-		{"lookahead", replace(`["query"]`, `"(?!a)query"`), "no look-around"},
-		{"back-reference", replace(`["query"]`, `"(a)\\1"`), "no back-references"},
+		{"not Python", replace(`["query"]`, `"(?P=a)query"`), `"(?P=a)query" is not a regular expression`},
+		{"long expression", replace(`["query"]`, `"`+strings.Repeat("a", 5000)+`"`), "5000 bytes; want at most 4096"},
+		{"layers of an expression", replace(`["query"]`, `".*query", "layers_to_transform": [0]`),
+			"layers_to_transform needs a list of names in target_modules"},
+		{"layers of all-linear", replace(`["query"]`, `"all-linear", "layers_to_transform": 0`), "layers_to_transform needs"},
+		{"expression in layers_pattern", `{` + plain + `, "layers_to_transform": [0], "layers_pattern": ["(a"]}`,
+			"layers_pattern: "},
+		{"expression in exclude_modules", `{` + plain + `, "exclude_modules": "(a"}`, "exclude_modules: "},
+		{"expression in rank_pattern", `{` + plain + `, "rank_pattern": {"(a": 2}}`, "rank_pattern: "},
+		{"expression in alpha_pattern", `{` + plain + `, "alpha_pattern": {"(a": 2}}`, "alpha_pattern: "},
 		{"another method", replace(`"LORA"`, `"IA3"`), `peft_type is "IA3"`},
 		{"task type", `{` + plain + `, "task_type": "SEQ_CLASS"}`, `task_type "SEQ_CLASS"`},
 		{"task type number", `{` + plain + `, "task_type": 3}`, "task_type is 3"},
@@ -116,6 +112,19 @@ func TestDecodeConfigAccepts(t *testing.T) {
 		{"defaults in other spellings", `, "alpha_pattern": { }, "bias": null, "loftq_config": null, ` +
 			`"init_lora_weights": "gaussian", "runtime_config": {"ephemeral_gpu_offload": true}`,
 			func(c lora.Config) bool { return c.R == 4 }},
+		{"layers", `, "layers_to_transform": 1, "layers_pattern": "layer"`, func(c lora.Config) bool {
+			return slices.Equal(c.LayersToTransform, []int{1}) && slices.Equal(c.LayersPattern, []string{"layer"})
+		}},
+		{"patterns in their order", `, "rank_pattern": {"b": 2, "a": 3}, "alpha_pattern": {"z": 1.5, "b|c": 2}`,
+			func(c lora.Config) bool {
+				return slices.Equal(c.RankPattern, lora.Overrides[int]{{Pattern: "b", Value: 2}, {Pattern: "a", Value: 3}}) &&
+					slices.Equal(c.AlphaPattern,
+						lora.Overrides[float64]{{Pattern: "z", Value: 1.5}, {Pattern: "b|c", Value: 2}})
+			}},
+		{"excluded", `, "exclude_modules": ["key"]`,
+			func(c lora.Config) bool { return c.ExcludeModules.Equal(lora.Names("key")) }},
+		{"excluded by an expression", `, "exclude_modules": ".*(?<!a)key"`,
+			func(c lora.Config) bool { return c.ExcludeModules.Equal(lora.Pattern(`.*(?<!a)key`)) }},
 		{"base", `, "base_model_name_or_path": "org/model", "revision": "main", "lora_dropout": 0.25`,
 			func(c lora.Config) bool { return c.BaseModel == "org/model" && c.Dropout == 0.25 }},
 	} {
@@ -130,6 +139,106 @@ func TestDecodeConfigAccepts(t *testing.T) {
 	if err != nil || len(warnings) != 3 || !strings.Contains(strings.Join(warnings, "\n"), `"zz_new"`) ||
 		!slices.IsSorted(warnings) {
 		t.Errorf("unknown fields: %q, %v", warnings, err)
+	}
+}
+
+// loraFields lists the fields of PEFT 0.21.2's LoraConfig and PeftConfig: values that change nothing for the layers of
+// plain, and values that are errors.
+var loraFields = []struct {
+	name             string
+	neutral, refused []string
+}{
+	{"peft_type", []string{`"LORA"`}, []string{`"IA3"`, `"ADALORA"`, `null`}},
+	{"task_type", []string{`null`, `"SEQ_CLS"`}, []string{`"SEQ_CLASS"`}},
+	{"auto_mapping", []string{`null`, `{}`, `{"base_model_class": "BertModel"}`}, nil},
+	{"peft_version", []string{`null`, `"0.21.2"`, `"0.5.0"`}, nil},
+	{"base_model_name_or_path", []string{`null`, `""`, `"org/model"`}, []string{`1`}},
+	{"revision", []string{`null`, `"main"`}, nil},
+	{"inference_mode", []string{`null`, `true`, `false`}, nil},
+	{"r", []string{`4`}, []string{`null`, `0`, `"4"`}},
+	{"lora_alpha", []string{`6`, `6.0`}, []string{`null`, `0`}},
+	{"lora_dropout", []string{`0`, `0.0`, `0.25`}, []string{`null`, `1`}},
+	{"target_modules", []string{`["query"]`, `".*query"`, `"all-linear"`, `".*(?!x)query"`}, []string{`null`, `[]`, `""`}},
+	{"exclude_modules", []string{`null`, `[]`, `""`, `["none"]`}, []string{`1`, `[null]`, `"("`}},
+	{"layers_to_transform", []string{`null`, `[]`, `[0, 1]`}, []string{`"0"`, `[0.5]`, `{}`}},
+	{"layers_pattern", []string{`null`, `[]`, `""`}, []string{`"layer"`, `1`, `["("]`}}, // without layers_to_transform
+	{"rank_pattern", []string{`null`, `{}`, `{"query": 4}`}, []string{`{"query": 0}`, `{"query": 1.5}`, `[]`, `{"(": 4}`}},
+	{"alpha_pattern", []string{`null`, `{}`, `{"query": 6}`, `{"query": 6.0}`},
+		[]string{`{"query": 0}`, `{"query": -1}`, `{"query": "6"}`, `[]`, `{"(": 4}`}},
+	{"use_rslora", []string{`null`, `false`}, []string{`"yes"`, `1`}},
+	{"modules_to_save", []string{`null`, `[]`}, []string{`"classifier"`}},
+	{"fan_in_fan_out", []string{`null`, `false`, `true`}, []string{`"yes"`}},
+	{"init_lora_weights", []string{`null`, `true`, `false`, `"gaussian"`, `"orthogonal"`, `"eva"`},
+		[]string{`"pissa"`, `"pissa_niter_4"`, `"olora"`, `"corda"`, `"loftq"`, `"lora_ga"`, `"mica"`, `7`}},
+	{"bias", []string{`null`, `"none"`}, []string{`"all"`, `"lora_only"`}},
+	{"lora_bias", []string{`null`, `false`}, []string{`true`}},
+	{"use_dora", []string{`null`, `false`}, []string{`true`}},
+	{"trainable_token_indices", []string{`null`, `[]`, `{}`}, []string{`[5]`, `{"embed_tokens": [5]}`}},
+	{"target_parameters", []string{`null`, `[]`}, []string{`["w"]`}},
+	{"layer_replication", []string{`null`, `[]`}, []string{`[[0, 4]]`}},
+	{"ensure_weight_tying", []string{`null`, `false`}, []string{`true`}},
+	{"alora_invocation_tokens", []string{`null`, `[]`}, []string{`[1, 2]`}},
+	{"arrow_config", []string{`null`}, []string{`{}`, `{"top_k": 1}`}},
+	{"use_bdlora", []string{`null`}, []string{`{}`, `true`}},
+	{"use_qalora", []string{`null`, `false`}, []string{`true`}},
+	{"qalora_group_size", []string{`null`, `16`, `32`}, nil},
+	{"kasa_config", []string{`null`}, []string{`{}`}},
+	{"monteclora_config", []string{`null`}, []string{`{}`}},
+	{"velora_config", []string{`null`}, []string{`{}`}},
+	{"loftq_config", []string{`null`, `{}`, `{"loftq_bits": 4}`}, nil}, // PEFT ignores it, too, unless loftq is set
+	{"eva_config", []string{`null`, `{"rho": 2}`}, nil},
+	{"corda_config", []string{`null`, `{}`}, nil},
+	{"lora_ga_config", []string{`null`, `{}`}, nil},
+	{"megatron_config", []string{`null`, `{}`, `{"a": 1}`}, nil},
+	{"megatron_core", []string{`null`, `"megatron.core"`}, nil},
+	{"runtime_config", []string{`null`, `{"ephemeral_gpu_offload": true}`}, nil},
+}
+
+// TestNeutralFields: values of PEFT's fields that change nothing give the adapter that their absence gives.
+func TestNeutralFields(t *testing.T) {
+	m := newModel(1)
+	config := func(field, value string) lora.Config {
+		fields := map[string]json.RawMessage{}
+		if err := json.Unmarshal([]byte("{"+plain+"}"), &fields); err != nil {
+			t.Fatal(err)
+		}
+		if value != "" {
+			fields[field] = json.RawMessage(value)
+		}
+		text, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, warnings, err := lora.DecodeConfig(text)
+		if err != nil || len(warnings) > 0 {
+			t.Fatalf("%s %s: %q, %v", field, value, warnings, err)
+		}
+		return c
+	}
+	pairs := func(c lora.Config) (list []string) {
+		for _, p := range attach(t, m, c).Params() {
+			if strings.Contains(p.Name, ".lora_") {
+				list = append(list, fmt.Sprint(p.Name, p.Param.Value().Shape()))
+			}
+		}
+		return list
+	}
+	want := pairs(config("", ""))
+	for _, f := range loraFields {
+		if _, known := settings.AdapterConfig.Key(f.name); !known {
+			t.Errorf("the table of adapter_config.json lacks %s", f.name)
+		}
+		if len(f.neutral) == 0 {
+			t.Errorf("%s has no neutral value", f.name)
+		}
+		for _, v := range f.neutral {
+			if got := pairs(config(f.name, v)); f.name != "target_modules" && !slices.Equal(got, want) {
+				t.Errorf("%s %s: got the pairs %v, want %v", f.name, v, got, want)
+			}
+		}
+	}
+	if len(loraFields) != len(settings.AdapterConfig.Keys) {
+		t.Errorf("%d fields, but the table of adapter_config.json has %d", len(loraFields), len(settings.AdapterConfig.Keys))
 	}
 }
 
@@ -170,7 +279,11 @@ func roundTrip(t *testing.T, c lora.Config) {
 	}
 	if back.R != c.R || back.Alpha != c.Alpha || back.Dropout != c.Dropout || back.UseRSLoRA != c.UseRSLoRA ||
 		back.TaskType != c.TaskType ||
-		back.BaseModel != c.BaseModel || !back.TargetModules.Equal(c.TargetModules) {
+		back.BaseModel != c.BaseModel || !back.ExcludeModules.Equal(c.ExcludeModules) ||
+		!slices.Equal(back.RankPattern, c.RankPattern) || !slices.Equal(back.AlphaPattern, c.AlphaPattern) ||
+		!slices.Equal(back.LayersToTransform, c.LayersToTransform) ||
+		len(c.LayersToTransform) > 0 && !slices.Equal(back.LayersPattern, c.LayersPattern) ||
+		!back.TargetModules.Equal(c.TargetModules) {
 		t.Errorf("%+v was read back as %+v", c, back)
 	}
 }
@@ -180,6 +293,10 @@ func TestConfigRoundTrip(t *testing.T) {
 		{R: 1, Alpha: 0.5, TargetModules: lora.Names("a", "b")},
 		{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Pattern(`.*\.(query|value)`), TaskType: lora.SeqCls,
 			ModulesToSave: []string{"pooler"}, BaseModel: "dir with \"quotes\""},
+		{R: 4, Alpha: 8, TargetModules: lora.Names("query"), ExcludeModules: lora.Pattern(`.*\.1\..*`),
+			LayersToTransform: []int{0, 2}, LayersPattern: []string{"layer", "h"},
+			RankPattern:  lora.Overrides[int]{{Pattern: "b", Value: 2}, {Pattern: `a\.b`, Value: 3}},
+			AlphaPattern: lora.Overrides[float64]{{Pattern: "query", Value: 0.5}}},
 		{R: 300, Alpha: 1e-3, UseRSLoRA: true, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.CausalLM},
 	} {
 		roundTrip(t, c)

@@ -107,11 +107,11 @@ func ExampleSet_Params() {
 	// the loss falls: true
 }
 
-// DecodeConfig returns an error that names each unsupported setting.
+// DecodeConfig returns an error that names each setting that is not supported.
 func ExampleDecodeConfig() {
-	text := `{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["query"], "use_dora": true}`
+	text := `{"peft_type": "IA3", "r": 0, "lora_alpha": 16, "target_modules": ["query"]}`
 	_, _, err := lora.DecodeConfig([]byte(text))
 	fmt.Println(err)
 	// Output:
-	// lora: adapter_config.json: use_dora is true, which is not supported yet (PEFT's default is false)
+	// lora: adapter_config.json: peft_type is "IA3"; want "LORA", the only supported type
 }

@@ -2,9 +2,7 @@ package lora
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,7 +27,8 @@ func Names(names ...string) Targets {
 	return Targets{names: slices.Clone(names)}
 }
 
-// Pattern returns the targets whose whole path matches the regular expression (RE2 syntax), or all-linear.
+// Pattern returns the targets whose whole path matches the regular expression, in the syntax of Python's re, or
+// all-linear.
 func Pattern(expression string) Targets { return Targets{pattern: expression} }
 
 func (t Targets) empty() bool { return t.pattern == "" && len(t.names) == 0 }
@@ -67,53 +66,38 @@ func (t *Targets) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &t.names)
 }
 
-func (t Targets) check() error {
+// matcher returns a function that returns the indices of the targets that match a path. field names them in errors.
+func (t Targets) matcher(field string) (func(path string) ([]int, error), error) {
 	for _, n := range t.names {
 		if n == "" {
-			return errors.New("target_modules has an empty name")
+			return nil, fmt.Errorf("%s has an empty name", field)
 		}
 	}
-	if t.pattern == "" || t.pattern == AllLinear {
-		return nil
-	}
-	if _, err := t.expression(); err != nil {
-		return err
-	}
-	return nil
-}
-
-func (t Targets) expression() (*regexp.Regexp, error) {
-	re, err := regexp.Compile(`^(?:` + t.pattern + `)$`)
-	if err != nil {
-		return nil, fmt.Errorf("target_modules %q is not a regular expression in RE2 syntax "+
-			"(no look-around, no back-references): %w", t.pattern, err)
-	}
-	return re, nil
-}
-
-// matcher returns a function that returns the indices of the targets that match a path.
-func (t Targets) matcher() (func(path string) []int, error) {
-	if t.pattern != "" {
-		re, err := t.expression()
-		if err != nil {
-			return nil, err
-		}
-		return func(path string) []int {
-			if re.MatchString(path) {
-				return []int{0}
+	if t.pattern == "" {
+		return func(path string) (hits []int, err error) {
+			for i, n := range t.names {
+				if endsIn(path, n) {
+					hits = append(hits, i)
+				}
 			}
-			return nil
+			return hits, nil
 		}, nil
 	}
-	return func(path string) (hits []int) {
-		for i, n := range t.names {
-			if path == n || strings.HasSuffix(path, "."+n) {
-				hits = append(hits, i)
-			}
+	re, err := compileFull(t.pattern)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return func(path string) ([]int, error) {
+		found, err := re.match(path)
+		if err != nil || !found {
+			return nil, err
 		}
-		return hits
+		return []int{0}, nil
 	}, nil
 }
+
+// endsIn reports whether path is name or ends in it after a dot.
+func endsIn(path, name string) bool { return path == name || strings.HasSuffix(path, "."+name) }
 
 // list returns the names, or the pattern as the only element.
 func (t Targets) list() []string {

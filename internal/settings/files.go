@@ -3,4 +3,5 @@ package settings
 // Files lists the tables, in the order of docs/settings.md.
 var Files = []File{
 	GenerationConfig,
+	AdapterConfig,
 }

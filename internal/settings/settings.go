@@ -73,15 +73,16 @@ func (f File) Check(content []byte) (warnings []string, err error) {
 	}
 	for _, k := range f.Keys { // in the order of the table, which is the same in every run
 		value, ok := object[k.Name]
-		if !ok || k.Effect == Acts || k.Effect == Neutral || k.silent(value) {
+		if !ok {
 			continue
 		}
-		message := fmt.Sprintf("%s: %s is %s: %s", f.Name, k.Name, shortened(value), k.Note)
-		if k.Effect == Refused && err == nil {
-			err = fmt.Errorf("%s", message)
-		}
-		if k.Effect == Warned {
-			warnings = append(warnings, message)
+		problem := k.Problem(value)
+		switch {
+		case problem == "":
+		case k.Effect == Warned:
+			warnings = append(warnings, f.Name+": "+problem)
+		case err == nil:
+			err = fmt.Errorf("%s: %s", f.Name, problem)
 		}
 	}
 	if len(unknown) > 0 {
@@ -89,6 +90,15 @@ func (f File) Check(content []byte) (warnings []string, err error) {
 		warnings = append(warnings, fmt.Sprintf("%s: not known and without effect: %s", f.Name, strings.Join(unknown, ", ")))
 	}
 	return warnings, err
+}
+
+// Problem returns what there is to say about a value of a Warned or Refused key, or "" if the value changes nothing or
+// the key has another effect.
+func (k Key) Problem(value json.RawMessage) string {
+	if k.Effect == Acts || k.Effect == Neutral || k.silent(value) {
+		return ""
+	}
+	return fmt.Sprintf("%s is %s: %s", k.Name, shortened(value), k.Note)
 }
 
 // silent reports whether a value changes nothing.
