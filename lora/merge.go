@@ -18,27 +18,26 @@ type MergedWeight struct {
 }
 
 // Unties reports whether merging the set gives a tied head of m a separate weight. It does if the set changes the table
-// or the head, since an adapter of one does not act on the other. The configuration of the merged model must then have
-// tie_word_embeddings false.
+// or the head, since an adapter of one does not act on the other, unless it replaces both by the same weight. The
+// configuration of the merged model must then have tie_word_embeddings false.
 func (s *Set) Unties(m spago.Model) bool {
 	for _, h := range nn.TiedHeads(m) {
-		if s.unties(h.Linear) {
+		if s.unties(h.Linear.Weight, h.Linear.Key()) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Set) unties(head *nn.Linear) bool {
-	return s.changes(head.Weight) || s.changes(head.Key())
+// unties is Unties for one head, which the set knows by key, and its table.
+func (s *Set) unties(table, key *op.Weight) bool {
+	return s.Correction(table) != nil || s.Correction(key) != nil || s.Replacement(table) != s.Replacement(key)
 }
 
-func (s *Set) changes(w *op.Weight) bool { return s.Correction(w) != nil || s.Replacement(w) != nil }
-
 // Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, and the set's own copy
-// for saved modules. A tied head is included if [Set.Unties] reports true. The caller owns the values; m and the set do
-// not change. Merge returns an error if the set was made for another model, a weight has no values, or a merged value
-// is not finite.
+// for saved modules and for weights that the adapter file replaces. A tied head is included if [Set.Unties] reports
+// true. The caller owns the values; m and the set do not change. Merge returns an error if the set was made for another
+// model, a weight has no values, or a merged value is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	if err := s.belongsTo(m); err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	}
 	var list []MergedWeight
 	for _, w := range weightsOf(m) {
-		if w.key != w.Weight && !s.changes(w.Weight) && !s.changes(w.key) { // the head stays tied
+		if w.key != w.Weight && !s.unties(w.Weight, w.key) { // the head stays tied
 			continue
 		}
 		if !w.Weight.Filled() {

@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/files"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -36,9 +38,6 @@ const notePrefix = "spalora."
 // keyPrefix is the prefix of every tensor name in an adapter file.
 const keyPrefix = "base_model.model."
 
-// baseLayer is the suffix in PEFT's name of the weight below an adapted layer.
-const baseLayer = ".base_layer.weight"
-
 // keys returns the names of the pair's tensors in an adapter file, for saving and loading.
 func (p pair) keys() (a, b string) {
 	if p.table {
@@ -54,7 +53,7 @@ type stored struct {
 	values []float32
 }
 
-// stored returns the tensors of the set in the order of the adapter file.
+// stored returns the tensors of the set that train, in the order of the adapter file.
 func (s *Set) stored() []stored {
 	var list []stored
 	for _, p := range s.pairs {
@@ -71,6 +70,15 @@ func (s *Set) stored() []stored {
 	return list
 }
 
+// all returns the tensors that Save writes: those that train and the replaced weights of the base model.
+func (s *Set) all() []stored {
+	list := s.stored()
+	for _, c := range s.bases {
+		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), c.own.Float32()})
+	}
+	return list
+}
+
 // Save writes adapter_model.safetensors (float32) and adapter_config.json to dir, which must exist. Each file is
 // replaced atomically. Save returns an error, before it writes anything, if a value is NaN or infinite.
 func (s *Set) Save(dir string) error {
@@ -78,7 +86,7 @@ func (s *Set) Save(dir string) error {
 		return err
 	}
 	var tensors []safetensors.Tensor
-	for _, t := range s.stored() {
+	for _, t := range s.all() {
 		data := safetensors.Bytes(t.values)
 		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: data})
 	}
@@ -104,7 +112,7 @@ func (s *Set) Save(dir string) error {
 
 // finite returns an error that names the first value that is NaN or infinite, or nil if there is none.
 func (s *Set) finite() error {
-	for _, t := range s.stored() {
+	for _, t := range s.all() {
 		for i, v := range t.values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 				return fmt.Errorf("lora: save: %s has %g at element %d; want finite values", t.key, v, i)
@@ -133,7 +141,8 @@ func ReadConfig(dir string) (Config, []string, error) {
 
 // Load returns the set of the adapter in dir, written by [Set.Save] or by PEFT, for m, which must have its weights and
 // does not change. It returns a warning for each ignored field of adapter_config.json, for each of target_modules that
-// matches no layer while others do, and for each tensor with NaN or infinite values. It returns an error that lists all
+// matches no layer while others do, for each tensor with NaN or infinite values, and for each weight of the base model
+// that the file replaces by another one. It returns an error that lists all
 // tensors that are missing, unexpected or of another shape, and an error in the cases of [ReadConfig] and [Attach].
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
@@ -149,14 +158,18 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 	if err != nil {
 		return nil, warnings, fmt.Errorf("%s: %w", dir, err)
 	}
-	if err := s.fill(f); err != nil {
+	if err := s.fill(m, f); err != nil {
 		return nil, warnings, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
+	}
+	for _, c := range s.bases {
+		warnings = append(warnings, fmt.Sprintf("%s: %s is not the base model's and replaces it, as in PEFT", weightsName,
+			keyPrefix+c.path))
 	}
 	for _, name := range s.unused {
 		warnings = append(warnings, fmt.Sprintf("%s: target_modules %q matches no layer of this model", configName, name))
 	}
 	s.base, s.notes = f.Metadata()[fingerprintKey], notes(f)
-	for _, t := range s.stored() {
+	for _, t := range s.all() {
 		if n := notFinite(t.values); n > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: %s holds %d NaN or infinite values", weightsName, t.key, n))
 		}
@@ -183,12 +196,19 @@ func missingWeights(dir string) error {
 	return fmt.Errorf("lora: %s has no %s; give the whole directory of an adapter", dir, weightsName)
 }
 
-// fill copies the tensors of f into the set. It returns an error that lists all tensors that do not fit.
-func (s *Set) fill(f *safetensors.File) error {
+// fill copies the tensors of f into the set for m. It returns an error that lists all tensors that do not fit.
+func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 	var missing, misfit []string
 	left := map[string]bool{}
 	for _, name := range f.Names() {
 		left[name] = true
+	}
+	resized := ""
+	wrong := func(key string, got, want []int) {
+		misfit = append(misfit, fmt.Sprintf("%s is %v, want %v", key, got, want))
+		if resized == "" {
+			resized = resizedTable(m, got, want)
+		}
 	}
 	for _, want := range s.stored() {
 		t, ok := f.Tensor(want.key)
@@ -198,7 +218,7 @@ func (s *Set) fill(f *safetensors.File) error {
 			continue
 		}
 		if !slices.Equal(t.Shape, want.shape) {
-			misfit = append(misfit, fmt.Sprintf("%s is %v, want %v", want.key, t.Shape, want.shape))
+			wrong(want.key, t.Shape, want.shape)
 			continue
 		}
 		v, err := safetensors.AsFloat32(t)
@@ -207,8 +227,9 @@ func (s *Set) fill(f *safetensors.File) error {
 		}
 		copy(want.values, v)
 	}
-	for _, p := range s.pairs {
-		delete(left, keyPrefix+p.path+baseLayer) // PEFT also saves the base model's table below an adapted embedding
+	twice, err := s.fillBase(m, f, left, wrong)
+	if err != nil {
+		return err
 	}
 	var extra []string
 	for _, name := range f.Names() {
@@ -216,8 +237,91 @@ func (s *Set) fill(f *safetensors.File) error {
 			extra = append(extra, name)
 		}
 	}
-	return errors.Join(tensorError("missing", missing), tensorError("of another shape", misfit),
+	err = errors.Join(tensorError("missing", missing), tensorError("of another shape", misfit),
+		tensorError("stored twice with different values", twice),
 		tensorError("not expected by this model and adapter_config.json", extra))
+	if resized != "" {
+		err = fmt.Errorf("%w; %s", err, resized)
+	}
+	return err
+}
+
+// fillBase reads the weights of the base model that the file holds, and removes their names from left. PEFT writes the
+// tables of words (save_embedding_layers) under their own names, or as base_layer below an adapted layer, and loads
+// whatever it finds over the base's. So a weight with other values than the base's becomes a frozen weight of the set.
+// fillBase calls wrong for weights of another shape and returns the names of tied weights that contradict each other.
+func (s *Set) fillBase(m spago.Model, f *safetensors.File, left map[string]bool, wrong func(string, []int, []int)) (
+	twice []string, err error,
+) {
+	adapted := map[string]bool{}
+	for _, p := range s.pairs {
+		adapted[p.path] = true
+	}
+	first := map[*op.Weight]string{} // names in the file of the weights that were read
+	own := map[*op.Weight]*op.Weight{}
+	for _, w := range weightsOf(m) {
+		path := w.Name
+		if dot := strings.LastIndexByte(path, '.'); dot >= 0 && adapted[path[:dot]] {
+			path = path[:dot] + ".base_layer" + path[dot:]
+		}
+		t, ok := f.Tensor(keyPrefix + path)
+		if !ok || !left[keyPrefix+path] {
+			continue
+		}
+		delete(left, keyPrefix+path)
+		if !slices.Equal(t.Shape, w.Weight.Shape()) {
+			wrong(keyPrefix+path, t.Shape, w.Weight.Shape())
+			continue
+		}
+		v, err := w.Weight.Like(string(t.DType), t.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", keyPrefix+path, err)
+		}
+		if before, again := first[w.Weight]; again {
+			if !v.Same(own[w.Weight]) {
+				twice = append(twice, before+" and "+keyPrefix+path)
+			}
+			continue
+		}
+		first[w.Weight], own[w.Weight] = keyPrefix+path, v
+		if !w.Weight.Filled() {
+			return nil, fmt.Errorf("%s has no values; load the model first", w.Name)
+		}
+		if !v.Same(w.Weight) {
+			v, err := w.Weight.Like(string(t.DType), bytes.Clone(t.Data)) // the file is closed before the weight is used
+			if err != nil {
+				return nil, err
+			}
+			s.bases = append(s.bases, copied{path, w.Weight, v})
+		}
+	}
+	for _, w := range weightsOf(m) { // a tied head shares the replaced table, unless modules_to_save has a copy of one
+		i := slices.IndexFunc(s.bases, func(c copied) bool { return c.base == w.Weight })
+		if i >= 0 && s.copyOf[w.key] == nil {
+			s.copyOf[w.key] = s.bases[i].own
+		}
+	}
+	return twice, nil
+}
+
+// resizedTable returns what to do about a tensor that fits to a table with more or fewer rows than an embedding of m
+// has, and "" for other tensors.
+func resizedTable(m spago.Model, got, want []int) (advice string) {
+	nn.Walk(m, func(path string, module any) {
+		e, ok := module.(*nn.Embedding)
+		if !ok || advice != "" || len(got) != len(want) {
+			return
+		}
+		for i := range got {
+			rest := slices.Equal(got[:i], want[:i]) && slices.Equal(got[i+1:], want[i+1:])
+			if rest && want[i] == e.Weight.Rows && got[i] != want[i] {
+				advice = fmt.Sprintf("the adapter is for a model whose %s has %d rows, not %d; load the base model with "+
+					"transformers, call resize_token_embeddings(%d), save it, and give that as `model`", path, got[i], want[i],
+					got[i])
+			}
+		}
+	})
+	return advice
 }
 
 func tensorError(what string, names []string) error {

@@ -18,6 +18,7 @@ type Set struct {
 	config Config
 	pairs  []pair
 	copies []copied
+	bases  []copied                      // weights of the base model that the adapter file replaces, frozen
 	pairOf map[*op.Weight]*op.Correction // for lookup only; the slices have the order
 	copyOf map[*op.Weight]*op.Weight
 	absent []string          // modules_to_save that the model does not have

@@ -2,6 +2,8 @@ package op
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -212,6 +214,29 @@ func (w *Weight) First(n int) []float32 {
 	return v[:n]
 }
 
+// Same reports whether w and v have the same shape and the same values, bit for bit, whatever types they are stored in.
+func (w *Weight) Same(v *Weight) bool {
+	if !slices.Equal(w.Shape(), v.Shape()) {
+		return false
+	}
+	const chunk = 1 << 14 // a multiple of every block length
+	if w.turned || v.turned {
+		return slices.EqualFunc(w.Float32(), v.Float32(), sameBits)
+	}
+	a, b := make([]float32, min(chunk, w.Len())), make([]float32, min(chunk, w.Len()))
+	for at := 0; at < w.Len(); at += chunk {
+		n := min(chunk, w.Len()-at)
+		w.widen(a[:n], at)
+		v.widen(b[:n], at)
+		if !slices.EqualFunc(a[:n], b[:n], sameBits) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+
 // firstTurned is First for values that are stored as the transpose.
 func (w *Weight) firstTurned(n int) []float32 {
 	v, row := make([]float32, n), make([]float32, w.Cols)
@@ -242,6 +267,12 @@ func (w *Weight) widen(dst []float32, from int) {
 // Copy returns a frozen float32 weight with the same sizes and a copy of the values.
 func (w *Weight) Copy() *Weight {
 	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
+}
+
+// Like returns a frozen weight with the sizes of w and the values of b, see [Weight.SetStored].
+func (w *Weight) Like(dtype string, b []byte) (*Weight, error) {
+	v := &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut}
+	return v, v.SetStored(dtype, b)
 }
 
 // mat returns the weight as an out×in matrix for the kernels.
