@@ -126,22 +126,31 @@ func ReadFile(path string) ([]byte, error) {
 // MissingFile returns the error about a file that does not exist.
 func MissingFile(path string) error { return Input(fmt.Errorf("%s: there is no such file", path)) }
 
+// Opener opens a model of a checkpoint. Weights that the checkpoint lacks are drawn with the seed.
+type Opener[M models.TextModel] func(src *checkpoint.Source, seed uint64) (M, checkpoint.Report, error)
+
+// Outputs returns an opener of models whose head has n outputs.
+func Outputs[M models.TextModel](
+	open func(src *checkpoint.Source, n int, seed uint64) (M, checkpoint.Report, error), n int,
+) Opener[M] {
+	return func(src *checkpoint.Source, seed uint64) (M, checkpoint.Report, error) { return open(src, n, seed) }
+}
+
 // Model is a model that was opened from a base.
 type Model[M models.TextModel] struct {
 	Net    M
 	Base   *Base
 	Report checkpoint.Report // which tensors were loaded, drawn at random or skipped
 
+	open        Opener[M]
 	identify    sync.Once
 	fingerprint string
 }
 
 // OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
 // It returns an error if the tokenizer has more tokens than the model has word embeddings.
-func OpenModel[M models.TextModel](
-	b *Base, log zerolog.Logger, open func(*checkpoint.Source) (M, checkpoint.Report, error),
-) (*Model[M], error) {
-	net, report, err := open(b.Source)
+func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, open Opener[M]) (*Model[M], error) {
+	net, report, err := open(b.Source, seed)
 	if err != nil {
 		return nil, Input(err)
 	}
@@ -169,7 +178,13 @@ func OpenModel[M models.TextModel](
 	}
 	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(net)).
 		Str("stored_as", strings.Join(slices.Sorted(maps.Keys(types)), ",")).Msgf("model %s", b.Name)
-	return &Model[M]{Net: net, Base: b, Report: report}, nil
+	return &Model[M]{Net: net, Base: b, Report: report, open: open}, nil
+}
+
+// Again opens the model once more, with the seed 0.
+func (m *Model[M]) Again() (M, error) {
+	net, _, err := m.open(m.Base.Source, 0)
+	return net, Input(err)
 }
 
 // CheckFinite returns an error if weights of the checkpoint are NaN or infinite.

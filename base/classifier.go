@@ -114,8 +114,7 @@ func OpenClassifier[M models.TextModel](
 	if err != nil {
 		return nil, err
 	}
-	t, err := OpenTrained(o, func(M) TaskType { return task },
-		func(src *checkpoint.Source) (M, checkpoint.Report, error) { return open(src, outputs, 0) }, nil)
+	t, err := OpenTrained(o, task.Of, Outputs(open, outputs), nil)
 	if err != nil {
 		return nil, err
 	}

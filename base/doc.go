@@ -5,9 +5,7 @@
 // that model and checks that it was trained on it. [OpenTrained] does both and returns an error for an untrained head.
 //
 //	b, err := base.Open("bert-base-uncased")
-//	m, err := base.OpenModel(b, log, func(src *checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
-//		return models.OpenEncoder(src, 42)
-//	})
+//	m, err := base.OpenModel(b, log, 42, models.OpenEncoder)
 //
 // Errors are classified: [Blame] says whether the settings or a file is at fault. Messages name settings in
 // backquotes with underscores (`max_length`).

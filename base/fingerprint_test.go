@@ -13,7 +13,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -117,9 +116,7 @@ func (s stored) model(list []safetensors.Tensor, shards bool) *base.Model[models
 
 func openEncoder(t *testing.T, b *base.Base) *base.Model[models.Encoder] {
 	t.Helper()
-	m, err := base.OpenModel(b, zerolog.Nop(), func(src *checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
-		return models.OpenEncoder(src, 1)
-	})
+	m, err := base.OpenModel(b, zerolog.Nop(), 1, models.OpenEncoder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
 
@@ -72,11 +74,11 @@ func StoreWeights(weights []lora.MergedWeight, t safetensors.DType, option strin
 	return list, nil
 }
 
-// EditConfig returns a config.json in which the keys of set and the type of the weights have new values. Keys are
-// sorted, as in files that transformers writes.
-func EditConfig(config []byte, dtype safetensors.DType, set map[string]any) ([]byte, error) {
+// EditConfig returns the config.json of b in which the keys of set, the class and the type of the weights have new
+// values: those of the model net. Keys are sorted, as in files that transformers writes.
+func EditConfig(b *Base, net models.TextModel, dtype safetensors.DType, set map[string]any) ([]byte, error) {
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(config, &m); err != nil {
+	if err := json.Unmarshal(b.Source.Config(), &m); err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
 	for _, old := range []string{"torch_dtype", "num_labels", "_num_labels"} {
@@ -92,6 +94,11 @@ func EditConfig(config []byte, dtype safetensors.DType, set map[string]any) ([]b
 	}
 	if err := edit("dtype", configNames[dtype]); err != nil {
 		return nil, err
+	}
+	if k, ok := net.(nn.Classed); ok {
+		if err := edit("architectures", []string{k.Class()}); err != nil {
+			return nil, err
+		}
 	}
 	for key, v := range set {
 		if err := edit(key, v); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
 )
 
 // UseNote is the note of an adapter (see [lora.Set.SetNote]) that holds the name of its task.
@@ -49,6 +50,9 @@ func (t TaskType) Check(dir string) error {
 	}
 	return nil
 }
+
+// Of returns t, whatever the model. It is for functions that ask for the task type of a model.
+func (t TaskType) Of(models.TextModel) TaskType { return t }
 
 // String returns the name with PEFT's task type, as in "token classification (TOKEN_CLS)".
 func (t TaskType) String() string {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -36,13 +35,13 @@ func (t *Trained[M]) AdapterSet() nn.AdapterSet {
 	return t.Set
 }
 
-// OpenTrained opens a model with open and the adapter for it. It returns an error if neither the checkpoint nor the
-// adapter has a weight, since predictions would be random; harmless reports whether no prediction reads a weight.
+// OpenTrained opens a model with open and the adapter for it; t returns the task type of a model. It returns an error
+// if neither the checkpoint nor the adapter has a weight, since predictions would be random; harmless reports whether
+// no prediction reads a weight.
 func OpenTrained[M models.TextModel](
-	o Opening, t func(M) TaskType, open func(*checkpoint.Source) (M, checkpoint.Report, error),
-	harmless func(weight string) bool,
+	o Opening, t func(models.TextModel) TaskType, open Opener[M], harmless func(weight string) bool,
 ) (*Trained[M], error) {
-	m, err := OpenModel(o.Base, o.Log.Level(max(o.Log.GetLevel(), zerolog.WarnLevel)), open)
+	m, err := OpenModel(o.Base, o.Log.Level(max(o.Log.GetLevel(), zerolog.WarnLevel)), 0, open)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -68,7 +69,9 @@ func benchStep(b *testing.B, c lora.Config, workers int) {
 	}
 	pool := op.NewPool(workers)
 	defer pool.Close()
-	task, err := seqcls.NewTask(m, tok, seqcls.TaskConfig{Config: seqcls.Config{Labels: labels, Pool: pool, Adapter: set}})
+	task, err := seqcls.NewTask(m, tok, seqcls.TaskConfig{Config: seqcls.Config{
+		CoreConfig: tasks.CoreConfig{Pool: pool, Adapter: set}, Labels: labels,
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}

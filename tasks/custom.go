@@ -37,11 +37,8 @@ func EncodeTexts(
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("tasks: %w", errors.Join(errs...))
 	}
-	texts := Texts{
-		Name: "texts", Len: n, Input: func(i int) tokenize.Input { return inputs[i] }, Line: func(i int) int { return i + 1 },
-	}
-	o := tokenize.Options{MaxLength: TextLimit(m, tok, 0)}
-	s, err := EncodeSet(ctx, tok, texts, o, m.TokenTypes() > 1, pool.Workers(), func(int) {})
+	core := NewCore(m, tok, CoreConfig{Pool: pool})
+	s, err := core.Encode(ctx, Inputs(inputs), tokenize.LongestFirst, nil)
 	if err != nil {
 		return nil, err
 	}

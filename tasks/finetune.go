@@ -65,9 +65,14 @@ type Plan struct {
 	// Finished is called after results.json is written, with the best state in place.
 	Finished func(ctx context.Context) error
 
-	Labels   func() *data.Labels    // classes to save beside the adapter; nil, or a function that returns nil: none
-	Beside   func(dir string) error // writes further files of the adapter
-	TestRows func() int             // number of rows to score at the end; nil or 0: none
+	Labels func() *data.Labels    // classes to save beside the adapter; nil, or a function that returns nil: none
+	Beside func(dir string) error // writes further files of the adapter
+	// Rows are the data, a *Parts: their hashes must be equal when a run is resumed, and those to test on, if there are
+	// any, are scored at the end.
+	Rows interface {
+		TestRows() int
+		Identity(id map[string]string)
+	}
 	// Inputs are directories that the run reads beside Run.Model; its output must not replace them.
 	Inputs []string
 }
@@ -90,6 +95,11 @@ func (s *Session) AdapterSet() nn.AdapterSet {
 	return s.Set
 }
 
+// Core returns the settings that the predictors of all task types share. maxLength nil is 0.
+func (s *Session) Core(maxLength *int) CoreConfig {
+	return CoreConfig{MaxLength: Value(maxLength), Pool: s.Pool, Adapter: s.AdapterSet()}
+}
+
 // Subject is the model of a run.
 type Subject struct {
 	Net         models.TextModel
@@ -104,12 +114,18 @@ type Subject struct {
 	Save   func(dir string) error
 }
 
-// NewSubject returns the model of a run that was opened from its base.
-func NewSubject[M models.TextModel](m *base.Model[M], t base.TaskType) *Subject {
-	return &Subject{
-		Net: m.Net, Report: m.Report, Type: t,
-		identify: m.Fingerprint, sample: m.SampledFingerprint, load: m.LoadAdapter, checkFinite: m.CheckFinite,
+// OpenSubject opens the model of a run with open; t returns its task type.
+func OpenSubject[M models.TextModel](
+	s *Session, t func(models.TextModel) base.TaskType, open base.Opener[M],
+) (net M, subject *Subject, err error) {
+	m, err := base.OpenModel(s.Base, s.Log, s.Config.Seed, open)
+	if err != nil {
+		return net, nil, err
 	}
+	return m.Net, &Subject{
+		Net: m.Net, Report: m.Report, Type: t(m.Net),
+		identify: m.Fingerprint, sample: m.SampledFingerprint, load: m.LoadAdapter, checkFinite: m.CheckFinite,
+	}, nil
 }
 
 // Finetune trains an adapter (or, if the task's configuration says so, all weights) and writes it to Run.OutputDir
@@ -270,6 +286,7 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 	if r.ResumeFromCheckpoint != "" {
 		cfg.Earlier = map[string]string{baseModel: m.sample()}
 	}
+	p.Rows.Identity(cfg.Identity)
 	if p.Identity != nil {
 		p.Identity(cfg.Identity)
 	}
@@ -292,7 +309,7 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 	case err != nil:
 		return results, errors.Join(err, results.write())
 	}
-	if p.TestRows != nil && p.TestRows() > 0 {
+	if n := p.Rows.TestRows(); n > 0 {
 		m, err := task.Evaluate(ctx, batch.Test)
 		if err != nil {
 			return results, errors.Join(err, results.write())
@@ -300,7 +317,7 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 		for _, v := range m.Values {
 			v.LogReason(s.Log)
 		}
-		results.Test, results.TestRows = &m, p.TestRows()
+		results.Test, results.TestRows = &m, n
 	}
 	if p.Complete != nil {
 		p.Complete(results)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 )
 
 // Kind describes a task type to the code that opens, recognises and merges its models. Each package below this one has
@@ -39,6 +40,12 @@ type Settings interface {
 type Opening struct {
 	base.Opening
 	Settings Settings // nil: those that the adapter remembers, else the defaults
+}
+
+// Core returns the settings that the predictors of all task types share. maxLength nil is 0, and so is evalTokens for
+// the default.
+func (o Opening) Core(adapter nn.AdapterSet, maxLength *int, evalTokens int) CoreConfig {
+	return CoreConfig{MaxLength: Value(maxLength), EvalTokens: evalTokens, Pool: o.Pool, Adapter: adapter}
 }
 
 // SettingsOf returns the settings of an opening, which must be of the type S (a pointer's base type), with what its

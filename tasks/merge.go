@@ -35,7 +35,7 @@ type Merged struct {
 func (m *Merging) Merge(
 	ctx context.Context, dir string, t safetensors.DType, overwrite bool, pool *op.Pool,
 ) (Merged, error) {
-	weights, err := lora.Merge(m.net.TextModel, m.Set, pool)
+	weights, err := lora.Merge(m.attached.TextModel, m.Set, pool)
 	if err != nil {
 		return Merged{}, err
 	}
@@ -54,7 +54,7 @@ func (m *Merging) Merge(
 		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
 			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
 	}
-	config, err := base.EditConfig(m.Base.Source.Config(), t, m.Config)
+	config, err := base.EditConfig(m.Base, m.attached.TextModel, t, m.Config)
 	if err != nil {
 		return d, fmt.Errorf("merge: %w", err)
 	}
@@ -74,7 +74,7 @@ func (m *Merging) Merge(
 // compare runs the attached model and the merged one, as its tensors will be stored, over a few token sequences.
 func (m *Merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (Merged, error) {
 	d := Merged{Tensors: len(tensors)}
-	whole, err := m.again()
+	whole, err := m.reopen()
 	if err != nil {
 		return d, err
 	}
@@ -87,7 +87,7 @@ func (m *Merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (Merged, 
 		logits := append([]float32(nil), op.Values(c.outputs(p, b))...)
 		return logits, p.Tape.Close()
 	}
-	want, err := run(m.net, &nn.Pass{Adapter: m.Set})
+	want, err := run(m.attached, &nn.Pass{Adapter: m.Set})
 	if err != nil {
 		return d, err
 	}

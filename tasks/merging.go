@@ -7,7 +7,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
@@ -20,8 +19,9 @@ type Merging struct {
 	Set    *lora.Set
 	Config map[string]any    // keys of config.json that change
 	Beside map[string][]byte // further files of the merged model, by name
-	net    computing
-	again  func() (computing, error) // opens the base model again
+
+	attached computing                 // the base model, for use with Set
+	reopen   func() (computing, error) // opens the base model once more, to be filled with the merged weights
 }
 
 // computing is a model with the function that computes its outputs.
@@ -30,29 +30,18 @@ type computing struct {
 	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
-// NewMerging prepares a trained model for a merge. outputs returns the function that computes a model's logits or
-// hidden states, by which the merge is checked; open opens the base model again. config has the keys of config.json
-// that change and may be nil; the class is added.
+// NewMerging prepares a trained model for a merge. outputs computes a model's logits or hidden states, by which the
+// merge is checked. config has the keys of config.json that change, beside the class; it may be nil.
 func NewMerging[M models.TextModel](
-	t *base.Trained[M], outputs func(M) func(p *nn.Pass, b *batch.Batch) mat.Tensor,
-	open func(*checkpoint.Source) (M, checkpoint.Report, error), config map[string]any,
+	t *base.Trained[M], outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor, config map[string]any,
 ) *Merging {
-	if config == nil {
-		config = map[string]any{}
+	with := func(m M) computing {
+		return computing{m, func(p *nn.Pass, b *batch.Batch) mat.Tensor { return outputs(m, p, b) }}
 	}
-	if k, ok := any(t.Net).(nn.Classed); ok {
-		config["architectures"] = []string{k.Class()}
-	}
-	return &Merging{
-		Base: t.Base, Set: t.Set, Config: config, net: computing{t.Net, outputs(t.Net)},
-		again: func() (computing, error) {
-			m, _, err := open(t.Base.Source)
-			if err != nil {
-				return computing{}, base.Input(err)
-			}
-			return computing{m, outputs(m)}, nil
-		},
-	}
+	return &Merging{Base: t.Base, Set: t.Set, Config: config, attached: with(t.Net), reopen: func() (computing, error) {
+		m, err := t.Again()
+		return with(m), err
+	}}
 }
 
 // Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem

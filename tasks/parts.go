@@ -1,7 +1,9 @@
 package tasks
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
@@ -28,8 +30,11 @@ type consumed struct {
 	hash string
 }
 
-// ReadParts returns the data of a run: the files that it names, read with read, in place of those that are given.
-func ReadParts[T Rows[T]](r *Run, given Parts[T], read func(path string) (T, error)) (Parts[T], error) {
+// ReadParts returns the data of a run: the files that it names, read as [ReadFile] does, in place of those that are
+// given.
+func ReadParts[T Rows[T], O any](
+	r *Run, given Parts[T], o O, open func(string, O) (T, error), stream func(io.Reader, string, O) (T, error),
+) (Parts[T], error) {
 	var none T
 	p := given
 	for _, x := range []struct {
@@ -43,7 +48,7 @@ func ReadParts[T Rows[T]](r *Run, given Parts[T], read func(path string) (T, err
 			return p, base.Settings(fmt.Errorf("`%s` is given beside rows that are read already; give one", x.option))
 		}
 		var err error
-		if *x.to, err = read(x.path); err != nil {
+		if *x.to, err = ReadFile(x.path, r.Stdin, o, open, stream); err != nil {
 			return p, err
 		}
 	}
@@ -113,14 +118,17 @@ func (p Parts[T]) Sizes(name, noun string) string {
 	return text
 }
 
-// Consume calls f with every part as Each does and releases the rows of a part after its call, so that they do not
-// take memory beside the tokens that f makes of them. TestRows and Identity still work afterwards.
-func (p *Parts[T]) Consume(f func(s batch.Split, rows T) error) error {
+// Consume makes every part that exists a split of a task with add, calls report, and releases the rows of the part, so
+// that they do not take memory beside the tokens that add makes of them. TestRows and Identity still work afterwards.
+func (p *Parts[T]) Consume(
+	ctx context.Context, add func(ctx context.Context, s batch.Split, rows T) error, report func(s batch.Split, rows T),
+) error {
 	p.consumed = map[batch.Split]consumed{}
 	return p.Each(func(s batch.Split, rows T) error {
-		if err := f(s, rows); err != nil {
+		if err := add(ctx, s, rows); err != nil {
 			return err
 		}
+		report(s, rows)
 		p.consumed[s] = consumed{rows: rows.Len(), hash: rows.Hash()}
 		var none T
 		*p.part(s) = none

@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"slices"
@@ -31,14 +32,13 @@ func TestConsume(t *testing.T) {
 	}
 	train = nil
 	var seen []string
-	err := p.Consume(func(s batch.Split, f *text.File) error {
+	err := p.Consume(t.Context(), func(_ context.Context, s batch.Split, f *text.File) error {
 		if s == batch.Test {
 			runtime.GC()
 			<-gone // or the test ends with a deadlock
 		}
-		seen = append(seen, f.Name)
 		return nil
-	})
+	}, func(_ batch.Split, f *text.File) { seen = append(seen, f.Name) })
 	if err != nil || !slices.Equal(seen, []string{"train.csv", "test.csv"}) {
 		t.Errorf("consumed %q, %v", seen, err)
 	}
@@ -55,8 +55,9 @@ func TestConsume(t *testing.T) {
 func TestConsumeStopsAtAnError(t *testing.T) {
 	p := tasks.Parts[*text.File]{Train: textFile("train.csv", "a"), Eval: textFile("eval.csv", "b")}
 	bad := errors.New("bad")
-	if err := p.Consume(func(batch.Split, *text.File) error { return bad }); err != bad || p.Train == nil ||
-		p.Eval == nil {
+	add := func(context.Context, batch.Split, *text.File) error { return bad }
+	report := func(s batch.Split, _ *text.File) { t.Errorf("%v is reported", s) }
+	if err := p.Consume(t.Context(), add, report); err != bad || p.Train == nil || p.Eval == nil {
 		t.Errorf("%v, parts %v", err, p)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/tasks/metrics"
 	"github.com/spalora/spalora/train"
@@ -67,11 +66,6 @@ func Largest(row []float32) int { return int(ArgMax(row, len(row))[0]) }
 // Metric converts a score into a metric of the training loop.
 func Metric(name string, s metrics.Score, lowerIsBetter bool) train.Metric {
 	return train.Metric{Name: name, Value: s.Value, LowerIsBetter: lowerIsBetter, Reason: s.Reason}
-}
-
-// NoExamples returns the error about a split that a task has no examples for.
-func NoExamples(s batch.Split) error {
-	return fmt.Errorf("tasks: there are no %v examples to evaluate", s)
 }
 
 // CheckLoss returns the errors about options of a cross-entropy over k classes.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rs/zerolog"
+
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/models"
@@ -20,6 +22,7 @@ type TextSet struct {
 	Values []float32 // equally many for each text, one text after another, or nil
 	// TokenLabels has a label for each token in place of Labels; empty: none.
 	TokenLabels Buffer[int32]
+	Cut         int // texts that were truncated to the length limit
 
 	ids    Buffer[int32]
 	types  Buffer[uint8] // empty as long as all are 0
@@ -154,24 +157,19 @@ func Encode(
 	return nil
 }
 
-// EncodeSet tokenises texts into a set and calls cut with the number of each text that was truncated to the limit of
-// o. It returns an error that names the line of a text without tokens.
-func EncodeSet(
-	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, typed bool, workers int, cut func(i int),
-) (*TextSet, error) {
-	s := NewTextSet(typed)
-	s.starts = make([]int, 0, t.Len)
-	err := Encode(ctx, tok, t, o, workers, func(i int, e *tokenize.Encoding) error {
-		if len(e.IDs) == 0 { // a tokenizer that adds nothing, as GPT-2's
-			return &data.Error{File: t.Name, Line: t.Line(i), Msg: "the text has no tokens, so a classifier has nothing to read"}
-		}
-		s.Append(e.IDs, e.Types)
-		if e.Truncated > 0 {
-			cut(i)
-		}
-		return nil
-	})
-	return s, err
+// Inputs returns texts and pairs that are in no file, as a list with numbers from 1 for lines.
+func Inputs(list []tokenize.Input) Texts {
+	return Texts{
+		Name: "texts", Len: len(list), Input: func(i int) tokenize.Input { return list[i] },
+		Line: func(i int) int { return i + 1 },
+	}
+}
+
+// WarnCut logs that n of the texts of a file were truncated to a number of tokens, if there are any.
+func WarnCut(log zerolog.Logger, file string, n, of, limit int) {
+	if n > 0 {
+		log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", file, n, of, limit)
+	}
 }
 
 // InputError names the line of the file name at which the text of a [tokenize.InputError] is.

@@ -24,6 +24,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/tokencls"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
@@ -124,7 +125,9 @@ func learn(ctx context.Context, l lesson) error {
 	cell(5, "Before training the head is random, and so is what it finds.")
 	var scores *tokencls.Scores
 	task, err := tokencls.NewTask(l.model, l.tok, tokencls.TaskConfig{
-		Config:   tokencls.Config{Labels: l.labels, Scheme: tagged.IOB2, Pool: l.pool, Adapter: l.set},
+		Config: tokencls.Config{
+			CoreConfig: tasks.CoreConfig{Pool: l.pool, Adapter: l.set}, Labels: l.labels, Scheme: tagged.IOB2,
+		},
 		OnScores: func(_ batch.Split, s *tokencls.Scores) { scores = s },
 	})
 	if err != nil {

@@ -124,12 +124,12 @@ func (p *Predictor) eachSequence(
 		for i := range scripts {
 			inputs[i].Text = scripts[i].text
 		}
-		encodings, err := p.tok.EncodeBatch(ctx, inputs, o, p.cfg.Pool.Workers())
+		encodings, err := p.Tok.EncodeBatch(ctx, inputs, o, p.Pool.Workers())
 		if err != nil {
 			return tasks.InputError(err, docs.Name, func(i int) int { return part[i].Line })
 		}
 		for i, e := range encodings {
-			if err := f(&part[i], scripts[i].sequence(e, p.tok.EosID())); err != nil {
+			if err := f(&part[i], scripts[i].sequence(e, p.Tok.EosID())); err != nil {
 				return err
 			}
 		}
@@ -143,7 +143,7 @@ func (p *Predictor) scripts(ctx context.Context, docs *document.File, part []doc
 	var next atomic.Int64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
-	for range min(max(p.cfg.Pool.Workers(), 1), len(part)) {
+	for range min(max(p.Pool.Workers(), 1), len(part)) {
 		wg.Go(func() {
 			for ctx.Err() == nil && !failed.Load() {
 				i := int(next.Add(1)) - 1

@@ -92,7 +92,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Started:   func(ctx context.Context) error { return r.sample(ctx, BeforeTraining, 0) },
 		Evaluated: func(ctx context.Context, e train.Evaluation) { r.logSamples(ctx, e.Step) },
 		Finished:  func(ctx context.Context) error { return r.sample(ctx, AfterTraining, 0) },
-		TestRows:  func() int { return r.parts.TestRows() },
+		Rows:      &r.parts,
 	}
 	p.Training.GradientCheckpointing = c.GradientCheckpointing
 	if c.Full && c.FromScratch == "" {
@@ -165,9 +165,7 @@ func (c *Finetuning) dtype() (safetensors.DType, error) {
 // read reads the documents and logs remarks about them.
 func (r *run) read(s *tasks.Session) error {
 	given := tasks.Parts[*document.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*document.File, error) {
-		return tasks.ReadFile(path, r.Stdin, r.Data, document.Read, document.ReadFrom)
-	})
+	p, err := tasks.ReadParts(&r.Run, given, r.Data, document.Read, document.ReadFrom)
 	if err != nil {
 		return err
 	}
@@ -182,26 +180,21 @@ func (r *run) read(s *tasks.Session) error {
 }
 
 // open opens the model: the checkpoint's, or one with random weights.
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	m, err := base.OpenModel(s.Base, s.Log, func(src *checkpoint.Source) (models.CausalLM, checkpoint.Report, error) {
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	open := func(src *checkpoint.Source, seed uint64) (models.CausalLM, checkpoint.Report, error) {
 		if r.FromScratch == "" {
 			return models.OpenCausalLM(src)
 		}
-		m, err := models.NewCausalLM(src.Config(), s.Config.Seed)
+		m, err := models.NewCausalLM(src.Config(), seed)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.Base.Name, err)
 		}
 		return m, checkpoint.Report{}, err
-	})
-	if err != nil {
-		return nil, err
 	}
-	r.model = m.Net
-	subject := tasks.NewSubject(m, Type)
-	if r.Full {
+	if r.model, subject, err = tasks.OpenSubject(s, Type.Of, open); err == nil && r.Full {
 		r.trainAll(s, subject)
 	}
-	return subject, nil
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
@@ -228,8 +221,8 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 		return nil, err
 	}
 	r.task, err = NewTask(r.model, s.Base.Tokenizer, Config{
-		BlockSize: block, MaxLength: r.MaxLength, OnTooLong: tooLong, TrainOnPrompt: r.TrainOnPrompt, Template: template,
-		Pool: s.Pool, Adapter: s.AdapterSet(),
+		CoreConfig: s.Core(&r.MaxLength), BlockSize: block, OnTooLong: tooLong, TrainOnPrompt: r.TrainOnPrompt,
+		Template: template,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
@@ -239,12 +232,8 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 			return nil, err
 		}
 	}
-	return r.task, r.parts.Consume(func(split batch.Split, docs *document.File) error {
-		if err := r.task.Add(ctx, split, docs); err != nil {
-			return err
-		}
+	return r.task, r.parts.Consume(ctx, r.task.Add, func(split batch.Split, docs *document.File) {
 		r.report(s, split, docs)
-		return nil
 	})
 }
 
@@ -300,7 +289,6 @@ func (r *run) report(s *tasks.Session, split batch.Split, docs *document.File) {
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	block, tooLong := StandardBlock, r.TooLong
 	if r.BlockSize != nil && *r.BlockSize != StandardWindows {
 		block = *r.BlockSize

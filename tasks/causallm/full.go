@@ -31,11 +31,7 @@ func (r *run) saveModel(s *tasks.Session, dir string) error {
 	if err != nil {
 		return err
 	}
-	set := map[string]any{}
-	if k, ok := r.model.(nn.Classed); ok {
-		set["architectures"] = []string{k.Class()}
-	}
-	config, err := base.EditConfig(s.Base.Source.Config(), dtype, set)
+	config, err := base.EditConfig(s.Base, r.model, dtype, nil)
 	if err != nil {
 		return err
 	}

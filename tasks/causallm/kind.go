@@ -1,15 +1,11 @@
 package causallm
 
 import (
-	"github.com/nlpodyssey/spago/mat"
-
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -42,8 +38,6 @@ type Opened struct {
 	*Predictor
 	Base       *base.Base
 	Generation Generation
-	adapter    nn.AdapterSet
-	net        models.CausalLM
 }
 
 // Calls names the methods of spalora.Model that use the predictor.
@@ -63,8 +57,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := Config{MaxLength: s.MaxLength, Template: template, Pool: o.Pool, Adapter: t.AdapterSet()}
-	p, err := NewPredictor(t.Net, o.Base.Tokenizer, c)
+	core := o.Core(t.AdapterSet(), &s.MaxLength, 0)
+	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{CoreConfig: core, Template: template})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
@@ -79,19 +73,23 @@ func Open(o tasks.Opening) (*Opened, error) {
 		o.Log.Warn().Msgf("%s: %s", o.Base.Name, w)
 	}
 	o.Log.Info().Msgf("model %s: %s, %d positions", o.Base.Name, o.Base.Info.ModelType, t.Net.MaxLength())
-	return &Opened{Predictor: p, Base: o.Base, Generation: s.Generation, adapter: c.Adapter, net: t.Net}, nil
+	return &Opened{p, o.Base, s.Generation}, nil
 }
 
 // Scorer returns a task on the same model that cuts texts into windows of blockSize tokens, 0 for none.
 func (o *Opened) Scorer(blockSize int) (*Task, error) {
 	c := o.cfg
 	c.BlockSize = blockSize
-	t, err := NewTask(o.net, o.tok, c)
+	t, err := NewTask(o.Net, o.Tok, c)
 	return t, base.Settings(err)
 }
 
 func open(o tasks.Opening) (*base.Trained[models.CausalLM], error) {
-	return base.OpenTrained(o.Opening, func(models.CausalLM) base.TaskType { return Type }, models.OpenCausalLM, nil)
+	return base.OpenTrained(o.Opening, Type.Of, func(src *checkpoint.Source, _ uint64) (
+		models.CausalLM, checkpoint.Report, error,
+	) {
+		return models.OpenCausalLM(src)
+	}, nil)
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {
@@ -103,9 +101,5 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if t.Set.Unties(t.Net) {
 		config["tie_word_embeddings"] = false
 	}
-	outputs := func(m models.CausalLM) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	again := func(src *checkpoint.Source) (models.CausalLM, checkpoint.Report, error) {
-		return models.OpenCausalLM(src)
-	}
-	return tasks.NewMerging(t, outputs, again, config), nil
+	return tasks.NewMerging(t, models.CausalLM.Logits, config), nil
 }

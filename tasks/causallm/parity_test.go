@@ -63,8 +63,8 @@ func openCausalRun(t *testing.T, dir, base string) *causalRun {
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
 	rows := nextIDs(golden.Open(t, filepath.Join(dir, "batches.safetensors")))
-	p := &Predictor{model: m, cfg: Config{Pool: pool, Adapter: r.adapted}, tapes: tasks.NewTapes(pool)}
-	r.Task = &Task{Predictor: p, sets: map[batch.Split]*set{batch.Train: rows}}
+	p := &Predictor{Core: tasks.NewCore(m, nil, tasks.CoreConfig{MaxLength: 1, Pool: pool, Adapter: r.adapted})}
+	r.Task = &Task{Predictor: p, Splits: tasks.Splits[*set]{batch.Train: rows}}
 	return r
 }
 
@@ -89,7 +89,7 @@ func nextIDs(g *golden.Fixture) *set {
 
 // Loss is the task's; it keeps the counts, which a task does not report.
 func (r *causalRun) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, stats := r.model.Loss(p, b)
+	sum, stats := r.Net.Loss(p, b)
 	r.counts = append(r.counts, stats)
 	return sum, float64(stats.Targets), nil
 }
@@ -103,20 +103,20 @@ func (r *causalRun) logits(t *testing.T) []float32 {
 // logitsWith returns them with an adapter, or nil.
 func (r *causalRun) logitsWith(t *testing.T, a nn.AdapterSet) []float32 {
 	t.Helper()
-	tape := op.NewEvalTape(r.cfg.Pool)
+	tape := op.NewEvalTape(r.Pool)
 	defer tape.Close()
 	rows := make([]int, r.Observed)
 	for i := range rows {
 		rows[i] = i
 	}
-	b := tasktest.BatchOf(t, r.sets[batch.Train], rows...)
-	return slices.Clone(op.Values(r.model.Logits(&nn.Pass{Tape: tape, Adapter: a}, b)))
+	b := tasktest.BatchOf(t, r.Splits[batch.Train], rows...)
+	return slices.Clone(op.Values(r.Net.Logits(&nn.Pass{Tape: tape, Adapter: a}, b)))
 }
 
 // train repeats PEFT's run and compares the counts of targets and of right predictions.
 func (r *causalRun) train(t *testing.T, dir string) []tasktest.StepLog {
 	t.Helper()
-	steps := r.Repeat(t, r, r.adapted, r.adapted.Params(), r.cfg.Pool, dir)
+	steps := r.Repeat(t, r, r.adapted, r.adapted.Params(), r.Pool, dir)
 	if len(r.Counts) != r.MaxSteps || len(r.counts) != r.MaxSteps*r.Accumulate {
 		t.Fatalf("counts of %d steps and %d micro-batches", len(r.Counts), len(r.counts))
 	}
@@ -159,13 +159,13 @@ func TestCausalTrainingEqualsPEFT(t *testing.T) {
 func (r *causalRun) writeLogits(t *testing.T, file string) {
 	t.Helper()
 	var lines []byte
-	logits, v := r.logits(t), r.model.Vocabulary()
+	logits, v := r.logits(t), r.Net.Vocabulary()
 	for i := range r.Observed {
 		var row struct {
 			IDs    []int32     `json:"ids"`
 			Logits [][]float32 `json:"logits"`
 		}
-		s := r.sets[batch.Train]
+		s := r.Splits[batch.Train]
 		row.IDs = s.IDs(nil, i)
 		for n := s.Start(i); n < s.Start(i+1); n++ {
 			row.Logits = append(row.Logits, logits[n*v:(n+1)*v])

@@ -1,7 +1,6 @@
 package causallm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,39 +39,31 @@ func ParseTooLong(s string) (TooLong, error) {
 
 // Config says how documents become sequences. The zero value of each field is usable.
 type Config struct {
+	tasks.CoreConfig
 	// BlockSize cuts texts into windows of this number of tokens: all texts of a file one after another, with the eos
 	// token, if the tokenizer has one, between two. The last window has the rest. 0: each document is a sequence of its
 	// own. Prompts with completions and chats are never cut into windows.
 	BlockSize int
-	MaxLength int     // tokens of a sequence; 0: what model and tokenizer allow
-	OnTooLong TooLong // for documents of more tokens
+	OnTooLong TooLong // for documents of more than MaxLength tokens
 	// TrainOnPrompt learns prompts and the turns of others too, not only completions and the assistant's turns.
 	TrainOnPrompt bool
 	Template      *chat.Template // for chats; nil refuses them
 	// Chat says how chats are rendered. The zero Now is the time of [NewPredictor], for templates that write the date: a
 	// run that is to be resumed on another day sets it.
-	Chat       chat.Options
-	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating, computing logits and generating; nil: the base model
+	Chat chat.Options
 }
 
 // Predictor computes logits and continues prompts. It is safe for concurrent use and keeps the memory of a call for
 // the next; Close releases it.
 type Predictor struct {
-	model  models.CausalLM
-	tok    *tokenize.Tokenizer
-	cfg    Config
-	length int
-	tapes  *tasks.Tapes
+	tasks.Core[models.CausalLM]
+	cfg Config
 }
 
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
 // one error.
 func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	p := &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength),
-		tapes: tasks.NewTapes(c.Pool)}
-	p.cfg.EvalTokens = cmp.Or(c.EvalTokens, tasks.EvalTokens)
+	p := &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}
 	if c.Chat.Now.IsZero() {
 		p.cfg.Chat.Now = time.Now()
 	}
@@ -86,8 +77,8 @@ func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predic
 		"give a model with its own tokenizer", tok.VocabSize(), m.Vocabulary())
 	add(c.MaxLength != 0 && (c.MaxLength < 2 || c.MaxLength > m.MaxLength()),
 		"`max_length` is %d; want 2 to %d, the positions of the model", c.MaxLength, m.MaxLength())
-	add(c.BlockSize != 0 && (c.BlockSize < 2 || c.BlockSize > p.length),
-		"`block_size` is %d; want 0 (no windows) or 2 to %d, the longest sequence", c.BlockSize, p.length)
+	add(c.BlockSize != 0 && (c.BlockSize < 2 || c.BlockSize > p.Limit()),
+		"`block_size` is %d; want 0 (no windows) or 2 to %d, the longest sequence", c.BlockSize, p.Limit())
 	add(c.OnTooLong != CutTooLong && c.OnTooLong != RefuseTooLong, "unknown value %d for documents that are too long",
 		c.OnTooLong)
 	if len(errs) > 0 {
@@ -96,20 +87,14 @@ func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predic
 	return p, nil
 }
 
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
-
-// Limit returns how many tokens a sequence may have.
-func (p *Predictor) Limit() int { return p.length }
-
 // Positions returns how many tokens the model can read: a prompt with what follows it.
-func (p *Predictor) Positions() int { return p.model.MaxLength() }
+func (p *Predictor) Positions() int { return p.Net.MaxLength() }
 
 // Vocabulary returns the number of logits of a position.
-func (p *Predictor) Vocabulary() int { return p.model.Vocabulary() }
+func (p *Predictor) Vocabulary() int { return p.Net.Vocabulary() }
 
 // Tokenizer returns the tokenizer.
-func (p *Predictor) Tokenizer() *tokenize.Tokenizer { return p.tok }
+func (p *Predictor) Tokenizer() *tokenize.Tokenizer { return p.Tok }
 
 // Template returns the chat template, nil if there is none.
 func (p *Predictor) Template() *chat.Template { return p.cfg.Template }
@@ -121,7 +106,7 @@ func (p *Predictor) Logits(
 	ctx context.Context, docs *document.File, f func(i int, ids []int32, logits []float32) error,
 ) (cut int, err error) {
 	i := -1
-	return cut, p.tapes.Use(func(tape *op.Tape) error {
+	return cut, p.Tapes.Use(func(tape *op.Tape) error {
 		return p.eachSequence(ctx, docs, func(d *document.Document, q sequence) error {
 			i++
 			if err := ctx.Err(); err != nil {
@@ -138,7 +123,7 @@ func (p *Predictor) Logits(
 				return f(i, nil, nil)
 			}
 			b := &batch.Batch{IDs: q.ids, Seqs: op.Seqs{Index: []int{i}, Starts: []int{0, len(q.ids)}}}
-			err = f(i, q.ids, op.Values(p.model.Logits(&nn.Pass{Tape: tape, Adapter: p.cfg.Adapter}, b)))
+			err = f(i, q.ids, op.Values(p.Net.Logits(&nn.Pass{Tape: tape, Adapter: p.Adapter}, b)))
 			tape.Reset()
 			return err
 		})
@@ -150,8 +135,8 @@ func (p *Predictor) Logits(
 func (p *Predictor) Generate(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, onText func(seq int, text string),
 ) ([]generate.Sequence, error) {
-	g := generate.New(p.model, p.tok, p.cfg.Pool)
-	g.Adapter, g.OnText = p.cfg.Adapter, onText
+	g := generate.New(p.Net, p.Tok, p.Pool)
+	g.Adapter, g.OnText = p.Adapter, onText
 	return g.Generate(ctx, prompts, c)
 }
 
@@ -159,7 +144,7 @@ func (p *Predictor) Generate(
 // assistant begins, or without messages of a text as the tokenizer encodes it.
 func (p *Predictor) Prompt(text string, messages []document.Message) (generate.Prompt, error) {
 	if messages == nil {
-		return generate.New(nil, p.tok, nil).Encode(text)
+		return generate.New(nil, p.Tok, nil).Encode(text)
 	}
 	if p.cfg.Template == nil {
 		return generate.Prompt{}, chat.ErrNoTemplate
@@ -168,7 +153,7 @@ func (p *Predictor) Prompt(text string, messages []document.Message) (generate.P
 	if err != nil {
 		return generate.Prompt{}, err
 	}
-	e, err := p.tok.Encode(text, tokenize.Options{NoSpecial: true}) // the template has written the special tokens
+	e, err := p.Tok.Encode(text, tokenize.Options{NoSpecial: true}) // the template has written the special tokens
 	if err == nil && len(e.IDs) == 0 {
 		err = errors.New("the chat template makes an empty text of it")
 	}

@@ -79,7 +79,7 @@ func (p *Predictor) encode(ctx context.Context, docs *document.File) (*set, erro
 		limit := ""
 		if s.counts.Cut > 0 {
 			limit = fmt.Sprintf("; %d were cut to %d tokens, and the part that is learned may have been cut off",
-				s.counts.Cut, p.length)
+				s.counts.Cut, p.Limit())
 		}
 		return nil, data.Errorf(docs.Name, 0, "none of %d documents has a token to learn%s", docs.Len(), limit)
 	}
@@ -98,7 +98,7 @@ func (p *Predictor) windows(ctx context.Context, docs *document.File, s *set) er
 		s.add(q, 0)
 		rest = rest[n:]
 	}
-	eos, first := p.tok.EosID(), true
+	eos, first := p.Tok.EosID(), true
 	err := p.eachSequence(ctx, docs, func(_ *document.Document, q sequence) error {
 		if !first && eos >= 0 && (len(rest) == 0 || rest[len(rest)-1] != eos) {
 			rest = append(rest, eos)
@@ -135,15 +135,15 @@ func (p *Predictor) rows(ctx context.Context, docs *document.File, s *set) error
 // cut shortens a sequence to the length limit, or returns an error if the configuration refuses it. It returns the
 // number of tokens lost.
 func (p *Predictor) cut(docs *document.File, d *document.Document, q sequence) (sequence, int, error) {
-	lost := len(q.ids) - p.length
+	lost := len(q.ids) - p.Limit()
 	if lost <= 0 {
 		return q, 0, nil
 	}
 	if p.cfg.OnTooLong == RefuseTooLong {
 		return q, 0, data.Errorf(docs.Name, d.Line, "the document has %d tokens, more than the limit of %d",
-			len(q.ids), p.length)
+			len(q.ids), p.Limit())
 	}
-	return sequence{q.ids[:p.length], q.learned[:p.length]}, lost, nil
+	return sequence{q.ids[:p.Limit()], q.learned[:p.Limit()]}, lost, nil
 }
 
 // PreviewToken is a token for display.
@@ -154,11 +154,11 @@ type PreviewToken struct {
 
 // Preview returns the first n sequences of a split, token by token, as they are trained on.
 func (t *Task) Preview(s batch.Split, n int) [][]PreviewToken {
-	list, ok := t.sets[s]
+	list, ok := t.Splits[s]
 	if !ok {
 		return nil
 	}
-	return list.preview(t.tok, n)
+	return list.preview(t.Tok, n)
 }
 
 func (s *set) preview(tok *tokenize.Tokenizer, n int) [][]PreviewToken {

@@ -77,7 +77,7 @@ func TestWindowsEqualRunCLM(t *testing.T) {
 		if err := task.Add(t.Context(), batch.Train, textDocuments(e.Texts[0])); err != nil {
 			t.Fatal(err)
 		}
-		s := task.sets[batch.Train]
+		s := task.Splits[batch.Train]
 		want := w.Windows
 		if len(w.Rest) > 0 {
 			want = append(want, w.Rest)
@@ -100,7 +100,7 @@ func TestTexts(t *testing.T) {
 	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}
-	s := task.sets[batch.Train]
+	s := task.Splits[batch.Train]
 	for i, n := range []int{0, 1, 3} { // the third text is empty
 		checkSequence(t, "rows", s, i, e.IDs[n], shifted(e.IDs[n]))
 	}
@@ -114,9 +114,9 @@ func TestTexts(t *testing.T) {
 	if err := blocks.Add(t.Context(), batch.Eval, docs); err != nil {
 		t.Fatal(err)
 	}
-	eos := blocks.tok.EosID()
+	eos := blocks.Tok.EosID()
 	ids := slices.Concat(e.IDs[0], []int32{eos}, e.IDs[1], []int32{eos}, e.IDs[3])
-	if got := allIDs(blocks.sets[batch.Eval]); !slices.Equal(got, ids) {
+	if got := allIDs(blocks.Splits[batch.Eval]); !slices.Equal(got, ids) {
 		t.Errorf("got  %v\nwant %v", got, ids)
 	}
 	one := newCausal(t, tinyGPT, Config{BlockSize: len(e.IDs[0]) - 1}) // a single token is left
@@ -162,7 +162,7 @@ func TestChatsEqualTransformers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, c := range e.Chats {
-			checkSequence(t, "chats", task.sets[batch.Train], i, c.IDs, shifted(c.Labels))
+			checkSequence(t, "chats", task.Splits[batch.Train], i, c.IDs, shifted(c.Labels))
 		}
 		all := newCausal(t, strings.Replace(tinyGPT, `"n_positions":64`, `"n_positions":256`, 1),
 			Config{Template: template, TrainOnPrompt: true})
@@ -170,7 +170,7 @@ func TestChatsEqualTransformers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, c := range e.Chats {
-			checkSequence(t, "whole chats", all.sets[batch.Train], i, c.IDs, shifted(c.IDs))
+			checkSequence(t, "whole chats", all.Splits[batch.Train], i, c.IDs, shifted(c.IDs))
 		}
 	}
 }
@@ -218,15 +218,15 @@ func TestPromptMasks(t *testing.T) {
 		if learned != tt.learned {
 			t.Errorf("%q + %q: learned %q, want %q", prompt, tt.completion, learned, tt.learned)
 		}
-		s := task.sets[batch.Train]
-		if eos, last := task.tok.EosID(), s.TokenLabels.At(s.TokenLabels.Len()-2); last != eos {
+		s := task.Splits[batch.Train]
+		if eos, last := task.Tok.EosID(), s.TokenLabels.At(s.TokenLabels.Len()-2); last != eos {
 			t.Errorf("%q + %q: the last label is %d, not eos", prompt, tt.completion, last)
 		}
 		all := newCausal(t, tinyGPT, Config{TrainOnPrompt: true})
 		if err := all.Add(t.Context(), batch.Train, promptDocuments([2]string{prompt, tt.completion})); err != nil {
 			t.Fatal(err)
 		}
-		got, ids := all.sets[batch.Train], allIDs(s)
+		got, ids := all.Splits[batch.Train], allIDs(s)
 		if labels := allLabels(got); !slices.Equal(allIDs(got), ids) || !slices.Equal(labels, shifted(ids)) {
 			t.Errorf("%q + %q, all learned: %v %v", prompt, tt.completion, allIDs(got), labels)
 		}

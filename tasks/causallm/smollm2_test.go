@@ -76,7 +76,7 @@ func TestSmolLM2Training(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids := allIDs(r.sets[batch.Train]); len(e.IDs) < len(ids) || !slices.Equal(e.IDs[:len(ids)], ids) {
+	if ids := allIDs(r.Splits[batch.Train]); len(e.IDs) < len(ids) || !slices.Equal(e.IDs[:len(ids)], ids) {
 		t.Error("the tokens of text.txt are not those that PEFT trained on")
 	}
 	base := golden.Open(t, filepath.Join(smollm2, "base.safetensors"))
@@ -132,7 +132,7 @@ func TestSmolLM2Greedy(t *testing.T) {
 		}
 		prompts = append(prompts, generate.Prompt{IDs: p.IDs, Number: i})
 	}
-	g := generate.New(r.model, tok, r.cfg.Pool)
+	g := generate.New(r.Net, tok, r.Pool)
 	check := func(how string, got []generate.Sequence, err error, first int) {
 		t.Helper()
 		if err != nil {

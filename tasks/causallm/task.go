@@ -6,6 +6,7 @@
 package causallm
 
 import (
+	"cmp"
 	"context"
 	"math"
 
@@ -27,7 +28,7 @@ import (
 // It generates no samples; train.Config.OnEval, which is called after each evaluation, can.
 type Task struct {
 	*Predictor
-	sets map[batch.Split]*set
+	tasks.Splits[*set]
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or
@@ -37,7 +38,7 @@ func NewTask(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Task, error
 	if err != nil {
 		return nil, err
 	}
-	return &Task{Predictor: p, sets: map[batch.Split]*set{}}, nil
+	return &Task{p, tasks.Splits[*set]{}}, nil
 }
 
 // Add tokenises documents and makes them a split of the task. It must not be called while the task is in use. It
@@ -45,30 +46,17 @@ func NewTask(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Task, error
 func (t *Task) Add(ctx context.Context, s batch.Split, docs *document.File) error {
 	list, err := t.encode(ctx, docs)
 	if err == nil {
-		t.sets[s] = list
+		t.Splits[s] = list
 	}
 	return err
 }
 
 // Counts returns the counts of the documents of a split.
-func (t *Task) Counts(s batch.Split) Counts {
-	if list, ok := t.sets[s]; ok {
-		return list.counts
-	}
-	return Counts{}
-}
-
-// Set returns the sequences of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if list, ok := t.sets[s]; ok {
-		return list
-	}
-	return nil
-}
+func (t *Task) Counts(s batch.Split) Counts { return cmp.Or(t.Splits[s], &set{}).counts }
 
 // Loss returns the cross-entropy of the next token, summed over the tokens of b that are learned, and their number.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, stats := t.model.Loss(p, b)
+	sum, stats := t.Net.Loss(p, b)
 	return sum, float64(stats.Targets), nil
 }
 
@@ -78,19 +66,18 @@ func (t *Task) MetricNames() []string { return []string{"loss", "perplexity", "a
 // Evaluate scores a split with the adapter of the configuration: the mean loss of a learned token in nats, its
 // exponential, and the share of learned tokens that have the largest logit.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	list, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	list, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	loss := 0.0
 	var all op.TargetStats
 	var stats op.TargetStats // of the batch
-	n := tasks.Inference{Tapes: t.tapes, Adapter: t.cfg.Adapter, Tokens: t.cfg.EvalTokens}
-	n.Forward = func(p *nn.Pass, b *batch.Batch) (sum mat.Tensor) {
-		sum, stats = t.model.Loss(p, b)
+	n := t.Inference(func(p *nn.Pass, b *batch.Batch) (sum mat.Tensor) {
+		sum, stats = t.Net.Loss(p, b)
 		return sum
-	}
-	err := n.Run(ctx, list, func(_ []int, _ *op.Tape, _ *batch.Batch, sum mat.Tensor) error {
+	})
+	err = n.Run(ctx, list, func(_ []int, _ *op.Tape, _ *batch.Batch, sum mat.Tensor) error {
 		loss += float64(op.Values(sum)[0])
 		all.Targets += stats.Targets
 		all.Correct += stats.Correct

@@ -86,7 +86,7 @@ func promptDocuments(pairs ...[2]string) *document.File {
 func TestTooLong(t *testing.T) {
 	docs := promptDocuments([2]string{strings.Repeat("mill ", 20), "far"}, [2]string{"a", strings.Repeat("river ", 20)},
 		[2]string{"a", "b"})
-	task := newCausal(t, tinyGPT, Config{MaxLength: 10})
+	task := newCausal(t, tinyGPT, Config{CoreConfig: tasks.CoreConfig{MaxLength: 10}})
 	if err := task.Add(t.Context(), batch.Train, docs); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestTooLong(t *testing.T) {
 		"p.jsonl: none of 1 documents has a token to learn; 1 were cut to 10 tokens") || task.Set(batch.Eval) != nil {
 		t.Errorf("got %v", err)
 	}
-	strict := newCausal(t, tinyGPT, Config{MaxLength: 10, OnTooLong: RefuseTooLong})
+	strict := newCausal(t, tinyGPT, Config{CoreConfig: tasks.CoreConfig{MaxLength: 10}, OnTooLong: RefuseTooLong})
 	if err := strict.Add(t.Context(), batch.Train, docs); !errors.As(err, &e) || e.Line != 1 ||
 		!strings.Contains(err.Error(), "more than the limit of 10") {
 		t.Errorf("got %v", err)
@@ -124,13 +124,13 @@ func TestCausalErrors(t *testing.T) {
 	}
 	tok := causalTokenizer(t)
 	for want, c := range map[string]Config{
-		"`max_length` is 65":                              {MaxLength: 65},
-		"`max_length` is 1;":                              {MaxLength: 1},
+		"`max_length` is 65":                              {CoreConfig: tasks.CoreConfig{MaxLength: 65}},
+		"`max_length` is 1;":                              {CoreConfig: tasks.CoreConfig{MaxLength: 1}},
 		"`block_size` is 1;":                              {BlockSize: 1},
 		"`block_size` is 65":                              {BlockSize: 65},
-		"2 to 10, the longest":                            {BlockSize: 11, MaxLength: 10},
+		"2 to 10, the longest":                            {CoreConfig: tasks.CoreConfig{MaxLength: 10}, BlockSize: 11},
 		"unknown value 5 for documents that are too long": {OnTooLong: 5},
-		"`block_size` is -1":                              {BlockSize: -1, MaxLength: -1},
+		"`block_size` is -1":                              {CoreConfig: tasks.CoreConfig{MaxLength: -1}, BlockSize: -1},
 	} {
 		c.Pool = pool
 		if _, err := NewTask(m, tok, c); err == nil || !strings.Contains(err.Error(), want) {
@@ -141,13 +141,13 @@ func TestCausalErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewTask(small, tok, Config{Pool: pool}); err == nil ||
+	if _, err := NewTask(small, tok, Config{CoreConfig: tasks.CoreConfig{Pool: pool}}); err == nil ||
 		!strings.Contains(err.Error(), "give a model with its own tokenizer") {
 		t.Errorf("got %v", err)
 	}
 	message := document.Message{Role: "user", Content: "a"}
 	chats := document.New("c", document.Chat, document.Document{Messages: []document.Message{message}, Line: 4})
-	task, err := NewTask(m, tok, Config{Pool: pool})
+	task, err := NewTask(m, tok, Config{CoreConfig: tasks.CoreConfig{Pool: pool}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,13 +192,13 @@ func raggedRows(t *testing.T, task *Task) *set {
 	if err := task.Add(t.Context(), batch.Eval, textDocuments(texts...)); err != nil {
 		t.Fatal(err)
 	}
-	return task.sets[batch.Eval]
+	return task.Splits[batch.Eval]
 }
 
 func logitsOf(task *Task, b *batch.Batch) []float32 {
-	tape := op.NewEvalTape(task.cfg.Pool)
+	tape := op.NewEvalTape(task.Pool)
 	defer tape.Close()
-	return slices.Clone(op.Values(task.model.Logits(&nn.Pass{Tape: tape}, b)))
+	return slices.Clone(op.Values(task.Net.Logits(&nn.Pass{Tape: tape}, b)))
 }
 
 // Sequences in one batch do not see each other: what precedes or follows one changes no bit of its logits or loss, and
@@ -207,7 +207,7 @@ func TestSequencesAreSeparate(t *testing.T) {
 	for name, config := range map[string]string{"gpt2": tinyGPT, "llama": tinyLlama} {
 		t.Run(name, func(t *testing.T) {
 			task := newCausal(t, config, Config{})
-			s, v := raggedRows(t, task), task.model.Vocabulary()
+			s, v := raggedRows(t, task), task.Net.Vocabulary()
 			all := make([]int, s.Len())
 			for i := range all {
 				all[i] = i
@@ -247,8 +247,8 @@ func TestSequencesAreSeparate(t *testing.T) {
 func TestCausalEvaluate(t *testing.T) {
 	for name, config := range map[string]string{"gpt2": tinyGPT, "llama": tinyLlama} {
 		for _, tokens := range []int{1, 40, 4096} {
-			task := newCausal(t, config, Config{EvalTokens: tokens})
-			s, v := raggedRows(t, task), task.model.Vocabulary()
+			task := newCausal(t, config, Config{CoreConfig: tasks.CoreConfig{EvalTokens: tokens}})
+			s, v := raggedRows(t, task), task.Net.Vocabulary()
 			loss, correct, targets := 0.0, 0, 0
 			for i := range s.Len() {
 				b := tasktest.BatchOf(t, s, i)
@@ -289,12 +289,12 @@ func TestCausalEvaluate(t *testing.T) {
 
 // Logits are given for every document in order, those too of which there is nothing to learn.
 func TestCausalLogits(t *testing.T) {
-	task := newCausal(t, tinyGPT, Config{BlockSize: 8, MaxLength: 12})
+	task := newCausal(t, tinyGPT, Config{CoreConfig: tasks.CoreConfig{MaxLength: 12}, BlockSize: 8})
 	e := readExpected(t)
 	rows := 0
 	cut, err := task.Logits(t.Context(), textDocuments(e.Texts...), func(i int, ids []int32, logits []float32) error {
 		want := e.IDs[i][:min(12, len(e.IDs[i]))]
-		if i != rows || !slices.Equal(ids, want) || len(logits) != len(ids)*task.model.Vocabulary() {
+		if i != rows || !slices.Equal(ids, want) || len(logits) != len(ids)*task.Net.Vocabulary() {
 			t.Errorf("document %d: %v, %d logits", i, ids, len(logits))
 		}
 		if len(ids) > 0 {
@@ -361,7 +361,9 @@ func trainCausal(t *testing.T, docs *document.File, workers int) (losses []float
 	}
 	pool := op.NewPool(workers)
 	defer pool.Close()
-	task, err := NewTask(m, causalTokenizer(t), Config{Template: template, Pool: pool, Adapter: set})
+	task, err := NewTask(m, causalTokenizer(t), Config{
+		CoreConfig: tasks.CoreConfig{Pool: pool, Adapter: set}, Template: template,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ type run struct {
 	loss    Loss
 	modules *modules
 	pooling Pooling
-	model   *base.Model[models.Encoder]
+	model   models.Encoder
 	limit   int // tokens of a text; 0: what the checkpoint allows
 	task    *Task
 }
@@ -66,8 +66,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(),
 		Options: options(&c.MaxLength, &c.MaxScore),
 		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
-		Beside:   func(dir string) error { return savePooling(dir, r.pooling) },
-		TestRows: func() int { return r.parts.TestRows() },
+		Beside: func(dir string) error { return savePooling(dir, r.pooling) }, Rows: &r.parts,
 	}
 }
 
@@ -94,9 +93,7 @@ func (r *run) read(s *tasks.Session) error {
 		return err
 	}
 	given := tasks.Parts[*text.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*text.File, error) {
-		return ReadFile(path, r.Stdin, r.Data)
-	})
+	p, err := tasks.ReadParts(&r.Run, given, r.Data, open, read)
 	if err == nil {
 		err = text.CheckPairs(p.Train, p.Eval, p.Test)
 	}
@@ -148,38 +145,29 @@ func (r *run) checkUsed(s *tasks.Session) error {
 	return errors.Join(errs...)
 }
 
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	var err error
-	if r.model, err = base.OpenModel(s.Base, s.Log, opener(s.Config.Seed)); err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(r.model, Type), nil
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	r.model, subject, err = tasks.OpenSubject(s, Type.Of, models.OpenEncoder)
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
 	if err := checkPooler(s.Set); err != nil {
 		return nil, base.Settings(err)
 	}
-	r.limit = r.modules.limit(tasks.Value(r.MaxLength), r.model.Net.MaxLength())
+	r.limit = r.modules.limit(tasks.Value(r.MaxLength), r.model.MaxLength())
 	if err := tasks.CheckRoom(s.Base.Tokenizer, r.limit, false); err != nil {
 		return nil, base.Settings(err)
 	}
 	var err error
-	r.task, err = NewTask(r.model.Net, s.Base.Tokenizer, TaskConfig{
-		Config: Config{Pooling: r.pooling, MaxLength: r.limit, MaxScore: r.MaxScore, Pool: s.Pool, Adapter: s.AdapterSet()},
+	r.task, err = NewTask(r.model, s.Base.Tokenizer, TaskConfig{
+		Config: Config{CoreConfig: s.Core(&r.limit), Pooling: r.pooling, MaxScore: r.MaxScore},
 		Loss:   r.loss, Scale: r.SimilarityScale,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return &pairTask{Task: r.task, log: s.Log}, r.parts.Consume(func(split batch.Split, f *text.File) error {
-		if err := r.task.Add(ctx, split, f); err != nil {
-			return err
-		}
-		if n := r.task.Truncated(split); n > 0 {
-			s.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", f.Name, n, 2*f.Len(), r.task.Limit())
-		}
-		return nil
+	return &pairTask{Task: r.task, log: s.Log}, r.parts.Consume(ctx, r.task.Add, func(split batch.Split, f *text.File) {
+		tasks.WarnCut(s.Log, f.Name, r.task.Splits[split].texts.Cut, 2*f.Len(), r.task.Limit())
 	})
 }
 
@@ -214,7 +202,6 @@ func (t *pairTask) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error)
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	id["max_length"], id["pooling"], id["loss"] = fmt.Sprint(r.limit), r.pooling.String(), r.loss.String()
 	id["similarity_scale"] = fmt.Sprint(cmp.Or(r.SimilarityScale, defaultScale))
 	id["max_score"] = fmt.Sprint(cmp.Or(r.MaxScore, 1))

@@ -5,16 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/nlpodyssey/spago/mat"
-
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -65,8 +60,21 @@ func CheckSettings(pooling string, maxScore float64) []error {
 // ReadFile reads a file of texts, or of pairs of texts of which either all have a score or none has; "-" is standard
 // input.
 func ReadFile(path string, stdin io.Reader, o text.Options) (*text.File, error) {
+	return tasks.ReadFile(path, stdin, o, open, read)
+}
+
+func open(path string, o text.Options) (*text.File, error) {
 	o.OptionalLabels, o.Scores = true, true
-	f, err := tasks.ReadFile(path, stdin, o, text.Read, text.ReadFrom)
+	return scored(text.Read(path, o))
+}
+
+func read(r io.Reader, name string, o text.Options) (*text.File, error) {
+	o.OptionalLabels, o.Scores = true, true
+	return scored(text.ReadFrom(r, name, o))
+}
+
+// scored returns a file that was read, or an error if only some of its pairs have a score.
+func scored(f *text.File, err error) (*text.File, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +137,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err := tasks.CheckRoom(o.Base.Tokenizer, limit, false); err != nil {
 		return nil, base.Settings(err)
 	}
-	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{
-		Pooling: pooling, MaxLength: limit, MaxScore: s.MaxScore, EvalTokens: s.TokensPerBatch, Pool: o.Pool,
-		Adapter: t.AdapterSet(),
-	})
+	core := o.Core(t.AdapterSet(), &limit, s.TokensPerBatch)
+	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{CoreConfig: core, Pooling: pooling, MaxScore: s.MaxScore})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
@@ -144,18 +150,10 @@ func Open(o tasks.Opening) (*Opened, error) {
 	return &Opened{p, normalize}, nil
 }
 
-// opener returns a function that opens an encoder, whose weights that are missing are drawn with a seed.
-func opener(seed uint64) func(*checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
-	return func(src *checkpoint.Source) (models.Encoder, checkpoint.Report, error) {
-		return models.OpenEncoder(src, seed)
-	}
-}
-
 // openEncoder opens the base with the adapter. A checkpoint may lack the encoder's pooler, since no vector depends on
 // it.
 func openEncoder(o tasks.Opening) (*base.Trained[models.Encoder], error) {
-	of := func(models.Encoder) base.TaskType { return Type }
-	return base.OpenTrained(o.Opening, of, opener(0), func(string) bool { return true })
+	return base.OpenTrained(o.Opening, Type.Of, models.OpenEncoder, func(string) bool { return true })
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {
@@ -170,8 +168,7 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := func(m models.Encoder) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Forward }
-	merged := tasks.NewMerging(t, outputs, opener(0), nil)
+	merged := tasks.NewMerging(t, models.Encoder.Forward, nil)
 	merged.Beside, err = m.files(o.Adapter.Dir, t.Net.Width())
 	return merged, err
 }

@@ -1,6 +1,8 @@
 package embed
 
 import (
+	"github.com/spalora/spalora/tasks"
+
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -52,7 +54,9 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	cfg := TaskConfig{Scale: c.Scale, Config: Config{MaxScore: c.MaxScore, Pool: pool, Adapter: c.set}}
+	cfg := TaskConfig{Scale: c.Scale, Config: Config{
+		CoreConfig: tasks.CoreConfig{Pool: pool, Adapter: c.set}, MaxScore: c.MaxScore,
+	}}
 	if cfg.Pooling, err = ParsePooling(c.Pooling); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +72,7 @@ func openEmbeddingCase(t *testing.T, dir string) *embeddingCase {
 	if err := c.task.Add(t.Context(), batch.Train, c.table); err != nil {
 		t.Fatal(err)
 	}
-	g, texts := golden.Open(t, filepath.Join(dir, "batches.safetensors")), c.task.sets[batch.Train].texts
+	g, texts := golden.Open(t, filepath.Join(dir, "batches.safetensors")), c.task.Splits[batch.Train].texts
 	var got []int32
 	var starts []int
 	for i := range texts.Len() + 1 {
@@ -103,13 +107,13 @@ func TestEmbeddingEqualsPEFT(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			c, expected, out := openEmbeddingCase(t, dir), golden.Open(t, filepath.Join(dir, "expected.safetensors")),
 				t.TempDir()
-			c.task.Predictor.cfg.Adapter = nil
+			c.task.Adapter = nil
 			if d := golden.MaxRel(c.vectors(t), expected.Float32("base.vectors")); !(d <= 2e-5) {
 				t.Errorf("vectors of the base: off by %.2g of the largest", d)
 			}
-			c.task.Predictor.cfg.Adapter = c.set
+			c.task.Adapter = c.set
 			d := tasktest.Deviations{Initial: golden.MaxRel(c.vectors(t), expected.Float32("init.vectors"))}
-			d.Steps(c.Repeat(t, c.task, c.set, c.set.Params(), c.task.cfg.Pool, out), c.Log)
+			d.Steps(c.Repeat(t, c.task, c.set, c.set.Params(), c.task.Pool, out), c.Log)
 			d.Adapter, d.Tensor = c.Case.Adapter(t, out, tasktest.None)
 			d.Final = golden.MaxRel(c.vectors(t), expected.Float32("final.vectors"))
 			d.Check(t, filepath.Base(dir), c.MaxSteps)
@@ -126,7 +130,7 @@ func TestEmbeddingGradient(t *testing.T) {
 	for _, name := range []string{"cosine", "multiple_negatives"} {
 		c := openEmbeddingCase(t, filepath.Join("../../testdata/embedding", name))
 		expected := golden.Open(t, filepath.Join(c.Dir, "expected.safetensors"))
-		tape := op.NewTape(c.task.cfg.Pool)
+		tape := op.NewTape(c.task.Pool)
 		defer tape.Close()
 		count := float64(c.BatchSize * c.Accumulate)
 		for k := range c.Accumulate {

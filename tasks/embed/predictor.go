@@ -24,22 +24,16 @@ import (
 // Config holds the settings by which texts become vectors, and the scale of the scores of pairs. The zero value is
 // usable.
 type Config struct {
-	Pooling    Pooling
-	MaxLength  int     // tokens of a text, special tokens included; 0: what model and tokenizer allow
-	MaxScore   float64 // score of texts that mean the same: scores are divided by it; 0: 1
-	EvalTokens int     // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	tasks.CoreConfig
+	Pooling  Pooling
+	MaxScore float64 // score of texts that mean the same: scores are divided by it; 0: 1
 }
 
 // Predictor computes the vectors of texts. It is safe for concurrent use and keeps the memory of a call for the next;
 // Close releases it.
 type Predictor struct {
-	model  models.Encoder
-	tok    *tokenize.Tokenizer
-	cfg    Config
-	length int
-	tapes  *tasks.Tapes
+	tasks.Core[models.Encoder]
+	cfg Config
 }
 
 // NewPredictor returns a predictor. Settings that contradict the model or the tokenizer are reported in one error.
@@ -52,18 +46,11 @@ func NewPredictor(m models.Encoder, tok *tokenize.Tokenizer, c Config) (*Predict
 		return nil, fmt.Errorf("embed: %w", errors.Join(errs...))
 	}
 	c.MaxScore = cmp.Or(c.MaxScore, 1)
-	length := tasks.TextLimit(m, tok, c.MaxLength)
-	return &Predictor{model: m, tok: tok, cfg: c, length: length, tapes: tasks.NewTapes(c.Pool)}, nil
+	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
 }
 
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
-
-// Limit returns how many tokens a text may have before it is cut.
-func (p *Predictor) Limit() int { return p.length }
-
 // Width returns the number of values of a vector.
-func (p *Predictor) Width() int { return p.model.Width() }
+func (p *Predictor) Width() int { return p.Net.Width() }
 
 // Pooling returns how the tokens of a text become one vector.
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
@@ -71,26 +58,17 @@ func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 // Embed computes the vectors of the texts of a file, row after row: n×Width, for a file of pairs 2n×Width, where the
 // vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
-	texts, cut, err := p.encode(ctx, f)
+	texts, err := p.encode(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
 	vectors, err = p.embed(ctx, texts)
-	return vectors, cut, err
+	return vectors, texts.Cut, err
 }
 
 // embed computes the vectors of the texts of a set, one after another.
 func (p *Predictor) embed(ctx context.Context, texts *tasks.TextSet) ([]float32, error) {
-	k := p.model.Width()
-	out := make([]float32, texts.Len()*k)
-	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.pooled}
-	return out, n.Run(ctx, texts, func(examples []int, _ *op.Tape, _ *batch.Batch, y mat.Tensor) error {
-		v := op.Values(y)
-		for i, e := range examples {
-			copy(out[e*k:(e+1)*k], v[i*k:(i+1)*k])
-		}
-		return nil
-	})
+	return p.Rows(ctx, texts, texts.Len(), p.Width(), p.pooled, nil)
 }
 
 // pooled returns the vectors of the B sequences of b, B×Width.
@@ -98,16 +76,16 @@ func (p *Predictor) pooled(pass *nn.Pass, b *batch.Batch) mat.Tensor {
 	if p.cfg.Pooling == First {
 		pass = pass.With(b.Seqs)
 		pass.Keep = nn.FirstRows(pass.Seqs)
-		return p.model.Forward(pass, b)
+		return p.Net.Forward(pass, b)
 	}
 	scope := pass.Tape.Scope()
-	y := op.MeanRows(pass.Tape, p.model.Forward(pass, b), b.Seqs.Starts)
+	y := op.MeanRows(pass.Tape, p.Net.Forward(pass, b), b.Seqs.Starts)
 	pass.Tape.Leave(scope, y)
 	return y
 }
 
-// encode tokenises the texts of a file, those of a pair one after the other, and returns how many were cut.
-func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSet, cut int, err error) {
+// encode tokenises the texts of a file, those of a pair one after the other.
+func (p *Predictor) encode(ctx context.Context, f *text.File) (*tasks.TextSet, error) {
 	var list []text.Example // single texts with their lines
 	for e := range f.Values() {
 		list = append(list, text.Example{Text: e.Text, Line: e.Line})
@@ -119,9 +97,7 @@ func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSe
 		Name: f.Name, Len: len(list), Line: func(i int) int { return list[i].Line },
 		Input: func(i int) tokenize.Input { return tokenize.Input{Text: list[i].Text} },
 	}
-	o := tokenize.Options{MaxLength: p.length}
-	set, err = tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) { cut++ })
-	return set, cut, err
+	return p.Encode(ctx, texts, tokenize.LongestFirst, nil)
 }
 
 // Score returns the correlations of the cosines of a file of pairs, those of [Cosines], with the scores of the pairs,

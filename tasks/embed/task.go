@@ -67,9 +67,8 @@ type TaskConfig struct {
 // use.
 type Task struct {
 	*Predictor
-	cfg  TaskConfig
-	sets map[batch.Split]*pairSet
-	cut  map[batch.Split]int
+	tasks.Splits[*pairSet]
+	cfg TaskConfig
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the
@@ -83,7 +82,7 @@ func NewTask(m models.Encoder, tok *tokenize.Tokenizer, c TaskConfig) (*Task, er
 		return nil, err
 	}
 	c.Scale = cmp.Or(c.Scale, defaultScale)
-	return &Task{Predictor: p, cfg: c, sets: map[batch.Split]*pairSet{}, cut: map[batch.Split]int{}}, nil
+	return &Task{p, tasks.Splits[*pairSet]{}, c}, nil
 }
 
 // Add tokenises a file of pairs and makes it a split of the task. Either all rows of a file have a score or none has;
@@ -105,12 +104,10 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 			"the pairs have no scores, which the loss cosine needs; "+
 				"for pairs of texts that belong together use the loss multiple_negatives")
 	}
-	texts, cut, err := t.encode(ctx, f)
-	if err != nil {
+	if set.texts, err = t.encode(ctx, f); err != nil {
 		return err
 	}
-	set.texts = texts
-	t.sets[s], t.cut[s] = set, cut
+	t.Splits[s] = set
 	return nil
 }
 
@@ -121,17 +118,6 @@ func checkPairs(f *text.File) error {
 			return data.Errorf(f.Name, e.Line, "the row is a single text; similarity is learned from pairs of texts "+
 				"(`text_column` and `text_pair_column` name them)")
 		}
-	}
-	return nil
-}
-
-// Truncated returns how many texts of a split were cut to the length limit.
-func (t *Task) Truncated(s batch.Split) int { return t.cut[s] }
-
-// Set returns the examples of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
 	}
 	return nil
 }
@@ -163,7 +149,7 @@ const rankedAtOnce = 1000
 // MetricNames lists the metrics of Evaluate, the deciding one first. They depend on whether the pairs to evaluate on
 // have scores.
 func (t *Task) MetricNames() []string {
-	if set, ok := t.sets[batch.Eval]; ok && set.scores == nil {
+	if set, ok := t.Splits[batch.Eval]; ok && set.scores == nil {
 		return []string{"accuracy", "loss"}
 	}
 	return []string{"spearman", "pearson", "loss"}
@@ -174,9 +160,9 @@ func (t *Task) MetricNames() []string {
 // nearer to its own second text than to every other, among 1,000 pairs at a time in their order, and the loss is that
 // of multiple negatives over the same pairs.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	set, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	vectors, err := t.embed(ctx, set.texts)
 	if err != nil {
@@ -185,7 +171,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 	if set.scores == nil {
 		return t.rank(vectors)
 	}
-	m, err := correlations(set.scores, Cosines(vectors, t.model.Width()))
+	m, err := correlations(set.scores, Cosines(vectors, t.Net.Width()))
 	if err != nil {
 		return m, fmt.Errorf("embed: %v: %w", s, err)
 	}
@@ -194,10 +180,10 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 
 // rank evaluates pairs without scores by their vectors, 2n×Width.
 func (t *Task) rank(vectors []float32) (train.Metrics, error) {
-	k := t.model.Width()
+	k := t.Net.Width()
 	n := len(vectors) / k / 2
 	right, loss := 0, 0.0
-	err := t.tapes.Use(func(tape *op.Tape) error {
+	err := t.Tapes.Use(func(tape *op.Tape) error {
 		for lo := 0; lo < n; lo += rankedAtOnce {
 			part := vectors[2*lo*k : 2*min(lo+rankedAtOnce, n)*k]
 			x := op.NormalizeRows(tape, mat.NewDense[float32](mat.WithShape(len(part)/k, k), mat.WithBacking(part)))

@@ -1,6 +1,8 @@
 package embed_test
 
 import (
+	"github.com/spalora/spalora/tasks"
+
 	"errors"
 	"math"
 	"strings"
@@ -53,12 +55,16 @@ func TestEmbedAlone(t *testing.T) {
 	for _, pooling := range []embed.Pooling{embed.Mean, embed.First} {
 		pool := op.NewPool(3)
 		defer pool.Close()
-		together := mustEmbedding(t, embed.TaskConfig{Config: embed.Config{Pooling: pooling, Pool: pool}})
+		together := mustEmbedding(t, embed.TaskConfig{Config: embed.Config{
+			CoreConfig: tasks.CoreConfig{Pool: pool}, Pooling: pooling,
+		}})
 		all, _, err := together.Embed(t.Context(), table)
 		if err != nil || len(all) != 8*together.Width() {
 			t.Fatalf("%d values, %v", len(all), err)
 		}
-		alone := mustEmbedding(t, embed.TaskConfig{Config: embed.Config{Pooling: pooling, EvalTokens: 1}})
+		alone := mustEmbedding(t, embed.TaskConfig{Config: embed.Config{
+			CoreConfig: tasks.CoreConfig{EvalTokens: 1}, Pooling: pooling,
+		}})
 		for i, e := range table.All() {
 			for k, s := range []string{e.Text, e.Pair} {
 				v, _, err := alone.Embed(t.Context(), text.New("alone", text.Example{Text: s, Line: 1}))
@@ -162,7 +168,7 @@ func TestEmbeddingErrors(t *testing.T) {
 	}
 	for _, c := range []embed.TaskConfig{
 		{Scale: -1}, {Config: embed.Config{MaxScore: math.NaN()}}, {Config: embed.Config{MaxScore: -2}},
-		{Config: embed.Config{MaxLength: 1000}}, {Scale: float32(math.Inf(1))},
+		{Config: embed.Config{CoreConfig: tasks.CoreConfig{MaxLength: 1000}}}, {Scale: float32(math.Inf(1))},
 	} {
 		if _, err := smallEmbedding(t, c); err == nil {
 			t.Errorf("%+v is taken", c)

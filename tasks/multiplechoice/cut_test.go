@@ -9,6 +9,7 @@ import (
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/multiplechoice"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -21,7 +22,9 @@ func smallPredictor(t *testing.T, truncation tokenize.Strategy) *multiplechoice.
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := multiplechoice.NewPredictor(m, tok, multiplechoice.Config{MaxLength: 12, Truncation: truncation})
+	p, err := multiplechoice.NewPredictor(m, tok, multiplechoice.Config{
+		CoreConfig: tasks.CoreConfig{MaxLength: 12}, Truncation: truncation,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
@@ -43,7 +42,7 @@ const ChanceKey = "chance_accuracy"
 type run struct {
 	*Finetuning
 	parts  tasks.Parts[*choice.File]
-	model  *base.Model[models.MultipleChoice]
+	model  models.MultipleChoice
 	chance *float64 // of the questions to test on
 }
 
@@ -54,7 +53,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(),
 		Options: options(&c.FirstIndex, &c.MaxLength, &c.Truncation),
 		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe,
-		TestRows: func() int { return r.parts.TestRows() },
+		Rows: &r.parts,
 	}
 }
 
@@ -70,10 +69,7 @@ func (r *run) read(s *tasks.Session) (err error) {
 		o.FirstIndex = *r.FirstIndex
 	}
 	given := tasks.Parts[*choice.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	r.parts, err = tasks.ReadParts(&r.Run, given, func(path string) (*choice.File, error) {
-		return tasks.ReadFile(path, r.Stdin, o, choice.Read, choice.ReadFrom)
-	})
-	if err != nil {
+	if r.parts, err = tasks.ReadParts(&r.Run, given, o, choice.Read, choice.ReadFrom); err != nil {
 		return err
 	}
 	if err := r.parts.Choose(&r.Run, s.Config.Seed); err != nil {
@@ -91,16 +87,9 @@ func (r *run) read(s *tasks.Session) (err error) {
 	return nil
 }
 
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	var err error
-	open := func(src *checkpoint.Source) (models.MultipleChoice, checkpoint.Report, error) {
-		return models.OpenMultipleChoice(src, s.Config.Seed)
-	}
-	r.model, err = base.OpenModel(s.Base, s.Log, open)
-	if err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(r.model, typeFor(s.Base.Info.ModelType)), nil
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	r.model, subject, err = tasks.OpenSubject(s, typeFor(s.Base), models.OpenMultipleChoice)
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
@@ -111,25 +100,16 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err := tasks.CheckRoom(s.Base.Tokenizer, tasks.Value(r.MaxLength), true); err != nil {
 		return nil, base.Settings(err)
 	}
-	task, err := NewTask(r.model.Net, s.Base.Tokenizer, Config{
-		MaxLength: tasks.Value(r.MaxLength), Truncation: truncation, Pool: s.Pool, Adapter: s.AdapterSet(),
-	})
+	task, err := NewTask(r.model, s.Base.Tokenizer, Config{CoreConfig: s.Core(r.MaxLength), Truncation: truncation})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Consume(func(split batch.Split, f *choice.File) error {
-		if err := task.Add(ctx, split, f); err != nil {
-			return err
-		}
-		if n := task.Truncated(split); n > 0 {
-			s.Log.Warn().Msg(task.CutWarning(f.Name, n, f.Len()))
-		}
-		return nil
+	return task, r.parts.Consume(ctx, task.Add, func(split batch.Split, f *choice.File) {
+		task.WarnCut(s.Log, f.Name, task.Splits[split].cut, f.Len())
 	})
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	id["max_length"], id["truncation"] = fmt.Sprint(tasks.Value(r.MaxLength)), tasks.TruncationName(r.Truncation)
 }
 

@@ -1,15 +1,10 @@
 package multiplechoice
 
 import (
-	"github.com/nlpodyssey/spago/mat"
-
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -20,14 +15,13 @@ var Type = base.TaskType{
 	Classes: []string{"ForMultipleChoice"},
 }
 
-// typeFor returns the type with the head that a new adapter saves for an architecture, named by model_type in
-// config.json.
-func typeFor(modelType string) base.TaskType {
-	a, _ := models.ArchOf(modelType)
+// typeFor returns a function that returns the type with the head that a new adapter saves for the architecture of b.
+func typeFor(b *base.Base) func(models.TextModel) base.TaskType {
+	a, _ := models.ArchOf(b.Info.ModelType)
 	head, _ := a.Head(arch.Choice)
 	t := Type
 	t.Saves = head.Saves()
-	return t
+	return t.Of
 }
 
 // Kind is multiple choice for the code that opens, recognises and merges models.
@@ -86,10 +80,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{
-		MaxLength: tasks.Value(s.MaxLength), Truncation: truncation, EvalTokens: s.TokensPerBatch, Pool: o.Pool,
-		Adapter: t.AdapterSet(),
-	})
+	core := o.Core(t.AdapterSet(), s.MaxLength, s.TokensPerBatch)
+	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{CoreConfig: core, Truncation: truncation})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
@@ -97,13 +89,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 }
 
 func openTrained(o tasks.Opening) (*base.Trained[models.MultipleChoice], error) {
-	task := func(models.MultipleChoice) base.TaskType { return typeFor(o.Base.Info.ModelType) }
-	return base.OpenTrained(o.Opening, task, open, nil)
-}
-
-// open builds the model for prediction.
-func open(src *checkpoint.Source) (models.MultipleChoice, checkpoint.Report, error) {
-	return models.OpenMultipleChoice(src, 0)
+	return base.OpenTrained(o.Opening, typeFor(o.Base), models.OpenMultipleChoice, nil)
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {
@@ -111,6 +97,5 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := func(m models.MultipleChoice) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	return tasks.NewMerging(t, outputs, open, nil), nil
+	return tasks.NewMerging(t, models.MultipleChoice.Logits, nil), nil
 }

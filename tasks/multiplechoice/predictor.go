@@ -7,14 +7,12 @@ import (
 	"math"
 	"slices"
 
-	"github.com/nlpodyssey/spago/mat"
+	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/nn"
-	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
@@ -22,13 +20,8 @@ import (
 
 // Config says how questions become sequences. The zero value is usable.
 type Config struct {
-	// MaxLength is the number of tokens of a choice with its question, special tokens included; 0: what model and
-	// tokenizer allow.
-	MaxLength  int
-	Truncation tokenize.Strategy // what to cut of a longer one
-	EvalTokens int               // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	tasks.CoreConfig                   // a sequence is a choice with its question
+	Truncation       tokenize.Strategy // what to cut of one that is longer than MaxLength
 }
 
 // Predictor picks one of the choices of a question: the model gives each choice, a pair of texts
@@ -36,11 +29,8 @@ type Config struct {
 // different numbers of choices. It is safe for concurrent use and keeps the memory of a call for the next; Close
 // releases it.
 type Predictor struct {
-	model  models.MultipleChoice
-	tok    *tokenize.Tokenizer
-	cfg    Config
-	length int
-	tapes  *tasks.Tapes
+	tasks.Core[models.MultipleChoice]
+	cfg Config
 }
 
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one
@@ -49,24 +39,15 @@ func NewPredictor(m models.MultipleChoice, tok *tokenize.Tokenizer, c Config) (*
 	if errs := tasks.CheckText(m, tok, c.MaxLength); len(errs) > 0 {
 		return nil, fmt.Errorf("multiplechoice: %w", errors.Join(errs...))
 	}
-	return &Predictor{
-		model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), tapes: tasks.NewTapes(c.Pool),
-	}, nil
+	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
 }
 
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
-
-// Limit returns how many tokens a choice, with the question and the context before it, may have before it is cut.
-func (p *Predictor) Limit() int { return p.length }
-
-// CheckRoom returns an error if the limit leaves no room beside the special tokens of a pair.
-func (p *Predictor) CheckRoom() error { return tasks.CheckRoom(p.tok, p.cfg.MaxLength, true) }
-
-// CutWarning says that n of the questions of a file have choices that were cut to the limit.
-func (p *Predictor) CutWarning(file string, n, of int) string {
-	return fmt.Sprintf("%s: %d of %d questions have choices that are longer than %d tokens with what comes before them "+
-		"and were cut", file, n, of, p.length)
+// WarnCut logs that n of the questions of a file have choices that were cut to the limit, if there are any.
+func (p *Predictor) WarnCut(log zerolog.Logger, file string, n, of int) {
+	if n > 0 {
+		log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what comes before them "+
+			"and were cut", file, n, of, p.Limit())
+	}
 }
 
 // encode tokenises every choice of every question.
@@ -97,8 +78,7 @@ func (p *Predictor) encode(ctx context.Context, f *choice.File) (*questions, err
 		}
 	}
 	var err error
-	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
-	set.texts, err = tasks.EncodeSet(ctx, p.tok, texts, o, p.model.TokenTypes() > 1, p.cfg.Pool.Workers(), cut)
+	set.texts, err = p.Encode(ctx, texts, p.cfg.Truncation, cut)
 	return set, err
 }
 
@@ -112,15 +92,7 @@ func label(q choice.Question) int32 {
 
 // logits computes one number for each choice of a set.
 func (p *Predictor) logits(ctx context.Context, set *questions) ([]float32, error) {
-	out := make([]float32, set.texts.Len())
-	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}
-	return out, n.Run(ctx, set, func(_ []int, _ *op.Tape, b *batch.Batch, y mat.Tensor) error {
-		x := op.Values(y)
-		for i, choice := range b.Seqs.Index {
-			out[choice] = x[i]
-		}
-		return nil
-	})
+	return p.Rows(ctx, set, set.texts.Len(), 1, p.Net.Logits, nil)
 }
 
 // Choice is the prediction for a question.

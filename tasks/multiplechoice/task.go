@@ -20,7 +20,7 @@ import (
 // has its examples it is not changed and is safe for concurrent use.
 type Task struct {
 	*Predictor
-	sets map[batch.Split]*questions
+	tasks.Splits[*questions]
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the
@@ -30,7 +30,7 @@ func NewTask(m models.MultipleChoice, tok *tokenize.Tokenizer, c Config) (*Task,
 	if err != nil {
 		return nil, err
 	}
-	return &Task{Predictor: p, sets: map[batch.Split]*questions{}}, nil
+	return &Task{p, tasks.Splits[*questions]{}}, nil
 }
 
 // Add tokenises a file and makes it a split of the task. It must not be called while the task is in use.
@@ -39,39 +39,23 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *choice.File) error {
 	if err != nil {
 		return err
 	}
-	t.sets[s] = set
-	return nil
-}
-
-// Truncated returns how many questions of a split have choices that were cut to the length limit.
-func (t *Task) Truncated(s batch.Split) int {
-	if set, ok := t.sets[s]; ok {
-		return set.cut
-	}
-	return 0
-}
-
-// Set returns the examples of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
-	}
+	t.Splits[s] = set
 	return nil
 }
 
 // Loss returns the summed cross-entropy of the questions of b, each over its choices, and the number of questions that
 // have an answer.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, targets := op.GroupCrossEntropy(p.Tape, t.model.Logits(p, b), b.Groups, b.Labels)
+	sum, targets := op.GroupCrossEntropy(p.Tape, t.Net.Logits(p, b), b.Groups, b.Labels)
 	return sum, targets, nil
 }
 
 // Evaluate scores a split with the adapter of the configuration. Questions without an answer do not count; a split
 // without any answer is an error.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	set, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	logits, err := t.logits(ctx, set)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -112,7 +113,7 @@ func choiceLogits(list []Choice) (all []float32) {
 // adapter. The head's bias adds the same to every choice, so its gradient is rounding alone and is not compared.
 func TestMultipleChoiceEqualsPEFT(t *testing.T) {
 	c, expected := readChoiceCase(t), golden.Open(t, filepath.Join(choiceDir, "expected.safetensors"))
-	task, set, m := newChoice(t, Config{MaxLength: c.MaxLength}, false)
+	task, set, m := newChoice(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: c.MaxLength}}, false)
 	rows, test := choices(t, "train.jsonl"), choices(t, "test.jsonl")
 	if err := task.Add(t.Context(), batch.Train, rows); err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func TestMultipleChoiceEqualsPEFT(t *testing.T) {
 	}
 	out := tasktest.OutputDir(t, "choice")
 	d := tasktest.Deviations{Initial: golden.MaxRel(choiceLogits(first), expected.Float32("init.logits"))}
-	d.Steps(c.Repeat(t, task, set, set.Params(), task.cfg.Pool, out), c.Log)
+	d.Steps(c.Repeat(t, task, set, set.Params(), task.Pool, out), c.Log)
 	d.Adapter, d.Tensor = c.Adapter(t, out, func(name string) bool {
 		return slices.ContainsFunc(c.Symmetric, func(end string) bool { return strings.HasSuffix(name, end) })
 	})
@@ -147,14 +148,14 @@ func TestMultipleChoiceEqualsPEFT(t *testing.T) {
 	if err != nil || score.Main != "accuracy" || score.Values[0].Value != c.Accuracy {
 		t.Errorf("score %+v, %v; PEFT's accuracy %v", score, err, c.Accuracy)
 	}
-	weights, err := lora.Merge(m, set, task.cfg.Pool)
+	weights, err := lora.Merge(m, set, task.Pool)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := lora.Assign(m, weights); err != nil {
 		t.Fatal(err)
 	}
-	task.cfg.Adapter = nil
+	task.Adapter = nil
 	if list, _, err = task.Predict(t.Context(), test); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,7 @@ func TestChoiceBatches(t *testing.T) {
 	if set.Len() != 3 || n != len(b.IDs) || n != len(b.Types) || b.Seqs.Starts[5] != n {
 		t.Errorf("%d tokens of %d: %+v", n, set.Len(), b)
 	}
-	pair, err := task.tok.EncodePair("a cat", "it eats.", tokenize.Options{})
+	pair, err := task.Tok.EncodePair("a cat", "it eats.", tokenize.Options{})
 	lo, hi := b.Seqs.Starts[1], b.Seqs.Starts[2]
 	if err != nil || !slices.Equal(b.IDs[lo:hi], pair.IDs) || !slices.Equal(b.Types[lo:hi], pair.Types) {
 		t.Errorf("choice 1 of question 1 is %v, want %v (%v)", b.IDs[lo:hi], pair.IDs, err)
@@ -216,7 +217,7 @@ func (oneType) TokenTypes() int { return 1 }
 
 func TestChoicesWithoutTypes(t *testing.T) {
 	task, _, m := newChoice(t, Config{}, false)
-	task.model = oneType{m}
+	task.Net = oneType{m}
 	if err := task.Add(t.Context(), batch.Train, choices(t, "test.jsonl")); err != nil {
 		t.Fatal(err)
 	}
@@ -230,14 +231,14 @@ func TestChoicesWithoutTypes(t *testing.T) {
 func TestChoiceAccumulation(t *testing.T) {
 	var first *train.StepInfo
 	for _, x := range []struct{ batch, accumulate int }{{4, 1}, {2, 2}, {1, 4}} {
-		task, set, _ := newChoice(t, Config{MaxLength: 24}, true)
+		task, set, _ := newChoice(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: 24}}, true)
 		set.SetDropout(0.1)
 		if err := task.Add(t.Context(), batch.Train, choices(t, "train.jsonl")); err != nil {
 			t.Fatal(err)
 		}
 		cfg := train.Defaults()
 		cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = x.batch, x.accumulate, 1, true
-		cfg.Pool, cfg.Adapter = task.cfg.Pool, set
+		cfg.Pool, cfg.Adapter = task.Pool, set
 		var got train.StepInfo
 		cfg.OnStep = func(s train.StepInfo) { got = s }
 		if _, err := train.Run(t.Context(), task, set.Params(), cfg); err != nil {
@@ -257,7 +258,7 @@ func TestChoiceAccumulation(t *testing.T) {
 func TestChoicePredictions(t *testing.T) {
 	test := choices(t, "test.jsonl")
 	large, _, _ := newChoice(t, Config{}, false)
-	small, _, _ := newChoice(t, Config{EvalTokens: 1}, false)
+	small, _, _ := newChoice(t, Config{CoreConfig: tasks.CoreConfig{EvalTokens: 1}}, false)
 	a, _, err := large.Predict(t.Context(), test)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +286,7 @@ func TestChoicePredictions(t *testing.T) {
 
 func TestChoiceErrors(t *testing.T) {
 	task, _, m := newChoice(t, Config{}, false)
-	_, err := NewTask(m, task.tok, Config{MaxLength: 513})
+	_, err := NewTask(m, task.Tok, Config{CoreConfig: tasks.CoreConfig{MaxLength: 513}})
 	if err == nil || !strings.Contains(err.Error(), "`max_length` is 513; want 1 to 512, the positions of the model") {
 		t.Errorf("a length without positions: %v", err)
 	}

@@ -47,7 +47,7 @@ type run struct {
 	*Finetuning
 	parts  tasks.Parts[*question.File]
 	config Config
-	model  *base.Model[models.QuestionAnswerer]
+	model  models.QuestionAnswerer
 }
 
 // Plan implements [tasks.Finetuning].
@@ -56,16 +56,14 @@ func (c *Finetuning) Plan() *tasks.Plan {
 	return &tasks.Plan{
 		Command: Type.Command, Adapter: DefaultAdapter(), Training: DefaultTraining(), Options: c.Options(),
 		Check: c.Check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity,
-		TestRows: func() int { return r.parts.TestRows() },
+		Rows: &r.parts,
 	}
 }
 
 // read reads the questions. Those of which no answer can be learned are left out of the ones to train on.
 func (r *run) read(s *tasks.Session) error {
 	given := tasks.Parts[*question.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*question.File, error) {
-		return tasks.ReadFile(path, r.Stdin, r.Data, question.Read, question.ReadFrom)
-	})
+	p, err := tasks.ReadParts(&r.Run, given, r.Data, question.Read, question.ReadFrom)
 	if err != nil {
 		return err
 	}
@@ -94,12 +92,9 @@ func (r *run) read(s *tasks.Session) error {
 	return nil
 }
 
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	var err error
-	if r.model, err = base.OpenModel(s.Base, s.Log, open(s.Config.Seed)); err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(r.model, TypeFor(r.model.Net)), nil
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	r.model, subject, err = tasks.OpenSubject(s, TypeFor, models.OpenQuestionAnswerer)
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
@@ -107,28 +102,23 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if c.NullAnswers { // found in the data, maybe, which those to predict need not show
 		s.Set.SetNote(nullNote, "true")
 	}
-	c.ZeroTypes, c.Pool, c.Adapter = zeroTypes(r.model.Net, s.Set, s.Log), s.Pool, s.AdapterSet()
-	task, err := NewTask(r.model.Net, s.Base.Tokenizer, c)
+	c.CoreConfig, c.ZeroTypes = s.Core(r.MaxLength), zeroTypes(r.model, s.Set, s.Log)
+	task, err := NewTask(r.model, s.Base.Tokenizer, c)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Consume(func(split batch.Split, f *question.File) error {
-		if err := task.Add(ctx, split, f); err != nil {
-			return err
-		}
+	return task, r.parts.Consume(ctx, task.Add, func(split batch.Split, f *question.File) {
 		task.Counts(split).Log(s.Log, f.Name, split, task.Limit())
-		return nil
 	})
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	c := r.config
 	stride := 0 // the default
 	if c.DocStride != nil {
 		stride = cmp.Or(*c.DocStride, -1)
 	}
-	id["max_length"], id["doc_stride"] = fmt.Sprint(c.MaxLength), fmt.Sprint(stride)
+	id["max_length"], id["doc_stride"] = fmt.Sprint(tasks.Value(r.MaxLength)), fmt.Sprint(stride)
 	id["max_query_length"] = fmt.Sprint(c.MaxQueryLength)
 	if !r.parts.Has(batch.Eval) {
 		return

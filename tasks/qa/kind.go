@@ -4,17 +4,13 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nlpodyssey/spago/mat"
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -26,7 +22,7 @@ var Type = base.TaskType{
 
 // TypeFor returns the task type of a model. PEFT's model for QUESTION_ANS does not pass token types on, so a new
 // adapter of a model that has some is saved without a task type.
-func TypeFor(m models.QuestionAnswerer) base.TaskType {
+func TypeFor(m models.TextModel) base.TaskType {
 	t := Type
 	if m.TokenTypes() > 1 {
 		t.PEFT, t.Accepts, t.Saves = lora.NoTask, []lora.TaskType{lora.QuestionAns}, lora.QuestionAns.Heads()
@@ -86,9 +82,8 @@ func (a *Answering) Check() []error {
 // with returns the configuration of a predictor that predicts no answer, or always one.
 func (a *Answering) with(null bool) Config {
 	return Config{
-		MaxLength: tasks.Value(a.MaxLength), DocStride: a.DocStride, MaxQueryLength: tasks.Value(a.MaxQueryLength),
-		NBest: a.NBestSize, MaxAnswer: a.MaxAnswerLength,
-		NullAnswers: null, NullThreshold: tasks.Value(a.NullScoreDiffThreshold),
+		DocStride: a.DocStride, MaxQueryLength: tasks.Value(a.MaxQueryLength), NBest: a.NBestSize,
+		MaxAnswer: a.MaxAnswerLength, NullAnswers: null, NullThreshold: tasks.Value(a.NullScoreDiffThreshold),
 	}
 }
 
@@ -137,8 +132,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 		return nil, err
 	}
 	c := s.with(true)
+	c.CoreConfig = o.Core(t.AdapterSet(), s.MaxLength, s.TokensPerBatch)
 	c.ZeroTypes = zeroTypes(t.Net, t.Set, o.Log)
-	c.EvalTokens, c.Pool, c.Adapter = s.TokensPerBatch, o.Pool, t.AdapterSet()
 	p, err := NewPredictor(t.Net, o.Base.Tokenizer, c)
 	if err != nil {
 		return nil, base.Settings(err)
@@ -165,14 +160,7 @@ func (o *Opened) For(f *question.File) (*Predictor, error) {
 }
 
 func openTrained(o tasks.Opening) (*base.Trained[models.QuestionAnswerer], error) {
-	return base.OpenTrained(o.Opening, TypeFor, open(0), nil)
-}
-
-// open returns a function that opens a model whose fresh weights are drawn with a seed.
-func open(seed uint64) func(*checkpoint.Source) (models.QuestionAnswerer, checkpoint.Report, error) {
-	return func(src *checkpoint.Source) (models.QuestionAnswerer, checkpoint.Report, error) {
-		return models.OpenQuestionAnswerer(src, seed)
-	}
+	return base.OpenTrained(o.Opening, TypeFor, models.OpenQuestionAnswerer, nil)
 }
 
 // zeroTypes reports whether an adapter was trained without the token types that a model has, and logs it. PEFT does
@@ -191,6 +179,5 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := func(m models.QuestionAnswerer) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	return tasks.NewMerging(t, outputs, open(0), nil), nil
+	return tasks.NewMerging(t, models.QuestionAnswerer.Logits, nil), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -61,7 +62,9 @@ func TestQAEqualsPEFT(t *testing.T) {
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	task, err := NewTask(m, tok, Config{MaxLength: c.MaxLength, DocStride: &c.DocStride, Pool: pool, Adapter: adapter})
+	task, err := NewTask(m, tok, Config{
+		CoreConfig: tasks.CoreConfig{MaxLength: c.MaxLength, Pool: pool, Adapter: adapter}, DocStride: &c.DocStride,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +78,7 @@ func TestQAEqualsPEFT(t *testing.T) {
 	if err := task.Add(t.Context(), batch.Train, read("train.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	want, got := golden.Open(t, filepath.Join(questionDir, "batches.safetensors")), task.sets[batch.Train]
+	want, got := golden.Open(t, filepath.Join(questionDir, "batches.safetensors")), task.Splits[batch.Train]
 	windows := make([]int, got.Len())
 	for i := range windows {
 		windows[i] = i

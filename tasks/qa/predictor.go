@@ -12,7 +12,6 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -32,7 +31,7 @@ const (
 // Config says how questions on contexts become logits, a loss and answers. The zero value has the defaults of
 // transformers' run_qa.py.
 type Config struct {
-	MaxLength int // tokens of a window, with question and special tokens; 0: 384, or what model and tokenizer allow
+	tasks.CoreConfig // MaxLength counts the tokens of a window, with its question; 0: 384, or what the model allows
 	// DocStride is the number of tokens that neighbouring windows of a context share; nil: 128, or half of a window's
 	// part of the context if that has no room for more.
 	DocStride      *int
@@ -44,10 +43,7 @@ type Config struct {
 	// NullThreshold is the difference by which the score of no answer must exceed that of the best answer to be predicted.
 	NullThreshold float64
 	// ZeroTypes gives all tokens the type 0, as PEFT does with an adapter for QUESTION_ANS.
-	ZeroTypes  bool
-	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	ZeroTypes bool
 }
 
 // check returns the errors about settings that need neither model nor tokenizer.
@@ -78,11 +74,9 @@ func (c Config) check() []error {
 // Predictor finds the answers to questions and scores them. It is safe for concurrent use and keeps the memory of a
 // call for the next; Close releases it.
 type Predictor struct {
-	model models.QuestionAnswerer
-	tok   *tokenize.Tokenizer
-	cfg   Config
-	cut   tokenize.Windowing
-	tapes *tasks.Tapes
+	tasks.Core[models.QuestionAnswerer]
+	cfg Config
+	cut tokenize.Windowing
 }
 
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one
@@ -91,8 +85,8 @@ func NewPredictor(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c Config) 
 	if errs := append(tasks.CheckText(m, tok, c.MaxLength), c.check()...); len(errs) > 0 {
 		return nil, fmt.Errorf("qa: %w", errors.Join(errs...))
 	}
-	p := &Predictor{model: m, tok: tok, cfg: c, tapes: tasks.NewTapes(c.Pool)}
-	p.cut = tokenize.Windowing{MaxLength: tasks.TextLimit(m, tok, c.MaxLength), MaxText: c.MaxQueryLength}
+	p := &Predictor{Core: tasks.NewCore(m, tok, c.CoreConfig), cfg: c}
+	p.cut = tokenize.Windowing{MaxLength: p.Core.Limit(), MaxText: c.MaxQueryLength}
 	if c.MaxLength == 0 {
 		p.cut.MaxLength = min(p.cut.MaxLength, standardWindow)
 	}
@@ -104,9 +98,6 @@ func NewPredictor(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c Config) 
 	p.cfg.NBest, p.cfg.MaxAnswer = cmp.Or(c.NBest, StandardNBest), cmp.Or(c.MaxAnswer, StandardAnswer)
 	return p, nil
 }
-
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
 
 // Limit returns how many tokens a window may have.
 func (p *Predictor) Limit() int { return p.cut.MaxLength }
@@ -120,8 +111,9 @@ func (p *Predictor) logits(
 	ctx context.Context, s *set, each func(*op.Tape, *batch.Batch, mat.Tensor),
 ) ([]float32, error) {
 	out := make([]float32, 2*s.Start(s.Len()))
-	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}
-	return out, n.Run(ctx, s, func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
+	return out, p.Inference(p.Net.Logits).Run(ctx, s, func(
+		examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor,
+	) error {
 		v := op.Values(y)
 		for i, e := range examples {
 			copy(out[2*s.Start(e):2*s.Start(e+1)], v[2*b.Seqs.Starts[i]:2*b.Seqs.Starts[i+1]])

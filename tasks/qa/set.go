@@ -26,6 +26,7 @@ type set struct {
 	// offsets has the code points of the context that each token was made from, or notContext. It is empty for windows in
 	// which no answer is looked for.
 	offsets tasks.Buffer[[2]int32]
+	file    *question.File // the questions, if they can be evaluated
 	counts  Counts
 }
 
@@ -96,7 +97,7 @@ const questionsAtOnce = 1024
 
 // encode tokenises questions and contexts. answers says that answers will be looked for, so that offsets are kept.
 func (p *Predictor) encode(ctx context.Context, f *question.File, answers bool) (*set, error) {
-	typed := p.model.TokenTypes() > 1 && !p.cfg.ZeroTypes
+	typed := p.Net.TokenTypes() > 1 && !p.cfg.ZeroTypes
 	s := &set{TextSet: tasks.NewTextSet(typed), first: []int{0}, counts: Counts{Questions: f.Len()}}
 	for lo := 0; lo < f.Len(); lo += questionsAtOnce {
 		part := f.Part(lo, min(lo+questionsAtOnce, f.Len()))
@@ -104,7 +105,7 @@ func (p *Predictor) encode(ctx context.Context, f *question.File, answers bool) 
 		for i, q := range part.All() {
 			inputs[i] = tokenize.Input{Text: trimLeft(q.Question), Pair: q.Context, HasPair: true}
 		}
-		list, err := p.tok.WindowsBatch(ctx, inputs, p.cut, p.cfg.Pool.Workers())
+		list, err := p.Tok.WindowsBatch(ctx, inputs, p.cut, p.Pool.Workers())
 		if err != nil {
 			return nil, encodeError(part, err)
 		}

@@ -1,6 +1,7 @@
 package qa
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -22,8 +23,7 @@ import (
 // changed and is safe for concurrent use.
 type Task struct {
 	*Predictor
-	sets  map[batch.Split]*set
-	files map[batch.Split]*question.File // of the splits that are evaluated
+	tasks.Splits[*set]
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or the
@@ -33,7 +33,7 @@ func NewTask(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c Config) (*Tas
 	if err != nil {
 		return nil, err
 	}
-	return &Task{Predictor: p, sets: map[batch.Split]*set{}, files: map[batch.Split]*question.File{}}, nil
+	return &Task{p, tasks.Splits[*set]{}}, nil
 }
 
 // Add tokenises the questions of a file and makes them a split of the task. The task keeps the file of a split that can
@@ -44,33 +44,20 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *question.File) error {
 	if err != nil {
 		return err
 	}
-	t.sets[s] = set
 	if evaluated {
-		t.files[s] = f
+		set.file = f
 	}
+	t.Splits[s] = set
 	return nil
 }
 
 // Counts returns how the questions of a split were cut into windows.
-func (t *Task) Counts(s batch.Split) Counts {
-	if set, ok := t.sets[s]; ok {
-		return set.counts
-	}
-	return Counts{}
-}
-
-// Set returns the windows of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
-	}
-	return nil
-}
+func (t *Task) Counts(s batch.Split) Counts { return cmp.Or(t.Splits[s], &set{}).counts }
 
 // Loss returns the summed cross-entropy of the starts and of the ends of b, each a softmax over the tokens of a window,
 // and the number of both: their mean is the mean of transformers' two means.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, targets := loss(p.Tape, t.model.Logits(p, b), b)
+	sum, targets := loss(p.Tape, t.Net.Logits(p, b), b)
 	return sum, targets, nil
 }
 
@@ -81,15 +68,19 @@ func loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64
 // Evaluate answers the questions of a split other than [batch.Train] with the adapter of the configuration and scores
 // the answers.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	f, ok := t.files[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
+	}
+	f := set.file
+	if f == nil {
+		return train.Metrics{}, fmt.Errorf("qa: the %v questions are not kept for an evaluation", s)
 	}
 	if f.Labelled() == 0 {
 		return train.Metrics{}, fmt.Errorf("qa: %s: %w", f.Name, metrics.ErrNoTargets)
 	}
 	sum, targets := 0.0, 0.0
-	logits, err := t.logits(ctx, t.sets[s], func(tape *op.Tape, b *batch.Batch, y mat.Tensor) {
+	logits, err := t.logits(ctx, set, func(tape *op.Tape, b *batch.Batch, y mat.Tensor) {
 		l, n := loss(tape, y, b)
 		sum += float64(op.Values(l)[0])
 		targets += n
@@ -97,7 +88,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 	if err != nil {
 		return train.Metrics{}, err
 	}
-	answers, err := t.answers(f, t.sets[s], logits)
+	answers, err := t.answers(f, set, logits)
 	if err != nil {
 		return train.Metrics{}, err
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 )
 
@@ -113,11 +114,11 @@ func TestQALabels(t *testing.T) {
 	}
 	const block = 16
 	for _, s := range f.Settings {
-		task, _ := fakeTask(t, Config{MaxLength: s.Length, DocStride: &s.Stride})
+		task, _ := fakeTask(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: s.Length}, DocStride: &s.Stride})
 		if err := task.Add(t.Context(), batch.Train, q); err != nil {
 			t.Fatal(err)
 		}
-		set := task.sets[batch.Train]
+		set := task.Splits[batch.Train]
 		if c := task.Counts(batch.Train); c.Windows != s.Windows || c.Answered != s.Answered || set.Len() != s.Windows {
 			t.Errorf("length %d: %+v, want %d windows, %d with the answer", s.Length, c, s.Windows, s.Answered)
 		}
@@ -299,7 +300,7 @@ func asked(context string, answers ...question.Answer) *question.File {
 // TestQAWindows checks labels by hand: answers at the borders of a context, in code points behind characters of
 // several bytes, cut by a window, without a place, with white space around them, and questions without an answer.
 func TestQAWindows(t *testing.T) {
-	task, _ := fakeTask(t, Config{MaxLength: 16, DocStride: new(4)})
+	task, _ := fakeTask(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: 16}, DocStride: new(4)})
 	context := "Zürich 😀 lies on the river Limmat, and the lake is to the south of the old town."
 	at := func(text string) question.Answer {
 		return question.Answer{Text: text, Start: len([]rune(context[:strings.Index(context, text)]))}
@@ -350,7 +351,7 @@ func TestQAWindows(t *testing.T) {
 func TestQAStride(t *testing.T) {
 	q := asked(strings.Repeat("some words about it and more. ", 20), question.Answer{Text: "some", Start: 0})
 	for _, length := range []int{9, 10, 16, 60, 130, 140, 384} {
-		task, _ := fakeTask(t, Config{MaxLength: length})
+		task, _ := fakeTask(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: length}})
 		set, err := task.encode(t.Context(), q, true)
 		if err != nil {
 			t.Fatalf("length %d: %v", length, err)
@@ -363,8 +364,12 @@ func TestQAStride(t *testing.T) {
 		cfg  Config
 		want []string
 	}{
-		{Config{MaxLength: 7}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "`max_query_length`"}},
-		{Config{MaxLength: 20, DocStride: new(13)}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
+		{Config{
+			CoreConfig: tasks.CoreConfig{MaxLength: 7},
+		}, []string{"q.json:1:", "text has 4 tokens", "max length 7", "`max_query_length`"}},
+		{Config{
+			CoreConfig: tasks.CoreConfig{MaxLength: 20}, DocStride: new(13),
+		}, []string{"q.json:1:", "room for 13 tokens", "stride is 13"}},
 	} {
 		task, _ := fakeTask(t, c.cfg)
 		_, err := task.encode(t.Context(), q, true)
@@ -382,7 +387,7 @@ func TestQAStride(t *testing.T) {
 			t.Errorf("%+v: %T", c.cfg, err)
 		}
 	}
-	task, _ := fakeTask(t, Config{MaxLength: 8, MaxQueryLength: 2, DocStride: new(0)})
+	task, _ := fakeTask(t, Config{CoreConfig: tasks.CoreConfig{MaxLength: 8}, MaxQueryLength: 2, DocStride: new(0)})
 	set, err := task.encode(t.Context(), q, true)
 	if err != nil || set.counts.Shortened != 1 || set.counts.Shrunk != 0 {
 		t.Errorf("%+v, %v", set.counts, err)
@@ -394,7 +399,8 @@ func TestQAConfig(t *testing.T) {
 	_, m := fakeTask(t, Config{})
 	tok := miniLMTokenizer(t)
 	_, err := NewTask(m, tok, Config{
-		MaxLength: 513, DocStride: new(-2), MaxQueryLength: -1, NBest: -3, MaxAnswer: -4, NullThreshold: 1,
+		CoreConfig: tasks.CoreConfig{MaxLength: 513}, DocStride: new(-2), MaxQueryLength: -1, NBest: -3, MaxAnswer: -4,
+		NullThreshold: 1,
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -427,11 +433,13 @@ func TestQAEvaluate(t *testing.T) {
 		ID: "none", Question: "who are you?", Context: q.At(0).Context, Impossible: true, Labelled: true,
 	})
 	for _, null := range []bool{false, true} {
-		task, m := fakeTask(t, Config{MaxLength: 96, MaxAnswer: 96, NullAnswers: null, Pool: op.NewPool(2), EvalTokens: 500})
+		task, m := fakeTask(t, Config{
+			CoreConfig: tasks.CoreConfig{MaxLength: 96, Pool: op.NewPool(2), EvalTokens: 500}, MaxAnswer: 96, NullAnswers: null,
+		})
 		if err := task.Add(t.Context(), batch.Eval, q); err != nil {
 			t.Fatal(err)
 		}
-		set := task.sets[batch.Eval]
+		set := task.Splits[batch.Eval]
 		at := func(b *batch.Batch, row int) (span [2]int32, n int) {
 			i, found := slices.BinarySearch(b.Seqs.Starts, row)
 			if !found {
@@ -509,7 +517,7 @@ func TestQAUnlabelled(t *testing.T) {
 	if err := task.Add(t.Context(), batch.Train, q); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.Evaluate(t.Context(), batch.Train); err == nil || task.sets[batch.Train].offsets.Len() > 0 {
+	if _, err := task.Evaluate(t.Context(), batch.Train); err == nil || task.Splits[batch.Train].offsets.Len() > 0 {
 		t.Error("the questions to train on, or their offsets, are kept")
 	}
 	list, counts, err := task.Predict(t.Context(), q)

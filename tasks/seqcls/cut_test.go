@@ -9,6 +9,7 @@ import (
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -27,7 +28,9 @@ func TestRowThatCannotBeCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := seqcls.NewPredictor(m, tok, seqcls.Config{Labels: labels, MaxLength: 12, Truncation: tokenize.OnlySecond})
+	p, err := seqcls.NewPredictor(m, tok, seqcls.Config{
+		CoreConfig: tasks.CoreConfig{MaxLength: 12}, Labels: labels, Truncation: tokenize.OnlySecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
@@ -43,7 +44,7 @@ func Example() {
 	set, err := lora.Attach(model, config, 42)
 	check(err)
 	task, err := seqcls.NewTask(model, tok, seqcls.TaskConfig{
-		Config: seqcls.Config{Labels: labels, Pool: op.NewPool(0), Adapter: set},
+		Config: seqcls.Config{CoreConfig: tasks.CoreConfig{Pool: op.NewPool(0), Adapter: set}, Labels: labels},
 	})
 	check(err)
 	check(task.Add(ctx, batch.Train, rows))

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
@@ -39,7 +38,7 @@ type run struct {
 	*Finetuning
 	parts tasks.Parts[*text.File]
 	found *data.Labels
-	model *base.Model[models.SequenceClassifier]
+	model models.SequenceClassifier
 }
 
 // Plan implements [tasks.Finetuning].
@@ -49,7 +48,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: tasks.DefaultTraining(),
 		Options: options(&c.MaxLength, &c.Truncation),
 		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe,
-		Labels: func() *data.Labels { return r.found }, TestRows: func() int { return r.parts.TestRows() },
+		Labels: func() *data.Labels { return r.found }, Rows: &r.parts,
 	}
 }
 
@@ -66,9 +65,7 @@ func (r *run) check() []error {
 // read reads the rows, guesses the problem type and finds the classes.
 func (r *run) read(s *tasks.Session) error {
 	given := tasks.Parts[*text.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*text.File, error) {
-		return tasks.ReadFile(path, r.Stdin, r.Data, text.Read, text.ReadFrom)
-	})
+	p, err := tasks.ReadParts(&r.Run, given, r.Data, text.Read, text.ReadFrom)
 	if err == nil {
 		err = text.CheckPairs(p.Train, p.Eval, p.Test)
 	}
@@ -131,16 +128,10 @@ func (r *run) problem(s *tasks.Session, all *text.File) (problem data.Problem, w
 	return text.GuessProblem(all)
 }
 
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	var err error
-	open := func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
-		return models.OpenSequenceClassifier(src, max(1, len(r.found.Names)), s.Config.Seed)
-	}
-	r.model, err = base.OpenModel(s.Base, s.Log, open)
-	if err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(r.model, Type), nil
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	open := base.Outputs(models.OpenSequenceClassifier, max(1, len(r.found.Names)))
+	r.model, subject, err = tasks.OpenSubject(s, Type.Of, open)
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
@@ -155,23 +146,15 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, err
 	}
-	task, err := NewTask(r.model.Net, s.Base.Tokenizer, TaskConfig{
-		Config: Config{
-			Labels: r.found, MaxLength: tasks.Value(r.MaxLength), Truncation: truncation, Pool: s.Pool, Adapter: s.AdapterSet(),
-		},
+	task, err := NewTask(r.model, s.Base.Tokenizer, TaskConfig{
+		Config:    Config{CoreConfig: s.Core(r.MaxLength), Labels: r.found, Truncation: truncation},
 		Smoothing: r.LabelSmoothingFactor, ClassWeights: weights,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Consume(func(split batch.Split, f *text.File) error {
-		if err := task.Add(ctx, split, f); err != nil {
-			return err
-		}
-		if n := task.Truncated(split); n > 0 {
-			s.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut", f.Name, n, f.Len(), task.Limit())
-		}
-		return nil
+	return task, r.parts.Consume(ctx, task.Add, func(split batch.Split, f *text.File) {
+		tasks.WarnCut(s.Log, f.Name, task.Splits[split].Cut, f.Len(), task.Limit())
 	})
 }
 
@@ -185,7 +168,6 @@ func (r *run) weights() ([]float32, error) {
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	id["labels"] = string(r.found.Encode())
 	id["max_length"], id["truncation"] = fmt.Sprint(tasks.Value(r.MaxLength)), tasks.TruncationName(r.Truncation)
 	id["label_smoothing_factor"] = fmt.Sprint(r.LabelSmoothingFactor)

@@ -1,15 +1,10 @@
 package seqcls
 
 import (
-	"github.com/nlpodyssey/spago/mat"
-
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -70,10 +65,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{
-		Labels: c.Labels, MaxLength: tasks.Value(s.MaxLength), Truncation: truncation, EvalTokens: s.TokensPerBatch,
-		Pool: o.Pool, Adapter: c.AdapterSet(),
-	})
+	core := o.Core(c.AdapterSet(), s.MaxLength, s.TokensPerBatch)
+	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{CoreConfig: core, Labels: c.Labels, Truncation: truncation})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
@@ -99,9 +92,5 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 			"give `task multiple-choice`",
 			o.Adapter.Dir)
 	}
-	open := func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
-		return models.OpenSequenceClassifier(src, c.Net.Labels(), 0)
-	}
-	outputs := func(m models.SequenceClassifier) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	return tasks.NewMerging(&c.Trained, outputs, open, tasks.Classes(c.Labels, c.ProblemKnown)), nil
+	return tasks.NewMerging(&c.Trained, models.SequenceClassifier.Logits, tasks.Classes(c.Labels, c.ProblemKnown)), nil
 }

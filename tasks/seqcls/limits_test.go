@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -57,7 +58,9 @@ func TestLongTexts(t *testing.T) {
 		{tokenize.DoNotTruncate, 0, nil, 0, "input has 52 tokens, max length is 16"},
 	} {
 		task, err := seqcls.NewTask(&sizes{Limits: nn.Limits{Positions: 16, Words: 30522, Types: 2}}, tok, seqcls.TaskConfig{
-			Config: seqcls.Config{Labels: labels, Truncation: c.truncation, MaxLength: c.limit, Pool: op.NewPool(1)},
+			Config: seqcls.Config{
+				CoreConfig: tasks.CoreConfig{MaxLength: c.limit, Pool: op.NewPool(1)}, Labels: labels, Truncation: c.truncation,
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +80,7 @@ func TestLongTexts(t *testing.T) {
 		for i := range set.Len() {
 			have = append(have, set.Tokens(i))
 		}
-		if cut := task.Truncated(batch.Eval); !slices.Equal(have, c.want) || cut != c.cut {
+		if cut := task.Splits[batch.Eval].Cut; !slices.Equal(have, c.want) || cut != c.cut {
 			t.Errorf("%v: %v tokens and %d cut, want %v and %d", c.truncation, have, cut, c.want, c.cut)
 		}
 	}

@@ -141,7 +141,9 @@ func (c parityCase) open(t *testing.T) *parityRun {
 	rows := c.table(t, "train.jsonl")
 	r.test = c.table(t, "test.jsonl")
 	r.Task, err = seqcls.NewTask(m, tok, seqcls.TaskConfig{
-		Config:    seqcls.Config{Labels: c.labels(t, src, rows, r.test), Pool: r.pool, Adapter: r.set},
+		Config: seqcls.Config{
+			CoreConfig: tasks.CoreConfig{Pool: r.pool, Adapter: r.set}, Labels: c.labels(t, src, rows, r.test),
+		},
 		Smoothing: c.Smoothing,
 	})
 	if err != nil {

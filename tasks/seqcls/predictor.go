@@ -12,7 +12,6 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -22,22 +21,16 @@ import (
 
 // Config says how texts become logits. The zero value of each field but Labels is usable.
 type Config struct {
+	tasks.CoreConfig
 	Labels     *data.Labels
-	MaxLength  int               // tokens of a text or pair, special tokens included; 0: what model and tokenizer allow
-	Truncation tokenize.Strategy // what to cut of a longer one
-	EvalTokens int               // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	Truncation tokenize.Strategy // what to cut of a text or pair that is longer than MaxLength
 }
 
 // Predictor computes logits, classes and scores. It is safe for concurrent use and keeps the memory of a call for the
 // next; Close releases it.
 type Predictor struct {
-	model  models.SequenceClassifier
-	tok    *tokenize.Tokenizer
-	cfg    Config
-	length int
-	tapes  *tasks.Tapes
+	tasks.Core[models.SequenceClassifier]
+	cfg Config
 }
 
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
@@ -50,62 +43,38 @@ func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("seqcls: %w", errors.Join(errs...))
 	}
-	return &Predictor{model: m, tok: tok, cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength),
-		tapes: tasks.NewTapes(c.Pool)}, nil
+	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
 }
-
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
 
 // Labels returns the classes, and the problem that they are for.
 func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
 
-// Limit returns how many tokens a text or pair may have before it is cut.
-func (p *Predictor) Limit() int { return p.length }
-
-// CheckRoom returns an error if the limit leaves no room beside the special tokens of a text, or of a pair.
-func (p *Predictor) CheckRoom(pair bool) error { return tasks.CheckRoom(p.tok, p.cfg.MaxLength, pair) }
-
-// encode tokenises the rows of a file and returns how many were cut.
-func (p *Predictor) encode(ctx context.Context, f *text.File) (set *tasks.TextSet, cut int, err error) {
+// encode tokenises the rows of a file.
+func (p *Predictor) encode(ctx context.Context, f *text.File) (*tasks.TextSet, error) {
 	texts := tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
 		Input: func(i int) tokenize.Input {
 			e := f.At(i)
 			return tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 		}}
-	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
-	set, err = tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) { cut++ })
-	return set, cut, err
+	return p.Encode(ctx, texts, p.cfg.Truncation, nil)
 }
 
 // Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to
 // the length limit.
 func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32, truncated int, err error) {
-	set, cut, err := p.encode(ctx, f)
+	set, err := p.encode(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
 	logits, err = p.logits(ctx, set, nil)
-	return logits, cut, err
+	return logits, set.Cut, err
 }
 
 // logits computes the logits of a set, row after row; each, if set, is called with every batch.
 func (p *Predictor) logits(
 	ctx context.Context, set *tasks.TextSet, each func(*op.Tape, *batch.Batch, mat.Tensor),
 ) ([]float32, error) {
-	k := p.model.Labels()
-	out := make([]float32, set.Len()*k)
-	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens, Forward: p.model.Logits}
-	return out, n.Run(ctx, set, func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
-		v := op.Values(y)
-		for i, e := range examples {
-			copy(out[e*k:(e+1)*k], v[i*k:(i+1)*k])
-		}
-		if each != nil {
-			each(tape, b, y)
-		}
-		return nil
-	})
+	return p.Rows(ctx, set, set.Len(), p.Net.Labels(), p.Net.Logits, each)
 }
 
 // threshold is the probability above which a text has a class of several.
@@ -149,12 +118,7 @@ func (p *Predictor) Class(logits []float32) Class {
 // Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an
 // error.
 func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
-	texts := tasks.Texts{
-		Name: "texts", Len: len(inputs),
-		Input: func(i int) tokenize.Input { return inputs[i] }, Line: func(i int) int { return i + 1 },
-	}
-	o := tokenize.Options{MaxLength: p.length, Truncation: p.cfg.Truncation}
-	set, err := tasks.EncodeSet(ctx, p.tok, texts, o, true, p.cfg.Pool.Workers(), func(int) {})
+	set, err := p.Encode(ctx, tasks.Inputs(inputs), p.cfg.Truncation, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +126,7 @@ func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Cl
 	if err != nil {
 		return nil, err
 	}
-	k := p.model.Labels()
+	k := p.Net.Labels()
 	out := make([]Class, len(inputs))
 	for i := range out {
 		row := logits[i*k : (i+1)*k : (i+1)*k]
@@ -196,7 +160,7 @@ func (p *Predictor) MetricNames() []string {
 // without a label do not count; without any the result is the zero Metrics. The loss knows neither smoothing nor
 // class weights.
 func (p *Predictor) Score(f *text.File, logits []float32) (train.Metrics, error) {
-	k, problem := p.model.Labels(), p.cfg.Labels.Problem
+	k, problem := p.Net.Labels(), p.cfg.Labels.Problem
 	if len(logits) != k*f.Len() {
 		return train.Metrics{}, fmt.Errorf("seqcls: %d logits for %d rows of %d", len(logits), f.Len(), k)
 	}
@@ -228,7 +192,7 @@ func withLoss(values []train.Metric, loss float64) train.Metrics {
 
 // score returns the metrics of logits but the loss.
 func (p *Predictor) score(t targets, logits []float32) ([]train.Metric, error) {
-	k, names := p.model.Labels(), p.MetricNames()
+	k, names := p.Net.Labels(), p.MetricNames()
 	list := func(scores ...metrics.Score) []train.Metric {
 		var ms []train.Metric
 		for i, s := range scores {

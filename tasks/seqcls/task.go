@@ -29,9 +29,8 @@ type TaskConfig struct {
 // safe for concurrent use.
 type Task struct {
 	*Predictor
-	cfg  TaskConfig
-	sets map[batch.Split]*tasks.TextSet
-	cut  map[batch.Split]int
+	tasks.Splits[*tasks.TextSet]
+	cfg TaskConfig
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or
@@ -48,7 +47,7 @@ func NewTask(m models.SequenceClassifier, tok *tokenize.Tokenizer, c TaskConfig)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Task{Predictor: p, cfg: c, sets: map[batch.Split]*tasks.TextSet{}, cut: map[batch.Split]int{}}, nil
+	return &Task{p, tasks.Splits[*tasks.TextSet]{}, c}, nil
 }
 
 // Add tokenises a file and makes it a split of the task. It must not be called while the task is in use.
@@ -57,30 +56,19 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 	if err != nil {
 		return err
 	}
-	set, cut, err := t.encode(ctx, f)
+	set, err := t.encode(ctx, f)
 	if err != nil {
 		return err
 	}
 	set.Labels, set.Values = wanted.labels, wanted.values
-	t.sets[s], t.cut[s] = set, cut
-	return nil
-}
-
-// Truncated returns how many texts of a split were cut to the length limit.
-func (t *Task) Truncated(s batch.Split) int { return t.cut[s] }
-
-// Set returns the examples of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
-	}
+	t.Splits[s] = set
 	return nil
 }
 
 // Loss returns the summed loss of b and the number that its mean divides by: cross-entropy over classes (targets, or
 // the sum of their class weights), binary cross-entropy or squared error (all values).
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, targets := t.loss(p.Tape, t.model.Logits(p, b), b)
+	sum, targets := t.loss(p.Tape, t.Net.Logits(p, b), b)
 	return sum, targets, nil
 }
 
@@ -97,9 +85,9 @@ func (t *Task) loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tenso
 
 // Evaluate scores a split with the adapter of the configuration.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	set, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	loss, weight := 0.0, 0.0
 	logits, err := t.logits(ctx, set, func(tape *op.Tape, b *batch.Batch, y mat.Tensor) {

@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -52,7 +53,7 @@ func TestTokensOfCausalModels(t *testing.T) {
 			}
 			pool := op.NewPool(2)
 			defer pool.Close()
-			config := Config{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: set}
+			config := Config{CoreConfig: tasks.CoreConfig{Pool: pool, Adapter: set}, Labels: labels, Scheme: tagged.IOB2}
 			task, err := NewTask(m, tok, TaskConfig{Config: config})
 			if err != nil {
 				t.Fatal(err)
@@ -88,11 +89,11 @@ func TestTokensOfCausalModels(t *testing.T) {
 // compareKept checks that leaving rows without a label out of the last block changes no bit of the loss.
 func compareKept(t *testing.T, task *Task) {
 	t.Helper()
-	b := tasktest.BatchOf(t, task.sets[batch.Train], 0, 1, 2)
+	b := tasktest.BatchOf(t, task.Splits[batch.Train], 0, 1, 2)
 	loss := func(f func(p *nn.Pass) float64) float64 {
-		tape := op.NewEvalTape(task.cfg.Pool)
+		tape := op.NewEvalTape(task.Pool)
 		defer tape.Close()
-		return f(&nn.Pass{Tape: tape, Adapter: task.cfg.Adapter})
+		return f(&nn.Pass{Tape: tape, Adapter: task.Adapter})
 	}
 	kept := loss(func(p *nn.Pass) float64 {
 		sum, _, err := task.Loss(p, b)
@@ -102,7 +103,7 @@ func compareKept(t *testing.T, task *Task) {
 		return float64(op.Values(sum)[0])
 	})
 	all := loss(func(p *nn.Pass) float64 {
-		sum, _ := task.loss(p.Tape, task.model.Logits(p, b), nil, b)
+		sum, _ := task.loss(p.Tape, task.Net.Logits(p, b), nil, b)
 		return float64(op.Values(sum)[0])
 	})
 	if math.Abs(kept-all) > 1e-6*all {

@@ -90,10 +90,10 @@ func (p *Predictor) Entities(e tagged.Sentence, of Prediction, a Aggregation) []
 // Spelling returns the first token of an entity as the vocabulary spells it (##ton) or, if that is the unknown token,
 // the entity's text.
 func (p *Predictor) Spelling(e Entity) string {
-	if e.ID == p.tok.UnkID() {
+	if e.ID == p.Tok.UnkID() {
 		return e.Text
 	}
-	token, _ := p.tok.Token(e.ID)
+	token, _ := p.Tok.Token(e.ID)
 	return token
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/lora"
@@ -62,7 +61,7 @@ type run struct {
 	parts   tasks.Parts[*tagged.File]
 	found   *data.Labels
 	scheme  tagged.Scheme
-	model   *base.Model[models.TokenClassifier]
+	model   models.TokenClassifier
 
 	evaluations []*Scores
 	test        *Scores
@@ -76,7 +75,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Options: options(&c.MaxLength, &c.Stride, &c.Scheme, &c.SeqevalMode),
 		Check:   func() []error { return check(c.Scheme, c.SeqevalMode, c.Stride) },
 		Read:    r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe, Complete: r.complete,
-		Labels: func() *data.Labels { return r.found }, TestRows: func() int { return r.parts.TestRows() },
+		Labels: func() *data.Labels { return r.found }, Rows: &r.parts,
 	}
 }
 
@@ -84,9 +83,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 func (r *run) read(s *tasks.Session) error {
 	r.session = s
 	given := tasks.Parts[*tagged.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
-	p, err := tasks.ReadParts(&r.Run, given, func(path string) (*tagged.File, error) {
-		return tasks.ReadFile(path, r.Stdin, r.Data, tagged.Read, tagged.ReadFrom)
-	})
+	p, err := tasks.ReadParts(&r.Run, given, r.Data, tagged.Read, tagged.ReadFrom)
 	if err != nil {
 		return err
 	}
@@ -160,15 +157,9 @@ func notNumber(tag string) bool {
 	return err != nil
 }
 
-func (r *run) open(s *tasks.Session) (*tasks.Subject, error) {
-	open := func(src *checkpoint.Source) (models.TokenClassifier, checkpoint.Report, error) {
-		return models.OpenTokenClassifier(src, len(r.found.Names), s.Config.Seed)
-	}
-	var err error
-	if r.model, err = base.OpenModel(s.Base, s.Log, open); err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(r.model, Type), nil
+func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	r.model, subject, err = tasks.OpenSubject(s, Type.Of, base.Outputs(models.OpenTokenClassifier, len(r.found.Names)))
+	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
@@ -177,22 +168,18 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, err
 	}
-	task, err := NewTask(r.model.Net, s.Base.Tokenizer, TaskConfig{
+	task, err := NewTask(r.model, s.Base.Tokenizer, TaskConfig{
 		Config: Config{
-			Labels: r.found, Scheme: r.scheme, Strict: r.SeqevalMode == strict, MaxLength: tasks.Value(r.MaxLength),
-			Stride: stride(r.Stride), Pool: s.Pool, Adapter: s.AdapterSet(),
+			CoreConfig: s.Core(r.MaxLength), Labels: r.found, Scheme: r.scheme, Strict: r.SeqevalMode == strict,
+			Stride: stride(r.Stride),
 		},
 		LabelAllTokens: r.LabelAllTokens, Smoothing: r.LabelSmoothingFactor, ClassWeights: weights, OnScores: r.scored,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	return task, r.parts.Consume(func(split batch.Split, f *tagged.File) error {
-		if err := task.Add(ctx, split, f); err != nil {
-			return err
-		}
+	return task, r.parts.Consume(ctx, task.Add, func(split batch.Split, f *tagged.File) {
 		task.Counts(split).Log(s.Log, f.Name, task.Limit())
-		return nil
 	})
 }
 
@@ -203,7 +190,6 @@ func (r *run) allClasses() ([]int32, error) {
 }
 
 func (r *run) identity(id map[string]string) {
-	r.parts.Identity(id)
 	id["labels"] = string(r.found.Encode())
 	id["max_length"], id["stride"] = fmt.Sprint(tasks.Value(r.MaxLength)), fmt.Sprint(stride(r.Stride))
 	id["label_all_tokens"] = fmt.Sprint(r.LabelAllTokens)

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nlpodyssey/spago/mat"
-
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
-	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -186,8 +181,8 @@ func Open(o tasks.Opening) (*Opened, error) {
 		return nil, base.Settings(err)
 	}
 	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{
-		Labels: c.Labels, Scheme: scheme, Strict: s.SeqevalMode == strict, MaxLength: tasks.Value(s.MaxLength),
-		Stride: stride(s.Stride), EvalTokens: s.TokensPerBatch, Pool: o.Pool, Adapter: c.AdapterSet(),
+		CoreConfig: o.Core(c.AdapterSet(), s.MaxLength, s.TokensPerBatch),
+		Labels:     c.Labels, Scheme: scheme, Strict: s.SeqevalMode == strict, Stride: stride(s.Stride),
 	})
 	if err != nil {
 		return nil, base.Settings(err)
@@ -209,9 +204,5 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := func(src *checkpoint.Source) (models.TokenClassifier, checkpoint.Report, error) {
-		return models.OpenTokenClassifier(src, c.Net.Labels(), 0)
-	}
-	outputs := func(m models.TokenClassifier) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	return tasks.NewMerging(&c.Trained, outputs, open, tasks.Classes(c.Labels, false)), nil
+	return tasks.NewMerging(&c.Trained, models.TokenClassifier.Logits, tasks.Classes(c.Labels, false)), nil
 }

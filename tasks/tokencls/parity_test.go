@@ -81,7 +81,9 @@ func openTokens(t *testing.T, change func(*TaskConfig)) *tokenRun {
 	}
 	pool := op.NewPool(2)
 	t.Cleanup(pool.Close)
-	c := TaskConfig{Config: Config{Labels: labels, Scheme: tagged.IOB2, Pool: pool, Adapter: r.set}}
+	c := TaskConfig{Config: Config{
+		CoreConfig: tasks.CoreConfig{Pool: pool, Adapter: r.set}, Labels: labels, Scheme: tagged.IOB2,
+	}}
 	if change != nil {
 		change(&c)
 	}
@@ -94,11 +96,11 @@ func openTokens(t *testing.T, change func(*TaskConfig)) *tokenRun {
 // logits returns those of the first n sequences of a set, all tokens.
 func (r *tokenRun) logits(t *testing.T, s *set, n int) []float32 {
 	t.Helper()
-	part := tasks.NewTextSet(r.task.types)
+	part := tasks.NewTextSet(r.task.Net.TokenTypes() > 1)
 	for i := range n {
 		part.Append(s.IDs(nil, i), nil)
 	}
-	k := r.task.model.Labels()
+	k := r.task.Net.Labels()
 	out := make([]float32, k*part.Start(n))
 	err := r.task.forward(t.Context(), part, func(seqs []int, _ *op.Tape, x mat.Tensor, _ []int, b *batch.Batch) {
 		for i, q := range seqs {
@@ -129,7 +131,7 @@ func TestTokensEqualPEFT(t *testing.T) {
 		}
 	}
 	g := golden.Open(t, filepath.Join(tokenFixture, "batches.safetensors"))
-	for prefix, s := range map[string]*set{"": r.task.sets[batch.Train], "test_": r.task.sets[batch.Test]} {
+	for prefix, s := range map[string]*set{"": r.task.Splits[batch.Train], "test_": r.task.Splits[batch.Test]} {
 		starts, ids := []int{0}, []int32(nil)
 		for i := range s.Len() {
 			ids = s.IDs(ids, i)
@@ -143,11 +145,11 @@ func TestTokensEqualPEFT(t *testing.T) {
 	}
 	expected, dir := golden.Open(t, filepath.Join(tokenFixture, "expected.safetensors")), t.TempDir()
 	d := tasktest.Deviations{
-		Initial: golden.MaxRel(r.logits(t, r.task.sets[batch.Train], r.c.BatchSize), expected.Float32("init.logits")),
+		Initial: golden.MaxRel(r.logits(t, r.task.Splits[batch.Train], r.c.BatchSize), expected.Float32("init.logits")),
 	}
-	d.Steps(r.c.Repeat(t, r.task, r.set, r.set.Params(), r.task.cfg.Pool, dir), r.c.Log)
+	d.Steps(r.c.Repeat(t, r.task, r.set, r.set.Params(), r.task.Pool, dir), r.c.Log)
 	d.Adapter, d.Tensor = r.c.Adapter(t, dir, tasktest.None)
-	test := r.task.sets[batch.Test]
+	test := r.task.Splits[batch.Test]
 	d.Final = golden.MaxRel(r.logits(t, test, test.Len()), expected.Float32("final.logits"))
 	d.Check(t, "minilm_tokens", r.c.MaxSteps)
 }

@@ -21,31 +21,24 @@ import (
 // Config holds the settings by which sentences become logits. The zero value of each field but Labels and Scheme is
 // usable.
 type Config struct {
+	tasks.CoreConfig
 	Labels *data.Labels // of the problem data.TokenTags
 	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
 	Scheme tagged.Scheme
 	// Strict counts only entities that are spelled by the rules of the scheme, as seqeval does in its strict mode. Of
 	// BILOU, whose letters seqeval's default mode does not know, all scores are strict.
-	Strict    bool
-	MaxLength int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow
+	Strict bool
 	// Stride is the number of tokens, at most half a window, that neighbouring windows of a longer sentence share. Each
 	// word is learned and predicted in the window with the most context around it. If Stride is negative, longer
 	// sentences are truncated.
-	Stride     int
-	EvalTokens int // tokens of a batch that is not trained on; 0: tasks.EvalTokens
-	Pool       *op.Pool
-	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	Stride int
 }
 
 // Predictor computes the tags of words, entities and scores. It is safe for concurrent use and keeps the memory of a
 // call for the next; Close releases it.
 type Predictor struct {
-	model  models.TokenClassifier
-	tok    *tokenize.Tokenizer
-	cfg    Config
-	length int
-	types  bool // the model has more than one token type
-	tapes  *tasks.Tapes
+	tasks.Core[models.TokenClassifier]
+	cfg Config
 }
 
 // NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. Settings that
@@ -61,23 +54,14 @@ func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("tokencls: %w", err)
 	}
-	return &Predictor{
-		model: m, tok: tok.WithPrefixSpace(), cfg: c, length: tasks.TextLimit(m, tok, c.MaxLength), types: m.TokenTypes() > 1,
-		tapes: tasks.NewTapes(c.Pool),
-	}, nil
+	return &Predictor{tasks.NewCore(m, tok.WithPrefixSpace(), c.CoreConfig), c}, nil
 }
-
-// Close releases the memory that the predictor keeps.
-func (p *Predictor) Close() error { return p.tapes.Close() }
 
 // Labels returns the classes.
 func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
 
 // Scheme returns how the classes spell entities.
 func (p *Predictor) Scheme() tagged.Scheme { return p.cfg.Scheme }
-
-// Limit returns how many tokens a sequence may have.
-func (p *Predictor) Limit() int { return p.length }
 
 // MetricNames lists the metrics of an evaluation, the deciding one first.
 func (p *Predictor) MetricNames() []string {
@@ -97,7 +81,7 @@ func (p *Predictor) labelled(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor, 
 			q.Keep, rows = k, k.Rows
 		}
 	}
-	return p.model.Logits(&q, b), rows
+	return p.Net.Logits(&q, b), rows
 }
 
 // forward runs the model over a set without recording and calls f with the numbers of the sequences of each batch, its
@@ -106,11 +90,10 @@ func (p *Predictor) forward(
 	ctx context.Context, s batch.Set, f func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch),
 ) error {
 	var rows []int
-	n := tasks.Inference{Tapes: p.tapes, Adapter: p.cfg.Adapter, Tokens: p.cfg.EvalTokens}
-	n.Forward = func(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor) {
+	n := p.Inference(func(pass *nn.Pass, b *batch.Batch) (logits mat.Tensor) {
 		logits, rows = p.labelled(pass, b)
 		return logits
-	}
+	})
 	return n.Run(ctx, s, func(seqs []int, tape *op.Tape, b *batch.Batch, logits mat.Tensor) error {
 		f(seqs, tape, logits, rows, b)
 		return nil
@@ -140,7 +123,7 @@ type Token struct {
 // error if a probability is NaN.
 func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, Counts, error) {
 	var counts Counts
-	set, out := tasks.NewTextSet(p.types), make([]Prediction, f.Len())
+	set, out := p.NewSet(), make([]Prediction, f.Len())
 	var sentences []int            // for each sequence the number of its sentence
 	var places tasks.Buffer[int32] // for each token of the set its place among the tokens of its sentence, -1: none
 	err := p.read(ctx, f, func(i int, e tagged.Sentence, x *sentence) {
@@ -162,7 +145,7 @@ func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, 
 		return nil, Counts{}, err
 	}
 	counts.Sequences = set.Len()
-	k := p.model.Labels()
+	k := p.Net.Labels()
 	err = p.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
 		scores := tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
 		for i, q := range seqs {

@@ -111,17 +111,17 @@ func (p *Predictor) tokenize(ctx context.Context, f *tagged.File) ([]sentence, e
 		}
 	}
 	out := make([]sentence, len(inputs))
-	workers := p.cfg.Pool.Workers()
+	workers := p.Pool.Workers()
 	if p.cfg.Stride < 0 {
-		o := tokenize.Options{MaxLength: p.length, Offsets: true, Words: true}
-		list, err := p.tok.EncodeBatch(ctx, inputs, o, workers)
+		o := tokenize.Options{MaxLength: p.Limit(), Offsets: true, Words: true}
+		list, err := p.Tok.EncodeBatch(ctx, inputs, o, workers)
 		for i := range list {
 			out[i] = sentence{windows: list[i : i+1], starts: []int{0}}
 		}
 		return out, err
 	}
-	w := tokenize.Windowing{MaxLength: p.length, Stride: p.cfg.Stride, Shrink: true}
-	list, err := p.tok.WindowsBatch(ctx, inputs, w, workers)
+	w := tokenize.Windowing{MaxLength: p.Limit(), Stride: p.cfg.Stride, Shrink: true}
+	list, err := p.Tok.WindowsBatch(ctx, inputs, w, workers)
 	for i, l := range list {
 		out[i] = sentence{windows: l.List, starts: windowStarts(l, p.cfg.Stride)}
 	}

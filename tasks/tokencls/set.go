@@ -25,7 +25,7 @@ func (t *Task) newSet(ctx context.Context, f *tagged.File) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &set{TextSet: tasks.NewTextSet(t.types)}
+	s := &set{TextSet: t.NewSet()}
 	if err := t.read(ctx, f, func(i int, _ tagged.Sentence, x *sentence) { t.add(s, x, classes[i]) }); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package tokencls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,8 @@ type TaskConfig struct {
 // and is safe for concurrent use.
 type Task struct {
 	*Predictor
+	tasks.Splits[*set]
 	cfg    TaskConfig
-	sets   map[batch.Split]*set
 	inside []int32 // for each label the one of the tokens of a word after the first
 }
 
@@ -47,7 +48,7 @@ func NewTask(m models.TokenClassifier, tok *tokenize.Tokenizer, c TaskConfig) (*
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Task{Predictor: p, cfg: c, sets: map[batch.Split]*set{}, inside: insideLabels(c.Labels.Names)}, nil
+	return &Task{p, tasks.Splits[*set]{}, c, insideLabels(c.Labels.Names)}, nil
 }
 
 // insideLabels returns for each tag B-X the number of I-X, if there is one, and for every other tag its own.
@@ -72,26 +73,13 @@ func insideLabels(names []string) []int32 {
 func (t *Task) Add(ctx context.Context, s batch.Split, f *tagged.File) error {
 	set, err := t.newSet(ctx, f)
 	if err == nil {
-		t.sets[s] = set
+		t.Splits[s] = set
 	}
 	return err
 }
 
 // Counts returns the counts of the sentences of a split.
-func (t *Task) Counts(s batch.Split) Counts {
-	if set, ok := t.sets[s]; ok {
-		return set.counts
-	}
-	return Counts{}
-}
-
-// Set returns the sequences of a split, or nil.
-func (t *Task) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
-	}
-	return nil
-}
+func (t *Task) Counts(s batch.Split) Counts { return cmp.Or(t.Splits[s], &set{}).counts }
 
 // Loss returns the cross-entropy summed over the tokens of b that have a label, and their number, or the sum of their
 // class weights.
@@ -117,14 +105,14 @@ func (t *Task) loss(tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch
 // does (over all types together), or words one by one if the tags spell no entities. The loss is over the tokens that
 // have a label.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	set, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	found := make([]int32, set.scored())
 	loss, targets := 0.0, 0.0
-	err := t.forward(ctx, set, func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) {
-		set.predicted(found, seqs, tasks.ArgMax(op.Values(logits), t.model.Labels()), rows, b)
+	err = t.forward(ctx, set, func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) {
+		set.predicted(found, seqs, tasks.ArgMax(op.Values(logits), t.Net.Labels()), rows, b)
 		sum, n := t.loss(tape, logits, rows, b)
 		loss += float64(op.Values(sum)[0])
 		targets += n

@@ -40,7 +40,7 @@ func taggedFile(t *testing.T, sentences ...string) *tagged.File {
 func (r *tokenRun) labelTexts(s *set, i int) string {
 	var parts []string
 	for k, id := range s.IDs(nil, i) {
-		text, _ := r.task.tok.Token(id)
+		text, _ := r.task.Tok.Token(id)
 		if l := s.TokenLabels.At(s.Start(i) + k); l != batch.Ignore {
 			text += "/" + r.task.cfg.Labels.Names[l]
 		}
@@ -74,7 +74,7 @@ func TestTokenLabels(t *testing.T) {
 			if err := r.task.Add(t.Context(), batch.Train, table); err != nil {
 				t.Fatal(err)
 			}
-			s := r.task.sets[batch.Train]
+			s := r.task.Splits[batch.Train]
 			for i := range max(s.Len(), len(c.want)) {
 				have, want := "", ""
 				if i < s.Len() {
@@ -104,7 +104,7 @@ func TestRawTextLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "[CLS] dinner/O for/O ł/B-date ##uka ##sz -/I-date ivan/I-date ,/O at/O 8/B-time ##pm ./O ./O ./O [SEP]"
-	if have := r.labelTexts(r.task.sets[batch.Train], 0); have != want {
+	if have := r.labelTexts(r.task.Splits[batch.Train], 0); have != want {
 		t.Errorf("%s, want\n%s", have, want)
 	}
 }
@@ -123,7 +123,7 @@ func TestRawTextBlanks(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := r.task.cfg
-	if r.task, err = NewTask(r.task.model, tok, c); err != nil {
+	if r.task, err = NewTask(r.task.Net, tok, c); err != nil {
 		t.Fatal(err)
 	}
 	const text = "Zvonimir at 8 zebra"
@@ -355,7 +355,7 @@ func TestTokenConfig(t *testing.T) {
 	bad := r.task.cfg
 	bad.Strict, bad.Scheme, bad.MaxLength, bad.Smoothing, bad.ClassWeights = true, tagged.Plain, 9999, 1, []float32{1}
 	bad.Labels = &data.Labels{Names: []string{"O", "B-X"}, Problem: data.TokenTags}
-	_, err := NewTask(r.task.model, r.task.tok, bad)
+	_, err := NewTask(r.task.Net, r.task.Tok, bad)
 	for _, want := range []string{
 		"9 outputs for 2 labels", "`max_length` is 9999", "`label_smoothing_factor` is 1", "1 weights for 2 classes",
 		"`seqeval_mode strict` scores entities",

@@ -161,10 +161,7 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 			}
 			return task.WriteLine(w, row)
 		})
-		if cut > 0 {
-			r.console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
-				docs.Name, cut, docs.Len(), m.Limit())
-		}
+		tasks.WarnCut(r.console.Log, docs.Name, cut, docs.Len(), m.Limit())
 		return err
 	})
 }

@@ -174,11 +174,11 @@ func embedAll(ctx context.Context, p *task.Predicting, encoder *embed.Opened, f 
 		all = append(all, vectors...)
 		return nil
 	})
-	if err == nil && cut > 0 {
-		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
-			f.Name, cut, texts, encoder.Limit())
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && encoder.Normalize {
+	tasks.WarnCut(p.Console.Log, f.Name, cut, texts, encoder.Limit())
+	if encoder.Normalize {
 		err = embed.Normalize(all, width)
 	}
 	return all, err

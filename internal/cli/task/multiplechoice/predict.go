@@ -130,7 +130,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err != nil {
 		return nil, err
 	}
-	if err := c.CheckRoom(); err != nil {
+	if err := c.CheckRoom(true); err != nil {
 		return nil, base.Settings(err)
 	}
 	list, err := choose(cmd.Context(), p, c, f)
@@ -188,8 +188,8 @@ func choose(
 		}
 		return nil
 	})
-	if err == nil && cut > 0 {
-		p.Console.Log.Warn().Msg(c.CutWarning(f.Name, cut, f.Len()))
+	if err == nil {
+		c.WarnCut(p.Console.Log, f.Name, cut, f.Len())
 	}
 	return all, err
 }

@@ -126,10 +126,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err != nil {
 		return nil, err
 	}
-	if cut > 0 {
-		p.Console.Log.Warn().Msgf("%s: %d of %d texts are longer than %d tokens and were cut",
-			f.Name, cut, f.Len(), c.Limit())
-	}
+	tasks.WarnCut(p.Console.Log, f.Name, cut, f.Len(), c.Limit())
 	metrics, err := predictor.Score(f, logits)
 	if err != nil {
 		return nil, err

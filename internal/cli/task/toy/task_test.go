@@ -11,7 +11,6 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/lora"
@@ -50,22 +49,15 @@ func options(longFrom *int) []base.Option { return []base.Option{{Name: "long-fr
 // detector computes the logits of texts, and scores them.
 type detector struct {
 	settings
-	model   models.SequenceClassifier
-	tok     *tokenize.Tokenizer
-	adapter nn.AdapterSet
-	tapes   *tasks.Tapes
+	tasks.Core[models.SequenceClassifier]
 }
 
-func newDetector(
-	s settings, m models.SequenceClassifier, tok *tokenize.Tokenizer, adapter nn.AdapterSet, pool *op.Pool,
-) *detector {
+func newDetector(s settings, m models.SequenceClassifier, tok *tokenize.Tokenizer, c tasks.CoreConfig) *detector {
 	if s.LongFrom == 0 {
 		s.LongFrom = 8
 	}
-	return &detector{settings: s, model: m, tok: tok, adapter: adapter, tapes: tasks.NewTapes(pool)}
+	return &detector{s, tasks.NewCore(m, tok, c)}
 }
-
-func (d *detector) Close() error { return d.tapes.Close() }
 
 // encode tokenises the rows of a file; the value of a long text is 1, that of a short one 0.
 func (d *detector) encode(ctx context.Context, f *text.File) (*tasks.TextSet, error) {
@@ -73,8 +65,7 @@ func (d *detector) encode(ctx context.Context, f *text.File) (*tasks.TextSet, er
 		Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
 		Input: func(i int) tokenize.Input { return tokenize.Input{Text: f.At(i).Text} },
 	}
-	o := tokenize.Options{MaxLength: tasks.TextLimit(d.model, d.tok, 0)}
-	set, err := tasks.EncodeSet(ctx, d.tok, texts, o, true, d.tapes.Pool().Workers(), func(int) {})
+	set, err := d.Encode(ctx, texts, tokenize.LongestFirst, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -88,14 +79,7 @@ func (d *detector) encode(ctx context.Context, f *text.File) (*tasks.TextSet, er
 }
 
 func (d *detector) logits(ctx context.Context, set *tasks.TextSet) ([]float32, error) {
-	out := make([]float32, set.Len())
-	n := tasks.Inference{Tapes: d.tapes, Adapter: d.adapter, Tokens: d.TokensPerBatch, Forward: d.model.Logits}
-	return out, n.Run(ctx, set, func(examples []int, _ *op.Tape, _ *batch.Batch, y mat.Tensor) error {
-		for i, e := range examples {
-			out[e] = op.Values(y)[i]
-		}
-		return nil
-	})
+	return d.Rows(ctx, set, set.Len(), 1, d.Net.Logits, nil)
 }
 
 // score returns the share of texts on the right side, and the loss.
@@ -114,16 +98,8 @@ func (d *detector) score(set *tasks.TextSet, logits []float32) train.Metrics {
 	}}
 }
 
-// opener returns a function that opens a model, whose head, if it is missing, is drawn with a seed.
-func opener(seed uint64) func(*checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
-	return func(src *checkpoint.Source) (models.SequenceClassifier, checkpoint.Report, error) {
-		return models.OpenSequenceClassifier(src, 1, seed)
-	}
-}
-
 func openTrained(o tasks.Opening) (*base.Trained[models.SequenceClassifier], error) {
-	of := func(models.SequenceClassifier) base.TaskType { return lengthType }
-	return base.OpenTrained(o.Opening, of, opener(0), nil)
+	return base.OpenTrained(o.Opening, lengthType.Of, base.Outputs(models.OpenSequenceClassifier, 1), nil)
 }
 
 func openDetector(o tasks.Opening) (*detector, error) {
@@ -135,7 +111,7 @@ func openDetector(o tasks.Opening) (*detector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDetector(*s, t.Net, o.Base.Tokenizer, t.AdapterSet(), o.Pool), nil
+	return newDetector(*s, t.Net, o.Base.Tokenizer, o.Core(t.AdapterSet(), nil, s.TokensPerBatch)), nil
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {
@@ -143,8 +119,7 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	outputs := func(m models.SequenceClassifier) func(*nn.Pass, *batch.Batch) mat.Tensor { return m.Logits }
-	return tasks.NewMerging(t, outputs, opener(0), nil), nil
+	return tasks.NewMerging(t, models.SequenceClassifier.Logits, nil), nil
 }
 
 // finetuning is the configuration of a run that trains a detector.
@@ -153,7 +128,7 @@ type finetuning struct {
 	LongFrom int
 
 	parts tasks.Parts[*text.File]
-	model *base.Model[models.SequenceClassifier]
+	model models.SequenceClassifier
 	task  *lengthTask
 }
 
@@ -162,7 +137,6 @@ func (c *finetuning) Plan() *tasks.Plan {
 		Command: lengthType.Command, Adapter: tasks.DefaultAdapter(), Training: tasks.DefaultTraining(),
 		Options: options(&c.LongFrom), Check: c.check, Read: c.read, Open: c.open, NewTask: c.newTask,
 		Identity: func(id map[string]string) {
-			c.parts.Identity(id)
 			id["long_from"] = fmt.Sprint(c.task.LongFrom)
 		},
 		Describe: func(r *tasks.Results) {
@@ -175,7 +149,7 @@ func (c *finetuning) Plan() *tasks.Plan {
 			}
 			return l
 		},
-		TestRows: func() int { return c.parts.TestRows() },
+		Rows: &c.parts,
 	}
 }
 
@@ -187,58 +161,50 @@ func (c *finetuning) check() []error {
 }
 
 func (c *finetuning) read(s *tasks.Session) (err error) {
-	c.parts, err = tasks.ReadParts(&c.Run, tasks.Parts[*text.File]{}, func(path string) (*text.File, error) {
-		return readLines(path, c.Stdin)
-	})
-	if err != nil {
+	none := tasks.Parts[*text.File]{}
+	if c.parts, err = tasks.ReadParts(&c.Run, none, lines, text.Read, text.ReadFrom); err != nil {
 		return err
 	}
 	return c.parts.Choose(&c.Run, s.Config.Seed)
 }
 
+// lines reads a text in every line.
+var lines = text.Options{Format: data.PlainText, NoLabels: true}
+
 // readLines reads a file with a text in every line; "-" is standard input.
 func readLines(path string, stdin io.Reader) (*text.File, error) {
-	return tasks.ReadFile(path, stdin, text.Options{Format: data.PlainText, NoLabels: true}, text.Read, text.ReadFrom)
+	return tasks.ReadFile(path, stdin, lines, text.Read, text.ReadFrom)
 }
 
-func (c *finetuning) open(s *tasks.Session) (*tasks.Subject, error) {
-	var err error
-	if c.model, err = base.OpenModel(s.Base, s.Log, opener(s.Config.Seed)); err != nil {
-		return nil, err
-	}
-	return tasks.NewSubject(c.model, lengthType), nil
+func (c *finetuning) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	c.model, subject, err = tasks.OpenSubject(s, lengthType.Of, base.Outputs(models.OpenSequenceClassifier, 1))
+	return subject, err
 }
 
 func (c *finetuning) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
-	d := newDetector(settings{LongFrom: c.LongFrom}, c.model.Net, s.Base.Tokenizer, s.AdapterSet(), s.Pool)
-	c.task = &lengthTask{detector: d, sets: map[batch.Split]*tasks.TextSet{}}
-	return c.task, c.parts.Consume(func(split batch.Split, f *text.File) (err error) {
-		c.task.sets[split], err = d.encode(ctx, f)
+	d := newDetector(settings{LongFrom: c.LongFrom}, c.model, s.Base.Tokenizer, s.Core(nil))
+	c.task = &lengthTask{d, tasks.Splits[*tasks.TextSet]{}}
+	add := func(ctx context.Context, split batch.Split, f *text.File) (err error) {
+		c.task.Splits[split], err = d.encode(ctx, f)
 		return err
-	})
+	}
+	return c.task, c.parts.Consume(ctx, add, func(batch.Split, *text.File) {})
 }
 
 // lengthTask is the training of a detector.
 type lengthTask struct {
 	*detector
-	sets map[batch.Split]*tasks.TextSet
-}
-
-func (t *lengthTask) Set(s batch.Split) batch.Set {
-	if set, ok := t.sets[s]; ok {
-		return set
-	}
-	return nil
+	tasks.Splits[*tasks.TextSet]
 }
 
 func (t *lengthTask) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	return op.BCEWithLogits(p.Tape, t.model.Logits(p, b), b.Values), float64(len(b.Values)), nil
+	return op.BCEWithLogits(p.Tape, t.Net.Logits(p, b), b.Values), float64(len(b.Values)), nil
 }
 
 func (t *lengthTask) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	set, ok := t.sets[s]
-	if !ok {
-		return train.Metrics{}, tasks.NoExamples(s)
+	set, err := t.Examples(s)
+	if err != nil {
+		return train.Metrics{}, err
 	}
 	logits, err := t.logits(ctx, set)
 	if err != nil {
