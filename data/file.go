@@ -4,12 +4,13 @@ import "iter"
 
 // Row is one example E of a file.
 type Row[E any] interface {
-	// AddTo adds to a hash what a model learns from the row.
-	AddTo(h Hash)
-	// Store writes the row, all of it.
-	Store(w *RowWriter)
-	// Load returns the row that Store has written. It does not read its receiver.
-	Load(r *RowReader) E
+	// Code passes every field of the row to c, always in the same order, and returns the row with the fields that c has
+	// read. A c that hashes gets only what a model learns from.
+	Code(c *Coder) E
+	// StartLine returns the 1-based line at which the row begins in its file.
+	StartLine() int
+	// Key identifies what a model sees of the row, without its label; ok is false if it sees nothing.
+	Key() (key string, ok bool)
 }
 
 // File holds the examples that were read from one file, in its order. The kinds of files embed it and add what they
@@ -22,7 +23,14 @@ type File[E Row[E]] struct {
 	Replaced int    // lines in which bytes that are not UTF-8 were replaced
 
 	rows store
-	w    RowWriter // reused by Append
+	w    Coder // reused by Append
+}
+
+// NewFile returns a file of these rows. Messages call it name.
+func NewFile[E Row[E]](name string, f Format, rows ...E) File[E] {
+	file := File[E]{Name: name, Format: f}
+	file.Append(rows...)
+	return file
 }
 
 // Len returns the number of rows.
@@ -31,7 +39,7 @@ func (f *File[E]) Len() int { return len(f.rows.at) }
 // At returns row i. Its strings are parts of what the file holds.
 func (f *File[E]) At(i int) E {
 	var row E
-	return row.Load(&RowReader{f.rows.row(i)})
+	return row.Code(&Coder{b: f.rows.row(i), reads: true})
 }
 
 // All returns the rows with their numbers, from 0.
@@ -48,19 +56,30 @@ func (f *File[E]) All() iter.Seq2[int, E] {
 // Values returns the rows.
 func (f *File[E]) Values() iter.Seq[E] {
 	return func(yield func(E) bool) {
-		for i := range f.Len() {
-			if !yield(f.At(i)) {
+		for _, e := range f.All() {
+			if !yield(e) {
 				return
 			}
 		}
 	}
 }
 
+// Count returns the number of rows that is holds for.
+func (f *File[E]) Count(is func(E) bool) int {
+	n := 0
+	for e := range f.Values() {
+		if is(e) {
+			n++
+		}
+	}
+	return n
+}
+
 // Append adds rows at the end. It must not be called for a file that others read.
 func (f *File[E]) Append(rows ...E) {
 	for _, row := range rows {
 		f.w.b = f.w.b[:0]
-		row.Store(&f.w)
+		row.Code(&f.w)
 		f.rows.add(f.w.b)
 	}
 }
@@ -71,27 +90,20 @@ func (f *File[E]) Full(limit int) bool { return limit > 0 && f.Len() >= limit }
 // Rename changes the name by which messages call the file.
 func (f *File[E]) Rename(name string) { f.Name = name }
 
-// AddTo adds all rows to a hash, in order.
-func (f *File[E]) AddTo(h Hash) {
-	for e := range f.Values() {
-		e.AddTo(h)
-	}
-}
-
 // Hash returns the SHA-256 of the rows in hexadecimal: what a model learns from them, in order, not the bytes of the
 // file. Two files with the same hash train alike, whatever their format, line ends or other columns.
-func (f *File[E]) Hash() string {
-	h := NewHash()
-	f.AddTo(h)
-	return h.Sum()
-}
+func (f *File[E]) Hash() string { return f.HashWith() }
 
-// RowsOf returns the rows of a kind of file, nil of nil.
-func RowsOf[E Row[E], K any, P Of[E, K]](f P) *File[E] {
-	if f == nil {
-		return nil
+// HashWith is like [File.Hash], with numbers before the rows.
+func (f *File[E]) HashWith(numbers ...int) string {
+	h := newHasher()
+	for _, n := range numbers {
+		h.Int(&n)
 	}
-	return f.base()
+	for e := range f.Values() {
+		e.Code(h)
+	}
+	return h.sum()
 }
 
 // base returns f: a pointer to a struct that embeds a File has this method too.
@@ -108,7 +120,7 @@ func with[E Row[E], K any, P Of[E, K]](f P, at []uint64) P {
 	c := P(new(K))
 	*c = *f
 	b := c.base()
-	b.rows, b.w = f.base().rows.with(at), RowWriter{}
+	b.rows, b.w = f.base().rows.with(at), Coder{}
 	return c
 }
 
@@ -149,8 +161,11 @@ func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
 }
 
 // Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for each
-// row. Blank and Replaced stay with rest, so that they are reported once.
-func Divide[E Row[E], K any, P Of[E, K]](f P, take []bool) (rest, held P) {
+// row. Blank and Replaced stay with rest, so that they are reported once. It returns an error if a part would be empty:
+// what says what the file has, and why ends the message.
+func Divide[E Row[E], K any, P Of[E, K]](
+	f P, take []bool, fraction float64, what, why string,
+) (rest, held P, err error) {
 	var parts [2][]uint64
 	for i, at := range f.base().rows.at {
 		part := 0
@@ -159,8 +174,12 @@ func Divide[E Row[E], K any, P Of[E, K]](f P, take []bool) (rest, held P) {
 		}
 		parts[part] = append(parts[part], at)
 	}
+	if len(parts[0]) == 0 || len(parts[1]) == 0 {
+		return nil, nil, OptionErrorf("%s of %s cannot be split into two parts with a fraction of %v%s",
+			f.base().Name, what, fraction, why)
+	}
 	rest, held = with[E, K](f, parts[0]), with[E, K](f, parts[1])
 	b := held.base()
 	b.Blank, b.Replaced = 0, 0
-	return rest, held
+	return rest, held, nil
 }

@@ -65,6 +65,33 @@ func (h *Header) Given(name, option string) (int, error) {
 	return -1, h.Errorf("`%s`: there is no %s %q%s; there is %s%s", option, h.What, name, hint, h.List(), h.Hint())
 }
 
+// ColumnOption is an option that names a column.
+type ColumnOption struct {
+	to           *int
+	name, option string
+}
+
+// Column returns an option with the name that it gives, "" for none; the index of the column goes to to.
+func Column(to *int, name, option string) ColumnOption { return ColumnOption{to, name, option} }
+
+// GivenAll is [Header.Given] for several options.
+func (h *Header) GivenAll(options ...ColumnOption) (err error) {
+	for _, o := range options {
+		if *o.to, err = h.Given(o.name, o.option); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Name returns the name of a column, "" of -1.
+func (h *Header) Name(column int) string {
+	if column < 0 {
+		return ""
+	}
+	return h.Names[column]
+}
+
 // Index returns the column of this name, or the first one that differs in case and outer spaces only, -1 if there is
 // none.
 func (h *Header) Index(name string) int {
@@ -85,18 +112,52 @@ func (h *Header) All(names []string, not ...int) []int {
 	return found
 }
 
-// UnclearLabel is the error about several columns that may be the label. With optional labels it names the option that
-// reads none.
-func (h *Header) UnclearLabel(found []int, optional bool) error {
+// Only returns the column that has one of the names, in any case, and is not used, -1 if there is none. If there are
+// several, it is an error that calls the column what and names the option.
+func (h *Header) Only(names []string, used func(int) bool, what, option string) (int, error) {
+	found := slices.DeleteFunc(h.All(names), used)
+	switch len(found) {
+	case 0:
+		return -1, nil
+	case 1:
+		return found[0], nil
+	}
+	return -1, h.Unclear(what, option, found...)
+}
+
+// Unclear is the error about several columns that may be what a column is looked for.
+func (h *Header) Unclear(what, option string, found ...int) error {
 	var names []string
 	for _, i := range found {
 		names = append(names, strconv.Quote(h.Names[i]))
 	}
-	hint := ""
-	if optional {
-		hint = " (or `no_labels`)"
+	return h.Errorf("the %s may be %s; say which with %s", what, strings.Join(names, " or "), option)
+}
+
+// Unknown is the error about a header without a column that has a known name, with the options that name one.
+func (h *Header) Unknown(what, known, options string) error {
+	return h.Errorf("no %s has a name that is known for %s (%s); say which with %s; there is %s%s",
+		h.What, what, known, options, h.List(), h.Hint())
+}
+
+// FindLabel returns the column of labels, -1 if there is none and labels are optional: the first of the winning names,
+// or else the only one of the known names. Columns that are used are left out. The error about several ends with hint.
+func (h *Header) FindLabel(winning, known []string, used func(int) bool, optional bool, hint string) (int, error) {
+	if h.Numbers {
+		if optional {
+			return -1, nil
+		}
+		return -1, h.Errorf("without a header, say which column is the label with `label_column`, by number from 0: %s",
+			h.List())
 	}
-	return h.Errorf("the label may be %s; say which with `label_column`%s", strings.Join(names, " or "), hint)
+	if found := slices.DeleteFunc(h.All(winning), used); len(found) > 0 {
+		return found[0], nil
+	}
+	label, err := h.Only(known, used, "label", "`label_column`"+hint)
+	if err == nil && label < 0 && !optional {
+		err = h.Unknown("labels", strings.Join(known, ", "), "`label_column`")
+	}
+	return label, err
 }
 
 // List shows the columns in a message, at most 12 of them.

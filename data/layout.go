@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,6 +20,9 @@ const (
 	JSONLines Format = "jsonl" // a JSON object in every line, or one list of objects
 	PlainText Format = "txt"   // a text in every line
 )
+
+// Formats returns the formats that several kinds of examples share.
+func Formats() []Format { return []Format{CSV, TSV, JSONLines, PlainText} }
 
 // Delimited reports whether f is CSV or TSV.
 func (f Format) Delimited() bool { return f == CSV || f == TSV }
@@ -58,33 +62,27 @@ func CheckDelimiter(r rune) error {
 	return nil
 }
 
-// CheckMaxSamples returns an error if the largest number of rows to read is negative.
-func CheckMaxSamples(n int) error {
-	if n < 0 {
-		return OptionErrorf("the largest number of samples is negative: %d", n)
-	}
-	return nil
-}
-
-// Layout says how the rows of CSV, TSV, JSON Lines and plain text are laid out. The kinds of examples have these
-// options in common.
+// Layout is what the options of all kinds of examples have in common.
 type Layout struct {
-	Format     Format // "" takes it from the name or the content
-	Delimiter  rune   // of CSV (0 = comma) and TSV (0 = tab)
-	NoHeader   bool   // the first line of CSV or TSV is a row
-	NoQuotes   bool   // quotes in CSV or TSV are part of the text
-	MaxSamples int    // stops after this number of rows; 0 reads all
+	Format         Format // "" takes it from the name or the content
+	Delimiter      rune   // of CSV (0 = comma) and TSV (0 = tab)
+	NoHeader       bool   // the first line of CSV or TSV is a row
+	NoQuotes       bool   // quotes in CSV or TSV are part of the text
+	ReplaceInvalid bool   // bytes that are not UTF-8 become U+FFFD and are counted
+	MaxSamples     int    // stops after this number of rows; 0 reads all
 }
 
-// Check returns an error if the options contradict each other.
-func (l Layout) Check() error {
-	switch l.Format {
-	case "", CSV, TSV, JSONLines, PlainText:
-	default:
-		return OptionErrorf("format %q is none of csv, tsv, jsonl, txt", string(l.Format))
+// check returns an error if the options contradict each other. formats are those of the kind of examples.
+func (l Layout) check(formats []Format) error {
+	if l.Format != "" && !slices.Contains(formats, l.Format) {
+		names := make([]string, len(formats))
+		for i, f := range formats {
+			names[i] = string(f)
+		}
+		return OptionErrorf("format %q is none of %s", string(l.Format), strings.Join(names, ", "))
 	}
-	if err := CheckMaxSamples(l.MaxSamples); err != nil {
-		return err
+	if l.MaxSamples < 0 {
+		return OptionErrorf("the largest number of samples is negative: %d", l.MaxSamples)
 	}
 	if l.Delimiter != 0 {
 		return CheckDelimiter(l.Delimiter)
@@ -92,8 +90,8 @@ func (l Layout) Check() error {
 	return nil
 }
 
-// Detect returns the format to read: from the options, the name of the file, or for standard input the first byte.
-func (l Layout) Detect(lines *Lines) (Format, error) {
+// detect returns the format to read: from the options, the name of the file, or for standard input the first byte.
+func (l Layout) detect(lines *Lines) (Format, error) {
 	if l.Format != "" {
 		return l.Format, nil
 	}
@@ -112,8 +110,8 @@ func (l Layout) Detect(lines *Lines) (Format, error) {
 	return PlainText, nil
 }
 
-// Fits returns an error if an option has no meaning for the format of the file with this name.
-func (l Layout) Fits(f Format, name string) error {
+// fits returns an error if an option has no meaning for the format of the file with this name.
+func (l Layout) fits(f Format, name string) error {
 	for _, option := range []struct {
 		name string
 		set  bool
@@ -128,22 +126,6 @@ func (l Layout) Fits(f Format, name string) error {
 // OnlyDelimited is the error about an option of CSV and TSV that is given for a file of another format.
 func OnlyDelimited(option string, f Format, name string) error {
 	return OptionErrorf("`%s` is for CSV and TSV files; %s is read as %s", option, name, string(f))
-}
-
-// NoRows is the error about a file of which all lines were read without finding a row. rows says what is missing.
-func (l Layout) NoRows(lines *Lines, f Format, rows string) error {
-	if f.Delimited() && !l.NoHeader {
-		rows += " below its header (if the first line is a row, use `no_header`)"
-	}
-	return NoRows(lines, rows)
-}
-
-// NoRows is the error about a file of which all lines were read without finding a row. rows says what is missing.
-func NoRows(lines *Lines, rows string) error {
-	if lines.line == 0 {
-		return Errorf(lines.name, 0, "the file is empty")
-	}
-	return Errorf(lines.name, 0, "the file has no %s", rows)
 }
 
 // unknownFormat says what a file without a known ending looks like.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 )
 
 // SplitStrata chooses rows to hold out stratum by stratum: each stratum gives fraction of its rows, rounded so that
@@ -36,16 +37,21 @@ func SplitRows(n int, fraction float64, seed uint64) (take []bool, err error) {
 	return take, nil
 }
 
-// SplitGroups chooses about fraction of the rows to hold out and keeps rows of one key together: group by group in an
-// order that depends on seed, a group is held if that comes nearer to the fraction. It returns the choice for each row
-// and the number of groups.
-func SplitGroups(keys []string, fraction float64, seed uint64) (take []bool, groups int, err error) {
+// SplitGroups divides the rows of f into two files that share no group; group returns that of row i. Group by group in
+// an order that depends on seed, a group is held out if that comes nearer to fraction. The error about rows that do not
+// divide calls rows and groups by their nouns ("question", "about context").
+func SplitGroups[E Row[E], K any, P Of[E, K]](
+	f P, group func(i int, e E) string, rows, groups string, fraction float64, seed uint64,
+) (rest, held P, err error) {
 	if err := checkFraction(fraction); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
+	b := f.base()
 	number := map[string]int{} // of each group, in the order of the file
 	var sizes []int
-	for _, key := range keys {
+	of := make([]int, b.Len()) // the group of each row
+	for i, e := range b.All() {
+		key := group(i, e)
 		n, ok := number[key]
 		if !ok {
 			n = len(sizes)
@@ -53,41 +59,24 @@ func SplitGroups(keys []string, fraction float64, seed uint64) (take []bool, gro
 			sizes = append(sizes, 0)
 		}
 		sizes[n]++
+		of[i] = n
 	}
-	left := float64(fraction * float64(len(keys)))
-	held := make([]bool, len(sizes))
+	left := float64(fraction * float64(b.Len()))
+	chosen := make([]bool, len(sizes))
 	for _, g := range shuffled(numbers(len(sizes)), seed) {
 		if size := float64(sizes[g]); size < 2*left {
-			held[g] = true
+			chosen[g] = true
 			left -= size
 		}
 	}
-	take = make([]bool, len(keys))
-	for i, key := range keys {
-		take[i] = held[number[key]]
+	take := make([]bool, b.Len())
+	for i, g := range of {
+		take[i] = chosen[g]
 	}
-	return take, len(sizes), nil
+	link, noun, _ := strings.Cut(groups, " ")
+	what := Plural(b.Len(), rows) + " " + link + " " + Plural(len(sizes), noun)
+	return Divide[E, K](f, take, fraction, what, " that share no "+noun)
 }
-
-// SplitContexts divides the questions of f into two files that share no context. contexts has that of each question.
-func SplitContexts[E Row[E], K any, P Of[E, K]](
-	f P, contexts []string, fraction float64, seed uint64,
-) (rest, held P, err error) {
-	take, n, err := SplitGroups(contexts, fraction, seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !Divides(take) {
-		return nil, nil, OptionErrorf("%s of %s about %s cannot be split into two parts with a fraction of %v that share "+
-			"no context",
-			f.base().Name, Plural(f.base().Len(), "question"), Plural(n, "context"), fraction)
-	}
-	rest, held = Divide[E, K](f, take)
-	return rest, held, nil
-}
-
-// Divides reports whether some rows are taken and others are not.
-func Divides(take []bool) bool { return slices.Contains(take, true) && slices.Contains(take, false) }
 
 // checkFraction returns an error if fraction is not between 0 and 1.
 func checkFraction(fraction float64) error {

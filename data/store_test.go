@@ -12,9 +12,15 @@ type word struct {
 	label Label
 }
 
-func (w word) AddTo(h Hash)         { h.Text(w.text) }
-func (w word) Store(to *RowWriter)  { to.Text(w.text); to.Label(w.label) }
-func (word) Load(r *RowReader) word { return word{r.Text(), r.Label()} }
+func (w word) Code(c *Coder) word {
+	c.Text(&w.text)
+	if !c.Hashes() {
+		c.Label(&w.label)
+	}
+	return w
+}
+func (w word) StartLine() int      { return 1 }
+func (w word) Key() (string, bool) { return w.text, w.text != "none" }
 
 // words is a kind of file.
 type words struct{ File[word] }
@@ -59,18 +65,19 @@ func TestStore(t *testing.T) {
 	}
 	take := make([]bool, upper.Len())
 	take[1] = true
-	if rest, held := Divide(upper, take); rest.At(1).text != "C" || held.At(0).text != "B" {
-		t.Error("the wrong rows were divided")
+	if rest, held, err := Divide(upper, take, 0.5, "3 rows", ""); err != nil || rest.At(1).text != "C" ||
+		held.At(0).text != "B" {
+		t.Errorf("the wrong rows were divided: %v", err)
 	}
 }
 
 func TestSeen(t *testing.T) {
 	f := &words{}
-	s := NewSeen(&f.File, func(w word) string { return w.text })
-	for i, text := range []string{"a", "b", "a", ""} {
+	s := newSeen(&f.File)
+	for i, text := range []string{"a", "b", "a", "none", ""} {
 		w := word{text: text}
 		f.Append(w)
-		s.Add(i, w)
+		s.add(i, w)
 	}
 	// As if "z" had the hash of "a".
 	for h, i := range s.rows {
@@ -78,13 +85,15 @@ func TestSeen(t *testing.T) {
 			s.rows[h] = 1
 		}
 	}
-	s.Add(2, word{text: "a"})
-	for text, want := range map[string]int{"a": 2, "b": 1, "": 3} {
-		if got, ok := s.Find(word{text: text}); !ok || got != want {
+	s.add(2, word{text: "a"})
+	for text, want := range map[string]int{"a": 2, "b": 1, "": 4} {
+		if got, ok := s.find(word{text: text}); !ok || got != want {
 			t.Errorf("%q is row %d, %v; want %d", text, got, ok, want)
 		}
 	}
-	if _, ok := s.Find(word{text: "c"}); ok {
-		t.Error("a row that was not added is found")
+	for _, text := range []string{"c", "none"} {
+		if _, ok := s.find(word{text: text}); ok {
+			t.Errorf("%q, which was not added, is found", text)
+		}
 	}
 }

@@ -47,73 +47,103 @@ func (c Tally) WarnOf(file, noun, what string) []Warning {
 	return []Warning{{file, c.Line, c.N, Plural(c.N, noun) + " " + what}}
 }
 
-// ReplacedWarnings returns a warning about lines of which bytes were replaced, or none.
-func (f *File[E]) ReplacedWarnings() []Warning {
-	return Tally{N: f.Replaced}.WarnOf(f.Name, "line", "with bytes that are not UTF-8, which were replaced")
+// Warnings returns what is odd about the files of a run, of which each may be nil: what check finds in each, and rows
+// to train on that are also evaluated or tested on. shared says what those have in common ("texts that are").
+func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, check func(f P) []Warning) []Warning {
+	var out []Warning
+	var trained *seen[E]
+	for _, f := range []P{train, eval, test} {
+		if f == nil {
+			continue
+		}
+		b := f.base()
+		replaced := Tally{N: b.Replaced}
+		out = append(out, replaced.WarnOf(b.Name, "line", "with bytes that are not UTF-8, which were replaced")...)
+		out = append(out, check(f)...)
+	}
+	for _, f := range []P{eval, test} {
+		if f == nil || train == nil {
+			continue
+		}
+		if trained == nil {
+			trained = newSeen(train.base())
+			for i, e := range train.base().All() {
+				trained.add(i, e)
+			}
+		}
+		var c Tally
+		for e := range f.base().Values() {
+			if _, ok := trained.find(e); ok {
+				c.Add(e.StartLine())
+			}
+		}
+		out = append(out, c.Warn(f.base().Name, "with "+shared+" also in "+train.base().Name)...)
+	}
+	return out
 }
 
-// Seen finds rows of a file that a model sees in the same way. It keeps a number for each row, not its texts.
-type Seen[E Row[E], K comparable] struct {
+// Repeated counts the rows that a model sees like a row before: those that alike holds for and the others. A nil alike
+// holds for all.
+func (f *File[E]) Repeated(alike func(before, e E) bool) (same, other Tally) {
+	seen := newSeen(f)
+	for i, e := range f.All() {
+		switch before, ok := seen.find(e); {
+		case !ok:
+			seen.add(i, e)
+		case alike == nil || alike(f.At(before), e):
+			same.Add(e.StartLine())
+		default:
+			other.Add(e.StartLine())
+		}
+	}
+	return same, other
+}
+
+// seen finds rows of a file that a model sees in the same way. It keeps a number for each row, not its texts.
+type seen[E Row[E]] struct {
 	file *File[E]
-	key  func(E) K
 	seed maphash.Seed
 	rows map[uint64]int32 // first row with a hash
-	more map[K]int32      // rows whose hash another key has
+	more map[string]int32 // rows whose hash another key has
 }
 
-// NewSeen returns an empty list of rows of a file. key returns what a model sees of a row.
-func NewSeen[E Row[E], K comparable](f *File[E], key func(E) K) *Seen[E, K] {
-	return &Seen[E, K]{file: f, key: key, seed: maphash.MakeSeed(), rows: map[uint64]int32{}, more: map[K]int32{}}
+func newSeen[E Row[E]](f *File[E]) *seen[E] {
+	return &seen[E]{file: f, seed: maphash.MakeSeed(), rows: map[uint64]int32{}, more: map[string]int32{}}
 }
 
-// Find returns the row that was added with the same key as a row, e, has; ok is false if there is none.
-func (s *Seen[E, K]) Find(e E) (row int, ok bool) {
-	key := s.key(e)
-	i, ok := s.rows[maphash.Comparable(s.seed, key)]
-	if ok && s.key(s.file.At(int(i))) != key {
+// find returns the row that was added with the same key as e; ok is false if there is none.
+func (s *seen[E]) find(e E) (row int, ok bool) {
+	key, ok := e.Key()
+	if !ok {
+		return 0, false
+	}
+	i, ok := s.rows[maphash.String(s.seed, key)]
+	if ok && !s.has(i, key) {
 		i, ok = s.more[key]
 	}
 	return int(i), ok
 }
 
-// Add adds row i of the file, e, unless there is one with its key.
-func (s *Seen[E, K]) Add(i int, e E) {
-	key := s.key(e)
-	h := maphash.Comparable(s.seed, key)
+// add adds row i of the file, e, unless there is one with its key.
+func (s *seen[E]) add(i int, e E) {
+	key, ok := e.Key()
+	if !ok {
+		return
+	}
+	h := maphash.String(s.seed, key)
 	first, taken := s.rows[h]
 	switch {
 	case !taken:
 		s.rows[h] = int32(i)
-	case s.key(s.file.At(int(first))) != key:
+	case !s.has(first, key):
 		if _, ok := s.more[key]; !ok {
 			s.more[key] = int32(i)
 		}
 	}
 }
 
-// AlsoIn returns warnings about the rows of files that are also in f, the file to train on. key returns what a model
-// sees of a row, line its place; what ends before the name of f. nil files are skipped.
-func AlsoIn[E Row[E], K comparable](f *File[E], key func(E) K, line func(E) int, what string,
-	files ...*File[E]) []Warning {
-	var out []Warning
-	var seen *Seen[E, K]
-	for _, other := range files {
-		if other == nil {
-			continue
-		}
-		if seen == nil {
-			seen = NewSeen(f, key)
-			for i, e := range f.All() {
-				seen.Add(i, e)
-			}
-		}
-		var c Tally
-		for e := range other.Values() {
-			if _, ok := seen.Find(e); ok {
-				c.Add(line(e))
-			}
-		}
-		out = append(out, c.Warn(other.Name, what+f.Name)...)
-	}
-	return out
+// has reports whether row i of the file has a key.
+func (s *seen[E]) has(i int32, key string) bool {
+	other, _ := s.file.At(int(i)).Key()
+	return other == key
 }

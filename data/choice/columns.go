@@ -2,7 +2,6 @@ package choice
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -28,26 +27,21 @@ type columns struct {
 
 // columns finds the columns that o asks for or that are well known.
 func (h header) columns(o Options) (columns, error) {
-	c := columns{context: -1, question: -1, label: -1, id: -1}
-	for i, to := range []*int{&c.context, &c.question, &c.label, &c.id} {
-		f := o.named()[i]
-		var err error
-		if *to, err = h.Given(f.name, f.option); err != nil {
-			return c, err
-		}
+	c := columns{context: -1, question: -1, label: -1, id: -1, choices: make([]int, len(o.ChoicesColumns))}
+	given := []data.ColumnOption{
+		data.Column(&c.context, o.ContextColumn, "context_column"),
+		data.Column(&c.question, o.QuestionColumn, "question_column"),
+		data.Column(&c.label, o.LabelColumn, "label_column"), data.Column(&c.id, o.IDColumn, "id_column"),
 	}
-	for _, name := range o.ChoicesColumns {
-		i, err := h.Given(name, choicesOption)
-		if err != nil {
-			return c, err
-		}
-		c.choices = append(c.choices, i)
+	for i, name := range o.ChoicesColumns {
+		given = append(given, data.Column(&c.choices[i], name, choicesOption))
 	}
-	if h.Numbers {
-		if err := h.allGiven(c, o); err != nil {
-			return c, err
-		}
-		return c, nil
+	err := h.GivenAll(given...)
+	if err == nil && h.Numbers {
+		err = h.allGiven(c, o)
+	}
+	if err != nil || h.Numbers {
+		return c, err
 	}
 	for _, find := range []func(*columns, Options) error{h.findChoices, h.findQuestion, h.findAnswer} {
 		if err := find(&c, o); err != nil {
@@ -110,30 +104,16 @@ func (h header) findChoices(c *columns, _ Options) error {
 		c.choices, c.series = list[0].columns, list[0].series
 		return h.noGap(c)
 	case len(list) > 1:
-		return h.Errorf("the choices may be %q or %q; say which with `%s`",
-			h.Names[list[0].columns[0]], h.Names[list[1].columns[0]], choicesOption)
+		return h.Unclear("choices", "`"+choicesOption+"`", list[0].columns[0], list[1].columns[0])
 	case h.What == "key" && (h.Index("question") >= 0 || c.question >= 0):
 	default:
-		return h.Errorf("no %s has a name that is known for choices (ending0 and ending1 …, choices, options); "+
-			"say which with `%s`; there is %s%s", h.What, choicesOption, h.List(), h.Hint())
+		return h.Unknown("choices", "ending0 and ending1 …, choices, options", "`"+choicesOption+"`")
 	}
 	return nil
 }
 
 // findQuestion looks for the context and the question.
-func (h header) findQuestion(c *columns, _ Options) error {
-	one := func(names []string, what, option string) (int, error) {
-		found := slices.DeleteFunc(h.All(names), c.uses)
-		if len(found) > 1 {
-			return -1, h.Errorf("the %s may be %q or %q; say which with `%s`", what, h.Names[found[0]], h.Names[found[1]],
-				option)
-		}
-		if len(found) == 0 {
-			return -1, nil
-		}
-		return found[0], nil
-	}
-	var err error
+func (h header) findQuestion(c *columns, _ Options) (err error) {
 	if c.context < 0 && c.question < 0 {
 		if c.context = h.Index("sent1"); c.context >= 0 { // SWAG; startphrase is the two together
 			c.question = h.Index("sent2")
@@ -141,50 +121,38 @@ func (h header) findQuestion(c *columns, _ Options) error {
 		}
 	}
 	if c.context < 0 {
-		if c.context, err = one(knownContexts, "context", "context_column"); err != nil {
+		if c.context, err = h.Only(knownContexts, c.uses, "context", "`context_column`"); err != nil {
 			return err
 		}
 	}
 	if c.question < 0 {
-		if c.question, err = one(knownQuestions, "question", "question_column"); err != nil {
+		if c.question, err = h.Only(knownQuestions, c.uses, "question", "`question_column`"); err != nil {
 			return err
 		}
 	}
 	if c.context < 0 && c.question < 0 {
-		return h.Errorf("no %s has a name that is known for questions or what they are about (sent1 with sent2, context, "+
-			"article, question …); say which with `context_column` or `question_column`; there is %s%s",
-			h.What, h.List(), h.Hint())
+		return h.Unknown("questions or what they are about", "sent1 with sent2, context, article, question …",
+			"`context_column` or `question_column`")
 	}
 	return nil
 }
 
 // findAnswer looks for the label.
-func (h header) findAnswer(c *columns, o Options) error {
+func (h header) findAnswer(c *columns, o Options) (err error) {
 	if c.label >= 0 || o.NoLabels {
 		return nil
 	}
-	switch found := slices.DeleteFunc(h.All(knownChoiceLabels), c.uses); {
-	case len(found) == 1:
-		c.label = found[0]
-		return nil
-	case len(found) > 1:
-		return h.UnclearLabel(found, o.OptionalLabels)
-	case o.OptionalLabels:
-		return nil
+	hint := ""
+	if o.OptionalLabels {
+		hint = " (or `no_labels`)"
 	}
-	return h.Errorf("no %s has a name that is known for labels (%s); say which with `label_column`; there is %s%s",
-		h.What, strings.Join(knownChoiceLabels, ", "), h.List(), h.Hint())
+	c.label, err = h.FindLabel(nil, knownChoiceLabels, c.uses, o.OptionalLabels, hint)
+	return err
 }
 
 // names returns the names of the columns.
 func (h header) names(c columns) Columns {
-	name := func(i int) string {
-		if i < 0 {
-			return ""
-		}
-		return h.Names[i]
-	}
-	names := Columns{Context: name(c.context), Question: name(c.question), Label: name(c.label), ID: name(c.id)}
+	names := Columns{Context: h.Name(c.context), Question: h.Name(c.question), Label: h.Name(c.label), ID: h.Name(c.id)}
 	for _, i := range c.choices {
 		names.Choices = append(names.Choices, h.Names[i])
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -23,33 +24,28 @@ type Question struct {
 	Line     int      // 1-based line at which the row begins in its file
 }
 
-// AddTo adds the context, the question, the choices and the label to a hash.
-func (q Question) AddTo(h data.Hash) {
-	h.Text(q.Context)
-	h.Text(q.Question)
-	h.Number(uint64(len(q.Endings)))
-	for _, s := range q.Endings {
-		h.Text(s)
+// Code passes the fields of the question.
+func (q Question) Code(c *data.Coder) Question {
+	if !c.Hashes() {
+		c.Int(&q.Line)
+		c.Text(&q.ID)
 	}
-	h.Number(uint64(q.Label))
+	c.Text(&q.Context)
+	c.Text(&q.Question)
+	data.CodeList(c, &q.Endings, c.Text)
+	c.Int(&q.Label)
+	return q
 }
 
-// Store writes the question.
-func (q Question) Store(w *data.RowWriter) {
-	w.Int(q.Line)
-	w.Text(q.ID)
-	w.Text(q.Context)
-	w.Text(q.Question)
-	w.Texts(q.Endings)
-	w.Int(q.Label)
+// StartLine returns the line at which the question begins.
+func (q Question) StartLine() int { return q.Line }
+
+// Key identifies the question and its choices.
+func (q Question) Key() (string, bool) {
+	return strings.Join(append([]string{q.Context, q.Question}, q.Endings...), "\x00"), true
 }
 
-// Load returns a stored question.
-func (Question) Load(r *data.RowReader) Question {
-	return Question{
-		Line: r.Int(), ID: r.Text(), Context: r.Text(), Question: r.Text(), Endings: r.Texts(), Label: r.Int(),
-	}
-}
+func (q Question) labelled() bool { return q.Label >= 0 }
 
 // Pair returns the two texts that a model compares for choice i: the context, and the question with the ending after a
 // space (transformers' run_swag makes the same inputs). Without a context they are the question and the ending.
@@ -72,9 +68,7 @@ type File struct {
 
 // New returns a file of these questions. Messages call it name. Its format is JSON Lines.
 func New(name string, questions ...Question) *File {
-	f := &File{File: data.File[Question]{Name: name, Format: data.JSONLines}}
-	f.Append(questions...)
-	return f
+	return &File{File: data.NewFile(name, data.JSONLines, questions...)}
 }
 
 // Columns names the columns (JSON: keys) that choices were read from, "" for none. Without a header a column's name is
@@ -129,64 +123,24 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
-	if err != nil {
-		return nil, err
-	}
-	format, err := o.layout().Detect(lines)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.fits(format, name); err != nil {
-		return nil, err
-	}
-	f := New(name)
-	f.Format = format
-	rows := &rows{f: f, o: o}
-	switch format {
-	case data.JSONLines:
-		f.Blank, err = data.ReadObjects(lines, rows)
-	case Codah:
-		f.Blank, err = data.ReadRecords(lines, data.TSV, data.Layout{NoHeader: true, NoQuotes: true}, codahRows{rows})
-	default:
-		f.Blank, err = data.ReadRecords(lines, format, o.layout(), rows)
-	}
+	rows := &rows{f: New(name), o: o}
+	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+	f, err := data.ReadRows(rows.f, r, data.Reading{
+		Layout: layout, Formats: []data.Format{data.CSV, data.TSV, data.JSONLines, Codah}, Noun: "questions",
+		Check: o.check, Fits: o.fits, Rows: rows, Other: rows.codah,
+	})
 	if err == nil {
 		f, err = rows.decide()
 	}
 	if err != nil {
 		return nil, err
 	}
-	f.Replaced = lines.Replaced()
-	if f.Len() == 0 {
-		return nil, o.layout().NoRows(lines, format, "questions")
-	}
 	return f.Limit(o.MaxSamples), nil // one row may have held several questions
-}
-
-// layout returns the options that the kinds of files share.
-func (o Options) layout() data.Layout {
-	return data.Layout{
-		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
-	}
 }
 
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
-	shared := o.layout()
-	switch o.Format {
-	case "", data.CSV, data.TSV, data.JSONLines:
-	case Codah:
-		shared.Format = ""
-	default:
-		return data.OptionErrorf("format %q is none of csv, tsv, jsonl, codah", string(o.Format))
-	}
-	if err := shared.Check(); err != nil {
-		return err
-	}
 	if o.FirstIndex != 0 && o.FirstIndex != 1 {
 		return data.OptionErrorf("the number of the first choice is %d; want 0 or 1", o.FirstIndex)
 	}
@@ -235,8 +189,7 @@ func (o Options) fits(f data.Format, name string) error {
 	switch f {
 	case data.PlainText:
 		return data.OptionErrorf("%s is read as plain text, which has no choices (use `format csv`, tsv, jsonl or codah "+
-			"if it has)",
-			name)
+			"if it has)", name)
 	case Codah:
 		if o.Delimiter != 0 || o.NoHeader || o.NoQuotes {
 			return data.OptionErrorf("`format codah` describes the whole file; leave out `delimiter`, `no_header` and " +
@@ -248,25 +201,14 @@ func (o Options) fits(f data.Format, name string) error {
 		}
 		return nil
 	}
-	return o.layout().Fits(f, name)
+	return nil
 }
 
 // Limit returns the first n questions; n <= 0 returns all.
 func (f *File) Limit(n int) *File { return data.Limit(f, n) }
 
-// Part returns the questions lo ≤ i < hi.
-func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
-
 // Labelled returns the number of questions whose answer is given.
-func (f *File) Labelled() int {
-	n := 0
-	for q := range f.Values() {
-		if q.Label >= 0 {
-			n++
-		}
-	}
-	return n
-}
+func (f *File) Labelled() int { return f.Count(Question.labelled) }
 
 // Chance returns the accuracy of guessing: the mean of 1 / choices over the questions whose answer is given, 0 if there
 // are none.
@@ -286,11 +228,10 @@ func (f *File) Chance() float64 {
 // contexts only, the same on every machine. What was counted when the file was read stays with rest, so that it is
 // reported once. It returns an error if fraction is not between 0 and 1 or a part would be empty.
 func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
-	contexts := make([]string, f.Len())
-	for i, q := range f.All() {
-		if contexts[i] = q.Context; contexts[i] == "" {
-			contexts[i] = "\x00" + strconv.Itoa(i) // no text has a NUL
+	return data.SplitGroups(f, func(i int, q Question) string {
+		if q.Context == "" {
+			return "\x00" + strconv.Itoa(i) // no text has a NUL
 		}
-	}
-	return data.SplitContexts(f, contexts, fraction, seed)
+		return q.Context
+	}, "question", "about context", fraction, seed)
 }

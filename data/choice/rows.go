@@ -56,6 +56,13 @@ func (r *rows) Record(row [][]byte, line int) error {
 	return r.add(e, nil, label)
 }
 
+// codah reads a file of CODAH.
+func (r *rows) codah(lines *data.Lines, _ data.Format) error {
+	var err error
+	r.f.Blank, err = data.ReadRecords(lines, data.TSV, data.Layout{NoHeader: true, NoQuotes: true}, codahRows{r})
+	return err
+}
+
 // codahRows takes the rows of CODAH.
 type codahRows struct{ *rows }
 
@@ -138,8 +145,7 @@ func (r *rows) question(row data.Object, e *Question) (choices json.RawMessage, 
 		}
 		if len(c.Choices) == 0 {
 			return nil, fmt.Errorf("%q has no choices in it, and no key has a name that is known for choices; say which with "+
-				"`%s`",
-				c.Question, choicesOption)
+				"`%s`", c.Question, choicesOption)
 		}
 		if r.single() {
 			return row[c.Choices[0]], nil
@@ -234,9 +240,7 @@ func (r *rows) lateLabel(row data.Object, line int) error {
 	if err := h.findAnswer(&c, r.o); err != nil {
 		return err
 	}
-	if c.label >= 0 {
-		to.Label = h.Names[c.label]
-	}
+	to.Label = h.Name(c.label)
 	return nil
 }
 

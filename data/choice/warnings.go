@@ -2,7 +2,6 @@ package choice
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -11,23 +10,7 @@ import (
 // without words, without an answer, with equal choices, repeated questions, labels that are always or never the first
 // choice, and questions to train on that are also evaluated or tested on.
 func Warnings(train, eval, test *File) []data.Warning {
-	var out []data.Warning
-	for _, f := range []*File{train, eval, test} {
-		if f != nil {
-			out = append(out, f.warnings()...)
-		}
-	}
-	if train == nil {
-		return out
-	}
-	line := func(q Question) int { return q.Line }
-	return append(out, data.AlsoIn(&train.File, Question.key, line, "with questions that are also in ",
-		data.RowsOf(eval), data.RowsOf(test))...)
-}
-
-// key identifies what a model sees of a question.
-func (q Question) key() string {
-	return strings.Join(append([]string{q.Context, q.Question}, q.Endings...), "\x00")
+	return data.Warnings(train, eval, test, "questions that are", (*File).warnings)
 }
 
 // manyRows is the number of rows from which on it is odd that no label is the first choice.
@@ -35,8 +18,7 @@ const manyRows = 20
 
 // warnings looks at single questions and at repeated ones.
 func (f *File) warnings() []data.Warning {
-	var hollow, unlabelled, equal, repeated data.Tally
-	seen := make(map[string]bool, f.Len())
+	var hollow, unlabelled, equal data.Tally
 	counts := map[int]int{}
 	for q := range f.Values() {
 		if data.Blank(q.Context) && data.Blank(q.Question) {
@@ -51,14 +33,9 @@ func (f *File) warnings() []data.Warning {
 		if len(slices.Compact(sorted)) < len(q.Endings) {
 			equal.Add(q.Line)
 		}
-		if key := q.key(); seen[key] {
-			repeated.Add(q.Line)
-		} else {
-			seen[key] = true
-		}
 	}
-	out := f.ReplacedWarnings()
-	out = append(out, hollow.Warn(f.Name, "with neither context nor question")...)
+	repeated, _ := f.Repeated(nil)
+	out := hollow.Warn(f.Name, "with neither context nor question")
 	out = append(out, unlabelled.Warn(f.Name, "without a label")...)
 	out = append(out, equal.Warn(f.Name, "with two equal choices")...)
 	out = append(out, repeated.Warn(f.Name, "with the question and choices of a row before")...)

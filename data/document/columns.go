@@ -48,20 +48,13 @@ func (h header) columns(o Options) (columns, error) {
 // givenColumns finds the columns that options name. If one of prompt and completion is named, the other is looked up.
 func (h header) givenColumns(o Options) (columns, error) {
 	c := noColumns
-	for _, f := range []struct {
-		to           *int
-		name, option string
-	}{
-		{&c.text, o.TextColumn, "text_column"}, {&c.prompt, o.PromptColumn, "prompt_column"},
-		{&c.completion, o.CompletionColumn, "completion_column"}, {&c.messages, o.MessagesColumn, "messages_column"},
-	} {
-		i, err := h.Given(f.name, f.option)
-		if err != nil {
-			return c, err
-		}
-		*f.to = i
+	err := h.GivenAll(data.Column(&c.text, o.TextColumn, "text_column"),
+		data.Column(&c.prompt, o.PromptColumn, "prompt_column"),
+		data.Column(&c.completion, o.CompletionColumn, "completion_column"),
+		data.Column(&c.messages, o.MessagesColumn, "messages_column"))
+	if err != nil {
+		return c, err
 	}
-	var err error
 	switch {
 	case c.prompt >= 0 && c.completion < 0:
 		c.completion, err = h.other("completion", otherCompletions, c.prompt)
@@ -77,13 +70,9 @@ func (h header) other(what string, names []string, not int) (int, error) {
 		if i := h.Index(what); i >= 0 && i != not {
 			return i, nil
 		}
-		found := h.All(names, not)
-		if len(found) == 1 {
-			return found[0], nil
-		}
-		if len(found) > 1 {
-			return -1, h.Errorf("the %s may be %q or %q; say which with `%s_column`", what, h.Names[found[0]], h.Names[found[1]],
-				what)
+		used := func(i int) bool { return i == not }
+		if i, err := h.Only(names, used, what, "`"+what+"_column`"); err != nil || i >= 0 {
+			return i, err
 		}
 	}
 	return -1, h.Errorf("say which %s is the %s with `%s_column`; there is %s%s", h.What, what, what, h.List(), h.Hint())
@@ -179,11 +168,5 @@ func (c columns) options() string {
 
 // names returns the names of the columns.
 func (h header) names(c columns) Columns {
-	name := func(i int) string {
-		if i < 0 {
-			return ""
-		}
-		return h.Names[i]
-	}
-	return Columns{name(c.text), name(c.prompt), name(c.completion), name(c.messages)}
+	return Columns{h.Name(c.text), h.Name(c.prompt), h.Name(c.completion), h.Name(c.messages)}
 }

@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"io"
+	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -45,43 +46,35 @@ type Document struct {
 	Line  int // 1-based line at which the row begins in its file
 }
 
-// AddTo adds the texts and the messages to a hash.
-func (d Document) AddTo(h data.Hash) {
-	for _, s := range []string{d.Text, d.Prompt, d.Completion} {
-		h.Text(s)
+// Code passes the fields of the document.
+func (d Document) Code(c *data.Coder) Document {
+	if !c.Hashes() {
+		c.Int(&d.Line)
 	}
-	h.Number(uint64(d.Given))
-	h.Number(uint64(len(d.Messages)))
-	for _, m := range d.Messages {
-		h.Text(m.Role)
-		h.Text(m.Content)
-	}
-}
-
-// Store writes the document.
-func (d Document) Store(w *data.RowWriter) {
-	w.Int(d.Line)
-	w.Text(d.Text)
-	w.Text(d.Prompt)
-	w.Text(d.Completion)
-	w.Int(d.Given)
-	w.Int(len(d.Messages))
-	for _, m := range d.Messages {
-		w.Text(m.Role)
-		w.Text(m.Content)
-	}
-}
-
-// Load returns a stored document.
-func (Document) Load(r *data.RowReader) Document {
-	d := Document{Line: r.Int(), Text: r.Text(), Prompt: r.Text(), Completion: r.Text(), Given: r.Int()}
-	if n := r.Int(); n > 0 {
-		d.Messages = make([]Message, n)
-	}
-	for i := range d.Messages {
-		d.Messages[i] = Message{Role: r.Text(), Content: r.Text()}
-	}
+	c.Text(&d.Text)
+	c.Text(&d.Prompt)
+	c.Text(&d.Completion)
+	c.Int(&d.Given)
+	data.CodeList(c, &d.Messages, func(m *Message) {
+		c.Text(&m.Role)
+		c.Text(&m.Content)
+	})
 	return d
+}
+
+// StartLine returns the line at which the document begins.
+func (d Document) StartLine() int { return d.Line }
+
+// Key identifies the content.
+func (d Document) Key() (string, bool) {
+	parts := []string{d.Text, d.Prompt, d.Completion}
+	for i, m := range d.Messages {
+		if i == d.Given {
+			parts = append(parts, "")
+		}
+		parts = append(parts, m.Role, m.Content)
+	}
+	return strings.Join(parts, "\x00"), true
 }
 
 // File holds the documents of one file for a causal language model. No function of this package changes it after it was
@@ -95,9 +88,7 @@ type File struct {
 
 // New returns a file of documents of one kind. Messages call it name. Its format is JSON Lines.
 func New(name string, kind Kind, documents ...Document) *File {
-	f := &File{File: data.File[Document]{Name: name, Format: data.JSONLines}, Kind: kind}
-	f.Append(documents...)
-	return f
+	return &File{File: data.NewFile(name, data.JSONLines, documents...), Kind: kind}
 }
 
 // Columns names the columns (JSON: keys) that documents were read from, "" for none. Without a header a column's name
@@ -138,45 +129,13 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
-	if err != nil {
-		return nil, err
-	}
-	format, err := o.layout().Detect(lines)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.fits(format, name); err != nil {
-		return nil, err
-	}
 	f := New(name, Text)
-	f.Format = format
-	switch format {
-	case data.JSONLines:
-		f.Blank, err = data.ReadObjects(lines, &rows{f: f, o: o})
-	case data.PlainText:
-		err = f.readPlain(lines)
-	default:
-		f.Blank, err = data.ReadRecords(lines, format, o.layout(), &rows{f: f, o: o})
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.Replaced = lines.Replaced()
-	if f.Len() == 0 {
-		return nil, o.layout().NoRows(lines, format, "rows")
-	}
-	return f, nil
-}
-
-// layout returns the options that the kinds of files share.
-func (o Options) layout() data.Layout {
-	return data.Layout{
-		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
-	}
+	rows := &rows{f: f, o: o}
+	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+	return data.ReadRows(f, r, data.Reading{
+		Layout: layout, Formats: data.Formats(), Noun: "rows", Check: o.check, Fits: o.fits, Rows: rows, Other: rows.plain,
+	})
 }
 
 // named reports whether an option names a column.
@@ -186,9 +145,6 @@ func (o Options) named() bool {
 
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
-	if err := o.layout().Check(); err != nil {
-		return err
-	}
 	kinds := 0
 	for _, set := range []bool{o.TextColumn != "", o.PromptColumn != "" || o.CompletionColumn != "",
 		o.MessagesColumn != ""} {
@@ -208,9 +164,6 @@ func (o Options) check() error {
 
 // fits returns an error if an option has no meaning for the format.
 func (o Options) fits(f data.Format, name string) error {
-	if err := o.layout().Fits(f, name); err != nil {
-		return err
-	}
 	if f == data.PlainText && o.named() {
 		return data.OptionErrorf("%s is read as plain text, which has no columns (use `format csv`, tsv or jsonl if it has)",
 			name)
@@ -225,26 +178,8 @@ func (o Options) fits(f data.Format, name string) error {
 	return nil
 }
 
-// readPlain takes the whole file as one text, with LF at the end of its lines.
-func (f *File) readPlain(lines *data.Lines) error {
-	content, err := lines.Content()
-	if err == nil && len(content) > 0 {
-		f.Append(Document{Text: string(content), Line: 1})
-	}
-	return err
-}
-
 // Limit returns the first n documents; n <= 0 returns all.
 func (f *File) Limit(n int) *File { return data.Limit(f, n) }
 
-// Part returns the documents lo ≤ i < hi.
-func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
-
-// Hash returns the SHA-256 of the documents in hexadecimal: their kind, texts and messages in order, not the bytes of
-// the file. Two files with the same hash train alike, whatever their format, line ends or other columns.
-func (f *File) Hash() string {
-	h := data.NewHash()
-	h.Number(uint64(f.Kind))
-	f.AddTo(h)
-	return h.Sum()
-}
+// Hash returns the SHA-256 of the documents, like that of other files, but of their kind as well.
+func (f *File) Hash() string { return f.HashWith(int(f.Kind)) }

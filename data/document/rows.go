@@ -33,6 +33,15 @@ func (r *rows) Resolve(h *data.Header) (err error) {
 // Enough reports whether no more rows are wanted.
 func (r *rows) Enough() bool { return r.f.Full(r.o.MaxSamples) }
 
+// plain takes the whole file as one text, with LF at the end of its lines.
+func (r *rows) plain(lines *data.Lines, _ data.Format) error {
+	content, err := lines.Content()
+	if err == nil && len(content) > 0 {
+		r.f.Append(Document{Text: string(content), Line: 1})
+	}
+	return err
+}
+
 // Record appends one row of CSV or TSV.
 func (r *rows) Record(row [][]byte, line int) error {
 	e := Document{Line: line}

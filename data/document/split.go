@@ -27,13 +27,10 @@ func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err er
 			f, take = both, []bool{false, true}
 		}
 	}
-	if !data.Divides(take) {
-		return nil, nil, data.OptionErrorf("%s of %s cannot be split into two parts with a fraction of %v",
-			f.Name, data.Plural(f.Len(), "document"), fraction)
+	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "document"), ""); err == nil {
+		held.Unread = 0
 	}
-	rest, held = data.Divide(f, take)
-	held.Unread = 0
-	return rest, held, nil
+	return rest, held, err
 }
 
 // cut returns the two parts of a single text.

@@ -2,7 +2,6 @@ package document
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -11,36 +10,12 @@ import (
 // not read, empty documents and completions, chats without an assistant, repeated documents, and documents to train on
 // that are also evaluated or tested on.
 func Warnings(train, eval, test *File) []data.Warning {
-	var out []data.Warning
-	for _, f := range []*File{train, eval, test} {
-		if f != nil {
-			out = append(out, f.warnings()...)
-		}
-	}
-	if train == nil {
-		return out
-	}
-	line := func(d Document) int { return d.Line }
-	return append(out, data.AlsoIn(&train.File, Document.key, line, "with content that is also in ", data.RowsOf(eval),
-		data.RowsOf(test))...)
-}
-
-// key identifies what a model sees of a document.
-func (d Document) key() string {
-	parts := []string{d.Text, d.Prompt, d.Completion}
-	for i, m := range d.Messages {
-		if i == d.Given {
-			parts = append(parts, "")
-		}
-		parts = append(parts, m.Role, m.Content)
-	}
-	return strings.Join(parts, "\x00")
+	return data.Warnings(train, eval, test, "content that is", (*File).warnings)
 }
 
 // warnings looks at single documents and at repeated ones.
 func (f *File) warnings() []data.Warning {
-	var hollow, unanswered, repeated data.Tally
-	seen := make(map[string]bool, f.Len())
+	var hollow, unanswered data.Tally
 	for d := range f.Values() {
 		switch f.Kind {
 		case Text:
@@ -57,15 +32,10 @@ func (f *File) warnings() []data.Warning {
 				unanswered.Add(d.Line)
 			}
 		}
-		if key := d.key(); seen[key] {
-			repeated.Add(d.Line)
-		} else {
-			seen[key] = true
-		}
 	}
-	out := f.ReplacedWarnings()
+	repeated, _ := f.Repeated(nil)
 	unread := data.Tally{N: f.Unread}
-	out = append(out, unread.WarnOf(f.Name, "message", "with other keys than role and content, which are not read")...)
+	out := unread.WarnOf(f.Name, "message", "with other keys than role and content, which are not read")
 	what := "with an empty text"
 	if f.Kind == Prompt {
 		what = "with an empty completion"

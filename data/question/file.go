@@ -23,48 +23,36 @@ type Question struct {
 	Line                  int      // 1-based line at which the question begins in its file
 }
 
-// AddTo adds the question, the context and the answers with their places to a hash, but not the id.
-func (q Question) AddTo(h data.Hash) {
-	h.Text(q.Question)
-	h.Text(q.Context)
+// Code passes the fields of the question. Its id is not hashed.
+func (q Question) Code(c *data.Coder) Question {
+	if !c.Hashes() {
+		c.Int(&q.Line)
+		c.Text(&q.ID)
+		c.Bool(&q.Impossible)
+	}
+	c.Text(&q.Question)
+	c.Text(&q.Context)
+	n := 0 // 1 for a list, and its answers
 	if q.Labelled {
-		h.Number(uint64(1 + len(q.Answers)))
-	} else {
-		h.Number(0)
+		n = 1 + len(q.Answers)
 	}
-	for _, a := range q.Answers {
-		h.Text(a.Text)
-		h.Number(uint64(a.Start))
-	}
-}
-
-// Store writes the question.
-func (q Question) Store(w *data.RowWriter) {
-	w.Int(q.Line)
-	w.Text(q.ID)
-	w.Text(q.Question)
-	w.Text(q.Context)
-	w.Bool(q.Impossible)
-	w.Bool(q.Labelled)
-	w.Int(len(q.Answers))
-	for _, a := range q.Answers {
-		w.Text(a.Text)
-		w.Int(a.Start)
-	}
-}
-
-// Load returns a stored question.
-func (Question) Load(r *data.RowReader) Question {
-	q := Question{Line: r.Int(), ID: r.Text(), Question: r.Text(), Context: r.Text(), Impossible: r.Bool(),
-		Labelled: r.Bool()}
-	if n := r.Int(); q.Labelled {
-		q.Answers = make([]Answer, n)
+	if c.Int(&n); n > 0 && !q.Labelled {
+		q.Labelled, q.Answers = true, make([]Answer, n-1)
 	}
 	for i := range q.Answers {
-		q.Answers[i] = Answer{Text: r.Text(), Start: r.Int()}
+		c.Text(&q.Answers[i].Text)
+		c.Int(&q.Answers[i].Start)
 	}
 	return q
 }
+
+// StartLine returns the line at which the question begins.
+func (q Question) StartLine() int { return q.Line }
+
+// Key identifies the question and its context.
+func (q Question) Key() (string, bool) { return q.Question + "\x00" + q.Context, true }
+
+func (q Question) labelled() bool { return q.Labelled }
 
 // Answer is a part of a context.
 type Answer struct {
@@ -115,9 +103,7 @@ type Counts struct {
 
 // New returns a file of these questions. Messages call it name. Its format is JSON Lines.
 func New(name string, questions ...Question) *File {
-	f := &File{File: data.File[Question]{Name: name, Format: data.JSONLines}}
-	f.Append(questions...)
-	return f
+	return &File{File: data.NewFile(name, data.JSONLines, questions...)}
 }
 
 // Columns names the keys that questions were read from, "" for none.
@@ -160,36 +146,13 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
-	if err != nil {
-		return nil, err
-	}
-	format, err := o.format(lines)
-	if err != nil {
-		return nil, err
-	}
-	f := New(name)
-	f.Format = format
-	rows := &rows{f: f, o: o, ids: map[string]int{}, contexts: map[string]string{}}
-	if format == data.JSONLines {
-		f.Blank, err = data.ReadObjects(lines, rows)
-	} else if o.named() {
-		return nil, data.OptionErrorf("%s is read as SQuAD JSON, whose keys have fixed names: `id_column`, "+
-			"`question_column`, `context_column` and `answers_column` are for JSON Lines", name)
-	} else {
-		err = readSQuAD(lines, rows)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.Replaced = lines.Replaced()
-	if f.Len() == 0 {
-		return nil, data.NoRows(lines, "questions")
-	}
-	return f, rows.bad.Err(name)
+	rows := &rows{f: New(name), o: o, ids: map[string]int{}, contexts: map[string]string{}}
+	return data.ReadRows(rows.f, r, data.Reading{
+		Layout:  data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples},
+		Formats: []data.Format{SQuAD, data.JSONLines}, Noun: "questions",
+		Check: o.check, Detect: detect, Fits: o.fits, Rows: rows, Other: rows.squad,
+		End: func() error { return rows.bad.Err(name) },
+	})
 }
 
 // named reports whether an option names a key.
@@ -199,16 +162,6 @@ func (o Options) named() bool {
 
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
-	switch o.Format {
-	case "", SQuAD, data.JSONLines:
-	default:
-		return data.OptionErrorf("format %q is none of squad, jsonl: questions on contexts are read from SQuAD JSON and "+
-			"JSON Lines",
-			string(o.Format))
-	}
-	if err := data.CheckMaxSamples(o.MaxSamples); err != nil {
-		return err
-	}
 	if o.NoLabels && (o.AnswersColumn != "" || o.Strict) {
 		return data.OptionErrorf("an answers column or strict answers are asked for where no answers are read")
 	}
@@ -222,11 +175,17 @@ func (o Options) check() error {
 	return nil
 }
 
-// format returns the format to read: from the options, the name, or the first object.
-func (o Options) format(lines *data.Lines) (data.Format, error) {
-	if o.Format != "" {
-		return o.Format, nil
+// fits returns an error if an option has no meaning for the format.
+func (o Options) fits(f data.Format, name string) error {
+	if f == SQuAD && o.named() {
+		return data.OptionErrorf("%s is read as SQuAD JSON, whose keys have fixed names: `id_column`, "+
+			"`question_column`, `context_column` and `answers_column` are for JSON Lines", name)
 	}
+	return nil
+}
+
+// detect returns the format to read: from the name, or the first object.
+func detect(lines *data.Lines) (data.Format, error) {
 	ending := strings.ToLower(filepath.Ext(lines.Name()))
 	switch {
 	case ending == ".jsonl" || ending == ".ndjson":
@@ -245,28 +204,12 @@ func (o Options) format(lines *data.Lines) (data.Format, error) {
 // whole file.
 func (f *File) Limit(n int) *File { return data.Limit(f, n) }
 
-// Part returns the questions lo ≤ i < hi.
-func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
-
 // Labelled returns the number of questions whose answers are given, impossible ones among them.
-func (f *File) Labelled() int {
-	n := 0
-	for q := range f.Values() {
-		if q.Labelled {
-			n++
-		}
-	}
-	return n
-}
+func (f *File) Labelled() int { return f.Count(Question.labelled) }
 
 // HasImpossible reports whether the context of some question has no answer.
 func (f *File) HasImpossible() bool {
-	for q := range f.Values() {
-		if q.Impossible {
-			return true
-		}
-	}
-	return false
+	return f.Count(func(q Question) bool { return q.Impossible }) > 0
 }
 
 // WithPlaces returns the questions that can be learned: those that are impossible and those with an answer whose place
@@ -286,13 +229,9 @@ func (f *File) WithPlaces() *File {
 // was read stays with rest, so that it is reported once. It returns an error if fraction is not between 0 and 1 or a
 // part would be empty.
 func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
-	contexts := make([]string, f.Len())
-	for i, q := range f.All() {
-		contexts[i] = q.Context
+	context := func(_ int, q Question) string { return q.Context }
+	if rest, held, err = data.SplitGroups(f, context, "question", "about context", fraction, seed); err == nil {
+		held.Counts = Counts{}
 	}
-	if rest, held, err = data.SplitContexts(f, contexts, fraction, seed); err != nil {
-		return nil, nil, err
-	}
-	held.Counts = Counts{}
-	return rest, held, nil
+	return rest, held, err
 }

@@ -48,12 +48,11 @@ func (r *rows) Resolve(h *data.Header) error {
 		if i < 0 {
 			i = h.Index(f.usual)
 		}
-		if i >= 0 {
-			*f.to = h.Names[i]
-		} else if !f.optional {
+		if i < 0 && !f.optional {
 			return h.Errorf("there is no key %q; say which has the %s with `%s`; there is %s%s",
 				f.usual, f.usual, f.option, h.List(), h.Hint())
 		}
+		*f.to = h.Name(i)
 	}
 	if c.Answers == "" && optional && !r.o.NoLabels {
 		c.Answers = "answers" // of rows to come

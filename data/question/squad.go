@@ -50,8 +50,8 @@ type squadReader struct {
 // errEnough ends a walk when there are as many questions as were asked for.
 var errEnough = errors.New("enough questions")
 
-// readSQuAD gives the questions of a SQuAD file to rows.
-func readSQuAD(lines *data.Lines, rows *rows) error {
+// squad reads a SQuAD file.
+func (rows *rows) squad(lines *data.Lines, _ data.Format) error {
 	content, err := lines.Content()
 	if err != nil {
 		return err

@@ -10,39 +10,19 @@ import (
 // answers, questions left out, blank questions and contexts, repeated questions, and questions to train on that are
 // also evaluated or tested on.
 func Warnings(train, eval, test *File) []data.Warning {
-	var out []data.Warning
-	for _, f := range []*File{train, eval, test} {
-		if f != nil {
-			out = append(out, f.warnings()...)
-		}
-	}
-	if train == nil {
-		return out
-	}
-	line := func(q Question) int { return q.Line }
-	return append(out, data.AlsoIn(&train.File, Question.asked, line, "with a question and context that are also in ",
-		data.RowsOf(eval), data.RowsOf(test))...)
+	return data.Warnings(train, eval, test, "a question and context that are", (*File).warnings)
 }
-
-// asked identifies what a model sees of a question.
-type asked struct{ question, context string }
-
-func (q Question) asked() asked { return asked{q.Question, q.Context} }
 
 // warnings looks at single questions and at repeated ones.
 func (f *File) warnings() []data.Warning {
-	var hollow, repeated data.Tally
-	seen := make(map[asked]bool, f.Len())
+	var hollow data.Tally
 	for q := range f.Values() {
 		if data.Blank(q.Question) || data.Blank(q.Context) {
 			hollow.Add(q.Line)
 		}
-		if seen[q.asked()] {
-			repeated.Add(q.Line)
-		}
-		seen[q.asked()] = true
 	}
-	out := f.ReplacedWarnings()
+	repeated, _ := f.Repeated(nil)
+	var out []data.Warning
 	if f.Misplaced > 0 {
 		out = append(out, data.Warnf(f.Name, 0, f.Misplaced, "%s", f.misplacedMessage()))
 	}

@@ -2,8 +2,8 @@ package tagged
 
 import (
 	"bytes"
-	"errors"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spalora/spalora/data"
@@ -22,61 +22,63 @@ type Sentence struct {
 	Line  int // 1-based line at which the row begins in its file
 }
 
-// Store writes the sentence.
-func (e Sentence) Store(w *data.RowWriter) {
-	w.Int(e.Line)
-	w.Text(e.Text)
-	w.Bool(e.Split)
-	w.Int(len(e.Words))
-	end := 0
-	for _, word := range e.Words {
-		w.Int(word.From - end)
-		w.Int(word.To - word.From)
-		end = word.To
+// Code passes the fields of the sentence. Places of words are stored relative to the word before, which takes fewer
+// bytes.
+func (e Sentence) Code(c *data.Coder) Sentence {
+	if !c.Hashes() {
+		c.Int(&e.Line)
 	}
-	w.Texts(e.Tags)
-}
-
-// Load returns a stored sentence.
-func (Sentence) Load(r *data.RowReader) Sentence {
-	e := Sentence{Line: r.Int(), Text: r.Text(), Split: r.Bool()}
-	if n := r.Int(); n > 0 {
-		e.Words = make([]Word, n)
-	}
-	end := 0
-	for i := range e.Words {
-		from := end + r.Int()
-		end = from + r.Int()
-		e.Words[i] = Word{From: from, To: end}
-	}
-	e.Tags = r.Texts()
-	return e
-}
-
-// Raw returns a sentence of a raw text, with its words and without tags.
-func Raw(text string, line int) Sentence {
-	return Sentence{Text: text, Words: SplitWords(text), Line: line}
-}
-
-// AddTo adds the text, the words and the tags to a hash.
-func (e Sentence) AddTo(h data.Hash) {
-	h.Text(e.Text)
-	var kind uint64
+	c.Text(&e.Text)
+	kind := 0
 	if e.Split {
 		kind |= 1
 	}
 	if e.Tags != nil {
 		kind |= 2
 	}
-	h.Number(kind)
-	h.Number(uint64(len(e.Words)))
-	for _, w := range e.Words {
-		h.Number(uint64(w.From))
-		h.Number(uint64(w.To))
+	c.Int(&kind)
+	e.Split = kind&1 != 0
+	end := 0
+	data.CodeList(c, &e.Words, func(w *Word) {
+		if c.Hashes() {
+			end = 0
+		}
+		from, to := w.From-end, w.To-end
+		c.Int(&from)
+		c.Int(&to)
+		if word := (Word{end + from, end + to}); word != *w { // c has read it
+			*w = word
+		}
+		end = w.To
+	})
+	if c.Hashes() {
+		for _, tag := range e.Tags {
+			c.Text(&tag)
+		}
+		return e
 	}
-	for _, tag := range e.Tags {
-		h.Text(tag)
+	if data.CodeList(c, &e.Tags, c.Text); kind&2 != 0 && e.Tags == nil {
+		e.Tags = []string{}
 	}
+	return e
+}
+
+// StartLine returns the line at which the sentence begins.
+func (e Sentence) StartLine() int { return e.Line }
+
+// Key identifies the words, and where they come from; ok is false if there are none.
+func (e Sentence) Key() (key string, ok bool) {
+	if !e.Split {
+		return "\x00" + e.Text, len(e.Words) > 0
+	}
+	return strings.Join(e.WordTexts(), "\x00"), len(e.Words) > 0
+}
+
+func (e Sentence) labelled() bool { return e.Tags != nil }
+
+// Raw returns a sentence of a raw text, with its words and without tags.
+func Raw(text string, line int) Sentence {
+	return Sentence{Text: text, Words: SplitWords(text), Line: line}
 }
 
 // Word returns the text of word i. For all words of a long text, [Sentence.WordTexts] is faster.
@@ -138,9 +140,7 @@ type File struct {
 
 // New returns a file of these sentences. Messages call it name. Its format is plain text.
 func New(name string, sentences ...Sentence) *File {
-	f := &File{File: data.File[Sentence]{Name: name, Format: data.PlainText}}
-	f.Append(sentences...)
-	return f
+	return &File{File: data.NewFile(name, data.PlainText, sentences...)}
 }
 
 // Columns names the columns (JSON: keys) that tagged sentences were read from, "" for none. In CoNLL a column's name is
@@ -204,58 +204,26 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
-	if err != nil {
-		return nil, err
-	}
-	format, err := o.format(lines)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.fits(format, name); err != nil {
-		return nil, err
-	}
-	f := New(name)
-	f.Format = format
-	switch format {
-	case data.CSV, data.TSV:
-		err = (&tableReader{conllReader: conllReader{f: f, o: o, lines: lines}}).read()
-	case CoNLL, CoNLLU:
-		err = (&conllReader{f: f, o: o, lines: lines}).read()
-	case data.JSONLines:
-		rows := &rows{f: f, o: o}
-		if f.Blank, err = data.ReadObjects(lines, rows); err == nil {
-			err = rows.placeAll()
-		}
-	default:
-		err = f.readPlain(lines, o)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.Replaced = lines.Replaced()
-	if f.Len() == 0 {
-		return nil, data.NoRows(lines, "sentences")
-	}
-	return f, nil
+	rows := &rows{f: New(name), o: o}
+	return data.ReadRows(rows.f, r, data.Reading{
+		Layout:  data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples},
+		Formats: []data.Format{CoNLL, CoNLLU, data.CSV, data.TSV, data.JSONLines, data.PlainText}, Noun: "sentences",
+		Check: o.check, Detect: o.detect, Fits: o.fits, Rows: rows, Other: rows.other,
+		End: rows.placeAll,
+	})
 }
 
-// readPlain takes every line as a text, empty lines too, so that line n of the file is example n-1.
-func (f *File) readPlain(lines *data.Lines, o Options) error {
-	for !f.Full(o.MaxSamples) {
-		line, _, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		f.Append(Raw(string(line), lines.Line()))
+// other reads a format that is not JSON. Every line of plain text is a text, empty lines too, so that line n of the
+// file is example n-1.
+func (r *rows) other(lines *data.Lines, f data.Format) error {
+	words := conllReader{f: r.f, o: r.o, lines: lines}
+	switch f {
+	case CoNLL, CoNLLU:
+		return words.read()
+	case data.CSV, data.TSV:
+		return (&tableReader{conllReader: words}).read()
 	}
-	return nil
+	return data.ReadLines(lines, r.Enough, func(text string, line int) { r.f.Append(Raw(text, line)) })
 }
 
 // OfWords returns the sentence that a list of words makes, joined by one space, without tags.
@@ -280,9 +248,6 @@ func OfWords(words []string, line int) Sentence {
 // Limit returns the first n sentences; n <= 0 returns all.
 func (f *File) Limit(n int) *File { return data.Limit(f, n) }
 
-// Part returns the sentences lo ≤ i < hi.
-func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
-
 // WithoutTags returns the sentences without their tags.
 func (f *File) WithoutTags() *File {
 	return data.Map(f, func(e Sentence) Sentence {
@@ -292,12 +257,4 @@ func (f *File) WithoutTags() *File {
 }
 
 // Labelled returns the number of sentences that have tags.
-func (f *File) Labelled() int {
-	n := 0
-	for e := range f.Values() {
-		if e.Tags != nil {
-			n++
-		}
-	}
-	return n
-}
+func (f *File) Labelled() int { return f.Count(Sentence.labelled) }

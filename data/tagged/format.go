@@ -28,14 +28,6 @@ func formatOf(name string) data.Format {
 
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
-	switch o.Format {
-	case "", CoNLL, CoNLLU, data.CSV, data.TSV, data.JSONLines, data.PlainText:
-	default:
-		return data.OptionErrorf("format %q is none of conll, conllu, csv, tsv, jsonl, txt", string(o.Format))
-	}
-	if err := data.CheckMaxSamples(o.MaxSamples); err != nil {
-		return err
-	}
 	if o.NoLabels && o.TagsColumn != "" {
 		return data.OptionErrorf("a tags column is given where no tags are read")
 	}
@@ -51,11 +43,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// format returns the format to read: from the options, the name of the file, or for standard input the first byte.
-func (o Options) format(lines *data.Lines) (data.Format, error) {
-	if o.Format != "" {
-		return o.Format, nil
-	}
+// detect returns the format to read: from the name of the file, or for standard input the first byte.
+func (o Options) detect(lines *data.Lines) (data.Format, error) {
 	if f := formatOf(lines.Name()); f != "" {
 		return f, nil
 	}

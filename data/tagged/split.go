@@ -8,20 +8,10 @@ import "github.com/spalora/spalora/data"
 // tags repaired, stays with rest, so that it is reported once. It returns an error if fraction is not between 0 and 1
 // or a part would be empty.
 func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
-	texts := make([]string, f.Len())
-	for i, e := range f.All() {
-		texts[i] = e.Text
-	}
-	take, n, err := data.SplitGroups(texts, fraction, seed)
-	if err != nil {
+	text := func(_ int, e Sentence) string { return e.Text }
+	if rest, held, err = data.SplitGroups(f, text, "sentence", "with text", fraction, seed); err != nil {
 		return nil, nil, err
 	}
-	if !data.Divides(take) {
-		return nil, nil, data.OptionErrorf("%s of %s (%d of them different) cannot be split into two parts with a "+
-			"fraction of %v",
-			data.Plural(f.Len(), "sentence"), f.Name, n, fraction)
-	}
-	rest, held = data.Divide(f, take)
 	held.Converted, held.Relocated, held.Moved, held.Overlapping, held.Repaired = 0, 0, 0, 0, 0
 	held.convertedLine, held.relocatedLine, held.movedLine, held.overlapLine, held.repairedLine = 0, 0, 0, 0, 0
 	held.apart = data.Tally{}

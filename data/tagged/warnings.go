@@ -2,7 +2,7 @@ package tagged
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/spalora/spalora/data"
 )
@@ -13,44 +13,19 @@ import (
 // for all words, tags that no word to train on has, and sentences to train on that are also evaluated or tested on. l
 // may be nil if the tags are not known.
 func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
-	var out []data.Warning
-	for _, f := range []*File{train, eval, test} {
-		if f == nil {
-			continue
-		}
-		out = append(out, f.readWarnings()...)
-		out = append(out, f.warnings()...)
+	return data.Warnings(train, eval, test, "words that are", func(f *File) []data.Warning {
+		out := append(f.readWarnings(), f.warnings()...)
 		if l != nil {
 			out = append(out, f.tagWarnings(l, f == train)...)
 		}
-	}
-	if train == nil {
 		return out
-	}
-	others := make([]*data.File[Sentence], 0, 2)
-	for _, f := range []*File{eval, test} {
-		if f != nil {
-			worded := data.Filter(f, func(e Sentence) bool { return len(e.Words) > 0 })
-			others = append(others, &worded.File)
-		}
-	}
-	line := func(e Sentence) int { return e.Line }
-	return append(out, data.AlsoIn(&train.File, Sentence.key, line, "with words that are also in ", others...)...)
-}
-
-// key identifies what a model sees of a sentence: its words, and where they come from.
-func (e Sentence) key() string {
-	if !e.Split {
-		return "\x00" + e.Text
-	}
-	return strings.Join(e.WordTexts(), "\x00")
+	})
 }
 
 // readWarnings reports what was changed in the content of the file.
 func (f *File) readWarnings() []data.Warning {
-	out := append(f.ReplacedWarnings(), f.RowWarnings()...)
 	repaired := data.Tally{N: f.Repaired, Line: f.repairedLine}
-	return append(out, repaired.WarnOf(f.Name, "tag", "that did not fit the tags around, repaired")...)
+	return append(f.RowWarnings(), repaired.WarnOf(f.Name, "tag", "that did not fit the tags around, repaired")...)
 }
 
 // RowWarnings returns what was odd about spans and sentences when the file was read: spans that were converted, moved
@@ -81,8 +56,7 @@ const longSentence = 5000
 
 // warnings looks at single sentences and at repeated ones.
 func (f *File) warnings() []data.Warning {
-	var hollow, empty, long, untagged, repeated, contrary data.Tally
-	first := make(map[string]string, f.Len())
+	var hollow, empty, long, untagged data.Tally
 	for e := range f.Values() {
 		if len(e.Words) == 0 {
 			empty.Add(e.Line)
@@ -99,16 +73,8 @@ func (f *File) warnings() []data.Warning {
 				hollow.Add(e.Line)
 			}
 		}
-		tags := strings.Join(e.Tags, " ")
-		switch before, ok := first[e.key()]; {
-		case !ok:
-			first[e.key()] = tags
-		case before == tags:
-			repeated.Add(e.Line)
-		default:
-			contrary.Add(e.Line)
-		}
 	}
+	repeated, contrary := f.Repeated(func(a, b Sentence) bool { return slices.Equal(a.Tags, b.Tags) })
 	out := hollow.WarnOf(f.Name, "word", "without a visible character")
 	out = append(out, empty.Warn(f.Name, "without words")...)
 	out = append(out, long.Warn(f.Name,

@@ -1,7 +1,7 @@
 package text
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/spalora/spalora/data"
 )
@@ -46,14 +46,9 @@ type header struct{ *data.Header }
 // resolve finds the columns that o asks for or that are well known.
 func (h header) resolve(o Options) (columns, error) {
 	c := columns{-1, -1, -1}
-	var err error
-	if c.text, err = h.Given(o.TextColumn, "text_column"); err != nil {
-		return c, err
-	}
-	if c.pair, err = h.Given(o.PairColumn, "text_pair_column"); err != nil {
-		return c, err
-	}
-	if c.label, err = h.Given(o.LabelColumn, "label_column"); err != nil {
+	err := h.GivenAll(data.Column(&c.text, o.TextColumn, "text_column"),
+		data.Column(&c.pair, o.PairColumn, "text_pair_column"), data.Column(&c.label, o.LabelColumn, "label_column"))
+	if err != nil {
 		return c, err
 	}
 	if c.text < 0 {
@@ -77,8 +72,7 @@ func (h header) findText(c *columns) error {
 			return nil
 		}
 		return h.Errorf("without a header, say which column is what with `text_column` and `label_column`, by number from "+
-			"0: %s",
-			h.List())
+			"0: %s", h.List())
 	}
 	var found []columns
 	for _, k := range known {
@@ -103,56 +97,34 @@ func (h header) findText(c *columns) error {
 			found = append(found, m)
 		}
 	}
-	if len(found) == 1 {
+	switch len(found) {
+	case 0:
+		return h.Unknown("texts", "text, sentence, sentence1 and sentence2 …", "`text_column`")
+	case 1:
 		c.text = found[0].text
 		if c.pair < 0 {
 			c.pair = found[0].pair
 		}
 		return nil
 	}
-	if len(found) == 0 {
-		return h.Errorf("no %s has a name that is known for texts (text, sentence, sentence1 and sentence2 …); "+
-			"say which with `text_column`; there is %s%s", h.What, h.List(), h.Hint())
-	}
-	return h.Errorf("the text may be %q or %q; say which with `text_column`",
-		h.Names[found[0].text], h.Names[found[1].text])
+	return h.Unclear("text", "`text_column`", found[0].text, found[1].text)
 }
 
 // covered reports whether a column is used by one of the matches.
 func covered(found []columns, i int) bool {
-	for _, f := range found {
-		if f.text == i || f.pair == i {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(found, func(f columns) bool { return f.text == i || f.pair == i })
 }
 
 // findLabel looks for the well-known label column.
-func (h header) findLabel(c *columns, o Options) error {
+func (h header) findLabel(c *columns, o Options) (err error) {
 	if o.Scores && c.pair < 0 {
 		return nil
 	}
-	var found []int
-	if !h.Numbers {
-		found = h.All(o.winningLabels(), c.text, c.pair)
-		if len(found) > 0 {
-			found = found[:1]
-		} else {
-			found = h.All(knownLabels, c.text, c.pair)
-		}
+	hint := ""
+	if o.OptionalLabels && !o.Scores {
+		hint = " (or `no_labels`)"
 	}
-	switch {
-	case len(found) == 1:
-		c.label = found[0]
-	case len(found) > 1:
-		return h.UnclearLabel(found, o.OptionalLabels && !o.Scores)
-	case o.OptionalLabels:
-	case h.Numbers:
-		return h.Errorf("without a header, say which column is the label with `label_column`, by number from 0: %s", h.List())
-	default:
-		return h.Errorf("no %s has a name that is known for labels (%s); say which with `label_column`; there is %s%s",
-			h.What, strings.Join(knownLabels, ", "), h.List(), h.Hint())
-	}
-	return nil
+	used := func(i int) bool { return i == c.text || i == c.pair }
+	c.label, err = h.FindLabel(o.winningLabels(), knownLabels, used, o.OptionalLabels, hint)
+	return err
 }

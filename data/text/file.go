@@ -2,7 +2,6 @@ package text
 
 import (
 	"bytes"
-	"errors"
 	"io"
 
 	"github.com/spalora/spalora/data"
@@ -17,37 +16,31 @@ type Example struct {
 	Line    int // 1-based line at which the row begins in its file
 }
 
-// AddTo adds the texts and the label to a hash.
-func (e Example) AddTo(h data.Hash) {
-	h.Text(e.Text)
-	if e.HasPair {
-		h.Byte(1)
-		h.Text(e.Pair)
-	} else {
-		h.Byte(0)
+// Code passes the fields of the example.
+func (e Example) Code(c *data.Coder) Example {
+	if !c.Hashes() {
+		c.Int(&e.Line)
 	}
-	h.Label(e.Label)
-}
-
-// Store writes the example.
-func (e Example) Store(w *data.RowWriter) {
-	w.Int(e.Line)
-	w.Text(e.Text)
-	if w.Bool(e.HasPair); e.HasPair {
-		w.Text(e.Pair)
+	c.Text(&e.Text)
+	if c.Bool(&e.HasPair); e.HasPair {
+		c.Text(&e.Pair)
 	}
-	w.Label(e.Label)
-}
-
-// Load returns a stored example.
-func (Example) Load(r *data.RowReader) Example {
-	e := Example{Line: r.Int(), Text: r.Text(), HasPair: r.Bool()}
-	if e.HasPair {
-		e.Pair = r.Text()
-	}
-	e.Label = r.Label()
+	c.Label(&e.Label)
 	return e
 }
+
+// StartLine returns the line at which the example begins.
+func (e Example) StartLine() int { return e.Line }
+
+// Key identifies the texts.
+func (e Example) Key() (string, bool) {
+	if e.HasPair {
+		return e.Text + "\x00" + e.Pair + "\x00", true
+	}
+	return e.Text, true
+}
+
+func (e Example) labelled() bool { return e.Label.Kind != data.NoLabel }
 
 // File holds the texts or pairs of texts of one file. No function of this package changes it after it was read, and it
 // is safe for concurrent reading.
@@ -65,9 +58,7 @@ type Columns struct{ Text, Pair, Label string }
 
 // New returns a file of these rows. Messages call it name. Its format is plain text.
 func New(name string, rows ...Example) *File {
-	f := &File{File: data.File[Example]{Name: name, Format: data.PlainText}}
-	f.Append(rows...)
-	return f
+	return &File{File: data.NewFile(name, data.PlainText, rows...)}
 }
 
 // Options say how a file is read. The zero value reads a labelled file with a header and well-known column names in the
@@ -108,18 +99,8 @@ type Options struct {
 	MaxSamples int
 }
 
-// layout returns the options that the kinds of files share.
-func (o Options) layout() data.Layout {
-	return data.Layout{
-		Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes, MaxSamples: o.MaxSamples,
-	}
-}
-
 // check returns an error if the options contradict each other.
 func (o Options) check() error {
-	if err := o.layout().Check(); err != nil {
-		return err
-	}
 	if o.TextColumn != "" && (o.TextColumn == o.PairColumn || o.TextColumn == o.LabelColumn) ||
 		o.PairColumn != "" && o.PairColumn == o.LabelColumn {
 		return data.OptionErrorf("two of the text, text pair and label columns are the same (%q, %q, %q)",
@@ -133,9 +114,6 @@ func (o Options) check() error {
 
 // fits returns an error if an option has no meaning for the format.
 func (o Options) fits(f data.Format, name string) error {
-	if err := o.layout().Fits(f, name); err != nil {
-		return err
-	}
 	switch {
 	case !f.Delimited() && o.LabelSeparator != "":
 		return data.OnlyDelimited("label_separator", f, name)
@@ -163,63 +141,18 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // ReadFrom reads the content of a file from a stream, like [Read]. Messages call the stream name, and the ending of the
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines, err := data.NewLines(r, name, o.ReplaceInvalid)
-	if err != nil {
-		return nil, err
-	}
-	format, err := o.layout().Detect(lines)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.fits(format, name); err != nil {
-		return nil, err
-	}
 	f := New(name)
-	f.Format, f.optional = format, o.OptionalLabels || o.NoLabels
-	switch format {
-	case data.JSONLines:
-		f.Blank, err = data.ReadObjects(lines, &rows{f: f, o: o})
-	case data.PlainText:
-		err = f.readPlain(lines, o)
-	default:
-		f.Blank, err = data.ReadRecords(lines, format, o.layout(), &rows{f: f, o: o})
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.Replaced = lines.Replaced()
-	if f.Len() == 0 {
-		return nil, o.layout().NoRows(lines, format, "rows")
-	}
-	return f, nil
-}
-
-// readPlain takes every line as a text, empty lines too, so that line n of the file is example n-1.
-func (f *File) readPlain(lines *data.Lines, o Options) error {
-	for !f.Full(o.MaxSamples) {
-		line, _, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		f.Append(Example{Text: string(line), Line: lines.Line()})
-	}
-	return nil
+	f.optional = o.OptionalLabels || o.NoLabels
+	rows := &rows{f: f, o: o}
+	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+	return data.ReadRows(f, r, data.Reading{
+		Layout: layout, Formats: data.Formats(), Noun: "rows", Check: o.check, Fits: o.fits, Rows: rows, Other: rows.plain,
+	})
 }
 
 // Limit returns the first n rows; n <= 0 returns all.
 func (f *File) Limit(n int) *File { return data.Limit(f, n) }
-
-// Part returns the rows lo ≤ i < hi.
-func (f *File) Part(lo, hi int) *File { return data.Part(f, lo, hi) }
-
-// Filter returns the rows that keep holds for.
-func (f *File) Filter(keep func(Example) bool) *File { return data.Filter(f, keep) }
 
 // WithoutLabels returns the rows without their labels.
 func (f *File) WithoutLabels() *File {
@@ -230,25 +163,10 @@ func (f *File) WithoutLabels() *File {
 }
 
 // Labelled returns the number of rows that have a label.
-func (f *File) Labelled() int {
-	n := 0
-	for e := range f.Values() {
-		if e.Label.Kind != data.NoLabel {
-			n++
-		}
-	}
-	return n
-}
+func (f *File) Labelled() int { return f.Count(Example.labelled) }
 
 // HasPairs reports whether some of the rows are pairs of texts.
-func (f *File) HasPairs() bool {
-	for e := range f.Values() {
-		if e.HasPair {
-			return true
-		}
-	}
-	return false
-}
+func (f *File) HasPairs() bool { return f.Count(func(e Example) bool { return e.HasPair }) > 0 }
 
 // CheckPairs returns an error if some of the files of a run hold pairs of texts and others single texts. nil files are
 // skipped.

@@ -22,18 +22,17 @@ func (r *rows) Resolve(h *data.Header) (err error) {
 		return err
 	}
 	to := &r.f.Columns
-	to.Text = h.Names[r.c.text]
-	if r.c.pair >= 0 {
-		to.Pair = h.Names[r.c.pair]
-	}
-	if r.c.label >= 0 {
-		to.Label = h.Names[r.c.label]
-	}
+	to.Text, to.Pair, to.Label = h.Name(r.c.text), h.Name(r.c.pair), h.Name(r.c.label)
 	return nil
 }
 
 // Enough reports whether no more rows are wanted.
 func (r *rows) Enough() bool { return r.f.Full(r.o.MaxSamples) }
+
+// plain takes every line as a text, empty lines too, so that line n of the file is example n-1.
+func (r *rows) plain(lines *data.Lines, _ data.Format) error {
+	return data.ReadLines(lines, r.Enough, func(text string, line int) { r.f.Append(Example{Text: text, Line: line}) })
+}
 
 // Record appends one row of CSV or TSV.
 func (r *rows) Record(row [][]byte, line int) error {
@@ -91,9 +90,7 @@ func (r *rows) lateLabel(row data.Object, line int) error {
 	if err := h.findLabel(&c, r.o); err != nil {
 		return err
 	}
-	if c.label >= 0 {
-		to.Label = h.Names[c.label]
-	}
+	to.Label = h.Name(c.label)
 	return nil
 }
 

@@ -27,13 +27,10 @@ func (f *File) splitStrata(strata [][]int, parts string, fraction float64, seed 
 	if err != nil {
 		return nil, nil, err
 	}
-	if !data.Divides(take) {
-		return nil, nil, data.OptionErrorf("%s of %s cannot be split into two parts with a fraction of %v%s",
-			f.Name, data.Plural(f.Len(), "row"), fraction, parts)
+	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "row"), parts); err == nil {
+		held.Dropped = 0
 	}
-	rest, held = data.Divide(f, take)
-	held.Dropped = 0
-	return rest, held, nil
+	return rest, held, err
 }
 
 // strata returns the row numbers of each class, classes in the order of their first row.

@@ -126,7 +126,7 @@ func (e Example) HasTarget(p data.Problem) bool {
 
 // WithTargets returns the rows for which [Example.HasTarget] holds. Dropped counts the others.
 func (f *File) WithTargets(p data.Problem) *File {
-	kept := f.Filter(func(e Example) bool { return e.HasTarget(p) })
+	kept := data.Filter(f, func(e Example) bool { return e.HasTarget(p) })
 	kept.Dropped += f.Len() - kept.Len()
 	return kept
 }

@@ -10,54 +10,28 @@ import (
 // rows to train on, a class for every row, constant targets, and texts to train on that are also evaluated or tested
 // on. l may be nil if the classes are not known.
 func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
-	var out []data.Warning
-	for _, f := range []*File{train, eval, test} {
-		if f == nil {
-			continue
-		}
-		out = append(out, f.rowWarnings()...)
+	return data.Warnings(train, eval, test, "texts that are", func(f *File) []data.Warning {
+		out := f.rowWarnings()
 		if l != nil {
 			out = append(out, f.labelWarnings(l, f == train)...)
 		}
-	}
-	if train == nil {
 		return out
-	}
-	line := func(e Example) int { return e.Line }
-	return append(out, data.AlsoIn(&train.File, Example.texts, line, "with texts that are also in ", data.RowsOf(eval),
-		data.RowsOf(test))...)
+	})
 }
-
-// texts identifies what a model sees of an example.
-type texts struct {
-	text, pair string
-	hasPair    bool
-}
-
-func (e Example) texts() texts { return texts{e.Text, e.Pair, e.HasPair} }
 
 // rowWarnings looks at single rows and at repeated ones.
 func (f *File) rowWarnings() []data.Warning {
-	var empty, unlabelled, repeated, contrary data.Tally
-	seen := data.NewSeen(&f.File, Example.texts)
-	for i, e := range f.All() {
+	var empty, unlabelled data.Tally
+	for e := range f.Values() {
 		if data.Blank(e.Text) || e.HasPair && data.Blank(e.Pair) {
 			empty.Add(e.Line)
 		}
-		if e.Label.Kind == data.NoLabel && f.Columns.Label != "" {
+		if !e.labelled() && f.Columns.Label != "" {
 			unlabelled.Add(e.Line)
 		}
-		switch before, ok := seen.Find(e); {
-		case !ok:
-			seen.Add(i, e)
-		case f.At(before).Label.String() == e.Label.String():
-			repeated.Add(e.Line)
-		default:
-			contrary.Add(e.Line)
-		}
 	}
-	out := f.ReplacedWarnings()
-	out = append(out, data.Tally{N: f.Dropped}.Warn(f.Name, "without a target, which were left out")...)
+	repeated, contrary := f.Repeated(func(a, b Example) bool { return a.Label.String() == b.Label.String() })
+	out := data.Tally{N: f.Dropped}.Warn(f.Name, "without a target, which were left out")
 	out = append(out, empty.Warn(f.Name, "with an empty text")...)
 	out = append(out, unlabelled.Warn(f.Name, "without a label")...)
 	out = append(out, repeated.Warn(f.Name, "with the texts and label of a row before")...)

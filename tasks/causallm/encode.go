@@ -115,7 +115,7 @@ func (p *Predictor) eachSequence(
 	parts := docs.Kind != document.Text && !p.cfg.TrainOnPrompt
 	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == document.Chat}
 	for lo := 0; lo < docs.Len(); lo += documentsAtOnce {
-		part := slices.Collect(docs.Part(lo, min(lo+documentsAtOnce, docs.Len())).Values())
+		part := slices.Collect(data.Part(docs, lo, min(lo+documentsAtOnce, docs.Len())).Values())
 		scripts, err := p.scripts(ctx, docs, part)
 		if err != nil {
 			return err

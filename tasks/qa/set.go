@@ -100,7 +100,7 @@ func (p *Predictor) encode(ctx context.Context, f *question.File, answers bool) 
 	typed := p.Net.TokenTypes() > 1 && !p.cfg.ZeroTypes
 	s := &set{TextSet: tasks.NewTextSet(typed), first: []int{0}, counts: Counts{Questions: f.Len()}}
 	for lo := 0; lo < f.Len(); lo += questionsAtOnce {
-		part := f.Part(lo, min(lo+questionsAtOnce, f.Len()))
+		part := data.Part(f, lo, min(lo+questionsAtOnce, f.Len()))
 		inputs := make([]tokenize.Input, part.Len())
 		for i, q := range part.All() {
 			inputs[i] = tokenize.Input{Text: trimLeft(q.Question), Pair: q.Context, HasPair: true}

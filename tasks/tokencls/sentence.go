@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
@@ -87,7 +88,7 @@ const portion = 4096
 // read tokenises the sentences of a file and calls use with each, in order.
 func (p *Predictor) read(ctx context.Context, f *tagged.File, use func(i int, e tagged.Sentence, x *sentence)) error {
 	for lo := 0; lo < f.Len(); lo += portion {
-		part := f.Part(lo, min(lo+portion, f.Len()))
+		part := data.Part(f, lo, min(lo+portion, f.Len()))
 		list, err := p.tokenize(ctx, part)
 		if err != nil {
 			return tasks.InputError(err, f.Name, func(i int) int { return part.At(i).Line })

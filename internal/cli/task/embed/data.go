@@ -42,7 +42,7 @@ func bankingPairs(c *embed.Finetuning) error {
 
 // emptied returns a file without its rows.
 func emptied(t *text.File) *text.File {
-	return t.Filter(func(text.Example) bool { return false })
+	return data.Filter(t, func(text.Example) bool { return false })
 }
 
 // byIntent returns the rows of each class, classes in the order of their first row.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
@@ -158,7 +159,7 @@ func embedAll(ctx context.Context, p *task.Predicting, encoder *embed.Opened, f 
 	var all []float32
 	cut, texts, width := 0, 0, encoder.Width()
 	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := f.Part(lo, hi)
+		part := data.Part(f, lo, hi)
 		vectors, n, err := encoder.Embed(ctx, part)
 		if err != nil {
 			return err

@@ -174,7 +174,7 @@ func choose(
 	var all []multiplechoice.Choice
 	cut := 0
 	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := f.Part(lo, hi)
+		part := data.Part(f, lo, hi)
 		list, n, err := c.Predict(ctx, part)
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
@@ -205,7 +206,7 @@ func answer(ctx context.Context, p *task.Predicting, predictor *qa.Predictor, f 
 	var all []qa.Answer
 	var counts qa.Counts
 	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		list, n, err := predictor.Predict(ctx, f.Part(lo, hi))
+		list, n, err := predictor.Predict(ctx, data.Part(f, lo, hi))
 		if err != nil {
 			return err
 		}

@@ -109,7 +109,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	var logits []float32
 	cut := 0
 	err = p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := f.Part(lo, hi)
+		part := data.Part(f, lo, hi)
 		list, n, err := predictor.Predict(cmd.Context(), part)
 		if err != nil {
 			return err

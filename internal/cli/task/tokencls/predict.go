@@ -10,6 +10,7 @@ import (
 
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
@@ -101,7 +102,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	var predictions []tokencls.Prediction
 	var counts tokencls.Counts
 	err = p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		list, n, err := c.Predict(cmd.Context(), f.Part(lo, hi))
+		list, n, err := c.Predict(cmd.Context(), data.Part(f, lo, hi))
 		predictions = append(predictions, list...)
 		counts.Add(n)
 		return err
