@@ -30,8 +30,8 @@ type LoadOptions struct {
 	// It is matched against names without Prefix.
 	Skip []*regexp.Regexp
 	// Tied maps the name of a copy to the name of its original ("lm_head.weight" to "model.embed_tokens.weight"). A copy
-	// is dropped if it is equal to the original; a different one is an error. If only the copy is stored, it is loaded as
-	// the original.
+	// is dropped if its values are those of the original; a different one is loaded under its own name and listed in
+	// [Report.Untied], as transformers uses both. If only the copy is stored, it is loaded as the original.
 	Tied map[string]string
 }
 
@@ -41,6 +41,7 @@ type Report struct {
 	Fresh     []string    // wanted tensors that are missing and may be
 	Skipped   []string    // known tensors of the checkpoint that are not needed
 	Renamed   int         // number of tensors whose LayerNorm names were gamma and beta
+	Untied    []string    // loaded keys of LoadOptions.Tied, which differ from their originals
 	NonFinite []NonFinite // loaded tensors that hold NaN or infinite values
 	Notes     []string    // oddities of the checkpoint that are not errors
 }
@@ -62,6 +63,10 @@ func (r Report) String() string {
 	}
 	if len(r.Skipped) > 0 {
 		lines = append(lines, "in the checkpoint, not needed: "+list(quoted(r.Skipped), ", "))
+	}
+	for _, name := range r.Untied {
+		lines = append(lines, fmt.Sprintf("warning: %s is not equal to the word table, to which config.json ties it; both "+
+			"are used, as in transformers; write \"tie_word_embeddings\": false into config.json", plain(name)))
 	}
 	for _, n := range r.NonFinite {
 		lines = append(lines, fmt.Sprintf("warning: %s holds %d NaN or infinite values", plain(n.Name), n.Count))
@@ -112,7 +117,7 @@ type loading struct {
 
 func newLoading(s *Source, wants []Want, opts LoadOptions) *loading {
 	l := &loading{
-		source: s, opts: opts, wants: wants,
+		source: s, opts: opts, wants: slices.Clone(wants),
 		wanted:  make(map[string]bool, len(wants)),
 		found:   make(map[string]safetensors.Tensor, len(wants)),
 		tied:    make(map[string]bool, len(opts.Tied)),
@@ -196,7 +201,7 @@ func (l *loading) target(name string, names map[string]bool) (string, bool) {
 	return l.opts.Prefix + name, names[l.opts.Prefix+name]
 }
 
-// tie drops copies that are equal to their originals, and uses copies whose originals are not stored.
+// tie drops copies that are equal to their originals, keeps others, and uses copies whose originals are not stored.
 func (l *loading) tie() {
 	for _, repeat := range slices.Sorted(maps.Keys(l.repeats)) {
 		t := l.repeats[repeat]
@@ -205,13 +210,21 @@ func (l *loading) tie() {
 		switch {
 		case !ok && l.wanted[original]:
 			l.found[original] = t
-		case ok && !same(first, t):
-			l.contradicting = append(l.contradicting, fmt.Sprintf("%s and %s (tied)", plain(first.Name), plain(t.Name)))
+		case ok && !sameValues(first, t):
+			l.found[repeat] = t
+			l.report.Untied = append(l.report.Untied, repeat)
+			l.wants = append(l.wants, Want{Name: repeat, Shape: l.shape(original)})
 		default:
 			l.report.Skipped = append(l.report.Skipped, t.Name)
 		}
 	}
 	slices.Sort(l.report.Skipped)
+}
+
+// shape returns the shape that a wanted tensor must have.
+func (l *loading) shape(name string) []int {
+	i := slices.IndexFunc(l.wants, func(w Want) bool { return w.Name == name })
+	return l.wants[i].Shape
 }
 
 // complete compares the found tensors with the wants and collects the problems.
@@ -279,6 +292,16 @@ func modernName(name string) string {
 
 func same(a, b safetensors.Tensor) bool {
 	return a.DType == b.DType && slices.Equal(a.Shape, b.Shape) && bytes.Equal(a.Data, b.Data)
+}
+
+// sameValues reports whether two tensors have the same values, whatever types they are stored in.
+func sameValues(a, b safetensors.Tensor) bool {
+	if a.DType == b.DType || !slices.Equal(a.Shape, b.Shape) {
+		return same(a, b)
+	}
+	x, errX := safetensors.AsFloat32(a)
+	y, errY := safetensors.AsFloat32(b)
+	return errX == nil && errY == nil && slices.Equal(x, y)
 }
 
 // plain returns a tensor's name for a message: clipped, and quoted if it has characters that could disturb the message.

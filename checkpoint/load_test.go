@@ -93,6 +93,25 @@ func TestLoad(t *testing.T) {
 			"bert.embeddings.word_embeddings.weight=1",
 			"1 tensors loaded\nin the checkpoint, not needed: cls.predictions.decoder.weight",
 		}, {
+			"tied and different",
+			[]safetensors.Tensor{
+				tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 2, 2),
+			},
+			[]Want{want("bert.embeddings.word_embeddings.weight", 2)},
+			"bert.embeddings.word_embeddings.weight=1 cls.predictions.decoder.weight=2",
+			"2 tensors loaded\nwarning: cls.predictions.decoder.weight is not equal to the word table, to which config.json " +
+				"ties it; both are used, as in transformers; write \"tie_word_embeddings\": false into config.json",
+		}, {
+			"tied, equal in another type",
+			[]safetensors.Tensor{
+				tensor("bert.embeddings.word_embeddings.weight", 1, 2),
+				{Name: "cls.predictions.decoder.weight", DType: safetensors.BF16, Shape: []int{2},
+					Data: []byte{0x80, 0x3f, 0x80, 0x3f}},
+			},
+			[]Want{want("bert.embeddings.word_embeddings.weight", 2)},
+			"bert.embeddings.word_embeddings.weight=1",
+			"1 tensors loaded\nin the checkpoint, not needed: cls.predictions.decoder.weight",
+		}, {
 			"tied, only the repetition stored",
 			[]safetensors.Tensor{tensor("cls.predictions.decoder.weight", 1, 2)},
 			[]Want{want("bert.embeddings.word_embeddings.weight", 2)},
@@ -156,10 +175,11 @@ func TestLoadRefuses(t *testing.T) {
 				"1 of a type that is not supported", "F64 has dtype F64", "1 stored twice with different values: bert.v and v",
 			},
 		},
-		{"tied and different", []safetensors.Tensor{
-			tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 2, 2),
+		{"tied and of another size", []safetensors.Tensor{
+			tensor("bert.embeddings.word_embeddings.weight", 1, 2), tensor("cls.predictions.decoder.weight", 1, 3),
 		},
-			[]Want{want("bert.embeddings.word_embeddings.weight", 2)}, []string{"cls.predictions.decoder.weight (tied)"}},
+			[]Want{want("bert.embeddings.word_embeddings.weight", 2)},
+			[]string{"1 of another shape: cls.predictions.decoder.weight is [3], want [2]"}},
 		{"a fresh tensor of another shape", []safetensors.Tensor{tensor("classifier.weight", 1, 2, 3)},
 			[]Want{fresh("classifier.weight", 5, 3)}, []string{"classifier.weight is [2 3], want [5 3]"}},
 		{"scalar against vector", []safetensors.Tensor{tensor("s", 1)}, []Want{want("s", 1)}, []string{"s is [], want [1]"}},

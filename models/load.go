@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // loading says how a model is filled. Names of modules end in a dot.
@@ -65,6 +66,7 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 	if err != nil {
 		return report, err
 	}
+	weights = append(weights, untie(m, report.Untied)...)
 	for _, w := range weights {
 		if t, ok := found[w.Name]; ok {
 			set := w.Weight.SetStored
@@ -84,6 +86,17 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 		}
 	}
 	return report, nil
+}
+
+// untie gives heads of m whose weights are named weights of their own, and returns these.
+func untie(m spago.Model, named []string) (weights []nn.NamedWeight) {
+	for _, h := range nn.TiedHeads(m) {
+		if name := h.Path + ".weight"; slices.Contains(named, name) {
+			h.Linear.Untie(op.NewMatrix(h.Linear.Weight.Rows, h.Linear.Weight.Cols))
+			weights = append(weights, nn.NamedWeight{Name: name, Weight: h.Linear.Weight})
+		}
+	}
+	return weights
 }
 
 // misfits returns the parts of the head that the checkpoint has in another size than the model.

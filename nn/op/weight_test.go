@@ -1,6 +1,7 @@
 package op
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -102,6 +103,62 @@ func TestWeightShape(t *testing.T) {
 	for want, w := range map[string]*Weight{"[2 3]": NewMatrix(2, 3), "[3]": NewVector(3), "[3 2]": inOut} {
 		if got := fmt.Sprint(w.Shape()); got != want {
 			t.Errorf("shape %s, want %s", got, want)
+		}
+	}
+}
+
+// TestSame compares weights with equal and with different values in all ways of storing them.
+func TestSame(t *testing.T) {
+	for _, n := range []int{1, 6, 1<<14 + 7} {
+		v := make([]float32, 3*n)
+		for i := range v {
+			v[i] = float32(i%5) - 2 // exact in every type
+		}
+		fill := func(w *Weight, v []float32) *Weight {
+			if err := w.SetValues(slices.Clone(v)); err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		inOut := func() *Weight { w := NewMatrix(n, 3); w.InOut = true; return w }
+		half := make([]byte, 0, 2*len(v))
+		for _, x := range v {
+			half = binary.LittleEndian.AppendUint16(half, uint16(math.Float32bits(x)>>16))
+		}
+		bf16, err := NewMatrix(3, n).Like("BF16", half)
+		if err != nil {
+			t.Fatal(err)
+		}
+		turned := inOut()
+		transposed := make([]float32, len(v))
+		for i, x := range v {
+			transposed[i%n*3+i/n] = x
+		}
+		if err := turned.SetTransposed("F32", bytesOf(transposed)); err != nil {
+			t.Fatal(err)
+		}
+		w := fill(NewMatrix(3, n), v)
+		trained := fill(NewMatrix(3, n), v)
+		trained.Train()
+		for i, x := range []struct {
+			a, b *Weight
+			want bool
+		}{
+			{w, fill(NewMatrix(3, n), v), true}, {w, bf16, true}, {bf16, trained, true}, {fill(inOut(), v), turned, true},
+			{w, fill(NewVector(3*n), v), false},
+		} {
+			if x.a.Same(x.b) != x.want || x.b.Same(x.a) != x.want {
+				t.Errorf("pair %d of %d columns: the same: %v", i, n, !x.want)
+			}
+		}
+		v[3*n-1] += 0.5
+		for i, x := range []*Weight{w, bf16, trained} {
+			if x.Same(fill(NewMatrix(3, n), v)) {
+				t.Errorf("weight %d of %d columns equals one with another last value", i, n)
+			}
+		}
+		if turned.Same(fill(inOut(), v)) {
+			t.Errorf("a transposed weight of %d columns equals one with another last value", n)
 		}
 	}
 }

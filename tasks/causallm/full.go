@@ -14,11 +14,11 @@ import (
 // trainAll lets all weights train in place of an adapter.
 func (r *run) trainAll(s *tasks.Session, m *tasks.Subject) {
 	m.Params = nn.Train(r.model)
-	m.Save = func(dir string) error { return r.saveModel(s, dir) }
+	m.Save = func(dir string) error { return r.saveModel(s, m, dir) }
 }
 
 // saveModel writes the whole model into a directory, each file atomically.
-func (r *run) saveModel(s *tasks.Session, dir string) error {
+func (r *run) saveModel(s *tasks.Session, m *tasks.Subject, dir string) error {
 	dtype, err := r.dtype()
 	if err != nil {
 		return err
@@ -31,7 +31,11 @@ func (r *run) saveModel(s *tasks.Session, dir string) error {
 	if err != nil {
 		return err
 	}
-	config, err := base.EditConfig(s.Base, r.model, dtype, nil)
+	set := map[string]any{}
+	if len(m.Report.Untied) > 0 {
+		set["tie_word_embeddings"] = false
+	}
+	config, err := base.EditConfig(s.Base, r.model, dtype, set)
 	if err != nil {
 		return err
 	}

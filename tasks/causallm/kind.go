@@ -98,7 +98,7 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 		return nil, err
 	}
 	config := map[string]any{}
-	if t.Set.Unties(t.Net) {
+	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
 		config["tie_word_embeddings"] = false
 	}
 	return tasks.NewMerging(t, models.CausalLM.Logits, config), nil

@@ -131,3 +131,100 @@ func TestAdapterWithoutTask(t *testing.T) {
 		t.Error(r.Out)
 	}
 }
+
+// TestMergeReplacedTables merges adapters of PEFT that replace the word table or the head: the merged model has the
+// logits of the attached one, and its head is tied where both are replaced by one table.
+func TestMergeReplacedTables(t *testing.T) {
+	for name, tied := range map[string]bool{"table_below_pair": false, "tables_tied": true, "head_tied": true,
+		"head_beside_copy": false, "tables_untied": false, "gpt2_wte": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(clitest.Testdata, "adapters", name)
+			var x struct{ Base string }
+			if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(dir, "case.json"))), &x); err != nil {
+				t.Fatal(err)
+			}
+			c := clitest.ReadCausal(t, filepath.Dir(x.Base))
+			out := filepath.Join(t.TempDir(), "merged")
+			r := clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", dir, "--output-dir", out)
+			if !strings.Contains(r.Err, "is not the base model's and replaces it, as in PEFT") {
+				t.Errorf("standard error is %s", r.Err)
+			}
+			in := c.File(t)
+			got := tokenLogits(t, "--model", out, "--input", in)
+			if d := golden.MaxRel(got, tokenLogits(t, "--model", c.Base, "--adapter", dir, "--input", in)); d > 1e-5 {
+				t.Errorf("logits of the merged and the attached model differ by %.1e of the largest", d)
+			}
+			if golden.MaxRel(got, tokenLogits(t, "--model", c.Base, "--input", in)) < 1e-2 {
+				t.Error("the adapter changes nothing")
+			}
+			config := clitest.Read(t, filepath.Join(out, "config.json"))
+			if stays := strings.Contains(config, `"tie_word_embeddings": true`); stays != tied {
+				t.Errorf("the head stays tied: %v", stays)
+			}
+			// What is trained further keeps the tables.
+			run := filepath.Join(t.TempDir(), "run")
+			clitest.OK(t, finetune.Command, "causal-lm", "--quiet", "--model", c.Base, "--adapter", dir, "--train-file", in,
+				"--max-steps=1", "--learning-rate=1e-9", "--sample-max-new-tokens=0", "--output-dir", run)
+			if d := golden.MaxRel(tokenLogits(t, "--model", c.Base, "--adapter", run, "--input", in), got); d > 1e-4 {
+				t.Errorf("logits after a step of training without effect differ by %.1e of the largest", d)
+			}
+		})
+	}
+}
+
+// TestDifferingHead: a checkpoint that stores a head beside the word table, with other values although config.json ties
+// them, is used as it is stored, and what is made of it says that they are not tied.
+func TestDifferingHead(t *testing.T) {
+	for _, name := range []string{"gpt2_c_attn", "llama_embed_tied"} {
+		c := clitest.ReadCausal(t, "causal/"+name)
+		in := c.File(t)
+		tied := tokenLogits(t, "--model", c.Base, "--input", in)
+		weights := filepath.Join(c.Base, "model.safetensors")
+		f, err := safetensors.Parse([]byte(clitest.Read(t, weights)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []safetensors.Tensor
+		for _, n := range f.Names() {
+			x, _ := f.Tensor(n)
+			x.Name = n
+			list = append(list, x)
+			if strings.HasSuffix(n, "wte.weight") || strings.HasSuffix(n, "embed_tokens.weight") {
+				row := len(x.Data) / x.Shape[0]
+				x.Name, x.Data = "lm_head.weight", append(slices.Clone(x.Data[row:]), x.Data[:row]...)
+				list = append(list, x)
+			}
+		}
+		if err := safetensors.WriteFile(weights, list, nil); err != nil {
+			t.Fatal(err)
+		}
+		run, out, full := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "merged"),
+			filepath.Join(t.TempDir(), "full")
+		train := []string{"causal-lm", "--quiet", "--model", c.Base, "--train-file", in, "--max-steps=2",
+			"--sample-max-new-tokens=0"}
+		clitest.OK(t, finetune.Command, append(train, "--output-dir", run)...)
+		clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", run, "--output-dir", out)
+		clitest.OK(t, finetune.Command, append(train, "--full", "--learning-rate=1e-9", "--output-dir", full)...)
+		attached := tokenLogits(t, "--model", c.Base, "--adapter", run, "--input", in)
+		if d := golden.MaxRel(tokenLogits(t, "--model", out, "--input", in), attached); d > 1e-5 {
+			t.Errorf("%s: logits of the merged and the attached model differ by %.1e of the largest", name, d)
+		}
+		base := tokenLogits(t, "--model", c.Base, "--input", in)
+		if d := golden.MaxRel(tokenLogits(t, "--model", full, "--input", in), base); d > 1e-4 {
+			t.Errorf("%s: logits after full training without effect differ by %.1e of the largest", name, d)
+		}
+		if golden.MaxRel(tied, base) < 1e-2 {
+			t.Errorf("%s: the head is not used", name)
+		}
+		for _, dir := range []string{out, full} {
+			if !strings.Contains(clitest.Read(t, filepath.Join(dir, "config.json")), `"tie_word_embeddings": false`) {
+				t.Errorf("%s: config.json of %s ties the head", name, dir)
+			}
+		}
+		r := clitest.OK(t, predict.Command, "causal-lm", "--model", c.Base, "--prompt=a", "--max-new-tokens=1")
+		if !strings.Contains(r.Err, "lm_head.weight is not equal to the word table") {
+			t.Errorf("%s: standard error is %s", name, r.Err)
+		}
+	}
+}
