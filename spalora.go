@@ -80,7 +80,7 @@ func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
 	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to that of a task type, as SeqCls"))
 	}
-	return tasks.Finetune(ctx, c)
+	return tasks.Finetune(ctx, c, Kinds())
 }
 
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.

@@ -14,9 +14,6 @@ import (
 // LabelsName is the file of an adapter that names its classes.
 const LabelsName = "labels.json"
 
-// PoolingName is the file of an adapter that names the pooling of sentence embeddings.
-const PoolingName = "pooling.json"
-
 // SavedLabels are the classes that were saved with an adapter.
 type SavedLabels struct {
 	Names   []string

@@ -85,6 +85,7 @@ type Session struct {
 	Pool   *op.Pool
 	Config train.Config // settings of the loop
 	Set    *lora.Set    // adapter that trains; nil: all weights do, or it is not made yet
+	kinds  []Kind       // task types whose files a new run replaces
 }
 
 // AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
@@ -131,10 +132,10 @@ func OpenSubject[M models.TextModel](
 // Finetune trains an adapter (or, if the task's configuration says so, all weights) and writes it to Run.OutputDir
 // together with its classes, metrics.jsonl, checkpoints and results.json. It returns the content of results.json,
 // also with an error that ended a run that had begun: the adapter of the last finished step is saved then. When ctx
-// is done, the run stops at the next batch with an error that wraps [train.ErrStopped], and can be resumed. Errors
-// about settings wrap [base.ErrSettings], those about files [base.ErrInput], [data.ErrOption], or are a
-// [*data.Error].
-func Finetune(ctx context.Context, f Finetuning) (results *Results, err error) {
+// is done, the run stops at the next batch with an error that wraps [train.ErrStopped], and can be resumed. A new run
+// removes the files that an earlier one for a task of any of kinds has left in the directory. Errors about settings
+// wrap [base.ErrSettings], those about files [base.ErrInput], [data.ErrOption], or are a [*data.Error].
+func Finetune(ctx context.Context, f Finetuning, kinds []Kind) (results *Results, err error) {
 	r, p := f.Common(), f.Plan()
 	what, err := base.Recall(r.Adapter, p.Options)
 	if err != nil {
@@ -143,7 +144,7 @@ func Finetune(ctx context.Context, f Finetuning) (results *Results, err error) {
 	if what != "" {
 		r.Logger.Info().Msgf("%s was trained with %s; the same is used here", r.Adapter, what)
 	}
-	s := &Session{Run: r, Log: r.Logger}
+	s := &Session{Run: r, Log: r.Logger, kinds: kinds}
 	if s.Config, err = r.training(p.Training); err != nil {
 		return nil, err
 	}
@@ -257,7 +258,7 @@ func freshModules(m *Subject) []string {
 func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Task, dir string) (*Results, error) {
 	r, cfg := s.Run, s.Config
 	cfg.OutputDir, cfg.Logger, cfg.Pool, cfg.Adapter = dir, s.Log, s.Pool, s.AdapterSet()
-	cfg.Replaces = r.replaced(dir, append(slices.Clone(p.Inputs), r.Model)...)
+	cfg.Replaces = r.replaced(dir, s.kinds, append(slices.Clone(p.Inputs), r.Model)...)
 	cfg.OnStep = r.OnStep
 	cfg.OnEval = func(e train.Evaluation) {
 		if r.OnEval != nil {

@@ -22,6 +22,10 @@ type Kind struct {
 	// Fits reports whether an adapter whose saved head has the given number of outputs (0: no head) can be for this task
 	// if its base was made for it; nil: only one without a head can.
 	Fits func(outputs int) bool
+	// Fallback reports that an adapter is for this task if nothing shows another one.
+	Fallback bool
+	// Files are the names of the files that adapters for this task have beside those of package lora.
+	Files []string
 }
 
 // Predictor is a trained model with everything that predictions need. It is safe for concurrent use until it is closed.
@@ -84,10 +88,8 @@ func GivenSettings[S any, P interface {
 
 // Find returns the kind with a command.
 func Find(kinds []Kind, command string) (Kind, error) {
-	for _, k := range kinds {
-		if k.Command == command {
-			return k, nil
-		}
+	if k, ok := first(kinds, func(k Kind) bool { return k.Command == command }); ok {
+		return k, nil
 	}
 	return Kind{}, base.Settings(fmt.Errorf("`task` is %q; want one of %s", command, strings.Join(Commands(kinds), ", ")))
 }

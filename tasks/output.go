@@ -55,13 +55,16 @@ func (r *Run) prepareOutput(command string) (*output, error) {
 	return o, nil
 }
 
-// replaced lists the files in the output directory that are removed when a new run begins: those that runs of any
-// task write. Files that this run reads there stay until it writes them: the adapter to start from, and the model and
+// replaced lists the files in the output directory that are removed when a new run begins: those that runs of any of
+// kinds write. Files that this run reads there stay until it writes them: the adapter to start from, and the model and
 // its tokenizer in the given directories.
-func (r *Run) replaced(dir string, models ...string) []string {
+func (r *Run) replaced(dir string, kinds []Kind, models ...string) []string {
 	list := []string{ResultsName}
 	if !files.Same(dir, r.Adapter) {
-		list = append(append(list, lora.FileNames()...), base.LabelsName, base.PoolingName)
+		list = append(list, lora.FileNames()...)
+		for _, k := range kinds {
+			list = append(list, k.Files...)
+		}
 	}
 	if holdsWholeModel(dir) && !slices.ContainsFunc(models, func(m string) bool { return files.Same(dir, m) }) {
 		list = append(list, base.ModelFileNames()...)

@@ -44,19 +44,16 @@ func Explicit(kinds []Kind, adapter, command string) (k Kind, sure bool, err err
 		return k, false, base.Input(err)
 	}
 	use := notes[base.UseNote]
-	for _, k := range kinds {
-		if use == k.Name {
-			return k, true, nil
-		}
+	if k, ok := first(kinds, func(k Kind) bool { return use == k.Name }); ok {
+		return k, true, nil
 	}
 	if use != "" {
 		return k, false, base.Input(fmt.Errorf("%s: the adapter was trained for %s, which is none of the tasks here (%s); "+
 			"use it with the program that trained it", adapter, use, strings.Join(Commands(kinds), ", ")))
 	}
-	for _, k := range kinds {
-		if c.TaskType != lora.NoTask && c.TaskType == k.PEFT {
-			return k, c.TaskType != lora.SeqCls, nil // PEFT's adapters for multiple choice may have SEQ_CLS
-		}
+	if k, ok := first(kinds, func(k Kind) bool { return c.TaskType != lora.NoTask && c.TaskType == k.PEFT }); ok {
+		_, other := first(kinds, func(k Kind) bool { return slices.Contains(k.Accepts, c.TaskType) })
+		return k, !other, nil
 	}
 	return made, known, nil
 }
@@ -81,10 +78,8 @@ func Recognise(kinds []Kind, adapter string, b *base.Base, named Kind) (Kind, er
 	if k, ok := ofBase(kinds, b); ok && (outputs == 0 || k.Fits != nil && k.Fits(outputs)) {
 		return k, nil
 	}
-	for _, k := range kinds { // a head whose task nothing names is a classifier's
-		if k.PEFT == lora.SeqCls {
-			return k, nil
-		}
+	if k, ok := first(kinds, func(k Kind) bool { return k.Fallback }); ok {
+		return k, nil
 	}
 	return named, base.Input(fmt.Errorf("%s: the adapter does not say which task it is for; give `task`", adapter))
 }
@@ -98,10 +93,8 @@ func ofTensors(kinds []Kind, b *base.Base, tensors []lora.TensorInfo, named Kind
 	open := func(k Kind) bool { return named.Name == "" || slices.Contains(k.Accepts, named.PEFT) }
 	for _, t := range tensors {
 		if of := models.HeadsWith(t.Path); len(of) == 1 {
-			for _, k := range kinds {
-				if k.Head == of[0] && open(k) {
-					return k, true
-				}
+			if k, ok := first(kinds, func(k Kind) bool { return k.Head == of[0] && open(k) }); ok {
+				return k, true
 			}
 		}
 		if of := a.HeadsWith(t.Path); len(of) > 0 && len(t.Shape) == 2 {
@@ -111,12 +104,17 @@ func ofTensors(kinds []Kind, b *base.Base, tensors []lora.TensorInfo, named Kind
 	if slices.Contains(heads, arch.Sequence) { // otherwise the head for sequences has its outputs behind another layer
 		return Kind{}, false
 	}
-	for _, fits := range []bool{true, false} {
-		for _, k := range kinds {
-			if slices.Contains(heads, k.Head) && open(k) && (!fits || k.Fits != nil && k.Fits(outputs)) {
-				return k, true
-			}
-		}
+	can := func(k Kind) bool { return slices.Contains(heads, k.Head) && open(k) }
+	if k, ok := first(kinds, func(k Kind) bool { return can(k) && k.Fits != nil && k.Fits(outputs) }); ok {
+		return k, true
+	}
+	return first(kinds, can)
+}
+
+// first returns the first of kinds that satisfies is.
+func first(kinds []Kind, is func(Kind) bool) (Kind, bool) {
+	if i := slices.IndexFunc(kinds, is); i >= 0 {
+		return kinds[i], true
 	}
 	return Kind{}, false
 }

@@ -24,6 +24,7 @@ var Kind = tasks.Kind{
 	Head:     arch.Features,
 	Open:     func(o tasks.Opening) (tasks.Predictor, error) { return Open(o) },
 	Merge:    merging,
+	Files:    []string{poolingName},
 }
 
 // Settings are the settings of predictions.

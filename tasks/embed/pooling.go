@@ -41,18 +41,21 @@ func ParsePooling(s string) (Pooling, error) {
 	return 0, fmt.Errorf("pooling is %q; want mean or cls", s)
 }
 
-// savedPooling is pooling.json.
+// poolingName is the file of an adapter that names the pooling.
+const poolingName = "pooling.json"
+
+// savedPooling is the content of the file.
 type savedPooling struct {
 	Mode string `json:"pooling_mode"`
 }
 
-// savePooling writes pooling.json into the directory of an adapter.
+// savePooling writes the file into the directory of an adapter.
 func savePooling(dir string, p Pooling) error {
 	text, err := json.Marshal(savedPooling{p.String()})
 	if err != nil {
 		return err
 	}
-	return files.WriteFile(filepath.Join(dir, base.PoolingName), files.Bytes(append(text, '\n')))
+	return files.WriteFile(filepath.Join(dir, poolingName), files.Bytes(append(text, '\n')))
 }
 
 // adapterPooling returns the pooling that an adapter was trained with, if its directory says so.
@@ -60,7 +63,7 @@ func adapterPooling(dir string) (p Pooling, found bool, err error) {
 	if dir == "" {
 		return 0, false, nil
 	}
-	name := filepath.Join(dir, base.PoolingName)
+	name := filepath.Join(dir, poolingName)
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil

@@ -19,6 +19,8 @@ var Kind = tasks.Kind{
 	Head:     arch.Sequence,
 	Open:     func(o tasks.Opening) (tasks.Predictor, error) { return Open(o) },
 	Merge:    merging,
+	Fallback: true,
+	Files:    []string{base.LabelsName},
 }
 
 // Settings are the settings of predictions.

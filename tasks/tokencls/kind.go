@@ -25,6 +25,7 @@ var Kind = tasks.Kind{
 	Head:     arch.Token,
 	Open:     func(o tasks.Opening) (tasks.Predictor, error) { return Open(o) },
 	Merge:    merging,
+	Files:    []string{base.LabelsName},
 	Fits:     func(outputs int) bool { return outputs > 1 },
 }
 
