@@ -22,18 +22,15 @@ type Message = document.Message
 // returned with the error.
 func (m *Model) Generate(ctx context.Context, prompts ...string) ([]Generated, error) {
 	return call(m, func(p *causallm.Opened) ([]Generated, error) {
-		c, err := p.Generation.Config(p.Base)
-		if err != nil {
-			return nil, err
-		}
 		list := make([]generate.Prompt, len(prompts))
 		for i, text := range prompts {
+			var err error
 			if list[i], err = p.Prompt(text, nil); err != nil {
 				return nil, fmt.Errorf("prompt %d: %w", i+1, err)
 			}
 			list[i].Number = i
 		}
-		return p.Generate(ctx, list, c, nil)
+		return p.Generate(ctx, list, p.Decoding, nil)
 	})
 }
 
@@ -59,10 +56,7 @@ func (m *Model) stream(ctx context.Context, prompt string, messages []Message, o
 		on = func(_ int, text string) { onText(text) }
 	}
 	return call(m, func(p *causallm.Opened) (g Generated, err error) {
-		c, err := p.Generation.Config(p.Base)
-		if err != nil {
-			return g, err
-		}
+		c := p.Decoding
 		c.NumReturnSequences = 1
 		start, err := p.Prompt(prompt, messages)
 		if err != nil {

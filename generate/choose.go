@@ -3,6 +3,7 @@ package generate
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,6 +12,18 @@ import (
 // errNotANumber is the error for logits with a NaN or without a finite largest value.
 var errNotANumber = errors.New("the model's logits are not numbers (NaN or infinite): " +
 	"the weights of the model or the adapter are damaged, or their training diverged")
+
+// errNoToken is the error for a step at which no token may follow.
+var errNoToken = fmt.Errorf("%w: they forbid every token; remove some of `suppress_tokens`, `begin_suppress_tokens`, "+
+	"`bad_words_ids`, `no_repeat_ngram_size`, `encoder_no_repeat_ngram_size`, `min_new_tokens` and `min_length`",
+	ErrConfig)
+
+// forbids reports whether there are settings that exclude tokens.
+func (c *Config) forbids() bool {
+	return len(c.SuppressTokens) > 0 || len(c.BeginSuppressTokens) > 0 || len(c.BadWordsIDs) > 0 ||
+		c.NoRepeatNgramSize > 0 || c.EncoderNoRepeatNgramSize > 0 || c.MinNewTokens > 0 || c.MinLength > 0 ||
+		len(c.SequenceBias) > 0
+}
 
 // chooser chooses tokens. It keeps buffers between the steps of one call; the sequences of a call share it.
 type chooser struct {
@@ -28,13 +41,16 @@ type candidate struct {
 
 type candidates []candidate
 
-// next returns the token that follows a sequence. It changes logits (V values). seen holds each token of the sequence
-// once, count is the number of generated tokens. It draws one number if the configuration samples. It returns an error
-// if logits has a NaN or its largest value is infinite.
-func (c *chooser) next(logits []float32, seen []int32, count int, draw *rand.Rand) (int32, error) {
-	c.penalise(logits, seen, count)
+// next returns the token that follows a sequence. It changes logits (V values). It draws one number if the
+// configuration samples. It returns an error if logits has a NaN or its largest value is infinite, or if the settings
+// forbid every token.
+func (c *chooser) next(logits []float32, h *history, draw *rand.Rand) (int32, error) {
+	c.process(logits, h)
 	best := argmax(logits)
-	if best < 0 || math.IsInf(float64(logits[best]), 0) {
+	switch {
+	case best >= 0 && logits[best] == none && c.cfg.forbids():
+		return 0, errNoToken
+	case best < 0 || math.IsInf(float64(logits[best]), 0):
 		return 0, errNotANumber
 	}
 	if !c.cfg.DoSample {
@@ -42,27 +58,6 @@ func (c *chooser) next(logits []float32, seen []int32, count int, draw *rand.Ran
 	}
 	c.warp(logits)
 	return c.left.draw(draw.Float64()), nil
-}
-
-// penalise applies the processors that also affect greedy choices, in transformers' order: repetition penalty, then the
-// minimum number of new tokens.
-func (c *chooser) penalise(logits []float32, seen []int32, count int) {
-	if p := float32(c.cfg.RepetitionPenalty); p != 1 {
-		for _, id := range seen {
-			if x := logits[id]; x < 0 {
-				logits[id] = x * p
-			} else {
-				logits[id] = x / p
-			}
-		}
-	}
-	if count < c.cfg.MinNewTokens {
-		for _, id := range c.cfg.EosTokenIDs {
-			if int(id) < len(logits) {
-				logits[id] = float32(math.Inf(-1))
-			}
-		}
-	}
 }
 
 // argmax returns the index of the largest value, the first among equal ones, or −1 if a value is NaN or x is empty.
@@ -82,15 +77,17 @@ func argmax(x []float32) int {
 }
 
 // warp sets c.left to the tokens that sampling may draw, in the order of their ids, with their logits after temperature
-// and their probabilities. It applies the processors in transformers' order: temperature, top_k, top_p, min_p. The most
-// probable token always stays.
+// and their probabilities. It applies the processors in transformers' order: temperature, top_h, top_k, top_p, min_p,
+// typical_p, epsilon_cutoff, eta_cutoff. The most probable token always stays, except under typical_p.
 func (c *chooser) warp(logits []float32) {
 	if t := float32(c.cfg.Temperature); t != 1 {
 		for i := range logits {
 			logits[i] /= t
 		}
 	}
-	none := float32(math.Inf(-1))
+	if c.cfg.TopH > 0 {
+		c.topH(logits, float32(c.cfg.TopH))
+	}
 	least := none
 	if k := c.cfg.TopK; k > 0 && k < len(logits) {
 		least = c.kthLargest(logits, k)
@@ -108,6 +105,50 @@ func (c *chooser) warp(logits []float32) {
 	if c.cfg.MinP > 0 {
 		c.left = c.left.minP(float32(c.cfg.MinP))
 	}
+	if p := c.cfg.TypicalP; p > 0 && p < 1 {
+		c.left = c.left.typical(float32(p))
+	}
+	if c.cfg.EpsilonCutoff > 0 {
+		c.left = c.left.atLeast(float32(c.cfg.EpsilonCutoff))
+	}
+	if e := float32(c.cfg.EtaCutoff); e > 0 {
+		root := float32(math.Sqrt(float64(e)))
+		c.left = c.left.atLeast(min(e, root*float32(math.Exp(-float64(float32(c.left.entropy()))))))
+	}
+}
+
+// topHTokens is the number of most probable tokens that top_h looks at.
+const topHTokens = 100
+
+// topH excludes all tokens but the most probable ones whose entropy is at most share of the entropy of the topHTokens
+// most probable ones.
+func (c *chooser) topH(logits []float32, share float32) {
+	n := min(topHTokens, len(logits))
+	least := c.kthLargest(logits, n)
+	top := c.left[:0]
+	for i, v := range logits {
+		if v >= least && v > none {
+			top = append(top, candidate{id: int32(i), logit: v})
+		}
+	}
+	slices.SortStableFunc(top, func(a, b candidate) int { return cmp.Compare(b.logit, a.logit) })
+	top = top[:min(n, len(top))]
+	top.softmax()
+	budget, sum, keep := float32(top.entropy())*share, 0.0, 1
+	for i, x := range top {
+		p := float32(x.p)
+		if sum += float64(-p * float32(math.Log(float64(p)))); p == 0 || float32(sum) > budget {
+			break
+		}
+		keep = i + 1
+	}
+	for i := range logits {
+		logits[i] = none
+	}
+	for _, x := range top[:keep] {
+		logits[x.id] = x.logit
+	}
+	c.left = top
 }
 
 // kthLargest returns the k-th largest value, 0 < k ≤ len(x): the smallest one in a heap of the k largest.
@@ -186,6 +227,70 @@ func (l candidates) minP(share float32) candidates {
 	l = l[:n]
 	l.softmax()
 	return l
+}
+
+// typical removes the candidates whose information −log p is farthest from the entropy, and keeps as few as reach the
+// probability mass (Meister et al. 2022, arXiv:2202.00666). It returns the others with new probabilities.
+func (l candidates) typical(mass float32) candidates {
+	type distance struct {
+		shift float32
+		p     float64
+	}
+	entropy := float32(l.entropy())
+	shift := func(x candidate) float32 {
+		return float32(math.Abs(float64(float32(-math.Log(x.p)) - entropy)))
+	}
+	order := make([]distance, len(l))
+	for i, x := range l {
+		order[i] = distance{shift(x), x.p}
+	}
+	slices.SortStableFunc(order, func(a, b distance) int { return cmp.Compare(a.shift, b.shift) })
+	sum, last := 0.0, 0
+	for ; last < len(order)-1; last++ {
+		if sum += float64(float32(order[last].p)); float32(sum) >= mass {
+			break
+		}
+	}
+	n := 0
+	for _, x := range l {
+		if shift(x) <= order[last].shift {
+			l[n] = x
+			n++
+		}
+	}
+	l = l[:n]
+	l.softmax()
+	return l
+}
+
+// atLeast removes the candidates whose probability is below least, but never the most probable ones, and returns the
+// others with new probabilities.
+func (l candidates) atLeast(least float32) candidates {
+	best := none
+	for _, x := range l {
+		best = max(best, x.logit)
+	}
+	n := 0
+	for _, x := range l {
+		if float32(x.p) >= least || x.logit == best {
+			l[n] = x
+			n++
+		}
+	}
+	l = l[:n]
+	l.softmax()
+	return l
+}
+
+// entropy returns −Σ p·log p.
+func (l candidates) entropy() float64 {
+	sum := 0.0
+	for _, x := range l {
+		if x.p > 0 {
+			sum -= x.p * math.Log(x.p)
+		}
+	}
+	return sum
 }
 
 // draw returns the first token at which the cumulated probability exceeds u ∈ [0, 1).

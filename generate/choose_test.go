@@ -152,7 +152,7 @@ func TestArgmax(t *testing.T) {
 			cfg := Defaults()
 			cfg.DoSample = sample
 			c := &chooser{cfg: cfg}
-			if id, err := c.next(slices.Clone(x), nil, 0, rand.New(rand.NewPCG(1, 1))); err == nil {
+			if id, err := c.next(slices.Clone(x), &history{}, rand.New(rand.NewPCG(1, 1))); err == nil {
 				t.Errorf("%v (sample %t) chose %d", x, sample, id)
 			}
 		}

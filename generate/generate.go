@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
@@ -82,25 +83,25 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	}
 	n := cfg.NumReturnSequences
 	out := make([]Sequence, len(prompts)*n)
-	r := &run{g: g, cfg: cfg, limit: g.model.MaxLength(), choose: chooser{cfg: cfg}, ends: g.ends(cfg), copies: n}
+	r := &run{g: g, cfg: cfg, began: time.Now(), choose: chooser{cfg: cfg}, ends: g.ends(cfg), copies: n}
 	defer r.close()
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
-	longest := 0
+	room := 0 // positions for which the cache reserves memory
 	for i, p := range prompts {
 		b.Seqs.Index, b.IDs = append(b.Seqs.Index, i), append(b.IDs, p.IDs...)
 		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
-		longest = max(longest, len(p.IDs))
+		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
 		for k := range n {
 			s := &out[i*n+k]
 			*s = Sequence{Prompt: i, Copy: k}
-			r.live = append(r.live, newLive(i*n+k, p, s, cfg, g.tok))
+			r.live = append(r.live, newLive(i*n+k, p, s, cfg, g.model.MaxLength(), g.tok))
 		}
 	}
 	r.tape = op.NewEvalTape(g.pool)
-	r.cache = g.model.NewCache(len(prompts), min(longest+min(cfg.MaxNewTokens, reserve), r.limit))
+	r.cache = g.model.NewCache(len(prompts), room)
 	err := r.loop(ctx, b)
 	for _, s := range r.live { // unfinished because of an error
-		r.emit(s, s.interrupt())
+		r.emit(s, s.finish(Interrupted))
 	}
 	return out, err
 }
@@ -117,13 +118,11 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	}
 	var p problems
 	p.check(g.tok != nil || len(cfg.StopStrings) == 0, "`stop_strings` need a tokenizer; remove them")
-	for _, id := range cfg.EosTokenIDs {
-		p.check(int(id) < g.model.Vocabulary(), "`eos_token_id` is %d; want an id below the model's %d tokens", id,
-			g.model.Vocabulary())
-	}
+	cfg.checkTokens(&p, g.model.Vocabulary())
 	if err := p.err(); err != nil {
 		return err
 	}
+	longest := cfg.LongestPrompt(g.model.MaxLength())
 	for i, q := range prompts {
 		switch n := len(q.IDs); {
 		case n == 0:
@@ -131,6 +130,9 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 		case n >= g.model.MaxLength():
 			return fmt.Errorf("generate: prompt %d has %d tokens, which leave no position for a new one; want at most %d", i, n,
 				g.model.MaxLength()-1)
+		case n > longest:
+			return fmt.Errorf("generate: %w: prompt %d has %d tokens, which leaves none for new ones, since max_length is %d "+
+				"with the prompt counted; set `max_new_tokens`", ErrConfig, i, n, cfg.MaxLength)
 		}
 		for k, id := range q.IDs {
 			if id < 0 || int(id) >= g.model.Vocabulary() {
@@ -161,7 +163,7 @@ func (g *Generator) ends(cfg Config) map[int32]Finish {
 type run struct {
 	g      *Generator
 	cfg    Config
-	limit  int // positions of the model
+	began  time.Time
 	ends   map[int32]Finish
 	choose chooser
 	tape   *op.Tape
@@ -193,6 +195,12 @@ func (r *run) loop(ctx context.Context, b *batch.Batch) error {
 		if err := r.step(logits); err != nil {
 			return err
 		}
+		if r.cfg.MaxTime > 0 && time.Since(r.began) > r.cfg.MaxTime {
+			for _, i := range r.keep {
+				r.emit(r.live[i], r.live[i].finish(TimeUp))
+			}
+			return nil
+		}
 		r.tape.Reset()
 		r.tape.FewRows(sequences <= few)
 		r.next(b)
@@ -210,11 +218,11 @@ func (r *run) step(logits []float32) error {
 			r.row = append(r.row[:0], row...)
 			row = r.row
 		}
-		id, err := r.choose.next(row, s.seen, len(s.out.IDs), s.draw)
+		id, err := r.choose.next(row, &s.history, s.draw)
 		if err != nil {
 			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.out.Prompt, len(s.out.IDs), err)
 		}
-		r.emit(s, s.add(id, r.cfg, r.limit, r.ends))
+		r.emit(s, s.add(id, r.ends))
 		if s.out.Finish == "" {
 			r.keep = append(r.keep, i)
 		}
@@ -241,6 +249,6 @@ func (r *run) next(b *batch.Batch) {
 	}
 	b.Seqs.Index, b.IDs, b.Seqs.Starts = b.Seqs.Index[:0], b.IDs[:0], b.Seqs.Starts[:1]
 	for i, s := range r.live {
-		b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, s.at), append(b.IDs, s.last), append(b.Seqs.Starts, i+1)
+		b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, s.at), append(b.IDs, s.last()), append(b.Seqs.Starts, i+1)
 	}
 }

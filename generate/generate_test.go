@@ -308,6 +308,46 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// TestMaxLength: MaxLength counts the prompt, and has no effect beside MaxNewTokens.
+func TestMaxLength(t *testing.T) {
+	g := New(wild(t, 16), nil, nil)
+	cfg := sampling(0)
+	cfg.MaxLength = 12
+	list := []Prompt{{IDs: make([]int32, 11)}, {IDs: make([]int32, 2)}}
+	for want, n := range map[int][2]int{0: {1, 10}, 3: {3, 3}} {
+		cfg.MaxNewTokens = want
+		for i, s := range must(t, g, list, cfg) {
+			if len(s.IDs) != n[i] || s.Finish != Length {
+				t.Errorf("at most %d new tokens, prompt %d: %d tokens, %s; want %d", want, i, len(s.IDs), s.Finish, n[i])
+			}
+		}
+	}
+	cfg.MaxNewTokens, cfg.MaxLength = 0, 100
+	if s := must(t, g, list[1:], cfg)[0]; len(s.IDs) != 14 {
+		t.Errorf("%d tokens beyond the model's positions", len(s.IDs))
+	}
+}
+
+// TestMaxTime: when the time is up, all sequences end after the same step, and their texts are whole.
+func TestMaxTime(t *testing.T) {
+	g := New(wild(t, 200), byteTokenizer(t), nil)
+	list := []Prompt{{IDs: []int32{65}}, {IDs: []int32{66}}}
+	cfg := sampling(50)
+	full := must(t, g, list, cfg)
+	cfg.MaxTime, cfg.StopStrings = 1, []string{"nowhere"}
+	pieces := collect(g)
+	for i, s := range must(t, g, list, cfg) {
+		if s.Finish != TimeUp || !slices.Equal(s.IDs, full[i].IDs[:1]) || s.Text != g.tok.Decode(s.IDs, true) ||
+			s.Text != "" && (*pieces)[i] != s.Text {
+			t.Errorf("got %+v; the whole sequence is %v", s, full[i].IDs)
+		}
+	}
+	cfg.MaxTime = 1 << 62
+	if s := must(t, g, list, cfg)[0]; s.Finish != Length {
+		t.Errorf("got %+v", s)
+	}
+}
+
 // TestInterrupted: when the context ends, Generate returns the sequences up to then with the context's error.
 func TestInterrupted(t *testing.T) {
 	g := New(wild(t, 200), byteTokenizer(t), nil)
@@ -372,6 +412,24 @@ func TestErrors(t *testing.T) {
 		{"eos", func(c *Config) { c.EosTokenIDs = []int32{-2} }, []int32{1}, nil, []string{"`eos_token_id` is -2"}, true},
 		{"eos of another model", func(c *Config) { c.EosTokenIDs = []int32{261} }, []int32{1}, nil,
 			[]string{"`eos_token_id` is 261; want an id below the model's 261 tokens"}, true},
+		{"new ranges", func(c *Config) {
+			c.MinLength, c.NoRepeatNgramSize, c.EncoderNoRepeatNgramSize, c.MaxTime, c.MaxLength = -1, -2, -3, -4, -5
+			c.EncoderRepetitionPenalty, c.TopH, c.TypicalP, c.EpsilonCutoff, c.EtaCutoff = -6, 7, -8, 1, -9
+		}, []int32{1}, nil, []string{"`min_length` is -1", "`no_repeat_ngram_size` is -2",
+			"`encoder_no_repeat_ngram_size` is -3", "`max_time` is -4ns", "max_length is -5",
+			"`encoder_repetition_penalty` is -6", "`top_h` is 7", "`typical_p` is -8", "`epsilon_cutoff` is 1",
+			"`eta_cutoff` is -9"}, true},
+		{"length penalty", func(c *Config) { c.ExponentialDecayLengthPenalty = &LengthPenalty{-1, 2} }, []int32{1}, nil,
+			[]string{"`exponential_decay_length_penalty` is [-1, 2]", "needs an `eos_token_id`"}, true},
+		{"biases", func(c *Config) { c.SequenceBias = []Bias{{}, {[]int32{2}, math.NaN()}} }, []int32{1}, nil,
+			[]string{"`sequence_bias` has a bias without tokens", "`sequence_bias` of [2] is not a number"}, true},
+		{"tokens of another model", func(c *Config) {
+			c.BadWordsIDs, c.SequenceBias = [][]int32{{1, 261}}, []Bias{{[]int32{-1, 2}, 1}}
+			c.ForcedBosTokenID, c.ForcedEosTokenIDs = new(int32(262)), []int32{263}
+		}, []int32{1}, nil, []string{"`bad_words_ids` is 261", "`sequence_bias` is -1", "`forced_bos_token_id` is 262",
+			"`forced_eos_token_id` is 263"}, true},
+		{"length with the prompt", func(c *Config) { c.MaxNewTokens, c.MaxLength = 0, 3 }, []int32{1, 2, 3}, nil,
+			[]string{"prompt 1 has 3 tokens", "max_length is 3 with the prompt counted; set `max_new_tokens`"}, true},
 		{"empty prompt", func(*Config) {}, nil, nil, []string{"prompt 1 is empty"}, false},
 		{"long prompt", func(*Config) {}, make([]int32, 16), nil,
 			[]string{"prompt 1 has 16 tokens, which leave no position for a new one; want at most 15"}, false},
@@ -391,6 +449,14 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%s: got %v\nwant %q in it, in one line", c.name, err, w)
 			}
 		}
+	}
+	cfg := Defaults()
+	for id := range int32(261) {
+		cfg.SuppressTokens = append(cfg.SuppressTokens, id)
+	}
+	if _, err := New(m, nil, nil).Generate(context.Background(), []Prompt{{IDs: []int32{1}}}, cfg); !errors.Is(err,
+		ErrConfig) || !strings.Contains(err.Error(), "they forbid every token; remove some of `suppress_tokens`") {
+		t.Errorf("all tokens are suppressed: %v", err)
 	}
 	if _, err := New(m, nil, nil).Text(context.Background(), "a", Defaults()); err == nil ||
 		!strings.Contains(err.Error(), "without a tokenizer") {

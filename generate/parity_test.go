@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math"
@@ -45,18 +46,38 @@ func readJSON(t testing.TB, path string, to any) {
 
 // options are the options of a fixture's case.
 type options struct {
-	MaxNewTokens      int      `json:"max_new_tokens"`
-	RepetitionPenalty *float64 `json:"repetition_penalty"`
-	Temperature       *float64 `json:"temperature"`
-	TopK              *int     `json:"top_k"`
-	TopP              *float64 `json:"top_p"`
-	MinP              *float64 `json:"min_p"`
-	Eos               *int32   `json:"eos_token_id"`
+	MaxNewTokens        int            `json:"max_new_tokens"`
+	MaxLength           int            `json:"max_length"`
+	MinNewTokens        int            `json:"min_new_tokens"`
+	MinLength           int            `json:"min_length"`
+	SequenceBias        []Bias         `json:"sequence_bias"`
+	EncoderPenalty      float64        `json:"encoder_repetition_penalty"`
+	RepetitionPenalty   *float64       `json:"repetition_penalty"`
+	NoRepeat            int            `json:"no_repeat_ngram_size"`
+	EncoderNoRepeat     int            `json:"encoder_no_repeat_ngram_size"`
+	BadWords            [][]int32      `json:"bad_words_ids"`
+	ForcedBos           *int32         `json:"forced_bos_token_id"`
+	ForcedEos           any            `json:"forced_eos_token_id"` // a number or a list
+	RemoveInvalidValues bool           `json:"remove_invalid_values"`
+	Decay               *LengthPenalty `json:"exponential_decay_length_penalty"`
+	Suppress            []int32        `json:"suppress_tokens"`
+	BeginSuppress       []int32        `json:"begin_suppress_tokens"`
+	Temperature         *float64       `json:"temperature"`
+	TopH                float64        `json:"top_h"`
+	TopK                int            `json:"top_k"`
+	TopP                *float64       `json:"top_p"`
+	MinP                float64        `json:"min_p"`
+	TypicalP            float64        `json:"typical_p"`
+	EpsilonCutoff       float64        `json:"epsilon_cutoff"`
+	EtaCutoff           float64        `json:"eta_cutoff"`
+	Eos                 *int32         `json:"eos_token_id"`
 }
 
 func (o options) config() Config {
 	cfg := Defaults()
-	cfg.TopK = 0
+	if o.MaxLength != 0 {
+		cfg.MaxNewTokens = 0
+	}
 	if o.MaxNewTokens != 0 {
 		cfg.MaxNewTokens = o.MaxNewTokens
 	}
@@ -68,50 +89,80 @@ func (o options) config() Config {
 	set(&cfg.RepetitionPenalty, o.RepetitionPenalty)
 	set(&cfg.Temperature, o.Temperature)
 	set(&cfg.TopP, o.TopP)
-	set(&cfg.MinP, o.MinP)
-	if o.TopK != nil {
-		cfg.TopK = *o.TopK
-	}
 	if o.Eos != nil {
 		cfg.EosTokenIDs = []int32{*o.Eos}
+	}
+	cfg.MaxLength, cfg.MinNewTokens, cfg.MinLength = o.MaxLength, o.MinNewTokens, o.MinLength
+	cfg.SequenceBias, cfg.EncoderRepetitionPenalty = o.SequenceBias, o.EncoderPenalty
+	cfg.NoRepeatNgramSize, cfg.EncoderNoRepeatNgramSize, cfg.BadWordsIDs = o.NoRepeat, o.EncoderNoRepeat, o.BadWords
+	cfg.ForcedBosTokenID, cfg.RemoveInvalidValues = o.ForcedBos, o.RemoveInvalidValues
+	cfg.ExponentialDecayLengthPenalty = o.Decay
+	cfg.SuppressTokens, cfg.BeginSuppressTokens = o.Suppress, o.BeginSuppress
+	cfg.TopH, cfg.TopK, cfg.MinP, cfg.TypicalP = o.TopH, o.TopK, o.MinP, o.TypicalP
+	cfg.EpsilonCutoff, cfg.EtaCutoff = o.EpsilonCutoff, o.EtaCutoff
+	switch v := o.ForcedEos.(type) {
+	case float64:
+		cfg.ForcedEosTokenIDs = []int32{int32(v)}
+	case []any:
+		for _, id := range v {
+			cfg.ForcedEosTokenIDs = append(cfg.ForcedEosTokenIDs, int32(id.(float64)))
+		}
 	}
 	return cfg
 }
 
-// TestProcessors: the remaining tokens and their probabilities equal transformers', token by token.
+// TestProcessors: the remaining tokens and their probabilities equal transformers', token by token, and so do the
+// scores after the processors that also act without sampling.
 func TestProcessors(t *testing.T) {
 	var file struct {
 		Cases []struct {
 			Name string `json:"name"`
 			options
-			Left []int `json:"left"`
+			Left    []int `json:"left"`    // tokens that may be drawn
+			Changed *bool `json:"changed"` // of a case without sampling: whether the scores are others
+			Prompt  int   `json:"prompt"`  // number of ids that are the prompt's; 0: 5
+			Length  int   `json:"length"`  // number of ids; 0: all
+			Invalid bool  `json:"invalid"` // NaN and infinite logits
 		} `json:"cases"`
 	}
 	readJSON(t, filepath.Join(fixtures, "processors.json"), &file)
-	if len(file.Cases) < 15 {
+	if len(file.Cases) < 65 {
 		t.Fatalf("only %d cases", len(file.Cases))
 	}
 	f := golden.Open(t, filepath.Join(fixtures, "processors.safetensors"))
-	logits, ids := f.Float32("logits"), f.Ints("ids")
 	shape := f.Shape("logits")
 	rows, v := shape[0], shape[1]
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			cfg := c.config()
-			cfg.DoSample = true
+			cfg.EosTokenIDs = []int32{7, 20, 7} // a duplicate counts once
+			logits, ids := f.Float32("logits"), f.Ints("ids")
+			if c.Invalid {
+				logits = f.Float32("logits_invalid")
+			}
+			if cfg.DoSample = c.Changed == nil; !cfg.DoSample {
+				ids = f.Ints("ids_again")
+			}
 			want := f.Float32(c.Name)
 			ch := &chooser{cfg: cfg} // one for all rows, to show that rows do not affect each other
+			changed := false
 			for r := range rows {
-				seen := map[int32]bool{}
-				for _, id := range ids[r*len(ids)/rows : (r+1)*len(ids)/rows] {
-					seen[int32(id)] = true
-				}
 				var list []int32
-				for id := range seen {
-					list = append(list, id)
+				for _, id := range ids[r*len(ids)/rows : (r+1)*len(ids)/rows] {
+					list = append(list, int32(id))
+				}
+				prompt := cmp.Or(c.Prompt, 5)
+				h := newHistory(list[:prompt], cfg.limit(prompt, 100), cfg)
+				for _, id := range list[prompt:cmp.Or(c.Length, len(list))] {
+					h.add(id)
 				}
 				x := slices.Clone(logits[r*v : (r+1)*v])
-				ch.penalise(x, list, 0)
+				ch.process(x, &h)
+				if !cfg.DoSample {
+					golden.Close(t, "scores", x, want[r*v:(r+1)*v], 0, 1e-7)
+					changed = changed || !slices.Equal(x, logits[r*v:(r+1)*v])
+					continue
+				}
 				ch.warp(x)
 				if len(ch.left) != c.Left[r] {
 					t.Errorf("row %d: %d tokens left, want %d", r, len(ch.left), c.Left[r])
@@ -124,6 +175,9 @@ func TestProcessors(t *testing.T) {
 					got[k.id] = float32(math.Log(k.p))
 				}
 				golden.Close(t, "log-probabilities", got, want[r*v:(r+1)*v], 1e-6, 2e-6)
+			}
+			if c.Changed != nil && changed != *c.Changed {
+				t.Errorf("the scores change: %t, want %t", changed, *c.Changed)
 			}
 		})
 	}

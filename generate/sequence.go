@@ -15,7 +15,8 @@ type Finish string
 // The reasons.
 const (
 	Stop        Finish = "stop"        // at an end token
-	Length      Finish = "length"      // at MaxNewTokens, or at the model's last position
+	Length      Finish = "length"      // at MaxNewTokens or MaxLength, or at the model's last position
+	TimeUp      Finish = "time"        // after MaxTime
 	StopString  Finish = "stop_string" // at a stop string in its text
 	Interrupted Finish = "interrupted" // the call returned an error before the sequence ended
 )
@@ -40,11 +41,8 @@ type Sequence struct {
 
 // live is an unfinished sequence.
 type live struct {
+	history
 	at     int // index in the result
-	last   int32
-	rows   int            // positions of its tokens, including the last one
-	seen   []int32        // tokens of the sequence, each once
-	known  map[int32]bool // set of the tokens in seen; nil without repetition penalty
 	draw   *rand.Rand
 	stream *tokenize.Stream // nil: no text
 	stop   stopText
@@ -52,16 +50,14 @@ type live struct {
 	out    *Sequence
 }
 
-func newLive(at int, p Prompt, out *Sequence, cfg Config, tok *tokenize.Tokenizer) *live {
-	s := &live{at: at, last: p.IDs[len(p.IDs)-1], rows: len(p.IDs), out: out, stop: stopText{stops: cfg.StopStrings}}
+// newLive returns the sequence at an index of the result. positions is the number of positions of the model.
+func newLive(at int, p Prompt, out *Sequence, cfg Config, positions int, tok *tokenize.Tokenizer) *live {
+	s := &live{
+		history: newHistory(p.IDs, cfg.limit(len(p.IDs), positions), cfg), at: at, out: out,
+		stop: stopText{stops: cfg.StopStrings},
+	}
 	if cfg.DoSample { // it draws one number for each position, in order
 		s.draw = nn.NewRand(cfg.Seed, fmt.Sprintf("generate.%d.%d", p.Number, out.Copy))
-	}
-	if cfg.RepetitionPenalty != 1 {
-		s.known = map[int32]bool{}
-		for _, id := range p.IDs {
-			s.see(id)
-		}
 	}
 	if tok != nil {
 		s.stream = tok.Stream(true)
@@ -69,21 +65,14 @@ func newLive(at int, p Prompt, out *Sequence, cfg Config, tok *tokenize.Tokenize
 	return s
 }
 
-// see records a token for the repetition penalty, if there is one.
-func (s *live) see(id int32) {
-	if s.known != nil && !s.known[id] {
-		s.known[id] = true
-		s.seen = append(s.seen, id)
-	}
-}
+// last returns the last token.
+func (s *live) last() int32 { return s.ids[len(s.ids)-1] }
 
-// add appends the next token and returns the text that is final with it. It sets out.Finish if the sequence ends. limit
-// is the number of positions of the model; ends holds the tokens that end a sequence, with the reason.
-func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text string) {
-	s.last = id
-	s.rows++
+// add appends the next token and returns the text that is final with it. It sets out.Finish if the sequence ends. ends
+// holds the tokens that end a sequence, with the reason.
+func (s *live) add(id int32, ends map[int32]Finish) (text string) {
+	s.history.add(id)
 	s.out.IDs = append(s.out.IDs, id)
-	s.see(id)
 	if s.out.Finish = ends[id]; s.out.Finish == "" && s.stream != nil {
 		var found bool
 		if text, found = s.stop.add(s.stream.Next(id)); found {
@@ -91,7 +80,7 @@ func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text
 			s.stream = nil // the text ends here
 		}
 	}
-	if s.out.Finish == "" && (len(s.out.IDs) >= cfg.MaxNewTokens || s.rows >= limit) {
+	if s.out.Finish == "" && len(s.ids) >= s.limit {
 		s.out.Finish = Length
 	}
 	if s.out.Finish != "" {
@@ -101,12 +90,12 @@ func (s *live) add(id int32, cfg Config, limit int, ends map[int32]Finish) (text
 	return text
 }
 
-// interrupt ends a sequence unless it has ended, and returns the rest of its text.
-func (s *live) interrupt() string {
+// finish ends a sequence for a reason, unless it has ended, and returns the rest of its text.
+func (s *live) finish(reason Finish) string {
 	if s.out.Finish != "" {
 		return ""
 	}
-	s.out.Finish = Interrupted
+	s.out.Finish = reason
 	text := s.end()
 	s.write(text)
 	return text

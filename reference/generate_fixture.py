@@ -8,7 +8,7 @@ greedy.json: greedy tokens of several prompts for a GPT-2 and a LLaMA checkpoint
 the left (which must agree), with and without repetition_penalty, with and without an end token. margin is the smallest
 distance of the largest logit from the second, relative to the largest absolute logit of the step; it is larger than
 rounding could reverse. processors.json and processors.safetensors: logits before, and log-probabilities after
-transformers' processors for sampling.
+transformers' processors for sampling; scores after those that act without sampling, too.
 """
 import json
 import pathlib
@@ -38,7 +38,55 @@ SAMPLING = {
     "temperature_top_p": dict(temperature=0.6, top_p=0.9), "top_k_top_p": dict(top_k=12, top_p=0.7),
     "top_k_min_p": dict(top_k=20, min_p=0.08),
     "top_p_min_p": dict(top_p=0.95, min_p=0.05),
-    "all": dict(repetition_penalty=1.3, temperature=0.8, top_k=25, top_p=0.9, min_p=0.03)}
+    "all": dict(repetition_penalty=1.3, temperature=0.8, top_k=25, top_p=0.9, min_p=0.03),
+    "top_h": dict(top_h=0.5), "top_h_small": dict(top_h=0.01), "top_h_large": dict(top_h=0.97),
+    "typical_p": dict(typical_p=0.8), "typical_p_small": dict(typical_p=0.05), "typical_p_large": dict(typical_p=0.995),
+    "epsilon": dict(epsilon_cutoff=0.02), "epsilon_high": dict(epsilon_cutoff=0.9),
+    "eta": dict(eta_cutoff=0.02), "eta_high": dict(eta_cutoff=0.9),
+    "top_h_top_k": dict(top_h=0.7, top_k=6), "top_p_typical_p": dict(top_p=0.9, typical_p=0.7),
+    "top_k_epsilon": dict(top_k=15, epsilon_cutoff=0.05), "min_p_eta": dict(min_p=0.02, eta_cutoff=0.1),
+    "suppressed_typical_p": dict(suppress_tokens=[1, 5, 9, 30], typical_p=0.6),
+    "renormalize": dict(renormalize_logits=True, no_repeat_ngram_size=1, temperature=0.5),
+    "suppressed_top_h": dict(bad_words_ids=[[2], [4], [40]], top_h=0.6),
+    "all_of_them": dict(
+        repetition_penalty=1.2, temperature=1.4, top_h=0.95, top_k=30, top_p=0.97, min_p=0.01, typical_p=0.9,
+        epsilon_cutoff=0.01, eta_cutoff=0.05)}
+
+# Settings that also act without sampling. prompt is the number of ids that are the prompt's, length the number of all.
+PROMPT, LENGTH, EOS = 5, 9, [7, 20]
+PROCESSORS = {
+    "encoder_repetition": dict(encoder_repetition_penalty=1.7),
+    "encoder_repetition_below_one": dict(encoder_repetition_penalty=0.6),
+    "both_repetitions": dict(encoder_repetition_penalty=1.7, repetition_penalty=1.4),
+    "no_repeat_1": dict(no_repeat_ngram_size=1), "no_repeat_2": dict(no_repeat_ngram_size=2),
+    "no_repeat_3": dict(no_repeat_ngram_size=3), "no_repeat_10": dict(no_repeat_ngram_size=10),
+    "encoder_no_repeat_1": dict(encoder_no_repeat_ngram_size=1),
+    "encoder_no_repeat_2": dict(encoder_no_repeat_ngram_size=2),
+    "encoder_no_repeat_6": dict(encoder_no_repeat_ngram_size=6),
+    "bad_words": dict(bad_words_ids=[[3], [7], [11, 12, 13], [0, 1]]),
+    "bias": dict(sequence_bias=[[[4], 2.5], [[5, 6], -1.5], [[0], 0.25]]),
+    "min_length": dict(min_length=10), "min_length_reached": dict(min_length=9),
+    "min_new_tokens": dict(min_new_tokens=5), "min_new_tokens_reached": dict(min_new_tokens=4),
+    "forced_bos": dict(forced_bos_token_id=17, prompt=1, length=1), "forced_bos_later": dict(forced_bos_token_id=17),
+    "forced_eos": dict(forced_eos_token_id=[7, 31], max_length=10),
+    "forced_eos_one": dict(forced_eos_token_id=7, max_length=10),
+    "forced_eos_earlier": dict(forced_eos_token_id=7, max_length=11),
+    "invalid": dict(remove_invalid_values=True, invalid=True),
+    "invalid_after_min_length": dict(remove_invalid_values=True, invalid=True, min_new_tokens=8),
+    "decay": dict(exponential_decay_length_penalty=[1, 1.3]),
+    "decay_below_one": dict(exponential_decay_length_penalty=[2, 0.5]),
+    "decay_later": dict(exponential_decay_length_penalty=[4, 1.3]),
+    "decay_of_forbidden": dict(exponential_decay_length_penalty=[1, 1.3], min_new_tokens=9),
+    "suppress": dict(suppress_tokens=[2, 3, 47]), "suppress_unknown": dict(suppress_tokens=[-1, 48, 4000, 5]),
+    "begin_suppress": dict(begin_suppress_tokens=[1, 2], length=5),
+    "begin_suppress_later": dict(begin_suppress_tokens=[1, 2]),
+    "begin_suppress_forced": dict(begin_suppress_tokens=[17, 18], forced_bos_token_id=17, prompt=1, length=1),
+    "begin_suppress_after_forced": dict(begin_suppress_tokens=[17, 18], forced_bos_token_id=17, prompt=1, length=2),
+    "all_in_order": dict(
+        sequence_bias=[[[4], 2.5], [[8], -2.0]], encoder_repetition_penalty=1.5, repetition_penalty=1.3,
+        no_repeat_ngram_size=2, bad_words_ids=[[3], [9, 10]], min_new_tokens=3, remove_invalid_values=True,
+        exponential_decay_length_penalty=[1, 1.2], suppress_tokens=[30]),
+}
 
 
 def generate(model, prompts, **options):
@@ -109,21 +157,49 @@ def one_line_lists(value):
     return '{"versions": ' + json.dumps(value["versions"]) + ', "cases": [\n' + lines + "\n]}\n"
 
 
+def chain(model, ids, options, **sampling):
+    """Returns transformers' processors for settings and the ids so far."""
+    prompt = options.pop("prompt", PROMPT)
+    config = GenerationConfig(**(sampling | options))
+    config._eos_token_tensor = torch.tensor(EOS)
+    return model._get_logits_processor(
+        generation_config=config, input_ids_seq_length=prompt, encoder_input_ids=ids[:, :prompt], device="cpu",
+        model_kwargs={})
+
+
 def processors():
     gen = torch.Generator().manual_seed(4)
     logits = torch.randn(4, 48, generator=gen) * torch.tensor([1.0, 3.0, 6.0, 2.0])[:, None]
-    ids = torch.randint(0, 48, (4, 9), generator=gen)
+    ids = torch.randint(0, 48, (4, LENGTH), generator=gen)
     ids[:, 3] = ids[:, 0]  # a token twice: the penalty counts once
     ids[:, 4] = logits.argmax(1)
     model = causallm.load_base(DATA / "causal" / "gpt2_c_attn" / "base")
-    tensors, cases = {"logits": logits, "ids": ids}, []
+    invalid = logits.clone()
+    invalid[:, 3], invalid[:, 7], invalid[:, 40] = float("nan"), float("inf"), -float("inf")
+    # Histories that repeat themselves: the last tokens stand after the same ones before.
+    again = ids.clone()
+    again[:, 7:] = again[:, 1:3]
+    tensors, cases = {"logits": logits, "ids": ids, "logits_invalid": invalid, "ids_again": again}, []
     for name, options in SAMPLING.items():
-        config = GenerationConfig(do_sample=True, **({"top_k": 0, "top_p": 1.0, "temperature": 1.0} | options))
-        chain = model._get_logits_processor(generation_config=config, input_ids_seq_length=ids.shape[1])
-        tensors[name] = chain(ids, logits.clone()).log_softmax(1)
+        applied = chain(model, ids, dict(options), do_sample=True, top_k=0, top_p=1.0, temperature=1.0)
+        tensors[name] = applied(ids, logits.clone()).log_softmax(1)
         cases.append({
-            "name": name, **options, "processors": [type(p).__name__ for p in chain],
+            "name": name, **options, "processors": [type(p).__name__ for p in applied],
             "left": torch.isfinite(tensors[name]).sum(1).tolist(),
+        })
+    for name, options in PROCESSORS.items():
+        options = dict(options)
+        read = again[:, :options.pop("length", LENGTH)]
+        scores = invalid if options.pop("invalid", False) else logits
+        applied = chain(model, read, dict(options))
+        if name.startswith("bias") or name == "all_in_order":  # of groups that the histories have
+            options["sequence_bias"] += [[again[0, -2:].tolist() + [6], 1.75], [again[1, -1:].tolist() + [8], -3.0]]
+            applied = chain(model, read, dict(options))
+        tensors[name] = applied(read, scores.clone())
+        changed = not torch.equal(tensors[name], scores)
+        cases.append({
+            "name": name, **PROCESSORS[name], **options, "processors": [type(p).__name__ for p in applied],
+            "changed": changed,
         })
     save_file(
         {k: v.contiguous() for k, v in tensors.items()}, ROOT / "processors.safetensors",

@@ -3,31 +3,57 @@ package causallm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/chat"
-	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/generate"
-	"github.com/spalora/spalora/internal/settings"
 )
 
 // StandardNewTokens is the default number of new tokens of a sequence; transformers' 20 are hardly a sentence.
 const StandardNewTokens = 128
 
-// Generation holds the settings of generated text. Nil fields take the values of the checkpoint's
-// generation_config.json, else transformers' defaults. Names are those of its GenerationConfig.
+// Generation holds the settings of generated text. Fields that are nil or zero take the values of the checkpoint's
+// generation_config.json (of its config.json, if it has no such file), else transformers' defaults. Names are those of
+// its GenerationConfig; [generate.Config] says what each does.
 type Generation struct {
-	MaxNewTokens       int      // most tokens to generate for a prompt; 0: StandardNewTokens
-	DoSample           *bool    // draw tokens by their probability; the settings from Temperature to MinP imply it
-	Temperature        *float64 // below 1 favours likely tokens, above 1 flattens the distribution; 0 is greedy
-	TopK               *int     // draw from this number of most probable tokens; 0: all
-	TopP               *float64 // draw from the most probable tokens that make up this probability; 1: all
-	MinP               *float64 // draw from tokens that are at least this share as probable as the most probable one
-	RepetitionPenalty  *float64 // above 1: make tokens that have occurred less probable
-	Stop               []string // texts to stop before
-	Seed               *uint64  // decides what is drawn; nil: 42
-	NumReturnSequences int      // sequences for each prompt; 0: 1
+	// MaxNewTokens is the largest number of new tokens of a prompt. 0: max_new_tokens of the file, else its max_length,
+	// which counts the prompt, else StandardNewTokens.
+	MaxNewTokens int
+	MaxLength    int // the largest number of tokens with the prompt; no effect if MaxNewTokens is set; 0: none
+	MinNewTokens *int
+	MinLength    *int          // with the prompt; no effect if MinNewTokens is set
+	Stop         []string      // stop_strings
+	MaxTime      time.Duration // for the prompts of a call together
+
+	SequenceBias             []generate.Bias
+	EncoderRepetitionPenalty *float64
+	RepetitionPenalty        *float64
+	NoRepeatNgramSize        *int
+	EncoderNoRepeatNgramSize *int
+	BadWordsIDs              [][]int32
+	ForcedBosTokenID         *int32
+	ForcedEosTokenIDs        []int32
+	RemoveInvalidValues      *bool
+	// ExponentialDecayLengthPenalty has no effect if there is no end token.
+	ExponentialDecayLengthPenalty *generate.LengthPenalty
+	SuppressTokens                []int32
+	BeginSuppressTokens           []int32
+
+	DoSample      *bool    // draw tokens by their probability; the settings below down to EtaCutoff imply it
+	Temperature   *float64 // below 1 favours likely tokens, above 1 flattens the distribution; 0 is greedy
+	TopH          *float64 // draw from the most probable tokens that have this share of the entropy
+	TopK          *int     // draw from this number of most probable tokens; 0: all
+	TopP          *float64 // draw from the most probable tokens that make up this probability; 1: all
+	MinP          *float64 // draw from tokens that are at least this share as probable as the most probable one
+	TypicalP      *float64 // draw from the most typical tokens that make up this probability; 1: all
+	EpsilonCutoff *float64 // draw from tokens of at least this probability; 0: all
+	EtaCutoff     *float64 // draw from tokens of at least this probability, or less if many are likely; 0: all
+	Seed          *uint64  // decides what is drawn; nil: 42
+
+	NumReturnSequences int // sequences for each prompt; 0: num_return_sequences of the file, else 1
 }
 
 // Check returns an error if settings contradict each other.
@@ -42,102 +68,133 @@ func (g *Generation) Check() error {
 		}
 		return nil
 	}
-	for _, x := range []struct {
-		option string
-		given  bool
-	}{{"temperature", g.Temperature != nil && !zero}, {"top_k", g.TopK != nil}, {"top_p", g.TopP != nil},
-		{"min_p", g.MinP != nil}} {
-		if x.given {
-			return fmt.Errorf("`%s` has no effect with `do_sample`=false; leave one of them out", x.option)
-		}
+	if names := g.sampling(); len(names) > 0 {
+		return fmt.Errorf("`%s` has no effect with `do_sample`=false; leave one of them out", names[0])
 	}
 	return nil
 }
 
-// Config returns the configuration of generation with a checkpoint: the settings, else the values of its
-// generation_config.json, else transformers' defaults.
-func (g *Generation) Config(b *base.Base) (generate.Config, error) {
-	c := generate.Defaults()
+// sampling returns the names of the settings that imply sampling.
+func (g *Generation) sampling() (names []string) {
+	for _, x := range []struct {
+		option string
+		given  bool
+	}{
+		{"temperature", g.Temperature != nil && *g.Temperature != 0}, {"top_k", g.TopK != nil}, {"top_p", g.TopP != nil},
+		{"min_p", g.MinP != nil}, {"top_h", g.TopH != nil}, {"typical_p", g.TypicalP != nil},
+		{"epsilon_cutoff", g.EpsilonCutoff != nil}, {"eta_cutoff", g.EtaCutoff != nil},
+	} {
+		if x.given {
+			names = append(names, x.option)
+		}
+	}
+	return names
+}
+
+// draws reports whether tokens are drawn, where inFile is do_sample of the file.
+func (g *Generation) draws(inFile *bool) bool {
+	switch {
+	case g.Temperature != nil && *g.Temperature == 0:
+		return false
+	case g.DoSample != nil:
+		return *g.DoSample
+	}
+	return len(g.sampling()) > 0 || inFile != nil && *inFile
+}
+
+// config returns the configuration of generation with a checkpoint whose model has the given number of tokens, and
+// warnings about settings of its files that are not honoured.
+func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, warnings []string, err error) {
 	if err := g.Check(); err != nil {
-		return c, base.Settings(err)
+		return c, nil, base.Settings(err)
 	}
-	file, _, err := readGeneration(b)
+	f, err := readGeneration(b)
 	if err != nil {
-		return c, err
+		return c, nil, base.Input(fmt.Errorf("%s: %w", b.Name, err))
 	}
-	c.StopStrings, c.EosTokenIDs, c.Seed = g.Stop, endIDs(b), 42
-	c.MaxNewTokens = StandardNewTokens
-	if g.MaxNewTokens != 0 {
-		c.MaxNewTokens = g.MaxNewTokens
+	ends, unknown := endIDs(b, vocabulary)
+	resolve := func(g *Generation) (generate.Config, []string, error) {
+		m, warnings, err := f.over(g, len(ends) > 0)
+		if err != nil {
+			return c, nil, err
+		}
+		c := m.build(ends)
+		return c, warnings, errors.Join(c.Validate(), c.CheckTokens(vocabulary))
 	}
+	c, warnings, err = resolve(g)
+	if err != nil {
+		if _, _, inFile := resolve(new(Generation)); inFile != nil {
+			// Without backquotes the command line keeps the names of the file's keys.
+			return c, nil, base.Input(fmt.Errorf("%s: %s: %s", b.Name, f.name, strings.ReplaceAll(inFile.Error(), "`", "")))
+		}
+		return c, nil, base.Settings(err)
+	}
+	if len(unknown) > 0 {
+		warnings = append(warnings, fmt.Sprintf("eos_token_id has %d, but the model has %d tokens; it is ignored", unknown,
+			vocabulary))
+	}
+	return c, append(f.warnings, warnings...), nil
+}
+
+// build returns the configuration of settings in which DoSample is set.
+func (g *Generation) build(ends []int32) generate.Config {
+	c := generate.Defaults()
+	c.MaxNewTokens, c.MaxLength = g.MaxNewTokens, g.MaxLength
+	if g.MaxNewTokens == 0 && g.MaxLength == 0 {
+		c.MaxNewTokens = StandardNewTokens
+	}
+	use(&c.MinNewTokens, g.MinNewTokens)
+	if g.MinNewTokens == nil {
+		use(&c.MinLength, g.MinLength)
+	}
+	c.EosTokenIDs, c.StopStrings, c.MaxTime = ends, g.Stop, g.MaxTime
+	c.SequenceBias, c.BadWordsIDs, c.ForcedEosTokenIDs = g.SequenceBias, g.BadWordsIDs, g.ForcedEosTokenIDs
+	c.ForcedBosTokenID, c.ExponentialDecayLengthPenalty = g.ForcedBosTokenID, g.ExponentialDecayLengthPenalty
+	c.SuppressTokens, c.BeginSuppressTokens = g.SuppressTokens, g.BeginSuppressTokens
+	use(&c.EncoderRepetitionPenalty, g.EncoderRepetitionPenalty)
+	use(&c.RepetitionPenalty, g.RepetitionPenalty)
+	use(&c.NoRepeatNgramSize, g.NoRepeatNgramSize)
+	use(&c.EncoderNoRepeatNgramSize, g.EncoderNoRepeatNgramSize)
+	use(&c.RemoveInvalidValues, g.RemoveInvalidValues)
+	c.Seed = 42
+	use(&c.Seed, g.Seed)
 	if g.NumReturnSequences != 0 {
 		c.NumReturnSequences = g.NumReturnSequences
 	}
-	choose(&c.Seed, g.Seed, nil)
-	choose(&c.DoSample, g.DoSample, file.DoSample)
-	choose(&c.Temperature, g.Temperature, file.Temperature)
-	choose(&c.TopK, g.TopK, file.TopK)
-	choose(&c.TopP, g.TopP, file.TopP)
-	choose(&c.MinP, g.MinP, file.MinP)
-	choose(&c.RepetitionPenalty, g.RepetitionPenalty, file.RepetitionPenalty)
-	if g.DoSample == nil {
-		c.DoSample = c.DoSample || g.Temperature != nil || g.TopK != nil || g.TopP != nil || g.MinP != nil
+	if c.DoSample = *g.DoSample; c.DoSample { // without sampling transformers ignores these, whatever their values
+		use(&c.Temperature, g.Temperature)
+		use(&c.TopH, g.TopH)
+		use(&c.TopK, g.TopK)
+		use(&c.TopP, g.TopP)
+		use(&c.MinP, g.MinP)
+		use(&c.TypicalP, g.TypicalP)
+		use(&c.EpsilonCutoff, g.EpsilonCutoff)
+		use(&c.EtaCutoff, g.EtaCutoff)
 	}
-	if g.Temperature != nil && *g.Temperature == 0 {
-		c.DoSample, c.Temperature = false, 1
-	}
-	return c, base.Settings(c.Validate())
+	return c
 }
 
-// generationFile holds the settings of a checkpoint's generation_config.json.
-type generationFile struct {
-	DoSample          *bool    `json:"do_sample"`
-	Temperature       *float64 `json:"temperature"`
-	TopK              *int     `json:"top_k"`
-	TopP              *float64 `json:"top_p"`
-	MinP              *float64 `json:"min_p"`
-	RepetitionPenalty *float64 `json:"repetition_penalty"`
-}
-
-// readGeneration reads the generation_config.json of a checkpoint, if it has one, and returns a warning for each of its
-// settings that are not honoured.
-func readGeneration(b *base.Base) (file generationFile, warnings []string, err error) {
-	name := settings.GenerationConfig.Name
-	text, err := b.File(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return file, nil, nil
-	}
-	if err == nil {
-		err = checkpoint.DecodeJSON(name, text, &file)
-	}
-	if err == nil {
-		warnings, err = settings.GenerationConfig.Check(text)
-	}
-	if err != nil {
-		err = base.Input(fmt.Errorf("%s: %w", b.Name, err))
-	}
-	return file, warnings, err
-}
-
-// choose replaces a default by the setting, or by the value of the checkpoint if that is not given.
-func choose[T any](to, given, file *T) {
-	switch {
-	case given != nil:
+// use replaces a default by a setting that is given.
+func use[T any](to, given *T) {
+	if given != nil {
 		*to = *given
-	case file != nil:
-		*to = *file
 	}
 }
 
 // endIDs returns the tokens that end a generated text: those of the checkpoint's configuration, else the tokenizer's.
-func endIDs(b *base.Base) []int32 {
-	if len(b.Info.EosIDs) > 0 {
-		return b.Info.EosIDs
+// unknown are those that a model of the given number of tokens does not have.
+func endIDs(b *base.Base, vocabulary int) (ends, unknown []int32) {
+	ends = slices.Clone(b.Info.EosIDs)
+	if id := b.Tokenizer.EosID(); len(ends) == 0 && id >= 0 {
+		ends = []int32{id}
 	}
-	if id := b.Tokenizer.EosID(); id >= 0 {
-		return []int32{id}
+	has := func(id int32) bool { return int(id) < vocabulary }
+	for _, id := range ends {
+		if !has(id) {
+			unknown = append(unknown, id)
+		}
 	}
-	return nil
+	return slices.DeleteFunc(ends, func(id int32) bool { return !has(id) }), unknown
 }
 
 // chatTemplate returns the chat template of a base, nil if it has none.

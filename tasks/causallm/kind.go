@@ -3,6 +3,7 @@ package causallm
 import (
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
@@ -33,11 +34,11 @@ type Settings struct {
 // Options implements [tasks.Settings]: language models remember none.
 func (s *Settings) Options() []base.Option { return nil }
 
-// Opened is a predictor with its base and its settings of generated text.
+// Opened is a predictor with its base and how it generates text.
 type Opened struct {
 	*Predictor
-	Base       *base.Base
-	Generation Generation
+	Base     *base.Base
+	Decoding generate.Config // of the settings and the checkpoint's generation_config.json
 }
 
 // Calls names the methods of spalora.Model that use the predictor.
@@ -62,10 +63,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	if _, err := s.Generation.Config(o.Base); err != nil {
-		return nil, err
-	}
-	_, warnings, err := readGeneration(o.Base)
+	decoding, warnings, err := s.Generation.config(o.Base, t.Net.Vocabulary())
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +71,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 		o.Log.Warn().Msgf("%s: %s", o.Base.Name, w)
 	}
 	o.Log.Info().Msgf("model %s: %s, %d positions", o.Base.Name, o.Base.Info.ModelType, t.Net.MaxLength())
-	return &Opened{p, o.Base, s.Generation}, nil
+	return &Opened{p, o.Base, decoding}, nil
 }
 
 // Scorer returns a task on the same model that cuts texts into windows of blockSize tokens, 0 for none.

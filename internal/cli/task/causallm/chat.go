@@ -16,6 +16,7 @@ import (
 
 // talk answers each line of standard input as a turn of one chat, until the end of the input or a signal.
 func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.Config) error {
+	cfg.NumReturnSequences = 1
 	var history []document.Message
 	if r.system != "" {
 		history = append(history, document.Message{Role: "system", Content: r.system})
@@ -45,8 +46,8 @@ func (r *predicting) talk(ctx context.Context, m *causallm.Opened, cfg generate.
 			return err
 		}
 		if len(rest) < len(history) {
-			r.console.Log.Warn().Msgf("the chat is longer than the model's %d positions; its first %d messages are forgotten",
-				m.Positions(), len(history)-len(rest))
+			r.console.Log.Warn().Msgf("the chat has more than %d tokens; its first %d messages are forgotten",
+				m.Decoding.LongestPrompt(m.Positions()), len(history)-len(rest))
 			history = rest
 		}
 		p.Number = number
@@ -71,12 +72,12 @@ func (r *predicting) turn(m *causallm.Opened, history []document.Message) (gener
 	}
 	for {
 		p, err := m.Prompt("", history)
-		if err != nil || len(p.IDs) < m.Positions() {
+		if err != nil {
 			return p, history, err
 		}
-		if len(history) < first+3 { // the last message alone
-			return p, nil, fmt.Errorf("the message has %d tokens with what the chat template adds; the model has %d positions",
-				len(p.IDs), m.Positions())
+		err = leavesRoom(m, "the message, with what the chat template adds,", len(p.IDs))
+		if err == nil || len(history) < first+3 { // the last message alone
+			return p, history, err
 		}
 		history = append(append([]document.Message(nil), history[:first]...), history[first+2:]...)
 	}

@@ -3,16 +3,18 @@ package causallm
 import (
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks/causallm"
 )
 
 // addGeneration defines the flags of generated text. Names are those of transformers' GenerationConfig.
 func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
-	d := generate.Defaults()
 	const file = "; default: generation_config.json's, else "
-	cli.Default(fs, &g.MaxNewTokens, "max-new-tokens", causallm.StandardNewTokens, "most tokens to generate for a prompt")
+	cli.Default(fs, &g.MaxNewTokens, "max-new-tokens", 0,
+		"most tokens to generate for a prompt; default: max_new_tokens of generation_config.json, else what its max_length "+
+			"leaves, else 128")
+	cli.Optional(fs, &g.MinNewTokens, "min-new-tokens", 0,
+		"no end token before this number of new tokens; default: generation_config.json's")
 	cli.Optional(fs, &g.DoSample, "do-sample", false,
 		"draw tokens by their probability instead of taking the most probable one; "+
 			"the flags below down to --min-p imply it"+file+"false")
@@ -26,7 +28,13 @@ func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
 		"draw from tokens that are at least this share as probable as the most probable one"+file+"0")
 	cli.Optional(fs, &g.RepetitionPenalty, "repetition-penalty", 0,
 		"above 1: make tokens that have occurred less probable"+file+"1")
-	fs.StringArrayVar(&g.Stop, "stop", nil, "a `text` to stop before; may be given several times")
+	cli.Optional(fs, &g.NoRepeatNgramSize, "no-repeat-ngram-size", 0,
+		"groups of this number of tokens occur only once, those of the prompt included; 0: any number of times"+file+"0")
+	fs.Int32SliceVar(&g.SuppressTokens, "suppress-tokens", nil,
+		"`ids` of tokens that are never generated, separated by commas; default: generation_config.json's")
+	fs.Lookup("suppress-tokens").DefValue = "" // an empty list is not worth printing
+	fs.StringArrayVar(&g.Stop, "stop", nil,
+		"a `text` to stop before; may be given several times; default: stop_strings of generation_config.json")
 	cli.Optional(fs, &g.Seed, "seed", 42, "decides what is drawn")
-	cli.Default(fs, &g.NumReturnSequences, "num-return-sequences", d.NumReturnSequences, "sequences for each prompt")
+	cli.Default(fs, &g.NumReturnSequences, "num-return-sequences", 0, "sequences for each prompt"+file+"1")
 }

@@ -63,7 +63,7 @@ The answer to one --prompt on a terminal is printed while it is generated. In al
 object for each sequence:
   prompt         the prompt (of a chat the last message)
   text           the generated text, without special tokens
-  finish_reason  stop (an end token), stop_string, or length
+  finish_reason  stop (an end token), stop_string, length, or time (max_time of generation_config.json)
   tokens         ids of the generated tokens, including the end token
 --input has a prompt in each line of plain text, or rows with text, prompt or messages. With --logits texts are not
 continued; each gives
@@ -130,10 +130,7 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, err := m.Generation.Config(m.Base)
-	if err != nil {
-		return err
-	}
+	cfg := m.Decoding
 	if r.chat && m.Template() == nil {
 		return base.Input(fmt.Errorf("`chat`: %s has no chat template; put a chat_template.jinja beside its "+
 			"tokenizer.json, or leave it out",
@@ -183,6 +180,7 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 	if r.blockSize != nil {
 		add(*r.blockSize < 0, "--block-size is %d; want 2 or more, or 0 for no windows", *r.blockSize)
 	}
+	add(r.talks() && r.given("num-return-sequences"), "--num-return-sequences needs --prompt or --input")
 	add(r.threads < 0, "%v", cli.ThreadsError(r.threads))
 	if len(r.prompts) > 0 || r.talks() {
 		for _, flag := range cli.FlagNames(func(fs *pflag.FlagSet) { addReading(fs, new(document.Options)) }) {
@@ -344,8 +342,18 @@ func (r *predicting) prompt(m *causallm.Opened, d document.Document, kind docume
 		return p, err
 	}
 	p.tokens.Number = number
-	if n := len(p.tokens.IDs); n >= m.Positions() {
-		return p, fmt.Errorf("it has %d tokens; the model has %d positions, which leaves none for new ones", n, m.Positions())
+	return p, leavesRoom(m, "it", len(p.tokens.IDs))
+}
+
+// leavesRoom returns an error if a prompt of n tokens leaves no room for new ones. what names the prompt.
+func leavesRoom(m *causallm.Opened, what string, n int) error {
+	switch {
+	case n >= m.Positions():
+		return fmt.Errorf("%s has %d tokens; the model has %d positions, which leaves none for new ones", what, n,
+			m.Positions())
+	case n > m.Decoding.LongestPrompt(m.Positions()):
+		return fmt.Errorf("%s has %d tokens; max_length of the checkpoint's settings is %d with the prompt counted, which "+
+			"leaves none for new ones; give `max_new_tokens`", what, n, m.Decoding.MaxLength)
 	}
-	return p, nil
+	return nil
 }

@@ -1,0 +1,242 @@
+package causallm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/internal/settings"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/tokenize"
+)
+
+// vocabulary is the number of tokens of the model that [withSettings] stands for.
+const vocabulary = 100
+
+// withSettings returns a base with a generation_config.json, none if it is empty, and keys in its config.json.
+func withSettings(t *testing.T, file, config string) *base.Base {
+	t.Helper()
+	b := &base.Base{Name: "dir", File: func(name string) ([]byte, error) {
+		if name == "generation_config.json" && file != "" {
+			return []byte(file), nil
+		}
+		if strings.HasPrefix(name, "tokenizer") {
+			return os.ReadFile(filepath.Join("testdata", "causal", name))
+		}
+		return nil, fs.ErrNotExist
+	}}
+	weights, err := os.ReadFile("../../testdata/causal/llama_gqa/base/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{
+		"config.json": []byte(`{"model_type": "gpt2"` + config + `}`), "model.safetensors": weights,
+	}
+	if file != "" {
+		files["generation_config.json"] = []byte(file)
+	}
+	if b.Source, err = checkpoint.FromBytes(files); err != nil {
+		t.Fatal(err)
+	}
+	if b.Info, err = models.ReadInfo(b.Source); err != nil {
+		t.Fatal(err)
+	}
+	if b.Tokenizer, err = tokenize.Load(b.File); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestFileKeys: the keys that the table says act are those that are read, and each is refused with another type.
+func TestFileKeys(t *testing.T) {
+	read := []string{"eos_token_id"} // by package models
+	for _, k := range new(Generation).fileKeys() {
+		read = append(read, k.name)
+		_, _, err := new(Generation).config(withSettings(t, fmt.Sprintf(`{"%s": {"a": 1}}`, k.name), ""), vocabulary)
+		if want := "dir: generation_config.json: " + k.name + ` is {"a": 1}; want `; !errors.Is(err, base.ErrInput) ||
+			!strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
+	}
+	var acts []string
+	for _, k := range settings.GenerationConfig.Keys {
+		if k.Effect == settings.Acts {
+			acts = append(acts, k.Name)
+		}
+	}
+	slices.Sort(read)
+	slices.Sort(acts)
+	if !slices.Equal(read, acts) {
+		t.Errorf("read are %v\nthe table says %v", read, acts)
+	}
+}
+
+// every is a generation_config.json with a value for every key that acts.
+const every = `{"max_new_tokens": 30, "max_length": 70, "min_new_tokens": 3, "min_length": 60, "max_time": 1.5,
+	"stop_strings": ["x", "y"], "sequence_bias": [[[1, 2], 2], [[3], -1.5], [[1, 2], 1]],
+	"encoder_repetition_penalty": 1.1, "repetition_penalty": 1.2, "no_repeat_ngram_size": 4,
+	"encoder_no_repeat_ngram_size": 5, "bad_words_ids": [[1], [2, 3]], "forced_bos_token_id": 6,
+	"forced_eos_token_id": 7, "remove_invalid_values": true, "exponential_decay_length_penalty": [8, 1.3],
+	"suppress_tokens": [9], "begin_suppress_tokens": [10, 11], "do_sample": true, "temperature": 0.8, "top_h": 0.9,
+	"top_k": 12, "top_p": 0.7, "min_p": 0.1, "typical_p": 0.6, "epsilon_cutoff": 0.01, "eta_cutoff": 0.02,
+	"eos_token_id": [13, 14], "num_return_sequences": 2}`
+
+// TestGenerationConfig: settings win over generation_config.json, and that wins over the defaults.
+func TestGenerationConfig(t *testing.T) {
+	full := generate.Config{
+		MaxNewTokens: 30, MaxLength: 70, MinNewTokens: 3, MaxTime: 1500 * time.Millisecond, EosTokenIDs: []int32{13, 14},
+		StopStrings:  []string{"x", "y"},
+		SequenceBias: []generate.Bias{{IDs: []int32{3}, Bias: -1.5}, {IDs: []int32{1, 2}, Bias: 1}},
+
+		EncoderRepetitionPenalty: 1.1, RepetitionPenalty: 1.2, NoRepeatNgramSize: 4, EncoderNoRepeatNgramSize: 5,
+		BadWordsIDs: [][]int32{{1}, {2, 3}}, ForcedBosTokenID: new(int32(6)), ForcedEosTokenIDs: []int32{7},
+		RemoveInvalidValues: true, ExponentialDecayLengthPenalty: &generate.LengthPenalty{Start: 8, Factor: 1.3},
+		SuppressTokens: []int32{9}, BeginSuppressTokens: []int32{10, 11},
+
+		DoSample: true, Temperature: 0.8, TopH: 0.9, TopK: 12, TopP: 0.7, MinP: 0.1, TypicalP: 0.6, EpsilonCutoff: 0.01,
+		EtaCutoff: 0.02, Seed: 42, NumReturnSequences: 2,
+	}
+	standard := generate.Defaults()
+	standard.MaxNewTokens, standard.Seed, standard.EosTokenIDs = 128, 42, []int32{13}
+	with := func(c generate.Config, change func(*generate.Config)) generate.Config {
+		change(&c)
+		return c
+	}
+	greedy := with(full, func(c *generate.Config) {
+		d := generate.Defaults()
+		c.DoSample, c.Temperature, c.TopH, c.TopK, c.TopP, c.MinP = false, d.Temperature, d.TopH, d.TopK, d.TopP, d.MinP
+		c.TypicalP, c.EpsilonCutoff, c.EtaCutoff, c.NumReturnSequences = d.TypicalP, d.EpsilonCutoff, d.EtaCutoff, 1
+	})
+	alone := `generation_config.json: num_return_sequences is 2, but without `
+	for _, x := range []struct {
+		name     string
+		file     string
+		given    Generation
+		want     generate.Config
+		warnings []string
+	}{
+		{"defaults", `{"eos_token_id": 13}`, Generation{}, standard, nil},
+		{"nulls", `{"eos_token_id": 13, "max_length": null, "top_k": null, "stop_strings": null}`, Generation{}, standard,
+			nil},
+		{"file", every, Generation{}, full, nil},
+		{"greedy", every, Generation{DoSample: new(false)}, greedy, []string{alone}},
+		{"temperature 0", every, Generation{Temperature: new(0.0)}, greedy, []string{alone}},
+		{"sampling values without sampling", `{"eos_token_id": 13, "temperature": 0, "top_p": 7, "typical_p": -1}`,
+			Generation{}, standard, nil},
+		{"a setting implies sampling", `{"eos_token_id": 13, "top_p": 0.9}`, Generation{TypicalP: new(0.5)},
+			with(standard, func(c *generate.Config) { c.DoSample, c.TypicalP, c.TopP = true, 0.5, 0.9 }), nil},
+		{"settings", every,
+			Generation{
+				MaxNewTokens: 5, MinNewTokens: new(0), Stop: []string{"z"}, MaxTime: time.Hour,
+				SequenceBias: []generate.Bias{}, EncoderRepetitionPenalty: new(1.0), RepetitionPenalty: new(1.0),
+				NoRepeatNgramSize: new(0), EncoderNoRepeatNgramSize: new(0), BadWordsIDs: [][]int32{},
+				ForcedBosTokenID: new(int32(1)), ForcedEosTokenIDs: []int32{}, RemoveInvalidValues: new(false),
+				ExponentialDecayLengthPenalty: &generate.LengthPenalty{Start: 1, Factor: 2}, SuppressTokens: []int32{},
+				BeginSuppressTokens: []int32{}, DoSample: new(true), Temperature: new(1.0), TopH: new(0.0), TopK: new(0),
+				TopP: new(1.0), MinP: new(0.0), TypicalP: new(1.0), EpsilonCutoff: new(0.0), EtaCutoff: new(0.0),
+				Seed: new(uint64(1)), NumReturnSequences: 1,
+			},
+			generate.Config{
+				MaxNewTokens: 5, StopStrings: []string{"z"}, MaxTime: time.Hour, EosTokenIDs: []int32{13, 14},
+				SequenceBias: []generate.Bias{}, EncoderRepetitionPenalty: 1, RepetitionPenalty: 1, BadWordsIDs: [][]int32{},
+				ForcedBosTokenID: new(int32(1)), ForcedEosTokenIDs: []int32{},
+				ExponentialDecayLengthPenalty: &generate.LengthPenalty{Start: 1, Factor: 2}, SuppressTokens: []int32{},
+				BeginSuppressTokens: []int32{}, DoSample: true, Temperature: 1, TopP: 1, TypicalP: 1, Seed: 1,
+				NumReturnSequences: 1,
+			}, nil},
+		{"length of the file", `{"eos_token_id": 13, "max_length": 40, "min_length": 9}`, Generation{},
+			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MaxLength, c.MinLength = 0, 40, 9 }), nil},
+		{"other lengths as settings", `{"eos_token_id": 13, "max_new_tokens": 40, "min_new_tokens": 9}`,
+			Generation{MaxLength: 20, MinLength: new(4)},
+			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MaxLength, c.MinLength = 0, 20, 4 }), nil},
+		{"more at least than at most", `{"eos_token_id": 13, "min_new_tokens": 40}`, Generation{MaxNewTokens: 6},
+			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MinNewTokens = 6, 6 }),
+			[]string{"generation_config.json: min_new_tokens is 40, but a text has at most 6 new tokens"}},
+		{"one string", `{"eos_token_id": 13, "stop_strings": "x", "max_time": 0}`, Generation{},
+			with(standard, func(c *generate.Config) { c.StopStrings, c.MaxTime = []string{"x"}, 1 }), nil},
+		{"end tokens that the model lacks", `{"eos_token_id": [100, 13, 200]}`, Generation{}, standard,
+			[]string{"eos_token_id has [100 200], but the model has 100 tokens; it is ignored"}},
+		{"not honoured", `{"eos_token_id": 13, "num_beams": 2, "typo": 1}`, Generation{}, standard,
+			[]string{"generation_config.json: num_beams is 2: ",
+				"generation_config.json: not known and without effect: typo"}},
+	} {
+		got, warnings, err := x.given.config(withSettings(t, x.file, ""), vocabulary)
+		if err != nil || !reflect.DeepEqual(got, x.want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", x.name, err, got, x.want)
+		}
+		if !slices.EqualFunc(warnings, x.warnings, strings.HasPrefix) {
+			t.Errorf("%s: warnings are %q, want %q", x.name, warnings, x.warnings)
+		}
+	}
+}
+
+// TestGenerationFileMissing: without generation_config.json the settings of config.json count.
+func TestGenerationFileMissing(t *testing.T) {
+	keys := strings.TrimSuffix(strings.TrimPrefix(every, "{"), "}")
+	b := withSettings(t, "", ", "+keys+`, "num_beams": 4, "n_embd": 8`)
+	got, warnings, err := new(Generation).config(b, vocabulary)
+	want, _, wantErr := new(Generation).config(withSettings(t, every, ""), vocabulary)
+	if err := errors.Join(err, wantErr); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) || len(warnings) != 1 ||
+		!strings.HasPrefix(warnings[0], "config.json: num_beams is 4") {
+		t.Errorf("got %+v, %q\nwant %+v", got, warnings, want)
+	}
+	if got, warnings, err := new(Generation).config(withSettings(t, "{}", ", "+keys), vocabulary); err != nil ||
+		len(warnings) != 0 || got.MaxNewTokens != StandardNewTokens || got.DoSample {
+		t.Errorf("config.json counts beside generation_config.json: %+v, %q, %v", got, warnings, err)
+	}
+}
+
+// TestGenerationErrors: errors say whether the file or a setting is wrong.
+func TestGenerationErrors(t *testing.T) {
+	for _, x := range []struct {
+		file  string
+		given Generation
+		kind  error
+		want  string
+	}{
+		{`{"do_sample": true, "temperature": 0}`, Generation{}, base.ErrInput, "temperature is 0"},
+		{`{"do_sample": true, "temperature": 0}`, Generation{DoSample: new(false)}, nil, ""},
+		{`{"do_sample": true, "temperature": 0}`, Generation{Temperature: new(0.5)}, nil, ""},
+		{`{"top_k": -3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrInput, "top_k is -3"},
+		{`{"top_k": 3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrSettings, "`top_p` is 2"},
+		{`{"max_new_tokens": 20}`, Generation{MinNewTokens: new(50)}, base.ErrSettings, "`min_new_tokens` is 50"},
+		{`{"max_new_tokens": 0}`, Generation{}, base.ErrInput, "max_new_tokens is 0; want a whole number of at least 1"},
+		{`{"max_length": 2.5}`, Generation{}, base.ErrInput, "max_length is 2.5; want a whole number"},
+		{`{"bad_words_ids": [[3], [100]]}`, Generation{}, base.ErrInput, "bad_words_ids is 100; want an id below"},
+		{`{"sequence_bias": [[[3, 101], 1]]}`, Generation{}, base.ErrInput, "sequence_bias is 101"},
+		{`{"sequence_bias": {"(3, 4)": 1.5}}`, Generation{}, base.ErrInput, "want a list of pairs"},
+		{`{"exponential_decay_length_penalty": [5]}`, Generation{}, base.ErrInput, "such as [15, 1.2]"},
+		{`{"repetition_penalty": 0}`, Generation{}, base.ErrInput, "repetition_penalty is 0"},
+		{`{"repetition_penalty": 0}`, Generation{RepetitionPenalty: new(1.0)}, nil, ""},
+		{`{}`, Generation{ForcedBosTokenID: new(int32(100))}, base.ErrSettings, "`forced_bos_token_id` is 100"},
+		{`{"num_return_sequences": 3}`, Generation{}, nil, ""},
+		{`{}`, Generation{NumReturnSequences: 3}, base.ErrSettings, "`num_return_sequences` is 3"},
+		{`{"suppress_tokens": [-1, 4000], "begin_suppress_tokens": [220]}`, Generation{}, nil, ""},
+	} {
+		_, _, err := x.given.config(withSettings(t, x.file, ""), vocabulary)
+		if x.kind == nil {
+			if err != nil {
+				t.Errorf("%s: %v", x.file, err)
+			}
+			continue
+		}
+		inFile := x.kind == base.ErrInput
+		if base.Blame(err) != x.kind || !strings.Contains(err.Error(), x.want) || strings.Contains(err.Error(), "\n") ||
+			strings.Contains(err.Error(), "dir: generation_config.json: ") != inFile {
+			t.Errorf("%s with %+v: got %v\nwant %s in it", x.file, x.given, err, x.want)
+		}
+	}
+}
