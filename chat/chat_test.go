@@ -376,3 +376,31 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+// TestUnlearned learns nothing of messages that are marked so, with and without generation blocks.
+func TestUnlearned(t *testing.T) {
+	messages := []document.Message{
+		{Role: "user", Content: "a"}, {Role: "assistant", Content: "bad", Unlearned: true}, {Role: "user", Content: "c"},
+		{Role: "assistant", Content: "good"}, {Role: "assistant", Content: "worse", Unlearned: true},
+	}
+	for _, source := range []string{
+		"{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}",
+		"{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}{{ m.content }};" +
+			"{% endgeneration %}{% else %}{{ m.content }};{% endif %}{% endfor %}",
+	} {
+		template, err := New(source, "t", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for given, want := range [][]string{{"good;"}, {"good;"}, {"good;"}, {"good;"}, nil} {
+			list, err := template.Segments(messages, given, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, got := joined(list)
+			if text != "user:a;assistant:bad;user:c;assistant:good;assistant:worse;" || !slices.Equal(got, want) {
+				t.Errorf("%s, %d given: %q of %q, want %q", source, given, got, text, want)
+			}
+		}
+	}
+}

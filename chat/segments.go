@@ -20,7 +20,8 @@ type Segment struct {
 var ErrSegments = errors.New("cannot determine which part of the chat is the assistant's")
 
 // Segments cuts the text that [Template.Render] gives for a chat into the parts of the assistant, which are learned,
-// and the rest. The first given messages are a prompt, of which nothing is learned.
+// and the rest. The first given messages are a prompt, of which nothing is learned, and nothing is learned of messages
+// that are Unlearned.
 //
 // If the template has {% generation %} blocks, these are the assistant's parts. Otherwise a turn begins where the text
 // of the messages before it ends when a generation prompt is added, and ends where the text of the messages up to it
@@ -44,7 +45,7 @@ func (t *Template) Segments(messages []document.Message, given int, o Options) (
 	var list []Segment
 	at := 0
 	for i := given; i < len(messages); i++ {
-		if messages[i].Role != "assistant" {
+		if messages[i].Role != "assistant" || messages[i].Unlearned {
 			continue
 		}
 		from, err := t.prefix(whole, messages, i, o, true)
@@ -137,12 +138,9 @@ func (t *Template) unclear(format string, args ...any) error {
 
 // marked cuts whole at the markers of generation blocks.
 func (t *Template) marked(whole string, messages []document.Message, given int, o Options) ([]Segment, error) {
-	before := 0
-	if given > 0 {
-		var err error
-		if before, err = t.prefix(whole, messages, given, o, false); err != nil {
-			return nil, err
-		}
+	hidden, err := t.hidden(whole, messages, given, o)
+	if err != nil {
+		return nil, err
 	}
 	m := newMarkers(whole)
 	text, err := t.render(messages, o, m)
@@ -163,8 +161,13 @@ func (t *Template) marked(whole string, messages []document.Message, given int, 
 		}
 		list = add(list, plain, false)
 		at += len(plain)
-		hidden := min(max(before-at, 0), len(turn)) // the part that belongs to the prompt
-		list = add(add(list, turn[:hidden], false), turn[hidden:], true)
+		for _, h := range hidden { // the parts that belong to the prompt or to messages that are not learned
+			from := min(max(h[0]-at, 0), len(turn))
+			to := min(max(h[1]-at, 0), len(turn))
+			list = add(add(list, turn[:from], true), turn[from:to], false)
+			turn, at = turn[to:], at+to
+		}
+		list = add(list, turn, true)
 		at += len(turn)
 	}
 	joined := ""
@@ -175,6 +178,33 @@ func (t *Template) marked(whole string, messages []document.Message, given int, 
 		return nil, t.unclear("its generation blocks change the text")
 	}
 	return list, nil
+}
+
+// hidden returns the ranges of whole of which nothing is learned, in order: that of the first given messages and those
+// of the assistant's messages that are Unlearned.
+func (t *Template) hidden(whole string, messages []document.Message, given int, o Options) (list [][2]int, err error) {
+	add := func(from, to int) error {
+		var r [2]int
+		for i, n := range []int{from, to} {
+			if n == 0 {
+				continue // the beginning of the text
+			}
+			if r[i], err = t.prefix(whole, messages, n, o, false); err != nil {
+				return err
+			}
+		}
+		list = append(list, r)
+		return nil
+	}
+	if given > 0 {
+		err = add(0, given)
+	}
+	for i := given; i < len(messages) && err == nil; i++ {
+		if messages[i].Role == "assistant" && messages[i].Unlearned {
+			err = add(i, i+1)
+		}
+	}
+	return list, err
 }
 
 // newMarkers returns two strings that do not occur in text.

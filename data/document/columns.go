@@ -1,8 +1,6 @@
 package document
 
 import (
-	"strings"
-
 	"github.com/spalora/spalora/data"
 )
 
@@ -10,19 +8,21 @@ import (
 type header struct{ *data.Header }
 
 // columns are indices into a header, -1 for none.
-type columns struct{ text, prompt, completion, messages int }
+type columns struct{ text, prompt, input, completion, messages int }
 
 func (c columns) kind() Kind {
 	switch {
 	case c.messages >= 0:
 		return Chat
+	case c.input >= 0:
+		return Instruction
 	case c.prompt >= 0:
 		return Prompt
 	}
 	return Text
 }
 
-var noColumns = columns{-1, -1, -1, -1}
+var noColumns = columns{-1, -1, -1, -1, -1}
 
 // Names that the data sets of the Hugging Face hub use beside the usual ones. They count only if the usual ones are
 // missing and nothing else fits.
@@ -42,7 +42,7 @@ func (h header) columns(o Options) (columns, error) {
 	if err != nil {
 		return c, err
 	}
-	return c, h.Once(c.text, c.prompt, c.completion, c.messages)
+	return c, h.Once(c.text, c.prompt, c.input, c.completion, c.messages)
 }
 
 // givenColumns finds the columns that options name. If one of prompt and completion is named, the other is looked up.
@@ -91,18 +91,18 @@ func (h header) findColumns() (columns, error) {
 	}
 	usual := h.kinds([]string{"text"}, []string{"prompt"}, []string{"completion"}, []string{"messages"})
 	if len(usual) == 0 {
+		if c, ok := h.instruction(); ok {
+			return c, nil
+		}
 		usual = h.kinds(otherTexts, otherPrompts, otherCompletions, otherMessages)
 	}
 	switch len(usual) {
 	case 1:
-		return usual[0], h.alone(usual[0])
+		return usual[0], nil
 	case 0:
 		return c, h.Errorf("no %s has a name that is known for documents (text; prompt and completion; messages): "+
 			"say which with `text_column`, or `prompt_column` and `completion_column`, or `messages_column`; there is %s%s",
 			h.What, h.List(), h.Hint())
-	}
-	if err := h.alone(usual[0]); err != nil {
-		return c, err
 	}
 	return c, h.Errorf("the rows may be %s or %s; say which with %s or %s",
 		h.describe(usual[0]), h.describe(usual[1]), usual[0].options(), usual[1].options())
@@ -112,7 +112,7 @@ func (h header) findColumns() (columns, error) {
 func (h header) kinds(texts, prompts, completions, messages []string) []columns {
 	var list []columns
 	add := func(text, prompt, completion, messages int) {
-		list = append(list, columns{text, prompt, completion, messages})
+		list = append(list, columns{text, prompt, -1, completion, messages})
 	}
 	for _, i := range h.All(texts) {
 		add(i, -1, -1, -1)
@@ -130,18 +130,16 @@ func (h header) kinds(texts, prompts, completions, messages []string) []columns 
 	return list
 }
 
-// alone returns an error for an instruction beside an input that would be left out: only the maker of the data knows
-// how to join the two.
-func (h header) alone(c columns) error {
-	if c.prompt < 0 || !strings.EqualFold(strings.TrimSpace(h.Names[c.prompt]), "instruction") {
-		return nil
+// instruction finds the columns of Alpaca's rows: an instruction, an input, which may be empty, and one output.
+func (h header) instruction() (columns, bool) {
+	c := noColumns
+	c.prompt, c.input = h.Index("instruction"), h.Index("input")
+	outputs := h.All(otherCompletions)
+	if c.prompt < 0 || c.input < 0 || len(outputs) != 1 {
+		return c, false
 	}
-	if i := h.Index("input"); i >= 0 && i != c.completion {
-		return h.Errorf("the prompt may be %q alone or together with %q: join the two in one %s, or use `prompt_column "+
-			"%s` to leave the other out",
-			h.Names[c.prompt], h.Names[i], h.What, h.Names[c.prompt])
-	}
-	return nil
+	c.completion = outputs[0]
+	return c, true
 }
 
 // describe says in a message how the rows would be read.
@@ -168,5 +166,5 @@ func (c columns) options() string {
 
 // names returns the names of the columns.
 func (h header) names(c columns) Columns {
-	return Columns{h.Name(c.text), h.Name(c.prompt), h.Name(c.completion), h.Name(c.messages)}
+	return Columns{h.Name(c.text), h.Name(c.prompt), h.Name(c.input), h.Name(c.completion), h.Name(c.messages)}
 }

@@ -13,9 +13,10 @@ type Kind uint8
 
 // The kinds of document. All rows of a file are of one kind.
 const (
-	Text   Kind = iota // a text, all of it learned
-	Prompt             // a prompt that is given and a completion that is learned
-	Chat               // messages, of which the assistant's are learned
+	Text        Kind = iota // a text, all of it learned
+	Prompt                  // a prompt that is given and a completion that is learned
+	Chat                    // messages, of which the assistant's are learned
+	Instruction             // an instruction and an input that are given and an output that is learned, see [File.Chats]
 )
 
 // String returns what a row of this kind is, in the plural.
@@ -25,6 +26,8 @@ func (k Kind) String() string {
 		return "texts"
 	case Prompt:
 		return "prompts with completions"
+	case Instruction:
+		return "instructions with outputs"
 	}
 	return "chats"
 }
@@ -33,12 +36,15 @@ func (k Kind) String() string {
 type Message struct {
 	Role    string // system, user, assistant or another one that the chat template knows
 	Content string
+	// Unlearned says that an assistant's message is not learned ("weight": 0).
+	Unlearned bool
 }
 
 // Document is the content of one row, or of one file of plain text.
 type Document struct {
 	Text               string    // of a Text
-	Prompt, Completion string    // of a Prompt
+	Prompt, Completion string    // of a Prompt; the instruction and the output of an Instruction
+	System, Input      string    // of an Instruction, "" for none
 	Messages           []Message // of a Chat
 	// Given is the number of Messages that are the prompt of a row whose prompt and completion are lists of messages:
 	// nothing of those is learned, not even the turns of the assistant among them. 0 for rows of messages.
@@ -59,6 +65,17 @@ func (d Document) Code(c *data.Coder) Document {
 		c.Text(&m.Role)
 		c.Text(&m.Content)
 	})
+	if !c.Hashes() || d.System+d.Input != "" { // so that other documents keep their hashes
+		c.Text(&d.System)
+		c.Text(&d.Input)
+	}
+	for i := range d.Messages {
+		if m := &d.Messages[i]; !c.Hashes() {
+			c.Bool(&m.Unlearned)
+		} else if m.Unlearned {
+			c.Int(&i)
+		}
+	}
 	return d
 }
 
@@ -83,7 +100,10 @@ type File struct {
 	data.File[Document]
 	Kind    Kind    // of all rows
 	Columns Columns // which columns were used
-	Unread  int     // messages that have other keys than role and content, which are not read
+	Unread  int     // messages that have keys that are not read
+
+	unreadKeys []string   // those keys, sorted
+	otherRoles data.Tally // messages of others than the assistant that are marked as to be learned
 }
 
 // New returns a file of documents of one kind. Messages call it name. Its format is JSON Lines.
@@ -93,7 +113,7 @@ func New(name string, kind Kind, documents ...Document) *File {
 
 // Columns names the columns (JSON: keys) that documents were read from, "" for none. Without a header a column's name
 // is its number, counted from 0.
-type Columns struct{ Text, Prompt, Completion, Messages string }
+type Columns struct{ Text, Prompt, Input, Completion, Messages string }
 
 // Options say how a file of documents is read. The zero value reads a file with a header and well-known column names in
 // the format of its file name ending. An option that has no meaning for the format is an error.
@@ -109,7 +129,8 @@ type Options struct {
 	// kind of the rows. Without any of them the columns are looked up, in any case: text; prompt and completion; messages
 	// (JSON Lines only). If the rows have more than one of these, it is an error. If they have none, one of these must
 	// fit: content; instruction, question or input with response, answer, output or completion, or prompt with response,
-	// answer or output; conversation or conversations.
+	// answer or output; conversation or conversations. An instruction and an input with one of the completions are
+	// Instructions.
 	TextColumn, PromptColumn, CompletionColumn, MessagesColumn string
 	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
 	ReplaceInvalid bool

@@ -19,7 +19,7 @@ func readDocuments(t *testing.T, file, content string, o Options) *File {
 	return d
 }
 
-func say(role, content string) Message { return Message{role, content} }
+func say(role, content string) Message { return Message{Role: role, Content: content} }
 
 func TestRead(t *testing.T) {
 	pairs := []Document{{Prompt: "a", Completion: "b", Line: 2}, {Prompt: "c", Completion: "d", Line: 3}}
@@ -78,6 +78,26 @@ func TestRead(t *testing.T) {
 		{"chat of another name", "f.jsonl",
 			`{"conversations":[{"role":"user","content":"a","tool_calls":null},{"role":"assistant","content":"b",` +
 				`"name":""}],"tools":[]}`, Options{}, Chat, chat},
+		{"chat of ShareGPT", "f.jsonl",
+			`{"id":"x","conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}`,
+			Options{}, Chat, chat},
+		{"chat of ShareGPT with a system prompt", "f.jsonl", `{"system":"s","tools":"[]","conversations":[{"from":"user",` +
+			`"value":"a"},{"from":"chatgpt","value":"b","weight":1},{"from":"human","value":"c"},` +
+			`{"from":"gpt","value":"d","weight":0}]}`, Options{}, Chat,
+			[]Document{{Messages: []Message{say("system", "s"), say("user", "a"), say("assistant", "b"), say("user", "c"),
+				{Role: "assistant", Content: "d", Unlearned: true}}, Line: 1}}},
+		{"weights of messages", "f.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b",` +
+			`"weight":1.0},{"role":"assistant","content":"c","train":false},{"role":"assistant","content":"d","loss":false,` +
+			`"trainable":0},{"role":"assistant","content":"e","training":true,"loss_weight":null}]}`, Options{}, Chat,
+			[]Document{{Messages: []Message{say("user", "a"), say("assistant", "b"),
+				{Role: "assistant", Content: "c", Unlearned: true}, {Role: "assistant", Content: "d", Unlearned: true},
+				say("assistant", "e")}, Line: 1}}},
+		{"Alpaca", "f.jsonl", `{"instruction":"a","input":"x","output":"b"}` + "\n" +
+			`{"instruction":"c","output":"d","system":"s"}`, Options{}, Instruction,
+			[]Document{{Prompt: "a", Input: "x", Completion: "b", Line: 1},
+				{Prompt: "c", Completion: "d", System: "s", Line: 2}}},
+		{"Alpaca in CSV", "f.csv", "instruction,input,output\na,x,b\n", Options{}, Instruction,
+			[]Document{{Prompt: "a", Input: "x", Completion: "b", Line: 2}}},
 		{"chat named", "f.jsonl", `{"text":"x","turns":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
 			Options{MessagesColumn: "turns"}, Chat, chat},
 		{"lists as prompt and completion", "f.jsonl",
@@ -135,8 +155,21 @@ func TestBadDocuments(t *testing.T) {
 			"(question, response) or prompts with completions (question, answer)"},
 		{"two answers to a named prompt", "f.jsonl", `{"q":"a","answer":"b","response":"c"}`, Options{PromptColumn: "q"}, 1,
 			`the completion may be "response" or "answer"`},
-		{"instruction with input", "f.jsonl", `{"instruction":"a","input":"b","output":"c"}`, Options{}, 1,
-			`the prompt may be "instruction" alone or together with "input"`},
+		{"instruction with two outputs", "f.jsonl", `{"instruction":"a","input":"b","output":"c","response":"d"}`, Options{},
+			1,
+			`the rows may be prompts with completions (instruction, response) or`},
+		{"instruction with a history", "f.jsonl", `{"instruction":"a","input":"","output":"c","history":[["x","y"]]}`,
+			Options{}, 1, `the row has a "history", which is not read: write it as "messages"`},
+		{"instruction without an output", "f.jsonl", `{"instruction":"a","input":"","output":"c"}` + "\n" +
+			`{"instruction":"a","input":""}`, Options{}, 2, `the row has no "output"`},
+		{"part of a weight", "f.jsonl", `{"messages":[{"role":"assistant","content":"b","weight":0.5}]}`, Options{}, 1,
+			`message 1 of "messages": "weight" is "0.5": a message is learned (1, true) or not (0, false), not in part`},
+		{"a weight of text", "f.jsonl", `{"messages":[{"role":"assistant","content":"b","train":"no"}]}`, Options{}, 1,
+			`"train" is "\"no\"": a message is learned`},
+		{"weights that contradict", "f.jsonl", `{"messages":[{"role":"assistant","content":"b","weight":0,"loss":true}]}`,
+			Options{}, 1, `"weight" and "loss" contradict each other`},
+		{"functions", "f.jsonl", `{"messages":[{"role":"user","content":"a"}],"functions":[{"name":"f"}]}`, Options{}, 1,
+			`the row has "functions", which are not supported`},
 		{"trailing comma", "f.jsonl", `{"text":"a",}`, Options{}, 1, "not JSON"},
 		{"key twice", "f.jsonl", `{"text":"a","text":"b"}`, Options{}, 1, `the key "text" is there twice`},
 		{"a list of lists", "f.json", `[[{"text":"a"}]]`, Options{}, 1, "the row is a list, not an object"},
@@ -169,8 +202,14 @@ func TestBadDocuments(t *testing.T) {
 			`"content" is "null", not a string`},
 		{"content is a list of parts", "f.jsonl", `{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]}`,
 			Options{}, 1, "only text is supported"},
-		{"from and value", "f.jsonl", `{"conversations":[{"from":"human","value":"a"}]}`, Options{}, 1,
-			`rename them to "role" and "content"`},
+		{"calls in ShareGPT", "f.jsonl", `{"conversations":[{"from":"human","value":"a"},{"from":"function_call",` +
+			`"value":"{}"}]}`, Options{}, 1, `message 2 of "conversations": "from" is "function_call"; tools are not supported`},
+		{"another role in ShareGPT", "f.jsonl", `{"conversations":[{"from":"alice","value":"a"}]}`, Options{}, 1,
+			`"from" is "alice": known are human, gpt and system`},
+		{"two systems in ShareGPT", "f.jsonl", `{"system":"s","conversations":[{"from":"system","value":"t"}]}`, Options{}, 1,
+			`"system" is not the content of the system message`},
+		{"parts in ShareGPT", "f.jsonl", `{"conversations":[{"from":"human","value":[{"type":"text"}]}]}`, Options{}, 1,
+			`"value" is a list of parts`},
 		{"tools", "f.jsonl", `{"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function"}]}`, Options{}, 1,
 			`the row has "tools", which are not supported`},
 		{"tool calls", "f.jsonl", `{"messages":[{"role":"assistant","content":"a","tool_calls":[{}]}]}`, Options{}, 1,
@@ -307,7 +346,7 @@ func TestDocumentsSplitOff(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	train := readDocuments(t, "t.jsonl", `{"messages":[{"role":"user","content":"a","weight":0}]}
+	train := readDocuments(t, "t.jsonl", `{"messages":[{"role":"user","content":"a","weight":0,"name":"x","id":3}]}
 {"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}
 {"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}`, Options{})
 	eval := readDocuments(t, "e.jsonl", `{"messages":[{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}`,
@@ -319,7 +358,8 @@ func TestWarnings(t *testing.T) {
 		got = append(got, w.String())
 	}
 	want := []string{
-		"t.jsonl: 1 message with other keys than role and content, which are not read",
+		"t.jsonl: 1 message with other keys than role and content, which are not read and change nothing of " +
+			"what is learned: \"id\", \"name\"",
 		"t.jsonl:1: 1 row without an assistant's message to learn",
 		"t.jsonl:3: 1 row with the content of a row before",
 		"x.jsonl: 1 line with bytes that are not UTF-8, which were replaced",
@@ -329,5 +369,65 @@ func TestWarnings(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestInstructions writes Alpaca's rows as chats and as prompts.
+func TestInstructions(t *testing.T) {
+	f := readDocuments(t, "f.json", `[{"instruction":"Add.","input":"1 2","output":"3"},
+{"instruction":"Greet.","input":"","output":"Hi."},
+{"instruction":"Greet.","input":"","output":"Hi.","system":"Be kind."}]`, Options{})
+	chats, prompts := f.Chats(), f.Prompts()
+	wantChats := []Document{
+		{Messages: []Message{say("user", "Add.\n1 2"), say("assistant", "3")}, Line: 1},
+		{Messages: []Message{say("user", "Greet."), say("assistant", "Hi.")}, Line: 2},
+		{Messages: []Message{say("system", "Be kind."), say("user", "Greet."), say("assistant", "Hi.")}, Line: 3},
+	}
+	wantPrompts := []Document{
+		{Prompt: "Below is an instruction that describes a task, paired with an input that provides further context. " +
+			"Write a response that appropriately completes the request.\n\n" +
+			"### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:",
+			Completion: "3", Line: 1},
+		{Prompt: "Below is an instruction that describes a task. Write a response that appropriately completes the " +
+			"request.\n\n### Instruction:\nGreet.\n\n### Response:", Completion: "Hi.", Line: 2},
+		{Prompt: "Be kind.\n\n### Instruction:\nGreet.\n\n### Response:", Completion: "Hi.", Line: 3},
+	}
+	if got := slices.Collect(chats.Values()); chats.Kind != Chat || !reflect.DeepEqual(got, wantChats) {
+		t.Errorf("chats %v %+v", chats.Kind, got)
+	}
+	if got := slices.Collect(prompts.Values()); prompts.Kind != Prompt || !reflect.DeepEqual(got, wantPrompts) {
+		t.Errorf("prompts %v %+v", prompts.Kind, got)
+	}
+	if chats.Chats() != chats || prompts.Prompts() != prompts {
+		t.Error("files of other kinds are converted")
+	}
+}
+
+// TestHashOfWeights holds that a weight, an input and a system prompt change what is hashed.
+func TestHashOfWeights(t *testing.T) {
+	seen := map[string]string{}
+	for _, row := range []string{
+		`{"messages":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]}`,
+		`{"messages":[{"role":"assistant","content":"a","weight":0},{"role":"assistant","content":"b"}]}`,
+		`{"messages":[{"role":"assistant","content":"a"},{"role":"assistant","content":"b","weight":0}]}`,
+		`{"instruction":"a","input":"","output":"b"}`, `{"instruction":"a","input":"x","output":"b"}`,
+		`{"instruction":"a","input":"","output":"b","system":"x"}`,
+	} {
+		hash := readDocuments(t, "f.jsonl", row, Options{}).Hash()
+		if seen[hash] != "" {
+			t.Errorf("%s and %s have the same hash", row, seen[hash])
+		}
+		seen[hash] = row
+	}
+}
+
+// TestOtherRoles warns of messages that are marked as to be learned, but are not the assistant's.
+func TestOtherRoles(t *testing.T) {
+	f := readDocuments(t, "f.jsonl", `{"messages":[{"role":"user","content":"a","train":true},`+
+		`{"role":"assistant","content":"b","train":true}]}`, Options{})
+	got := Warnings(f, nil, nil)
+	if len(got) != 1 || !strings.HasPrefix(got[0].String(),
+		"f.jsonl: 1 message of others than the assistant that are marked") {
+		t.Error(got)
 	}
 }

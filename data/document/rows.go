@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spalora/spalora/data"
@@ -20,6 +21,8 @@ type rows struct {
 	c     columns
 	lists bool // the prompt and completion of the first row are lists of messages
 	seen  bool // there was a first row
+
+	shareGPT bool // the messages of the last row have from and value
 }
 
 // Resolve finds the columns and with them the kind of the rows.
@@ -48,7 +51,7 @@ func (r *rows) Record(row [][]byte, line int) error {
 	for _, f := range []struct {
 		to *string
 		i  int
-	}{{&e.Text, r.c.text}, {&e.Prompt, r.c.prompt}, {&e.Completion, r.c.completion}} {
+	}{{&e.Text, r.c.text}, {&e.Prompt, r.c.prompt}, {&e.Input, r.c.input}, {&e.Completion, r.c.completion}} {
 		if f.i >= 0 {
 			*f.to = string(row[f.i])
 		}
@@ -61,14 +64,20 @@ func (r *rows) Record(row [][]byte, line int) error {
 func (r *rows) Object(row data.Object, line int) error {
 	e := Document{Line: line}
 	var err error
-	if v, ok := row["tools"]; ok && r.f.Kind != Text && !data.Empty(v) {
-		return errors.New(`the row has "tools", which are not supported: remove them, ` + asText)
+	for _, key := range []string{"tools", "functions"} {
+		if v, ok := row[key]; ok && r.f.Kind != Text && !data.Empty(v) && string(v) != `"[]"` {
+			return fmt.Errorf("the row has %q, which are not supported: remove them, %s", key, asText)
+		}
 	}
 	switch r.c.kind() {
 	case Text:
 		e.Text, err = row.Text(r.f.Columns.Text)
 	case Chat:
-		e.Messages, err = r.messages(row, r.f.Columns.Messages)
+		if e.Messages, err = r.messages(row, r.f.Columns.Messages); err == nil {
+			err = r.system(row, &e)
+		}
+	case Instruction:
+		err = r.instruction(row, &e)
 	default:
 		err = r.promptAndCompletion(row, &e)
 	}
@@ -76,6 +85,47 @@ func (r *rows) Object(row data.Object, line int) error {
 		return err
 	}
 	r.f.Append(e)
+	return nil
+}
+
+// instruction reads Alpaca's keys, of which the input may be missing.
+func (r *rows) instruction(row data.Object, e *Document) error {
+	if v := row["history"]; v != nil && !data.Empty(v) {
+		return errors.New(`the row has a "history", which is not read: write it as "messages"`)
+	}
+	for _, f := range []struct {
+		to       *string
+		key      string
+		optional bool
+	}{{&e.Prompt, r.f.Columns.Prompt, false}, {&e.Input, r.f.Columns.Input, true},
+		{&e.Completion, r.f.Columns.Completion, false}, {&e.System, "system", true}} {
+		if f.optional && data.Null(row[f.key]) {
+			continue
+		}
+		var err error
+		if *f.to, err = row.Text(f.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// system puts the system prompt that rows of ShareGPT may have beside the conversation before it.
+func (r *rows) system(row data.Object, e *Document) error {
+	if v := row["system"]; !r.shareGPT || len(v) == 0 || data.Empty(v) {
+		return nil
+	}
+	text, err := row.Text("system")
+	if err != nil {
+		return err
+	}
+	if first := e.Messages[0]; first.Role == "system" {
+		if first.Content != text {
+			return errors.New(`"system" is not the content of the system message: remove one of them`)
+		}
+		return nil
+	}
+	e.Messages = slices.Insert(e.Messages, 0, Message{Role: "system", Content: text})
 	return nil
 }
 
@@ -143,13 +193,19 @@ func (r *rows) messages(row data.Object, key string) ([]Message, error) {
 		return nil, fmt.Errorf("%q is an empty list: a chat has at least one message", key)
 	}
 	list := make([]Message, len(raw))
+	r.shareGPT = false
 	for i, m := range raw {
-		other, err := parseMessage(m, &list[i])
+		unread, err := r.message(m, &list[i])
 		if err != nil {
 			return nil, fmt.Errorf("message %d of %q: %w", i+1, key, err)
 		}
-		if other {
+		if len(unread) > 0 {
 			r.f.Unread++
+		}
+		for _, name := range unread {
+			if at, found := slices.BinarySearch(r.f.unreadKeys, name); !found {
+				r.f.unreadKeys = slices.Insert(r.f.unreadKeys, at, name)
+			}
 		}
 	}
 	return list, nil
@@ -158,39 +214,96 @@ func (r *rows) messages(row data.Object, key string) ([]Message, error) {
 // refused are keys of messages with content for the model that would be lost.
 var refused = []string{"tool_calls", "function_call", "tool_call_id"}
 
-// parseMessage reads one message and reports whether it has keys that are not read.
-func parseMessage(v json.RawMessage, m *Message) (other bool, err error) {
+// learning are keys of messages that say whether a message is learned: 0 or false, 1 or true.
+var learning = []string{"weight", "loss_weight", "loss", "train", "training", "trainable"}
+
+// roles are the roles of ShareGPT; "" for those of tools.
+var roles = map[string]string{
+	"human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant",
+	"model": "assistant", "bot": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
+	"function_call": "", "function_response": "", "function": "", "observation": "", "tool": "", "tool_call": "",
+	"tool_response": "",
+}
+
+// message reads one message and returns its keys that are not read.
+func (r *rows) message(v json.RawMessage, m *Message) (unread []string, err error) {
 	if v[0] != '{' {
-		return false, fmt.Errorf("it is %s, not an object like {\"role\": …, \"content\": …}", data.Excerpt(string(v)))
+		return nil, fmt.Errorf("it is %s, not an object like {\"role\": …, \"content\": …}", data.Excerpt(string(v)))
 	}
 	row, keys, err := data.ParseObject(v)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	role, content := "role", "content"
+	if row["role"] == nil && row["from"] != nil && row["content"] == nil {
+		role, content, r.shareGPT = "from", "value", true
+	}
+	learned, marked := true, ""
 	for _, key := range keys {
 		switch {
-		case key == "role" || key == "content" || data.Empty(row[key]):
+		case key == role || key == content || data.Empty(row[key]):
 		case slices.Contains(refused, key):
-			return false, fmt.Errorf("it has %q; tools are not supported: remove such rows, %s", key, asText)
+			return nil, fmt.Errorf("it has %q; tools are not supported: remove such rows, %s", key, asText)
+		case slices.Contains(learning, key):
+			on, err := isLearned(key, row[key])
+			if err != nil {
+				return nil, err
+			}
+			if marked != "" && on != learned {
+				return nil, fmt.Errorf("%q and %q contradict each other", marked, key)
+			}
+			learned, marked = on, key
 		default:
-			other = true
+			unread = append(unread, key)
 		}
 	}
-	if row["from"] != nil && row["value"] != nil && row["role"] == nil {
-		return false, errors.New(`it has "from" and "value": rename them to "role" and "content", ` +
-			"with the roles system, user and assistant (not human and gpt)")
-	}
-	if m.Role, err = row.Text("role"); err != nil {
-		return false, data.About(err)
+	if m.Role, err = row.Text(role); err != nil {
+		return nil, data.About(err)
 	}
 	if strings.TrimSpace(m.Role) == "" {
-		return false, errors.New("the role is empty")
+		return nil, errors.New("the role is empty")
 	}
-	if c := row["content"]; c != nil && c[0] == '[' {
-		return false, errors.New(`"content" is a list of parts; only text is supported: give it as one string`)
+	if role == "from" {
+		if m.Role, err = roleOf(m.Role); err != nil {
+			return nil, err
+		}
 	}
-	if m.Content, err = row.Text("content"); err != nil {
-		return false, data.About(err)
+	if c := row[content]; c != nil && c[0] == '[' {
+		return nil, fmt.Errorf("%q is a list of parts; only text is supported: give it as one string", content)
 	}
-	return other, nil
+	if m.Content, err = row.Text(content); err != nil {
+		return nil, data.About(err)
+	}
+	if m.Unlearned = !learned && m.Role == "assistant"; marked != "" && learned && m.Role != "assistant" {
+		r.f.otherRoles.Add(0)
+	}
+	return unread, nil
+}
+
+// roleOf returns the role that ShareGPT's from means.
+func roleOf(from string) (string, error) {
+	role, known := roles[data.Fold(from)]
+	switch {
+	case !known:
+		return "", fmt.Errorf(`"from" is %s: known are human, gpt and system (or user, assistant and others); rename it, `+
+			`or write messages with "role" and "content"`, data.Excerpt(from))
+	case role == "":
+		return "", fmt.Errorf(`"from" is %s; tools are not supported: remove such rows, %s`, data.Excerpt(from), asText)
+	}
+	return role, nil
+}
+
+// isLearned reads the value of a key that says whether a message is learned.
+func isLearned(key string, v json.RawMessage) (bool, error) {
+	switch string(v) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	if n, err := strconv.ParseFloat(string(v), 64); err == nil && (n == 0 || n == 1) {
+		return n == 1, nil
+	}
+	return false, fmt.Errorf("%q is %s: a message is learned (1, true) or not (0, false), not in part", key,
+		data.Excerpt(string(v)))
 }

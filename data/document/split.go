@@ -28,7 +28,7 @@ func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err er
 		}
 	}
 	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "document"), ""); err == nil {
-		held.Unread = 0
+		held.Unread, held.otherRoles = 0, data.Tally{}
 	}
 	return rest, held, err
 }

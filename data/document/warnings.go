@@ -22,25 +22,38 @@ func (f *File) warnings() []data.Warning {
 			if data.Blank(d.Text) {
 				hollow.Add(d.Line)
 			}
-		case Prompt:
+		case Prompt, Instruction:
 			if data.Blank(d.Completion) {
 				hollow.Add(d.Line)
 			}
 		case Chat:
 			learned := d.Messages[min(d.Given, len(d.Messages)):]
-			if !slices.ContainsFunc(learned, func(m Message) bool { return m.Role == "assistant" }) {
+			if !slices.ContainsFunc(learned, func(m Message) bool {
+				return m.Role == "assistant" && !m.Unlearned
+			}) {
 				unanswered.Add(d.Line)
 			}
 		}
 	}
 	repeated, _ := f.Repeated(nil)
 	unread := data.Tally{N: f.Unread}
-	out := unread.WarnOf(f.Name, "message", "with other keys than role and content, which are not read")
+	out := unread.WarnOf(f.Name, "message", f.unreadMessage())
+	out = append(out, f.otherRoles.WarnOf(f.Name, "message", "of others than the assistant that are marked as to be "+
+		"learned (weight, train …), but are not: only the assistant's are, or all with `train_on_prompt`")...)
 	what := "with an empty text"
-	if f.Kind == Prompt {
+	if f.Kind == Prompt || f.Kind == Instruction {
 		what = "with an empty completion"
 	}
 	out = append(out, hollow.Warn(f.Name, what)...)
 	out = append(out, unanswered.Warn(f.Name, "without an assistant's message to learn")...)
 	return append(out, repeated.Warn(f.Name, "with the content of a row before")...)
+}
+
+// unreadMessage names the keys that are not read.
+func (f *File) unreadMessage() string {
+	s := "with other keys than role and content, which are not read"
+	if len(f.unreadKeys) > 0 {
+		s += " and change nothing of what is learned: " + data.NameList(f.unreadKeys)
+	}
+	return s
 }

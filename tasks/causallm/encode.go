@@ -35,6 +35,7 @@ func (p *Predictor) script(kind document.Kind, d *document.Document) (script, er
 		from := utf8.RuneCountInString(d.Prompt)
 		s.learned = [][2]int{{from, from + utf8.RuneCountInString(d.Completion)}}
 	default:
+		s.all = s.all && !slices.ContainsFunc(d.Messages, unlearned)
 		segments, err := p.segments(d)
 		if err != nil {
 			return s, err
@@ -54,13 +55,41 @@ func (p *Predictor) script(kind document.Kind, d *document.Document) (script, er
 	return s, nil
 }
 
+// unlearned reports whether a message is marked as not to be learned.
+func unlearned(m document.Message) bool { return m.Unlearned }
+
 // segments renders a chat. If all of it is learned, the template need not mark the turns.
 func (p *Predictor) segments(d *document.Document) ([]chat.Segment, error) {
 	if !p.cfg.TrainOnPrompt {
 		return p.cfg.Template.Segments(d.Messages, d.Given, p.cfg.Chat)
 	}
+	if slices.ContainsFunc(d.Messages, unlearned) { // the turns that are not learned are found like those that are
+		messages := slices.Clone(d.Messages)
+		for i := range messages {
+			messages[i].Unlearned = !messages[i].Unlearned
+		}
+		list, err := p.cfg.Template.Segments(messages, 0, p.cfg.Chat)
+		for i := range list {
+			list[i].Trained = !list[i].Trained
+		}
+		return list, err
+	}
 	text, err := p.cfg.Template.Render(d.Messages, p.cfg.Chat)
 	return []chat.Segment{{Text: text, Trained: true}}, err
+}
+
+// withInstructions returns a file in which instructions are chats if there is a template, else Alpaca's prompts.
+func withInstructions(docs *document.File, template *chat.Template) *document.File {
+	if template != nil {
+		return docs.Chats()
+	}
+	return docs.Prompts()
+}
+
+// WithInstructions returns a file in which instructions ([document.Instruction]) are chats if the checkpoint has a chat
+// template, else prompts in the form of Alpaca. Other files are returned unchanged.
+func (p *Predictor) WithInstructions(docs *document.File) *document.File {
+	return withInstructions(docs, p.cfg.Template)
 }
 
 // learns reports whether a token made from the code points from ≤ i < to is learned. A token that straddles a border
@@ -108,11 +137,12 @@ const documentsAtOnce = 1024
 func (p *Predictor) eachSequence(
 	ctx context.Context, docs *document.File, f func(d *document.Document, q sequence) error,
 ) error {
+	docs = p.WithInstructions(docs)
 	if docs.Kind == document.Chat && p.cfg.Template == nil {
 		return fmt.Errorf("causallm: %s: the rows are chats, but %w: give texts, or prompts with completions",
 			docs.Name, chat.ErrNoTemplate)
 	}
-	parts := docs.Kind != document.Text && !p.cfg.TrainOnPrompt
+	parts := docs.Kind == document.Chat || docs.Kind != document.Text && !p.cfg.TrainOnPrompt
 	o := tokenize.Options{Offsets: parts, Words: parts, NoSpecial: docs.Kind == document.Chat}
 	for lo := 0; lo < docs.Len(); lo += documentsAtOnce {
 		part := slices.Collect(data.Part(docs, lo, min(lo+documentsAtOnce, docs.Len())).Values())

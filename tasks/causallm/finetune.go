@@ -2,12 +2,12 @@ package causallm
 
 import (
 	"context"
-
 	"fmt"
 	"path/filepath"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
@@ -77,10 +77,11 @@ func DefaultTraining() train.Config {
 // run is one run of a configuration.
 type run struct {
 	*Finetuning
-	parts   tasks.Parts[*document.File]
-	model   models.CausalLM
-	task    *Task
-	samples *sampler
+	parts    tasks.Parts[*document.File]
+	template *chat.Template // nil: the checkpoint has none
+	model    models.CausalLM
+	task     *Task
+	samples  *sampler
 }
 
 // Plan implements [tasks.Finetuning].
@@ -169,6 +170,20 @@ func (r *run) read(s *tasks.Session) error {
 	if err != nil {
 		return err
 	}
+	if r.template, err = chatTemplate(s.Base); err != nil {
+		return err
+	}
+	err = p.Edit(func(f *document.File) (*document.File, error) {
+		if f.Kind == document.Instruction && r.template != nil {
+			s.Log.Info().Msgf("%s: the %v are written as chats by the chat template", f.Name, f.Kind)
+		} else if f.Kind == document.Instruction {
+			s.Log.Info().Msgf("%s: the %v are written as Alpaca's prompts, since there is no chat template", f.Name, f.Kind)
+		}
+		return withInstructions(f, r.template), nil
+	})
+	if err != nil {
+		return err
+	}
 	if err := p.Choose(&r.Run, s.Config.Seed); err != nil {
 		return err
 	}
@@ -206,12 +221,8 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	template, err := chatTemplate(s.Base)
-	if err != nil {
-		return nil, err
-	}
 	err = r.parts.Each(func(_ batch.Split, docs *document.File) error {
-		if docs.Kind == document.Chat && template == nil {
+		if docs.Kind == document.Chat && r.template == nil {
 			return base.Input(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
 				"chat_template.jinja beside its tokenizer.json, or give prompts with completions", docs.Name, s.Base.Name))
 		}
@@ -222,7 +233,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	}
 	r.task, err = NewTask(r.model, s.Base.Tokenizer, Config{
 		CoreConfig: s.Core(&r.MaxLength), BlockSize: block, OnTooLong: tooLong, TrainOnPrompt: r.TrainOnPrompt,
-		Template: template,
+		Template: r.template,
 	})
 	if err != nil {
 		return nil, base.Settings(err)

@@ -222,6 +222,33 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+// TestPreviewMarked shows what is learned of chats with weights, and of instructions with and without a template.
+func TestPreviewMarked(t *testing.T) {
+	const weights = `{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "You.", ` +
+		`"weight": 0}, {"role": "user", "content": "No."}, {"role": "assistant", "content": "Me.", "weight": 1}]}` + "\n"
+	const alpaca = `{"instruction": "Who?", "input": "", "output": "Me."}` + "\n"
+	for _, tt := range []struct {
+		name, rows, want string
+		story            bool
+		flags            []string
+	}{
+		{"weights", weights, "u:Who?;a:You.<|endoftext|>u:No.;a:[Me.<|endoftext|>]\n", true, nil},
+		{"weights, all learned", weights, "u[:Who?;a:]You.<|endoftext|>[u:No.;a:Me.<|endoftext|>]\n", true,
+			[]string{"--train-on-prompt"}},
+		{"a template", alpaca, "u:Who?;a:[Me.<|endoftext|>]\n", true, nil},
+		{"no template", alpaca, "### Response:[Me.<|endoftext|>]\n", false, nil},
+	} {
+		file := clitest.Write(t, filepath.Join(t.TempDir(), "rows.jsonl"), tt.rows)
+		args := append([]string{"causal-lm", "--train-file", file, "--preview=1"}, tt.flags...)
+		if tt.story {
+			args = clitest.StoryArgs(t, append(tt.flags, "--train-file", file, "--preview=1")...)
+		}
+		if r := clitest.OK(t, finetune.Command, args...); !strings.HasSuffix(r.Out, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, r.Out, tt.want)
+		}
+	}
+}
+
 // TestQuantisedBase trains an adapter of a GGUF file, which stays quantised.
 func TestQuantisedBase(t *testing.T) {
 	dir := t.TempDir()

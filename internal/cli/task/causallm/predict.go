@@ -302,6 +302,7 @@ func (r *predicting) readPrompts(m *causallm.Opened) ([]prompt, error) {
 	if err != nil {
 		return nil, err
 	}
+	docs = m.WithInstructions(docs)
 	if docs.Kind == document.Chat && m.Template() == nil {
 		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
 			"chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
