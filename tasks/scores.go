@@ -85,12 +85,13 @@ func CheckLoss(smoothing float32, weights []float32, k int) []error {
 	return errs
 }
 
-// CheckFinite returns an error if one of the logits of the row at the given line of a file is NaN or infinite.
-func CheckFinite(file string, line int, logits []float32) error {
+// CheckFinite returns an error if one of the logits of the rows of a file, k for each, is NaN or infinite. line returns
+// the line of row i.
+func CheckFinite(file string, logits []float32, k int, line func(i int) int) error {
 	for i, v := range logits {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("%s:%d: logit %d is %v; the weights of the model or the adapter are damaged, get them again",
-				file, line, i, f)
+				file, line(i/k), i%k, f)
 		}
 	}
 	return nil

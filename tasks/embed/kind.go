@@ -106,9 +106,6 @@ func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, erro
 	out := make([][]float32, len(texts))
 	for i := range out {
 		out[i] = all[i*k : (i+1)*k : (i+1)*k]
-		if err := tasks.CheckFinite(f.Name, i+1, out[i]); err != nil {
-			return nil, err
-		}
 	}
 	if o.Normalize {
 		err = Normalize(all, k)

@@ -56,13 +56,16 @@ func (p *Predictor) Width() int { return p.Net.Width() }
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 
 // Embed computes the vectors of the texts of a file, row after row: n×Width, for a file of pairs 2n×Width, where the
-// vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit.
+// vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit. A
+// vector that is not finite is an error.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
 	texts, err := p.encode(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
-	vectors, err = p.embed(ctx, texts)
+	if vectors, err = p.embed(ctx, texts); err == nil && f.Len() > 0 {
+		err = tasks.CheckFinite(f.Name, vectors, len(vectors)/f.Len(), func(i int) int { return f.At(i).Line })
+	}
 	return vectors, texts.Cut, err
 }
 

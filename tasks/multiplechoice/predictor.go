@@ -105,7 +105,7 @@ type Choice struct {
 }
 
 // Predict picks a choice for each question of a file, and counts the questions of which a choice was cut to the length
-// limit.
+// limit. A logit that is not finite is an error.
 func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice, truncated int, err error) {
 	set, err := p.encode(ctx, f)
 	if err != nil {
@@ -118,6 +118,9 @@ func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice,
 	list = make([]Choice, set.Len())
 	for q := range list {
 		row := logits[set.starts[q]:set.starts[q+1]:set.starts[q+1]]
+		if err := tasks.CheckFinite(f.Name, row, len(row), func(int) int { return f.At(q).Line }); err != nil {
+			return nil, 0, err
+		}
 		c := Choice{Index: tasks.Largest(row), Logits: row, Scores: tasks.Probabilities(data.SingleLabel, row, len(row))}
 		c.Text, c.Score = f.At(q).Endings[c.Index], c.Scores[c.Index]
 		list[q] = c
@@ -142,15 +145,7 @@ func (p *Predictor) Choose(ctx context.Context, questions []choice.Question) ([]
 		f.Append(q)
 	}
 	list, _, err := p.Predict(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range list {
-		if err := tasks.CheckFinite(f.Name, i+1, c.Logits); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return list, err
 }
 
 // MetricNames lists the metrics of questions with answers, the deciding one first.

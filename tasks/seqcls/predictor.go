@@ -60,13 +60,15 @@ func (p *Predictor) encode(ctx context.Context, f *text.File) (*tasks.TextSet, e
 }
 
 // Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to
-// the length limit.
+// the length limit. A logit that is not finite is an error.
 func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32, truncated int, err error) {
 	set, err := p.encode(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
-	logits, err = p.logits(ctx, set, nil)
+	if logits, err = p.logits(ctx, set, nil); err == nil {
+		err = tasks.CheckFinite(f.Name, logits, p.Net.Labels(), func(i int) int { return f.At(i).Line })
+	}
 	return logits, set.Cut, err
 }
 
@@ -118,22 +120,22 @@ func (p *Predictor) Class(logits []float32) Class {
 // Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an
 // error.
 func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
-	set, err := p.Encode(ctx, tasks.Inputs(inputs), p.cfg.Truncation, nil)
-	if err != nil {
-		return nil, err
-	}
-	logits, err := p.logits(ctx, set, nil)
+	texts := tasks.Inputs(inputs)
+	set, err := p.Encode(ctx, texts, p.cfg.Truncation, nil)
 	if err != nil {
 		return nil, err
 	}
 	k := p.Net.Labels()
+	logits, err := p.logits(ctx, set, nil)
+	if err == nil {
+		err = tasks.CheckFinite(texts.Name, logits, k, texts.Line)
+	}
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Class, len(inputs))
 	for i := range out {
-		row := logits[i*k : (i+1)*k : (i+1)*k]
-		if err := tasks.CheckFinite("texts", i+1, row); err != nil {
-			return nil, err
-		}
-		out[i] = p.Class(row)
+		out[i] = p.Class(logits[i*k : (i+1)*k : (i+1)*k])
 	}
 	return out, nil
 }

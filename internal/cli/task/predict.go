@@ -167,22 +167,29 @@ func (p *Predicting) WarnReplaced(file string, lines int) {
 // portion is the number of rows that are tokenised and computed between two lines about progress.
 const portion = 2048
 
-// InPortions calls f with ranges of row numbers, lo ≤ i < hi, and logs the progress. what names the rows' file.
-func (p *Predicting) InPortions(what string, rows int, f func(lo, hi int) error) error {
+// InPortions returns the predictions for the rows of a file: those of predict for ranges of row numbers, lo ≤ i < hi.
+// It calls add with the counts of each range and logs the progress.
+func InPortions[R, N any](
+	p *Predicting, file string, rows int, predict func(lo, hi int) ([]R, N, error), add func(counts N),
+) ([]R, error) {
 	began := time.Now()
 	logged := began
+	var all []R
 	for lo := 0; lo < rows; lo += portion {
 		hi := min(lo+portion, rows)
-		if err := f(lo, hi); err != nil {
-			return err
+		list, counts, err := predict(lo, hi)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, list...)
+		add(counts)
 		if hi < rows && time.Since(logged) > 5*time.Second {
 			logged = time.Now()
 			p.Console.Log.Info().Msgf("%d of %d rows", hi, rows)
 		}
 	}
-	p.Console.Log.Info().Msgf("%s: %d rows in %.2f s", what, rows, time.Since(began).Seconds())
-	return nil
+	p.Console.Log.Info().Msgf("%s: %d rows in %.2f s", file, rows, time.Since(began).Seconds())
+	return all, nil
 }
 
 // write writes the rows and then, if that succeeded, logs the metrics of those with labels and writes their file, if

@@ -1,7 +1,6 @@
 package embed
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -108,11 +107,19 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err != nil {
 		return nil, err
 	}
-	vectors, err := embedAll(cmd.Context(), p, encoder, f)
+	cut, width := 0, encoder.Width()
+	vectors, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]float32, int, error) {
+		return encoder.Embed(cmd.Context(), data.Part(f, lo, hi))
+	}, func(n int) { cut += n })
 	if err != nil {
 		return nil, err
 	}
-	width := encoder.Width()
+	tasks.WarnCut(p.Console.Log, f.Name, cut, len(vectors)/width, encoder.Limit())
+	if encoder.Normalize {
+		if err := embed.Normalize(vectors, width); err != nil {
+			return nil, err
+		}
+	}
 	if !f.At(0).HasPair {
 		return &task.Predictions{Rows: func(w io.Writer) error { return r.writeVectors(w, vectors, width) }}, nil
 	}
@@ -152,37 +159,6 @@ func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 		return nil, base.Settings(fmt.Errorf("`max_score` is for pairs with scores, but %s has none", f.Name))
 	}
 	return f, nil
-}
-
-// embedAll computes the vectors of all texts of a file, in portions.
-func embedAll(ctx context.Context, p *task.Predicting, encoder *embed.Opened, f *text.File) ([]float32, error) {
-	var all []float32
-	cut, texts, width := 0, 0, encoder.Width()
-	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := data.Part(f, lo, hi)
-		vectors, n, err := encoder.Embed(ctx, part)
-		if err != nil {
-			return err
-		}
-		cut += n
-		each := len(vectors) / width / part.Len() // 2 for pairs
-		texts += each * part.Len()
-		for i, e := range part.All() {
-			if err := tasks.CheckFinite(f.Name, e.Line, vectors[i*each*width:(i+1)*each*width]); err != nil {
-				return err
-			}
-		}
-		all = append(all, vectors...)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	tasks.WarnCut(p.Console.Log, f.Name, cut, texts, encoder.Limit())
-	if encoder.Normalize {
-		err = embed.Normalize(all, width)
-	}
-	return all, err
 }
 
 // vectorRow is the output for a text.

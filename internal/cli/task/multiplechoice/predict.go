@@ -1,7 +1,6 @@
 package multiplechoice
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -133,10 +132,14 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err := c.CheckRoom(true); err != nil {
 		return nil, base.Settings(err)
 	}
-	list, err := choose(cmd.Context(), p, c, f)
+	cut := 0
+	list, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]multiplechoice.Choice, int, error) {
+		return c.Predict(cmd.Context(), data.Part(f, lo, hi))
+	}, func(n int) { cut += n })
 	if err != nil {
 		return nil, err
 	}
+	c.WarnCut(p.Console.Log, f.Name, cut, f.Len())
 	metrics, err := c.Score(f, list)
 	if err != nil {
 		return nil, err
@@ -165,33 +168,6 @@ func (r *predicting) read(p *task.Predicting, c *multiplechoice.Opened) (*choice
 	}
 	p.WarnReplaced(f.Name, f.Replaced)
 	return f, nil
-}
-
-// choose picks a choice for each question, in portions.
-func choose(
-	ctx context.Context, p *task.Predicting, c *multiplechoice.Opened, f *choice.File,
-) ([]multiplechoice.Choice, error) {
-	var all []multiplechoice.Choice
-	cut := 0
-	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := data.Part(f, lo, hi)
-		list, n, err := c.Predict(ctx, part)
-		if err != nil {
-			return err
-		}
-		cut += n
-		all = append(all, list...)
-		for i, x := range list {
-			if err := tasks.CheckFinite(f.Name, part.At(i).Line, x.Logits); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		c.WarnCut(p.Console.Log, f.Name, cut, f.Len())
-	}
-	return all, err
 }
 
 // row is the output for one question.

@@ -1,7 +1,6 @@
 package qa
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -162,10 +161,14 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err != nil {
 		return nil, err
 	}
-	answers, err := answer(cmd.Context(), p, predictor, f)
+	var counts qa.Counts
+	answers, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]qa.Answer, qa.Counts, error) {
+		return predictor.Predict(cmd.Context(), data.Part(f, lo, hi))
+	}, counts.Add)
 	if err != nil {
 		return nil, err
 	}
+	counts.Log(p.Console.Log, f.Name, batch.Test, predictor.Limit())
 	metrics, err := predictor.Score(f, answers)
 	if err != nil {
 		return nil, err
@@ -199,24 +202,4 @@ func (r *predicting) read(p *task.Predicting) (*question.File, error) {
 	}
 	p.WarnReplaced(f.Name, f.Replaced)
 	return f, nil
-}
-
-// answer answers all questions, in portions.
-func answer(ctx context.Context, p *task.Predicting, predictor *qa.Predictor, f *question.File) ([]qa.Answer, error) {
-	var all []qa.Answer
-	var counts qa.Counts
-	err := p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		list, n, err := predictor.Predict(ctx, data.Part(f, lo, hi))
-		if err != nil {
-			return err
-		}
-		counts.Add(n)
-		all = append(all, list...)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	counts.Log(p.Console.Log, f.Name, batch.Test, predictor.Limit())
-	return all, nil
 }

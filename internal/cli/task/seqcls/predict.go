@@ -106,23 +106,10 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	}
 	predictor := c.WithLabels(labels)
 	k := max(1, len(labels.Names))
-	var logits []float32
 	cut := 0
-	err = p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		part := data.Part(f, lo, hi)
-		list, n, err := predictor.Predict(cmd.Context(), part)
-		if err != nil {
-			return err
-		}
-		cut += n
-		logits = append(logits, list...)
-		for i, e := range part.All() {
-			if err := tasks.CheckFinite(f.Name, e.Line, list[i*k:(i+1)*k]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	logits, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]float32, int, error) {
+		return predictor.Predict(cmd.Context(), data.Part(f, lo, hi))
+	}, func(n int) { cut += n })
 	if err != nil {
 		return nil, err
 	}

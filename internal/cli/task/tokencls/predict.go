@@ -99,14 +99,11 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	if err != nil {
 		return nil, err
 	}
-	var predictions []tokencls.Prediction
 	var counts tokencls.Counts
-	err = p.InPortions(f.Name, f.Len(), func(lo, hi int) error {
-		list, n, err := c.Predict(cmd.Context(), data.Part(f, lo, hi))
-		predictions = append(predictions, list...)
-		counts.Add(n)
-		return err
-	})
+	predict := func(lo, hi int) ([]tokencls.Prediction, tokencls.Counts, error) {
+		return c.Predict(cmd.Context(), data.Part(f, lo, hi))
+	}
+	predictions, err := task.InPortions(p, f.Name, f.Len(), predict, counts.Add)
 	if err != nil {
 		return nil, err
 	}
