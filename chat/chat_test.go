@@ -305,7 +305,16 @@ func TestLoad(t *testing.T) {
 		{
 			"tokens of another file",
 			map[string]string{config: `{"bos_token":"<b>","chat_template":"{{ bos_token }}{{ eos_token }}"}`,
-				"special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`}, "<b><e>",
+				"special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`}, "<x><e>",
+		},
+		{
+			"another file that is not read",
+			map[string]string{
+				config: `{"bos_token":"<b>","added_tokens_decoder":{},` +
+					`"chat_template":"{{ bos_token }}{{ eos_token }}"}`,
+				"special_tokens_map.json": `{"eos_token":"<e>","bos_token":{"content":"<x>"}}`,
+			},
+			"<b>",
 		},
 		{"named ones",
 			map[string]string{

@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// parseConfig reads the chat template of tokenizer_config.json and adds its special tokens to tokens.
-func parseConfig(content []byte, tokens map[string]string) (source string, found bool, err error) {
+// parseConfig reads the chat template of tokenizer_config.json and adds its special tokens to tokens. complete reports
+// whether it lists all added tokens.
+func parseConfig(content []byte, tokens map[string]string) (source string, found, complete bool, err error) {
 	var c map[string]json.RawMessage
 	if err := json.Unmarshal(content, &c); err != nil {
-		return "", false, err
+		return "", false, false, err
 	}
+	_, complete = c["added_tokens_decoder"]
 	for key, v := range c {
 		if !strings.HasSuffix(key, "_token") {
 			continue
@@ -28,14 +30,14 @@ func parseConfig(content []byte, tokens map[string]string) (source string, found
 	}
 	v, ok := c["chat_template"]
 	if !ok || string(v) == "null" {
-		return "", false, nil
+		return "", false, complete, nil
 	}
 	if v[0] == '"' {
 		err = json.Unmarshal(v, &source)
-		return source, true, err
+		return source, true, complete, err
 	}
 	source, err = defaultTemplate(v)
-	return source, err == nil, err
+	return source, err == nil, complete, err
 }
 
 // defaultTemplate returns the template named "default" of a list of named templates.

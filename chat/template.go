@@ -64,14 +64,18 @@ func guard(f func() error) (err error) {
 }
 
 // Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template in tokenizer_config.json (a text,
-// or a list of named ones, of which it takes "default"), and the special tokens of that file or else of
-// special_tokens_map.json. open returns the content of a file, or an error that wraps fs.ErrNotExist. If there is no
+// or a list of named ones, of which it takes "default"), and the special tokens of that file and of
+// special_tokens_map.json. As in transformers, the latter takes precedence, but is not read if tokenizer_config.json
+// has added_tokens_decoder. open returns the content of a file, or an error that wraps fs.ErrNotExist. If there is no
 // template, the error wraps [ErrNoTemplate].
 func Load(open func(name string) ([]byte, error)) (*Template, error) {
 	const config, special, file = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
 	tokens := map[string]string{}
-	source, found := "", false
-	for _, name := range []string{special, config} { // the later one takes precedence
+	source, found, complete := "", false, false
+	for _, name := range []string{config, special} { // the later one takes precedence
+		if complete {
+			break
+		}
 		content, err := open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -79,12 +83,12 @@ func Load(open func(name string) ([]byte, error)) (*Template, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, ok, err := parseConfig(content, tokens)
+		s, ok, all, err := parseConfig(content, tokens)
 		if err != nil {
 			return nil, fmt.Errorf("chat: %s: %w", name, err)
 		}
 		if name == config {
-			source, found = s, ok
+			source, found, complete = s, ok, all
 		}
 	}
 	content, err := open(file)

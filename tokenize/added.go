@@ -17,11 +17,12 @@ type addedToken struct {
 type matcher struct {
 	trie   *trie // contents; the value is an index in tokens
 	tokens []addedToken
+	splits bool // special tokens are found, but stay part of the text
 }
 
 // newMatcher returns a matcher of tokens by their patterns, which must differ and
 // not be empty, or nil if there are none.
-func newMatcher(tokens []addedToken, patterns []string) *matcher {
+func newMatcher(tokens []addedToken, patterns []string, splits bool) *matcher {
 	if len(tokens) == 0 {
 		return nil
 	}
@@ -29,7 +30,7 @@ func newMatcher(tokens []addedToken, patterns []string) *matcher {
 	for i := range values {
 		values[i] = int32(i)
 	}
-	return &matcher{trie: newTrie(patterns, values), tokens: tokens}
+	return &matcher{trie: newTrie(patterns, values), tokens: tokens, splits: splits}
 }
 
 // segment is a part of a text: an added token, or the text between two of them.
@@ -39,8 +40,9 @@ type segment struct {
 }
 
 // split cuts text at the added tokens: the leftmost match first and, of several there, the longest. If a match is
-// refused because it is part of a word, split does not try a shorter token there. It does not search white space again
-// that a token took; the reference does, and would count it twice if an added token began with white space.
+// refused because it is part of a word, or special where special tokens are ordinary text, split does not try a shorter
+// token there. It does not search white space again that a token took; the reference does, and would count it twice if
+// an added token began with white space.
 func split[T string | []byte](m *matcher, text T, out []segment) []segment {
 	if m == nil {
 		if len(text) > 0 {
@@ -57,7 +59,7 @@ func split[T string | []byte](m *matcher, text T, out []segment) []segment {
 		}
 		t, from, to := &m.tokens[i], at, at+n
 		at = to
-		if t.singleWord && (endsInWord(text[:from]) || startsInWord(text[to:])) {
+		if m.splits && t.special || t.singleWord && (endsInWord(text[:from]) || startsInWord(text[to:])) {
 			continue
 		}
 		if t.lstrip {

@@ -233,6 +233,7 @@ func TestVocabJSONSettings(t *testing.T) {
 	vocab, merges := splitModel(t, "testdata/bpe_bytes.json")
 	tok, err := Load(files{bpeFile: vocab, mergesFile: merges, configFile: `{
 		"tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024, "add_bos_token": true, "add_eos_token": true,
+		"model_input_names": ["input_ids", "token_type_ids"],
 		"add_prefix_space": true,
 		"bos_token": "<|begin|>", "pad_token": "<pad>", "additional_special_tokens": ["<x>"],
 		"added_tokens_decoder": {"2400": {"content": "<new>", "single_word": false, "lstrip": true, "rstrip": false,

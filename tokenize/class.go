@@ -1,6 +1,8 @@
 package tokenize
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,71 +25,98 @@ var bertClasses = []string{
 	"MobileBertTokenizer", "SqueezeBertTokenizer",
 }
 
+// typedClasses lists the classes whose encodings have token types unless the settings list the model's inputs.
+var typedClasses = []string{
+	"BertTokenizer", "ConvBertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer", "MobileBertTokenizer",
+	"SqueezeBertTokenizer", "CodeGenTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer", "FNetTokenizer",
+}
+
 // robertaRoles maps RoBERTa's roles to their tokens.
 var robertaRoles = map[string]string{
 	"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
 	"cls_token": "<s>", "mask_token": "<mask>",
 }
 
-// class returns the tokenizer class that tokenizer_config.json names, or else that of the model, without Fast at the
-// end; "" if there is none. typ is the model type of config.json if class read that file.
-func (s *settings) class(open func(string) ([]byte, error)) (name, typ string, err error) {
-	if name = s.config.get("tokenizer_class").optionalText(); name != "" {
-		return strings.TrimSuffix(name, "Fast"), "", nil
-	}
-	if err := s.err(); err != nil {
-		return "", "", err
-	}
+// readClass reads the tokenizer class and the model type that the files name.
+func (s *settings) readClass(open func(string) ([]byte, error)) error {
+	named := s.config.get("tokenizer_class").optionalText()
 	raw, err := open(modelFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", "", nil
 	case err != nil:
-		return "", "", fmt.Errorf("tokenize: %s: %w", modelFile, err)
+		return fmt.Errorf("tokenize: %s: %w", modelFile, err)
+	default:
+		doc, err := parseJSON(modelFile, raw)
+		if err != nil {
+			return err
+		}
+		f := field{modelFile + ":", doc, &s.errs}
+		s.modelType = f.get("model_type").optionalText()
+		if named == "" {
+			named = f.get("tokenizer_class").optionalText()
+		}
 	}
-	doc, err := parseJSON(modelFile, raw)
-	if err != nil {
-		return "", "", err
-	}
-	typ = field{modelFile + ":", doc, &s.errs}.get("model_type").optionalText()
-	return modelClasses[typ], typ, s.err()
+	s.named = strings.TrimSuffix(named, "Fast")
+	return s.err()
 }
 
-// knownClass returns the tokenizer class of a checkpoint with the given file, which must be in known. usual is the
-// class if no file names one.
-func (s *settings) knownClass(open func(string) ([]byte, error), file, usual string, known []string) (string, error) {
-	name, typ, err := s.class(open)
+// knownClass finds the tokenizer class of a checkpoint with the given file; it must be in known. usual is the class if
+// no file names one.
+func (s *settings) knownClass(file, usual string, known []string) error {
+	s.class = s.named
+	if s.named == "" {
+		s.class = modelClasses[s.modelType]
+	}
 	switch {
-	case err != nil:
-		return "", err
-	case name == "" && typ == "" && usual != "":
-		return usual, nil
-	case name == "" && typ != "":
-		return "", fmt.Errorf("tokenize: %s: tokenizer_class is missing, and it is not known how model_type %q reads %s",
-			configFile, typ, file)
-	case !slices.Contains(known, name):
+	case s.class == "" && s.modelType == "" && usual != "":
+		s.class = usual
+	case s.class == "" && s.modelType != "":
+		return fmt.Errorf("tokenize: %s: tokenizer_class is missing, and it is not known how model_type %q reads %s",
+			configFile, s.modelType, file)
+	case !slices.Contains(known, s.class):
 		last := len(known) - 1
-		return "", fmt.Errorf("tokenize: %s: tokenizer_class: it is not known how %q splits text, only how %s and %s do; "+
+		return fmt.Errorf("tokenize: %s: tokenizer_class: it is not known how %q splits text, only how %s and %s do; "+
 			"save the tokenizer with transformers to get a %s",
-			configFile, name, strings.Join(known[:last], ", "), known[last], tokenizerFile)
+			configFile, s.class, strings.Join(known[:last], ", "), known[last], tokenizerFile)
 	}
-	return name, nil
+	return nil
 }
 
-// libraryClasses lists the classes for which transformers 5 lets the library read tokenizer.json. For other classes
-// transformers reads the file itself.
-var libraryClasses = []string{"", "PreTrainedTokenizer", "TokenizersBackend"}
+// backend is the class of transformers that uses tokenizer.json as it is.
+const backend = "TokenizersBackend"
 
-// beside returns what the tokenizer class adds to tokenizer.json: the tokens of its roles, nil if they are not known,
-// and whether the numbers of the file are read exactly.
-func (s *settings) beside(open func(string) ([]byte, error)) (usual map[string]string, exact bool, err error) {
-	name, _, err := s.class(open)
-	usual = bpeClasses[name].roles
-	if name == "XLMRobertaTokenizer" {
-		usual = robertaRoles
+const (
+	llamaClass = "LlamaTokenizer"
+	xlmrClass  = "XLMRobertaTokenizer"
+)
+
+// chooseClass finds the class with which transformers 5 reads tokenizer.json: the one that the files name, or else that
+// of the model. It does not trust the files about Qwen 2, and reads Mistral's files and byte-level ones that claim
+// LLaMA's class as they are.
+func (s *settings) chooseClass(raw []byte) {
+	usual := modelClasses[s.modelType]
+	switch name := s.named; {
+	case name == "" && s.modelType == "":
+		s.class = ""
+	case s.modelType == "qwen2":
+		s.class = usual
+	case s.modelType == "mistral", name == "PreTrainedTokenizer", name == "" && usual == "",
+		name == llamaClass && bytes.Contains(raw, []byte(`"ByteLevel"`)):
+		s.class = backend
+	default:
+		s.class = cmp.Or(name, usual)
 	}
-	return usual, !slices.Contains(libraryClasses, name), err
+	switch {
+	case s.class == xlmrClass:
+		s.usual = robertaRoles
+	default:
+		s.usual = bpeClasses[s.class].roles
+	}
 }
+
+// exact reports whether the numbers of tokenizer.json are read exactly: for all classes but the backend, transformers
+// reads the file itself.
+func (s *settings) exact() bool { return s.class != "" && s.class != backend }
 
 // bpeClassNames lists the names of the bpeClasses, sorted.
 var bpeClassNames = slices.Sorted(maps.Keys(bpeClasses))

@@ -102,6 +102,9 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	}
 	defer done()
 	texts, parts := t.readBoth(in, buf)
+	if o.Side == OwnSide {
+		o.Side = t.side
+	}
 	dropped, err := truncate(&texts, in.HasPair, added(parts), o)
 	if err != nil {
 		return Encoding{}, err
@@ -110,7 +113,7 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 		t.trimText(texts[0])
 		t.trimText(texts[1])
 	}
-	e := assemble(parts, texts, o)
+	e := t.assemble(parts, texts, o)
 	e.Truncated = dropped
 	return e, nil
 }

@@ -62,7 +62,7 @@ func FuzzEncode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, pair string, n int) {
 		tok := toks[uint(n)%uint(len(toks))]
-		o := Options{MaxLength: int(uint(n) % 50), Side: Side(uint(n) % 2), Offsets: true, Words: true}
+		o := Options{MaxLength: int(uint(n) % 50), Side: Side(uint(n) % 3), Offsets: true, Words: true}
 		e, err := tok.EncodePair(text, pair, o)
 		if err != nil {
 			return // no room for the special tokens
@@ -132,6 +132,59 @@ func FuzzVocabJSON(f *testing.F) {
 			t.Fatal(err)
 		}
 		tok.Decode(e.IDs, false)
+	})
+}
+
+// FuzzSettings checks that no settings beside a tokenizer.json make Load panic, and that accepted tokenizers work.
+func FuzzSettings(f *testing.F) {
+	f.Add([]byte(`{"tokenizer_class": "BertTokenizer", "do_lower_case": false, "cls_token": "<c>", "max_len": 9}`),
+		[]byte(`{"pad_token": {"content": "<p>", "lstrip": true}, "additional_special_tokens": ["<x>"]}`),
+		[]byte(`{"<n>": 7}`))
+	f.Add([]byte(`{"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true, "trim_offsets": false, `+
+		`"x_token": "é"}`),
+		[]byte(`{"sep_token": null}`), []byte(`{}`))
+	f.Add([]byte(`{"tokenizer_class": "LlamaTokenizer", "legacy": true, "split_special_tokens": true}`), []byte(`{}`),
+		[]byte(`{"": 1}`))
+	f.Add([]byte(`{"added_tokens_decoder": {"5": {"content": "x", "single_word": true, "lstrip": true, "rstrip": true, `+
+		`"normalized": true, "special": true}}, "truncation_side": "left", "clean_up_tokenization_spaces": true}`),
+		[]byte(`{}`), []byte(`{"x": 2}`))
+	f.Fuzz(func(t *testing.T, config, special, older []byte) {
+		for _, doc := range []string{tinyWith(), tinyBPE(), tinyUnigram()} {
+			tok, err := Load(files{
+				tokenizerFile: doc, configFile: string(config), specialFile: string(special), addedFile: string(older),
+			}.open)
+			if err != nil {
+				continue
+			}
+			e, err := tok.EncodePair("ab <c> x. é", "b <x>", Options{Offsets: true, Words: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tok.Decode(e.IDs, true)
+			tok.Warnings()
+		}
+	})
+}
+
+// FuzzCleanUp checks that text that is cleaned up in parts is the text that is cleaned up as a whole.
+func FuzzCleanUp(f *testing.F) {
+	f.Add("I do n't  , know ' s what you 're ' . saying n ' t  ' m", 3)
+	f.Add(" . ? ! ,,  '  ' x", 1)
+	f.Fuzz(func(t *testing.T, text string, n int) {
+		if n = int(uint(n)%9) + 1; !utf8.ValidString(text) {
+			return
+		}
+		have := ""
+		c := &cleaner{joiner: output(nil), out: func(s string) { have += s }}
+		runes := []rune(text)
+		for len(runes) > 0 {
+			c.write(string(runes[:min(n, len(runes))]))
+			runes = runes[min(n, len(runes)):]
+		}
+		c.flush(len(c.pending))
+		if want := cleanSpaces(text); have != want {
+			t.Errorf("%q in parts of %d: %q, as a whole %q", text, n, have, want)
+		}
 	})
 }
 

@@ -16,17 +16,17 @@ const (
 	modelFile     = "config.json"
 	configFile    = "tokenizer_config.json"
 	specialFile   = "special_tokens_map.json"
-	addedFile     = "added_tokens.json" // written by old versions; refused
+	addedFile     = "added_tokens.json" // written by old versions
 )
 
 // Load reads a checkpoint's tokenizer from tokenizer.json or, if that does not exist, from vocab.json with merges.txt,
-// or else from vocab.txt. For the last two it uses the settings of tokenizer_config.json and the tokenizer class that
-// it or config.json names. open returns the content of the named file, or an error that is fs.ErrNotExist if the file
-// does not exist.
+// or else from vocab.txt. As transformers does, it applies to each the settings of tokenizer_config.json,
+// special_tokens_map.json and added_tokens.json, for the tokenizer class that they or config.json name. open returns
+// the content of the named file, or an error that is fs.ErrNotExist if the file does not exist.
 //
 // Load checks the padding and the truncation of tokenizer.json, but as in transformers they are not applied
-// automatically. If anything would make ids differ from those of the reference implementation, Load returns an error
-// that names the field.
+// automatically; they give the defaults of the side to cut and of the padding token. If anything would make ids differ
+// from those of the reference implementation, Load returns an error that names the field.
 func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 	set, err := readSettings(open)
 	if err != nil {
@@ -36,15 +36,9 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		name  string
 		parse func(raw []byte) (*spec, error)
 	}{
-		{tokenizerFile, func(raw []byte) (s *spec, err error) {
-			s = new(spec)
-			if set.usual, s.exactScores, err = set.beside(open); err != nil {
-				return nil, err
-			}
-			return s, s.parseTokenizer(raw)
-		}},
+		{tokenizerFile, set.parseTokenizerJSON},
 		{bpeFile, func(raw []byte) (*spec, error) { return set.parseVocabJSON(raw, open) }},
-		{vocabFile, func(raw []byte) (*spec, error) { return set.parseVocab(raw, open) }},
+		{vocabFile, set.parseVocab},
 	} {
 		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -52,10 +46,6 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("tokenize: %s: %w", f.name, err)
-		}
-		if _, err := open(addedFile); f.name != tokenizerFile && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("tokenize: %s beside %s is not read; save the tokenizer with transformers to get a %s",
-				addedFile, f.name, tokenizerFile)
 		}
 		s, err := f.parse(raw)
 		if err != nil {
@@ -68,6 +58,7 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 
 // spec is a tokenizer as its files describe it.
 type spec struct {
+	kind         string         // of the model, as in tokenizer.json
 	vocab        []string       // tokens of the model, by id
 	missing      map[int32]bool // ids below the last one that the vocabulary lacks
 	model        func(*Tokenizer) (model, error)
@@ -77,6 +68,8 @@ type spec struct {
 	preTokenizer preTokenizer
 	template     template
 	decoder      decoder
+	side         Side   // direction of the stored truncation; OwnSide without one
+	pad          string // token of the stored padding, or ""
 }
 
 // build makes the tokenizer that s describes.
@@ -86,6 +79,14 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 		tokens: s.vocab, missing: s.missing, ids: make(map[string]int32, len(s.vocab)+len(s.added)),
 		special:   map[string]bool{},
 		maxLength: set.maxLength, scratch: newScratch(),
+		side: set.truncationSide(s.side), untyped: !set.typed(),
+		splits: set.flag("split_special_tokens", false),
+	}
+	if set.cleans(s.kind) {
+		t.decoder = cleaned(t.decoder)
+	}
+	if err := set.err(); err != nil {
+		return nil, err
 	}
 	for id, token := range s.vocab {
 		if !t.missing[int32(id)] {
@@ -105,7 +106,7 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	if err := t.setRoles(set); err != nil {
 		return nil, err
 	}
-	t.warnings = set.contradictions(s)
+	t.warnings = set.warnings
 	if t.template.trim != keepOffsets {
 		t.space = make([]blanksAround, len(t.tokens))
 		for id, token := range t.tokens {
@@ -148,7 +149,7 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	t.source, t.normal = newMatcher(bySource, source), newMatcher(byNormal, normal)
+	t.source, t.normal = newMatcher(bySource, source, t.splits), newMatcher(byNormal, normal, t.splits)
 	return nil
 }
 
@@ -202,11 +203,7 @@ func (t *Tokenizer) setRoles(set *settings) error {
 	var errs []error
 	for r, name := range roleNames {
 		t.roles[r] = -1
-		usual := name.usual
-		if set.usual != nil {
-			usual = set.usual[name.key]
-		}
-		token, named := set.role(name.key, usual)
+		token, named := set.role(name.key, set.usualToken(role(r)))
 		if id, ok := t.ids[token]; ok && token != "" {
 			t.roles[r] = id
 		} else if named {

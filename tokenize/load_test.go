@@ -181,8 +181,32 @@ func TestLoadErrors(t *testing.T) {
 			"model_max_length: want a number, got a string",
 		},
 		{
-			"role", files{tokenizerFile: tinyWith(), configFile: `{"pad_token": "<pad>"}`},
-			`pad_token "<pad>" is not in the vocabulary`,
+			"role list", files{tokenizerFile: tinyWith(), configFile: `{"eos_token": ["<a>", "<b>"]}`},
+			"tokenize: tokenizer_config.json: eos_token: want a string, got an array",
+		},
+		{
+			"side", files{tokenizerFile: tinyWith(), configFile: `{"truncation_side": "top"}`},
+			`tokenizer_config.json: truncation_side: want right or left, got "top"`,
+		},
+		{
+			"input names", files{tokenizerFile: tinyWith(), configFile: `{"model_input_names": "input_ids"}`},
+			"tokenizer_config.json: model_input_names: want an array, got a string",
+		},
+		{
+			"extra tokens", files{tokenizerFile: tinyWith(), configFile: `{"extra_special_tokens": "<x>"}`},
+			"tokenizer_config.json: extra_special_tokens: want an array or an object, got a string",
+		},
+		{
+			"old id", files{tokenizerFile: tinyWith(), addedFile: `{"<x>": "5"}`},
+			`added_tokens.json: "<x>": want an integer, got a string`,
+		},
+		{
+			"old array", files{tokenizerFile: tinyWith(), addedFile: `[]`},
+			"added_tokens.json: want an object, got an array",
+		},
+		{
+			"model settings", files{tokenizerFile: tinyWith(), modelFile: `{"model_type": 1}`},
+			"config.json: model_type: want a string, got a number",
 		},
 		{
 			"role type", files{tokenizerFile: tinyWith(), specialFile: `{"pad_token": 3}`},
@@ -198,8 +222,8 @@ func TestLoadErrors(t *testing.T) {
 			"do_lower_case: want true or false, got a string",
 		},
 		{
-			"vocab and added", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", addedFile: `{}`},
-			"added_tokens.json beside vocab.txt is not read",
+			"vocab and added", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", addedFile: `{"<x>": 7}`},
+			`added_tokens.json: "<x>" has id 7, but the vocabulary gives it 3`,
 		},
 		{
 			"vocab decoder key", files{vocabFile: "[UNK]\n[CLS]\n[SEP]\n", configFile: `{"added_tokens_decoder": {"x": {}}}`},
@@ -243,7 +267,7 @@ func TestLoadManyErrors(t *testing.T) {
 
 func TestLoadPassesOnErrors(t *testing.T) {
 	broken := errors.New("disk on fire")
-	for _, file := range []string{tokenizerFile, vocabFile, configFile, specialFile} {
+	for _, file := range []string{tokenizerFile, vocabFile, configFile, specialFile, addedFile, modelFile} {
 		_, err := Load(func(name string) ([]byte, error) {
 			if name == file {
 				return nil, broken
@@ -336,8 +360,8 @@ func TestRolesAndWarnings(t *testing.T) {
 		!strings.Contains(w[1], "strip_accents") {
 		t.Errorf("warnings %q", w)
 	}
-	if tok.IsSpecial(3) || tok.IsSpecial(99) {
-		t.Error("<p> is special, but the file does not say so")
+	if !tok.IsSpecial(3) || tok.IsSpecial(4) || tok.IsSpecial(99) {
+		t.Error("of the tokens, <p> alone is special: the settings name it")
 	}
 	if mini := loadDir(t, minilm); !mini.IsSpecial(mini.SepID()) || mini.IsSpecial(2000) {
 		t.Error("of [SEP] and an ordinary word, [SEP] alone is special")

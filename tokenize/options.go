@@ -34,16 +34,20 @@ func (s Strategy) String() string {
 type Side int
 
 const (
-	Right Side = iota // drop the last tokens
-	Left              // drop the first tokens
+	OwnSide Side = iota // the side that the checkpoint's files name: Tokenizer.TruncationSide
+	Right               // drop the last tokens
+	Left                // drop the first tokens
 )
 
-// String returns "right" or "left".
+// String returns "right" or "left", and "own" for OwnSide.
 func (s Side) String() string {
-	if s == Left {
+	switch s {
+	case Right:
+		return "right"
+	case Left:
 		return "left"
 	}
-	return "right"
+	return "own"
 }
 
 // Options says how to encode. The zero value adds the special tokens, does not truncate and fills in only ids and
@@ -53,7 +57,7 @@ type Options struct {
 	MaxLength int
 	// Truncation chooses the text to shorten if MaxLength is exceeded.
 	Truncation Strategy
-	// Side is the end from which truncation removes tokens.
+	// Side is the end from which truncation removes tokens; the zero value is the side that the checkpoint's files name.
 	Side Side
 	// NoSpecial leaves out the tokens that the checkpoint's template adds, such as [CLS] and [SEP]. Special tokens that
 	// are spelled out in the text are still recognised.

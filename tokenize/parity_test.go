@@ -267,6 +267,20 @@ func pack(b []byte, result any) []byte {
 // loadPatched loads a tokenizer.json in which some fields are replaced.
 func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 	t.Helper()
+	raw, err := json.Marshal(patchedDocument(t, file, patch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := Load(files{tokenizerFile: string(raw)}.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// patchedDocument returns the content of a tokenizer file with the fields of patch replaced.
+func patchedDocument(t testing.TB, file string, patch map[string]any) map[string]any {
+	t.Helper()
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -300,14 +314,7 @@ func loadPatched(t testing.TB, file string, patch map[string]any) *Tokenizer {
 		}
 	}
 	withCharsMaps(t, doc)
-	if raw, err = json.Marshal(doc); err != nil {
-		t.Fatal(err)
-	}
-	tok, err := Load(files{tokenizerFile: string(raw)}.open)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
+	return doc
 }
 
 // files is a checkpoint in memory.

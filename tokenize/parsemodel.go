@@ -10,28 +10,35 @@ import (
 	"strings"
 )
 
+// The kinds of models, as tokenizer.json names them.
+const (
+	wordPieceModel = "WordPiece"
+	bpeModel       = "BPE"
+	unigramModel   = "Unigram"
+)
+
 // parseModel reads the vocabulary and settings of a model.
 func parseModel(f field, s *spec) {
 	if f.object() == nil {
 		return
 	}
-	kind := "WordPiece" // old files have no type
+	s.kind = wordPieceModel // old files have no type
 	if t := f.get("type"); t.is() {
-		kind = t.text()
+		s.kind = t.text()
 	} else if f.get("merges").is() {
-		kind = "BPE"
+		s.kind = bpeModel
 	} else if f.get("unk_id").is() {
-		kind = "Unigram"
+		s.kind = unigramModel
 	}
-	switch kind {
-	case "WordPiece":
+	switch s.kind {
+	case wordPieceModel:
 		parseWordPiece(f, s)
-	case "BPE":
+	case bpeModel:
 		parseBPE(f, s)
-	case "Unigram":
+	case unigramModel:
 		parseUnigram(f, s)
 	default:
-		f.get("type").fail("%q is not supported; want BPE, Unigram or WordPiece", kind)
+		f.get("type").fail("%q is not supported; want BPE, Unigram or WordPiece", s.kind)
 	}
 }
 

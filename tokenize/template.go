@@ -63,7 +63,7 @@ func added(parts []part) int {
 }
 
 // assemble fills the places of parts with the tokens of the texts and applies the options.
-func assemble(parts []part, texts [2][]token, o Options) Encoding {
+func (t *Tokenizer) assemble(parts []part, texts [2][]token, o Options) Encoding {
 	n := len(texts[0]) + len(texts[1])
 	if !o.NoSpecial {
 		n += added(parts)
@@ -76,21 +76,24 @@ func assemble(parts []part, texts [2][]token, o Options) Encoding {
 	if o.Words {
 		e.Words, e.Sequences = make([]int32, 0, n), make([]int8, 0, n)
 	}
-	put := func(id, typ int32, t token, sequence int8) {
+	put := func(id, typ int32, k token, sequence int8) {
+		if t.untyped {
+			typ = 0
+		}
 		e.IDs = append(e.IDs, id)
 		e.Types = append(e.Types, typ)
 		if o.Offsets {
-			e.Offsets = append(e.Offsets, [2]int{int(t.from), int(t.to)})
+			e.Offsets = append(e.Offsets, [2]int{int(k.from), int(k.to)})
 		}
 		if o.Words {
-			e.Words = append(e.Words, t.word)
+			e.Words = append(e.Words, k.word)
 			e.Sequences = append(e.Sequences, sequence)
 		}
 	}
 	for _, p := range parts {
 		if p.text >= 0 {
-			for _, t := range texts[p.text] {
-				put(t.id, p.typ, t, int8(p.text))
+			for _, k := range texts[p.text] {
+				put(k.id, p.typ, k, int8(p.text))
 			}
 		} else if !o.NoSpecial {
 			for _, id := range p.ids {

@@ -21,6 +21,9 @@ type Tokenizer struct {
 	special   map[string]bool  // contents of special added tokens
 	roles     [roleCount]int32 // ids, -1 for roles without a token
 	maxLength int
+	side      Side // from which long texts are cut
+	untyped   bool // all token types are 0, whatever the template says
+	splits    bool // special tokens in a text are ordinary text
 	warnings  []string
 
 	scratch *sync.Pool // of *buffers
@@ -53,8 +56,12 @@ func (t *Tokenizer) has(id int32) bool {
 // positions may be smaller.
 func (t *Tokenizer) MaxLength() int { return t.maxLength }
 
-// Warnings lists the contradictions between the checkpoint's files. If files contradict each other, tokenizer.json
-// takes precedence.
+// TruncationSide returns the end from which texts that are too long are cut, unless Options.Side names another:
+// truncation_side of tokenizer_config.json, the direction of the truncation in tokenizer.json, or else Right.
+func (t *Tokenizer) TruncationSide() Side { return t.side }
+
+// Warnings lists settings of the checkpoint's files that have no effect, and contradictions between the files, with the
+// value that is used.
 func (t *Tokenizer) Warnings() []string { return t.warnings }
 
 // PadID returns the id of the padding token, or -1 if there is none.

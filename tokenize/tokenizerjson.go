@@ -19,7 +19,7 @@ func (s *spec) parseTokenizer(raw []byte) error {
 		if v := f.get("version"); v.is() && v.text() != "1.0" {
 			v.fail("want 1.0, got %q", v.text())
 		}
-		parseStored(f)
+		s.parseStored(f)
 		parseModel(f.get("model"), s)
 		s.added = parseAdded(f.get("added_tokens"))
 		s.normalizer = parseNormalizer(f.get("normalizer"))
@@ -33,8 +33,9 @@ func (s *spec) parseTokenizer(raw []byte) error {
 	return nil
 }
 
-// parseStored checks the padding and the truncation in the file; they are not used.
-func parseStored(f field) {
+// parseStored checks the padding and the truncation in the file. As in transformers, they are not applied, but give the
+// defaults of the side to cut and of the padding token.
+func (s *spec) parseStored(f field) {
 	if t := f.get("truncation"); t.is() && t.object() != nil {
 		t.only("direction", "max_length", "strategy", "stride")
 		t.get("max_length").id()
@@ -43,6 +44,7 @@ func parseStored(f field) {
 		if d := t.get("direction"); d.is() {
 			d.oneOf("Left", "Right")
 		}
+		s.side = map[any]Side{"Left": Left}[t.get("direction").value]
 	}
 	if p := f.get("padding"); p.is() && p.object() != nil {
 		p.only("strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id", "pad_token")
@@ -56,7 +58,7 @@ func parseStored(f field) {
 		}
 		p.get("pad_id").id()
 		p.get("pad_type_id").id()
-		p.get("pad_token").text()
+		s.pad = p.get("pad_token").text()
 	}
 }
 

@@ -46,16 +46,15 @@ var bpeClasses = map[string]bpeClass{
 // parseVocabJSON reads vocab.json and merges.txt and builds, with the settings, the tokenizer that transformers makes
 // of them.
 func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error)) (*spec, error) {
-	name, err := s.knownClass(open, bpeFile, "", bpeClassNames)
-	if err != nil {
+	if err := s.knownClass(bpeFile, "", bpeClassNames); err != nil {
 		return nil, err
 	}
-	class := bpeClasses[name]
+	class := bpeClasses[s.class]
 	doc, err := parseJSON(bpeFile, raw)
 	if err != nil {
 		return nil, err
 	}
-	t := &spec{normalizer: class.normalizer, decoder: chain(byteLevelDecoder)}
+	t := &spec{kind: bpeModel, normalizer: class.normalizer, decoder: chain(byteLevelDecoder)}
 	t.vocab, t.missing = parseVocabulary(field{bpeFile + ":", doc, &s.errs}, maxGaps)
 	merges, err := open(mergesFile)
 	if err != nil {
@@ -68,65 +67,9 @@ func (s *settings) parseVocabJSON(raw []byte, open func(string) ([]byte, error))
 	t.setBPE(b)
 	t.preTokenizer = class.preTokenizer(s.flag("add_prefix_space", false))
 	s.usual = class.roles
-	ids := s.nameSpecial(t)
+	ids := s.nameTokens(t, naming{usual: true, create: true})
 	t.template = class.template(s, ids)
 	return t, s.err()
-}
-
-// nameSpecial adds to t the tokens that the settings list, then the tokens of roles and the special ones without a
-// role. It returns the ids of all tokens.
-func (s *settings) nameSpecial(t *spec) map[string]int32 {
-	ids := make(map[string]int32, len(t.vocab))
-	for id, token := range t.vocab {
-		if !t.missing[int32(id)] {
-			ids[token] = int32(id)
-		}
-	}
-	next := int32(len(ids))
-	add := func(a addedToken) {
-		if a.content == "" || slices.ContainsFunc(t.added, func(b addedToken) bool { return a.content == b.content }) {
-			return
-		}
-		id, known := ids[a.content]
-		if !known {
-			id = next
-			next++
-		}
-		a.id, ids[a.content] = id, id
-		t.added = append(t.added, a)
-	}
-	for _, a := range s.parseDecoderTokens() {
-		id := a.id
-		if add(a); ids[a.content] != id {
-			s.config.get("added_tokens_decoder").fail("%q has id %d, but the vocabulary gives it %d",
-				a.content, id, ids[a.content])
-		}
-	}
-	for _, key := range []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
-		"mask_token"} {
-		add(s.roleToken(key))
-	}
-	for _, token := range s.parseExtraSpecial() {
-		add(addedToken{content: token, special: true})
-	}
-	return ids
-}
-
-// roleToken returns the token of a role with its properties.
-func (s *settings) roleToken(key string) addedToken {
-	token, _ := s.role(key, s.usual[key])
-	a := addedToken{content: token, special: true}
-	for _, file := range []field{s.config, s.special} {
-		if f := file.get(key); f.is() {
-			if _, ok := f.value.(map[string]any); ok {
-				a.singleWord, a.lstrip, a.rstrip = f.get("single_word").optionalTruth(), f.get("lstrip").optionalTruth(),
-					f.get("rstrip").optionalTruth()
-				a.normalized = !f.get("normalized").is() || f.get("normalized").truth()
-			}
-			break
-		}
-	}
-	return a
 }
 
 // bosTemplate returns the template for add_bos_token and add_eos_token.

@@ -25,9 +25,12 @@ type Windowing struct {
 // Windows holds the encodings of one input: each has the whole text and a part of the pair or, if there is no pair, a
 // part of the text.
 type Windows struct {
-	// List holds the windows in order, at least one. Offsets, Words and Sequences are filled in; the tokens of the pair
-	// are those with sequence 1. Truncated is 0: no token of the cut text is lost.
+	// List holds the windows, at least one, from the beginning of the cut text to its end or, if the checkpoint's files
+	// say that texts are cut on the left, from its end to its beginning. Offsets, Words and Sequences are filled in; the
+	// tokens of the pair are those with sequence 1. Truncated is 0: no token of the cut text is lost.
 	List []Encoding
+	// Starts holds for each window the number of the cut text's tokens before it.
+	Starts []int
 	// Dropped is the number of tokens of the text that were dropped because of MaxText.
 	Dropped int
 	// Shrunk reports whether the overlap is less than Stride.
@@ -77,13 +80,18 @@ func (t *Tokenizer) windows(in Input, w Windowing) (Windows, error) {
 			texts[0], out.Dropped = texts[0][:w.MaxText], n-w.MaxText
 		}
 	}
-	ranges, shrunk, err := w.ranges(len(texts[cut]), len(texts[1-cut]), added(parts))
+	n := len(texts[cut])
+	ranges, shrunk, err := w.ranges(n, len(texts[1-cut]), added(parts))
 	if err != nil {
 		return Windows{}, err
 	}
 	out.Shrunk = shrunk
-	out.List = make([]Encoding, len(ranges))
+	out.List, out.Starts = make([]Encoding, len(ranges)), make([]int, len(ranges))
 	for i, r := range ranges {
+		if t.side == Left {
+			r = span{n - r.to, n - r.from}
+		}
+		out.Starts[i] = r.from
 		part := texts
 		part[cut] = texts[cut][r.from:r.to]
 		if t.template.trim != keepOffsets { // trimming changes tokens, which other windows also contain
@@ -92,7 +100,7 @@ func (t *Tokenizer) windows(in Input, w Windowing) (Windows, error) {
 				t.trimText(part[k])
 			}
 		}
-		out.List[i] = assemble(parts, part, Options{Offsets: true, Words: true})
+		out.List[i] = t.assemble(parts, part, Options{Offsets: true, Words: true})
 	}
 	return out, nil
 }

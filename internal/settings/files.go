@@ -2,6 +2,5 @@ package settings
 
 // Files lists the tables, in the order of docs/settings.md.
 var Files = []File{
-	GenerationConfig,
-	AdapterConfig,
+	GenerationConfig, TokenizerConfig, SpecialTokensMap, AddedTokens, AdapterConfig,
 }

@@ -33,7 +33,7 @@ func (e Effect) String() string {
 
 // Key is a key of a file.
 type Key struct {
-	Name   string
+	Name   string // "*_token" stands for every name that ends like this
 	Effect Effect
 	// Silent are the JSON values, beside null, with which a Warned or Refused key changes nothing: `1`, `false`, `"none"`.
 	Silent []string
@@ -51,6 +51,12 @@ type File struct {
 // Key returns the key of a name, and whether the file has one.
 func (f File) Key(name string) (Key, bool) {
 	i := slices.IndexFunc(f.Keys, func(k Key) bool { return k.Name == name })
+	if i < 0 {
+		i = slices.IndexFunc(f.Keys, func(k Key) bool {
+			end, many := strings.CutPrefix(k.Name, "*")
+			return many && strings.HasSuffix(name, end)
+		})
+	}
 	if i < 0 {
 		return Key{}, false
 	}

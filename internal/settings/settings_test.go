@@ -10,6 +10,7 @@ func TestCheck(t *testing.T) {
 		{Name: "a", Effect: Acts, Note: "is read"},
 		{Name: "n", Effect: Neutral, Note: "names the program that wrote the file"},
 		{Name: "w", Effect: Warned, Silent: []string{"1", `"off"`, "[]"}, Note: "it is not supported"},
+		{Name: "*_end", Effect: Acts, Note: "are read"},
 		{Name: "r", Effect: Refused, Silent: []string{"false"}, Note: "it is not supported; remove it"},
 	}}
 	for _, c := range []struct {
@@ -19,6 +20,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{`{}`, nil, ""},
 		{`{"a": 1, "n": "x", "w": 1.0, "r": false}`, nil, ""},
+		{`{"one_end": 1, "_end": 2, "end": 3}`, []string{"x.json: not known and without effect: end"}, ""},
 		{`{"w": null, "r": null}`, nil, ""},
 		{`{"w": "off"}`, nil, ""},
 		{`{"w": [ ]}`, nil, ""},

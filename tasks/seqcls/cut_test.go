@@ -2,6 +2,7 @@ package seqcls_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,46 @@ import (
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tokenize"
 )
+
+// TestCutLeft checks that texts lose their beginning if the tokenizer's settings say so.
+func TestCutLeft(t *testing.T) {
+	src, right := tasktest.Open(t, "../../testdata/bert/query_value/base")
+	left, err := tokenize.Load(func(name string) ([]byte, error) {
+		if name == "tokenizer_config.json" {
+			return []byte(`{"tokenizer_class": "BertTokenizer", "truncation_side": "left"}`), nil
+		}
+		return src.File(name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := models.OpenSequenceClassifier(src, 2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := data.NewLabels(data.SingleLabel, []string{"no", "yes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores := func(tok *tokenize.Tokenizer, text string) []float32 {
+		t.Helper()
+		p, err := seqcls.NewPredictor(m, tok, seqcls.Config{CoreConfig: tasks.CoreConfig{MaxLength: 8}, Labels: labels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		list, err := p.Classify(t.Context(), []tokenize.Input{{Text: text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list[0].Scores
+	}
+	const begin, end = "a b c d e f", "u v w x y z"
+	have, want, other := scores(left, begin+" "+end), scores(right, end), scores(right, begin)
+	if !slices.Equal(have, want) || slices.Equal(want, other) {
+		t.Errorf("scores %v; of the end %v, of the beginning %v", have, want, other)
+	}
+}
 
 // The error about a row that cannot be cut to the limit names its line, not the text's number.
 func TestRowThatCannotBeCut(t *testing.T) {

@@ -128,7 +128,7 @@ func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, 
 	var places tasks.Buffer[int32] // for each token of the set its place among the tokens of its sentence, -1: none
 	err := p.read(ctx, f, func(i int, e tagged.Sentence, x *sentence) {
 		counts.count(x)
-		out[i].Cut = x.cut
+		out[i].Cut = x.cut()
 		x.each(e, func(window int, tokens []Token, of []int32) {
 			for _, n := range of {
 				if n >= 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -79,7 +80,7 @@ type sentence struct {
 	words   [][]int32 // for each window, the word of each token; -1: none, or it belongs to another window
 	first   [][]bool  // whether a token is the first of that word
 	seen    []bool    // whether a word has a token
-	cut     int       // words that were cut off
+	kept    [2]int    // first word that was not cut off, and the word after the last
 }
 
 // portion is the number of sentences that are tokenised before they are used.
@@ -94,7 +95,7 @@ func (p *Predictor) read(ctx context.Context, f *tagged.File, use func(i int, e 
 			return tasks.InputError(err, f.Name, func(i int) int { return part.At(i).Line })
 		}
 		for i, e := range part.All() {
-			list[i].match(e)
+			list[i].match(e, p.Tok.TruncationSide())
 			use(lo+i, e, &list[i])
 		}
 	}
@@ -124,35 +125,19 @@ func (p *Predictor) tokenize(ctx context.Context, f *tagged.File) ([]sentence, e
 	w := tokenize.Windowing{MaxLength: p.Limit(), Stride: p.cfg.Stride, Shrink: true}
 	list, err := p.Tok.WindowsBatch(ctx, inputs, w, workers)
 	for i, l := range list {
-		out[i] = sentence{windows: l.List, starts: windowStarts(l, p.cfg.Stride)}
+		if p.Tok.TruncationSide() == tokenize.Left { // windows come from the end of the text
+			slices.Reverse(l.List)
+			slices.Reverse(l.Starts)
+		}
+		out[i] = sentence{windows: l.List, starts: l.Starts}
 	}
 	return out, err
 }
 
-// windowStarts returns the number of the token of a text that each of its windows begins with.
-func windowStarts(w tokenize.Windows, stride int) []int {
-	starts := make([]int, len(w.List))
-	if len(starts) == 1 {
-		return starts
-	}
-	room := 0
-	for _, s := range w.List[0].Sequences {
-		if s == 0 {
-			room++
-		}
-	}
-	if w.Shrunk {
-		stride = room / 2
-	}
-	for i := range starts {
-		starts[i] = i * (room - stride)
-	}
-	return starts
-}
-
 // match finds the word of each token. The tokens of a word belong to one window, the one that shows most of what is
-// around the word. Those that are not in it, because the word is longer than what windows share, belong to others.
-func (x *sentence) match(e tagged.Sentence) {
+// around the word. Those that are not in it, because the word is longer than what windows share, belong to others. A
+// sentence that is too long was cut on the given side.
+func (x *sentence) match(e tagged.Sentence, side tokenize.Side) {
 	x.seen = make([]bool, len(e.Words))
 	of, ends := x.wordsOfTokens(e)
 	homes, first := make([]int, len(of)), make([]bool, len(of))
@@ -189,10 +174,20 @@ func (x *sentence) match(e tagged.Sentence) {
 			n++
 		}
 	}
-	if x.windows[0].Truncated > 0 {
-		x.cut = len(e.Words) - 1 - int(last)
+	x.kept = [2]int{0, len(e.Words)}
+	switch {
+	case x.windows[0].Truncated == 0:
+	case side == tokenize.Left:
+		if x.kept[0] = slices.Index(x.seen, true); x.kept[0] < 0 {
+			x.kept[0] = len(e.Words)
+		}
+	default:
+		x.kept[1] = int(last) + 1
 	}
 }
+
+// cut returns the number of words that were cut off.
+func (x *sentence) cut() int { return len(x.seen) - x.kept[1] + x.kept[0] }
 
 // wordsOfTokens returns the word of each token of the sentence, without special ones, and for each window the number of
 // the token before which it ends.
@@ -282,9 +277,9 @@ func (c *Counts) count(x *sentence) {
 	}
 	if x.windows[0].Truncated > 0 {
 		c.Cut++
-		c.CutWords += x.cut
+		c.CutWords += x.cut()
 	}
-	for _, seen := range x.seen[:len(x.seen)-x.cut] {
+	for _, seen := range x.seen[x.kept[0]:x.kept[1]] {
 		if !seen {
 			c.WithoutTokens++
 		}

@@ -40,8 +40,8 @@ func (t *Task) newSet(ctx context.Context, f *tagged.File) (*set, error) {
 func (t *Task) add(s *set, x *sentence, classes []int32) {
 	s.counts.count(x)
 	if classes != nil {
-		for w, seen := range x.seen[:len(x.seen)-x.cut] {
-			if !seen && t.cfg.Labels.Names[classes[w]] != outside {
+		for w := x.kept[0]; w < x.kept[1]; w++ {
+			if !x.seen[w] && t.cfg.Labels.Names[classes[w]] != outside {
 				s.counts.WithoutTokensTagged++
 			}
 		}

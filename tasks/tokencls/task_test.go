@@ -170,6 +170,49 @@ func oneHot(n, at int) []float32 {
 	return v
 }
 
+// TestCutLeft checks that sentences are cut on the side that the tokenizer's settings name.
+func TestCutLeft(t *testing.T) {
+	tok, err := tokenize.Load(func(name string) ([]byte, error) {
+		if name == "tokenizer_config.json" {
+			return []byte(`{"tokenizer_class": "BertTokenizer", "truncation_side": "left"}`), nil
+		}
+		return os.ReadFile("../../embedded/minilm/" + name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := taggedFile(t, "Anna/B-date Featherston/B-people at/O 7:30/B-time pm/I-time")
+	for _, c := range []struct {
+		length, stride, cut int
+		want                []string
+	}{
+		{6, -1, 3, []string{"[CLS] 7/B-time : 30 pm/I-time [SEP]"}},
+		{5, -1, 3, []string{"[CLS] :/B-time 30 pm/I-time [SEP]"}},
+		{5, 0, 0, []string{
+			"[CLS] anna/B-date feathers/B-people [SEP]", "[CLS] ##ton at/O 7/B-time [SEP]", "[CLS] : 30 pm/I-time [SEP]"}},
+	} {
+		r := openTokens(t, func(x *TaskConfig) { x.MaxLength, x.Stride = c.length, c.stride })
+		if r.task, err = NewTask(r.task.Net, tok, r.task.cfg); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.task.Add(t.Context(), batch.Train, table); err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for i := range r.task.Splits[batch.Train].Len() {
+			have = append(have, r.labelTexts(r.task.Splits[batch.Train], i))
+		}
+		if !slices.Equal(have, c.want) {
+			t.Errorf("length %d, stride %d: %q, want %q", c.length, c.stride, have, c.want)
+		}
+		list, counts, err := r.task.Predict(t.Context(), table)
+		if err != nil || list[0].Cut != c.cut || counts.CutWords != c.cut || counts.WithoutTokens != 0 {
+			t.Errorf("length %d, stride %d: %d words cut, counts %+v, %v; want %d", c.length, c.stride, list[0].Cut, counts,
+				err, c.cut)
+		}
+	}
+}
+
 func TestTokenCounts(t *testing.T) {
 	r := openTokens(t, func(c *TaskConfig) { c.MaxLength, c.Stride = 6, -1 })
 	table := taggedFile(t, "\u200b/O a/O \u200b/B-time", "one/O two/O three/O four/O five/O six/B-time", "\u200b/O", "a/O")
