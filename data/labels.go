@@ -17,6 +17,8 @@ type Labels struct {
 	Names   []string
 	From    string   // where the names come from, for messages: "given", "of the adapter" …
 	Lists   ListForm // how lists of integers in the data are read
+	// Replaced are the names in id2label of config.json that the labels of the data replace, see [LabelSource].
+	Replaced []string
 
 	index map[string]int32
 }
@@ -91,7 +93,23 @@ type LabelSource struct {
 	// Config are the names in id2label of config.json, by class. Generic ones (LABEL_0, LABEL_1 …) only say how many
 	// classes the head has, and nothing if the data has other names.
 	Config []string
+	// Yields says that the names of Config give way where a label to train on is none of them.
+	Yields bool
+
+	replaced []string // names of Config that gave way
 }
+
+// Yield returns the source without the names of its configuration, if they give way; ok is false if they do not, or are
+// not what decides.
+func (src LabelSource) Yield() (rest LabelSource, ok bool) {
+	if !src.Yields || len(src.Fixed)+len(src.Saved) > 0 || len(src.Config) == 0 || Generic(src.Config) {
+		return src, false
+	}
+	return LabelSource{replaced: src.Config}, true
+}
+
+// Replaced returns the names of the configuration that gave way.
+func (src LabelSource) Replaced() []string { return src.replaced }
 
 // Given returns the classes that the source names, nil if the data decides.
 func (src LabelSource) Given(p Problem) (l *Labels, err error) {

@@ -28,7 +28,7 @@ func (s *Session) CheckHead(l *data.Labels, options string) error {
 }
 
 // LabelSource returns where class names may come from beside the data: the given ones, those saved with the adapter
-// to start from, and the checkpoint's.
+// to start from, and the checkpoint's, which give way to other labels to train on if there is no adapter.
 func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.LabelSource, error) {
 	src := data.LabelSource{Fixed: fixed}
 	var err error
@@ -37,6 +37,7 @@ func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.Lab
 	}
 	adapter := s.Run.Adapter
 	if adapter == "" {
+		src.Yields = true
 		return src, nil
 	}
 	n, err := base.HeadOutputs(adapter)
@@ -52,6 +53,19 @@ func (s *Session) LabelSource(fixed []string, saved *base.SavedLabels) (data.Lab
 		src.Saved = saved.Names
 	}
 	return src, base.Input(err)
+}
+
+// WarnReplaced warns if the labels of the data replace the checkpoint's.
+func (s *Session) WarnReplaced(l *data.Labels) {
+	if len(l.Replaced) == 0 {
+		return
+	}
+	head := "the head for them is new"
+	if len(l.Names) == len(l.Replaced) {
+		head = "the head begins with the weights for the checkpoint's"
+	}
+	s.Log.Warn().Msgf("the labels %s (%s) replace those in id2label of %s (%s), which they do not fit: %s; `labels` gives "+
+		"others", l.From, data.NameList(l.Names), s.Base.Name, data.NameList(l.Replaced), head)
 }
 
 // SavedLabels returns the classes that were saved with the adapter to start from, or nil. tags says whether they must

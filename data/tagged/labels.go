@@ -46,11 +46,15 @@ func FindLabels(src data.LabelSource, files ...*File) (*data.Labels, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range files {
+	for i, f := range files {
 		if _, err := f.Classes(l); err != nil {
+			if rest, ok := src.Yield(); ok && i == 0 {
+				return FindLabels(rest, files...)
+			}
 			return nil, err
 		}
 	}
+	l.Replaced = src.Replaced()
 	return l, nil
 }
 

@@ -259,3 +259,24 @@ func TestTokenHash(t *testing.T) {
 		t.Error("a text and its words have the same hash")
 	}
 }
+
+// TestYield lets tags of the data replace names of a configuration that yields, where they do not fit.
+func TestYield(t *testing.T) {
+	config := []string{"O", "B-PER", "I-PER"}
+	src := data.LabelSource{Config: config, Yields: true}
+	f := readTokens(t, "f.conll", "a B-X\nb O\n", Options{})
+	l, err := FindLabels(src, f)
+	if err != nil || !slices.Equal(l.Names, []string{"B-X", "O"}) || !slices.Equal(l.Replaced, config) {
+		t.Errorf("%+v, %v", l, err)
+	}
+	fits := readTokens(t, "f.conll", "a B-PER\nb O\n", Options{})
+	if l, err = FindLabels(src, fits); err != nil || !slices.Equal(l.Names, config) || l.Replaced != nil {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if _, err = FindLabels(src, fits, f); err == nil || !strings.Contains(err.Error(), "of config.json") {
+		t.Errorf("tags of the evaluation data: %v", err)
+	}
+	if _, err = FindLabels(data.LabelSource{Config: config}, f); err == nil {
+		t.Error("names of an adapter's head are replaced")
+	}
+}

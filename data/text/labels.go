@@ -20,6 +20,10 @@ func FindLabels(p data.Problem, src data.LabelSource, files ...*File) (*data.Lab
 		return nil, err
 	}
 	l.Lists = formOfLists(files, len(l.Names))
+	if rest, ok := src.Yield(); ok && len(files) > 0 && files[0].verify(l) != nil {
+		return FindLabels(p, rest, files...)
+	}
+	l.Replaced = src.Replaced()
 	for _, f := range files {
 		if err := f.verify(l); err != nil {
 			return nil, err

@@ -295,3 +295,40 @@ func TestClassesRowsTargets(t *testing.T) {
 		t.Errorf("kept %d, dropped %d", kept.Len(), kept.Dropped)
 	}
 }
+
+// TestYield lets labels of the data replace names of a configuration that yields, where they do not fit.
+func TestYield(t *testing.T) {
+	config := []string{"neg", "pos"}
+	yields := data.LabelSource{Config: config, Yields: true}
+	for _, tt := range []struct {
+		name  string
+		src   data.LabelSource
+		files []*File
+		want  []string // nil: an error
+		from  string
+	}{
+		{"they fit", yields, []*File{names("f.csv", "pos", "pos")}, config, "of config.json"},
+		{"they do not", yields, []*File{names("f.csv", "b", "pos", "a")}, []string{"a", "b", "pos"}, "found in f.csv"},
+		{"indices beyond the names", yields, []*File{labelled("f.jsonl", index(0), index(2))},
+			[]string{"LABEL_0", "LABEL_1", "LABEL_2"}, "found in f.jsonl"},
+		{"only the evaluation data do not", yields, []*File{names("f.csv", "pos"), names("e.csv", "x")}, nil, ""},
+		{"neither fits", yields, []*File{names("f.csv", "a"), names("e.csv", "pos")}, nil, ""},
+		{"given", data.LabelSource{Config: config, Yields: true, Fixed: []string{"x"}}, []*File{names("f.csv", "a")}, nil,
+			""},
+		{"of an adapter", data.LabelSource{Config: config, Yields: true, Saved: []string{"x"}}, []*File{names("f.csv", "a")},
+			nil, ""},
+		{"no yielding", data.LabelSource{Config: config}, []*File{names("f.csv", "a")}, nil, ""},
+	} {
+		l, err := FindLabels(data.SingleLabel, tt.src, tt.files...)
+		if tt.want == nil {
+			if err == nil {
+				t.Errorf("%s: no error, but %v", tt.name, l.Names)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(l.Names, tt.want) || l.From != tt.from ||
+			slices.Equal(l.Replaced, config) != strings.HasPrefix(tt.from, "found") {
+			t.Errorf("%s: %+v, %v; want %v %s", tt.name, l, err, tt.want, tt.from)
+		}
+	}
+}

@@ -98,6 +98,7 @@ func (r *run) read(s *tasks.Session) error {
 	if r.found, err = text.FindLabels(problem, src, all, p.Eval, p.Test); err != nil {
 		return err
 	}
+	s.WarnReplaced(r.found)
 	if err := s.CheckHead(r.found, "`labels` and `problem_type`"); err != nil {
 		return err
 	}

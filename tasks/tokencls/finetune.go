@@ -95,6 +95,11 @@ func (r *run) read(s *tasks.Session) error {
 	if err != nil {
 		return err
 	}
+	if rest, ok := src.Yield(); ok {
+		if _, err := p.Train.WithNames(src.Config); err != nil { // an index beyond the names
+			src = rest
+		}
+	}
 	names := firstOf(src.Fixed, src.Saved, src.Config)
 	if err := p.Edit(func(f *tagged.File) (*tagged.File, error) { return f.WithNames(names) }); err != nil {
 		return err
@@ -113,6 +118,7 @@ func (r *run) read(s *tasks.Session) error {
 	if r.found, err = tagged.FindLabels(src, p.Train, p.Eval, p.Test); err != nil {
 		return err
 	}
+	s.WarnReplaced(r.found)
 	if err := s.CheckHead(r.found, "`labels`"); err != nil {
 		return err
 	}
