@@ -64,8 +64,8 @@ func (s *Session) WarnReplaced(l *data.Labels) {
 	if len(l.Names) == len(l.Replaced) {
 		head = "the head begins with the weights for the checkpoint's"
 	}
-	s.Log.Warn().Msgf("the labels %s (%s) replace those in id2label of %s (%s), which they do not fit: %s; `labels` gives "+
-		"others", l.From, data.NameList(l.Names), s.Base.Name, data.NameList(l.Replaced), head)
+	s.Log.Warn().Msgf("the labels %s (%s) replace those in id2label of %s (%s), which they do not fit: %s; `labels` "+
+		"gives others", l.From, data.NameList(l.Names), s.Base.Name, data.NameList(l.Replaced), head)
 }
 
 // SavedLabels returns the classes that were saved with the adapter to start from, or nil. tags says whether they must
