@@ -11,78 +11,61 @@ import (
 // Option is a setting that an adapter remembers, so that prediction and later runs use the value it was trained with
 // unless they are given another one.
 type Option struct {
-	// Name is the key of the note: the name of the flag, "max-length".
-	Name string
-	// Value points to the setting: *int, *string, *bool or *float64, whose zero value means that it is not given, or a
-	// pointer to one of these pointers, of which nil means that.
-	Value any
+	name string                  // key of the note: the name of the flag, "max-length"
+	text func() string           // the value as a note has it, "" if the setting is not given
+	set  func(text string) error // sets the setting to the value in a note
 }
 
-// text returns the value as a note has it, "" if the setting is not given.
-func (o Option) text() string {
-	switch v := o.Value.(type) {
-	case *int:
-		if *v != 0 {
-			return strconv.Itoa(*v)
+// setting is a type of settings that adapters remember.
+type setting interface{ int | string | bool | float64 }
+
+// Given returns the option for a setting whose zero value means that it is not given.
+func Given[T setting](name string, to *T) Option {
+	return Option{name, func() string {
+		var zero T
+		if *to == zero {
+			return ""
 		}
-	case **int:
-		if *v != nil {
-			return strconv.Itoa(**v)
-		}
-	case *string:
-		return *v
-	case *bool:
-		if *v {
-			return "true"
-		}
-	case **bool:
-		if *v != nil {
-			return strconv.FormatBool(**v)
-		}
-	case *float64:
-		if *v != 0 {
-			return strconv.FormatFloat(*v, 'g', -1, 64)
-		}
-	case **float64:
-		if *v != nil {
-			return strconv.FormatFloat(**v, 'g', -1, 64)
-		}
-	default:
-		panic(fmt.Sprintf("base: option %s has the type %T", o.Name, o.Value))
-	}
-	return ""
+		return fmt.Sprint(*to)
+	}, func(text string) (err error) {
+		*to, err = parse[T](text)
+		return err
+	}}
 }
 
-// set sets the setting to the value in a note.
-func (o Option) set(text string) (err error) {
-	switch v := o.Value.(type) {
+// Optional returns the option for a setting that is nil if it is not given.
+func Optional[T setting](name string, to **T) Option {
+	return Option{name, func() string {
+		if *to == nil {
+			return ""
+		}
+		return fmt.Sprint(**to)
+	}, func(text string) error {
+		v, err := parse[T](text)
+		*to = &v
+		return err
+	}}
+}
+
+// parse reads the value in a note.
+func parse[T setting](text string) (v T, err error) {
+	switch to := any(&v).(type) {
 	case *int:
-		*v, err = strconv.Atoi(text)
-	case **int:
-		*v = new(int)
-		**v, err = strconv.Atoi(text)
+		*to, err = strconv.Atoi(text)
 	case *string:
-		*v = text
+		*to = text
 	case *bool:
-		*v, err = strconv.ParseBool(text)
-	case **bool:
-		*v = new(bool)
-		**v, err = strconv.ParseBool(text)
+		*to, err = strconv.ParseBool(text)
 	case *float64:
-		*v, err = strconv.ParseFloat(text, 64)
-	case **float64:
-		*v = new(float64)
-		**v, err = strconv.ParseFloat(text, 64)
-	default:
-		panic(fmt.Sprintf("base: option %s has the type %T", o.Name, o.Value))
+		*to, err = strconv.ParseFloat(text, 64)
 	}
-	return err
+	return v, err
 }
 
 // Remember writes the options that are given as notes of an adapter, and removes the notes of the others.
 func Remember(set *lora.Set, options []Option) {
 	for _, o := range options {
-		set.SetNote(o.Name, o.text())
+		set.SetNote(o.name, o.text())
 	}
 }
 
@@ -99,11 +82,11 @@ func Recall(dir string, options []Option) (what string, err error) {
 	}
 	var list []string
 	for _, o := range options {
-		value, noted := notes[o.Name]
+		value, noted := notes[o.name]
 		if !noted || o.text() != "" {
 			continue
 		}
-		name := strings.ReplaceAll(o.Name, "-", "_")
+		name := strings.ReplaceAll(o.name, "-", "_")
 		if err := o.set(value); err != nil {
 			return "", Input(fmt.Errorf("%s: the adapter remembers `%s %q`, which is not a value of that setting",
 				dir, name, value))

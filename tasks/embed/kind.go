@@ -41,7 +41,7 @@ func (s *Settings) Options() []base.Option { return options(&s.MaxLength, &s.Max
 
 // options lists the settings that adapters remember.
 func options(maxLength **int, maxScore *float64) []base.Option {
-	return []base.Option{{Name: "max-length", Value: maxLength}, {Name: "max-score", Value: maxScore}}
+	return []base.Option{base.Optional("max-length", maxLength), base.Given("max-score", maxScore)}
 }
 
 // CheckSettings returns the errors about a pooling and a largest score that can be found before anything is opened.

@@ -13,8 +13,7 @@ import (
 	"github.com/spalora/spalora/base"
 )
 
-// modules holds the settings by which a text becomes a vector, from the files of sentence-transformers in a
-// checkpoint.
+// modules holds the settings by which a text becomes a vector, from the files of sentence-transformers in a checkpoint.
 type modules struct {
 	base      *base.Base
 	normalize bool   // vectors are divided by their length

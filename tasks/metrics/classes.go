@@ -16,9 +16,8 @@ type ClassScores struct {
 	// MacroF1 is the mean F1 of the classes that are a target or predicted in at least one row, as computed by
 	// scikit-learn's f1_score with average="macro" and zero_division=0.
 	MacroF1 Score
-	// Matthews is the correlation coefficient of Matthews for any number of
-	// classes (Gorodkin 2004), in [-1, 1]. With s rows, c of them correct, t_k
-	// targets and p_k predictions of class k:
+	// Matthews is the correlation coefficient of Matthews for any number of classes (Gorodkin 2004), in [-1, 1]. With s
+	// rows, c of them correct, t_k targets and p_k predictions of class k:
 	//
 	//	(c·s − Σ p_k·t_k) / √((s² − Σ p_k²)·(s² − Σ t_k²))
 	//
@@ -28,9 +27,8 @@ type ClassScores struct {
 	PerClass []ClassScore
 }
 
-// Classes scores predicted classes against labels, both of k classes. Rows
-// whose label is [batch.Ignore] do not count. It is an error if the lengths
-// differ, a class is not in 0 to k-1, or no row counts.
+// Classes scores predicted classes against labels, both of k classes. Rows whose label is [batch.Ignore] do not count.
+// It is an error if the lengths differ, a class is not in 0 to k-1, or no row counts.
 func Classes(labels, predictions []int32, k int) (*ClassScores, error) {
 	targets, predicted, correct := make([]int, k), make([]int, k), make([]int, k)
 	s := &ClassScores{PerClass: make([]ClassScore, k)}
@@ -61,8 +59,7 @@ func Classes(labels, predictions []int32, k int) (*ClassScores, error) {
 	return s, nil
 }
 
-// matthews computes the coefficient from counts. The sums are exact in float64
-// up to 9·10⁷ rows.
+// matthews computes the coefficient from counts. The sums are exact in float64 up to 9·10⁷ rows.
 func matthews(targets, predicted []int, correct, rows int) Score {
 	n := float64(rows)
 	cov, pp, tt := float64(correct)*n, n*n, n*n

@@ -1,19 +1,15 @@
 // Package metrics scores predictions against targets.
 //
-// The values equal those of scikit-learn and SciPy on the same numbers:
-// [Classes] has accuracy, macro-F1 and Matthews' correlation of one class for
-// each row, [MultiLabel] has subset accuracy, micro- and macro-F1 of a yes or no
-// for each class, [Regression] has the mean squared error and the correlations
-// of Pearson and Spearman. [SQuAD] has exact match and F1 of answers as the official
-// scripts of SQuAD compute them, [Entities] has precision, recall and F1 of tagged
+// The values equal those of scikit-learn and SciPy on the same numbers: [Classes] has accuracy, macro-F1 and Matthews'
+// correlation of one class for each row, [MultiLabel] has subset accuracy, micro- and macro-F1 of a yes or no for each
+// class, [Regression] has the mean squared error and the correlations of Pearson and Spearman. [SQuAD] has exact match
+// and F1 of answers as the official scripts of SQuAD compute them, [Entities] has precision, recall and F1 of tagged
 // entities as seqeval computes them.
 //
-// Where a formula divides by zero, the [Score] has the value that these libraries
-// give it, and the reason why: 0 for precision, recall, F1 and Matthews'
-// coefficient, NaN for the correlations of Pearson and Spearman. Where there is
-// nothing to score, or a prediction is not a number, an error says so.
-// Targets that are marked as missing (batch.Ignore, or NaN) do not count.
+// Where a formula divides by zero, the [Score] has the value that these libraries give it, and the reason why: 0 for
+// precision, recall, F1 and Matthews' coefficient, NaN for the correlations of Pearson and Spearman. Where there is
+// nothing to score, or a prediction is not a number, an error says so. Targets that are marked as missing
+// (batch.Ignore, or NaN) do not count.
 //
-// All functions are pure, keep nothing of their arguments and are safe for
-// concurrent use.
+// All functions are pure, keep nothing of their arguments and are safe for concurrent use.
 package metrics

@@ -37,11 +37,10 @@ type place struct {
 	tagged.Entity
 }
 
-// Entities scores predicted tags against those that are wanted, sentence by sentence.
-// With the scheme "" it finds entities as seqeval does in its default mode, which takes
-// tags that no scheme allows too ([tagged.Entities]), with another one as in its strict
-// mode ([tagged.StrictEntities]). The values are those of seqeval 1.2.2 with zero_division=0,
-// save that the mean over no types is 0 with a reason, not NaN.
+// Entities scores predicted tags against those that are wanted, sentence by sentence. With the scheme "" it finds
+// entities as seqeval does in its default mode, which takes tags that no scheme allows too ([tagged.Entities]), with
+// another one as in its strict mode ([tagged.StrictEntities]). The values are those of seqeval 1.2.2 with
+// zero_division=0, save that the mean over no types is 0 with a reason, not NaN.
 //
 // Entities returns an error if the lengths differ, a tag is empty or not one of the scheme, or there are no words.
 func Entities(want, got [][]string, scheme tagged.Scheme) (*EntityScores, error) {

@@ -8,21 +8,18 @@ type MultiLabelScores struct {
 	Targets int
 	// SubsetAccuracy is the part of the rows whose classes are all right.
 	SubsetAccuracy Score
-	// MicroF1 is the F1 of all decisions together; 0 where neither a target nor
-	// a prediction is a yes.
+	// MicroF1 is the F1 of all decisions together; 0 where neither a target nor a prediction is a yes.
 	MicroF1 Score
-	// MacroF1 is the mean F1 of all k classes, 0 for a class that is neither a
-	// target nor predicted, as scikit-learn has it for indicator matrices. (For
-	// [Classes] such a class is left out of the mean, as scikit-learn does too.)
+	// MacroF1 is the mean F1 of all k classes, 0 for a class that is neither a target nor predicted, as scikit-learn has
+	// it for indicator matrices. (For [Classes] such a class is left out of the mean, as scikit-learn does too.)
 	MacroF1 Score
 	// PerClass has a score for each of the k classes.
 	PerClass []ClassScore
 }
 
-// MultiLabel scores values against targets, both B×k. Targets are 0 or 1; a row
-// whose targets are all NaN does not count. A class is predicted where its value
-// is above threshold: 0.5 for probabilities, 0 for logits. It is an error if the
-// sizes do not fit, a target is something else, a value is NaN, or no row counts.
+// MultiLabel scores values against targets, both B×k. Targets are 0 or 1; a row whose targets are all NaN does not
+// count. A class is predicted where its value is above threshold: 0.5 for probabilities, 0 for logits. It is an error
+// if the sizes do not fit, a target is something else, a value is NaN, or no row counts.
 func MultiLabel(targets, values []float32, k int, threshold float32) (*MultiLabelScores, error) {
 	if len(targets) != len(values) || k <= 0 || len(targets)%k != 0 {
 		return nil, fmt.Errorf("metrics: %d targets and %d values are not both rows of %d classes",

@@ -24,9 +24,8 @@ type RegressionScores struct {
 	Spearman Score
 }
 
-// Regression scores predictions against targets. Rows whose target is NaN do
-// not count. It is an error if the lengths differ, a prediction is NaN or
-// infinite, a target is infinite, or no row counts.
+// Regression scores predictions against targets. Rows whose target is NaN do not count. It is an error if the lengths
+// differ, a prediction is NaN or infinite, a target is infinite, or no row counts.
 func Regression(targets, predictions []float32) (*RegressionScores, error) {
 	if len(targets) != len(predictions) {
 		return nil, fmt.Errorf("metrics: %d targets for %d predictions", len(targets), len(predictions))
@@ -57,8 +56,7 @@ func Regression(targets, predictions []float32) (*RegressionScores, error) {
 	return s, nil
 }
 
-// pearson computes the correlation in two passes, so that a large mean does not
-// cancel what varies.
+// pearson computes the correlation in two passes, so that a large mean does not cancel what varies.
 func pearson(x, y []float64) Score {
 	none := Score{Value: math.NaN()}
 	switch {

@@ -7,8 +7,7 @@ import (
 	"math"
 )
 
-// ErrNoTargets is wrapped by errors about predictions none of which has a
-// target.
+// ErrNoTargets is wrapped by errors about predictions none of which has a target.
 var ErrNoTargets = errors.New("no row has a target")
 
 // Score is the value of a metric.
@@ -22,8 +21,7 @@ type Score struct {
 // Undefined reports whether there is no value, not even by convention.
 func (s Score) Undefined() bool { return math.IsNaN(s.Value) }
 
-// String returns the value with four decimals, or "undefined", and the reason if
-// there is one.
+// String returns the value with four decimals, or "undefined", and the reason if there is one.
 func (s Score) String() string {
 	value := fmt.Sprintf("%.4f", s.Value)
 	if s.Undefined() {
@@ -35,8 +33,7 @@ func (s Score) String() string {
 	return value
 }
 
-// MarshalJSON writes {"value": …, "reason": …}, the value null where it is NaN,
-// the reason only if there is one.
+// MarshalJSON writes {"value": …, "reason": …}, the value null where it is NaN, the reason only if there is one.
 func (s Score) MarshalJSON() ([]byte, error) {
 	var out struct {
 		Value  *float64 `json:"value"`

@@ -12,8 +12,7 @@ import (
 	"github.com/spalora/spalora/data/question"
 )
 
-// SQuADScores are exact match and F1 of predicted answers, in percent as the official
-// scripts print them.
+// SQuADScores are exact match and F1 of predicted answers, in percent as the official scripts print them.
 type SQuADScores struct {
 	// Total is the number of questions that count: those whose answers are given.
 	Total int
@@ -26,8 +25,7 @@ type SQuADScores struct {
 	// HasAnsTotal and what follows are about the questions that have an answer.
 	HasAnsTotal           int
 	HasAnsExact, HasAnsF1 float64
-	// NoAnsTotal and what follows are about those that have none, where only the empty
-	// text is right.
+	// NoAnsTotal and what follows are about those that have none, where only the empty text is right.
 	NoAnsTotal          int
 	NoAnsExact, NoAnsF1 float64
 
@@ -47,9 +45,8 @@ type SQuADScores struct {
 // answers of which nothing is left do not count, and empty texts have an F1 of 1 with
 // each other. Otherwise they are those of version 1.1, where that F1 is 0.
 //
-// noAnswer are scores by question id that the question has no answer, the larger the
-// more certain; nil for none. They do not change Exact and F1. As in the official
-// script, the threshold is one of the scores, or 0.
+// noAnswer are scores by question id that the question has no answer, the larger the more certain; nil for none. They
+// do not change Exact and F1. As in the official script, the threshold is one of the scores, or 0.
 //
 // Questions whose answers are not given do not count. It is an error if none counts,
 // or a score of no answer is missing or not finite.

@@ -52,8 +52,8 @@ func (s *Settings) Options() []base.Option {
 // options lists the settings that adapters remember.
 func options(firstIndex, maxLength **int, truncation *string) []base.Option {
 	return []base.Option{
-		{Name: "first-index", Value: firstIndex}, {Name: "max-length", Value: maxLength},
-		{Name: "truncation", Value: truncation},
+		base.Optional("first-index", firstIndex), base.Optional("max-length", maxLength),
+		base.Given("truncation", truncation),
 	}
 }
 

@@ -63,10 +63,10 @@ const nullNote = "version-2-with-negative"
 // Options implements [tasks.Settings].
 func (a *Answering) Options() []base.Option {
 	return []base.Option{
-		{Name: "max-length", Value: &a.MaxLength}, {Name: "doc-stride", Value: &a.DocStride},
-		{Name: "max-query-length", Value: &a.MaxQueryLength}, {Name: "max-answer-length", Value: &a.MaxAnswerLength},
-		{Name: "n-best-size", Value: &a.NBestSize}, {Name: nullNote, Value: &a.Version2WithNegative},
-		{Name: "null-score-diff-threshold", Value: &a.NullScoreDiffThreshold},
+		base.Optional("max-length", &a.MaxLength), base.Optional("doc-stride", &a.DocStride),
+		base.Optional("max-query-length", &a.MaxQueryLength), base.Given("max-answer-length", &a.MaxAnswerLength),
+		base.Given("n-best-size", &a.NBestSize), base.Optional(nullNote, &a.Version2WithNegative),
+		base.Optional("null-score-diff-threshold", &a.NullScoreDiffThreshold),
 	}
 }
 

@@ -39,7 +39,7 @@ func (s *Settings) Options() []base.Option { return options(&s.MaxLength, &s.Tru
 
 // options lists the settings that adapters remember.
 func options(maxLength **int, truncation *string) []base.Option {
-	return []base.Option{{Name: "max-length", Value: maxLength}, {Name: "truncation", Value: truncation}}
+	return []base.Option{base.Optional("max-length", maxLength), base.Given("truncation", truncation)}
 }
 
 // Opened is a predictor with the origin of its classes.

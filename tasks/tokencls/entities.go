@@ -47,10 +47,9 @@ type Entity struct {
 	Index int
 }
 
-// Entities returns the entities of a sentence in order. As in transformers' pipeline, neighbours with the same type
-// are one entity, unless a tag says that one begins or ends between them; the score is the mean over tokens (simple)
-// or words. Tags that spell no entities are types themselves. Words are those of the sentence, which the pipeline
-// guesses.
+// Entities returns the entities of a sentence in order. As in transformers' pipeline, neighbours with the same type are
+// one entity, unless a tag says that one begins or ends between them; the score is the mean over tokens (simple) or
+// words. Tags that spell no entities are types themselves. Words are those of the sentence, which the pipeline guesses.
 func (p *Predictor) Entities(e tagged.Sentence, of Prediction, a Aggregation) []Entity {
 	var parts []taggedPart
 	for from := 0; from < len(of.Tokens); {

@@ -59,8 +59,8 @@ const schemeNote = "scheme"
 // options lists the settings that adapters remember.
 func options(maxLength, stride **int, scheme, mode *string) []base.Option {
 	return []base.Option{
-		{Name: "max-length", Value: maxLength}, {Name: "stride", Value: stride}, {Name: schemeNote, Value: scheme},
-		{Name: "seqeval-mode", Value: mode},
+		base.Optional("max-length", maxLength), base.Optional("stride", stride), base.Given(schemeNote, scheme),
+		base.Given("seqeval-mode", mode),
 	}
 }
 

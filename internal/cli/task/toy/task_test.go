@@ -44,7 +44,7 @@ type settings struct {
 
 func (s *settings) Options() []base.Option { return options(&s.LongFrom) }
 
-func options(longFrom *int) []base.Option { return []base.Option{{Name: "long-from", Value: longFrom}} }
+func options(longFrom *int) []base.Option { return []base.Option{base.Given("long-from", longFrom)} }
 
 // detector computes the logits of texts, and scores them.
 type detector struct {
