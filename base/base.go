@@ -148,7 +148,6 @@ type Model[M models.TextModel] struct {
 }
 
 // OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
-// It returns an error if the tokenizer has more tokens than the model has word embeddings.
 func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, open Opener[M]) (*Model[M], error) {
 	net, report, err := open(b.Source, seed)
 	if err != nil {
@@ -166,8 +165,17 @@ func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, ope
 	}
 	switch tokens, rows := b.Tokenizer.VocabSize(), net.Vocabulary(); {
 	case tokens > rows:
-		return nil, Input(fmt.Errorf("%s: the tokenizer has %d tokens, but the model's word embeddings have %d rows; "+
-			"give a model with its own tokenizer", b.Name, tokens, rows))
+		level, first := zerolog.InfoLevel, ""
+		for id := int32(rows); int(id) < tokens; id++ {
+			if !b.Tokenizer.IsSpecial(id) { // not just a token for padding: it may be another model's tokenizer
+				level = zerolog.WarnLevel
+			}
+			if token, ok := b.Tokenizer.Token(id); ok && first == "" {
+				first = token
+			}
+		}
+		log.WithLevel(level).Msgf("the tokenizer has %d tokens, but the model's word embeddings have %d rows; texts with "+
+			"one of the others, such as %q, are errors", tokens, rows, first)
 	case tokens < rows:
 		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings have %d rows; the others are not used",
 			tokens, rows)

@@ -32,9 +32,10 @@ type Core[M models.TextModel] struct {
 	limit int
 }
 
-// NewCore returns the core of a predictor. [CheckText] returns the errors about its settings.
+// NewCore returns the core of a predictor. [CheckText] returns the errors about its settings. A text with a token for
+// which the model has no word embedding is an error when it is tokenised.
 func NewCore[M models.TextModel](m M, tok *tokenize.Tokenizer, c CoreConfig) Core[M] {
-	return Core[M]{c, m, tok, NewTapes(c.Pool), TextLimit(m, tok, c.MaxLength)}
+	return Core[M]{c, m, tok.Within(m.Vocabulary()), NewTapes(c.Pool), TextLimit(m, tok, c.MaxLength)}
 }
 
 // Close releases the memory that the predictor keeps.

@@ -26,7 +26,7 @@ type Targets struct {
 func EncodeTexts(
 	ctx context.Context, m models.TextModel, tok *tokenize.Tokenizer, inputs []tokenize.Input, t Targets, pool *op.Pool,
 ) (*TextSet, error) {
-	errs := CheckText(m, tok, 0)
+	errs := CheckText(m, 0)
 	n := len(inputs)
 	if t.Labels != nil && len(t.Labels) != n {
 		errs = append(errs, fmt.Errorf("%d labels for %d texts", len(t.Labels), n))

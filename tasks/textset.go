@@ -180,13 +180,9 @@ func InputError(err error, name string, line func(i int) int) error {
 	return fmt.Errorf("tasks: %s: %w", name, err)
 }
 
-// CheckText returns the errors about settings that a model or tokenizer cannot meet. maxLength 0 is no limit.
-func CheckText(m models.TextModel, tok *tokenize.Tokenizer, maxLength int) []error {
+// CheckText returns the errors about settings that a model cannot meet. maxLength 0 is no limit.
+func CheckText(m models.TextModel, maxLength int) []error {
 	var errs []error
-	if tok.VocabSize() > m.Vocabulary() {
-		errs = append(errs, fmt.Errorf("the tokenizer has %d tokens, but the model's word_embeddings have %d rows; "+
-			"give a model with its own tokenizer", tok.VocabSize(), m.Vocabulary()))
-	}
 	if maxLength < 0 || maxLength > m.MaxLength() {
 		errs = append(errs, fmt.Errorf("`max_length` is %d; want 1 to %d, the positions of the model, or 0 for its limit",
 			maxLength, m.MaxLength()))

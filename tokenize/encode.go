@@ -115,7 +115,7 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 	}
 	e := t.assemble(parts, texts, o)
 	e.Truncated = dropped
-	return e, nil
+	return e, t.Check(e.IDs)
 }
 
 // size returns the bytes of the longest text of an input. It returns an error if the input cannot be encoded.

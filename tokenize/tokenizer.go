@@ -1,6 +1,9 @@
 package tokenize
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // Tokenizer turns text into the ids of a checkpoint's vocabulary and back. Load makes it. It is safe for concurrent
 // use.
@@ -24,6 +27,7 @@ type Tokenizer struct {
 	side      Side // from which long texts are cut
 	untyped   bool // all token types are 0, whatever the template says
 	splits    bool // special tokens in a text are ordinary text
+	rows      int  // ids from here on are errors; 0: none
 	warnings  []string
 
 	scratch *sync.Pool // of *buffers
@@ -32,6 +36,33 @@ type Tokenizer struct {
 // VocabSize returns the last id plus one. This is the number of tokens unless the vocabulary has gaps, for which Token
 // returns false.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
+
+// Within returns a tokenizer with the same tokens that returns an error for texts with an id of n or above, which a
+// model with n word embeddings cannot read. Published tokenizers may have such tokens, as a padding token that no text
+// contains. Within returns t itself if it has none.
+func (t *Tokenizer) Within(n int) *Tokenizer {
+	if n >= t.VocabSize() {
+		return t
+	}
+	c := *t
+	c.rows = n
+	return &c
+}
+
+// Check returns an error that names the first id that [Tokenizer.Within] excludes, or nil if there is none.
+func (t *Tokenizer) Check(ids []int32) error {
+	if t.rows == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if int(id) >= t.rows {
+			token, _ := t.Token(id)
+			return fmt.Errorf("token %q has the id %d, but the model has word embeddings for %d ids; leave it out, or "+
+				"give a model with its own tokenizer", token, id, t.rows)
+		}
+	}
+	return nil
+}
 
 // ID returns the id of a token and whether the vocabulary has it.
 func (t *Tokenizer) ID(token string) (int32, bool) {

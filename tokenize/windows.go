@@ -101,6 +101,9 @@ func (t *Tokenizer) windows(in Input, w Windowing) (Windows, error) {
 			}
 		}
 		out.List[i] = t.assemble(parts, part, Options{Offsets: true, Words: true})
+		if err := t.Check(out.List[i].IDs); err != nil {
+			return Windows{}, err
+		}
 	}
 	return out, nil
 }

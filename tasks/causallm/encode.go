@@ -159,7 +159,12 @@ func (p *Predictor) eachSequence(
 			return tasks.InputError(err, docs.Name, func(i int) int { return part[i].Line })
 		}
 		for i, e := range encodings {
-			if err := f(&part[i], scripts[i].sequence(e, p.Tok.EosID())); err != nil {
+			q := scripts[i].sequence(e, p.Tok.EosID())
+			if err := p.Tok.Check(q.ids); err != nil { // the eos token that ends it
+				return tasks.InputError(&tokenize.InputError{Index: i, Err: err}, docs.Name,
+					func(i int) int { return part[i].Line })
+			}
+			if err := f(&part[i], q); err != nil {
 				return err
 			}
 		}

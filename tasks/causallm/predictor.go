@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spalora/spalora/batch"
@@ -73,8 +74,6 @@ func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predic
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	add(tok.VocabSize() > m.Vocabulary(), "the tokenizer has %d tokens, but the model's embeddings have %d rows; "+
-		"give a model with its own tokenizer", tok.VocabSize(), m.Vocabulary())
 	add(c.MaxLength != 0 && (c.MaxLength < 2 || c.MaxLength > m.MaxLength()),
 		"`max_length` is %d; want 2 to %d, the positions of the model", c.MaxLength, m.MaxLength())
 	add(c.BlockSize != 0 && (c.BlockSize < 2 || c.BlockSize > p.Limit()),
@@ -135,6 +134,9 @@ func (p *Predictor) Logits(
 func (p *Predictor) Generate(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, onText func(seq int, text string),
 ) ([]generate.Sequence, error) {
+	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
+		return int(id) >= p.Net.Vocabulary()
+	})
 	g := generate.New(p.Net, p.Tok, p.Pool)
 	g.Adapter, g.OnText = p.Adapter, onText
 	return g.Generate(ctx, prompts, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/document"
@@ -101,6 +102,9 @@ func (p *Predictor) windows(ctx context.Context, docs *document.File, s *set) er
 	eos, first := p.Tok.EosID(), true
 	err := p.eachSequence(ctx, docs, func(_ *document.Document, q sequence) error {
 		if !first && eos >= 0 && (len(rest) == 0 || rest[len(rest)-1] != eos) {
+			if err := p.Tok.Check([]int32{eos}); err != nil {
+				return base.Input(fmt.Errorf("causallm: %s: the texts cannot be joined: %w", docs.Name, err))
+			}
 			rest = append(rest, eos)
 		}
 		first = false

@@ -38,7 +38,7 @@ type Predictor struct {
 
 // NewPredictor returns a predictor. Settings that contradict the model or the tokenizer are reported in one error.
 func NewPredictor(m models.Encoder, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	errs := tasks.CheckText(m, tok, c.MaxLength)
+	errs := tasks.CheckText(m, c.MaxLength)
 	if !(c.MaxScore >= 0) || math.IsInf(c.MaxScore, 0) {
 		errs = append(errs, fmt.Errorf("`max_score` is %g; want more than 0", c.MaxScore))
 	}

@@ -36,7 +36,7 @@ type Predictor struct {
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one
 // error.
 func NewPredictor(m models.MultipleChoice, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	if errs := tasks.CheckText(m, tok, c.MaxLength); len(errs) > 0 {
+	if errs := tasks.CheckText(m, c.MaxLength); len(errs) > 0 {
 		return nil, fmt.Errorf("multiplechoice: %w", errors.Join(errs...))
 	}
 	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil

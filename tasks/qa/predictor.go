@@ -82,7 +82,7 @@ type Predictor struct {
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in one
 // error.
 func NewPredictor(m models.QuestionAnswerer, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	if errs := append(tasks.CheckText(m, tok, c.MaxLength), c.check()...); len(errs) > 0 {
+	if errs := append(tasks.CheckText(m, c.MaxLength), c.check()...); len(errs) > 0 {
 		return nil, fmt.Errorf("qa: %w", errors.Join(errs...))
 	}
 	p := &Predictor{Core: tasks.NewCore(m, tok, c.CoreConfig), cfg: c}

@@ -36,7 +36,7 @@ type Predictor struct {
 // NewPredictor returns a predictor. Settings that contradict each other, the model or the tokenizer are reported in
 // one error.
 func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	errs := tasks.CheckText(m, tok, c.MaxLength)
+	errs := tasks.CheckText(m, c.MaxLength)
 	if k := max(1, len(c.Labels.Names)); m.Labels() != k {
 		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
 	}

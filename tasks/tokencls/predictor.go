@@ -44,7 +44,7 @@ type Predictor struct {
 // NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. Settings that
 // contradict each other, the model or the tokenizer are reported in one error.
 func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
-	errs := append(tasks.CheckText(m, tok, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
+	errs := append(tasks.CheckText(m, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
 	if k := len(c.Labels.Names); m.Labels() != k {
 		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
 	}

@@ -132,21 +132,20 @@ func (c *config) llama(md *metadata, a architecture, hidden int) {
 
 // tokens sets the ids of special tokens.
 func (c *config) tokens(md *metadata) {
-	if tokens, _, err := md.file.Length(tokensKey); err != nil {
+	tokens, _, err := md.file.Length(tokensKey)
+	if err != nil {
 		md.fail(err)
-	} else if tokens > c.vocabulary {
-		md.fail(fmt.Errorf(`key %q has %d tokens, but tensor "token_embd.weight" has %d rows`,
-			tokensKey, tokens, c.vocabulary))
 	}
+	tokens = max(tokens, c.vocabulary) // there may be more tokens than word embeddings, as one for padding
 	for _, id := range ids {
-		if v := md.token(id.key, c.vocabulary); v != nil && id.name != "unk" {
+		if v := md.token(id.key, tokens); v != nil && id.name != "unk" && v.(int) < c.vocabulary {
 			c.set(id.name+"_token_id", v)
 			c.generation[id.name+"_token_id"] = v
 		}
 	}
 	var stops []any
 	for _, key := range append([]string{"tokenizer.ggml.eos_token_id"}, endings...) {
-		if v := md.token(key, c.vocabulary); v != nil && !slices.Contains(stops, v) {
+		if v := md.token(key, tokens); v != nil && v.(int) < c.vocabulary && !slices.Contains(stops, v) {
 			stops = append(stops, v)
 		}
 	}

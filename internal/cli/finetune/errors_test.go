@@ -160,10 +160,6 @@ func TestWrongFiles(t *testing.T) {
 			clitest.Write(t, filepath.Join(d, "config.json"),
 				strings.Replace(text, `"model_type": "bert"`, `"model_type": "t5"`, 1))
 		})}, 3, []string{`"t5"`, "bert"}},
-		{"tokenizer of another model", []string{"--model", base("", func(d string) {
-			v := filepath.Join(d, "vocab.txt")
-			clitest.Write(t, v, clitest.Read(t, v)+"more\n")
-		})}, 3, []string{"the tokenizer has 97 tokens", "96 rows"}},
 		{"no adapter", []string{"--adapter", "none"}, 3, []string{"--adapter none", "no such directory"}},
 		{"adapter without weights", []string{"--adapter", adapter(remove("adapter_model.safetensors"))}, 3,
 			[]string{"adapter_model.safetensors"}},
@@ -191,6 +187,28 @@ func TestWrongFiles(t *testing.T) {
 				append(x.args, "--output-dir", out)...)...).Refused(t, x.code, x.want...)
 			clitest.NothingIn(t, filepath.Dir(out))
 		})
+	}
+}
+
+// TestTokenizerOfAnotherModel: a tokenizer with more tokens than the model has word embeddings is warned of, and a text
+// with one of these tokens is refused with its line.
+func TestTokenizerOfAnotherModel(t *testing.T) {
+	c := clitest.Small(t)
+	dir := clitest.CopyDir(t, c.Path("base"))
+	v := filepath.Join(dir, "vocab.txt")
+	clitest.Write(t, v, clitest.Read(t, v)+"more\n")
+	out := filepath.Join(t.TempDir(), "out")
+	args := smallArgs(t, "--model", dir, "--output-dir", out)
+	const warning = "the tokenizer has 97 tokens, but the model's word embeddings have 96 rows; texts with one of the " +
+		`others, such as "more", are errors`
+	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, warning) {
+		t.Errorf("standard error is %s", r.Err)
+	}
+	file := clitest.Write(t, filepath.Join(t.TempDir(), "more.csv"), "text,label\na,negative\nb,mixed\nmore,positive\n")
+	r := clitest.Run(t, finetune.Command, append(args, "--overwrite", "--train-file", file)...)
+	if r.Code != cli.BadInput || !strings.Contains(r.Err, warning) || !strings.Contains(r.Err,
+		`more.csv:4: cannot be tokenised: token "more" has the id 96, but the model has word embeddings for 96 ids`) {
+		t.Errorf("exit code %d\n%s", r.Code, r.Err)
 	}
 }
 

@@ -172,7 +172,7 @@ func (r *predicting) checkSize(m *causallm.Opened, docs *document.File) error {
 	for d := range docs.Values() {
 		e, err := m.Tokenizer().Encode(d.Text, tokenize.Options{})
 		if err != nil {
-			return fmt.Errorf("%s:%d: %w", docs.Name, d.Line, err)
+			return cli.InputError(fmt.Errorf("%s:%d: %w", docs.Name, d.Line, err))
 		}
 		rows += min(len(e.IDs), m.Limit())
 	}
