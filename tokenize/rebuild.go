@@ -103,6 +103,10 @@ func (s *settings) rebuildByteLevel(t *spec, class bpeClass) {
 		t.preTokenizer = class.preTokenizer(prefix)
 	default:
 		s.otherPart("pre_tokenizer")
+		if _, have := byteLevelParts(t.preTokenizer); have != prefix && s.get("add_prefix_space").is() {
+			s.warn("%s: add_prefix_space is %t, but the pre_tokenizer of %s says otherwise and is used: make the files agree",
+				configFile, prefix, tokenizerFile)
+		}
 	}
 	if !reflect.DeepEqual(t.normalizer, class.normalizer) {
 		s.otherPart("normalizer")

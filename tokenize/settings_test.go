@@ -181,7 +181,7 @@ func (r settingsRun) check(t *testing.T, tok *Tokenizer) {
 // TestSettingsTables checks that every key of the tables has a test of what the table says.
 func TestSettingsTables(t *testing.T) {
 	tested := map[string]bool{
-		"chat_template": true, // chat/parity_test.go
+		"chat_template": true, // by chat/chat_test.go
 	}
 	for _, c := range readSettingsCases(t) {
 		tested[c.Key] = true
@@ -248,6 +248,8 @@ func TestSettingsWarnings(t *testing.T) {
 			[]string{"lower case false, but the tokenizer was saved with true", "strip_accents"}},
 		{"prefix", "bytes", map[string]any{"pre_tokenizer": nil}, `{"tokenizer_class": "GPT2Tokenizer"}`, nil,
 			[]string{"pre_tokenizer is not the one that transformers 5 makes for the tokenizer_class GPT2Tokenizer"}},
+		{"own words", "bytes", nil, `{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": true}`, nil,
+			[]string{"pre_tokenizer is not the one", "add_prefix_space is true, but the pre_tokenizer of tokenizer.json"}},
 		{"two files", "uncased", nil, `{"tokenizer_class": "BertTokenizer", "pad_token": "[PAD]"}`,
 			files{specialFile: `{"pad_token": "[MASK]"}`},
 			[]string{`pad_token is "[PAD]", but special_tokens_map.json has "[MASK]"; special_tokens_map.json takes`}},

@@ -57,7 +57,8 @@ It writes one JSON object for each line of plain text or each row of JSON Lines 
   ids      token ids, with the special tokens that the checkpoint adds
   offsets  for each token [from, to): the code points of the text (or pair) that it covers; [0, 0] for added tokens
 Special tokens spelled out in a text, such as [SEP], become that token, as in Hugging Face tokenizers. Nothing is cut
-unless --max-length is given. --model needs the tokenizer's files only.
+unless --max-length is given; then texts lose their end, or their beginning if tokenizer_config.json has
+"truncation_side": "left". --model needs the tokenizer's files only.
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 bad input file, 4 stopped by a signal. After an error nothing is
 written.`,
 		Example: tokenizeExamples,
