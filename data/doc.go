@@ -37,9 +37,10 @@
 // # Labels
 //
 // In CSV and TSV a label is text: the name of a class with its spaces and case; several names only with a label
-// separator. In JSON Lines a string is the name of a class (true and false too), an integer is a class index, a number
-// with a fraction or exponent is a regression target, and a list is several names or indices, or a 0 or 1 for each
-// class: lists of integers are such rows if all lists in the data have one length of at least 2 and hold 0 and 1 only.
+// separator. In JSON Lines a string is the name of a class (true and false too), an integer is a class index (or the
+// name of a class where all names are integers, see [Labels.OfInteger]), a number with a fraction or exponent is a
+// regression target, and a list is several names or indices, or a 0 or 1 for each class: lists of integers are such
+// rows if all lists in the data have one length of at least 2 and hold 0 and 1 only.
 //
 // # Limits
 //

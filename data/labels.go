@@ -20,8 +20,13 @@ type Labels struct {
 	// Replaced are the names in id2label of config.json that the labels of the data replace, see [LabelSource].
 	Replaced []string
 
-	index map[string]int32
+	index       map[string]int32
+	integers    map[int64]int32 // the classes whose names are integers; twice for two of one value
+	allIntegers bool            // all names are integers
 }
+
+// twice marks an integer that is the name of two classes, such as "1" and "1.0".
+const twice = -1
 
 // ListForm says what a list of integers means in multi-label data.
 type ListForm uint8
@@ -36,7 +41,8 @@ const (
 // NewLabels returns the classes of these names, in this order. It returns an error if a name is empty or given twice,
 // or if there are no names (for regression: if there are any).
 func NewLabels(p Problem, names []string) (*Labels, error) {
-	l := &Labels{Problem: p, Names: slices.Clone(names), index: make(map[string]int32, len(names)), From: "given"}
+	l := &Labels{Problem: p, Names: slices.Clone(names), index: make(map[string]int32, len(names)),
+		integers: map[int64]int32{}, From: "given"}
 	if p == Regression {
 		if len(names) > 0 {
 			return nil, fmt.Errorf("data: regression has no classes, but %d labels are given (%s)", len(names), NameList(names))
@@ -46,6 +52,7 @@ func NewLabels(p Problem, names []string) (*Labels, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("data: %s needs labels, but none are given", p)
 	}
+	l.allIntegers = true
 	for i, n := range names {
 		if strings.TrimSpace(n) == "" {
 			return nil, fmt.Errorf("data: label %d of %d is empty", i, len(names))
@@ -54,8 +61,48 @@ func NewLabels(p Problem, names []string) (*Labels, error) {
 			return nil, fmt.Errorf("data: label %q is given twice, as class %d and %d", n, j, i)
 		}
 		l.index[n] = int32(i)
+		v, ok := integer(n)
+		if l.allIntegers = l.allIntegers && ok; ok {
+			if _, taken := l.integers[v]; taken {
+				l.integers[v] = twice
+			} else {
+				l.integers[v] = int32(i)
+			}
+		}
 	}
 	return l, nil
+}
+
+// integer returns the value of a name that is an integer, also one like "1.0", as pandas writes columns with gaps.
+func integer(name string) (int64, bool) {
+	v, ok := ParseNumber(name)
+	return int64(v), ok && v == math.Trunc(v) && math.Abs(v) < 1<<53
+}
+
+// OfInteger returns the class that an integer in JSON means: the one that is called so if the names of all classes are
+// integers, else the one with this index. ok is false if that is none, or if the class with this index is not the one
+// that is called so; [Labels.NotInteger] says why.
+func (l *Labels) OfInteger(n int64) (class int32, ok bool) {
+	class, named := l.integers[n]
+	if l.allIntegers {
+		return class, named && class != twice
+	}
+	return int32(n), n >= 0 && n < int64(len(l.Names)) && (!named || int64(class) == n)
+}
+
+// NotInteger is the error about an integer that is not a class. what calls it: "label 7".
+func (l *Labels) NotInteger(n int64, what string) error {
+	switch class, named := l.integers[n]; {
+	case named && class == twice:
+		return fmt.Errorf("the %s is the name of several classes: write it as text, one of %s", what, NameList(l.Names))
+	case l.allIntegers:
+		return fmt.Errorf("the %s is none of the %d classes %s: %s; where these are integers, an integer is the name of a "+
+			"class, not its index; `labels` gives others", what, len(l.Names), l.From, NameList(l.Names))
+	case named:
+		return fmt.Errorf("the %s may be the class called %q or the one with this index: write the names of classes as text "+
+			"(%s)", what, l.Names[class], NameList(l.Names))
+	}
+	return fmt.Errorf("the %s is not in 0 to %d (%s)", what, len(l.Names)-1, NameList(l.Names))
 }
 
 // Index returns the class of a name.
@@ -75,7 +122,7 @@ func (l *Labels) Unknown(name string) error {
 			break
 		}
 	}
-	if v, ok := ParseNumber(name); hint == "" && ok && v == math.Trunc(v) {
+	if _, ok := integer(name); hint == "" && ok && !l.allIntegers {
 		hint = " (text is the name of a class; only an integer in JSON Lines is its index)"
 	}
 	return fmt.Errorf("the label %q is none of the %d classes %s%s: %s; `labels` gives others",

@@ -8,11 +8,16 @@ import (
 	"github.com/spalora/spalora/data"
 )
 
-// WithNames returns a file in which tags that are numbers in the file (see [File]) have the name of their class. Other
-// files, and all if names is empty or generic (LABEL_0 …), are returned unchanged.
+// WithNames returns a file in which tags that are numbers in the file (see [File]) have the name of their class, which
+// [data.Labels.OfInteger] finds. Other files, and all if names is empty or generic (LABEL_0 …), are returned
+// unchanged.
 func (f *File) WithNames(names []string) (*File, error) {
 	if !f.Indices || len(names) == 0 || data.Generic(names) {
 		return f, nil
+	}
+	l, err := data.NewLabels(data.TokenTags, names)
+	if err != nil {
+		return nil, err
 	}
 	var bad data.Faults
 	named := data.Map(f, func(e Sentence) Sentence {
@@ -21,13 +26,13 @@ func (f *File) WithNames(names []string) (*File, error) {
 		}
 		tags := make([]string, len(e.Tags))
 		for i, tag := range e.Tags {
-			n, err := strconv.Atoi(tag)
-			if err != nil || n >= len(names) {
-				bad.Add(e.Line, fmt.Errorf("the tag %s of word %d is not in 0 to %d (%s)", tag, i, len(names)-1,
-					data.NameList(names)))
+			n, _ := strconv.ParseInt(tag, 10, 64) // the reader has read an integer
+			c, ok := l.OfInteger(n)
+			if !ok {
+				bad.Add(e.Line, l.NotInteger(n, fmt.Sprintf("tag %s of word %d", tag, i)))
 				break
 			}
-			tags[i] = names[n]
+			tags[i] = names[c]
 		}
 		e.Tags = tags
 		return e

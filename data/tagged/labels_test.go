@@ -126,6 +126,14 @@ func TestWithNames(t *testing.T) {
 		tagged(got)[0] != "w/2" {
 		t.Errorf("the number of a text file is a name: %+v, %v", got, err)
 	}
+	// Names that are integers are names in every format, however they are sorted.
+	if got, err := table.WithNames([]string{"0", "10", "2"}); err != nil || tagged(got)[0] != "a/2 b/0" {
+		t.Errorf("integers as names: %+v, %v", got, err)
+	}
+	if _, err := table.WithNames([]string{"0", "1", "3"}); err == nil ||
+		!strings.Contains(err.Error(), "n.jsonl:1: the tag 2 of word 0 is none of the 3 classes") {
+		t.Errorf("no tag is called 2: %v", err)
+	}
 	if _, err := table.WithNames([]string{"O", "B-X"}); err == nil ||
 		!strings.Contains(err.Error(), `n.jsonl:1: the tag 2 of word 0 is not in 0 to 1 ("O", "B-X")`) {
 		t.Errorf("too few names: %v", err)

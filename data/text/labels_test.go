@@ -181,6 +181,15 @@ func TestFindLabelsErrors(t *testing.T) {
 			`f.jsonl:2: the class index 2 is not in 0 to 1 ("a", "b")`},
 		{"negative index", data.SingleLabel, data.LabelSource{}, []*File{labelled("f.jsonl", index(1), index(-1))},
 			"f.jsonl:2: the class index -1 is not in 0 to 1"},
+		{"no class called so", data.SingleLabel, given("1", "2", "10"), []*File{labelled("f.jsonl", index(1), index(0))},
+			`f.jsonl:2: the class index 0 is none of the 3 classes given: "1", "2", "10"; where these are integers, an ` +
+				"integer is the name of a class, not its index"},
+		{"name or index", data.SingleLabel, given("0", "10", "1", "other"), []*File{labelled("f.jsonl", index(0), index(1))},
+			`f.jsonl:2: the class index 1 may be the class called "1" or the one with this index: write the names`},
+		{"a name of two", data.SingleLabel, given("1", "1.0"), []*File{labelled("f.jsonl", index(1))},
+			`the name of several classes: write it as text`},
+		{"no class of a list called so", data.MultiLabel, given("1", "2", "3"),
+			[]*File{labelled("f.jsonl", list(index(3)), list(index(0)))}, "f.jsonl:2: the class index 0 is none of"},
 		{"index only in eval", data.SingleLabel, data.LabelSource{},
 			[]*File{labelled("f.jsonl", index(1)), labelled("e.jsonl", index(2))}, "e.jsonl:1: the class index 2"},
 		{"huge index", data.SingleLabel, data.LabelSource{}, []*File{labelled("f.jsonl", index(1e12))},
@@ -330,5 +339,64 @@ func TestYield(t *testing.T) {
 			slices.Equal(l.Replaced, config) != strings.HasPrefix(tt.from, "found") {
 			t.Errorf("%s: %+v, %v; want %v %s", tt.name, l, err, tt.want, tt.from)
 		}
+	}
+}
+
+// An integer is the name of a class in every format if the names of all classes are integers, and else an index.
+func TestIntegersAsNames(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		labels []string
+		given  []int64
+		want   []int32
+	}{
+		{"sorted as text", []string{"0", "1", "10", "11", "2"}, []int64{0, 1, 2, 10, 11}, []int32{0, 1, 4, 2, 3}},
+		{"from 1 on", []string{"1", "2", "3"}, []int64{3, 1}, []int32{2, 0}},
+		{"negative", []string{"-1", "0", "1"}, []int64{-1, 0, 1}, []int32{0, 1, 2}},
+		{"with gaps, of pandas", []string{"1.0", "2.0", " 5"}, []int64{1, 5, 2}, []int32{0, 2, 1}},
+		{"names", []string{"ham", "spam"}, []int64{1, 0}, []int32{1, 0}},
+		{"names, some of integers that are their index", []string{"0", "1", "other"}, []int64{2, 1, 0}, []int32{2, 1, 0}},
+		{"generic", []string{"LABEL_0", "LABEL_1"}, []int64{1, 0}, []int32{1, 0}},
+	} {
+		var labels, lists []data.Label
+		for _, n := range tt.given {
+			labels = append(labels, index(n))
+			lists = append(lists, list(index(n)))
+		}
+		f := labelled("f.jsonl", labels...)
+		l, err := FindLabels(data.SingleLabel, data.LabelSource{Saved: tt.labels}, f)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if got, err := f.Classes(l); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+		}
+		f = labelled("f.jsonl", append(lists, list(labels[0], labels[1]))...)
+		if l, err = FindLabels(data.MultiLabel, data.LabelSource{Saved: tt.labels}, f); err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		got, err := f.Indicators(l)
+		for i, c := range tt.want {
+			if err != nil || got[i*len(tt.labels)+int(c)] != 1 {
+				t.Errorf("%s, lists: %v, %v", tt.name, got, err)
+			}
+		}
+	}
+	f := labelled("f.jsonl", index(0), index(10), index(2))
+	l, err := FindLabels(data.SingleLabel, data.LabelSource{}, names("t.csv", "0", "10", "2"), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `f.jsonl:2: 1 row with an integer that is the name of a class, not its index: the classes are called ` +
+		`"0", "10", "2"`
+	if got := Warnings(l, nil, f, nil); len(got) != 1 || got[0].String() != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	hidden, err := ReadBytes([]byte(`{"text":"a","label":-1}`), "f.jsonl", Options{OptionalLabels: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := hidden.Classes(l); err != nil || got[0] != batch.Ignore {
+		t.Errorf("a hidden label is %v, %v", got, err)
 	}
 }

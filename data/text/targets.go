@@ -33,13 +33,14 @@ func classOf(label data.Label, l *data.Labels, optional bool) (int32, error) {
 		}
 		return 0, l.Unknown(label.Name)
 	case data.IndexLabel:
-		if label.Index >= 0 && label.Index < int64(len(l.Names)) {
-			return int32(label.Index), nil
-		}
-		if label.Index == -1 && optional { // how test sets of the hub hide labels
+		c, ok := l.OfInteger(label.Index)
+		switch {
+		case ok:
+			return c, nil
+		case label.Index == -1 && optional: // how test sets of the hub hide labels
 			return batch.Ignore, nil
 		}
-		return 0, fmt.Errorf("the class index %d is not in 0 to %d (%s)", label.Index, len(l.Names)-1, data.NameList(l.Names))
+		return 0, l.NotInteger(label.Index, "class index "+label.String())
 	case data.NumberLabel:
 		return 0, fmt.Errorf("the label %s is not a class: give a class name or an integer, or use `problem_type regression`",
 			label)

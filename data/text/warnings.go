@@ -1,6 +1,8 @@
 package text
 
 import (
+	"slices"
+
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 )
@@ -16,6 +18,15 @@ func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 			out = append(out, f.labelWarnings(l, f == train)...)
 		}
 		return out
+	})
+}
+
+// namedByIntegers reports whether a label is, or has, an integer that is read as the name of a class and would mean
+// another one as an index.
+func namedByIntegers(label data.Label, l *data.Labels) bool {
+	return slices.ContainsFunc(elementsOf(label), func(e data.Label) bool {
+		c, ok := l.OfInteger(e.Index)
+		return e.Kind == data.IndexLabel && ok && int64(c) != e.Index
 	})
 }
 
@@ -43,6 +54,14 @@ func (f *File) labelWarnings(l *data.Labels, train bool) []data.Warning {
 	if l.Problem == data.Regression {
 		return f.targetWarnings()
 	}
+	var byName data.Tally
+	for e := range f.Values() {
+		if (l.Problem == data.SingleLabel || l.Lists == data.IndexLists) && namedByIntegers(e.Label, l) {
+			byName.Add(e.Line)
+		}
+	}
+	out := byName.Warn(f.Name, "with an integer that is the name of a class, not its index: the classes are called "+
+		data.NameList(l.Names))
 	counts := make([]int, len(l.Names))
 	if l.Problem == data.MultiLabel {
 		rows, err := f.Indicators(l)
@@ -68,7 +87,7 @@ func (f *File) labelWarnings(l *data.Labels, train bool) []data.Warning {
 	if f.Labelled() == 0 {
 		return nil
 	}
-	return f.countWarnings(l, counts, train)
+	return append(out, f.countWarnings(l, counts, train)...)
 }
 
 func (f *File) countWarnings(l *data.Labels, counts []int, train bool) []data.Warning {
