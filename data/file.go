@@ -21,6 +21,7 @@ type File[E Row[E]] struct {
 	Format   Format // how the file was read
 	Blank    int    // blank lines that were skipped
 	Replaced int    // lines in which bytes that are not UTF-8 were replaced
+	Joined   Joined // rows of CSV that may be several
 
 	rows store
 	w    Coder // reused by Append
@@ -161,8 +162,8 @@ func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
 }
 
 // Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for each
-// row. Blank and Replaced stay with rest, so that they are reported once. It returns an error if a part would be empty:
-// what says what the file has, and why ends the message.
+// row. Blank, Replaced and Joined stay with rest, so that they are reported once. It returns an error if a part would
+// be empty: what says what the file has, and why ends the message.
 func Divide[E Row[E], K any, P Of[E, K]](
 	f P, take []bool, fraction float64, what, why string,
 ) (rest, held P, err error) {
@@ -180,6 +181,6 @@ func Divide[E Row[E], K any, P Of[E, K]](
 	}
 	rest, held = with[E, K](f, parts[0]), with[E, K](f, parts[1])
 	b := held.base()
-	b.Blank, b.Replaced = 0, 0
+	b.Blank, b.Replaced, b.Joined = 0, 0, Joined{}
 	return rest, held, nil
 }

@@ -32,6 +32,7 @@ type Lines struct {
 	last     byte  // which nextByte returned last
 	offset   int64 // bytes consumed
 	replaced int   // lines in which bytes were replaced
+	joined   Joined
 	buf      []byte
 }
 

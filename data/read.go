@@ -57,6 +57,7 @@ func ReadRows[E Row[E], K any, P Of[E, K]](f P, r io.Reader, x Reading) (P, erro
 	if err != nil {
 		return nil, err
 	}
+	b.Joined = lines.joined
 	if b.Replaced = lines.Replaced(); b.Len() > 0 {
 		return f, nil
 	}

@@ -19,6 +19,10 @@ type recordReader struct {
 	delimiter []byte
 	quotes    bool
 
+	columns int    // fields that a row is expected to have; 0: not known
+	raw     []byte // the line that was read last, whole
+	rows    bool   // without quotes, each line of the record before raw would be a row
+
 	blank  int    // blank lines skipped
 	start  int    // line at which the record begins
 	buf    []byte // the fields, one after another
@@ -36,7 +40,7 @@ func (r *recordReader) next() ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.start = r.lines.line
+	r.start, r.raw, r.rows = r.lines.line, line, true
 	r.buf, r.ends, r.fields = r.buf[:0], r.ends[:0], r.fields[:0]
 	for {
 		var more bool
@@ -52,6 +56,9 @@ func (r *recordReader) next() ([][]byte, error) {
 		if !more {
 			break
 		}
+	}
+	if r.lines.line > r.start && r.rows && r.looksLikeRow() {
+		r.lines.joined.add(r.start, r.lines.line)
 	}
 	from := 0
 	for _, to := range r.ends {
@@ -81,6 +88,7 @@ func (r *recordReader) plain(line []byte) (rest []byte, more bool, err error) {
 // follows.
 func (r *recordReader) quoted(line, end []byte) (rest []byte, more bool, err error) {
 	opened, from := r.lines.line, len(r.buf)
+	tab := string(r.delimiter) == "\t"
 	for {
 		i := bytes.IndexByte(line, '"')
 		switch {
@@ -91,7 +99,9 @@ func (r *recordReader) quoted(line, end []byte) (rest []byte, more bool, err err
 					"field %d opens a quote that is not closed within %d MiB: close it, or read quotes as text with "+
 						"`no_quotes`", len(r.ends)+1, r.lines.max>>20)
 			}
+			r.rows = r.rows && r.looksLikeRow()
 			line, end, err = r.lines.Next()
+			r.raw = line
 			if errors.Is(err, io.EOF) {
 				return nil, false, Errorf(r.lines.name, opened,
 					"field %d opens a quote that is not closed before the end of the file: close it, or read quotes as "+
@@ -106,6 +116,11 @@ func (r *recordReader) quoted(line, end []byte) (rest []byte, more bool, err err
 		default:
 			r.buf = append(r.buf, line[:i]...)
 			rest = line[i+1:]
+			if tab && r.lines.line > opened && bytes.IndexByte(r.buf[from:], '\t') >= 0 {
+				return nil, false, Errorf(r.lines.name, opened, "field %d opens a quote that is closed in line %d, with tabs and "+
+					"line ends between, which makes one row of %d lines: read quotes as text with `no_quotes`, or write the file "+
+					"as CSV or JSON Lines if the text has tabs", len(r.ends)+1, r.lines.line, r.lines.line-opened+1)
+			}
 			if len(rest) == 0 {
 				return nil, false, nil
 			}
@@ -115,6 +130,16 @@ func (r *recordReader) quoted(line, end []byte) (rest []byte, more bool, err err
 			return rest[len(r.delimiter):], true, nil
 		}
 	}
+}
+
+// looksLikeRow reports whether the line that was read last would be a row without quotes: it has as many delimiters as
+// a row. A comma with a space behind it is taken for punctuation.
+func (r *recordReader) looksLikeRow() bool {
+	if r.columns < 2 {
+		return false
+	}
+	spaced := append(slices.Clone(r.delimiter), ' ')
+	return bytes.Count(r.raw, r.delimiter)-bytes.Count(r.raw, spaced) == r.columns-1
 }
 
 func (r *recordReader) afterQuote(opened int, field, rest []byte) error {
@@ -190,6 +215,7 @@ func ReadRecords(lines *Lines, f Format, o Layout, t RecordRows) (blank int, err
 	if err := t.Resolve(h); err != nil {
 		return 0, err
 	}
+	records.columns = len(first)
 	if o.NoHeader {
 		if err := t.Record(first, records.start); err != nil {
 			return 0, InRow(h.File, records.start, err)

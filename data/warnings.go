@@ -56,9 +56,7 @@ func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, c
 		if f == nil {
 			continue
 		}
-		b := f.base()
-		replaced := Tally{N: b.Replaced}
-		out = append(out, replaced.WarnOf(b.Name, "line", "with bytes that are not UTF-8, which were replaced")...)
+		out = append(out, f.base().ReadWarnings()...)
 		out = append(out, check(f)...)
 	}
 	for _, f := range []P{eval, test} {
@@ -80,6 +78,29 @@ func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, c
 		out = append(out, c.Warn(f.base().Name, "with "+shared+" also in "+train.base().Name)...)
 	}
 	return out
+}
+
+// Joined counts rows with a quoted field of several lines, each of which would be a row without the quotes.
+type Joined struct {
+	Tally
+	Last int // last line of the first one
+}
+
+// add counts a row of the lines first to last.
+func (j *Joined) add(first, last int) {
+	if j.Add(first); j.N == 1 {
+		j.Last = last
+	}
+}
+
+// ReadWarnings returns what was odd about the lines of the file: those with replaced bytes, and quotes that may have
+// made one row of several.
+func (f *File[E]) ReadWarnings() []Warning {
+	replaced := Tally{N: f.Replaced}
+	out := replaced.WarnOf(f.Name, "line", "with bytes that are not UTF-8, which were replaced")
+	return append(out, f.Joined.Warn(f.Name, fmt.Sprintf("with a quoted field of several lines that each look like a row "+
+		"(lines %d to %d): if a quote is part of the text, read quotes as text with `no_quotes`", f.Joined.Line,
+		f.Joined.Last))...)
 }
 
 // Repeated counts the rows that a model sees like a row before: those that alike holds for and the others. A nil alike

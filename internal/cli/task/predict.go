@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/tasks"
@@ -157,10 +158,10 @@ func (p *Predicting) check(result, scores cli.Result) error {
 	return errors.Join(result.Check(input), scores.Check(input))
 }
 
-// WarnReplaced logs the number of lines of a file in which bytes were replaced, if there are any.
-func (p *Predicting) WarnReplaced(file string, lines int) {
-	if lines > 0 {
-		p.Console.Log.Warn().Msgf("%s: %d lines held bytes that are not UTF-8; they were replaced", file, lines)
+// WarnRead logs what was odd about a file when it was read.
+func (p *Predicting) WarnRead(warnings []data.Warning) {
+	for _, w := range warnings {
+		p.Console.Log.Warn().Msg(w.String())
 	}
 }
 

@@ -143,7 +143,7 @@ func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 		if f, err = embed.ReadFile(r.input.Input, p.Env.In, r.data); err != nil {
 			return nil, err
 		}
-		p.WarnReplaced(f.Name, f.Replaced)
+		p.WarnRead(f.ReadWarnings())
 	}
 	pairs, wanted := f.At(0).HasPair, p.Scored || r.data.LabelColumn != ""
 	switch {

@@ -166,7 +166,7 @@ func (r *predicting) read(p *task.Predicting, c *multiplechoice.Opened) (*choice
 	if (r.data.LabelColumn != "" || p.Scored) && f.Labelled() == 0 {
 		return nil, base.Input(fmt.Errorf("%s: no question has a label, so there are no metrics", f.Name))
 	}
-	p.WarnReplaced(f.Name, f.Replaced)
+	p.WarnRead(f.ReadWarnings())
 	return f, nil
 }
 

@@ -200,6 +200,6 @@ func (r *predicting) read(p *task.Predicting) (*question.File, error) {
 	if (r.data.AnswersColumn != "" || p.Scored) && f.Labelled() == 0 {
 		return nil, base.Input(fmt.Errorf("%s: no question has answers, so there are no metrics", f.Name))
 	}
-	p.WarnReplaced(f.Name, f.Replaced)
+	p.WarnRead(f.ReadWarnings())
 	return f, nil
 }

@@ -136,7 +136,7 @@ func (r *predicting) read(p *task.Predicting, c *seqcls.Opened) (*text.File, *da
 	if err != nil {
 		return nil, nil, err
 	}
-	p.WarnReplaced(f.Name, f.Replaced)
+	p.WarnRead(f.ReadWarnings())
 	if f.Labelled() > 0 {
 		return r.checkLabels(p, c, f)
 	}

@@ -138,10 +138,7 @@ func (r *predicting) read(p *task.Predicting, c *tokencls.Opened) (*tagged.File,
 	if err != nil {
 		return nil, err
 	}
-	p.WarnReplaced(f.Name, f.Replaced)
-	for _, w := range f.RowWarnings() {
-		p.Console.Log.Warn().Msg(w.String())
-	}
+	p.WarnRead(append(f.ReadWarnings(), f.RowWarnings()...))
 	if f.Labelled() == 0 {
 		if r.data.TagsColumn != "" || p.Scored {
 			return nil, base.Input(fmt.Errorf("%s: no sentence has tags, so there are no metrics", f.Name))
