@@ -23,8 +23,9 @@ type File[E Row[E]] struct {
 	Replaced int    // lines in which bytes that are not UTF-8 were replaced
 	Joined   Joined // rows of CSV that may be several
 
-	rows store
-	w    Coder // reused by Append
+	rows    store
+	w       Coder // reused by Append
+	heldOut bool  // the rows were held out of a file, which has its other rows
 }
 
 // NewFile returns a file of these rows. Messages call it name.
@@ -181,6 +182,6 @@ func Divide[E Row[E], K any, P Of[E, K]](
 	}
 	rest, held = with[E, K](f, parts[0]), with[E, K](f, parts[1])
 	b := held.base()
-	b.Blank, b.Replaced, b.Joined = 0, 0, Joined{}
+	b.Blank, b.Replaced, b.Joined, b.heldOut = 0, 0, Joined{}, true
 	return rest, held, nil
 }

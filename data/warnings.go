@@ -60,7 +60,7 @@ func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, c
 		out = append(out, check(f)...)
 	}
 	for _, f := range []P{eval, test} {
-		if f == nil || train == nil {
+		if f == nil || train == nil || f.base().heldOut {
 			continue
 		}
 		if trained == nil {

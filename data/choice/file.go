@@ -19,7 +19,7 @@ type Question struct {
 	ID       string   // from the file, "" for none
 	Context  string   // what the question is about, "" for none
 	Question string   // asked, or the words that every ending continues; "" for none
-	Endings  []string // the choices, at least two, none of them blank
+	Endings  []string // the choices, at least two
 	Label    int      // index of the right one; -1 if none is given
 	Line     int      // 1-based line at which the row begins in its file
 }
@@ -111,8 +111,7 @@ type Options struct {
 }
 
 // Read reads a file of multiple-choice questions. Errors about the file are a [*data.Error], errors about o wrap
-// [data.ErrOption]. A row with fewer than two choices, with a blank one or with a label that is none of its choices is
-// an error.
+// [data.ErrOption]. A row with fewer than two choices or with a label that is none of its choices is an error.
 func Read(path string, o Options) (*File, error) { return data.ReadPath(path, o, ReadFrom) }
 
 // ReadBytes reads the content of a file from memory, like [Read].

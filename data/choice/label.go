@@ -15,11 +15,6 @@ func (r *rows) add(e Question, names []string, label data.Label) error {
 	if len(e.Endings) < 2 {
 		return fmt.Errorf("the question has %s; it needs at least two", data.Plural(len(e.Endings), "choice"))
 	}
-	for i, s := range e.Endings {
-		if data.Blank(s) {
-			return fmt.Errorf("choice %d of %d is empty", i+1, len(e.Endings))
-		}
-	}
 	if !r.o.NoLabels {
 		var err error
 		if e.Label, err = r.answer(&e, names, label); err != nil {

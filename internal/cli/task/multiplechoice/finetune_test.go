@@ -134,6 +134,16 @@ func TestMultipleChoiceResume(t *testing.T) {
 	}
 }
 
+// TestMultipleChoiceEmptyChoice trains on a row with an empty choice, and says so.
+func TestMultipleChoiceEmptyChoice(t *testing.T) {
+	args := choiceArgs(t, "--max-steps=1", "--output-dir", filepath.Join(t.TempDir(), "out"))
+	file := args[slices.Index(args, "--train-file")+1]
+	clitest.Write(t, file, clitest.Read(t, file)+`{"context":"c","choices":["a",""],"label":0}`+"\n")
+	if r := clitest.OK(t, finetune.Command, args...); !strings.Contains(r.Err, ":25: 1 row with an empty choice") {
+		t.Errorf("no warning:\n%s", r.Err)
+	}
+}
+
 // TestMultipleChoiceRefused gives wrong flags and files.
 func TestMultipleChoiceRefused(t *testing.T) {
 	c := clitest.Small(t)
@@ -151,8 +161,6 @@ func TestMultipleChoiceRefused(t *testing.T) {
 		{"empty file", []string{"--train-file", file("e.jsonl", "")}, 3, []string{"e.jsonl", "empty"}},
 		{"label outside the choices", []string{"--train-file", file("l.jsonl", row+strings.Replace(row, "1}", "2}", 1))}, 3,
 			[]string{"l.jsonl:2", "the label 2 is none of the 2 choices"}},
-		{"empty choice", []string{"--train-file", file("c.jsonl", strings.Replace(row, `"a"`, `""`, 1))}, 3,
-			[]string{"c.jsonl:1", "choice 1 of 2 is empty"}},
 		{"one choice", []string{"--train-file", file("o.jsonl", strings.Replace(row, `"a",`, "", 1))}, 3,
 			[]string{"o.jsonl:1", "it needs at least two"}},
 		{"no label", []string{"--train-file", file("n.csv", "context,ending0,ending1\na,b,c\n")}, 3,
