@@ -2,65 +2,169 @@ package op
 
 import (
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/internal/kernel"
 )
 
+// Pooling is a way to make one row of the rows of a sequence.
+type Pooling uint8
+
+// The ways of pooling, over the T rows of a sequence.
+const (
+	PoolMean         Pooling = iota // their mean
+	PoolMeanSqrt                    // their sum divided by the square root of their number
+	PoolWeightedMean                // their mean with the weights 1 to T
+	PoolMax                         // the largest value of each column
+	PoolFirst                       // the first row
+	PoolLast                        // the last row
+)
+
 // MeanRows returns the mean of the rows of each sequence of x (N×C), B×C: the mean pooling of sentence embeddings.
 // Sequence i is the rows starts[i] to starts[i+1]−1, at least one. It panics if starts does not fit x or a sequence
 // is empty.
 func MeanRows(t *Tape, x mat.Tensor, starts []int) mat.Tensor {
-	n, cols := Size(x)
-	b := len(starts) - 1
-	mustBe(b >= 0 && starts[0] == 0 && starts[b] == n, "MeanRows of %d rows with %d sequences", n, b)
-	for i := range b {
-		mustBe(starts[i] < starts[i+1], "MeanRows: sequence %d has %d rows", i, starts[i+1]-starts[i])
-	}
-	return t.run(&meanRows{node: node{inputs: []mat.Tensor{x}}, x: x, starts: starts, cols: cols})
+	return PoolRows(t, x, starts, 0, PoolMean)
 }
 
-type meanRows struct {
+// PoolRows makes one row of the rows of each sequence of x (N×C) in each of the given ways and returns the rows of all
+// ways side by side, B×(ways·C). Sequence i is the rows starts[i] to starts[i+1]−1; its first skip rows do not
+// count, except that the weights of PoolWeightedMean count from the sequence's first row. It panics if starts does not
+// fit x or a sequence has no rows that count.
+func PoolRows(t *Tape, x mat.Tensor, starts []int, skip int, ways ...Pooling) mat.Tensor {
+	n, cols := Size(x)
+	b := len(starts) - 1
+	mustBe(b >= 0 && starts[0] == 0 && starts[b] == n, "PoolRows of %d rows with %d sequences", n, b)
+	for i := range b {
+		mustBe(starts[i]+skip < starts[i+1], "PoolRows: sequence %d has %d rows, of which %d do not count",
+			i, starts[i+1]-starts[i], skip)
+	}
+	return t.run(&poolRows{node: node{inputs: []mat.Tensor{x}}, x: x, starts: starts, skip: skip, ways: ways, cols: cols})
+}
+
+type poolRows struct {
 	node
 	x      mat.Tensor
 	starts []int
+	skip   int
+	ways   []Pooling
 	cols   int
+	places []int32 // by way, sequence and column: the row with the largest value, for PoolMax
 }
 
-// each runs call on the pool for each sequence i with its range of rows and 1/T.
-func (f *meanRows) each(call func(i, lo, hi int, inverse float32)) {
-	f.t.pool.For(len(f.starts)-1, func(i, _ int) {
-		lo, hi := f.starts[i], f.starts[i+1]
-		call(i, lo, hi, 1/float32(hi-lo))
-	})
+// factor returns what the sum of the weighted rows of a sequence of T rows is multiplied by.
+func (f *poolRows) factor(way Pooling, rows int) float32 {
+	n := rows - f.skip
+	switch way {
+	case PoolMean:
+		return 1 / float32(n)
+	case PoolMeanSqrt:
+		return 1 / float32(math.Sqrt(float64(n)))
+	case PoolWeightedMean:
+		return 1 / float32(n*(f.skip+1+rows)/2)
+	}
+	return 1
+}
+
+// weight returns the weight of a row within a sequence of T rows.
+func (f *poolRows) weight(way Pooling, row, rows int) float32 {
+	switch {
+	case row < f.skip, way == PoolFirst && row > f.skip, way == PoolLast && row < rows-1, way == PoolMax:
+		return 0
+	case way == PoolWeightedMean:
+		return float32(row + 1)
+	}
+	return 1
+}
+
+// each runs call on the pool for each sequence i with its range of rows.
+func (f *poolRows) each(call func(i, lo, hi int)) {
+	f.t.pool.For(len(f.starts)-1, func(i, _ int) { call(i, f.starts[i], f.starts[i+1]) })
 }
 
 // Forward adds the rows in order.
-func (f *meanRows) Forward() (mat.Tensor, error) {
-	c := f.cols
-	y, x := f.t.tensor(len(f.starts)-1, c), Values(f.x)
-	f.each(func(i, lo, hi int, inverse float32) {
-		sum := y.data[i*c : (i+1)*c]
-		clear(sum)
-		for row := lo; row < hi; row++ {
-			kernel.AddTo(sum, x[row*c:(row+1)*c])
+func (f *poolRows) Forward() (mat.Tensor, error) {
+	c, b := f.cols, len(f.starts)-1
+	y, x := f.t.tensor(b, len(f.ways)*c), Values(f.x)
+	if slices.Contains(f.ways, PoolMax) && f.keep {
+		f.places = f.t.Ints(len(f.ways) * b * c)
+	}
+	f.each(func(i, lo, hi int) {
+		for k, way := range f.ways {
+			at := i*len(f.ways) + k
+			out := y.data[at*c : (at+1)*c]
+			if way == PoolMax {
+				f.largest(out, x, at, lo, hi)
+				continue
+			}
+			clear(out)
+			for row := lo; row < hi; row++ {
+				switch w := f.weight(way, row-lo, hi-lo); w {
+				case 0:
+				case 1:
+					kernel.AddTo(out, x[row*c:(row+1)*c])
+				default:
+					kernel.AddScaled(out, x[row*c:(row+1)*c], w)
+				}
+			}
+			kernel.Scale(out, out, f.factor(way, hi-lo))
 		}
-		kernel.Scale(sum, sum, inverse)
 	})
 	return y, nil
 }
 
-// Backward: every row of a sequence of T rows gets dY/T.
-func (f *meanRows) Backward(gy mat.Tensor) error {
+// largest sets out to the largest value of each column; the first of equal ones counts.
+func (f *poolRows) largest(out, x []float32, at, lo, hi int) {
+	c := f.cols
+	copy(out, x[(lo+f.skip)*c:])
+	var places []int32
+	if f.places != nil {
+		places = f.places[at*c : (at+1)*c]
+		for j := range places {
+			places[j] = int32(lo + f.skip)
+		}
+	}
+	for row := lo + f.skip + 1; row < hi; row++ {
+		for j, v := range x[row*c : (row+1)*c] {
+			if v > out[j] || v != v {
+				out[j] = v
+				if places != nil {
+					places[j] = int32(row)
+				}
+			}
+		}
+	}
+}
+
+// Backward: a row gets dY times its weight; the largest value of a column gets that column's.
+func (f *poolRows) Backward(gy mat.Tensor) error {
 	c, dy := f.cols, Values(gy)
 	f.into(f.x, func(dst []float32, add bool) {
-		f.each(func(i, lo, hi int, inverse float32) {
+		f.each(func(i, lo, hi int) {
 			for row := lo; row < hi; row++ {
-				if add {
-					kernel.AddScaled(dst[row*c:(row+1)*c], dy[i*c:(i+1)*c], inverse)
-				} else {
-					kernel.Scale(dst[row*c:(row+1)*c], dy[i*c:(i+1)*c], inverse)
+				to, add := dst[row*c:(row+1)*c], add
+				for k, way := range f.ways {
+					at := i*len(f.ways) + k
+					w := f.weight(way, row-lo, hi-lo) * f.factor(way, hi-lo)
+					switch from := dy[at*c : (at+1)*c]; {
+					case add && w != 0:
+						kernel.AddScaled(to, from, w)
+					case !add && w != 0:
+						kernel.Scale(to, from, w)
+					case !add:
+						clear(to)
+					}
+					add = true
+				}
+			}
+			for k, way := range f.ways {
+				if way == PoolMax {
+					at := i*len(f.ways) + k
+					for j, row := range f.places[at*c : (at+1)*c] {
+						dst[int(row)*c+j] += dy[at*c+j]
+					}
 				}
 			}
 		})
