@@ -27,7 +27,16 @@ const (
 // Load checks the padding and the truncation of tokenizer.json, but as in transformers they are not applied
 // automatically; they give the defaults of the side to cut and of the padding token. If anything would make ids differ
 // from those of the reference implementation, Load returns an error that names the field.
-func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
+func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) { return load(open, false) }
+
+// LoadLowercased reads a checkpoint's tokenizer as [Load] does and maps texts to lower case before the tokenizer's own
+// normalization, as sentence-transformers does for do_lower_case: code point by code point, beside added tokens that
+// are not normalized. If the tokenizer's normalizer is Lowercase or lists it, the tokenizer is that of Load.
+func LoadLowercased(open func(name string) ([]byte, error)) (*Tokenizer, error) {
+	return load(open, true)
+}
+
+func load(open func(name string) ([]byte, error), lower bool) (*Tokenizer, error) {
 	set, err := readSettings(open)
 	if err != nil {
 		return nil, err
@@ -50,6 +59,9 @@ func Load(open func(name string) ([]byte, error)) (*Tokenizer, error) {
 		s, err := f.parse(raw)
 		if err != nil {
 			return nil, err
+		}
+		if lower {
+			s.normalizer = lowercased(s.normalizer)
 		}
 		return build(f.name, s, set)
 	}

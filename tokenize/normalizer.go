@@ -72,6 +72,23 @@ func (lowercase) normalize(in *aligned, buf *buffers) *aligned {
 	return out
 }
 
+// lowercased returns a normalizer that maps texts to lower case before n, unless n is or lists lowercase.
+func lowercased(n normalizer) normalizer {
+	if _, is := n.(lowercase); is {
+		return n
+	}
+	list, ok := n.(sequence)
+	if !ok {
+		list = sequence{n}
+	}
+	for _, n := range list {
+		if _, is := n.(lowercase); is {
+			return list
+		}
+	}
+	return append(sequence{lowercase{}}, list...)
+}
+
 // dropClass removes the code points of a class.
 type dropClass class
 
