@@ -47,6 +47,21 @@ func Optional[T setting](name string, to **T) Option {
 	}}
 }
 
+// Quoted returns the option for a text that is nil if it is not given. The note has it in quotes, so that it may be
+// empty.
+func Quoted(name string, to **string) Option {
+	return Option{name, func() string {
+		if *to == nil {
+			return ""
+		}
+		return strconv.Quote(**to)
+	}, func(text string) error {
+		v, err := strconv.Unquote(text)
+		*to = &v
+		return err
+	}}
+}
+
 // parse reads the value in a note.
 func parse[T setting](text string) (v T, err error) {
 	switch to := any(&v).(type) {

@@ -3,4 +3,6 @@ package settings
 // Files lists the tables, in the order of docs/settings.md.
 var Files = []File{
 	GenerationConfig, TokenizerConfig, SpecialTokensMap, AddedTokens, AdapterConfig,
+	TransformerModule, ProcessorKwargs, ProcessingKwargs, TextKwargs, ModelKwargs, ConfigKwargs,
+	SentenceTransformer, Module, PoolingModule, NormalizeModule,
 }

@@ -29,7 +29,9 @@ type Finetuning struct {
 	// Data says how the files of Run are read. Scores are optional.
 	Data text.Options
 
-	Pooling         string  // mean or cls; "": the adapter's, else the checkpoint's, else mean
+	Pooling         string  // see [Pooling]; "": the adapter's, else the checkpoint's, else mean
+	Prompt          *string // text before each text, also to train on; nil: the adapter's, else as PromptName says
+	PromptName      string  // name of a prompt of the checkpoint, in place of Prompt; "": the default one, not to train on
 	Loss            string  // cosine or multiple_negatives; "": cosine if the pairs to train on have scores
 	SimilarityScale float32 // factor of the cosines in multiple_negatives; 0: 20
 	MaxScore        float64 // score of texts that mean the same: scores are divided by it; 0: the adapter's, else 1
@@ -54,6 +56,7 @@ type run struct {
 	loss    Loss
 	modules *modules
 	pooling Pooling
+	prompt  string // before texts to evaluate and, if Prompt is set, to train on
 	model   models.Encoder
 	limit   int // tokens of a text; 0: what the checkpoint allows
 	task    *Task
@@ -64,7 +67,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 	r := &run{Finetuning: c, scaled: c.MaxScore != 0}
 	return &tasks.Plan{
 		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(),
-		Options: options(&c.MaxLength, &c.MaxScore),
+		Options: options(&c.Prompt, &c.MaxLength, &c.MaxScore),
 		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
 		Beside: func(dir string) error { return savePooling(dir, r.pooling) }, Rows: &r.parts,
 	}
@@ -86,8 +89,18 @@ func (r *run) check() []error {
 // read reads the pairs and chooses the loss and the pooling.
 func (r *run) read(s *tasks.Session) error {
 	var err error
-	if r.modules, err = readModules(s.Base); err != nil {
+	if r.modules, err = readModules(s.Base, s.Log); err != nil {
 		return err
+	}
+	if r.prompt, err = r.modules.promptOf(r.Prompt, r.PromptName); err != nil {
+		return err
+	}
+	switch {
+	case r.PromptName != "":
+		r.Prompt = &r.prompt // which the adapter remembers
+	case r.Prompt == nil && r.prompt != "":
+		s.Log.Warn().Msgf("%s: its default prompt %q is put before texts to evaluate, not before those to train on, as "+
+			"sentence-transformers does; `prompt` or `prompt_name` puts one before all", s.Base.Name, r.prompt)
 	}
 	if r.pooling, err = r.modules.poolingOf(r.Pooling, r.Adapter); err != nil {
 		return err
@@ -155,13 +168,14 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 		return nil, base.Settings(err)
 	}
 	r.limit = r.modules.limit(tasks.Value(r.MaxLength), r.model.MaxLength())
-	if err := tasks.CheckRoom(s.Base.Tokenizer, r.limit, false); err != nil {
+	if err := tasks.CheckRoom(r.modules.tokenizer, r.limit, false); err != nil {
 		return nil, base.Settings(err)
 	}
+	c := r.modules.config()
+	c.CoreConfig, c.Pooling, c.Prompt, c.MaxScore = s.Core(&r.limit), r.pooling, r.prompt, r.MaxScore
 	var err error
-	r.task, err = NewTask(r.model, s.Base.Tokenizer, TaskConfig{
-		Config: Config{CoreConfig: s.Core(&r.limit), Pooling: r.pooling, MaxScore: r.MaxScore},
-		Loss:   r.loss, Scale: r.SimilarityScale,
+	r.task, err = NewTask(r.model, r.modules.tokenizer, TaskConfig{
+		Config: c, Loss: r.loss, Scale: r.SimilarityScale, PromptedTrain: r.Prompt != nil,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
@@ -205,6 +219,9 @@ func (r *run) identity(id map[string]string) {
 	id["max_length"], id["pooling"], id["loss"] = fmt.Sprint(r.limit), r.pooling.String(), r.loss.String()
 	id["similarity_scale"] = fmt.Sprint(cmp.Or(r.SimilarityScale, defaultScale))
 	id["max_score"] = fmt.Sprint(cmp.Or(r.MaxScore, 1))
+	if r.Prompt != nil {
+		id["prompt"] = *r.Prompt
+	}
 }
 
 // started scores the test rows before training: a sentence encoder makes useful vectors before it is trained.

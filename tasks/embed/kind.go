@@ -29,7 +29,9 @@ var Kind = tasks.Kind{
 
 // Settings are the settings of predictions.
 type Settings struct {
-	Pooling        string  // mean or cls; "": the adapter's, else the checkpoint's, else mean
+	Pooling        string  // see [Pooling]; "": the adapter's, else the checkpoint's, else mean
+	Prompt         *string // text before each text; nil: the adapter's, else the checkpoint's default one
+	PromptName     string  // name of one of the checkpoint's prompts, in place of Prompt
 	Normalize      *bool   // divide each vector by its length; nil: as modules.json of the checkpoint says
 	MaxLength      *int    // tokens of a text, 0: what the checkpoint allows; nil: the adapter's, else 0
 	MaxScore       float64 // score of texts that mean the same, to compare similarities with; 0: the adapter's, else 1
@@ -37,11 +39,13 @@ type Settings struct {
 }
 
 // Options implements [tasks.Settings].
-func (s *Settings) Options() []base.Option { return options(&s.MaxLength, &s.MaxScore) }
+func (s *Settings) Options() []base.Option { return options(&s.Prompt, &s.MaxLength, &s.MaxScore) }
 
 // options lists the settings that adapters remember.
-func options(maxLength **int, maxScore *float64) []base.Option {
-	return []base.Option{base.Optional("max-length", maxLength), base.Given("max-score", maxScore)}
+func options(prompt **string, maxLength **int, maxScore *float64) []base.Option {
+	return []base.Option{
+		base.Quoted("prompt", prompt), base.Optional("max-length", maxLength), base.Given("max-score", maxScore),
+	}
 }
 
 // CheckSettings returns the errors about a pooling and a largest score that can be found before anything is opened.
@@ -91,8 +95,7 @@ type Opened struct {
 // Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Embed or Similarity" }
 
-// Vectors returns the vector of each text, divided by its length if Normalize says so. Texts that are too long are cut.
-// A vector that is not finite is an error.
+// Vectors returns the vector of each text. Texts that are too long are cut. A vector that is not finite is an error.
 func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, error) {
 	f := text.New("texts")
 	for i, t := range texts {
@@ -107,10 +110,7 @@ func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, erro
 	for i := range out {
 		out[i] = all[i*k : (i+1)*k : (i+1)*k]
 	}
-	if o.Normalize {
-		err = Normalize(all, k)
-	}
-	return out, err
+	return out, nil
 }
 
 // Open opens a sentence encoder.
@@ -123,29 +123,34 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := readModules(o.Base)
+	m, err := readModules(o.Base, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	pooling, err := m.poolingOf(s.Pooling, o.Adapter.Dir)
-	if err != nil {
+	c := m.config()
+	if c.Pooling, err = m.poolingOf(s.Pooling, o.Adapter.Dir); err != nil {
 		return nil, err
+	}
+	if c.Prompt, err = m.promptOf(s.Prompt, s.PromptName); err != nil {
+		return nil, err
+	}
+	if s.Normalize != nil {
+		c.Normalize, c.Unit = false, *s.Normalize
 	}
 	limit := m.limit(tasks.Value(s.MaxLength), t.Net.MaxLength())
-	if err := tasks.CheckRoom(o.Base.Tokenizer, limit, false); err != nil {
+	if err := tasks.CheckRoom(m.tokenizer, limit, false); err != nil {
 		return nil, base.Settings(err)
 	}
-	core := o.Core(t.AdapterSet(), &limit, s.TokensPerBatch)
-	p, err := NewPredictor(t.Net, o.Base.Tokenizer, Config{CoreConfig: core, Pooling: pooling, MaxScore: s.MaxScore})
+	c.CoreConfig, c.MaxScore = o.Core(t.AdapterSet(), &limit, s.TokensPerBatch), s.MaxScore
+	p, err := NewPredictor(t.Net, m.tokenizer, c)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	o.Log.Info().Msgf("model %s: vectors of %d values, pooling %v", o.Base.Name, p.Width(), pooling)
-	normalize := m.normalize
-	if s.Normalize != nil {
-		normalize = *s.Normalize
+	o.Log.Info().Msgf("model %s: vectors of %d values, pooling %v", o.Base.Name, p.Width(), c.Pooling)
+	if c.Prompt != "" {
+		o.Log.Info().Msgf("the prompt %q is put before each text", c.Prompt)
 	}
-	return &Opened{p, normalize}, nil
+	return &Opened{p, c.Normalize || c.Unit}, nil
 }
 
 // openEncoder opens the base with the adapter. A checkpoint may lack the encoder's pooler, since no vector depends on
@@ -162,11 +167,15 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if len(t.Report.Fresh) > 0 {
 		o.Log.Warn().Msgf("%s has no pooler; a fresh one is written, as transformers makes it", o.Base.Name)
 	}
-	m, err := readModules(o.Base)
+	m, err := readModules(o.Base, o.Log)
 	if err != nil {
 		return nil, err
 	}
 	merged := tasks.NewMerging(t, models.Encoder.Forward, nil)
-	merged.Beside, err = m.files(o.Adapter.Dir, t.Net.Width())
+	var s Settings
+	if _, err := base.Recall(o.Adapter.Dir, s.Options()); err != nil {
+		return nil, err
+	}
+	merged.Beside, err = m.files(o.Adapter.Dir, t.Net.Width(), s.Prompt)
 	return merged, err
 }

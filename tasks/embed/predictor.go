@@ -25,15 +25,23 @@ import (
 // usable.
 type Config struct {
 	tasks.CoreConfig
-	Pooling  Pooling
-	MaxScore float64 // score of texts that mean the same: scores are divided by it; 0: 1
+	Pooling       Pooling
+	Prompt        string // text before each text
+	ExcludePrompt bool   // the tokens of the prompt do not count in pooling
+	Normalize     bool   // vectors are divided by their length
+	Dimensions    int    // values of a vector that are kept, from the first, after Normalize; 0: all
+	Unit          bool   // vectors are divided by their length after Dimensions
+	Similarity    Similarity
+	MaxScore      float64 // score of texts that mean the same: scores are divided by it; 0: 1
 }
 
 // Predictor computes the vectors of texts. It is safe for concurrent use and keeps the memory of a call for the next;
 // Close releases it.
 type Predictor struct {
 	tasks.Core[models.Encoder]
-	cfg Config
+	cfg  Config
+	ways []op.Pooling
+	skip int // first tokens of a text with the prompt that do not count in pooling
 }
 
 // NewPredictor returns a predictor. Settings that contradict the model or the tokenizer are reported in one error.
@@ -42,15 +50,48 @@ func NewPredictor(m models.Encoder, tok *tokenize.Tokenizer, c Config) (*Predict
 	if !(c.MaxScore >= 0) || math.IsInf(c.MaxScore, 0) {
 		errs = append(errs, fmt.Errorf("`max_score` is %g; want more than 0", c.MaxScore))
 	}
+	pooling, err := ParsePooling(c.Pooling.String())
+	if err != nil {
+		errs = append(errs, fmt.Errorf("`pooling`: %w", err))
+	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("embed: %w", errors.Join(errs...))
 	}
-	c.MaxScore = cmp.Or(c.MaxScore, 1)
-	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
+	c.MaxScore, c.Pooling = cmp.Or(c.MaxScore, 1), pooling
+	p := &Predictor{Core: tasks.NewCore(m, tok, c.CoreConfig), cfg: c, ways: pooling.ways()}
+	if p.skip, err = p.promptTokens(); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
+	return p, nil
+}
+
+// promptTokens returns how many first tokens of a text with the prompt do not count: those of the prompt alone without
+// a special token at the end, as sentence-transformers counts them.
+func (p *Predictor) promptTokens() (int, error) {
+	if p.cfg.Prompt == "" || !p.cfg.ExcludePrompt {
+		return 0, nil
+	}
+	e, err := p.Tok.Encode(p.cfg.Prompt, tokenize.Options{MaxLength: p.Limit()})
+	if err != nil {
+		return 0, err
+	}
+	n := len(e.IDs)
+	if n > 0 && p.Tok.IsSpecial(e.IDs[n-1]) {
+		n--
+	}
+	return n, nil
 }
 
 // Width returns the number of values of a vector.
-func (p *Predictor) Width() int { return p.Net.Width() }
+func (p *Predictor) Width() int {
+	if n := p.pooledWidth(); p.cfg.Dimensions == 0 || p.cfg.Dimensions > n {
+		return n
+	}
+	return p.cfg.Dimensions
+}
+
+// pooledWidth returns the number of values that pooling makes of a text.
+func (p *Predictor) pooledWidth() int { return len(p.ways) * p.Net.Width() }
 
 // Pooling returns how the tokens of a text become one vector.
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
@@ -59,73 +100,147 @@ func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 // vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit. A
 // vector that is not finite is an error.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
-	texts, err := p.encode(ctx, f)
+	texts, err := p.encode(ctx, f, true)
 	if err != nil {
 		return nil, 0, err
 	}
-	if vectors, err = p.embed(ctx, texts); err == nil && f.Len() > 0 {
+	if vectors, err = p.pool(ctx, texts); err == nil && f.Len() > 0 {
 		err = tasks.CheckFinite(f.Name, vectors, len(vectors)/f.Len(), func(i int) int { return f.At(i).Line })
 	}
+	if err != nil {
+		return nil, 0, err
+	}
+	vectors, err = p.finish(vectors)
 	return vectors, texts.Cut, err
 }
 
-// embed computes the vectors of the texts of a set, one after another.
-func (p *Predictor) embed(ctx context.Context, texts *tasks.TextSet) ([]float32, error) {
-	return p.Rows(ctx, texts, texts.Len(), p.Width(), p.pooled, nil)
+// sides returns the texts of a row.
+func sides(e text.Example) []string {
+	if e.HasPair {
+		return []string{e.Text, e.Pair}
+	}
+	return []string{e.Text}
 }
 
-// pooled returns the vectors of the B sequences of b, B×Width.
-func (p *Predictor) pooled(pass *nn.Pass, b *batch.Batch) mat.Tensor {
-	if p.cfg.Pooling == First {
+// pool computes what pooling makes of the texts of a set, one after another.
+func (p *Predictor) pool(ctx context.Context, texts *tasks.TextSet) ([]float32, error) {
+	forward := func(pass *nn.Pass, b *batch.Batch) mat.Tensor { return p.pooled(pass, b, p.skip) }
+	return p.Rows(ctx, texts, texts.Len(), p.pooledWidth(), forward, nil)
+}
+
+// finish makes vectors of what pooling made of the texts, in place.
+func (p *Predictor) finish(pooled []float32) ([]float32, error) {
+	if p.cfg.Normalize {
+		if err := Normalize(pooled, p.pooledWidth()); err != nil {
+			return nil, err
+		}
+	}
+	vectors := p.truncate(pooled)
+	if p.cfg.Unit {
+		return vectors, Normalize(vectors, p.Width())
+	}
+	return vectors, nil
+}
+
+// truncate keeps the first values of each text, in place.
+func (p *Predictor) truncate(pooled []float32) []float32 {
+	k, w := p.pooledWidth(), p.Width()
+	if k == w {
+		return pooled
+	}
+	n := len(pooled) / k
+	for i := range n {
+		copy(pooled[i*w:(i+1)*w], pooled[i*k:])
+	}
+	return pooled[:n*w]
+}
+
+// pooled returns what pooling makes of the B sequences of b, whose first skip tokens do not count.
+func (p *Predictor) pooled(pass *nn.Pass, b *batch.Batch, skip int) mat.Tensor {
+	keep := map[Pooling]func(op.Seqs) *nn.Kept{First: nn.FirstRows, Last: nn.LastRows}[p.cfg.Pooling]
+	if keep != nil && (skip == 0 || p.cfg.Pooling == Last) {
 		pass = pass.With(b.Seqs)
-		pass.Keep = nn.FirstRows(pass.Seqs)
+		pass.Keep = keep(pass.Seqs)
 		return p.Net.Forward(pass, b)
 	}
 	scope := pass.Tape.Scope()
-	y := op.MeanRows(pass.Tape, p.Net.Forward(pass, b), b.Seqs.Starts)
+	y := op.PoolRows(pass.Tape, p.Net.Forward(pass, b), b.Seqs.Starts, skip, p.ways...)
 	pass.Tape.Leave(scope, y)
 	return y
 }
 
-// encode tokenises the texts of a file, those of a pair one after the other.
-func (p *Predictor) encode(ctx context.Context, f *text.File) (*tasks.TextSet, error) {
+// encode tokenises the texts of a file, those of a pair one after the other and each behind the prompt if that is
+// wanted.
+func (p *Predictor) encode(ctx context.Context, f *text.File, prompt bool) (*tasks.TextSet, error) {
 	var list []text.Example // single texts with their lines
 	for e := range f.Values() {
-		list = append(list, text.Example{Text: e.Text, Line: e.Line})
-		if e.HasPair {
-			list = append(list, text.Example{Text: e.Pair, Line: e.Line})
+		for _, side := range sides(e) {
+			if prompt {
+				side = p.cfg.Prompt + side
+			}
+			list = append(list, text.Example{Text: side, Line: e.Line})
 		}
 	}
 	texts := tasks.Texts{
 		Name: f.Name, Len: len(list), Line: func(i int) int { return list[i].Line },
 		Input: func(i int) tokenize.Input { return tokenize.Input{Text: list[i].Text} },
 	}
-	return p.Encode(ctx, texts, tokenize.LongestFirst, nil)
+	set, err := p.Encode(ctx, texts, tokenize.LongestFirst, nil)
+	if err != nil || !prompt || p.skip == 0 {
+		return set, err
+	}
+	for i, e := range list {
+		if set.Tokens(i) <= p.skip {
+			return nil, data.Errorf(f.Name, e.Line, "nothing is left of the text: its %d tokens are those of the prompt, "+
+				"which do not count; give a longer text or a shorter prompt", set.Tokens(i))
+		}
+	}
+	return set, nil
 }
 
-// Score returns the correlations of the cosines of a file of pairs, those of [Cosines], with the scores of the pairs,
-// and the mean squared error. Without scores the result is the zero Metrics.
-func (p *Predictor) Score(f *text.File, cosines []float32) (train.Metrics, error) {
+// Similarities returns the similarity of each pair of vectors (2n×Width), n values: the cosine, or what the checkpoint
+// names.
+func (p *Predictor) Similarities(vectors []float32) []float32 {
+	return p.cfg.Similarity.Of(vectors, p.Width())
+}
+
+// Score returns the correlations of the similarities of a file of pairs, those of [Predictor.Similarities], with the
+// scores of the pairs and, if they are cosines, the mean squared error. Without scores the result is the zero Metrics.
+func (p *Predictor) Score(f *text.File, similarities []float32) (train.Metrics, error) {
 	scores, err := p.scores(f)
 	if err != nil || scores == nil {
 		return train.Metrics{}, err
 	}
-	m, err := correlations(scores, cosines)
+	m, err := p.correlations(scores, similarities, nil)
 	if err != nil {
 		return m, fmt.Errorf("embed: %s: %w", f.Name, err)
 	}
 	return m, nil
 }
 
-func correlations(scores, cosines []float32) (train.Metrics, error) {
-	s, err := metrics.Regression(scores, cosines)
+// cosine reports whether the similarity of vectors is their cosine.
+func (p *Predictor) cosine() bool { return p.cfg.Similarity == "" || p.cfg.Similarity == CosineOf }
+
+// correlations compares similarities with scores. The loss is that of the cosines, which may be nil: then there is a
+// loss only if the similarities are cosines.
+func (p *Predictor) correlations(scores, similarities, cosines []float32) (train.Metrics, error) {
+	s, err := metrics.Regression(scores, similarities)
 	if err != nil {
 		return train.Metrics{}, err
 	}
-	return train.Metrics{Main: "spearman", Values: []train.Metric{
+	m := train.Metrics{Main: "spearman", Values: []train.Metric{
 		tasks.Metric("spearman", s.Spearman, false), tasks.Metric("pearson", s.Pearson, false),
-		tasks.Metric("loss", s.MSE, true),
-	}}, nil
+	}}
+	if !p.cosine() {
+		if cosines == nil {
+			return m, nil
+		}
+		if s, err = metrics.Regression(scores, cosines); err != nil {
+			return train.Metrics{}, err
+		}
+	}
+	m.Values = append(m.Values, tasks.Metric("loss", s.MSE, true))
+	return m, nil
 }
 
 // scores returns the scores of the pairs of a file, divided by the largest, or nil if no row has one.
@@ -153,25 +268,6 @@ func (p *Predictor) scores(f *text.File) ([]float32, error) {
 		scores[i] = float32(float64(v) / p.cfg.MaxScore)
 	}
 	return scores, nil
-}
-
-// Cosines returns the cosine of each pair of vectors (2n×width), n values. The cosine with a zero vector is 0.
-func Cosines(vectors []float32, width int) []float32 {
-	out := make([]float32, len(vectors)/width/2)
-	for i := range out {
-		u, v := vectors[2*i*width:(2*i+1)*width], vectors[(2*i+1)*width:(2*i+2)*width]
-		var uv, uu, vv float64
-		for j := range u {
-			x, y := float64(u[j]), float64(v[j])
-			uv += float64(x * y)
-			uu += float64(x * x)
-			vv += float64(y * y)
-		}
-		if norm := math.Sqrt(uu) * math.Sqrt(vv); norm > 0 {
-			out[i] = float32(uv / norm)
-		}
-	}
-	return out
 }
 
 // Normalize divides each vector (n×width) by its Euclidean norm, in place. A zero vector is not changed. It returns

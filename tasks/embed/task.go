@@ -58,8 +58,9 @@ const defaultScale = 20
 // TaskConfig holds the settings by which texts become vectors, and pairs of vectors a loss. The zero value is usable.
 type TaskConfig struct {
 	Config
-	Loss  Loss
-	Scale float32 // of the cosines in MultipleNegatives; 0: 20
+	Loss          Loss
+	Scale         float32 // of the cosines in MultipleNegatives; 0: 20
+	PromptedTrain bool    // the prompt is before the texts to train on as well
 }
 
 // Task is the training of a sentence encoder. An example is a pair of texts, sequences 2i and 2i+1 of a batch, with or
@@ -104,7 +105,7 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 			"the pairs have no scores, which the loss cosine needs; "+
 				"for pairs of texts that belong together use the loss multiple_negatives")
 	}
-	if set.texts, err = t.encode(ctx, f); err != nil {
+	if set.texts, err = t.encode(ctx, f, s != batch.Train || t.cfg.PromptedTrain); err != nil {
 		return err
 	}
 	t.Splits[s] = set
@@ -124,7 +125,11 @@ func checkPairs(f *text.File) error {
 
 // Loss returns the summed loss of the pairs of b and their number.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	x := op.NormalizeRows(p.Tape, t.pooled(p, b))
+	skip := 0
+	if t.cfg.PromptedTrain {
+		skip = t.skip
+	}
+	x := op.NormalizeRows(p.Tape, t.pooled(p, b, skip))
 	if t.cfg.Loss == Cosine {
 		return op.MSE(p.Tape, op.PairDots(p.Tape, x), b.Values), float64(len(b.Values)), nil
 	}
@@ -156,22 +161,27 @@ func (t *Task) MetricNames() []string {
 }
 
 // Evaluate scores a split with the adapter of the configuration. With scores the metrics are the correlations of the
-// cosines with them and the mean squared error. Without, accuracy is the share of the pairs in which the first text is
-// nearer to its own second text than to every other, among 1,000 pairs at a time in their order, and the loss is that
-// of multiple negatives over the same pairs.
+// similarities with them and the mean squared error of the cosines. Without, accuracy is the share of the pairs in
+// which the first text is nearer to its own second text, by the cosine, than to every other, among 1,000 pairs at a
+// time in their order, and the loss is that of multiple negatives over the same pairs.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, err := t.Examples(s)
 	if err != nil {
 		return train.Metrics{}, err
 	}
-	vectors, err := t.embed(ctx, set.texts)
+	vectors, err := t.pool(ctx, set.texts)
 	if err != nil {
+		return train.Metrics{}, err
+	}
+	if set.scores == nil || t.cosine() { // the length of a vector does not matter
+		vectors = t.truncate(vectors)
+	} else if vectors, err = t.finish(vectors); err != nil {
 		return train.Metrics{}, err
 	}
 	if set.scores == nil {
 		return t.rank(vectors)
 	}
-	m, err := correlations(set.scores, Cosines(vectors, t.Net.Width()))
+	m, err := t.correlations(set.scores, t.Similarities(vectors), Cosines(vectors, t.Width()))
 	if err != nil {
 		return m, fmt.Errorf("embed: %v: %w", s, err)
 	}
@@ -180,7 +190,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 
 // rank evaluates pairs without scores by their vectors, 2n×Width.
 func (t *Task) rank(vectors []float32) (train.Metrics, error) {
-	k := t.Net.Width()
+	k := t.Width()
 	n := len(vectors) / k / 2
 	right, loss := 0, 0.0
 	err := t.Tapes.Use(func(tape *op.Tape) error {

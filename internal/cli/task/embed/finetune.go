@@ -2,6 +2,7 @@
 package embed
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,12 @@ func finetune(env cli.Env) *cobra.Command {
 		Task:     func(fs *pflag.FlagSet) { addTask(fs, c) },
 		Embedded: func() error { return bankingPairs(c) },
 		Defaults: func(_, data bool) { defaults(c, data) },
+		Check: func(given func(string) bool) []error {
+			if given("prompt") && given("prompt-name") {
+				return []error{errors.New("--prompt and --prompt-name exclude each other")}
+			}
+			return nil
+		},
 	}
 	return f.Command(env, &cobra.Command{
 		Use:     "embed",
@@ -75,8 +82,15 @@ func addReading(fs *pflag.FlagSet, o *text.Options) {
 
 // addPooling defines --pooling.
 func addPooling(fs *pflag.FlagSet, to *string) {
-	fs.StringVar(to, "pooling", "", "how the tokens of a text become one vector: mean or cls (the first token); "+
-		"default: the adapter's, else that of 1_Pooling/config.json, else mean")
+	fs.StringVar(to, "pooling", "", "how the tokens of a text become one vector: mean, cls (the first token), max, "+
+		"mean_sqrt_len_tokens, weightedmean, lasttoken, or several with commas between them; default: the adapter's, else "+
+		"that of 1_Pooling/config.json, else mean")
+}
+
+// addPrompt defines --prompt and --prompt-name.
+func addPrompt(fs *pflag.FlagSet, text **string, name *string, of, standard string) {
+	cli.Optional(fs, text, "prompt", "", "`text` to put before "+of+"; default: "+standard)
+	fs.StringVar(name, "prompt-name", "", "`name` of a prompt in config_sentence_transformers.json, in place of --prompt")
 }
 
 // addMaxScore defines --max-score.
@@ -86,6 +100,8 @@ func addMaxScore(fs *pflag.FlagSet, to *float64) {
 
 func addTask(fs *pflag.FlagSet, c *embed.Finetuning) {
 	addPooling(fs, &c.Pooling)
+	addPrompt(fs, &c.Prompt, &c.PromptName, "each text, also to train on", "the adapter's, else none before texts to "+
+		"train on and the checkpoint's default one before others")
 	fs.StringVar(&c.Loss, "loss", "", "cosine or multiple_negatives; default: cosine if the pairs to train on have scores")
 	cli.Default(fs, &c.SimilarityScale, "similarity-scale", 20, "factor of the cosines in multiple_negatives")
 	addMaxScore(fs, &c.MaxScore)

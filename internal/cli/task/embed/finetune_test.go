@@ -142,7 +142,12 @@ func TestFinetuneWrong(t *testing.T) {
 			"train.csv", scoredPairs, "--loss ranking", cli.Usage,
 			`--loss: the loss is "ranking"; want cosine or multiple_negatives`,
 		},
-		{"train.csv", scoredPairs, "--pooling max", cli.Usage, `--pooling: pooling is "max"; want mean or cls`},
+		{"train.csv", scoredPairs, "--pooling top", cli.Usage, `--pooling: pooling is "top"; want mean, cls, max`},
+		{
+			"train.csv", scoredPairs, "--max-score 5 --prompt a --prompt-name b", cli.Usage,
+			"--prompt and --prompt-name exclude each other",
+		},
+		{"train.csv", scoredPairs, "--max-score 5 --prompt-name b", cli.Usage, `--prompt-name is "b"; want one of document`},
 		{"train.csv", scoredPairs, "--max-score 0", cli.Usage, "--max-score is 0; want more than 0"},
 		{"train.csv", scoredPairs, "--similarity-scale -1", cli.Usage, "--similarity-scale is -1"},
 		{"train.csv", scoredPairs, "--label-column grade", cli.BadInput, `--label-column: there is no column "grade"`},

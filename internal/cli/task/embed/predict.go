@@ -44,7 +44,11 @@ func predict(env cli.Env) *cobra.Command {
 	r := &predicting{}
 	t := &task.Predict{
 		Kind: embed.Kind, BuiltIn: cli.MiniLM(), Settings: &r.settings, Tokens: &r.settings.TokensPerBatch,
-		Model:        func(fs *pflag.FlagSet) { addPooling(fs, &r.settings.Pooling) },
+		Model: func(fs *pflag.FlagSet) {
+			addPooling(fs, &r.settings.Pooling)
+			addPrompt(fs, &r.settings.Prompt, &r.settings.PromptName, "each text",
+				"the adapter's, else the checkpoint's default one")
+		},
 		AdapterUsage: "`directory` of an adapter, of finetune or of PEFT; default: none, the checkpoint itself",
 		Input:        r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
 	}
@@ -57,7 +61,7 @@ if given, an adapter.
 
 It writes one JSON object for each row, in the order of the input:
   embedding   of a text: its vector
-  similarity  of a pair of texts: the cosine of their vectors, from -1 to 1
+  similarity  of a pair of texts: the cosine of their vectors, from -1 to 1, unless the checkpoint names another measure
 If pairs have scores, their correlations with the similarities go to standard error and, with --metrics-file, to a file.
 ` + task.ExitCodes + ". After an error nothing is written.",
 		Example: predictExamples,
@@ -92,6 +96,7 @@ func (r *predicting) check(p *task.Predicting) []error {
 		errs = append(errs, fmt.Errorf("--output-format is %q; want jsonl or npy", r.format))
 	}
 	unscored := r.data.NoLabels || len(r.input.Texts) > 0
+	add(p.Given("prompt") && p.Given("prompt-name"), "--prompt and --prompt-name exclude each other")
 	add(r.data.NoLabels && r.data.LabelColumn != "", "--no-labels excludes --label-column")
 	add(p.Scored && unscored, "--metrics-file needs an input of pairs with scores")
 	add(p.Given("max-score") && unscored, "--max-score needs an input of pairs with scores")
@@ -115,22 +120,17 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 		return nil, err
 	}
 	tasks.WarnCut(p.Console.Log, f.Name, cut, len(vectors)/width, encoder.Limit())
-	if encoder.Normalize {
-		if err := embed.Normalize(vectors, width); err != nil {
-			return nil, err
-		}
-	}
 	if !f.At(0).HasPair {
 		return &task.Predictions{Rows: func(w io.Writer) error { return r.writeVectors(w, vectors, width) }}, nil
 	}
-	cosines := embed.Cosines(vectors, width)
-	metrics, err := encoder.Score(f, cosines)
+	similarities := encoder.Similarities(vectors)
+	metrics, err := encoder.Score(f, similarities)
 	if err != nil {
 		return nil, err
 	}
 	p.Console.Undefined(metrics)
 	rows := func(w io.Writer) error {
-		return task.EachLine(w, "row", len(cosines), func(i int) any { return similarityRow{cosines[i]} })
+		return task.EachLine(w, "row", len(similarities), func(i int) any { return similarityRow{similarities[i]} })
 	}
 	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
 }

@@ -142,8 +142,8 @@ func TestPredictPooling(t *testing.T) {
 		t.Error("modules.json is not followed")
 	}
 	for config, want := range map[string]string{
-		`{"pooling_mode_max_tokens":true}`: "the pooling pooling_mode_max_tokens is not supported",
-		`{"pooling_mode":"lasttoken"}`:     "lasttoken", `{}`: "it names no pooling", `[`: "1_Pooling",
+		`{"pooling_mode":["max","attention"]}`: "the pooling max,attention is not supported",
+		`{"pooling_mode":"last"}`:              "last", `{}`: "it names no pooling", `[`: "1_Pooling",
 	} {
 		clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"), config)
 		clitest.Run(t, predict.Command, "embed", "--quiet", "--model", model, "--text", "a").Refused(t, cli.BadInput, want)
@@ -211,6 +211,8 @@ func TestPredictWrong(t *testing.T) {
 		want string
 	}{
 		{"--text a --pooling last", cli.Usage, `pooling is "last"`},
+		{"--text a --prompt b --prompt-name c", cli.Usage, "--prompt and --prompt-name exclude each other"},
+		{"--text a --prompt-name c", cli.Usage, `--prompt-name is "c"; want one of document, query`},
 		{"--text a --output-format csv", cli.Usage, `--output-format is "csv"`},
 		{"--text a --text-pair b --output-format npy", cli.Usage, "npy is for vectors of texts"},
 		{"--text a --metrics-file m.json", cli.Usage, "--metrics-file needs"},
