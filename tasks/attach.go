@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/lora"
@@ -17,7 +18,7 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 		return s.start(m)
 	}
 	c.TaskType, c.BaseModel = m.Type.PEFT, s.Base.Name
-	c.ModulesToSave = append(slices.Clone(m.Type.Saves), c.ModulesToSave...)
+	c.ModulesToSave = append(slices.Clone(m.Type.Saves), trimmed(c.ModulesToSave)...)
 	c.TargetModules = parseTargets(r.TargetModules)
 	if len(r.TargetModules) == 0 {
 		names, err := models.DefaultTargets(s.Base.Info.ModelType)
@@ -31,7 +32,7 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 		return nil, base.Settings(err)
 	}
 	for _, name := range set.Missing() {
-		if slices.Contains(r.ModulesToSave, name) {
+		if slices.Contains(trimmed(r.ModulesToSave), name) {
 			return nil, base.Settings(fmt.Errorf("`modules_to_save %s`: the model has no such module; give one of its names "+
 				"(`print_model` shows them)", name))
 		}
@@ -40,18 +41,25 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 	return set, nil
 }
 
-// parseTargets reads names, or a single regular expression or all-linear. Only an expression has characters that
-// names do not have.
+// parseTargets reads names, with blanks around them or not, or a single regular expression or all-linear. Only an
+// expression has characters that names do not have; commas in it have made a list of it.
 func parseTargets(list []string) lora.Targets {
-	if len(list) != 1 {
-		return lora.Names(list...)
-	}
-	for _, r := range list[0] {
+	names := trimmed(list)
+	for _, r := range strings.Join(names, "") {
 		if r != '_' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return lora.Pattern(list[0])
+			return lora.Pattern(strings.Join(list, ","))
 		}
 	}
-	return lora.Names(list...)
+	return lora.Names(names...)
+}
+
+// trimmed returns names without the blanks around them.
+func trimmed(names []string) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = strings.TrimSpace(n)
+	}
+	return list
 }
 
 // start loads the adapter to continue training. Settings that contradict it are errors; its dropout may change.
@@ -78,7 +86,7 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 		targets := parseTargets(r.TargetModules)
 		differ(!targets.Equal(c.TargetModules), "target_modules", c.TargetModules, targets)
 	}
-	for _, name := range r.ModulesToSave {
+	for _, name := range trimmed(r.ModulesToSave) {
 		differ(!slices.Contains(c.ModulesToSave, name), "modules_to_save", c.ModulesToSave, name)
 	}
 	if len(errs) > 0 {

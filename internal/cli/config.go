@@ -156,7 +156,11 @@ func (c *configFile) set(v *ast.MappingValueNode) error {
 	return nil
 }
 
+// didYouMean returns what a name that is no flag of fs may mean.
 func didYouMean(fs *pflag.FlagSet, name string) string {
+	if hint := trainerHint(fs, name); hint != "" {
+		return hint
+	}
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	for alias := range aliases {
@@ -169,11 +173,17 @@ func didYouMean(fs *pflag.FlagSet, name string) string {
 	return ""
 }
 
+// switches are YAML 1.1's words for true and false, which the parser, of YAML 1.2, reads as texts.
+var switches = map[string]string{"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
 // values returns a YAML value as the texts that the flag is set with: those of a list as they are, whatever they hold.
 func values(n ast.Node, into pflag.Value) ([]string, error) {
 	list, isList := n.(*ast.SequenceNode)
 	if !isList {
 		s, err := scalar(n)
+		if on, ok := switches[strings.ToLower(s)]; ok && into.Type() == "bool" {
+			s = on
+		}
 		return []string{s}, err
 	}
 	if _, takesList := into.(pflag.SliceValue); !takesList {

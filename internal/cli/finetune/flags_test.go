@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/clitest"
@@ -221,5 +222,119 @@ func TestListsInConfigFile(t *testing.T) {
 		if got := strings.Join(list, "|"); err != nil || got != want {
 			t.Errorf("%s is %s (%v), want %s", name, got, err, want)
 		}
+	}
+}
+
+// trainingArguments are the fields of transformers 5.23's TrainingArguments.
+const trainingArguments = `
+	output_dir per_device_train_batch_size num_train_epochs max_steps learning_rate lr_scheduler_type
+	lr_scheduler_kwargs warmup_steps optim optim_args weight_decay adam_beta1 adam_beta2 adam_epsilon
+	optim_target_modules gradient_accumulation_steps average_tokens_across_devices max_grad_norm
+	label_smoothing_factor bf16 fp16 bf16_full_eval fp16_full_eval tf32 activation_checkpointing
+	activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs torch_compile
+	torch_compile_backend torch_compile_mode use_liger_kernel liger_kernel_config use_cache neftune_noise_alpha
+	torch_empty_cache_steps auto_find_batch_size logging_strategy logging_steps logging_first_step
+	log_on_each_node logging_nan_inf_filter include_num_input_tokens_seen log_level log_level_replica disable_tqdm
+	report_to run_name project trackio_space_id trackio_bucket_id trackio_static_space_id eval_strategy eval_steps
+	eval_delay per_device_eval_batch_size prediction_loss_only eval_on_start eval_do_concat_batches
+	eval_use_gather_object eval_accumulation_steps include_for_metrics batch_eval_metrics save_only_model
+	save_strategy save_steps save_on_each_node save_total_limit enable_jit_checkpoint push_to_hub hub_token
+	hub_private_repo hub_model_id hub_strategy hub_always_push hub_revision load_best_model_at_end
+	metric_for_best_model greater_is_better ignore_data_skip restore_callback_states_from_checkpoint
+	full_determinism seed data_seed use_cpu accelerator_config parallelism_config dataloader_drop_last
+	dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor
+	dataloader_multiprocessing_context dataloader_in_order remove_unused_columns label_names
+	train_sampling_strategy length_column_name ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers
+	ddp_static_graph ddp_backend ddp_timeout fsdp fsdp_config deepspeed debug skip_memory_metrics do_train do_eval
+	do_predict resume_from_checkpoint local_rank
+`
+
+// TestTrainerOptions: every option of Trainer is a flag, another name of one, or is answered with the flags that do the
+// same, which exist.
+func TestTrainerOptions(t *testing.T) {
+	group := finetune.Command(clitest.Env(nil, new(clitest.Buffer), new(clitest.Buffer)))
+	known := map[string]bool{}
+	for _, cmd := range group.Commands() {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	}
+	table := cli.TrainerOptions()
+	for name, flags := range table {
+		if seqCls(t).Flags().Lookup(name) != nil {
+			t.Errorf("%s is a flag or another name of one", name)
+		}
+		for _, f := range flags {
+			if !known[f] {
+				t.Errorf("%s is answered with --%s, which no command has", name, f)
+			}
+		}
+	}
+	for _, name := range strings.Fields(trainingArguments) {
+		if _, ok := table[strings.ReplaceAll(name, "_", "-")]; !ok && seqCls(t).Flags().Lookup(name) == nil {
+			t.Errorf("%s is neither a flag nor in the table", name)
+		}
+	}
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"evaluation_strategy: epoch": `"evaluation_strategy" is not a setting; it is an option of Hugging Face's Trainer: ` +
+			"use --eval-steps (0 evaluates after each epoch)",
+		"bf16: true": `"bf16" is not a setting; it is an option of Hugging Face's Trainer: leave it out, everything is ` +
+			"computed in float32 on the CPU",
+		"per_gpu_train_batch_size: 8": "Trainer: use --batch-size",
+		"do_eval: yes":                "Trainer: use --eval-file or --validation-split (either evaluates)",
+		"gradient_checkpointing: on":  "Trainer: leave it out, only finetune causal-lm has it",
+	} {
+		name, value, _ := strings.Cut(text, ": ")
+		file := clitest.Write(t, filepath.Join(dir, "run.yaml"), "seed: 1\n"+text+"\n")
+		clitest.Run(t, finetune.Command, "seq-cls", "--config", file).Refused(t, cli.Usage, "run.yaml:2: ", want)
+		_, hint, _ := strings.Cut(want, "Trainer: ")
+		clitest.Run(t, finetune.Command, "seq-cls", "--"+name+"="+value).Refused(t, cli.Usage, "unknown flag: --"+name, hint)
+	}
+}
+
+// TestWordsOfYAML: yes and on switch an option on, no and off switch it off, and blanks around names in lists mean
+// nothing.
+func TestWordsOfYAML(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"yes": "true", "on": "true", "On": "true", "YES": "true", "y": "true", "true": "true", `"yes"`: "true",
+		"no": "false", "off": "false", "Off": "false", "n": "false", "false": "false",
+	} {
+		cmd := seqCls(t)
+		file := clitest.Write(t, filepath.Join(dir, "run.yaml"), "use_rslora: "+text+"\nlabel_column: "+text+"\n")
+		if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.PreRunE(cmd, nil); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := cmd.Flags().Lookup("use-rslora").Value.String(); got != want {
+			t.Errorf("use_rslora: %s gives %s", text, got)
+		}
+		if got := cmd.Flags().Lookup("label-column").Value.String(); got != strings.Trim(text, `"`) {
+			t.Errorf("label_column: %s gives %s", text, got)
+		}
+	}
+	maybe := clitest.Write(t, filepath.Join(dir, "run.yaml"), "use_rslora: maybe\n")
+	clitest.Run(t, finetune.Command, "seq-cls", "--config", maybe).Refused(t, cli.Usage, "use_rslora", `"maybe"`)
+	var adapters []string
+	for _, lines := range []string{
+		`target_modules: "query, value"` + "\n" + `modules_to_save: "pooler , classifier"`,
+		"target_modules: [query, ' value']\nmodules_to_save: ['pooler ', classifier]",
+		"target_modules: query,value\nmodules_to_save: [pooler, classifier]",
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		file := clitest.Write(t, filepath.Join(dir, "run.yaml"), lines+"\n")
+		clitest.OK(t, finetune.Command, smallArgs(t, "--config", file, "--output-dir", out)...)
+		adapters = append(adapters, clitest.Read(t, filepath.Join(out, "adapter_config.json"))+
+			clitest.Read(t, filepath.Join(out, "adapter_model.safetensors")))
+	}
+	if adapters[0] != adapters[2] || adapters[1] != adapters[2] {
+		t.Error("blanks around names give another adapter")
+	}
+	// A regular expression may have commas.
+	out := filepath.Join(t.TempDir(), "out")
+	clitest.OK(t, finetune.Command, smallArgs(t, "--target-modules", `.*\.0\..*que\w{1,2}`, "--output-dir", out)...)
+	if config := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(config, `que\\w{1,2}"`) {
+		t.Errorf("adapter_config.json is %s", config)
 	}
 }
