@@ -137,7 +137,8 @@ type ModelFiles struct {
 var (
 	taken = []string{
 		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-		"vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json",
+		"vocab.json", "merges.txt", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "chat_template.jinja",
+		"chat_template.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
 	}
 	terms = []string{
 		"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",

@@ -24,7 +24,7 @@ import (
 const vocabulary = 100
 
 // withSettings returns a base with a generation_config.json, none if it is empty, and keys in its config.json.
-func withSettings(t *testing.T, file, config string) *base.Base {
+func withSettings(t testing.TB, file, config string) *base.Base {
 	t.Helper()
 	b := &base.Base{Name: "dir", File: func(name string) ([]byte, error) {
 		if name == "generation_config.json" && file != "" {
@@ -239,4 +239,31 @@ func TestGenerationErrors(t *testing.T) {
 			t.Errorf("%s with %+v: got %v\nwant %s in it", x.file, x.given, err, x.want)
 		}
 	}
+}
+
+// FuzzGenerationFile: whatever a generation_config.json has, it is an error or gives a valid configuration.
+func FuzzGenerationFile(f *testing.F) {
+	b := withSettings(f, "{}", "")
+	for _, text := range []string{every, `{"max_length": 1e400}`, `{"stop_strings": [""]}`, `{"sequence_bias": [[[], 1]]}`,
+		`{"num_beams": 2, "max_time": -1, "exponential_decay_length_penalty": [1, 1e300]}`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		own := *b
+		own.File = func(string) ([]byte, error) { return text, nil }
+		c, warnings, err := new(Generation).config(&own, vocabulary)
+		if err == nil {
+			err = errors.Join(c.Validate(), c.CheckTokens(vocabulary))
+		} else if base.Blame(err) == base.ErrInput {
+			return
+		}
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		for _, w := range warnings {
+			if strings.Contains(w, "\n") {
+				t.Errorf("%s: a warning of several lines: %q", text, w)
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package causallm_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -88,6 +89,31 @@ func TestMerge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMergeCarries: the merged model has the settings files and the files of the tokenizer byte for byte, also those
+// that are not read here.
+func TestMergeCarries(t *testing.T) {
+	c := clitest.ReadCausal(t, "causal/llama_gqa")
+	files := map[string]string{
+		"generation_config.json":  "{ \"eos_token_id\" : [0, 5],\r\n\"num_beams\": 4, \"top_p\": 0.90}",
+		"special_tokens_map.json": "{\n}", "added_tokens.json": "{  }", "chat_template.jinja": "{{ messages }}\r\n",
+		"chat_template.json": "{\"chat_template\" : \"x\"}", "preprocessor_config.json": "{\"do_resize\":  true}",
+		"processor_config.json": "{ }", "tokenizer.model": "\x0a\x0e\xff\x00", "sentencepiece.bpe.model": "\x0a\x01",
+		"spiece.model": "\x0a\x02", "LICENSE": "terms\r\n",
+	}
+	for name, text := range files {
+		clitest.Write(t, filepath.Join(c.Base, name), text)
+	}
+	files["tokenizer.json"] = clitest.Read(t, filepath.Join(c.Base, "tokenizer.json"))
+	files["tokenizer_config.json"] = clitest.Read(t, filepath.Join(c.Base, "tokenizer_config.json"))
+	out := filepath.Join(t.TempDir(), "merged")
+	clitest.OK(t, adapter.Command, "merge", "--model", c.Base, "--adapter", c.Path("adapter_final"), "--output-dir", out)
+	for name, text := range files {
+		if got, err := os.ReadFile(filepath.Join(out, name)); err != nil || string(got) != text {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, text)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package causallm_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"reflect"
@@ -8,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/predict"
 	"github.com/spalora/spalora/internal/settings"
@@ -158,6 +162,56 @@ func TestSettingsOfConfig(t *testing.T) {
 		}
 		if strings.Count(r.Err, "\n") != 1 || !strings.Contains(r.Err, "config.json: num_beams is 3: ") {
 			t.Errorf("messages: %s", r.Err)
+		}
+	}
+}
+
+// TestSettingsOfFrontDoor: the front door honours the file as the command does, and reports what it does not honour once,
+// when it opens a model.
+func TestSettingsOfFrontDoor(t *testing.T) {
+	cases, _ := readSettings(t)
+	c := clitest.ReadCausal(t, "causal/llama_gqa")
+	for _, x := range cases {
+		if x.Checkpoint != "causal/llama_gqa/base" || len(x.Prompt) == 1 {
+			continue
+		}
+		x.File["num_beams"] = 2
+		clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), string(mustJSON(t, x.File)))
+		var messages bytes.Buffer
+		m, err := spalora.Open(c.Base, spalora.WithLogger(zerolog.New(&messages)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := m.Generate(t.Context(), clitest.Text(x.Prompt))
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := m.Stream(t.Context(), clitest.Text(x.Prompt), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, g := range append(list, one) {
+			want := x.Tokens[i%len(x.Tokens)]
+			if !slices.EqualFunc(g.IDs, want, func(a int32, b int) bool { return int(a) == b }) {
+				t.Errorf("%v: got %v, want %v", x.File, g.IDs, want)
+			}
+		}
+		if len(list) != len(x.Tokens) || strings.Count(messages.String(), "num_beams is 2") != 1 {
+			t.Errorf("%v: %d sequences, want %d; messages %s", x.File, len(list), len(x.Tokens), messages.String())
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSettingsOfGGUF: the settings that a GGUF file gives are known.
+func TestSettingsOfGGUF(t *testing.T) {
+	for _, name := range []string{"llama", "gpt2", "qwen2"} {
+		r := clitest.OK(t, predict.Command, "causal-lm", "--quiet", "--prompt=a b", "--max-new-tokens=3",
+			"--model", filepath.Join(clitest.Testdata, "gguf", name+".gguf"))
+		if strings.Contains(r.Err, "generation_config.json") || len(clitest.Lines[generated](t, r.Out)[0].Tokens) == 0 {
+			t.Errorf("%s: %s%s", name, r.Out, r.Err)
 		}
 	}
 }
