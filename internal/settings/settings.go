@@ -5,11 +5,14 @@
 package settings
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Effect says what becomes of a key.
@@ -74,7 +77,7 @@ func (f File) Check(content []byte) (warnings []string, err error) {
 	var unknown []string
 	for name := range object {
 		if _, ok := f.Key(name); !ok {
-			unknown = append(unknown, name)
+			unknown = append(unknown, oneLine(name))
 		}
 	}
 	for _, k := range f.Keys { // in the order of the table, which is the same in every run
@@ -104,7 +107,15 @@ func (k Key) Problem(value json.RawMessage) string {
 	if k.Effect == Acts || k.Effect == Neutral || k.silent(value) {
 		return ""
 	}
-	return fmt.Sprintf("%s is %s: %s", k.Name, shortened(value), k.Note)
+	return fmt.Sprintf("%s is %s: %s", k.Name, Shortened(value), k.Note)
+}
+
+// oneLine returns the name of a key, quoted if it would break a line.
+func oneLine(name string) string {
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // silent reports whether a value changes nothing.
@@ -119,11 +130,16 @@ func (k Key) silent(value json.RawMessage) bool {
 	})
 }
 
-// shortened returns a value of JSON for a message.
-func shortened(value json.RawMessage) string {
+// Shortened returns a value of JSON for a message, in one line.
+func Shortened(value json.RawMessage) string {
 	const limit = 60
-	if s := []rune(string(value)); len(s) > limit {
+	var line bytes.Buffer
+	if json.Compact(&line, value) != nil {
+		line.Reset()
+		line.WriteString(strconv.Quote(string(value)))
+	}
+	if s := []rune(line.String()); len(s) > limit {
 		return string(s[:limit]) + "…"
 	}
-	return string(value)
+	return line.String()
 }

@@ -26,6 +26,8 @@ func TestCheck(t *testing.T) {
 		{`{"w": [ ]}`, nil, ""},
 		{`{"w": 2, "z": 1, "b": 2}`,
 			[]string{"x.json: w is 2: it is not supported", "x.json: not known and without effect: b, z"}, ""},
+		{"{\"w\": {\n  \"c\": [1,\n 2]\n}, \"y\\nz\": 1}", []string{`x.json: w is {"c":[1,2]}: it is not supported`,
+			`x.json: not known and without effect: "y\nz"`}, ""},
 		{`{"r": true}`, nil, "x.json: r is true: it is not supported; remove it"},
 		{`[1]`, nil, "x.json: json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
 	} {

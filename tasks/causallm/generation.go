@@ -119,13 +119,17 @@ func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, wa
 			return c, nil, err
 		}
 		c := m.build(ends)
-		return c, warnings, errors.Join(c.Validate(), c.CheckTokens(vocabulary))
+		if err = c.Validate(); err == nil {
+			err = c.CheckTokens(vocabulary)
+		}
+		return c, warnings, err
 	}
 	c, warnings, err = resolve(g)
 	if err != nil {
 		if _, _, inFile := resolve(new(Generation)); inFile != nil {
-			// Without backquotes the command line keeps the names of the file's keys.
-			return c, nil, base.Input(fmt.Errorf("%s: %s: %s", b.Name, f.name, strings.ReplaceAll(inFile.Error(), "`", "")))
+			// The file is wrong, not the options. Without backquotes the command line keeps the names of its keys.
+			text := strings.TrimPrefix(inFile.Error(), "generate: "+generate.ErrConfig.Error()+": ")
+			return c, nil, base.Input(fmt.Errorf("%s: %s: %s", b.Name, f.name, strings.ReplaceAll(text, "`", "")))
 		}
 		return c, nil, base.Settings(err)
 	}

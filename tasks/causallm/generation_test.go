@@ -63,7 +63,7 @@ func TestFileKeys(t *testing.T) {
 	for _, k := range new(Generation).fileKeys() {
 		read = append(read, k.name)
 		_, _, err := new(Generation).config(withSettings(t, fmt.Sprintf(`{"%s": {"a": 1}}`, k.name), ""), vocabulary)
-		if want := "dir: generation_config.json: " + k.name + ` is {"a": 1}; want `; !errors.Is(err, base.ErrInput) ||
+		if want := "dir: generation_config.json: " + k.name + ` is {"a":1}; want `; !errors.Is(err, base.ErrInput) ||
 			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v\nwant %s", err, want)
 		}
@@ -210,7 +210,9 @@ func TestGenerationErrors(t *testing.T) {
 		{`{"do_sample": true, "temperature": 0}`, Generation{}, base.ErrInput, "temperature is 0"},
 		{`{"do_sample": true, "temperature": 0}`, Generation{DoSample: new(false)}, nil, ""},
 		{`{"do_sample": true, "temperature": 0}`, Generation{Temperature: new(0.5)}, nil, ""},
-		{`{"top_k": -3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrInput, "top_k is -3"},
+		{`{"top_k": -3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrInput,
+			"dir: generation_config.json: top_k is -3; want"},
+		{`{"top_k": -3, "do_sample": true, "bad_words_ids": [[100]]}`, Generation{}, base.ErrInput, "top_k is -3"},
 		{`{"top_k": 3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrSettings, "`top_p` is 2"},
 		{`{"max_new_tokens": 20}`, Generation{MinNewTokens: new(50)}, base.ErrSettings, "`min_new_tokens` is 50"},
 		{`{"max_new_tokens": 0}`, Generation{}, base.ErrInput, "max_new_tokens is 0; want a whole number of at least 1"},

@@ -96,7 +96,7 @@ func (f *generationFile) over(g *Generation, ends bool) (m Generation, warnings 
 			continue
 		}
 		if err := json.Unmarshal(value, k.to); err != nil {
-			return m, nil, fmt.Errorf("%s is %.60s; want %s", k.name, string(value), wanted(k.to))
+			return m, nil, fmt.Errorf("%s is %s; want %s", k.name, settings.Shortened(value), wanted(k.to))
 		}
 	}
 	m.DoSample = new(g.draws(m.DoSample))

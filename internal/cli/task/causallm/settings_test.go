@@ -166,8 +166,8 @@ func TestSettingsOfConfig(t *testing.T) {
 	}
 }
 
-// TestSettingsOfFrontDoor: the front door honours the file as the command does, and reports what it does not honour once,
-// when it opens a model.
+// TestSettingsOfFrontDoor: the front door honours the file as the command does, and reports what it does not honour
+// once, when it opens a model.
 func TestSettingsOfFrontDoor(t *testing.T) {
 	cases, _ := readSettings(t)
 	c := clitest.ReadCausal(t, "causal/llama_gqa")
