@@ -140,24 +140,39 @@ func (h *Header) Unknown(what, known, options string) error {
 		h.What, what, known, options, h.List(), h.Hint())
 }
 
-// FindLabel returns the column of labels, -1 if there is none and labels are optional: the first of the winning names,
-// or else the only one of the known names. Columns that are used are left out. The error about several ends with hint.
-func (h *Header) FindLabel(winning, known []string, used func(int) bool, optional bool, hint string) (int, error) {
+// Search says which column [Header.Find] looks for.
+type Search struct {
+	What, Option   string         // "label" and "label_column", for messages
+	Winning, Known []string       // names: the first of the winning ones counts, else the only known one
+	Used           func(int) bool // columns that are something else; nil: none
+	Optional       bool           // there may be no such column
+	NoLabels       bool           // the option `no_labels` is a remedy
+}
+
+// Find returns the column that is looked for, -1 if there is none and it is optional.
+func (h *Header) Find(s Search) (int, error) {
+	if s.Used == nil {
+		s.Used = func(int) bool { return false }
+	}
 	if h.Numbers {
-		if optional {
+		if s.Optional {
 			return -1, nil
 		}
-		return -1, h.Errorf("without a header, say which column is the label with `label_column`, by number from 0: %s",
+		return -1, h.Errorf("without a header, say which column is the %s with `%s`, by number from 0: %s", s.What, s.Option,
 			h.List())
 	}
-	if found := slices.DeleteFunc(h.All(winning), used); len(found) > 0 {
+	if found := slices.DeleteFunc(h.All(s.Winning), s.Used); len(found) > 0 {
 		return found[0], nil
 	}
-	label, err := h.Only(known, used, "label", "`label_column`"+hint)
-	if err == nil && label < 0 && !optional {
-		err = h.Unknown("labels", strings.Join(known, ", "), "`label_column`")
+	option, hint := "`"+s.Option+"`", ""
+	if s.NoLabels {
+		hint = " (or `no_labels`)"
 	}
-	return label, err
+	column, err := h.Only(s.Known, s.Used, s.What, option+hint)
+	if err == nil && column < 0 && !s.Optional {
+		err = h.Unknown(strings.TrimSuffix(s.What, "s")+"s", strings.Join(s.Known, ", "), option)
+	}
+	return column, err
 }
 
 // List shows the columns in a message, at most 12 of them.

@@ -142,11 +142,8 @@ func (h header) findAnswer(c *columns, o Options) (err error) {
 	if c.label >= 0 || o.NoLabels {
 		return nil
 	}
-	hint := ""
-	if o.OptionalLabels {
-		hint = " (or `no_labels`)"
-	}
-	c.label, err = h.FindLabel(nil, knownChoiceLabels, c.uses, o.OptionalLabels, hint)
+	c.label, err = h.Find(data.Search{What: "label", Option: "label_column", Known: knownChoiceLabels, Used: c.uses,
+		Optional: o.OptionalLabels, NoLabels: o.OptionalLabels})
 	return err
 }
 

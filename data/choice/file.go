@@ -84,10 +84,12 @@ type Columns struct {
 type Options struct {
 	// Format is "csv", "tsv", "jsonl" or "codah"; "" takes it from the file name, as text.Options does.
 	Format data.Format
-	// Delimiter, NoHeader and NoQuotes are those of text.Options.
-	Delimiter rune
-	NoHeader  bool
-	NoQuotes  bool
+	// These are those of text.Options.
+	Delimiter      rune
+	NoHeader       bool
+	NoQuotes       bool
+	ReplaceInvalid bool
+	MaxSamples     int
 	// ContextColumn, QuestionColumn, LabelColumn and IDColumn name columns (JSON: keys). Those not given are looked up
 	// among well-known names, in any case. Contexts are sent1 (then sent2 is the question), context, article, passage,
 	// premise, ctx or startphrase; questions are question, questions, question_stem, stem, query or goal; labels are
@@ -104,10 +106,6 @@ type Options struct {
 	// OptionalLabels accepts files and rows without labels, for prediction; the label -1, if no choice is called that, is
 	// then none. NoLabels does not read labels at all.
 	OptionalLabels, NoLabels bool
-	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
-	ReplaceInvalid bool
-	// MaxSamples stops after this number of questions; 0 reads all.
-	MaxSamples int
 }
 
 // Read reads a file of multiple-choice questions. Errors about the file are a [*data.Error], errors about o wrap

@@ -121,10 +121,12 @@ type Options struct {
 	// Format is "csv", "tsv", "jsonl" or "txt" (the whole file is one text); "" takes it from the file name, as
 	// text.Options does.
 	Format data.Format
-	// Delimiter, NoHeader and NoQuotes are those of text.Options.
-	Delimiter rune
-	NoHeader  bool
-	NoQuotes  bool
+	// These are those of text.Options.
+	Delimiter      rune
+	NoHeader       bool
+	NoQuotes       bool
+	ReplaceInvalid bool
+	MaxSamples     int
 	// TextColumn, or PromptColumn and CompletionColumn, or MessagesColumn name the columns (JSON: keys) and with them the
 	// kind of the rows. Without any of them the columns are looked up, in any case: text; prompt and completion; messages
 	// (JSON Lines only). If the rows have more than one of these, it is an error. If they have none, one of these must
@@ -132,10 +134,6 @@ type Options struct {
 	// answer or output; conversation or conversations. An instruction and an input with one of the completions are
 	// Instructions.
 	TextColumn, PromptColumn, CompletionColumn, MessagesColumn string
-	// ReplaceInvalid replaces bytes that are not UTF-8 by U+FFFD and counts the lines, instead of failing.
-	ReplaceInvalid bool
-	// MaxSamples stops after this number of rows; 0 reads all.
-	MaxSamples int
 }
 
 // Read reads a file of documents for a causal language model. Errors about the file are a [*data.Error], errors about o

@@ -245,8 +245,7 @@ func parseAnswers(v json.RawMessage) ([]Answer, error) {
 		return list, nil
 	}
 	return nil, fmt.Errorf("it is %s; give {\"text\": [\"…\"], \"answer_start\": [0]} or [{\"text\": \"…\", "+
-		"\"answer_start\": 0}]",
-		data.Excerpt(string(v)))
+		"\"answer_start\": 0}]", data.Excerpt(string(v)))
 }
 
 func parseAnswerColumns(v json.RawMessage) ([]Answer, error) {

@@ -47,11 +47,9 @@ func (r *rows) Enough() bool {
 
 // Resolve decides from the keys of the first row what the rows are.
 func (r *rows) Resolve(h *data.Header) error {
-	tokens, err := h.Given(r.o.TokensColumn, "tokens_column")
-	if err != nil {
-		return err
-	}
-	text, err := h.Given(r.o.TextColumn, "text_column")
+	var tokens, text int
+	err := h.GivenAll(data.Column(&tokens, r.o.TokensColumn, "tokens_column"),
+		data.Column(&text, r.o.TextColumn, "text_column"))
 	if err != nil {
 		return err
 	}
@@ -86,7 +84,8 @@ func (r *rows) resolveTags(h *data.Header) error {
 	}
 	tags, err := h.Given(r.o.TagsColumn, "tags_column")
 	if err == nil && tags < 0 {
-		tags, err = findTags(h, known, r.o.OptionalLabels)
+		tags, err = h.Find(data.Search{What: "tags", Option: "tags_column", Winning: known[:winners], Known: known,
+			Optional: r.o.OptionalLabels, NoLabels: r.o.OptionalLabels})
 	}
 	if err == nil && tags >= 0 {
 		r.f.Columns.Tags = h.Names[tags]
@@ -99,18 +98,12 @@ func (r *rows) resolveTags(h *data.Header) error {
 // if both or neither have tags, the words count.
 func (r *rows) find(h *data.Header) (tokens, text int, err error) {
 	first := func(known []string) int {
-		for _, name := range known {
-			if i := h.Index(name); i >= 0 {
-				return i
-			}
-		}
-		return -1
+		return append(h.All(known), -1)[0]
 	}
 	tokens, text = first(knownTokens), first(knownSentences)
 	if tokens < 0 && text < 0 {
-		return 0, 0, h.Errorf("no key has a name that is known for words (%s) or for texts (%s); say which with "+
-			"`tokens_column` or `text_column`; there is %s",
-			strings.Join(knownTokens, ", "), strings.Join(knownSentences, ", "), h.List())
+		return 0, 0, h.Unknown("words ("+strings.Join(knownTokens, ", ")+") or for texts", strings.Join(knownSentences, ", "),
+			"`tokens_column` or `text_column`")
 	}
 	if tokens >= 0 && text >= 0 && r.o.TagsColumn == "" && first(knownTags) < 0 && first(knownSpans) >= 0 {
 		return -1, text, nil
@@ -119,33 +112,6 @@ func (r *rows) find(h *data.Header) (tokens, text int, err error) {
 		text = -1
 	}
 	return tokens, text, nil
-}
-
-// findTags looks for the well-known key of tags or spans, -1 if it may be missing.
-func findTags(h *data.Header, known []string, optional bool) (int, error) {
-	var found []int
-	for n, name := range known {
-		if i := h.Index(name); i >= 0 {
-			if found = append(found, i); n < winners {
-				return i, nil
-			}
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return found[0], nil
-	case len(found) > 1:
-		hint := ""
-		if optional {
-			hint = " (or `no_labels`)"
-		}
-		return -1, h.Errorf("the tags may be %q or %q; say which with `tags_column`%s",
-			h.Names[found[0]], h.Names[found[1]], hint)
-	case optional:
-		return -1, nil
-	}
-	return -1, h.Errorf("no key has a name that is known for tags (%s); say which with `tags_column`; there is %s",
-		strings.Join(known, ", "), h.List())
 }
 
 // Object appends one row.
@@ -222,8 +188,7 @@ func (r *rows) tagList(v json.RawMessage) ([]string, error) {
 		number := l.Kind == data.IndexLabel
 		switch {
 		case number && (l.Index < 0 || l.Index >= data.MaxClasses):
-			return nil, fmt.Errorf("tag %d of %q is %d, not a class index from 0 to %d",
-				i+1, key, l.Index, data.MaxClasses-1)
+			return nil, fmt.Errorf("tag %d of %q is %d, not a class index from 0 to %d", i+1, key, l.Index, data.MaxClasses-1)
 		case number:
 			tags[i] = strconv.FormatInt(l.Index, 10)
 		case l.Kind == data.NameLabel && v[0] == '"':

@@ -120,11 +120,10 @@ func (h header) findLabel(c *columns, o Options) (err error) {
 	if o.Scores && c.pair < 0 {
 		return nil
 	}
-	hint := ""
-	if o.OptionalLabels && !o.Scores {
-		hint = " (or `no_labels`)"
-	}
-	used := func(i int) bool { return i == c.text || i == c.pair }
-	c.label, err = h.FindLabel(o.winningLabels(), knownLabels, used, o.OptionalLabels, hint)
+	c.label, err = h.Find(data.Search{
+		What: "label", Option: "label_column", Winning: o.winningLabels(), Known: knownLabels,
+		Used:     func(i int) bool { return i == c.text || i == c.pair },
+		Optional: o.OptionalLabels, NoLabels: o.OptionalLabels && !o.Scores,
+	})
 	return err
 }

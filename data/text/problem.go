@@ -33,7 +33,7 @@ func GuessProblem(f *File) (data.Problem, string, error) {
 			}
 		}
 	}
-	if err := mixed(f, count, first); err != nil {
+	if err := mixed(f, first); err != nil {
 		return 0, "", err
 	}
 	switch labelled := f.Len() - count[data.NoLabel]; {
@@ -52,30 +52,24 @@ func GuessProblem(f *File) (data.Problem, string, error) {
 }
 
 // mixed refuses labels of kinds that do not go together.
-func mixed(f *File, count [data.ListLabel + 1]int, first [data.ListLabel + 1]*Example) error {
-	families := [][]data.LabelKind{{data.NameLabel}, {data.IndexLabel, data.NumberLabel}, {data.ListLabel}}
-	names := []string{"text", "a number", "a list"}
+func mixed(f *File, first [data.ListLabel + 1]*Example) error {
+	names := [...]string{data.NameLabel: "text", data.IndexLabel: "a number", data.NumberLabel: "a number",
+		data.ListLabel: "a list"}
 	var a *Example
-	var aName string
-	for family, kinds := range families {
-		var e *Example
-		for _, k := range kinds {
-			if count[k] > 0 && (e == nil || first[k].Line < e.Line) {
-				e = first[k]
-			}
-		}
-		if e == nil {
-			continue
-		}
-		if a != nil {
+	for _, e := range first[data.NameLabel:] {
+		switch {
+		case e == nil:
+		case a == nil:
+			a = e
+		case names[a.Label.Kind] != names[e.Label.Kind]:
 			if a.Line > e.Line {
-				return data.Errorf(f.Name, a.Line, "the label %s is %s, but line %d has %s (%s): write all labels alike", a.Label,
-					aName, e.Line, names[family], e.Label)
+				a, e = e, a
 			}
 			return data.Errorf(f.Name, e.Line, "the label %s is %s, but line %d has %s (%s): write all labels alike", e.Label,
-				names[family], a.Line, aName, a.Label)
+				names[e.Label.Kind], a.Line, names[a.Label.Kind], a.Label)
+		case e.Line < a.Line:
+			a = e
 		}
-		a, aName = e, names[family]
 	}
 	return nil
 }
