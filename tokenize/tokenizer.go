@@ -39,9 +39,9 @@ func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // Within returns a tokenizer with the same tokens that returns an error for texts with an id of n or above, which a
 // model with n word embeddings cannot read. Published tokenizers may have such tokens, as a padding token that no text
-// contains. Within returns t itself if it has none.
+// contains. Within returns t itself if it has none, or if it is nil.
 func (t *Tokenizer) Within(n int) *Tokenizer {
-	if n >= t.VocabSize() {
+	if t == nil || n >= t.VocabSize() {
 		return t
 	}
 	c := *t
