@@ -199,7 +199,7 @@ func TestWildTemplates(t *testing.T) {
 				"endfor %}", "more than",
 		},
 		{"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 100 deep"},
-		{"{% macro f() %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}", "more than 100 deep"},
+		{"{% macro f() %}{% if caller %}{% endif %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}", "more than 100 deep"},
 		{
 			"{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
 			"a variable holds more than",
@@ -210,7 +210,9 @@ func TestWildTemplates(t *testing.T) {
 		},
 		{"{% for i in range(90000) %}{{ '" + strings.Repeat("x", 1000) + "' }}{% endfor %}", "the output is longer than"},
 		{"{{ messages | selectattr('role') }}", "refuses the messages"},
-		{"{{ 'x' * -1 }}", "refuses the messages"},
+		{"{{ 'x' * 99999999999 }}", "a value holds more than"},
+		{"{{ 'x' | indent(99999999) }}", "a value holds more than"},
+		{"{{ '%99999999999d' % 1 }}", "a value holds more than"},
 		{"{{ range(1, 9, 0) }}", "the step of range is 0"},
 		{"{{ range(9223372036854775806, 9223372036854775807, 5) | length }}{{ raise_exception('end') }}", "end"},
 		{"{{ messages[0].role() }}", "not callable"},
@@ -244,20 +246,19 @@ func TestBadTemplates(t *testing.T) {
 		"{{ }}": "is empty", "{% %}": "without a statement",
 		"{% include 'x' %}": `"include" is not supported`, "{% block x %}{% endblock %}": `"block" is not supported`,
 		"{% do x %}":         `"do" is not supported`,
-		"{% set a, b = x %}": "set needs one name", "{% set a | trim %}{% endset %}": "set needs one name",
+		"{% set a, b = x %}": "set needs one name", "{% set a ! %}{% endset %}": "unexpected character",
 		"{% set a = %}": "without a value", "{% for a in b recursive %}{% endfor %}": "recursive",
 		"{% for (a, b) in c %}{% endfor %}": "must be names and commas", "{% for a %}{% endfor %}": "a for without in",
-		"{{ '%s' % x }}": "formatting a string", "{{ 'a' 'b' }}": "two strings",
-		"{{ x.split('a', 1) }}":          "split with several arguments",
-		"{{ x.startswith(('a', 'b')) }}": "startswith with several arguments", "{{ loop.depth }}": "loop.depth",
-		"{{ spalora_x }}": "reserved",
-		"{% filter replace('a', 'b') %}{% endfilter %}": "a filter block takes one filter", "{{ 1_000 }}": "the number 1_…",
+		"{{ f(*a) }}": "arguments with * are not supported", "{{ f(a=1, a=2) }}": "is given twice",
+		"{{ f(a=1, 2) }}": "follows one with a name", "{% macro f(a=1, b) %}{% endmacro %}": "follows one with a default",
+		"{% break %}": "break outside of a loop", "{{ a[] }}": "not complete", "{{ a[1:2:3:4] }}": "not complete",
+		"{{ 1_000 }}": "the number 1_…", "{{ a b }}": `unexpected "b"`, "{{ 99999999999999999999 }}": "too large",
 		`{{ '\x4' }}`: "invalid escape", "{% else %}": "unexpected else",
 		"{{ " + strings.Repeat("(", 101) + "1" + strings.Repeat(")", 101) + " }}": "open brackets",
 		"{{ " + strings.Repeat("not ", 5000) + "1 }}":                             "more than 4000 parts",
 		strings.Repeat("{% if 1 %}", 101) + strings.Repeat("{% endif %}", 101):    "more than 100 blocks",
 		strings.Repeat(" ", maxTemplate+1):                                        "bytes, at most 1048576",
-		"{{ a + }}":                                                               "cannot be used",
+		"{{ a + }}":                                                               "unexpected \"end of tag\"",
 		"{% if %}{% endif %}":                                                     "not complete",
 		"{% if a %}{% elif %}{% endif %}":                                         "not complete",
 		"{% macro %}{% endmacro %}":                                               "not complete",
@@ -368,9 +369,6 @@ func FuzzTemplate(f *testing.F) {
 	}
 	messages := []document.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}
 	f.Fuzz(func(t *testing.T, source string) {
-		if strings.Contains(source, "*") || strings.Contains(source, "indent") || strings.Contains(source, "replace") {
-			return // the package does not limit this
-		}
 		template, err := New(source, "f", nil)
 		if err != nil {
 			return

@@ -1,10 +1,8 @@
 package chat
 
 import (
-	"fmt"
+	"strings"
 	"time"
-
-	"github.com/ardanlabs/jinja"
 )
 
 // Limits on one rendering.
@@ -16,11 +14,20 @@ const (
 	baseLength = 16 << 20         // bytes of output, in addition to 16 times those of the messages
 )
 
-// limits counts the work of one rendering.
-type limits struct {
+// Limits on the size of a template, which keep recursion shallow.
+const (
+	maxTemplate = 1 << 20 // bytes
+	maxTokens   = 4000    // parts of an expression
+	maxNesting  = 100     // open brackets, open blocks
+)
+
+// renderer is one rendering: its output, and the work that it has done.
+type renderer struct {
+	out          *strings.Builder
 	steps, depth int
+	work         int // bytes and items of values that were made since the time was checked
 	printed      int // bytes of output so far
-	length       int // maximum number of bytes of output
+	length       int // maximum number of bytes of output, and of bytes or items of a value
 	variable     int // maximum number of bytes or items of a variable
 	deadline     time.Time
 	markers      *markers // nil: generation blocks are not marked
@@ -29,99 +36,52 @@ type limits struct {
 // markers are strings that surround the output of {% generation %} blocks and occur in no message.
 type markers struct{ begin, end string }
 
-// newLimits returns the limits for input bytes of messages and a template whose longest expression has the given number
-// of operands. They are such that if each operand is a variable at its limit, the expression is as long as the output
-// may be.
-func newLimits(input, operands int) *limits {
-	return &limits{
-		length: baseLength + 16*input, variable: baseLength/max(1, operands) + 2*input, deadline: time.Now().Add(maxTime),
+// newRenderer returns the limits for input bytes of messages.
+func newRenderer(input int) *renderer {
+	return &renderer{
+		out: new(strings.Builder), length: baseLength + 16*input, variable: baseLength/4 + 2*input,
+		deadline: time.Now().Add(maxTime),
 	}
-}
-
-// functions returns the functions that rewritten templates call.
-func (l *limits) functions() map[string]jinja.Value {
-	list := map[string]func(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error){
-		printName: l.print, keepName: l.keep, stepName: l.step, enterName: l.enter, leaveName: l.leave, markName: l.mark,
-		tojsonName: tojson, "range": l.numbers,
-	}
-	values := make(map[string]jinja.Value, len(list))
-	for name, f := range list {
-		values[name] = jinja.NewCallable(name, f)
-	}
-	return values
-}
-
-// print converts a value to text as Python does, and counts the output.
-func (l *limits) print(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
-	if len(args) != 1 || len(kwargs) > 0 {
-		return jinja.Undefined(), fmt.Errorf("{{ }} needs exactly one value")
-	}
-	s := args[0]
-	if !s.IsString() {
-		s = jinja.NewString(pythonString(args[0]))
-	}
-	if l.printed += len(s.AsString()); l.printed > l.length {
-		return jinja.Undefined(), fmt.Errorf("the output is longer than %d bytes", l.length)
-	}
-	return s, nil
-}
-
-// keep checks a value that is assigned to a variable, and returns it.
-func (l *limits) keep(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
-	if len(args) != 1 || len(kwargs) > 0 {
-		return jinja.Undefined(), fmt.Errorf("a variable needs exactly one value")
-	}
-	v := args[0]
-	if v.IsString() && len(v.AsString()) > l.variable || v.IsList() && v.AsList().Len() > l.variable {
-		return jinja.Undefined(), fmt.Errorf("a variable holds more than %d bytes or items", l.variable)
-	}
-	return v, nil
 }
 
 // step counts a round of a loop or a call of a macro, and checks the time.
-func (l *limits) step([]jinja.Value, map[string]jinja.Value) (jinja.Value, error) {
-	if l.steps++; l.steps > maxSteps {
-		return jinja.Undefined(), fmt.Errorf("more than %d rounds of loops and calls of macros", maxSteps)
+func (r *renderer) step() {
+	if r.steps++; r.steps > maxSteps {
+		fail("more than %d rounds of loops and calls of macros", maxSteps)
 	}
-	if l.steps%1024 == 0 && time.Now().After(l.deadline) {
-		return jinja.Undefined(), fmt.Errorf("rendering takes more than %v", maxTime)
+	if r.steps%1024 == 0 {
+		r.checkTime()
 	}
-	return jinja.NewString(""), nil
 }
 
-func (l *limits) enter([]jinja.Value, map[string]jinja.Value) (jinja.Value, error) {
-	if l.depth++; l.depth > maxDepth {
-		return jinja.Undefined(), fmt.Errorf("macros are nested more than %d deep", maxDepth)
+func (r *renderer) checkTime() {
+	if time.Now().After(r.deadline) {
+		fail("rendering takes more than %v", maxTime)
 	}
-	return l.step(nil, nil)
 }
 
-func (l *limits) leave([]jinja.Value, map[string]jinja.Value) (jinja.Value, error) {
-	l.depth--
-	return jinja.NewString(""), nil
+// enter counts a call of a macro; leave ends it.
+func (r *renderer) enter() {
+	if r.depth++; r.depth > maxDepth {
+		fail("macros are nested more than %d deep", maxDepth)
+	}
+	r.step()
 }
 
-func (l *limits) mark(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-	switch {
-	case l.markers == nil:
-		return jinja.NewString(""), nil
-	case args[0].AsBool():
-		return jinja.NewString(l.markers.begin), nil
-	}
-	return jinja.NewString(l.markers.end), nil
-}
+func (r *renderer) leave() { r.depth-- }
 
-// numbers implements range.
-func (l *limits) numbers(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
-	if len(args) < 1 || len(args) > 3 || len(kwargs) > 0 {
-		return jinja.Undefined(), fmt.Errorf("range takes one to three numbers")
+// numberRange implements range.
+func numberRange(_ *renderer, a arguments) any {
+	if len(a.list) < 1 || len(a.list) > 3 || len(a.named) > 0 {
+		fail("range takes one to three numbers")
 	}
-	n := make([]int64, len(args))
-	for i, a := range args {
-		if !a.IsInt() {
-			return jinja.Undefined(), fmt.Errorf("range takes integers, not %s", pythonRepr(a))
+	n := make([]int64, len(a.list))
+	for i, v := range a.list {
+		k, _, isInt, _ := number(v)
+		if !isInt {
+			fail("range takes integers, not %s", repr(v))
 		}
-		n[i] = a.AsInt()
+		n[i] = k
 	}
 	from, to, step := int64(0), n[0], int64(1)
 	if len(n) > 1 {
@@ -131,19 +91,23 @@ func (l *limits) numbers(args []jinja.Value, kwargs map[string]jinja.Value) (jin
 		step = n[2]
 	}
 	if step == 0 {
-		return jinja.Undefined(), fmt.Errorf("the step of range is 0")
+		fail("the step of range is 0")
 	}
-	var items []jinja.Value
+	out := &list{kind: numbers, text: "range(" + repr(from) + ", " + repr(to)}
+	if step != 1 {
+		out.text += ", " + repr(step)
+	}
+	out.text += ")"
 	for i := from; step > 0 && i < to || step < 0 && i > to; {
-		if len(items) == maxRange {
-			return jinja.Undefined(), fmt.Errorf("range of more than %d numbers", maxRange)
+		if len(out.items) == maxRange {
+			fail("range of more than %d numbers", maxRange)
 		}
-		items = append(items, jinja.NewInt(i))
-		if next := i + step; next > i == (step > 0) {
-			i = next
-		} else {
+		out.items = append(out.items, i)
+		next := i + step
+		if (next > i) != (step > 0) {
 			break // integer overflow
 		}
+		i = next
 	}
-	return jinja.NewList(items), nil
+	return out
 }

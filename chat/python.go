@@ -3,58 +3,82 @@ package chat
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/ardanlabs/jinja"
 )
 
 // pythonString returns the result of Python's str for a value; it is empty for undefined.
-func pythonString(v jinja.Value) string {
-	switch {
-	case v.IsUndefined():
+func pythonString(v any) string {
+	switch v := v.(type) {
+	case undefined:
 		return ""
-	case v.IsString():
-		return v.AsString()
+	case string:
+		return v
 	}
-	return pythonRepr(v)
+	return repr(v)
 }
 
-// pythonRepr returns the result of Python's repr for a value.
-func pythonRepr(v jinja.Value) string {
-	switch {
-	case v.IsUndefined():
-		return "Undefined"
-	case v.IsNone():
+// repr returns the result of Python's repr for a value.
+func repr(v any) string { return reprAt(v, 0) }
+
+func reprAt(v any, depth int) string {
+	if depth > maxNesting {
+		fail("values are nested more than %d deep", maxNesting)
+	}
+	switch v := v.(type) {
+	case nil:
 		return "None"
-	case v.IsBool():
-		if v.AsBool() {
+	case undefined:
+		return "Undefined"
+	case bool:
+		if v {
 			return "True"
 		}
 		return "False"
-	case v.IsInt():
-		return strconv.FormatInt(v.AsInt(), 10)
-	case v.IsFloat():
-		return pythonFloat(v.AsFloat())
-	case v.IsString():
-		return pythonQuote(v.AsString())
-	case v.IsList():
-		parts := make([]string, v.AsList().Len())
-		for i, item := range v.AsList().Items {
-			parts[i] = pythonRepr(item)
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case v.IsDict():
-		d := v.AsDict()
-		parts := make([]string, len(d.Keys))
-		for i, key := range d.Keys {
-			parts[i] = pythonQuote(key) + ": " + pythonRepr(d.Data[key])
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return pythonFloat(v)
+	case string:
+		return pythonQuote(v)
+	case *list:
+		return v.repr(depth)
+	case *dict:
+		parts := make([]string, len(v.keys))
+		for i, key := range v.keys {
+			x, _ := v.get(key)
+			parts[i] = reprAt(key, depth+1) + ": " + reprAt(x, depth+1)
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	}
-	return v.String()
+	fail("a value of the type %s has no text", typeName(v))
+	return ""
+}
+
+func (l *list) repr(depth int) string {
+	switch l.kind {
+	case numbers:
+		return l.text
+	case generator:
+		fail("the result of a filter such as map has no text: make a list of it with |list, or |join it")
+	}
+	parts := make([]string, len(l.items))
+	for i, v := range l.items {
+		parts[i] = reprAt(v, depth+1)
+	}
+	s := strings.Join(parts, ", ")
+	switch {
+	case l.kind == plainList:
+		return "[" + s + "]"
+	case l.kind == view:
+		return l.text + "([" + s + "])"
+	case len(parts) == 1:
+		return "(" + s + ",)"
+	}
+	return "(" + s + ")"
 }
 
 // pythonFloat formats a float with as many digits as distinguish it from its neighbours.
@@ -112,91 +136,110 @@ func pythonQuote(s string) string {
 type jsonStyle struct {
 	item, key string // separators
 	indent    string // indentation of one level; "" writes one line
+	sorted    bool   // whether keys are sorted
 	ascii     bool   // whether characters outside ASCII are written as \uXXXX
 }
 
 // tojson is json.dumps in the variant that transformers gives to templates: characters outside ASCII are kept.
-func tojson(args []jinja.Value, kwargs map[string]jinja.Value) (jinja.Value, error) {
+func tojson(r *renderer, v any, p params) any {
 	s := jsonStyle{item: ", ", key: ": "}
-	names := []string{"ensure_ascii", "indent", "separators", "sort_keys"}
-	if len(args) < 1 || len(args) > 1+len(names) {
-		return jinja.Undefined(), fmt.Errorf("tojson takes at most 4 arguments")
-	}
-	given := map[string]jinja.Value{}
-	for i, v := range args[1:] {
-		given[names[i]] = v
-	}
-	for name, v := range kwargs {
-		given[name] = v
-	}
-	for name, v := range given {
-		switch name {
-		case "ensure_ascii":
-			s.ascii = v.IsTruthy()
-		case "indent":
-			switch {
-			case v.IsNone():
-			case v.IsInt() && v.AsInt() >= 0 && v.AsInt() <= 100:
-				s.indent = "\n" + strings.Repeat(" ", int(v.AsInt()))
-				if given["separators"].IsUndefined() || given["separators"].IsNone() {
-					s.item = ","
-				}
-			default:
-				return jinja.Undefined(), fmt.Errorf("tojson: indent is %s, want a number from 0 to 100", pythonRepr(v))
-			}
-		case "separators":
-			if v.IsNone() {
-				break
-			}
-			if !v.IsList() || v.AsList().Len() != 2 || !v.AsList().Items[0].IsString() || !v.AsList().Items[1].IsString() {
-				return jinja.Undefined(), fmt.Errorf("tojson: separators must be two strings")
-			}
-			s.item, s.key = v.AsList().Items[0].AsString(), v.AsList().Items[1].AsString()
-		case "sort_keys":
-			if v.IsTruthy() {
-				return jinja.Undefined(), fmt.Errorf("tojson: sort_keys is not supported")
-			}
+	a := p.bind("ensure_ascii", "indent", "separators", "sort_keys")
+	s.ascii = given(a[0]) && truth(a[0])
+	if given(a[1]) && a[1] != nil {
+		n, _, isInt, _ := number(a[1])
+		text, isText := a[1].(string)
+		switch {
+		case isText:
+			s.indent = "\n" + text
+		case isInt && n <= 100:
+			s.indent = "\n" + strings.Repeat(" ", int(max(n, 0)))
 		default:
-			return jinja.Undefined(), fmt.Errorf("tojson has no argument %q", name)
+			fail("tojson: indent is %s, want a number of at most 100 or a text", repr(a[1]))
 		}
+		s.item = ","
 	}
+	if given(a[2]) && a[2] != nil {
+		l, ok := a[2].(*list)
+		if !ok || len(l.items) != 2 {
+			fail("tojson: separators must be two strings")
+		}
+		s.item, s.key = p.text(l.items[0], ""), p.text(l.items[1], "")
+	}
+	s.sorted = given(a[3]) && truth(a[3])
 	var b strings.Builder
-	if err := s.write(&b, args[0], 1); err != nil {
-		return jinja.Undefined(), err
-	}
-	return jinja.NewString(b.String()), nil
+	s.write(r, &b, v, 1)
+	return b.String()
 }
 
-func (s jsonStyle) write(b *strings.Builder, v jinja.Value, depth int) error {
-	switch {
-	case depth > maxNesting:
-		return fmt.Errorf("tojson: values are nested more than %d deep", maxNesting)
-	case v.IsNone():
+func (s jsonStyle) write(r *renderer, b *strings.Builder, v any, depth int) {
+	if depth > maxNesting {
+		fail("tojson: values are nested more than %d deep", maxNesting)
+	}
+	r.grow(b.Len())
+	switch v := v.(type) {
+	case nil:
 		b.WriteString("null")
-	case v.IsBool():
-		b.WriteString(strconv.FormatBool(v.AsBool()))
-	case v.IsInt() || v.IsFloat():
-		b.WriteString(pythonRepr(v))
-	case v.IsString():
-		s.quote(b, v.AsString())
-	case v.IsList():
-		return s.list(b, "[", "]", v.AsList().Len(), depth, func(i int) error {
-			return s.write(b, v.AsList().Items[i], depth+1)
-		})
-	case v.IsDict():
-		d := v.AsDict()
-		return s.list(b, "{", "}", len(d.Keys), depth, func(i int) error {
-			s.quote(b, d.Keys[i])
+	case bool:
+		b.WriteString(strconv.FormatBool(v))
+	case float64:
+		switch {
+		case math.IsNaN(v):
+			b.WriteString("NaN")
+		case math.IsInf(v, 0):
+			b.WriteString(infinity(v))
+		default:
+			b.WriteString(pythonFloat(v))
+		}
+	case int64:
+		b.WriteString(repr(v))
+	case string:
+		s.quote(b, v)
+	case *list:
+		if v.kind > tuple {
+			fail("tojson: Object of type %s is not JSON serializable", strings.Trim(typeName(v), "'"))
+		}
+		s.list(b, "[", "]", len(v.items), depth, func(i int) { s.write(r, b, v.items[i], depth+1) })
+	case *dict:
+		keys := v.keys
+		if s.sorted {
+			keys = slices.Clone(keys)
+			slices.SortStableFunc(keys, compare)
+		}
+		s.list(b, "{", "}", len(keys), depth, func(i int) {
+			x, _ := v.get(keys[i])
+			s.quote(b, jsonKey(keys[i]))
 			b.WriteString(s.key)
-			return s.write(b, d.Data[d.Keys[i]], depth+1)
+			s.write(r, b, x, depth+1)
 		})
 	default:
-		return fmt.Errorf("tojson: %s has no JSON form", pythonRepr(v))
+		fail("tojson: Object of type %s is not JSON serializable", strings.Trim(typeName(v), "'"))
 	}
-	return nil
 }
 
-func (s jsonStyle) list(b *strings.Builder, begin, end string, n, depth int, item func(int) error) error {
+func infinity(v float64) string {
+	if v < 0 {
+		return "-Infinity"
+	}
+	return "Infinity"
+}
+
+// jsonKey returns the text of a key of an object.
+func jsonKey(key any) string {
+	switch key := key.(type) {
+	case string:
+		return key
+	case bool:
+		return strconv.FormatBool(key)
+	case nil:
+		return "null"
+	case int64, float64:
+		return repr(key)
+	}
+	fail("tojson: keys must be str, int, float, bool or None, not %s", typeName(key))
+	return ""
+}
+
+func (s jsonStyle) list(b *strings.Builder, begin, end string, n, depth int, item func(int)) {
 	b.WriteString(begin)
 	line := func(level int) {
 		if s.indent != "" && n > 0 {
@@ -208,13 +251,10 @@ func (s jsonStyle) list(b *strings.Builder, begin, end string, n, depth int, ite
 			b.WriteString(s.item)
 		}
 		line(depth)
-		if err := item(i); err != nil {
-			return err
-		}
+		item(i)
 	}
 	line(depth - 1)
 	b.WriteString(end)
-	return nil
 }
 
 // quote writes a string in JSON.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ardanlabs/jinja"
 	"github.com/spalora/spalora/data/document"
 )
 
@@ -18,10 +17,9 @@ var ErrNoTemplate = errors.New("the checkpoint has no chat template")
 
 // Template is the chat template of a checkpoint. It is immutable and safe for concurrent use.
 type Template struct {
-	rewritten
-	name     string // name of the file, for messages
-	compiled *jinja.Template
-	tokens   map[string]string // bos_token and so on
+	program
+	name   string            // name of the file, for messages
+	tokens map[string]string // bos_token and so on
 }
 
 // Options control how a template is rendered.
@@ -38,29 +36,11 @@ type Options struct {
 // New compiles a template. The name is used in error messages; tokens maps the keys of tokenizer_config.json to special
 // tokens, which [Options] may replace.
 func New(source, name string, tokens map[string]string) (*Template, error) {
-	r, err := rewrite(source)
+	p, err := parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %s: the chat template: %w", name, err)
 	}
-	t := &Template{rewritten: r, name: name, tokens: maps.Clone(tokens)}
-	err = guard(func() (err error) {
-		t.compiled, err = jinja.Compile(r.source)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("chat: %s: the chat template cannot be used: %w", name, err)
-	}
-	return t, nil
-}
-
-// guard turns a panic of the library into an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	return f()
+	return &Template{program: p, name: name, tokens: maps.Clone(tokens)}, nil
 }
 
 // Load reads the chat template of a checkpoint: chat_template.jinja, or chat_template in tokenizer_config.json (a text,
@@ -112,57 +92,92 @@ func (t *Template) Render(messages []document.Message, o Options) (string, error
 	return t.render(messages, o, nil)
 }
 
-func (t *Template) render(messages []document.Message, o Options, m *markers) (string, error) {
-	values, input := t.values(messages, o)
-	l := newLimits(input, t.operands)
-	l.markers = m
-	maps.Copy(values, l.functions())
-	var text string
-	err := guard(func() (err error) {
-		text, err = t.compiled.RenderValues(values)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("chat: %s: the chat template refuses the messages: %s", t.name,
-			strings.ReplaceAll(err.Error(), "\n", " "))
-	}
-	return text, nil
+func (t *Template) render(messages []document.Message, o Options, m *markers) (text string, err error) {
+	globals, input := t.globals(messages, o)
+	r := newRenderer(input)
+	r.markers = m
+	defer func() {
+		if e := recover(); e != nil { // a failure; anything else would be a fault of this package, but no reason to end
+			text, err = "", fmt.Errorf("chat: %s: the chat template refuses the messages: %s", t.name,
+				strings.ReplaceAll(fmt.Sprint(e), "\n", " "))
+		}
+	}()
+	run((&frame{r: r, vars: globals}).inner(), t.body)
+	return r.out.String(), nil
 }
 
-// values returns the variables and functions that a template can use, as in transformers, and the number of bytes of
+// globals returns the variables and functions that a template can use, as in transformers, and the number of bytes of
 // the messages.
-func (t *Template) values(messages []document.Message, o Options) (map[string]jinja.Value, int) {
-	list := make([]jinja.Value, len(messages))
+func (t *Template) globals(messages []document.Message, o Options) (map[string]any, int) {
+	chat := newList()
 	input := 0
-	for i, m := range messages {
-		list[i] = jinja.NewDict()
-		list[i].AsDict().Set("role", jinja.NewString(m.Role))
-		list[i].AsDict().Set("content", jinja.NewString(m.Content))
+	for _, m := range messages {
+		d := newDict()
+		d.set("role", m.Role)
+		d.set("content", m.Content)
+		chat.items = append(chat.items, d)
 		input += len(m.Role) + len(m.Content)
 	}
 	now := o.Now
 	if now.IsZero() {
 		now = time.Now()
 	}
-	values := map[string]jinja.Value{
-		"messages": jinja.NewList(list), "add_generation_prompt": jinja.NewBool(o.AddGenerationPrompt),
-		"tools": jinja.None(), "documents": jinja.None(),
-		"strftime_now": jinja.NewCallable("strftime_now", func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value,
-			error) {
-			if len(args) != 1 || !args[0].IsString() {
-				return jinja.Undefined(), fmt.Errorf("strftime_now needs a format")
+	values := map[string]any{
+		"messages": chat, "add_generation_prompt": o.AddGenerationPrompt, "tools": nil, "documents": nil,
+		"range": &function{"range", numberRange},
+		"dict": method("dict", func(_ *renderer, p params) any {
+			d := newDict()
+			if len(p.list) > 0 {
+				fail("dict of a value is not supported: give names")
 			}
-			s, err := strftime(now, args[0].AsString())
-			return jinja.NewString(s), err
+			for _, name := range slices.Sorted(maps.Keys(p.named)) {
+				if len(p.named) > 1 {
+					fail("dict of several names is not supported: write {…}")
+				}
+				d.set(name, p.named[name])
+			}
+			return d
+		}),
+		"namespace": method("namespace", func(_ *renderer, p params) any {
+			n := &namespace{newDict()}
+			if len(p.list) > 1 {
+				fail("namespace takes at most one dict")
+			}
+			for _, v := range p.list {
+				d, ok := v.(*dict)
+				if !ok {
+					fail("namespace takes a dict, not %s", typeName(v))
+				}
+				n.dict = d.copy()
+			}
+			for name, v := range p.named {
+				n.set(name, v)
+			}
+			return n
+		}),
+		"raise_exception": method("raise_exception", func(_ *renderer, p params) any {
+			message := p.bind("message")[0]
+			p.need(message)
+			fail("%s", pythonString(message))
+			return nil
+		}),
+		"strftime_now": method("strftime_now", func(_ *renderer, p params) any {
+			format := p.bind("format")[0]
+			p.need(format)
+			s, err := strftime(now, p.text(format, ""))
+			if err != nil {
+				panic(failure{err})
+			}
+			return s
 		}),
 	}
 	for _, list := range []map[string]string{t.tokens, o.Tokens} {
-		for _, name := range slices.Sorted(maps.Keys(list)) {
-			if list[name] == "" {
+		for name, token := range list {
+			if token == "" {
 				delete(values, name)
 				continue
 			}
-			values[name] = jinja.NewString(list[name])
+			values[name] = token
 		}
 	}
 	return values, input

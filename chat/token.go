@@ -2,7 +2,6 @@ package chat
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,9 +42,6 @@ func readToken(s string) (token, int, error) {
 			s[n] >= '0' && s[n] <= '9') {
 			n++
 		}
-		if strings.HasPrefix(s[:n], reserved) {
-			return token{}, 0, fmt.Errorf("the name %q is reserved", s[:n])
-		}
 		return token{nameToken, s[:n]}, n, nil
 	case c >= '0' && c <= '9':
 		return readNumber(s)
@@ -79,9 +75,6 @@ func readNumber(s string) (token, int, error) {
 			sign = 1
 		}
 		if end := digits(n + 1 + sign); end > n+1+sign {
-			if !strings.Contains(text, ".") {
-				text += ".0" // the library does not accept an exponent without a fraction
-			}
 			text += s[n:end]
 			n = end
 		}
@@ -146,82 +139,4 @@ func escape(s string) (string, int, error) {
 		}
 	}
 	return "", 0, fmt.Errorf("invalid escape sequence %s", strconv.Quote(s[:min(len(s), max(to, 2))]))
-}
-
-// write returns text that the library's scanner reads as the given tokens.
-func write(tokens []token) string {
-	var b strings.Builder
-	for i, t := range tokens {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if t.kind == stringToken {
-			b.WriteString(quote(t.text))
-		} else {
-			b.WriteString(t.text)
-		}
-	}
-	return b.String()
-}
-
-var quoting = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-
-// quote quotes a string with the escapes that the library supports.
-func quote(s string) string { return "'" + quoting.Replace(s) + "'" }
-
-// call returns a call of one of this package's functions.
-func call(name string, argument []token) []token {
-	list := []token{{nameToken, name}, {operatorToken, "("}}
-	return append(append(list, argument...), token{operatorToken, ")"})
-}
-
-// expression checks an expression for constructs that the library evaluates differently from Jinja, and renames the
-// functions that this package replaces.
-func expression(tokens []token) ([]token, error) {
-	out := slices.Clone(tokens)
-	for i, t := range tokens {
-		before := func(n int) token {
-			if i-n < 0 {
-				return token{}
-			}
-			return tokens[i-n]
-		}
-		switch {
-		case t.is("tojson") && before(1).is("|"):
-			out[i].text = tojsonName
-		case t.is("sequence") && (before(1).is("is") || before(1).is("not") && before(2).is("is")):
-			out[i].text = "iterable" // the library's name for strings, lists and mappings
-		case t.is("%") && before(1).kind == stringToken:
-			return nil, fmt.Errorf("formatting a string with %% is not supported")
-		case t.kind == stringToken && before(1).kind == stringToken && i > 0:
-			return nil, fmt.Errorf("two strings without an operator between them are not supported")
-		case before(1).is(".") && (t.is("split") || t.is("startswith") || t.is("endswith")) && several(tokens[i+1:]):
-			return nil, fmt.Errorf("%s with several arguments is not supported", t.text)
-		case before(1).is(".") && before(2).is("loop") && (t.is("depth") || t.is("depth0") || t.is("changed")):
-			return nil, fmt.Errorf("loop.%s is not supported", t.text)
-		}
-	}
-	return out, nil
-}
-
-// several reports whether a call has more than one argument, or a tuple.
-func several(tokens []token) bool {
-	if len(tokens) < 2 || !tokens[0].is("(") {
-		return false
-	}
-	depth := 0
-	for i, t := range tokens {
-		switch {
-		case t.kind != operatorToken:
-		case strings.Contains("([{", t.text):
-			depth++
-		case strings.Contains(")]}", t.text):
-			if depth--; depth == 0 {
-				return false
-			}
-		case t.text == "," && (depth == 1 || depth == 2 && i > 1 && tokens[1].is("(")):
-			return true
-		}
-	}
-	return false
 }
