@@ -41,7 +41,13 @@ func (r *predicting) readInput() (*document.File, error) {
 			d, err = prompts, second
 		}
 	}
-	return d, tasks.NameStdin(err)
+	if err != nil {
+		return nil, tasks.NameStdin(err)
+	}
+	for _, w := range d.ReadWarnings() {
+		r.console.Log.Warn().Msg(w.String())
+	}
+	return d, nil
 }
 
 func lineOf(err error) int {
