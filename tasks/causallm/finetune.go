@@ -231,6 +231,12 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err != nil {
 		return nil, err
 	}
+	if r.parts.Train.Kind == document.Chat {
+		ends, _ := endIDs(s.Base, r.model.Vocabulary())
+		for _, w := range templateWarnings(r.template, s.Base.Tokenizer, ends) {
+			s.Log.Warn().Msgf("%s: %s", s.Base.Name, w)
+		}
+	}
 	r.task, err = NewTask(r.model, s.Base.Tokenizer, Config{
 		CoreConfig: s.Core(&r.MaxLength), BlockSize: block, OnTooLong: tooLong, TrainOnPrompt: r.TrainOnPrompt,
 		Template: r.template,

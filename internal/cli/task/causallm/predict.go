@@ -136,6 +136,11 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 			"tokenizer.json, or leave it out",
 			m.Base.Name))
 	}
+	if r.chat {
+		for _, w := range m.TemplateWarnings() {
+			r.console.Log.Warn().Msgf("%s: %s", m.Base.Name, w)
+		}
+	}
 	switch {
 	case r.metricsFile != "":
 		return r.score(cmd.Context(), m, scores)
