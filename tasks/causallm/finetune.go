@@ -201,6 +201,10 @@ func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
 			return models.OpenCausalLM(src)
 		}
 		m, err := models.NewCausalLM(src.Config(), seed)
+		if n := s.Base.Tokenizer.VocabSize(); err == nil && n > m.Vocabulary() {
+			err = fmt.Errorf("vocab_size is %d, but the tokenizer has %d tokens; give the model a row for each",
+				m.Vocabulary(), n)
+		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.Base.Name, err)
 		}

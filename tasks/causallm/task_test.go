@@ -141,7 +141,13 @@ func TestCausalErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewTask(small, tok, Config{CoreConfig: tasks.CoreConfig{Pool: pool}}); err == nil ||
+	few, err := NewTask(small, tok, Config{CoreConfig: tasks.CoreConfig{Pool: pool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _ := tok.Token(int32(tok.VocabSize() - 1)) // the model has no word embedding for it
+	texts := document.New("t.txt", document.Text, document.Document{Text: "a" + last, Line: 7})
+	if err := few.Add(t.Context(), batch.Train, texts); err == nil || !strings.Contains(err.Error(), "t.txt:7") ||
 		!strings.Contains(err.Error(), "give a model with its own tokenizer") {
 		t.Errorf("got %v", err)
 	}

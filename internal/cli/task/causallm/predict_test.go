@@ -315,10 +315,6 @@ func TestPredictRefused(t *testing.T) {
 	in := file("in.jsonl", `{"text": "good"}`+"\n")
 	bare := clitest.CopyDir(t, c.Base)
 	clitest.Write(t, filepath.Join(bare, "tokenizer_config.json"), `{"eos_token": "<|endoftext|>"}`)
-	large := clitest.CopyDir(t, c.Path("base"))
-	clitest.Characters(t, large, 96)
-	clitest.Write(t, filepath.Join(large, "tokenizer.json"),
-		strings.Replace(clitest.Read(t, filepath.Join(large, "tokenizer.json")), `"~":95`, `"~":95,"é":96`, 1))
 	sequence := clitest.CopyDir(t, c.Path("adapter_final"))
 	config := filepath.Join(sequence, "adapter_config.json")
 	clitest.Write(t, config, strings.Replace(clitest.Read(t, config), "CAUSAL_LM", "SEQ_CLS", 1))
@@ -368,7 +364,6 @@ func TestPredictRefused(t *testing.T) {
 		{"no model", []string{"--prompt=a", "--model=none"}, 3, []string{"--model none", "no such directory"}},
 		{"encoder", []string{"--prompt=a", "--model", filepath.Join(clitest.Testdata, "bert", "query_value", "base")}, 3,
 			[]string{`"bert"`, "next token"}},
-		{"other tokenizer", []string{"--prompt=a", "--model", large}, 3, []string{"97 tokens", "96 rows"}},
 		{"generation_config.json", []string{"--prompt=a", "--model",
 			withFile(t, c.Base, "generation_config.json", `{"temperature": "hot"}`)}, 3, []string{"generation_config.json"}},
 		{"end token", []string{"--prompt=a", "--model",
