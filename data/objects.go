@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // ObjectRows takes the rows of JSON.
@@ -56,10 +57,27 @@ func ReadObjects(lines *Lines, t ObjectRows) (blank int, err error) {
 func takeObject(t ObjectRows, lines *Lines, line int, first bool, row Object, keys []string) error {
 	if first {
 		if err := t.Resolve(&Header{File: lines.name, Line: line, Names: keys, What: "key"}); err != nil {
-			return err
+			return nested(err, row, keys)
 		}
 	}
 	return t.Object(row, line)
+}
+
+// wrappers are keys under which programs write the rows of a file as a list.
+var wrappers = []string{"data", "rows", "train", "examples", "records", "items", "instances"}
+
+// nested adds to an error about the keys of the first row which of them holds a list of objects, which may be the rows.
+func nested(err error, row Object, keys []string) error {
+	var e *Error
+	for _, key := range keys {
+		v := row[key]
+		if list := bytes.TrimLeft(v[1:], " \t\r\n"); v[0] == '[' && bytes.HasPrefix(list, []byte("{")) &&
+			slices.Contains(wrappers, Fold(key)) && errors.As(err, &e) {
+			return Errorf(e.File, e.Line, "%s (if the rows are the list %q of this object, write that list alone into the file)",
+				e.Msg, key)
+		}
+	}
+	return err
 }
 
 // white is the white space of JSON, and the byte order mark.

@@ -33,6 +33,9 @@ var (
 	otherMessages    = []string{"conversation", "conversations"}
 )
 
+// inputs are the names of what an instruction is about: Alpaca's and Dolly's.
+var inputs = []string{"input", "context"}
+
 // columns finds the columns that o asks for or that are well known.
 func (h header) columns(o Options) (columns, error) {
 	c, err := h.givenColumns(o)
@@ -130,15 +133,16 @@ func (h header) kinds(texts, prompts, completions, messages []string) []columns 
 	return list
 }
 
-// instruction finds the columns of Alpaca's rows: an instruction, an input, which may be empty, and one output.
+// instruction finds the columns of Alpaca's and Dolly's rows: an instruction, an input, which may be empty, and one
+// output.
 func (h header) instruction() (columns, bool) {
 	c := noColumns
-	c.prompt, c.input = h.Index("instruction"), h.Index("input")
-	outputs := h.All(otherCompletions)
-	if c.prompt < 0 || c.input < 0 || len(outputs) != 1 {
+	c.prompt = h.Index("instruction")
+	about, outputs := h.All(inputs), h.All(otherCompletions)
+	if c.prompt < 0 || len(about) == 0 || len(outputs) != 1 {
 		return c, false
 	}
-	c.completion = outputs[0]
+	c.input, c.completion = about[0], outputs[0]
 	return c, true
 }
 

@@ -102,7 +102,8 @@ type File struct {
 	Columns Columns // which columns were used
 	Unread  int     // messages that have keys that are not read
 
-	unreadKeys []string   // those keys, sorted
+	unreadKeys []string // those keys, sorted
+	beside     unreadColumns
 	otherRoles data.Tally // messages of others than the assistant that are marked as to be learned
 }
 
@@ -131,8 +132,8 @@ type Options struct {
 	// kind of the rows. Without any of them the columns are looked up, in any case: text; prompt and completion; messages
 	// (JSON Lines only). If the rows have more than one of these, it is an error. If they have none, one of these must
 	// fit: content; instruction, question or input with response, answer, output or completion, or prompt with response,
-	// answer or output; conversation or conversations. An instruction and an input with one of the completions are
-	// Instructions.
+	// answer or output; conversation or conversations. An instruction and an input (or context), also in a later row of
+	// JSON, with one of the completions are Instructions.
 	TextColumn, PromptColumn, CompletionColumn, MessagesColumn string
 }
 

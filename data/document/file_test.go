@@ -96,6 +96,21 @@ func TestRead(t *testing.T) {
 			`{"instruction":"c","output":"d","system":"s"}`, Options{}, Instruction,
 			[]Document{{Prompt: "a", Input: "x", Completion: "b", Line: 1},
 				{Prompt: "c", Completion: "d", System: "s", Line: 2}}},
+		{"Alpaca with an input in a later row", "f.jsonl", `{"instruction":"a","output":"b"}` + "\n" +
+			`{"instruction":"c","input":"","output":"d"}` + "\n" + `{"instruction":"e","input":"x","output":"f"}` + "\n" +
+			`{"instruction":"g","output":"h","system":"s"}`, Options{}, Instruction,
+			[]Document{{Prompt: "a", Completion: "b", Line: 1}, {Prompt: "c", Completion: "d", Line: 2},
+				{Prompt: "e", Input: "x", Completion: "f", Line: 3}, {Prompt: "g", Completion: "h", System: "s", Line: 4}}},
+		{"Alpaca with empty inputs in later rows", "f.jsonl", `{"instruction":"a","output":"b"}` + "\n" +
+			`{"instruction":"c","input":"","output":"d"}`, Options{}, Prompt,
+			[]Document{{Prompt: "a", Completion: "b", Line: 1}, {Prompt: "c", Completion: "d", Line: 2}}},
+		{"Dolly", "f.jsonl", `{"instruction":"a","context":"x","response":"b","category":"qa"}`, Options{}, Instruction,
+			[]Document{{Prompt: "a", Input: "x", Completion: "b", Line: 1}}},
+		{"a system prompt beside messages", "f.jsonl", `{"system":"s","messages":[{"role":"user","content":"a"},` +
+			`{"role":"assistant","content":"b"}]}`, Options{}, Chat,
+			[]Document{{Messages: []Message{say("system", "s"), say("user", "a"), say("assistant", "b")}, Line: 1}}},
+		{"texts with roles that are none of a chat", "f.jsonl", `{"role":"nurse","content":"a"}`, Options{}, Text,
+			[]Document{{Text: "a", Line: 1}}},
 		{"Alpaca in CSV", "f.csv", "instruction,input,output\na,x,b\n", Options{}, Instruction,
 			[]Document{{Prompt: "a", Input: "x", Completion: "b", Line: 2}}},
 		{"chat named", "f.jsonl", `{"text":"x","turns":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
@@ -168,6 +183,10 @@ func TestBadDocuments(t *testing.T) {
 			`"train" is "\"no\"": a message is learned`},
 		{"weights that contradict", "f.jsonl", `{"messages":[{"role":"assistant","content":"b","weight":0,"loss":true}]}`,
 			Options{}, 1, `"weight" and "loss" contradict each other`},
+		{"rows in an object", "f.json", `{"version":1,"data":[{"text":"a"}]}`, Options{}, 1,
+			`there is "version", "data" (if the rows are the list "data" of this object, write that list alone into the file)`},
+		{"messages as rows", "f.json", `[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]`, Options{}, 1,
+			`the row is a message ("role", "content"), not a chat: write each chat as one row {"messages": [{"role": "user"`},
 		{"functions", "f.jsonl", `{"messages":[{"role":"user","content":"a"}],"functions":[{"name":"f"}]}`, Options{}, 1,
 			`the row has "functions", which are not supported`},
 		{"trailing comma", "f.jsonl", `{"text":"a",}`, Options{}, 1, "not JSON"},
@@ -369,6 +388,45 @@ func TestWarnings(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestUnreadColumns reports columns that have content for the model, or a weight, and are not read.
+func TestUnreadColumns(t *testing.T) {
+	const said = `"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]`
+	const other = "with other columns than those that are learned from, which are not read: "
+	for _, tt := range []struct {
+		file, content string
+		options       Options
+		want          []string
+	}{
+		{"f.jsonl", `{"question":"a","context":"x","answer":"b"}` + "\n" + `{"question":"c","answer":"d","Passage":"y"}`,
+			Options{}, []string{"f.jsonl:1: 2 rows " + other + `"Passage", "context"`}},
+		{"f.csv", "question,context,answer,id\na,,b,1\nc,x,d,2\n", Options{},
+			[]string{"f.csv:3: 1 row " + other + `"context"`}},
+		{"f.jsonl", `{"question":"a","context":"","system":null,"history":[],"answer":"b"}`, Options{}, nil},
+		{"f.jsonl", `{"question":"a","context":"x","answer":"b"}`, Options{PromptColumn: "question"}, nil},
+		{"f.jsonl", `{` + said + `,"weight":0}`, Options{}, []string{"f.jsonl:1: 1 row " + other + `"weight"`}},
+		{"f.jsonl", `{` + said + `,"weight":1.0,"Loss_Weight":"high"}`, Options{}, nil},
+		{"f.csv", "text,weight\na,0.5\n", Options{TextColumn: "text"}, []string{"f.csv:2: 1 row " + other + `"weight"`}},
+		{"f.jsonl", `{"system":"s","messages":[{"role":"system","content":"t"},{"role":"assistant","content":"b"}]}`,
+			Options{}, []string{"f.jsonl:1: 1 row " + other + `"system"`}},
+		{"f.jsonl", `{"system":"t","messages":[{"role":"system","content":"t"},{"role":"assistant","content":"b"}]}`,
+			Options{}, nil},
+		{"f.jsonl", `{"messages":[{"role":"User","content":"a"},{"role":"Assistant","content":"b"}]}` + "\n" +
+			`{"messages":[{"role":"human","content":"a"},{"role":"gpt","content":"b"}]}`, Options{},
+			[]string{`f.jsonl:1: 2 rows without an assistant's message to learn; rename the roles "Assistant", "gpt" to ` +
+				`"assistant" if they are the assistant's`}},
+		{"f.jsonl", `{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":" "}]}`, Options{},
+			[]string{"f.jsonl:1: 1 row with an empty message of the assistant, of which only the end is learned"}},
+	} {
+		var got []string
+		for _, w := range Warnings(readDocuments(t, tt.file, tt.content, tt.options), nil, nil) {
+			got = append(got, w.String())
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", tt.content, got, tt.want)
+		}
 	}
 }
 

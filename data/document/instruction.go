@@ -6,6 +6,17 @@ import (
 	"github.com/spalora/spalora/data"
 )
 
+// Instructions returns a file of prompts that are called instructions as one of Instructions without inputs, so that
+// it is written like another file whose rows have inputs. Other files are returned unchanged.
+func (f *File) Instructions() *File {
+	if f.Kind != Prompt || data.Fold(f.Columns.Prompt) != "instruction" {
+		return f
+	}
+	out := data.Part(f, 0, f.Len())
+	out.Kind = Instruction
+	return out
+}
+
 // Chats returns a file in which Instructions are chats of a user, who gives the instruction and, in a line of its own,
 // the input, and an assistant, who gives the output. Files of other kinds are returned unchanged.
 func (f *File) Chats() *File {

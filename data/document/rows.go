@@ -19,8 +19,10 @@ type rows struct {
 	f     *File
 	o     Options
 	c     columns
-	lists bool // the prompt and completion of the first row are lists of messages
-	seen  bool // there was a first row
+	kind  Kind     // how the rows are read
+	names []string // of all columns
+	lists bool     // the prompt and completion of the first row are lists of messages
+	seen  bool     // there was a first row
 
 	shareGPT bool // the messages of the last row have from and value
 }
@@ -28,7 +30,8 @@ type rows struct {
 // Resolve finds the columns and with them the kind of the rows.
 func (r *rows) Resolve(h *data.Header) (err error) {
 	if r.c, err = (header{h}).columns(r.o); err == nil {
-		r.f.Kind, r.f.Columns = r.c.kind(), (header{h}).names(r.c)
+		r.kind, r.names = r.c.kind(), h.Names
+		r.f.Kind, r.f.Columns = r.kind, (header{h}).names(r.c)
 	}
 	return err
 }
@@ -56,6 +59,13 @@ func (r *rows) Record(row [][]byte, line int) error {
 			*f.to = string(row[f.i])
 		}
 	}
+	beside := map[string]string{}
+	for i, name := range r.names {
+		if r.isBeside(name) {
+			beside[name] = string(row[i])
+		}
+	}
+	r.f.beside.add(line, r.unreadOf(beside))
 	r.f.Append(e)
 	return nil
 }
@@ -69,12 +79,14 @@ func (r *rows) Object(row data.Object, line int) error {
 			return fmt.Errorf("the row has %q, which are not supported: remove them, %s", key, asText)
 		}
 	}
-	switch r.c.kind() {
+	switch r.becomes(row); r.kind {
 	case Text:
-		e.Text, err = row.Text(r.f.Columns.Text)
+		if err = r.messageAlone(row); err == nil {
+			e.Text, err = row.Text(r.f.Columns.Text)
+		}
 	case Chat:
 		if e.Messages, err = r.messages(row, r.f.Columns.Messages); err == nil {
-			err = r.system(row, &e)
+			err = r.system(row, &e, line)
 		}
 	case Instruction:
 		err = r.instruction(row, &e)
@@ -84,7 +96,35 @@ func (r *rows) Object(row data.Object, line int) error {
 	if err != nil {
 		return err
 	}
+	beside := make(map[string]string, len(row))
+	for key, v := range row {
+		beside[key] = string(v)
+	}
+	r.f.beside.add(line, r.unreadOf(beside))
 	r.f.Append(e)
+	return nil
+}
+
+// becomes makes Instructions of the rows from the first one on that has an input beside an instruction: those before
+// have none.
+func (r *rows) becomes(row data.Object) {
+	if r.kind != Prompt || r.lists || r.o.named() || data.Fold(r.f.Columns.Prompt) != "instruction" {
+		return
+	}
+	for key, v := range row {
+		if slices.Contains(inputs, data.Fold(key)) && key != r.f.Columns.Completion && !data.Empty(v) {
+			r.kind, r.f.Kind, r.f.Columns.Input = Instruction, Instruction, key
+		}
+	}
+}
+
+// messageAlone returns an error if a row is a message of a chat, not a text.
+func (r *rows) messageAlone(row data.Object) error {
+	role, err := row.Text("role")
+	if _, known := roles[data.Fold(role)]; err == nil && known && r.f.Columns.Text == "content" && !r.o.named() {
+		return fmt.Errorf(`the row is a message ("role", "content"), not a chat: write each chat as one row `+
+			`{"messages": [{"role": %q, "content": …}, …]}`, role)
+	}
 	return nil
 }
 
@@ -110,19 +150,23 @@ func (r *rows) instruction(row data.Object, e *Document) error {
 	return nil
 }
 
-// system puts the system prompt that rows of ShareGPT may have beside the conversation before it.
-func (r *rows) system(row data.Object, e *Document) error {
-	if v := row["system"]; !r.shareGPT || len(v) == 0 || data.Empty(v) {
+// system puts the system prompt that rows may have beside the conversation before it.
+func (r *rows) system(row data.Object, e *Document, line int) error {
+	v := row["system"]
+	if len(v) == 0 || data.Empty(v) {
 		return nil
 	}
 	text, err := row.Text("system")
-	if err != nil {
+	first := e.Messages[0]
+	switch {
+	case !r.shareGPT && (err != nil || first.Role == "system" && first.Content != text):
+		r.f.beside.add(line, []string{"system"})
+		return nil
+	case err != nil:
 		return err
-	}
-	if first := e.Messages[0]; first.Role == "system" {
-		if first.Content != text {
-			return errors.New(`"system" is not the content of the system message: remove one of them`)
-		}
+	case first.Role == "system" && first.Content != text:
+		return errors.New(`"system" is not the content of the system message: remove one of them`)
+	case first.Role == "system":
 		return nil
 	}
 	e.Messages = slices.Insert(e.Messages, 0, Message{Role: "system", Content: text})

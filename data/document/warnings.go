@@ -7,15 +7,16 @@ import (
 )
 
 // Warnings returns what is odd about the documents of a run, of which each may be nil: replaced bytes, keys that are
-// not read, empty documents and completions, chats without an assistant, repeated documents, and documents to train on
-// that are also evaluated or tested on.
+// not read, empty documents, completions and answers, chats without an assistant, repeated documents, and documents to
+// train on that are also evaluated or tested on.
 func Warnings(train, eval, test *File) []data.Warning {
 	return data.Warnings(train, eval, test, "content that is", (*File).warnings)
 }
 
 // warnings looks at single documents and at repeated ones.
 func (f *File) warnings() []data.Warning {
-	var hollow, unanswered data.Tally
+	var hollow, unanswered, silent data.Tally
+	var called []string // roles of rows without an assistant that are its names elsewhere
 	for d := range f.Values() {
 		switch f.Kind {
 		case Text:
@@ -28,10 +29,15 @@ func (f *File) warnings() []data.Warning {
 			}
 		case Chat:
 			learned := d.Messages[min(d.Given, len(d.Messages)):]
-			if !slices.ContainsFunc(learned, func(m Message) bool {
-				return m.Role == "assistant" && !m.Unlearned
-			}) {
+			ofAssistant := func(m Message) bool { return m.Role == "assistant" && !m.Unlearned }
+			if !slices.ContainsFunc(learned, ofAssistant) {
 				unanswered.Add(d.Line)
+				called = append(called, likeAssistant(learned)...)
+				slices.Sort(called)
+				called = slices.Compact(called)
+			}
+			if slices.ContainsFunc(learned, func(m Message) bool { return ofAssistant(m) && data.Blank(m.Content) }) {
+				silent.Add(d.Line)
 			}
 		}
 	}
@@ -44,9 +50,26 @@ func (f *File) warnings() []data.Warning {
 	if f.Kind == Prompt || f.Kind == Instruction {
 		what = "with an empty completion"
 	}
+	out = append(out, f.beside.Warn(f.Name, "with other columns than those that are learned from, which are not read: "+
+		data.NameList(f.beside.names))...)
 	out = append(out, hollow.Warn(f.Name, what)...)
-	out = append(out, unanswered.Warn(f.Name, "without an assistant's message to learn")...)
+	why := "without an assistant's message to learn"
+	if len(called) > 0 {
+		why += "; rename the roles " + data.NameList(called) + ` to "assistant" if they are the assistant's`
+	}
+	out = append(out, unanswered.Warn(f.Name, why)...)
+	out = append(out, silent.Warn(f.Name, "with an empty message of the assistant, of which only the end is learned")...)
 	return append(out, repeated.Warn(f.Name, "with the content of a row before")...)
+}
+
+// likeAssistant returns the roles of messages that are the assistant's names elsewhere.
+func likeAssistant(messages []Message) (list []string) {
+	for _, m := range messages {
+		if m.Role != "assistant" && roles[data.Fold(m.Role)] == "assistant" {
+			list = append(list, m.Role)
+		}
+	}
+	return list
 }
 
 // unreadMessage names the keys that are not read.

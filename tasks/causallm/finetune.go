@@ -173,7 +173,18 @@ func (r *run) read(s *tasks.Session) error {
 	if r.template, err = chatTemplate(s.Base); err != nil {
 		return err
 	}
+	inputs := false // a file has instructions with inputs
+	err = p.Each(func(_ batch.Split, f *document.File) error {
+		inputs = inputs || f.Kind == document.Instruction
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	err = p.Edit(func(f *document.File) (*document.File, error) {
+		if inputs {
+			f = f.Instructions()
+		}
 		if f.Kind == document.Instruction && r.template != nil {
 			s.Log.Info().Msgf("%s: the %v are written as chats by the chat template", f.Name, f.Kind)
 		} else if f.Kind == document.Instruction {

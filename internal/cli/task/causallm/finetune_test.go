@@ -249,6 +249,23 @@ func TestPreviewMarked(t *testing.T) {
 	}
 }
 
+// TestInstructionsOfTwoFiles writes instructions without inputs like those of another file of the run that has inputs.
+func TestInstructionsOfTwoFiles(t *testing.T) {
+	dir := t.TempDir()
+	train := clitest.Write(t, filepath.Join(dir, "train.jsonl"), `{"instruction": "Who?", "output": "Me."}`+"\n"+
+		`{"instruction": "Who?", "input": "You?", "output": "Me."}`+"\n")
+	eval := clitest.Write(t, filepath.Join(dir, "eval.jsonl"), `{"instruction": "Where?", "output": "Here."}`+"\n")
+	r := clitest.OK(t, finetune.Command, "causal-lm", "--train-file", train, "--eval-file", eval, "--preview=2")
+	for _, file := range []string{train, eval} {
+		if !strings.Contains(r.Err, file+": the instructions with outputs are written as Alpaca's prompts") {
+			t.Errorf("%s is read otherwise:\n%s", file, r.Err)
+		}
+	}
+	if !strings.Contains(r.Out, "### Input:\nYou?") {
+		t.Errorf("the input is lost:\n%s", r.Out)
+	}
+}
+
 // TestQuantisedBase trains an adapter of a GGUF file, which stays quantised.
 func TestQuantisedBase(t *testing.T) {
 	dir := t.TempDir()
