@@ -50,6 +50,18 @@ func (l Label) String() string {
 	return "no label"
 }
 
+// Integer returns the value of a label that is an integer in JSON, also one that is written 1.0, as programs write
+// columns with gaps.
+func (l Label) Integer() (n int64, ok bool) {
+	switch l.Kind {
+	case IndexLabel:
+		return l.Index, true
+	case NumberLabel:
+		return int64(l.Number), l.Number == math.Trunc(l.Number) && math.Abs(l.Number) < 1<<53
+	}
+	return 0, false
+}
+
 // Float returns the label as a regression target. Text counts if it is a decimal number or nan.
 func (l Label) Float() (float64, error) {
 	switch l.Kind {

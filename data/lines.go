@@ -212,6 +212,8 @@ func invalidAt(b []byte) int {
 func foreign(head []byte) string {
 	const unpack = "; unpack it first"
 	switch {
+	case bytes.HasPrefix(head, []byte("\xFF\xFE\x00\x00")), bytes.HasPrefix(head, []byte("\x00\x00\xFE\xFF")):
+		return "the file is UTF-32 (byte order mark); convert it to UTF-8, for example with iconv -f UTF-32 -t UTF-8"
 	case bytes.HasPrefix(head, []byte("\xFF\xFE")), bytes.HasPrefix(head, []byte("\xFE\xFF")):
 		return "the file is UTF-16 (byte order mark); convert it to UTF-8, for example with iconv -f UTF-16 -t UTF-8"
 	case bytes.HasPrefix(head, []byte("\x1F\x8B")):

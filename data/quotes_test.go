@@ -81,6 +81,7 @@ func TestQuotedLines(t *testing.T) {
 		{"two rows of two columns", "f.csv", "text,label\n\"one,x\ntwo\",y\n", true},
 		{"another delimiter", "f.csv", "text;label\n\"one;x\ntwo;y\nthree\";x\n", true},
 		{"lines of TSV", "f.tsv", "text\tlabel\n\"one\ntwo\"\tx\n", false},
+		{"lines of TSV, one with tabs", "f.tsv", "text\tlabel\n\"one\ttwo\tthree\nfour\"\tx\n", false},
 		{"a tab within a line of TSV", "f.tsv", "text\tlabel\n\"one\ttwo\"\tx\n", false},
 	} {
 		o := text.Options{}
@@ -92,7 +93,11 @@ func TestQuotedLines(t *testing.T) {
 			t.Errorf("%s: %+v, %v", tt.name, f, err)
 		}
 	}
-	_, err := text.ReadBytes([]byte("text\tlabel\n\"a\tx\nb\"\ty\n"), "f.csv", text.Options{Delimiter: '\t'})
+	_, err := text.ReadBytes([]byte("label\ttext\na\t\"one\nb\t two\"\n"), "f.tsv", text.Options{})
+	if err == nil || !strings.Contains(err.Error(), "`no_quotes`") {
+		t.Errorf("a text that begins with a space: %v", err)
+	}
+	_, err = text.ReadBytes([]byte("text\tlabel\n\"a\tx\nb\"\ty\n"), "f.csv", text.Options{Delimiter: '\t'})
 	if err == nil || !strings.Contains(err.Error(), "`no_quotes`") {
 		t.Errorf("tabs in CSV: %v", err)
 	}

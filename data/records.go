@@ -116,7 +116,8 @@ func (r *recordReader) quoted(line, end []byte) (rest []byte, more bool, err err
 		default:
 			r.buf = append(r.buf, line[:i]...)
 			rest = line[i+1:]
-			if tab && r.lines.line > opened && bytes.IndexByte(r.buf[from:], '\t') >= 0 {
+			if tab && r.lines.line > opened && bytes.IndexByte(r.buf[from:], '\t') >= 0 &&
+				(r.columns == 0 || r.rows && r.looksLikeRow()) {
 				return nil, false, Errorf(r.lines.name, opened, "field %d opens a quote that is closed in line %d, with tabs and "+
 					"line ends between, which makes one row of %d lines: read quotes as text with `no_quotes`, or write the file "+
 					"as CSV or JSON Lines if the text has tabs", len(r.ends)+1, r.lines.line, r.lines.line-opened+1)
@@ -138,8 +139,11 @@ func (r *recordReader) looksLikeRow() bool {
 	if r.columns < 2 {
 		return false
 	}
-	spaced := append(slices.Clone(r.delimiter), ' ')
-	return bytes.Count(r.raw, r.delimiter)-bytes.Count(r.raw, spaced) == r.columns-1
+	n := bytes.Count(r.raw, r.delimiter)
+	if string(r.delimiter) == "," {
+		n -= bytes.Count(r.raw, []byte(", "))
+	}
+	return n == r.columns-1
 }
 
 func (r *recordReader) afterQuote(opened int, field, rest []byte) error {

@@ -47,11 +47,11 @@ func (c Tally) WarnOf(file, noun, what string) []Warning {
 	return []Warning{{file, c.Line, c.N, Plural(c.N, noun) + " " + what}}
 }
 
-// Warnings returns what is odd about the files of a run, of which each may be nil: what check finds in each, and rows
-// to train on that are also evaluated or tested on. shared says what those have in common ("texts that are").
+// Warnings returns what is odd about the files of a run, of which each may be nil: what check finds in each, rows to
+// train on that are also evaluated or tested on, and other rows to evaluate on that are also tested on. shared says what
+// those have in common ("texts that are").
 func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, check func(f P) []Warning) []Warning {
 	var out []Warning
-	var trained *seen[E]
 	for _, f := range []P{train, eval, test} {
 		if f == nil {
 			continue
@@ -59,23 +59,34 @@ func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, c
 		out = append(out, f.base().ReadWarnings()...)
 		out = append(out, check(f)...)
 	}
+	var trained, evaluated *seen[E]
 	for _, f := range []P{eval, test} {
-		if f == nil || train == nil || f.base().heldOut {
+		if f == nil || train == nil {
 			continue
 		}
-		if trained == nil {
-			trained = newSeen(train.base())
-			for i, e := range train.base().All() {
-				trained.add(i, e)
+		b := f.base()
+		if trained == nil && !b.heldOut {
+			trained = allSeen(train.base())
+		}
+		if f == test && eval != nil {
+			evaluated = allSeen(eval.base())
+		}
+		var inTrain, inEval Tally
+		for e := range b.Values() {
+			if _, ok := trained.find(e); ok && !b.heldOut {
+				inTrain.Add(e.StartLine())
+			} else if _, ok := evaluated.find(e); ok {
+				inEval.Add(e.StartLine())
 			}
 		}
-		var c Tally
-		for e := range f.base().Values() {
-			if _, ok := trained.find(e); ok {
-				c.Add(e.StartLine())
+		out = append(out, inTrain.Warn(b.Name, "with "+shared+" also in "+train.base().Name)...)
+		if inEval.N > 0 {
+			what := "with " + shared + " also in " + eval.base().Name
+			if eval.base().heldOut {
+				what += ", in the part to evaluate on"
 			}
+			out = append(out, inEval.Warn(b.Name, what)...)
 		}
-		out = append(out, c.Warn(f.base().Name, "with "+shared+" also in "+train.base().Name)...)
 	}
 	return out
 }
@@ -132,8 +143,20 @@ func newSeen[E Row[E]](f *File[E]) *seen[E] {
 	return &seen[E]{file: f, seed: maphash.MakeSeed(), rows: map[uint64]int32{}, more: map[string]int32{}}
 }
 
-// find returns the row that was added with the same key as e; ok is false if there is none.
+// allSeen returns the rows of a file.
+func allSeen[E Row[E]](f *File[E]) *seen[E] {
+	s := newSeen(f)
+	for i, e := range f.All() {
+		s.add(i, e)
+	}
+	return s
+}
+
+// find returns the row that was added with the same key as e; ok is false if there is none, or if s is nil.
 func (s *seen[E]) find(e E) (row int, ok bool) {
+	if s == nil {
+		return 0, false
+	}
 	key, ok := e.Key()
 	if !ok {
 		return 0, false

@@ -37,7 +37,7 @@ func collect(p data.Problem, src data.LabelSource, files []*File) (*data.Labels,
 	if len(files) == 0 {
 		return nil, data.OptionErrorf("there are neither labels nor data to find them in")
 	}
-	names, top, err := found(files[0])
+	names, top, err := found(files[0], p)
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +73,18 @@ func noClass(f *File) error {
 
 // found returns the class names of a file sorted by code point (bytes of UTF-8 sort alike) and its largest class index,
 // -1 for none.
-func found(f *File) (names []string, top int, err error) {
+func found(f *File, p data.Problem) (names []string, top int, err error) {
 	top = -1
 	seen := map[string]bool{}
 	loose := map[string]string{}
 	for e := range f.Values() {
 		for _, l := range elementsOf(e.Label) {
-			if l.Kind == data.IndexLabel {
-				if l.Index >= data.MaxClasses {
+			if n, ok := l.Integer(); ok && (l.Kind == data.IndexLabel || p == data.SingleLabel) {
+				if n >= data.MaxClasses {
 					return nil, 0, data.Errorf(f.Name, e.Line, "the class index %d is too large (the limit is %d)",
-						l.Index, data.MaxClasses-1)
+						n, data.MaxClasses-1)
 				}
-				top = max(top, int(l.Index))
+				top = max(top, int(n))
 			}
 			if l.Kind != data.NameLabel || seen[l.Name] {
 				continue

@@ -32,18 +32,19 @@ func classOf(label data.Label, l *data.Labels, optional bool) (int32, error) {
 			return c, nil
 		}
 		return 0, l.Unknown(label.Name)
-	case data.IndexLabel:
-		c, ok := l.OfInteger(label.Index)
+	case data.IndexLabel, data.NumberLabel:
+		n, whole := label.Integer()
+		c, ok := l.OfInteger(n)
 		switch {
+		case !whole:
+			return 0, fmt.Errorf("the label %s is not a class: give a class name or an integer, or use "+
+				"`problem_type regression`", label)
 		case ok:
 			return c, nil
-		case label.Index == -1 && optional: // how test sets of the hub hide labels
+		case n == -1 && optional: // how test sets of the hub hide labels
 			return batch.Ignore, nil
 		}
-		return 0, l.NotInteger(label.Index, "class index "+label.String())
-	case data.NumberLabel:
-		return 0, fmt.Errorf("the label %s is not a class: give a class name or an integer, or use `problem_type regression`",
-			label)
+		return 0, l.NotInteger(n, "class index "+label.String())
 	}
 	return 0, fmt.Errorf("the label %s is a list: give one class, or use `problem_type multi_label_classification`", label)
 }

@@ -25,8 +25,9 @@ func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 // another one as an index.
 func namedByIntegers(label data.Label, l *data.Labels) bool {
 	return slices.ContainsFunc(elementsOf(label), func(e data.Label) bool {
-		c, ok := l.OfInteger(e.Index)
-		return e.Kind == data.IndexLabel && ok && int64(c) != e.Index
+		n, whole := e.Integer()
+		c, ok := l.OfInteger(n)
+		return whole && ok && int64(c) != n
 	})
 }
 
@@ -123,13 +124,20 @@ func (f *File) targetWarnings() []data.Warning {
 	}
 	var missing data.Tally
 	var first float32
-	n, constant := 0, true
+	n, constant, whole, fractions := 0, true, 0, 0
 	for i, v := range targets {
+		e := f.At(i)
 		if v != v {
-			if e := f.At(i); e.Label.Kind != data.NoLabel {
+			if e.Label.Kind != data.NoLabel {
 				missing.Add(e.Line)
 			}
 			continue
+		}
+		if _, ok := e.Label.Integer(); ok {
+			whole++
+		}
+		if e.Label.Kind == data.NumberLabel {
+			fractions++
 		}
 		if n++; n == 1 {
 			first = v
@@ -139,6 +147,10 @@ func (f *File) targetWarnings() []data.Warning {
 	out := missing.Warn(f.Name, "whose target is NaN")
 	if constant && n > 1 {
 		out = append(out, data.Warnf(f.Name, 0, n, "every row has the target %g", first))
+	}
+	if fractions > 0 && whole == n {
+		out = append(out, data.Warnf(f.Name, 0, n, "every target is a whole number written with a fraction, as 1.0: if these "+
+			"are classes, use `problem_type single_label_classification`"))
 	}
 	return out
 }

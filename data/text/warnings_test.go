@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spalora/spalora/data"
@@ -37,6 +38,11 @@ func TestWarnings(t *testing.T) {
 			"text,label\na,y\nb,x\n", []string{
 				"eval.csv:2: 1 row with texts that are also in train.csv",
 				"test.csv:2: 2 rows with texts that are also in train.csv",
+			}},
+		{"overlap of eval and test", data.SingleLabel, data.LabelSource{}, "text,label\na,x\nb,y\n",
+			"text,label\nc,x\nd,y\n", "text,label\na,y\nc,x\nd,x\ne,y\n", []string{
+				"test.csv:2: 1 row with texts that are also in train.csv",
+				"test.csv:3: 2 rows with texts that are also in eval.csv",
 			}},
 		{"one class", data.SingleLabel, data.LabelSource{}, "text,label\na,x\nb,x\n", "", "",
 			[]string{`train.csv: every row has the class "x"`}},
@@ -99,5 +105,31 @@ func TestWarningsDroppedAndMultiLabel(t *testing.T) {
 	want := []string{"t.jsonl: 1 row without a target, which were left out", `t.jsonl: 1 of 2 classes have no row: "b"`}
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
+
+// Classes that were written as 1.0 look like the targets of a regression.
+func TestWarningsWholeTargets(t *testing.T) {
+	l, err := data.NewLabels(data.Regression, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "every target is a whole number written with a fraction, as 1.0"
+	for _, tt := range []struct {
+		labels []data.Label
+		warned bool
+	}{
+		{[]data.Label{num(0), num(2)}, true},
+		{[]data.Label{num(0), index(2), {}}, true},
+		{[]data.Label{num(0), num(2.5)}, false},
+		{[]data.Label{index(0), index(2)}, false},
+		{[]data.Label{name("1"), name("2")}, false},
+	} {
+		got := slices.ContainsFunc(Warnings(l, labelled("t.jsonl", tt.labels...), nil, nil), func(w data.Warning) bool {
+			return strings.HasPrefix(w.Message, want)
+		})
+		if got != tt.warned {
+			t.Errorf("%v: %v, want %v", tt.labels, got, tt.warned)
+		}
 	}
 }
