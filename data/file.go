@@ -22,6 +22,7 @@ type File[E Row[E]] struct {
 	Blank    int    // blank lines that were skipped
 	Replaced int    // lines in which bytes that are not UTF-8 were replaced
 	Joined   Joined // rows of CSV that may be several
+	Rejected Tally  // rows that an annotator did not accept, which were left out, see [Object.Rejected]
 
 	rows    store
 	w       Coder // reused by Append
@@ -163,7 +164,7 @@ func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
 }
 
 // Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for each
-// row. Blank, Replaced and Joined stay with rest, so that they are reported once. It returns an error if a part would
+// row. Blank, Replaced, Joined and Rejected stay with rest, so that they are reported once. It returns an error if a part would
 // be empty: what says what the file has, and why ends the message.
 func Divide[E Row[E], K any, P Of[E, K]](
 	f P, take []bool, fraction float64, what, why string,
@@ -182,6 +183,6 @@ func Divide[E Row[E], K any, P Of[E, K]](
 	}
 	rest, held = with[E, K](f, parts[0]), with[E, K](f, parts[1])
 	b := held.base()
-	b.Blank, b.Replaced, b.Joined, b.heldOut = 0, 0, Joined{}, true
+	b.Blank, b.Replaced, b.Joined, b.Rejected, b.heldOut = 0, 0, Joined{}, Tally{}, true
 	return rest, held, nil
 }

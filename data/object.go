@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -184,6 +185,13 @@ func Elements(v json.RawMessage, key string) ([]json.RawMessage, error) {
 		return nil, fmt.Errorf("%q: %w", key, err)
 	}
 	return list, nil
+}
+
+// Rejected reports whether a row is one of Prodigy's that the annotator did not accept: its "answer", if that is not one
+// of the keys that are read, is "reject" or "ignore".
+func (o Object) Rejected(read ...string) bool {
+	answer := string(o["answer"])
+	return (answer == `"reject"` || answer == `"ignore"`) && !slices.Contains(read, "answer")
 }
 
 // Null reports whether the value of a key is null or missing.

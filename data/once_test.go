@@ -17,6 +17,7 @@ import (
 func TestSplitOffReportsOnce(t *testing.T) {
 	texts := text.New("f.csv", make([]text.Example, 20)...)
 	texts.Blank, texts.Replaced, texts.Dropped = 1, 2, 3
+	texts.Rejected = data.Tally{N: 2, Line: 1}
 	texts.Joined = data.Joined{Tally: data.Tally{N: 1, Line: 2}, Last: 3}
 	rows := "\n" + strings.Repeat(`{"text":"ab cd","spans":[[0,1,"X"],[0,3,"Y"],[3,4,"X"]]}`+"\n", 3) +
 		strings.Repeat("{\"text\":\"\xff\",\"spans\":[]}\n", 3) +
@@ -57,9 +58,9 @@ func checkCounts(t *testing.T, all, rest, held reflect.Value) {
 	for i := range all.NumField() {
 		field := all.Type().Field(i)
 		switch {
-		case field.Name == "Joined":
+		case field.Name == "Joined" || field.Name == "Rejected":
 			if n := all.Field(i).Interface(); rest.Field(i).Interface() != n || !held.Field(i).IsZero() {
-				t.Errorf("%v: joined rows are %v, of held %v", all.Type(), rest.Field(i), held.Field(i))
+				t.Errorf("%v: %s is %v, of held %v", all.Type(), field.Name, rest.Field(i), held.Field(i))
 			}
 		case field.Anonymous:
 			checkCounts(t, all.Field(i), rest.Field(i), held.Field(i))

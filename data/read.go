@@ -62,6 +62,8 @@ func ReadRows[E Row[E], K any, P Of[E, K]](f P, r io.Reader, x Reading) (P, erro
 		return f, nil
 	}
 	switch {
+	case b.Rejected.N > 0:
+		return nil, Errorf(b.Name, 0, `the file has no %s but those whose "answer" is "reject" or "ignore"`, x.Noun)
 	case lines.line == 0:
 		return nil, Errorf(b.Name, 0, "the file is empty")
 	case delimited && b.Format.Delimited() && !x.Layout.NoHeader:

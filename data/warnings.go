@@ -104,11 +104,12 @@ func (j *Joined) add(first, last int) {
 	}
 }
 
-// ReadWarnings returns what was odd about the lines of the file: those with replaced bytes, and quotes that may have
-// made one row of several.
+// ReadWarnings returns what was odd about the lines of the file: those with replaced bytes, rows that an annotator did
+// not accept, and quotes that may have made one row of several.
 func (f *File[E]) ReadWarnings() []Warning {
 	replaced := Tally{N: f.Replaced}
 	out := replaced.WarnOf(f.Name, "line", "with bytes that are not UTF-8, which were replaced")
+	out = append(out, f.Rejected.Warn(f.Name, `whose "answer" is "reject" or "ignore", which were left out`)...)
 	return append(out, f.Joined.Warn(f.Name, fmt.Sprintf("with a quoted field of several lines that each look like a row "+
 		"(lines %d to %d): if a quote is part of the text, read quotes as text with `no_quotes`", f.Joined.Line,
 		f.Joined.Last))...)

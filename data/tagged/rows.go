@@ -121,6 +121,13 @@ func (r *rows) Object(row data.Object, line int) error {
 			return err
 		}
 	}
+	if to := r.f.Columns; to.Tags != "" && row.Rejected(to.Tokens, to.Text, to.Tags) {
+		if !r.o.OptionalLabels {
+			r.f.Rejected.Add(line)
+			return nil
+		}
+		delete(row, to.Tags)
+	}
 	switch r.form {
 	case rowsOfSpans:
 		return r.textAndSpans(row, line)

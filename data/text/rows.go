@@ -74,6 +74,13 @@ func (r *rows) Object(row data.Object, line int) error {
 	if err != nil {
 		return err
 	}
+	if to := r.f.Columns; to.Label != "" && row.Rejected(to.Text, to.Pair, to.Label) {
+		if !r.o.OptionalLabels {
+			r.f.Rejected.Add(line)
+			return nil
+		}
+		e.Label = data.Label{}
+	}
 	e.Line = line
 	r.f.Append(e)
 	return nil
