@@ -33,6 +33,8 @@ func TestBadTokens(t *testing.T) {
 		{"only documents", "f.conll", "-DOCSTART- -X- O\n\n", Options{}, 0, "the file has no sentences"},
 		{"only comments", "f.conllu", "# text = a\n", Options{}, 0, "the file has no sentences"},
 		{"an empty list", "f.json", "[]", Options{}, 0, "the file has no sentences"},
+		{"a span of two labels", "f.json", text(`{"start":0,"end":2,"labels":["X","Y"]}`), Options{}, 1,
+			`span 1 of "spans": its "labels" are "[\"X\",\"Y\"]": a word has one tag, so give a span one label`},
 		{"UTF-16", "f.conll", "\xFF\xFEa\x00", Options{}, 0, "UTF-16"},
 		{"Latin-1", "f.conll", "a O\n\ncaf\xE9 O\n", Options{}, 3, "byte 4 of the line (offset 8 of the file) is 0xE9"},
 		{"Latin-1 in a list", "f.json", "[\n{\"tokens\":[\"\xE9\"]}]", Options{}, 2, "is 0xE9"},

@@ -2,6 +2,7 @@ package tagged
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -140,6 +141,12 @@ func TestWithNames(t *testing.T) {
 	}
 }
 
+// otherwise is the warning about tags of entities in a spelling that no scheme has.
+func otherwise(tag string) string {
+	return fmt.Sprintf("f.conll: tags such as %q are read as tags of words, not of entities: if they are entities, spell "+
+		"them B-X, I-X and O", tag)
+}
+
 func TestWarnings(t *testing.T) {
 	wide := Options{OptionalLabels: true, ReplaceInvalid: true}
 	text := func(row string) *File { return readTokens(t, "s.jsonl", row, wide) }
@@ -176,6 +183,15 @@ func TestWarnings(t *testing.T) {
 				"f.conll:7: 1 row with the words and tags of a row before",
 				"f.conll:10: 1 row with the words of a row before but other tags",
 			}},
+		{"case", data.LabelSource{}, readTokens(t, "f.conll", "a B-PER\nb O\n\nc B-per\n", wide), nil, nil,
+			[]string{`f.conll: the tags "B-PER" and "B-per" differ in case only, but are two classes`}},
+		{"underscores", data.LabelSource{}, readTokens(t, "f.conll", "a B_PER\nb I_PER\nc O\n", wide), nil, nil,
+			[]string{otherwise("B_PER")}},
+		{"lower case", data.LabelSource{}, readTokens(t, "f.conll", "a b-per\nb o\n", wide), nil, nil,
+			[]string{otherwise("b-per")}},
+		{"letters behind", data.LabelSource{}, readTokens(t, "f.conll", "a PER-B\nb O\n", wide), nil, nil,
+			[]string{otherwise("PER-B")}},
+		{"parts of speech", data.LabelSource{}, readTokens(t, "f.conll", "a NN-S\nb V_x\nc O\n", wide), nil, nil, nil},
 		{"overlap", data.LabelSource{}, readTokens(t, "f.conll", sound, wide),
 			readTokens(t, "e.conll", "x O\ny B-X\n\na O\nb B-X\n", wide), readTokens(t, "t.conll", "c O\nd B-X\n", wide),
 			[]string{

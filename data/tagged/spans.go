@@ -70,7 +70,9 @@ func parseSpan(v json.RawMessage) (s span, err error) {
 			}
 		}
 		if parts[i] == nil && i == 2 {
-			parts[i] = onlyLabel(row["labels"])
+			if parts[i], err = onlyLabel(row["labels"]); err != nil {
+				return s, err
+			}
 		}
 		if parts[i] == nil {
 			return s, fmt.Errorf("it has no %q (or %s)", names[0], data.NameList(names[1:]))
@@ -86,13 +88,16 @@ func parseSpan(v json.RawMessage) (s span, err error) {
 var spanKeys = [3][]string{{"start", "start_offset"}, {"end", "end_offset"},
 	{"label", "type", "entity_group", "entity"}}
 
-// onlyLabel returns the label of a list of one, as Label Studio writes it.
-func onlyLabel(v json.RawMessage) json.RawMessage {
+// onlyLabel returns the label of a list of one, as Label Studio writes it, nil if it is not a list.
+func onlyLabel(v json.RawMessage) (json.RawMessage, error) {
 	var list []json.RawMessage
-	if len(v) == 0 || v[0] != '[' || json.Unmarshal(v, &list) != nil || len(list) != 1 {
-		return nil
+	if len(v) == 0 || v[0] != '[' || json.Unmarshal(v, &list) != nil {
+		return nil, nil
 	}
-	return list[0]
+	if len(list) != 1 {
+		return nil, fmt.Errorf(`its "labels" are %s: a word has one tag, so give a span one label`, data.Excerpt(string(v)))
+	}
+	return list[0], nil
 }
 
 // ownText returns what a span says that its text is. Under the keys of results of models and of Rasa it may be another

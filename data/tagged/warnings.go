@@ -2,7 +2,9 @@ package tagged
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -10,8 +12,8 @@ import (
 // Warnings returns what is odd about the tagged sentences of a run, of which each may be nil: replaced bytes, spans
 // that were moved or left out, repaired tags, words without a visible character, sentences without words or tags, a
 // sentence as long as a file without blank lines, repeated sentences, repeated sentences with other tags, a single tag
-// for all words, tags that no word to train on has, and sentences to train on that are also evaluated or tested on. l
-// may be nil if the tags are not known.
+// for all words, tags that differ in case only, tags that look like those of entities but are not, tags that no word to
+// train on has, and sentences to train on that are also evaluated or tested on. l may be nil if the tags are not known.
 func Warnings(l *data.Labels, train, eval, test *File) []data.Warning {
 	return data.Warnings(train, eval, test, "words that are", func(f *File) []data.Warning {
 		out := append(f.readWarnings(), f.warnings()...)
@@ -84,6 +86,28 @@ func (f *File) warnings() []data.Warning {
 	return append(out, contrary.Warn(f.Name, "with the words of a row before but other tags")...)
 }
 
+// otherSpelling matches tags of entities in spellings that no scheme has: B_PER, b-per, PER-B.
+var otherSpelling = regexp.MustCompile(`^(?:[BIESLU][_:|]|[bieslu][-_:|]).|.[-_:|][BIESLUbieslu]$`)
+
+// misspelled returns a tag if all tags but O are spelled in another way than schemes spell entities.
+func misspelled(names []string) (name string) {
+	outside := false
+	for _, n := range names {
+		switch {
+		case strings.EqualFold(n, "O"):
+			outside = true
+		case !otherSpelling.MatchString(n) || len(n) > 2 && n[1] == '-' && strings.ContainsRune("BIESLU", rune(n[0])):
+			return ""
+		case name == "":
+			name = n
+		}
+	}
+	if !outside {
+		return ""
+	}
+	return name
+}
+
 // tagWarnings looks at the tags of a file.
 func (f *File) tagWarnings(l *data.Labels, train bool) []data.Warning {
 	classes, err := f.Classes(l)
@@ -107,6 +131,18 @@ func (f *File) tagWarnings(l *data.Labels, train bool) []data.Warning {
 		if n == words && n > 0 {
 			out = append(out, data.Warnf(f.Name, 0, n, "every word has the tag %q", l.Names[i]))
 		}
+	}
+	spelled := map[string]string{}
+	for _, name := range l.Names {
+		fold := data.Fold(name)
+		if other, ok := spelled[fold]; ok && train {
+			out = append(out, data.Warnf(f.Name, 0, 1, "the tags %q and %q differ in case only, but are two classes", other, name))
+		}
+		spelled[fold] = name
+	}
+	if name := misspelled(l.Names); train && name != "" {
+		out = append(out, data.Warnf(f.Name, 0, 1, "tags such as %q are read as tags of words, not of entities: if they are "+
+			"entities, spell them B-X, I-X and O", name))
 	}
 	if train && words > 0 && len(none) > 0 {
 		out = append(out, data.Warnf(f.Name, 0, len(none),

@@ -49,7 +49,8 @@ type File struct {
 	Columns Columns // which columns were used
 	Dropped int     // rows left out by [File.WithTargets]
 
-	optional bool // rows need no label
+	optional  bool   // rows need no label
+	negatives string // a column of texts that do not belong to those of the rows, "" for none: it is not read
 }
 
 // Columns names the columns that a file was read from, "" for none. Without a header a column's name is its number,

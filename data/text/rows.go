@@ -23,6 +23,11 @@ func (r *rows) Resolve(h *data.Header) (err error) {
 	}
 	to := &r.f.Columns
 	to.Text, to.Pair, to.Label = h.Name(r.c.text), h.Name(r.c.pair), h.Name(r.c.label)
+	for _, name := range h.Names {
+		if data.Fold(to.Pair) == "positive" && strings.HasPrefix(data.Fold(name), "negative") && r.f.negatives == "" {
+			r.f.negatives = name
+		}
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (f *File) splitStrata(strata [][]int, parts string, fraction float64, seed 
 		return nil, nil, err
 	}
 	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "row"), parts); err == nil {
-		held.Dropped = 0
+		held.Dropped, held.negatives = 0, ""
 	}
 	return rest, held, err
 }

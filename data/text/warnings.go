@@ -44,6 +44,10 @@ func (f *File) rowWarnings() []data.Warning {
 	}
 	repeated, contrary := f.Repeated(func(a, b Example) bool { return a.Label.String() == b.Label.String() })
 	out := data.Tally{N: f.Dropped}.Warn(f.Name, "without a target, which were left out")
+	if f.negatives != "" {
+		out = append(out, data.Warnf(f.Name, 0, f.Len(), "the column %q is not read: only %q and %q are", f.negatives,
+			f.Columns.Text, f.Columns.Pair))
+	}
 	out = append(out, empty.Warn(f.Name, "with an empty text")...)
 	out = append(out, unlabelled.Warn(f.Name, "without a label")...)
 	out = append(out, repeated.Warn(f.Name, "with the texts and label of a row before")...)

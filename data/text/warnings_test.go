@@ -44,6 +44,8 @@ func TestWarnings(t *testing.T) {
 				"test.csv:2: 1 row with texts that are also in train.csv",
 				"test.csv:3: 2 rows with texts that are also in eval.csv",
 			}},
+		{"negatives", data.SingleLabel, data.LabelSource{}, "anchor,positive,Negative_1,negative_2,label\na,b,c,d,x\ne,f,g,h,y\n",
+			"", "", []string{`train.csv: the column "Negative_1" is not read: only "anchor" and "positive" are`}},
 		{"one class", data.SingleLabel, data.LabelSource{}, "text,label\na,x\nb,x\n", "", "",
 			[]string{`train.csv: every row has the class "x"`}},
 		{"unused classes", data.SingleLabel, data.LabelSource{Fixed: []string{"v", "w", "x", "y"}}, "text,label\na,x\nb,y\n",
