@@ -82,7 +82,8 @@ func (l *namedTokens) keepOnly(listed []addedToken) {
 func (l *namedTokens) list(a addedToken) {
 	declared := a.id
 	i := slices.IndexFunc(l.t.added, func(b addedToken) bool { return a.content == b.content })
-	id, known := l.ids[a.content]
+	_, known := l.ids[a.content]
+	var id int32 // that the token gets
 	switch {
 	case i >= 0:
 		if a.id = l.t.added[i].id; l.s.complete() {
