@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -31,6 +35,9 @@ var aliases = map[string]string{
 	"lora-rank":                   "lora-r",
 	"alpha":                       "lora-alpha",
 	"lora-target-modules":         "target-modules",
+	"lora-target":                 "target-modules",
+	"micro-batch-size":            "batch-size",
+	"cutoff-len":                  "max-length",
 	"validation-file":             "eval-file",
 	"overwrite-output-dir":        "overwrite",
 	"text-column-name":            "text-column",
@@ -98,6 +105,10 @@ func readConfig(fs *pflag.FlagSet, path string) error {
 
 // parseConfig returns the settings of a YAML text in their order.
 func parseConfig(text []byte) ([]*ast.MappingValueNode, error) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return nil, errors.New("the file is UTF-16; save it as UTF-8")
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))                        // which Windows writes first
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // which setFlag reports in our words
 	if err != nil {
 		var y yaml.Error
@@ -109,13 +120,14 @@ func parseConfig(text []byte) ([]*ast.MappingValueNode, error) {
 	var values []*ast.MappingValueNode
 	for _, doc := range file.Docs {
 		switch body := doc.Body.(type) {
-		case nil, *ast.CommentGroupNode, *ast.NullNode:
+		case nil, *ast.CommentGroupNode, *ast.NullNode, *ast.DirectiveNode:
 		case *ast.MappingNode:
 			values = append(values, body.Values...)
 		case *ast.MappingValueNode:
 			values = append(values, body)
 		default:
-			return nil, errors.New("want lines of the form name: value")
+			return nil, fmt.Errorf("line %d: want lines of the form name: value, with a blank after the colon",
+				body.GetToken().Position.Line)
 		}
 	}
 	return values, nil
@@ -144,7 +156,10 @@ func (c *configFile) set(v *ast.MappingValueNode) error {
 	if c.given[flag.Name] || c.given[rivals[flag.Name]] {
 		return nil
 	}
-	texts, err := values(v.Value, flag.Value)
+	if isDefault(v.Value, flag) {
+		return nil
+	}
+	texts, err := values(v.Value, flag)
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}
@@ -176,14 +191,29 @@ func didYouMean(fs *pflag.FlagSet, name string) string {
 // switches are YAML 1.1's words for true and false, which the parser, of YAML 1.2, reads as texts.
 var switches = map[string]string{"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
+// isDefault reports whether a YAML value asks for a flag's default: null or ~, or false in place of a path.
+func isDefault(n ast.Node, flag *pflag.Flag) bool {
+	switch v := n.(type) {
+	case *ast.NullNode:
+		return v.GetToken().Type != token.ImplicitNullType // a name without a value may be a slip
+	case *ast.BoolNode:
+		return !v.Value && takesPath(flag)
+	}
+	return false
+}
+
+// takesPath reports whether a flag's value is a file or a directory.
+func takesPath(flag *pflag.Flag) bool {
+	what, _ := pflag.UnquoteUsage(flag)
+	return what == "file" || what == "directory"
+}
+
 // values returns a YAML value as the texts that the flag is set with: those of a list as they are, whatever they hold.
-func values(n ast.Node, into pflag.Value) ([]string, error) {
+func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
+	into := flag.Value
 	list, isList := n.(*ast.SequenceNode)
 	if !isList {
-		s, err := scalar(n)
-		if on, ok := switches[strings.ToLower(s)]; ok && into.Type() == "bool" {
-			s = on
-		}
+		s, err := single(n, flag)
 		return []string{s}, err
 	}
 	if _, takesList := into.(pflag.SliceValue); !takesList {
@@ -203,6 +233,55 @@ func values(n ast.Node, into pflag.Value) ([]string, error) {
 	return texts, nil
 }
 
+// single returns a YAML value that is no list as the text that the flag is set with.
+func single(n ast.Node, flag *pflag.Flag) (string, error) {
+	s, err := scalar(n)
+	if err != nil {
+		return "", err
+	}
+	switch kind := flag.Value.Type(); kind {
+	case "bool":
+		if on, ok := switches[strings.ToLower(s)]; ok {
+			s = on
+		}
+	case "int", "uint64", "float32", "float64":
+		if s, err = number(s, !strings.HasPrefix(kind, "float")); err != nil {
+			return "", err
+		}
+		if strings.HasPrefix(kind, "uint") && strings.HasPrefix(s, "-") {
+			return "", fmt.Errorf("is %s; want 0 or more", s)
+		}
+	case "string":
+		if v, ok := n.(*ast.BoolNode); ok && takesPath(flag) {
+			what, _ := pflag.UnquoteUsage(flag)
+			return "", fmt.Errorf("is %t; want a %s", v.Value, what)
+		}
+	}
+	return s, nil
+}
+
+// number returns the text of a number as Go's parsers read it: without blanks around it, and 64.0 as 64 where the
+// number is whole.
+func number(s string, whole bool) (string, error) {
+	s = strings.TrimSpace(s)
+	if _, err := strconv.ParseInt(s, 0, 64); err == nil {
+		return s, nil
+	}
+	const exact = 1 << 53
+	x, err := strconv.ParseFloat(s, 64)
+	switch {
+	case whole && (err != nil || !strings.ContainsAny(s, ".eE")):
+		return "", fmt.Errorf("is %q; want a whole number, such as 64", s)
+	case err != nil:
+		return "", fmt.Errorf("is %q; want a number, such as 0.001 or 1e-3", s)
+	case !whole:
+		return s, nil
+	case x != math.Trunc(x) || math.Abs(x) > exact:
+		return "", fmt.Errorf("is %s; want a whole number", s)
+	}
+	return strconv.FormatInt(int64(x), 10), nil
+}
+
 // scalar returns a YAML value as it would be typed.
 func scalar(n ast.Node) (string, error) {
 	switch v := n.(type) {
@@ -215,5 +294,5 @@ func scalar(n ast.Node) (string, error) {
 	case *ast.NullNode:
 		return "", errors.New("has no value; leave the line out for the default")
 	}
-	return "", errors.New("want a number, a text or a list of these")
+	return "", errors.New("want a number, a text or a list of these; anchors, aliases and tags are not supported")
 }

@@ -193,6 +193,15 @@ func TestConfigFileRefused(t *testing.T) {
 		{"a list", "- seed\n", "want lines of the form name: value"},
 		{"not YAML", "seed: 1\n  x: [\n", "run.yaml"},
 		{"itself", "config: other.yaml\n", `"config" is not a setting`},
+		{"aliases of YAML", "seed: &a 1\nbatch_size: *a\n", "anchors, aliases and tags are not supported"},
+		{"no blank", "# a run\nseed:1\n", "line 2: want lines of the form name: value, with a blank after the colon"},
+		{"UTF-16", "\xff\xfes\x00", "the file is UTF-16; save it as UTF-8"},
+		{"not whole", "batch_size: 2.5\n", "run.yaml:1: batch_size: is 2.5; want a whole number"},
+		{"a unit", "max_length: 64 tokens\n", `max_length: is "64 tokens"; want a whole number, such as 64`},
+		{"a leading zero", "seed: 08\n", `seed: is "08"; want a whole number`},
+		{"negative", "seed: -1\n", "seed: is -1; want 0 or more"},
+		{"a comma", "learning_rate: 0,001\n", `learning_rate: is "0,001"; want a number, such as 0.001 or 1e-3`},
+		{"true for a path", "resume_from_checkpoint: true\n", "resume_from_checkpoint: is true; want a directory"},
 		{"all at once", "a_b: 1\nc_d: 2\n", `run.yaml:2: "c_d"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,6 +212,44 @@ func TestConfigFileRefused(t *testing.T) {
 		})
 	}
 	clitest.Run(t, finetune.Command, "seq-cls", "--config", "none.yaml").Refused(t, cli.Usage, "--config: open none.yaml")
+}
+
+// TestFormsInConfigFile reads what Trainer's YAML files hold besides plain values.
+func TestFormsInConfigFile(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"learning_rate: 1e-4":            "learning-rate=0.0001", // a text for other parsers
+		"learning_rate: '3e-4 '":         "learning-rate=0.0003",
+		"max_length: 64.0":               "max-length=64",
+		"eval_steps: 1e3":                "eval-steps=1000",
+		"eval_steps: 1_000":              "eval-steps=1000",
+		"lora_r: null":                   "lora-r=8",
+		"lora_r: ~":                      "lora-r=8",
+		"resume_from_checkpoint: false":  "resume-from-checkpoint=",
+		"eval_file: null":                "eval-file=",
+		"label_column: false":            "label-column=false",
+		"\ufefflora_r: 4":                "lora-r=4",
+		"%YAML 1.2\n---\nlora_r: 4\n...": "lora-r=4",
+		"lora_r: 4\r\nseed: 5\r":         "lora-r=4",
+		"lora_r:\t4":                     "lora-r=4",
+		"lora_target: [query]":           "target-modules=[query]",
+		"micro_batch_size: 2":            "batch-size=2",
+		"cutoff_len: 32":                 "max-length=32",
+	} {
+		cmd := seqCls(t)
+		file := clitest.Write(t, filepath.Join(dir, "run.yaml"), text+"\n")
+		if err := cmd.ParseFlags([]string{"--config", file}); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.PreRunE(cmd, nil); err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		name, value, _ := strings.Cut(want, "=")
+		if got := cmd.Flags().Lookup(name).Value.String(); got != value {
+			t.Errorf("%q: --%s is %q, want %q", text, name, got, value)
+		}
+	}
 }
 
 // TestListsInConfigFile keeps commas in the elements of a list.
