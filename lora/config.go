@@ -195,7 +195,11 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 	}
 	null := string(value) == "null"
 	if null && slices.Contains(required, key) {
-		return true, fmt.Errorf("%s is null", key)
+		if key == "target_modules" {
+			return true, errors.New("target_modules is null, which stands for names that depend on the model; list those of " +
+				"the adapter's tensors")
+		}
+		return true, fmt.Errorf("%s is null; give its value", key)
 	}
 	switch key {
 	case "r":

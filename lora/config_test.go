@@ -349,6 +349,11 @@ func TestTargets(t *testing.T) {
 	if got := lora.Names("query", "value").String(); got != "query,value" {
 		t.Errorf("got %s", got)
 	}
+	var mixed lora.Targets
+	if err := json.Unmarshal([]byte(`"All-Linear"`), &mixed); err != nil || !mixed.Equal(lora.Names("ALL-LINEAR")) ||
+		mixed.String() != lora.AllLinear {
+		t.Errorf("All-Linear gives %s, %v", mixed, err)
+	}
 	if got := lora.Names("all-linear").String(); got != lora.AllLinear ||
 		!lora.Names("all-linear").Equal(lora.Pattern("all-linear")) {
 		t.Errorf("got %s", got)

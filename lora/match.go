@@ -21,15 +21,20 @@ type Targets struct {
 // Names returns targets by name: "query" selects every module whose path is query or ends in .query. The single name
 // all-linear selects every linear layer except the head.
 func Names(names ...string) Targets {
-	if len(names) == 1 && names[0] == AllLinear {
+	if len(names) == 1 && strings.EqualFold(names[0], AllLinear) {
 		return Pattern(AllLinear)
 	}
 	return Targets{names: slices.Clone(names)}
 }
 
 // Pattern returns the targets whose whole path matches the regular expression, in the syntax of Python's re, or
-// all-linear.
-func Pattern(expression string) Targets { return Targets{pattern: expression} }
+// all-linear, in capital or small letters as in PEFT.
+func Pattern(expression string) Targets {
+	if strings.EqualFold(expression, AllLinear) {
+		expression = AllLinear
+	}
+	return Targets{pattern: expression}
+}
 
 func (t Targets) empty() bool { return t.pattern == "" && len(t.names) == 0 }
 
@@ -61,7 +66,10 @@ func (t Targets) MarshalJSON() ([]byte, error) {
 func (t *Targets) UnmarshalJSON(text []byte) error {
 	*t = Targets{}
 	if len(text) > 0 && text[0] == '"' {
-		return json.Unmarshal(text, &t.pattern)
+		var expression string
+		err := json.Unmarshal(text, &expression)
+		*t = Pattern(expression)
+		return err
 	}
 	return json.Unmarshal(text, &t.names)
 }

@@ -210,9 +210,11 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 			resized = resizedTable(m, got, want)
 		}
 	}
+	nameOf := s.naming(left)
 	for _, want := range s.stored() {
-		t, ok := f.Tensor(want.key)
-		delete(left, want.key)
+		name := nameOf(want.key)
+		t, ok := f.Tensor(name)
+		delete(left, name)
 		if !ok {
 			missing = append(missing, want.key)
 			continue
@@ -240,10 +242,39 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 	err = errors.Join(tensorError("missing", missing), tensorError("of another shape", misfit),
 		tensorError("stored twice with different values", twice),
 		tensorError("not expected by this model and adapter_config.json", extra))
-	if resized != "" {
+	switch {
+	case resized != "":
 		err = fmt.Errorf("%w; %s", err, resized)
+	case err != nil:
+		err = fmt.Errorf("%w; give the base model of the adapter as `model`, or save the adapter again with PEFT's "+
+			"save_pretrained", err)
 	}
 	return err
+}
+
+// naming returns the function from the keys of stored to names in a file with the tensors has. A file made of a model's
+// own state has the name of the adapter, PEFT's default, behind the names of all pairs' tensors; PEFT reads both forms.
+func (s *Set) naming(has map[string]bool) func(key string) string {
+	forms := map[string]string{}
+	for _, p := range s.pairs {
+		a, b := p.keys()
+		for _, key := range []string{a, b} {
+			path, weight := strings.CutSuffix(key, ".weight")
+			forms[key] = path + ".default"
+			if weight {
+				forms[key] += ".weight"
+			}
+			if !has[forms[key]] {
+				return func(key string) string { return key }
+			}
+		}
+	}
+	return func(key string) string {
+		if form, ok := forms[key]; ok {
+			return form
+		}
+		return key
+	}
 }
 
 // fillBase reads the weights of the base model that the file holds, and removes their names from left. PEFT writes the

@@ -392,3 +392,38 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestNamesWithAdapter loads tensors whose names hold PEFT's default name of an adapter, as in the state of a model.
+func TestNamesWithAdapter(t *testing.T) {
+	m := newModel(1)
+	s := attach(t, m, everything())
+	shake(s, 3)
+	dir := save(t, s)
+	rename := func(dir string, with func(string) string) {
+		t.Helper()
+		var tensors []safetensors.Tensor
+		f := open(t, dir)
+		for _, name := range f.Names() {
+			x, _ := f.Tensor(name)
+			x.Name, x.Data = with(name), bytes.Clone(x.Data)
+			tensors = append(tensors, x)
+		}
+		if err := safetensors.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), tensors, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(dir, strings.NewReplacer(".lora_A.weight", ".lora_A.default.weight", ".lora_B.weight", ".lora_B.default.weight",
+		".lora_embedding_A", ".lora_embedding_A.default", ".lora_embedding_B", ".lora_embedding_B.default").Replace)
+	back, warnings, err := lora.Load(dir, m)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	if !sameBits(logitsOf(m, s, nil, newBatch()), logitsOf(m, back, nil, newBatch())) {
+		t.Error("the loaded adapter gives other logits")
+	}
+	rename(dir, strings.NewReplacer(".default", ".other").Replace)
+	const want = "or save the adapter again with PEFT's save_pretrained"
+	if _, _, err := lora.Load(dir, m); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+}
