@@ -11,14 +11,35 @@ import (
 // offsets is a way to count the offsets of spans. The zero value is the documented one: code points from 0, the end
 // exclusive.
 type offsets struct {
-	unit    data.Unit
+	counting
 	fromOne bool // the first unit of a text is 1
 	last    bool // the end is the last unit of the span, not the one behind it
 }
 
+// counting is what offsets count.
+type counting struct {
+	unit data.Unit
+	ends lineEnds
+}
+
+// lineEnds says how the ends of lines are counted.
+type lineEnds uint8
+
+const (
+	endsAsTheyAre lineEnds = iota
+	endsAsTwo              // LF as two: the spans were made in a text with CRLF
+	endsAsOne              // CRLF as one: the spans were made in a text with LF
+)
+
 // String says what differs from the documented offsets, for messages.
 func (o offsets) String() string {
 	s := "count " + o.unit.String()
+	switch o.ends {
+	case endsAsTwo:
+		s += ", a line end as two"
+	case endsAsOne:
+		s += ", CRLF as one"
+	}
 	if o.fromOne {
 		s += " from 1"
 	}
@@ -35,6 +56,9 @@ var ways = func() (list []offsets) {
 			list = append(list, o)
 		}
 	}
+	for _, ends := range []lineEnds{endsAsTwo, endsAsOne} {
+		list = append(list, offsets{counting: counting{ends: ends}})
+	}
 	return list
 }()
 
@@ -43,22 +67,34 @@ type ruler struct {
 	text   string
 	words  []Word
 	length int // code points of the text
-	points map[data.Unit][]int
-	bytes  []int // byte at which each code point begins, and the length; nil for ASCII, where all units are bytes
+	points map[counting][]int
+	bytes  []int // byte at which each code point begins, and the length; nil for a line of ASCII, where all are bytes
 }
 
 func newRuler(text string) *ruler {
 	r := &ruler{text: text, words: SplitWords(text), length: len(text)}
-	if isASCII(text) {
+	if isASCII(text) && !strings.ContainsAny(text, "\r\n") {
 		return r
 	}
 	r.length = 0
-	r.points = map[data.Unit][]int{data.UTF16Units: nil, data.UTF8Bytes: nil}
+	r.points = map[counting][]int{}
+	for _, o := range ways {
+		if o.counting != (counting{}) {
+			r.points[o.counting] = nil
+		}
+	}
 	for i, c := range text {
 		r.bytes = append(r.bytes, i)
 		for u := range r.points {
+			if u.ends == endsAsOne && c == '\n' && strings.HasSuffix(text[:i], "\r") {
+				continue // it has the offset of the CR
+			}
 			r.points[u] = append(r.points[u], r.length)
-			for range u.Size(c) - 1 {
+			size := u.unit.Size(c)
+			if u.ends == endsAsTwo && c == '\n' {
+				size = 2
+			}
+			for range size - 1 {
 				r.points[u] = append(r.points[u], -1) // within a character
 			}
 		}
@@ -76,8 +112,8 @@ func isASCII(s string) bool {
 }
 
 // point returns the code point at offset n, -1 if there is none.
-func (r *ruler) point(u data.Unit, n int) int {
-	if u == data.CodePoints || r.bytes == nil {
+func (r *ruler) point(u counting, n int) int {
+	if u == (counting{}) || r.bytes == nil {
 		return n
 	}
 	if list := r.points[u]; n >= 0 && n < len(list) {
@@ -95,7 +131,7 @@ func (r *ruler) span(o offsets, s span) span {
 	if o.last {
 		to++
 	}
-	s.from, s.to = r.point(o.unit, from), r.point(o.unit, to)
+	s.from, s.to = r.point(o.counting, from), r.point(o.counting, to)
 	return s
 }
 
