@@ -187,8 +187,8 @@ func Elements(v json.RawMessage, key string) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// Rejected reports whether a row is one of Prodigy's that the annotator did not accept: its "answer", if that is not one
-// of the keys that are read, is "reject" or "ignore".
+// Rejected reports whether a row is one of Prodigy's that the annotator did not accept: its "answer", if that is not
+// one of the keys that are read, is "reject" or "ignore".
 func (o Object) Rejected(read ...string) bool {
 	answer := string(o["answer"])
 	return (answer == `"reject"` || answer == `"ignore"`) && !slices.Contains(read, "answer")

@@ -48,8 +48,8 @@ func (c Tally) WarnOf(file, noun, what string) []Warning {
 }
 
 // Warnings returns what is odd about the files of a run, of which each may be nil: what check finds in each, rows to
-// train on that are also evaluated or tested on, and other rows to evaluate on that are also tested on. shared says what
-// those have in common ("texts that are").
+// train on that are also evaluated or tested on, and other rows to evaluate on that are also tested on. shared says
+// what those have in common ("texts that are").
 func Warnings[E Row[E], K any, P Of[E, K]](train, eval, test P, shared string, check func(f P) []Warning) []Warning {
 	var out []Warning
 	for _, f := range []P{train, eval, test} {

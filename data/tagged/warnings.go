@@ -136,7 +136,8 @@ func (f *File) tagWarnings(l *data.Labels, train bool) []data.Warning {
 	for _, name := range l.Names {
 		fold := data.Fold(name)
 		if other, ok := spelled[fold]; ok && train {
-			out = append(out, data.Warnf(f.Name, 0, 1, "the tags %q and %q differ in case only, but are two classes", other, name))
+			out = append(out, data.Warnf(f.Name, 0, 1, "the tags %q and %q differ in case only, but are two classes", other,
+				name))
 		}
 		spelled[fold] = name
 	}

@@ -153,8 +153,8 @@ func (f *File) targetWarnings() []data.Warning {
 		out = append(out, data.Warnf(f.Name, 0, n, "every row has the target %g", first))
 	}
 	if fractions > 0 && whole == n {
-		out = append(out, data.Warnf(f.Name, 0, n, "every target is a whole number written with a fraction, as 1.0: if these "+
-			"are classes, use `problem_type single_label_classification`"))
+		out = append(out, data.Warnf(f.Name, 0, n, "every target is a whole number written with a fraction, as 1.0: if "+
+			"these are classes, use `problem_type single_label_classification`"))
 	}
 	return out
 }
