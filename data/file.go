@@ -163,9 +163,9 @@ func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
 	return with[E, K](f, at)
 }
 
-// Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for each
-// row. Blank, Replaced, Joined and Rejected stay with rest, so that they are reported once. It returns an error if a part
-// would be empty: what says what the file has, and why ends the message.
+// Divide returns the rows of f that are not taken and those that are, both in the order of f. take has a value for
+// each row. Blank, Replaced, Joined and Rejected stay with rest, so that they are reported once. It returns an error
+// if a part would be empty: what says what the file has, and why ends the message.
 func Divide[E Row[E], K any, P Of[E, K]](
 	f P, take []bool, fraction float64, what, why string,
 ) (rest, held P, err error) {

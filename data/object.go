@@ -82,7 +82,13 @@ func syntax(line []byte, err error) error {
 	if !errors.As(json.Unmarshal(line, &whole), &s) {
 		return fmt.Errorf("not JSON: %w", err)
 	}
-	return &byteError{int(s.Offset) - 1, fmt.Errorf("not JSON: %w", s)}
+	at := int(s.Offset) - 1
+	word := line[min(at, len(line)):]
+	if bytes.HasPrefix(word, []byte("NaN")) || bytes.HasPrefix(word, []byte("Infinity")) {
+		return &byteError{at, errors.New("not JSON: it has no NaN or Infinity, which Python writes; write null, or leave " +
+			"the row out")}
+	}
+	return &byteError{at, fmt.Errorf("not JSON: %w", s)}
 }
 
 // TokenName returns what a JSON token begins or is, for a message.

@@ -79,13 +79,15 @@ var sentenceID = regexp.MustCompile(`^# id[ \t]+[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]
 var otherComment = regexp.MustCompile(`^(# ?[A-Za-z_]+ = |#(begin|end) document\b)`)
 
 // marker reports whether a line is a comment of one of the data sets that have some, not a word that begins with #. A
-// line "# id" whose number of columns is that of the rows must have an identifier as long as such data sets have.
+// line "# id" whose number of columns is that of the rows must have an identifier as long as such data sets have, or
+// name the domain as they do.
 func (r *conllReader) marker(line []byte) bool {
 	if line[0] != '#' {
 		return false
 	}
 	if sentenceID.Match(line) {
-		return len(bytes.Fields(line)[2]) >= 8 || r.width > 0 && len(bytes.Fields(line)) != r.width
+		return len(bytes.Fields(line)[2]) >= 8 || bytes.Contains(line, []byte("\tdomain=")) ||
+			r.width > 0 && len(bytes.Fields(line)) != r.width
 	}
 	return len(r.words) == 0 && otherComment.Match(line)
 }

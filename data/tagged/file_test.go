@@ -60,6 +60,8 @@ func TestRead(t *testing.T) {
 			"# id 66bd0c06-6ff0-4f4f-9f3b-fb0a1a2a5b1c\tdomain=en\na _ _ B-X\n", Options{}, []string{"it/O #/B-X", "a/B-X"}},
 		{"an id without blank lines", "f.conll", "# id 5239d808-f300 domain=en\nit _ _ O\n" +
 			"# id 66bd0c06-6ff0 domain=en\na _ _ B-X\n", Options{}, []string{"it/O", "a/B-X"}},
+		{"a short id with a domain", "f.conll", "# id 1\tdomain=en\na _ _ O\n\n# id 2\tdomain=en\nb _ _ B-X\n", Options{},
+			[]string{"a/O", "b/B-X"}},
 		{"a short id", "f.conll", "a\tO\n\n# id 7\nb\tO\n", Options{}, []string{"a/O", "b/O"}},
 		{"comments of CoNLL-U", "f.conll", "# sent_id = w-1\n# text = a b\na O\nb O\n\n# newdoc_id = x\nc O\n",
 			Options{}, []string{"a/O b/O", "c/O"}},

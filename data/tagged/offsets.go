@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spalora/spalora/data"
 )
@@ -29,6 +30,7 @@ const (
 	endsAsTheyAre lineEnds = iota
 	endsAsTwo              // LF as two: the spans were made in a text with CRLF
 	endsAsOne              // CRLF as one: the spans were made in a text with LF
+	clusters               // grapheme clusters, characters as people see them, of which CRLF is one
 )
 
 // String says what differs from the documented offsets, for messages.
@@ -39,6 +41,8 @@ func (o offsets) String() string {
 		s += ", a line end as two"
 	case endsAsOne:
 		s += ", CRLF as one"
+	case clusters:
+		s = "count grapheme clusters"
 	}
 	if o.fromOne {
 		s += " from 1"
@@ -51,13 +55,15 @@ func (o offsets) String() string {
 
 // ways lists the ways to count, likely ones first.
 var ways = func() (list []offsets) {
-	for _, o := range []offsets{{}, {last: true}, {fromOne: true}, {fromOne: true, last: true}} {
+	for i, o := range []offsets{{}, {last: true}, {fromOne: true}, {fromOne: true, last: true}} {
 		for _, o.unit = range []data.Unit{data.CodePoints, data.UTF16Units, data.UTF8Bytes} {
 			list = append(list, o)
 		}
-	}
-	for _, ends := range []lineEnds{endsAsTwo, endsAsOne} {
-		list = append(list, offsets{counting: counting{ends: ends}})
+		for _, ends := range []lineEnds{endsAsTwo, endsAsOne, clusters} {
+			if i == 0 {
+				list = append(list, offsets{counting: counting{ends: ends}})
+			}
+		}
 	}
 	return list
 }()
@@ -83,11 +89,20 @@ func newRuler(text string) *ruler {
 			r.points[o.counting] = nil
 		}
 	}
+	flags := 0 // regional indicators right before
+	var before rune
 	for i, c := range text {
 		r.bytes = append(r.bytes, i)
+		continues := c == '\n' && before == '\r'
+		cluster := continues || before != 0 && extends(c) || before == joiner || flags%2 == 1 && isFlag(c)
+		if before = c; isFlag(c) {
+			flags++
+		} else {
+			flags = 0
+		}
 		for u := range r.points {
-			if u.ends == endsAsOne && c == '\n' && strings.HasSuffix(text[:i], "\r") {
-				continue // it has the offset of the CR
+			if u.ends == endsAsOne && continues || u.ends == clusters && cluster {
+				continue // it has the offset of the character before
 			}
 			r.points[u] = append(r.points[u], r.length)
 			size := u.unit.Size(c)
@@ -106,6 +121,17 @@ func newRuler(text string) *ruler {
 	}
 	return r
 }
+
+const joiner = '\u200d' // zero width joiner: what follows belongs to the same cluster
+
+// extends reports whether a character belongs to the cluster of the one before it: a mark, a joiner, a variation
+// selector, or the colour of a skin.
+func extends(c rune) bool {
+	return unicode.Is(unicode.M, c) || c == joiner || c >= 0x1F3FB && c <= 0x1F3FF || c >= 0xE0020 && c <= 0xE007F
+}
+
+// isFlag reports whether a character is a regional indicator, two of which are a flag.
+func isFlag(c rune) bool { return c >= 0x1F1E6 && c <= 0x1F1FF }
 
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool { return c >= 0x80 })
@@ -179,8 +205,11 @@ type fit struct {
 	moved   int // not on the borders of words
 	wrong   int // the text there is not the span's
 	odd     int // the text there is not the span's, which may be another form of it
+	symbols int // without a letter or digit, and without a text that they say is theirs
 	right   int // the text there is the span's, and so certain that it may contradict
 }
+
+func letterOrDigit(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }
 
 // add counts one span.
 func (f *fit) add(r *ruler, o offsets, s span) {
@@ -192,6 +221,9 @@ func (f *fit) add(r *ruler, o offsets, s span) {
 		f.outside++
 	case p.moved:
 		f.moved++
+	}
+	if part != "" && s.text == "" && !strings.ContainsFunc(part, letterOrDigit) {
+		f.symbols++
 	}
 	switch same := s.text == "" || s.says(part); {
 	case s.text == "":
@@ -243,7 +275,7 @@ func (r *rows) count() offsets {
 		case w == 0 || !f.clear():
 		case first.wrong > 0, first.odd > 0 && f.odd == 0:
 			return ways[w]
-		case first.odd == 0 && f.moved == 0 && (plain || off >= enoughForShift && off == spans):
+		case first.odd == 0 && f.moved == 0 && f.symbols == 0 && (plain || off >= enoughForShift && off == spans):
 			return ways[w]
 		}
 	}

@@ -32,6 +32,8 @@ func TestBadContent(t *testing.T) {
 		{"header only", "f.csv", "text,label\n", Options{}, 0,
 			"the file has no rows below its header (if the first line is a row, use `no_header`)"},
 		// Encodings.
+		{"NaN", "f.jsonl", `{"text":"a","label":NaN}`, Options{}, 1,
+			"byte 21: not JSON: it has no NaN or Infinity, which Python writes; write null"},
 		{"UTF-32 with mark", "f.csv", "\xFF\xFE\x00\x00t\x00\x00\x00", Options{}, 0, "UTF-32 (byte order mark)"},
 		{"UTF-16 with mark", "f.csv", "\xFF\xFEt\x00e\x00x\x00", Options{}, 0, "UTF-16 (byte order mark)"},
 		{"UTF-16BE with mark", "f.csv", "\xFE\xFF\x00t\x00e", Options{}, 0, "UTF-16 (byte order mark)"},
