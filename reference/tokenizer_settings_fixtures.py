@@ -220,6 +220,10 @@ CASES = [
     case("mask_token", "uncased", {"mask_token": "<x>"}, read="vocab.txt"),
     case(ADDED, "bytes", added={"<new>": 2401, "<x>": 2400}, patch=BYTE_LEVEL),
     case(ADDED, "bytes", {"pad_token": "<x>"}, added={"<x>": 2400}, cls=FAST),
+    case(ADDED, "uncased", added={"<New>": 2500}, special={"additional_special_tokens": ["<New>"]}, cls=FAST),
+    case(ADDED, "uncased", {"additional_special_tokens": ["<New>"]}, added={"<New>": 2500}, cls=FAST),
+    case(ADDED, "uncased", added={"<New>": 2500}, special={"extra_special_tokens": ["<New>"]}, cls=FAST),
+    case(ADDED, "bytes", added={"<new>": 2400}, special={"additional_special_tokens": ["<new>"]}, cls=FAST),
     case(ADDED, "uncased", added={"<new>": 2500}, read="vocab.txt"),
     case(ADDED, "bytes", added={"<new>": 2400}, read="vocab.json", patch=BYTE_LEVEL),
 ]

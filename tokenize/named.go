@@ -167,7 +167,7 @@ func (s *settings) listed() []addedToken {
 		}
 	} else {
 		for token := range s.older.object() {
-			special := s.names(token)
+			special := s.isRole(token) || !s.lateSpecial().is() && s.names(token)
 			id := field{s.older.path + " " + strconv.Quote(token), s.older.get(token).value, s.older.errs}.id()
 			out = append(out, addedToken{content: token, id: id, special: special, normalized: !special})
 		}
@@ -178,14 +178,19 @@ func (s *settings) listed() []addedToken {
 	return out
 }
 
-// names reports whether the settings name a token as special.
-func (s *settings) names(token string) bool {
+// isRole reports whether the settings give a token a role.
+func (s *settings) isRole(token string) bool {
 	for r := range roleNames {
 		if t, named := s.role(roleNames[r].key, ""); named && t == token {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.withoutRole(), func(a addedToken) bool { return a.content == token })
+	return false
+}
+
+// names reports whether the settings name a token as special.
+func (s *settings) names(token string) bool {
+	return s.isRole(token) || slices.ContainsFunc(s.withoutRole(), func(a addedToken) bool { return a.content == token })
 }
 
 // usualToken returns the token of a role that no file names.
@@ -260,10 +265,12 @@ func (s *settings) ownTokens() field {
 	return field{s.config.path, out, s.config.errs}
 }
 
+// The names of the special tokens without a role, before transformers 5 and since.
+const olderSpecial, newerSpecial = "additional_special_tokens", "extra_special_tokens"
+
 // extraSpecial returns the lists, or objects, of special tokens without a role. As in transformers, the newer name
 // takes precedence in each file, and special_tokens_map.json adds to tokenizer_config.json.
 func (s *settings) extraSpecial() []field {
-	const older, newer = "additional_special_tokens", "extra_special_tokens"
 	var out []field
 	use := func(f field) {
 		switch f.value.(type) {
@@ -273,22 +280,36 @@ func (s *settings) extraSpecial() []field {
 			f.fail("want an array or an object, got %s", kind(f.value))
 		}
 	}
-	first := s.config.get(newer)
-	if empty(first) {
-		first = s.config.get(older)
-	}
-	if first.is() {
-		use(first)
+	if f := s.configSpecial(); f.is() {
+		use(f)
 	}
 	if s.complete() {
 		return out
 	}
-	if f := s.special.get(newer); f.is() {
+	if f := s.special.get(newerSpecial); f.is() {
 		use(f)
-	} else if f := s.special.get(older); f.is() && !first.is() {
+	} else if f := s.lateSpecial(); f.is() {
 		use(f)
 	}
 	return out
+}
+
+// configSpecial returns the special tokens without a role of tokenizer_config.json.
+func (s *settings) configSpecial() field {
+	if f := s.config.get(newerSpecial); !empty(f) {
+		return f
+	}
+	return s.config.get(olderSpecial)
+}
+
+// lateSpecial returns additional_special_tokens of special_tokens_map.json if these tokens count. transformers adds them
+// after the tokens of added_tokens.json, so one that is in both files is not special.
+func (s *settings) lateSpecial() field {
+	f := s.special.get(olderSpecial)
+	if s.configSpecial().is() || s.special.get(newerSpecial).is() {
+		f.value = nil
+	}
+	return f
 }
 
 // empty reports whether f is missing, or an array or object without members.
