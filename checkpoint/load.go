@@ -94,8 +94,8 @@ func (s *Source) Load(wants []Want, opts LoadOptions) (map[string]safetensors.Te
 	l.tie()
 	l.complete()
 	if len(l.problems) > 0 {
-		return nil, Report{}, fmt.Errorf("checkpoint: %s does not fit the model: %s",
-			s.name, strings.Join(l.problems, "; "))
+		return nil, Report{}, fmt.Errorf("checkpoint: %s does not fit the model: %s%s",
+			s.name, strings.Join(l.problems, "; "), l.remedy)
 	}
 	return l.found, l.report, nil
 }
@@ -113,6 +113,7 @@ type loading struct {
 	problems []string
 
 	unexpected, contradicting []string
+	remedy                    string // for the problems; "" if they say what to do
 }
 
 func newLoading(s *Source, wants []Want, opts LoadOptions) *loading {
@@ -251,6 +252,13 @@ func (l *loading) complete() {
 			}
 			l.source.Release(t.Data) // the scan has touched every page
 		}
+	}
+	switch {
+	case len(missing) == 1 && strings.HasSuffix(missing[0], "lm_head.weight"):
+		l.remedy = `; if the head shares the word table, write "tie_word_embeddings": true into config.json`
+	case len(missing) == 0 && len(l.unexpected) > 0:
+		l.remedy = "; if they are not needed, load the checkpoint with transformers and save it with save_pretrained, which " +
+			"leaves them out"
 	}
 	slices.Sort(l.contradicting)
 	for _, p := range []struct {

@@ -191,6 +191,17 @@ func TestLoadRefuses(t *testing.T) {
 			"prefix twice", []safetensors.Tensor{tensor("bert.bert.w", 1)}, []Want{want("bert.w")},
 			[]string{"1 missing: bert.w", "1 unexpected: bert.bert.w"},
 		},
+		{
+			"value head of a reward model", []safetensors.Tensor{tensor("bert.w", 1), tensor("v_head.summary.weight", 1)},
+			[]Want{want("bert.w")},
+			[]string{"1 unexpected: v_head.summary.weight; if they are not needed, load the checkpoint with transformers and " +
+				"save it with save_pretrained"},
+		},
+		{
+			"head that is tied elsewhere", []safetensors.Tensor{tensor("bert.w", 1)},
+			[]Want{want("bert.w"), want("lm_head.weight", 2)},
+			[]string{`1 missing: lm_head.weight; if the head shares the word table, write "tie_word_embeddings": true`},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found, _, err := source(t, c.tensors...).Load(c.wants, bertOptions())
