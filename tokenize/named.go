@@ -302,8 +302,8 @@ func (s *settings) configSpecial() field {
 	return s.config.get(olderSpecial)
 }
 
-// lateSpecial returns additional_special_tokens of special_tokens_map.json if these tokens count. transformers adds them
-// after the tokens of added_tokens.json, so one that is in both files is not special.
+// lateSpecial returns additional_special_tokens of special_tokens_map.json if these tokens count. transformers adds
+// them after the tokens of added_tokens.json, so one that is in both files is not special.
 func (s *settings) lateSpecial() field {
 	f := s.special.get(olderSpecial)
 	if s.configSpecial().is() || s.special.get(newerSpecial).is() {
