@@ -64,7 +64,7 @@ var trainer = map[string]trainerOption{
 	"save-safetensors":                   {"", "every file of weights is safetensors"},
 	"save-on-each-node":                  {"", oneMachine},
 	"enable-jit-checkpoint":              {"save-minutes", "a run that is stopped by a signal can be resumed"},
-	"ignore-data-skip":                   {"resume-from-checkpoint", "goes on with the row that is next"},
+	"ignore-data-skip":                   {"resume-from-checkpoint", "continues with the next row"},
 	"optim":                              {"", fixedOptim},
 	"optim-args":                         {"adam-beta1 adam-beta2 adam-epsilon", ""},
 	"optim-target-modules":               {"target-modules", ""},
