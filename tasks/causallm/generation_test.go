@@ -162,6 +162,8 @@ func TestGenerationConfig(t *testing.T) {
 		{"more at least than at most", `{"eos_token_id": 13, "min_new_tokens": 40}`, Generation{MaxNewTokens: 6},
 			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MinNewTokens = 6, 6 }),
 			[]string{"generation_config.json: min_new_tokens is 40, but a text has at most 6 new tokens"}},
+		{"negative counts are none", `{"eos_token_id": 13, "min_length": -1, "min_new_tokens": -5,
+			"no_repeat_ngram_size": -1, "encoder_no_repeat_ngram_size": -1}`, Generation{}, standard, nil},
 		{"one string", `{"eos_token_id": 13, "stop_strings": "x", "max_time": 0}`, Generation{},
 			with(standard, func(c *generate.Config) { c.StopStrings, c.MaxTime = []string{"x"}, 1 }), nil},
 		{"end tokens that the model lacks", `{"eos_token_id": [100, 13, 200]}`, Generation{}, standard,

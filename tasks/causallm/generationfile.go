@@ -99,6 +99,12 @@ func (f *generationFile) over(g *Generation, ends bool) (m Generation, warnings 
 			return m, nil, fmt.Errorf("%s is %s; want %s", k.name, settings.Shortened(value), wanted(k.to))
 		}
 	}
+	for _, n := range []struct{ to, given **int }{{&m.MinNewTokens, &g.MinNewTokens}, {&m.MinLength, &g.MinLength},
+		{&m.NoRepeatNgramSize, &g.NoRepeatNgramSize}, {&m.EncoderNoRepeatNgramSize, &g.EncoderNoRepeatNgramSize}} {
+		if *n.given == nil && *n.to != nil && **n.to < 0 { // transformers takes what is not above 0 in a file for none
+			*n.to = nil
+		}
+	}
 	m.DoSample = new(g.draws(m.DoSample))
 	warn := func(format string, args ...any) {
 		warnings = append(warnings, f.name+": "+fmt.Sprintf(format, args...))
