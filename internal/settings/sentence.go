@@ -1,5 +1,7 @@
 package settings
 
+import "slices"
+
 // Notes that several keys of the files of sentence-transformers share.
 const (
 	hubs     = "says how the reference gets files or runs code from the hub"
@@ -73,9 +75,19 @@ var TextKwargs = File{Name: "sentence_bert_config.json: processing_kwargs: text"
 	{Name: "logits_to_keep", Effect: Neutral, Note: "is for language models"},
 }}
 
+// fromHub are the arguments of every function of transformers that opens a file of the hub.
+var fromHub = []Key{
+	{Name: "trust_remote_code", Effect: Neutral, Note: hubs},
+	{Name: "cache_dir", Effect: Neutral, Note: hubs},
+	{Name: "token", Effect: Neutral, Note: hubs},
+	{Name: "revision", Effect: Neutral, Note: hubs},
+	{Name: "code_revision", Effect: Neutral, Note: hubs},
+	{Name: "local_files_only", Effect: Neutral, Note: hubs},
+}
+
 // ProcessorKwargs has the keys of processor_kwargs in sentence_bert_config.json, the arguments with which the reference
 // opens the tokenizer.
-var ProcessorKwargs = File{Name: "sentence_bert_config.json: processor_kwargs", Keys: []Key{
+var ProcessorKwargs = File{Name: "sentence_bert_config.json: processor_kwargs", Keys: slices.Concat([]Key{
 	{Name: "model_max_length", Effect: Acts, Note: "tokens of a text, special ones included; wins over max_seq_length"},
 	{Name: "do_lower_case", Effect: Refused, Note: inTokens},
 	{Name: "strip_accents", Effect: Refused, Note: inTokens},
@@ -106,18 +118,11 @@ var ProcessorKwargs = File{Name: "sentence_bert_config.json: processor_kwargs", 
 	{Name: "use_fast", Effect: Neutral, Note: "transformers 5 has fast tokenizers only, which are those here"},
 	{Name: "clean_up_tokenization_spaces", Effect: Neutral, Note: "is for making texts of tokens"},
 	{Name: "chat_template", Effect: Neutral, Note: "is for chats; the inputs are texts"},
-	{Name: "trust_remote_code", Effect: Neutral, Note: hubs},
-	{Name: "cache_dir", Effect: Neutral, Note: hubs},
-	{Name: "token", Effect: Neutral, Note: hubs},
-	{Name: "revision", Effect: Neutral, Note: hubs},
-	{Name: "code_revision", Effect: Neutral, Note: hubs},
-	{Name: "local_files_only", Effect: Neutral, Note: hubs},
-	{Name: "force_download", Effect: Neutral, Note: hubs},
-}}
+}, fromHub, []Key{{Name: "force_download", Effect: Neutral, Note: hubs}})}
 
 // ModelKwargs has the keys of model_kwargs in sentence_bert_config.json, the arguments with which the reference opens
 // the model.
-var ModelKwargs = File{Name: "sentence_bert_config.json: model_kwargs", Keys: []Key{
+var ModelKwargs = File{Name: "sentence_bert_config.json: model_kwargs", Keys: slices.Concat([]Key{
 	{Name: "dtype", Effect: Neutral, Note: rounding},
 	{Name: "torch_dtype", Effect: Neutral, Note: rounding},
 	{Name: "load_in_8bit", Effect: Warned, Silent: []string{"false"}, Note: "weights are used as they are stored"},
@@ -147,31 +152,18 @@ var ModelKwargs = File{Name: "sentence_bert_config.json: model_kwargs", Keys: []
 	{Name: "provider", Effect: Neutral, Note: onnx},
 	{Name: "file_name", Effect: Neutral, Note: onnx},
 	{Name: "export", Effect: Neutral, Note: onnx},
-	{Name: "trust_remote_code", Effect: Neutral, Note: hubs},
-	{Name: "cache_dir", Effect: Neutral, Note: hubs},
-	{Name: "token", Effect: Neutral, Note: hubs},
-	{Name: "revision", Effect: Neutral, Note: hubs},
-	{Name: "code_revision", Effect: Neutral, Note: hubs},
-	{Name: "local_files_only", Effect: Neutral, Note: hubs},
-	{Name: "force_download", Effect: Neutral, Note: hubs},
-}}
+}, fromHub, []Key{{Name: "force_download", Effect: Neutral, Note: hubs}})}
 
 // ConfigKwargs has the keys of config_kwargs in sentence_bert_config.json that are not those of config.json. All others
 // replace a value of config.json, and are refused.
-var ConfigKwargs = File{Name: "sentence_bert_config.json: config_kwargs", Keys: []Key{
+var ConfigKwargs = File{Name: "sentence_bert_config.json: config_kwargs", Keys: slices.Concat([]Key{
 	{Name: "use_cache", Effect: Neutral, Note: "is for language models"},
 	{Name: "output_hidden_states", Effect: Neutral, Note: "adds what no module here reads"},
 	{Name: "output_attentions", Effect: Neutral, Note: "adds what no module here reads"},
 	{Name: "attn_implementation", Effect: Neutral, Note: devices},
 	{Name: "dtype", Effect: Neutral, Note: rounding},
 	{Name: "torch_dtype", Effect: Neutral, Note: rounding},
-	{Name: "trust_remote_code", Effect: Neutral, Note: hubs},
-	{Name: "cache_dir", Effect: Neutral, Note: hubs},
-	{Name: "token", Effect: Neutral, Note: hubs},
-	{Name: "revision", Effect: Neutral, Note: hubs},
-	{Name: "code_revision", Effect: Neutral, Note: hubs},
-	{Name: "local_files_only", Effect: Neutral, Note: hubs},
-}}
+}, fromHub)}
 
 // SentenceTransformer has the keys of config_sentence_transformers.json.
 var SentenceTransformer = File{Name: "config_sentence_transformers.json", Keys: []Key{
