@@ -2,6 +2,8 @@ package choice
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -32,7 +34,7 @@ func FuzzRead(f *testing.F) {
 				}
 				continue
 			}
-			last := 1
+			last, blank := 1, false
 			for e := range c.Values() {
 				if e.Line < last || e.Line > len(content)+1 || len(e.Endings) < 2 || e.Label < -1 || e.Label >= len(e.Endings) ||
 					e.Label < 0 && !o.OptionalLabels {
@@ -40,12 +42,18 @@ func FuzzRead(f *testing.F) {
 				}
 				last = e.Line
 				for i := range e.Endings {
+					blank = blank || data.Blank(e.Endings[i])
 					if first, second := e.Pair(i); !utf8.ValidString(first + second + e.ID) {
 						t.Fatalf("question %+v", e)
 					}
 				}
 			}
-			Warnings(c, nil, c)
+			warned := slices.ContainsFunc(Warnings(c, nil, c), func(w data.Warning) bool {
+				return strings.Contains(w.String(), "with an empty choice")
+			})
+			if warned != blank {
+				t.Fatalf("an empty choice: %v, warned of: %v", blank, warned)
+			}
 			if rest, held, err := c.SplitOff(0.3, 1); err == nil && rest.Len()+held.Len() != c.Len() {
 				t.Fatal("a split lost questions")
 			}
