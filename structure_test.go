@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"internal/kernel":   {},
 	"internal/files":    {},
 	"internal/golden":   {"checkpoint/"},
+	"internal/linalg":   {},
 	"internal/settings": {},
 	"checkpoint":        {"internal/files", "checkpoint/"},
 	"checkpoint/":       {"internal/files", "checkpoint/"},
@@ -33,7 +34,9 @@ var mayImport = map[string][]string{
 	"chat":              {"data/document", "internal/settings"},
 	"nn/op":             {"internal/kernel"},
 	"nn":                {"nn/op"},
-	"lora":              {"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files", "internal/settings"},
+	"lora": {
+		"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files", "internal/linalg", "internal/settings",
+	},
 	"models/arch":       {"nn", "nn/op", "batch"},
 	"models/":           {"models/arch", "nn", "nn/op", "batch"},
 	"models/roberta":    {"models/bert", "models/arch", "nn", "nn/op", "batch"},
