@@ -11,10 +11,10 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// SVD is a thin singular value decomposition A = U·diag(S)·Vᵀ of A (m×n) with k = min(m, n) triples, or fewer where a
-// function says so. Columns of U and V are orthonormal, S descends and is not negative. Singular vectors are unique up
-// to the sign of a pair; here the element of largest magnitude in each column of V is positive, the first one if several
-// are equal.
+// SVD is a thin singular value decomposition A = U·diag(S)·Vᵀ of A (m×n) with k = min(m, n) triples, or fewer
+// where a function says so. Columns of U and V are orthonormal, S descends and is not negative. Singular vectors are
+// unique up to the sign of a pair; here the element of largest magnitude in each column of V is positive, the first one
+// if several are equal.
 type SVD struct {
 	U *mat.Dense // m×k
 	S []float64  // k
@@ -42,9 +42,9 @@ func ToFloat32(a mat.Matrix) []float32 {
 	return v
 }
 
-// Thin returns the thin decomposition of a (m×n), which must not be empty. It takes time in proportion to
-// m·n·min(m, n) and memory for about four copies of a: 0.3 s for 384×384 and 3 s for 768×768 on one core. It returns an
-// error if a value is NaN or infinite, or if the iteration does not converge.
+// Thin returns the thin decomposition of a (m×n), which must not be empty. It takes time in proportion to m·n·min(m,
+// n) and memory for about four copies of a: 0.3 s for 384×384 and 3 s for 768×768 on one core. It returns an error if
+// a value is NaN or infinite, or if the iteration does not converge.
 func Thin(a mat.Matrix) (SVD, error) {
 	if err := finite(a); err != nil {
 		return SVD{}, err
@@ -62,9 +62,9 @@ func Thin(a mat.Matrix) (SVD, error) {
 }
 
 // LowRank returns the approximate q largest triples of a (m×n) by randomised subspace iteration, as torch.svd_lowrank
-// does (Halko et al. 2009, arXiv:0909.4061, algorithms 4.4 and 5.1). start is the random matrix of min(m, n)×q, with
-// q ≤ min(m, n); each iteration multiplies by a and aᵀ once more. The time is in proportion to m·n·q·(iterations+1).
-// LowRank returns an error if a value is NaN or infinite.
+// does (Halko et al. 2009, arXiv:0909.4061, algorithms 4.4 and 5.1). start is the random matrix of min(m, n)×q, with q
+// ≤ min(m, n); each iteration multiplies by a and aᵀ once more. The time is in proportion to
+// m·n·q·(iterations+1). LowRank returns an error if a value is NaN or infinite.
 func LowRank(a, start *mat.Dense, iterations int) (SVD, error) {
 	if err := finite(a); err != nil {
 		return SVD{}, err
@@ -100,8 +100,8 @@ func LowRank(a, start *mat.Dense, iterations int) (SVD, error) {
 	return d, nil
 }
 
-// QR returns the thin factors of a (m×n): Q (m×k) with orthonormal columns and R (k×n) upper trapezoidal, k = min(m, n).
-// They come from Householder reflections as in LAPACK, so signs equal those of torch.linalg.qr.
+// QR returns the thin factors of a (m×n), with k = min(m, n): Q (m×k) with orthonormal columns and R (k×n) upper
+// trapezoidal. They come from Householder reflections as in LAPACK, so signs equal those of torch.linalg.qr.
 func QR(a mat.Matrix) (q, r *mat.Dense) {
 	m, n := a.Dims()
 	k := min(m, n)

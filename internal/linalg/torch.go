@@ -7,8 +7,8 @@ import (
 )
 
 // TorchNormal returns the matrix that torch.randn(rows, cols) makes in float32 behind torch.manual_seed(seed) on a CPU,
-// within rounding: 32-bit words of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998), the lower 24 bits of each a
-// number in [0, 1), and pairs of these turned into normal ones by Box and Muller's method. PEFT draws the start of the
+// within rounding. The lower 24 bits of each 32-bit word of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998)
+// are a number in [0, 1), and Box and Muller's method makes normal ones of pairs of these. PEFT draws the start of the
 // decompositions of EVA in this way.
 func TorchNormal(seed uint32, rows, cols int) *mat.Dense {
 	const block = 16 // values that PyTorch fills at once: the first half of a block are lengths, the second angles
