@@ -73,7 +73,7 @@ func (l *Linear) Describe() string {
 // projection returns the weights of the layer, or their replacements, and the correction that the pass's adapter has
 // for it.
 func (l *Linear) projection(p *Pass) op.Projection {
-	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.weight(l.Bias), Adapt: p.correction(l.Key())}
+	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.Bias), Adapt: p.correction(l.Key())}
 }
 
 // Project applies several layers to x (N×in) and returns their results side by side, N×Σout.
@@ -139,7 +139,7 @@ func NewEmbedding(rows, cols, padding int) *Embedding {
 // Forward returns the rows of the table for ids, N×C, with the adapter's correction if the pass has an adapter for the
 // table. ids must lie in [0, V).
 func (e *Embedding) Forward(p *Pass, ids []int32) mat.Tensor {
-	return op.Embedding(p.Tape, ids, p.weight(e.Weight), p.correction(e.Weight), e.Padding)
+	return op.Embedding(p.Tape, ids, p.Weight(e.Weight), p.correction(e.Weight), e.Padding)
 }
 
 // Describe returns the line that PyTorch prints for the table.
@@ -170,7 +170,7 @@ func (l *LayerNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
 
 // Residual returns the normalised rows of x + drop(h), both N×C, in one operator.
 func (l *LayerNorm) Residual(p *Pass, x, h mat.Tensor, d Dropout) mat.Tensor {
-	return op.LayerNorm(p.Tape, x, h, p.drop(d), p.weight(l.Weight), p.weight(l.Bias), l.Eps)
+	return op.LayerNorm(p.Tape, x, h, p.drop(d), p.Weight(l.Weight), p.Weight(l.Bias), l.Eps)
 }
 
 // Describe returns the line that PyTorch prints for the layer.
@@ -209,7 +209,7 @@ func (l *RMSNorm) Describe() string {
 
 // Forward returns the normalised rows of x (N×C).
 func (l *RMSNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
-	return op.RMSNorm(p.Tape, x, p.weight(l.Weight), l.Eps)
+	return op.RMSNorm(p.Tape, x, p.Weight(l.Weight), l.Eps)
 }
 
 // Dropout is a place in a model where training sets elements to zero. [Number] gives each place its own Site, so that

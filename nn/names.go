@@ -14,7 +14,8 @@ import (
 // Walk calls visit for m and every module below it, in the order of declaration, a module before its fields. path is
 // the tags of the fields on the way, joined by dots; an element of a slice adds its index. Walk skips pointers and
 // interfaces that are nil and fields tagged hf:"-". A field tagged hf:"$base" has the name that its module's Base
-// method returns, see [Based]. Walk panics on a field without an hf tag, which is a mistake in a model's declaration.
+// method returns, see [Based]. Of a module that lists its weights, see [Lister], Walk visits these instead of fields.
+// Walk panics on a field without an hf tag, which is a mistake in a model's declaration.
 //
 // visit gets a pointer to the module: *Linear, *Embedding, *Dropout, *op.Weight, a model's own struct and so on.
 func Walk(m spago.Model, visit func(path string, module any)) {
@@ -22,10 +23,29 @@ func Walk(m spago.Model, visit func(path string, module any)) {
 	walkFields(reflect.ValueOf(m).Elem(), "", visit)
 }
 
+// Lister is a module whose weights are not fields with hf tags, such as a module of another library. A struct that
+// embeds one must give the field a name: the embedded method would hide its other fields.
+type Lister interface {
+	// ListWeights returns the weights in a fixed order. Their names, of one or more parts joined by dots, are relative to
+	// the module.
+	ListWeights() []NamedWeight
+}
+
 var moduleType = reflect.TypeFor[spago.Module]()
 
 func walkFields(v reflect.Value, path string, visit func(string, any)) {
 	t := v.Type()
+	if l, ok := v.Addr().Interface().(Lister); ok {
+		for i := range t.NumField() {
+			if f := t.Field(i); f.Anonymous && f.Type.Implements(reflect.TypeFor[Lister]()) {
+				panic(fmt.Sprintf("nn: %v embeds %v, which lists its weights; give the field a name", t, f.Type))
+			}
+		}
+		for _, w := range l.ListWeights() {
+			visit(join(path, w.Name), w.Weight)
+		}
+		return
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Type == moduleType || t == weightType {

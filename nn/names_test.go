@@ -118,6 +118,8 @@ func TestWalkPanics(t *testing.T) {
 		"nn_test.hidden.lost has no hf tag":   &hidden{lost: nil},
 		"layers: a map[string]*nn.Linear":     &mapped{},
 		"layers.0: a int cannot hold weights": &numbered{Layers: []int{1}},
+		"nn_test.embedding embeds *nn_test.foreign, which lists its weights; give the field a name": &embedding{
+			foreign: newForeign()},
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() {
@@ -127,6 +129,47 @@ func TestWalkPanics(t *testing.T) {
 			}()
 			nn.Weights(m)
 		})
+	}
+}
+
+// foreign is a module of another library: its weights are not fields with tags.
+type foreign struct {
+	spago.Module
+	list []nn.NamedWeight
+}
+
+func newForeign() *foreign {
+	return &foreign{list: []nn.NamedWeight{
+		{Name: "Positive.W", Weight: op.NewMatrix(2, 3)}, {Name: "B", Weight: op.NewVector(2)},
+	}}
+}
+
+func (f *foreign) ListWeights() []nn.NamedWeight { return f.list }
+
+type embedding struct {
+	spago.Module
+	*foreign `hf:"head"`
+}
+
+// TestListedWeights: weights that a module lists are named, filled and trained as those of fields are.
+func TestListedWeights(t *testing.T) {
+	m := &above{Below: newForeign(), Head: nn.NewLinear(2, 1, false)}
+	if err := nn.InitMissing(m, 1, 3); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range nn.Train(m) {
+		names = append(names, fmt.Sprint(p.Name, " ", p.NoDecay))
+	}
+	if want := []string{"below.Positive.W false", "below.B true", "head.weight false"}; !slices.Equal(names, want) {
+		t.Errorf("trained %v, want %v", names, want)
+	}
+	list := m.Below.(*foreign).list
+	if v := op.Values(list[0].Weight.Param); v[0] == 0 || v[0] == v[1] {
+		t.Errorf("the matrix has the values %v", v)
+	}
+	if got := nn.Count(m); got != 2*3+2+2 {
+		t.Errorf("%d values", got)
 	}
 }
 

@@ -155,8 +155,8 @@ func (p *Pass) chosen() *Pass {
 	return q
 }
 
-// weight returns the adapter's own copy of w, or w.
-func (p *Pass) weight(w *op.Weight) *op.Weight { return p.known(w, w) }
+// Weight returns the adapter's own copy of w, or w, which may be nil. A layer computes with it instead of w.
+func (p *Pass) Weight(w *op.Weight) *op.Weight { return p.known(w, w) }
 
 // known returns the adapter's own copy of the weight that key identifies to adapters, or w.
 func (p *Pass) known(key, w *op.Weight) *op.Weight {
