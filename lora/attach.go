@@ -302,11 +302,11 @@ func (s *Set) add(sel *selector, c candidate) error {
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)
 	}
-	in, out, most := cols, rows, max(rows, cols)
+	in, out := cols, rows
 	if c.table {
-		in, out, most = rows, cols, cols
+		in, out = rows, cols
 	}
-	if r > most {
+	if most := largestRank(in, out, c.table); r > most {
 		return fmt.Errorf("lora: r is %d, but %s (%d→%d) takes at most %d; set a lower r", r, c.path, in, out, most)
 	}
 	scale := s.config.scale(r, alpha)
@@ -323,6 +323,14 @@ func (s *Set) add(sel *selector, c candidate) error {
 	s.pairOf[c.weight] = corr
 	s.config.FanInFanOut = s.config.FanInFanOut || c.inOut
 	return nil
+}
+
+// largestRank returns the largest rank that a layer from in to out values takes.
+func largestRank(in, out int, table bool) int {
+	if table {
+		return out
+	}
+	return max(in, out)
 }
 
 // unmatched returns an error that explains the targets without a hit, or nil if there are none.

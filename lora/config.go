@@ -45,11 +45,14 @@ func DefaultConfig() Config { return Config{R: 8, Alpha: 8} }
 // match have another one.
 func (c Config) Scale() float32 { return c.scale(c.R, c.Alpha) }
 
-func (c Config) scale(r int, alpha float64) float32 {
+func (c Config) scale(r int, alpha float64) float32 { return float32(c.factor(r, alpha)) }
+
+// factor is scale in the precision of PEFT's own arithmetic.
+func (c Config) factor(r int, alpha float64) float64 {
 	if c.UseRSLoRA {
-		return float32(alpha / math.Sqrt(float64(r)))
+		return alpha / math.Sqrt(float64(r))
 	}
-	return float32(alpha / float64(r))
+	return alpha / float64(r)
 }
 
 // Check returns one error that lists all invalid fields, or nil if there are none.

@@ -2,9 +2,9 @@ package lora
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -82,37 +82,14 @@ func (s *Set) all() []stored {
 // Save writes adapter_model.safetensors (float32) and adapter_config.json to dir, which must exist. Each file is
 // replaced atomically. Save returns an error, before it writes anything, if a value is NaN or infinite.
 func (s *Set) Save(dir string) error {
-	if err := s.finite(); err != nil {
-		return err
-	}
-	var tensors []safetensors.Tensor
-	for _, t := range s.all() {
-		data := safetensors.Bytes(t.values)
-		tensors = append(tensors, safetensors.Tensor{Name: t.key, DType: "F32", Shape: t.shape, Data: data})
-	}
-	metadata := map[string]string{"format": "pt"}
-	if s.base != "" {
-		metadata[fingerprintKey] = s.base
-	}
-	for name, value := range s.notes {
-		metadata[notePrefix+name] = value
-	}
-	if err := safetensors.WriteFile(filepath.Join(dir, weightsName), tensors, metadata); err != nil {
-		return fmt.Errorf("lora: save: %w", err)
-	}
-	text, err := json.MarshalIndent(s.config, "", "  ")
-	if err != nil {
-		return fmt.Errorf("lora: save: %w", err)
-	}
-	if err := files.WriteFile(filepath.Join(dir, configName), files.Bytes(append(text, '\n'))); err != nil {
-		return fmt.Errorf("lora: save: %w", err)
-	}
-	return nil
+	return adapterFiles{s.config, s.all(), s.base, s.notes}.write(func(name string, write func(io.Writer) error) error {
+		return files.WriteFile(filepath.Join(dir, name), write)
+	})
 }
 
 // finite returns an error that names the first value that is NaN or infinite, or nil if there is none.
-func (s *Set) finite() error {
-	for _, t := range s.all() {
+func finite(tensors []stored) error {
+	for _, t := range tensors {
 		for i, v := range t.values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 				return fmt.Errorf("lora: save: %s has %g at element %d; want finite values", t.key, v, i)
@@ -154,12 +131,18 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 		return nil, warnings, err
 	}
 	defer f.Close()
-	s, err := attach(m, c, true)
-	if err != nil {
-		return nil, warnings, fmt.Errorf("%s: %w", dir, err)
+	s, found, err := load(dir, c, f, m)
+	return s, append(warnings, found...), err
+}
+
+// load returns the set of an adapter with the configuration c and the tensors f for m, and warnings as Load does.
+// Errors name dir.
+func load(dir string, c Config, f *safetensors.File, m spago.Model) (s *Set, warnings []string, err error) {
+	if s, err = attach(m, c, true); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := s.fill(m, f); err != nil {
-		return nil, warnings, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
+		return nil, nil, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
 	}
 	for _, c := range s.bases {
 		warnings = append(warnings, fmt.Sprintf("%s: %s is not the base model's and replaces it, as in PEFT", weightsName,
