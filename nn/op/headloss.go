@@ -16,8 +16,8 @@ type TargetStats struct {
 
 // LinearCrossEntropy computes a head and its cross-entropy in one operator. It returns the sum (1×1) of −log
 // softmax(logits)[label] over the rows of x (N×C) that have a label, and the counts of these rows. The logits are
-// x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ, as in [Affine]. labels has N entries, [Ignore] for a row without a label. It
-// panics if the sizes do not fit or a label is out of range.
+// x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ and the rest of the [Correction], as in [Affine]. labels has N entries, [Ignore]
+// for a row without a label. It panics if the sizes do not fit or a label is out of range.
 //
 // It computes at most 64 MiB of logits at a time and turns them into their gradient in place (Hsu et al. 2024,
 // arXiv:2410.10989): the N×V matrix never exists, rows without a label cost nothing, and no logit is computed twice.
@@ -32,7 +32,7 @@ func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, label
 	f.inputs = trained([]mat.Tensor{x}, w, head.Bias)
 	if c := head.Adapt; c != nil {
 		c.mustFit(w.Cols, w.Rows)
-		f.inputs = append(f.inputs, c.A, c.B)
+		f.inputs = c.operands(f.inputs)
 		f.drop.P, f.drop.Site = c.Dropout, c.Site
 	}
 	if head.Adapt == nil || drop.Seqs.Starts == nil {
@@ -65,17 +65,23 @@ type headLoss struct {
 	in      int
 	correct int
 
-	// Gradients for an upstream gradient of 1; nil if not wanted.
-	dx, dw, db, da, dB []float32
+	// Gradients for an upstream gradient of 1.
+	dx     []float32 // of the rows that have a label; nil if not wanted
+	params []paramGradient
+}
+
+type paramGradient struct {
+	param  mat.Tensor
+	values []float32
 }
 
 // chunk holds the rows whose logits are in memory at the same time.
 type chunk struct {
-	rows   []int
-	x, xd  []float32 // len(rows)×C, with dropout for the adapter
-	u      []float32 // s·xd·Aᵀ
-	logits []float32 // len(rows)×V, then their gradient
-	first  bool
+	product
+	at     int // index in headLoss.rows of the first row
+	list   []int
+	x, xd  []float32 // rows×C, with dropout for the adapter
+	logits []float32 // rows×V, then their gradient
 }
 
 // Forward computes the sum, and the gradients if a backward will ask for them.
@@ -90,14 +96,21 @@ func (f *headLoss) Forward() (mat.Tensor, error) {
 	losses := make([]float64, most)
 	sum := 0.0
 	for i := range parts {
-		c := chunk{rows: f.rows[i*len(f.rows)/parts : (i+1)*len(f.rows)/parts], logits: logits, x: x, first: i == 0}
-		c.logits, c.x = logits[:len(c.rows)*v], x[:len(c.rows)*f.in]
-		f.project(&c)
+		lo, hi := i*len(f.rows)/parts, (i+1)*len(f.rows)/parts
+		c := chunk{
+			product: product{Projection: f.head, t: t, rows: hi - lo, in: f.in, keep: f.keep, dropped: f.drop.on()},
+			at:      lo, list: f.rows[lo:hi], x: x[:(hi-lo)*f.in], logits: logits[:(hi-lo)*v],
+		}
+		f.gather(&c)
+		c.forward(c.logits, v, c.x, c.xd)
 		sum += f.losses(&c, losses)
 		if f.keep {
-			f.gradients(&c, i*len(f.rows)/parts)
+			f.gradients(&c)
 		}
-		f.freeChunk(&c)
+		c.free()
+		if f.drop.on() {
+			t.free(c.xd)
+		}
 	}
 	t.free(logits)
 	t.free(x)
@@ -113,57 +126,34 @@ func (f *headLoss) makeBuffers() {
 	if f.x.RequiresGrad() {
 		f.dx = f.buffer(len(f.rows) * f.in)
 	}
-	if f.head.Weight.Param != nil {
-		f.dw = f.buffer(f.head.Weight.Len())
-	}
-	if b := f.head.Bias; b != nil && b.Param != nil {
-		f.db = f.buffer(b.Len())
-		clear(f.db)
-	}
-	if c := f.head.Adapt; c != nil {
-		f.da, f.dB = f.buffer(len(Values(c.A))), f.buffer(len(Values(c.B)))
+	for _, p := range f.inputs[1:] {
+		if p.RequiresGrad() {
+			f.params = append(f.params, paramGradient{p, f.buffer(len(Values(p)))})
+		}
 	}
 }
 
-// project gathers the rows of a chunk and computes their logits.
-func (f *headLoss) project(c *chunk) {
-	t, w := f.t, f.head.Weight
+// gather copies the rows of a chunk.
+func (f *headLoss) gather(c *chunk) {
 	x := Values(f.x)
-	for i, r := range c.rows {
-		copy(c.x[i*f.in:(i+1)*f.in], x[r*f.in:(r+1)*f.in])
+	for i, row := range c.list {
+		copy(c.x[i*f.in:(i+1)*f.in], x[row*f.in:(row+1)*f.in])
 	}
-	n := len(c.rows)
-	terms := [2]kernel.Term{{A: matrix(c.x, f.in), B: w.transposed(), K: f.in}}
-	used := 1
-	if a := f.head.Adapt; a != nil {
-		r := a.Rank()
-		c.xd = c.x
-		if f.drop.on() {
-			c.xd = t.alloc(n * f.in)
-			for i, row := range c.rows {
-				f.drop.row(c.xd[i*f.in:(i+1)*f.in], c.x[i*f.in:(i+1)*f.in], row)
-			}
-		}
-		c.u = t.alloc(n * r)
-		low := kernel.Term{A: matrix(c.xd, f.in), B: transposed(Values(a.A), f.in), K: f.in}
-		t.pool.MatMul(c.u, r, n, r, []kernel.Term{low}, kernel.Epilogue{})
-		kernel.Scale(c.u, c.u, a.Scale)
-		terms[1] = kernel.Term{A: matrix(c.u, r), B: transposed(Values(a.B), r), K: r}
-		used = 2
+	if c.xd = c.x; !f.drop.on() {
+		return
 	}
-	var e kernel.Epilogue
-	if f.head.Bias != nil {
-		e.Bias = f.head.Bias.vector()
+	c.xd = f.t.alloc(len(c.x))
+	for i, row := range c.list {
+		f.drop.row(c.xd[i*f.in:(i+1)*f.in], c.x[i*f.in:(i+1)*f.in], row)
 	}
-	t.pool.MatMul(c.logits, w.Rows, n, w.Rows, terms[:used], e)
 }
 
 // losses returns the sum of the losses, rows in order, and replaces the logits by their gradient if it is wanted.
 func (f *headLoss) losses(c *chunk, losses []float64) float64 {
 	v := f.head.Weight.Rows
-	right := make([]bool, len(c.rows))
-	f.t.pool.For(len(c.rows), func(i, _ int) {
-		losses[i], right[i] = kernel.CrossEntropyRow(c.logits[i*v:(i+1)*v], int(f.labels[c.rows[i]]), f.keep)
+	right := make([]bool, c.rows)
+	f.t.pool.For(c.rows, func(i, _ int) {
+		losses[i], right[i] = kernel.CrossEntropyRow(c.logits[i*v:(i+1)*v], int(f.labels[c.list[i]]), f.keep)
 	})
 	sum := 0.0
 	for i := range c.rows {
@@ -175,68 +165,38 @@ func (f *headLoss) losses(c *chunk, losses []float64) float64 {
 	return sum
 }
 
-// gradients adds the contribution of a chunk whose first row is the one with index at in f.rows:
-//
-//	dX = dL·W + drop(V·A)    dW = dLᵀ·X    db = Σ rows of dL
-//	dA = Vᵀ·drop(X)          dB = dLᵀ·U    with V = s·dL·B
-func (f *headLoss) gradients(c *chunk, at int) {
-	t, v, n := f.t, f.head.Weight.Rows, len(c.rows)
-	dl, dlT := matrix(c.logits, v), transposed(c.logits, v)
-	sum := kernel.Epilogue{Accumulate: !c.first}
-	if f.dw != nil {
-		if f.head.Weight.InOut {
-			t.pool.MatMul(f.dw, v, f.in, v, []kernel.Term{{A: transposed(c.x, f.in), B: dl, K: n}}, sum)
-		} else {
-			t.pool.MatMul(f.dw, f.in, v, f.in, []kernel.Term{{A: dlT, B: matrix(c.x, f.in), K: n}}, sum)
+// gradients adds the contribution of a chunk.
+func (f *headLoss) gradients(c *chunk) {
+	terms, low := c.backward(c.logits, f.head.Weight.Rows, c.x, c.xd, func(p mat.Tensor, write func([]float32, bool)) {
+		for _, g := range f.params {
+			if g.param == p {
+				write(g.values, c.at > 0)
+			}
 		}
-	}
-	if f.db != nil {
-		for i := range n {
-			kernel.AddTo(f.db, c.logits[i*v:(i+1)*v])
-		}
-	}
-	terms := [2]kernel.Term{{A: dl, B: f.head.Weight.mat(), K: v}}
-	used := 1
-	var low []float32
-	if a := f.head.Adapt; a != nil {
-		r := a.Rank()
-		low = t.alloc(n * r)
-		t.pool.MatMul(low, r, n, r, []kernel.Term{{A: dl, B: matrix(Values(a.B), r), K: v}}, kernel.Epilogue{})
-		kernel.Scale(low, low, a.Scale)
-		t.pool.MatMul(f.da, f.in, r, f.in, []kernel.Term{{A: transposed(low, r), B: matrix(c.xd, f.in), K: n}}, sum)
-		t.pool.MatMul(f.dB, r, v, r, []kernel.Term{{A: dlT, B: matrix(c.u, r), K: n}}, sum)
-		terms[1] = kernel.Term{A: matrix(low, r), B: matrix(Values(a.A), f.in), K: r}
-		if !f.drop.on() {
-			used = 2
-		}
-	}
+	})
 	if f.dx != nil {
-		dx := f.dx[at*f.in : (at+n)*f.in]
-		t.pool.MatMul(dx, f.in, n, f.in, terms[:used], kernel.Epilogue{})
-		if low != nil && f.drop.on() {
-			f.addDropped(c, dx, terms[1:])
+		dx := f.dx[c.at*f.in : (c.at+c.rows)*f.in]
+		if !f.drop.on() {
+			terms = append(terms, low...)
+		}
+		f.t.pool.MatMul(dx, f.in, c.rows, f.in, terms, kernel.Epilogue{})
+		if f.drop.on() {
+			f.addDropped(c, dx, low)
 		}
 	}
-	t.free(low)
+	c.spent()
 }
 
-// addDropped adds drop(V·A) to the gradient of a chunk's rows.
+// addDropped adds the terms that dropout masks to the gradient of a chunk's rows.
 func (f *headLoss) addDropped(c *chunk, dx []float32, low []kernel.Term) {
 	g := f.t.alloc(len(dx))
-	f.t.pool.MatMul(g, f.in, len(c.rows), f.in, low, kernel.Epilogue{})
-	for i, row := range c.rows {
+	f.t.pool.MatMul(g, f.in, c.rows, f.in, low, kernel.Epilogue{})
+	for i, row := range c.list {
 		from := g[i*f.in : (i+1)*f.in]
 		f.drop.row(from, from, row)
 		kernel.AddTo(dx[i*f.in:(i+1)*f.in], from)
 	}
 	f.t.free(g)
-}
-
-func (f *headLoss) freeChunk(c *chunk) {
-	f.t.free(c.u)
-	if c.xd != nil && f.drop.on() {
-		f.t.free(c.xd)
-	}
 }
 
 // Backward multiplies the gradients by that of the sum.
@@ -250,28 +210,18 @@ func (f *headLoss) Backward(gy mat.Tensor) error {
 			kernel.AddScaled(dst[r*f.in:(r+1)*f.in], f.dx[i*f.in:(i+1)*f.in], s)
 		}
 	})
-	give := func(x mat.Tensor, g []float32) {
-		f.into(x, func(dst []float32, add bool) {
+	for _, g := range f.params {
+		f.into(g.param, func(dst []float32, add bool) {
 			switch {
 			case len(f.rows) == 0 && !add:
 				clear(dst)
 			case len(f.rows) == 0:
 			case add:
-				kernel.AddScaled(dst, g, s)
+				kernel.AddScaled(dst, g.values, s)
 			default:
-				kernel.Scale(dst, g, s)
+				kernel.Scale(dst, g.values, s)
 			}
 		})
-	}
-	if f.dw != nil {
-		give(f.head.Weight.Param, f.dw)
-	}
-	if f.db != nil {
-		give(f.head.Bias.Param, f.db)
-	}
-	if c := f.head.Adapt; c != nil {
-		give(c.A, f.da)
-		give(c.B, f.dB)
 	}
 	return nil
 }

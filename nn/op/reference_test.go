@@ -74,11 +74,28 @@ func refTranspose(x []float64, rows, cols int) []float64 {
 	return y
 }
 
-// refProjection is one projection of refAffine: w is out×in; b, lowA and lowB may be nil.
+// refProjection is one projection of refAffine: w is out×in; all others may be nil. m are the magnitudes, and norms
+// the constants that they are divided by.
 type refProjection struct {
-	w, b, lowA, lowB []float64
-	out, r           int
-	scale            float64
+	w, b, lowA, lowB, lowBias, m, norms []float64
+	out, r                              int
+	scale                               float64
+}
+
+// refNorms returns the norms over the inputs of w + scale·b·a: w is out×in, a r×in, b out×r.
+func refNorms(w, a, b []float64, out, in, r int, scale float64) []float64 {
+	n := make([]float64, out)
+	for j := range out {
+		for i := range in {
+			v := w[j*in+i]
+			for k := range r {
+				v += scale * b[j*r+k] * a[k*in+i]
+			}
+			n[j] += v * v
+		}
+		n[j] = math.Sqrt(n[j])
+	}
+	return n
 }
 
 func refAffine(x []float64, in int, mask []float64, ps ...refProjection) []float64 {
@@ -94,7 +111,7 @@ func refAffine(x []float64, in int, mask []float64, ps ...refProjection) []float
 	y := make([]float64, n*width)
 	at := 0
 	for _, p := range ps {
-		base := refMatMul(x, p.w, n, p.out, in)
+		base, masked := refMatMul(x, p.w, n, p.out, in), refMatMul(dropped, p.w, n, p.out, in)
 		var low []float64
 		if p.lowA != nil {
 			low = refMatMul(refMatMul(dropped, p.lowA, n, p.r, in), p.lowB, n, p.out, p.r)
@@ -105,8 +122,16 @@ func refAffine(x []float64, in int, mask []float64, ps ...refProjection) []float
 				if p.b != nil {
 					v += p.b[j]
 				}
+				gain := 1.0
+				if p.m != nil {
+					gain = p.m[j] / p.norms[j]
+					v += (gain - 1) * masked[i*p.out+j]
+				}
 				if low != nil {
-					v += p.scale * low[i*p.out+j]
+					v += gain * p.scale * low[i*p.out+j]
+				}
+				if p.lowBias != nil {
+					v += p.scale * p.lowBias[j]
 				}
 				y[i*width+at+j] = v
 			}

@@ -94,6 +94,7 @@ type head struct {
 	classes, r         int
 	dtype              DType
 	train, inOut, bias bool
+	dora, low          bool // the correction has a magnitude, a bias
 	drop               float32
 }
 
@@ -116,6 +117,18 @@ func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) samp
 	}
 	atW, atB := add(h.train, "w", h.classes, in), add(h.bias, "b", 1, h.classes)
 	lowA, lowB := add(h.r > 0, "A", h.r, in), add(h.r > 0, "B", h.classes, h.r)
+	atM, lowBias := add(h.dora, "m", 1, h.classes), add(h.low, "lb", 1, h.classes)
+	var norms []float64
+	if h.dora {
+		exact := wv
+		if h.train {
+			exact = wide(s.ps[atW].v)
+		}
+		if h.inOut {
+			exact = refTranspose(exact, in, h.classes)
+		}
+		norms = refNorms(exact, wide(s.ps[lowA].v), wide(s.ps[lowB].v), h.classes, in, h.r, float64(float32(1.3)))
+	}
 	s.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
 		q := Projection{Weight: w}
 		if atW >= 0 {
@@ -126,6 +139,12 @@ func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) samp
 		}
 		if h.r > 0 {
 			q.Adapt = &Correction{A: ps[lowA], B: ps[lowB], Scale: 1.3, Dropout: h.drop, Site: d.Site}
+		}
+		if h.dora {
+			q.Adapt.Magnitude = &Magnitude{Param: ps[atM]}
+		}
+		if h.low {
+			q.Adapt.Bias = ps[lowBias]
 		}
 		sum, _ := LinearCrossEntropy(t, xs[0], Drop{Key: d.Key, Seqs: seqs}, q, labels)
 		return sum
@@ -143,6 +162,12 @@ func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) samp
 		}
 		if h.r > 0 {
 			q.lowA, q.lowB = ps[lowA], ps[lowB]
+		}
+		if h.dora {
+			q.m, q.norms = ps[atM], norms
+		}
+		if h.low {
+			q.lowBias = ps[lowBias]
 		}
 		return []float64{refCrossEntropy(refAffine(xs[0], in, mask, q), labels, nil, 0)}
 	}
@@ -215,8 +240,13 @@ func causalSamples() []sample {
 		headLossSample("trained InOut", ragged(), 5, labels, head{classes: 7, train: true, inOut: true}),
 		headLossSample("correction", ragged(), 5, labels, head{classes: 7, r: 2}),
 		headLossSample("correction dropout", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, train: true}),
-		headLossSample("no labels", one, 5, []int32{Ignore}, head{classes: 3, r: 1, train: true, bias: true}),
+		headLossSample("correction bias", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, low: true}),
+		headLossSample("magnitude", ragged(), 5, labels, head{classes: 7, r: 2, dora: true, bias: true}),
+		headLossSample("magnitude dropout", ragged(), 5, labels,
+			head{classes: 7, r: 2, drop: 0.4, dora: true, train: true, inOut: true}),
+		headLossSample("no labels", one, 5, []int32{Ignore}, head{classes: 3, r: 1, train: true, bias: true, dora: true}),
 		headLossSample("big", many, 40, wide, head{classes: 90, r: 4, drop: 0.1}),
+		headLossSample("big magnitude", many, 40, wide, head{classes: 90, r: 4, drop: 0.1, dora: true}),
 		checkpointSample("block", false),
 		checkpointSample("without", true),
 	}

@@ -55,6 +55,7 @@ type projection struct {
 	dtype        DType
 	inOut, train bool
 	bias         byte // 0: none, 'f': frozen, 't': trained
+	dora, low    bool // the correction has a magnitude, a bias
 }
 
 func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps ...projection) sample {
@@ -67,12 +68,13 @@ func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps
 		projection
 		w, b     *Weight
 		wv, bv   []float64
-		at       [4]int // indices of w, b, A and B among the parameters; −1: absent
+		at       [6]int // indices of w, b, A, B, magnitude and low bias among the parameters; −1: absent
 		scale, p float32
+		norms    []float64
 	}
 	var bs []built
 	for i, p := range ps {
-		b := built{projection: p, at: [4]int{-1, -1, -1, -1}, scale: 1.7 - float32(i)/2, p: drop}
+		b := built{projection: p, at: [6]int{-1, -1, -1, -1, -1, -1}, scale: 1.7 - float32(i)/2, p: drop}
 		b.w = NewMatrix(p.out, in)
 		b.w.InOut = p.inOut
 		v := random(r, p.out*in, size)
@@ -96,6 +98,20 @@ func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps
 			param(2, "A", p.r, in, random(r, p.r*in, size))
 			param(3, "B", p.out, p.r, random(r, p.out*p.r, size))
 		}
+		if p.dora {
+			exact := wide(v)
+			if !p.train {
+				exact = b.wv
+			}
+			if p.inOut {
+				exact = refTranspose(exact, in, p.out)
+			}
+			b.norms = refNorms(exact, wide(s.ps[b.at[2]].v), wide(s.ps[b.at[3]].v), p.out, in, p.r, float64(b.scale))
+			param(4, "m", 1, p.out, random(r, p.out, 2))
+		}
+		if p.low {
+			param(5, "lb", 1, p.out, random(r, p.out, 1))
+		}
 		bs = append(bs, b)
 	}
 	s.run = func(t *Tape, xs []mat.Tensor, params []*spago.Param) mat.Tensor {
@@ -110,6 +126,12 @@ func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps
 			}
 			if b.r > 0 {
 				q.Adapt = &Correction{A: params[b.at[2]], B: params[b.at[3]], Scale: b.scale, Dropout: b.p, Site: d.Site}
+			}
+			if b.dora {
+				q.Adapt.Magnitude = &Magnitude{Param: params[b.at[4]]}
+			}
+			if b.low {
+				q.Adapt.Bias = params[b.at[5]]
 			}
 			list = append(list, q)
 		}
@@ -130,6 +152,12 @@ func affineSample(name string, seqs Seqs, in int, drop float32, size float32, ps
 			}
 			if b.r > 0 {
 				q.lowA, q.lowB = params[b.at[2]], params[b.at[3]]
+			}
+			if b.dora {
+				q.m, q.norms = params[b.at[4]], b.norms
+			}
+			if b.low {
+				q.lowBias = params[b.at[5]]
 			}
 			list = append(list, q)
 		}
@@ -154,6 +182,20 @@ func affineSamples() []sample {
 		affineSample("correction", ragged(), 5, 0, 1, projection{out: 4, bias: 'f', r: 2}),
 		affineSample("correction dropout", ragged(), 5, 0.3, 1, projection{out: 4, bias: 'f', r: 2}),
 		affineSample("correction on trained", ragged(), 5, 0.5, 1, projection{out: 4, train: true, bias: 't', r: 3}),
+		affineSample("correction bias", ragged(), 5, 0.4, 1, projection{out: 4, bias: 'f', r: 2, low: true}),
+		affineSample("correction bias alone", ragged(), 5, 0, 1, projection{out: 4, r: 2, low: true, inOut: true}),
+		affineSample("magnitude", ragged(), 5, 0, 1, projection{out: 4, bias: 'f', r: 2, dora: true}),
+		affineSample("magnitude dropout", ragged(), 5, 0.4, 1, projection{out: 4, bias: 't', r: 2, dora: true, low: true}),
+		affineSample("magnitude F16", ragged(), 6, 0, 1, projection{out: 3, dtype: F16, r: 2, dora: true}),
+		affineSample("magnitude InOut", ragged(), 6, 0.4, 1,
+			projection{out: 3, dtype: BF16, r: 2, bias: 'f', dora: true, inOut: true}),
+		affineSample("magnitude on trained", ragged(), 5, 0, 1, projection{out: 4, train: true, r: 2, dora: true}),
+		affineSample("magnitude on trained dropout", ragged(), 5, 0.5, 1,
+			projection{out: 4, train: true, bias: 't', r: 2, dora: true}),
+		affineSample("magnitude InOut trained", ragged(), 5, 0.5, 1,
+			projection{out: 4, train: true, inOut: true, r: 2, dora: true}),
+		affineSample("magnitude beside others", ragged(), 5, 0.4, 1, projection{out: 4, r: 2, bias: 'f', dora: true},
+			projection{out: 2, bias: 'f'}, projection{out: 3, r: 1}),
 		affineSample("three", ragged(), 5, 0, 1, projection{out: 4, r: 2, bias: 'f'}, projection{out: 2},
 			projection{out: 3, r: 1, dtype: F16}),
 		affineSample("three dropout", ragged(), 5, 0.4, 1, projection{out: 4, r: 2, bias: 'f'},
@@ -163,10 +205,13 @@ func affineSamples() []sample {
 		affineSample("one in one out", ragged(), 1, 0, 1, projection{out: 1, r: 1, train: true, bias: 't'}),
 		affineSample("big", many, 96, 0.2, 0.1, projection{out: 80, r: 8, bias: 't'}, projection{out: 33, dtype: BF16},
 			projection{out: 70, r: 4, train: true}),
+		affineSample("big magnitude", many, 96, 0.2, 0.1, projection{out: 80, r: 8, bias: 't', dora: true},
+			projection{out: 33, dtype: BF16}, projection{out: 70, r: 4, dora: true, inOut: true}),
 	}
 }
 
-func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, train bool, r, padding int) sample {
+func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, train bool, r, padding int,
+	dora ...bool) sample {
 	rnd := seedOf(name)
 	s := sample{name: "embedding/" + name, big: len(ids) > 100}
 	w, wv := stored(NewMatrix(rows, cols), dtype, random(rnd, rows*cols, 1))
@@ -179,6 +224,15 @@ func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, trai
 	if r > 0 {
 		s.ps = append(s.ps, leaf{"A", r, rows, random(rnd, r*rows, 1)}, leaf{"B", cols, r, random(rnd, cols*r, 1)})
 	}
+	var norms []float64
+	if len(dora) > 0 {
+		exact := wv
+		if train {
+			exact = wide(s.ps[0].v)
+		}
+		norms = refNorms(refTranspose(exact, rows, cols), wide(s.ps[at].v), wide(s.ps[at+1].v), cols, rows, r, float64(scale))
+		s.ps = append(s.ps, leaf{"m", 1, cols, random(rnd, cols, 2)})
+	}
 	s.run = func(t *Tape, _ []mat.Tensor, ps []*spago.Param) mat.Tensor {
 		table := w
 		if train {
@@ -187,6 +241,9 @@ func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, trai
 		var c *Correction
 		if r > 0 {
 			c = &Correction{A: ps[at], B: ps[at+1], Scale: scale, Dropout: 0.9}
+		}
+		if norms != nil {
+			c.Magnitude = &Magnitude{Param: ps[at+2]}
 		}
 		return Embedding(t, ids, table, c, padding)
 	}
@@ -214,6 +271,11 @@ func embeddingSample(name string, ids []int32, rows, cols int, dtype DType, trai
 				copy(y[n*cols:(n+1)*cols], still[n*cols:(n+1)*cols])
 			}
 		}
+		for i := range y {
+			if norms != nil {
+				y[i] *= ps[at+2][i%cols] / norms[i%cols]
+			}
+		}
 		return y
 	}
 	return s
@@ -236,7 +298,11 @@ func embeddingSamples() []sample {
 		embeddingSample("correction F16", ids, 7, 3, F16, false, 2, NoPadding),
 		embeddingSample("correction BF16", ids, 7, 3, BF16, false, 1, 0),
 		embeddingSample("one id one column", []int32{1}, 2, 1, F32, true, 1, NoPadding),
+		embeddingSample("magnitude", ids, 7, 3, F32, false, 2, NoPadding, true),
+		embeddingSample("magnitude padding BF16", ids, 7, 3, BF16, false, 2, 2, true),
+		embeddingSample("magnitude trained", ids, 7, 3, F32, true, 1, 0, true),
 		embeddingSample("big", many, 50, 200, F16, false, 8, 0),
+		embeddingSample("big magnitude", many, 50, 200, F16, false, 8, 0, true),
 	}
 }
 

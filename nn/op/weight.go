@@ -314,23 +314,3 @@ func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {
 	}
 	return xs
 }
-
-// Correction is the low-rank matrix that an adapter adds to one weight: Scale·B·A. [Affine], [Embedding] and
-// [LinearCrossEntropy] apply it.
-type Correction struct {
-	A, B    *spago.Param // linear: r×in and out×r; embedding: r×V and C×r
-	Scale   float32      // α/r, or α/√r for rsLoRA
-	Dropout float32      // probability, on the input of A; embeddings ignore it
-	Site    uint32       // site of the dropout in the random stream
-}
-
-// Rank returns r, the number of rows of A.
-func (c *Correction) Rank() int { r, _ := Size(c.A); return r }
-
-// mustFit panics unless B·A maps from values to to values.
-func (c *Correction) mustFit(from, to int) {
-	r, in := Size(c.A)
-	out, s := Size(c.B)
-	mustBe(r == s && in == from && out == to,
-		"correction of %d×%d and %d×%d for a weight from %d to %d values", r, in, out, s, from, to)
-}
