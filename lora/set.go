@@ -70,10 +70,17 @@ func (s *Set) Params() []nn.NamedParam {
 	var list []nn.NamedParam
 	for _, p := range s.pairs {
 		a, b := p.keys()
-		list = append(list, nn.NamedParam{Name: a, Param: p.c.A}, nn.NamedParam{Name: b, Param: p.c.B})
+		roleA, roleB := nn.FactorA, nn.FactorB
+		if p.table {
+			roleA, roleB = nn.TableFactor, nn.TableFactor
+		}
+		list = append(list, nn.NamedParam{Name: a, Param: p.c.A, Role: roleA},
+			nn.NamedParam{Name: b, Param: p.c.B, Role: roleB, A: p.c.A, Scale: p.c.Scale})
 	}
 	for _, c := range s.copies {
-		list = append(list, nn.NamedParam{Name: keyPrefix + c.path, Param: c.own.Param, NoDecay: c.own.Vector})
+		list = append(list, nn.NamedParam{
+			Name: keyPrefix + c.path, Param: c.own.Param, NoDecay: c.own.Vector, Role: nn.VectorRole(c.own.Vector),
+		})
 	}
 	return list
 }

@@ -180,13 +180,38 @@ type NamedParam struct {
 	Name    string
 	Param   *spago.Param
 	NoDecay bool // a bias or a norm's gain, which weight decay may exclude
+	Role    Role
+	A       *spago.Param // of a FactorB: the other factor of its product, r×in
+	Scale   float32      // of a FactorB: the factor of B·A
+}
+
+// Role says what a parameter is in an adapter, for optimisers that treat its parts differently.
+type Role uint8
+
+// The roles.
+const (
+	Whole       Role = iota // a matrix that trains by itself: a head, a table, rows of a table
+	FactorA                 // A of the low-rank product of a linear layer, r×in
+	FactorB                 // B of that product, out×r
+	TableFactor             // A or B of the low-rank product of an embedding
+	Vector                  // a bias, a gain, a magnitude: one-dimensional in PEFT
+)
+
+// VectorRole returns Vector if vector is set, otherwise Whole.
+func VectorRole(vector bool) Role {
+	if vector {
+		return Vector
+	}
+	return Whole
 }
 
 // Train makes all weights of m trainable, for full fine-tuning, and returns them in the order of declaration.
 func Train(m spago.Model) []NamedParam {
 	var list []NamedParam
 	for _, w := range Weights(m) {
-		list = append(list, NamedParam{w.Name, w.Weight.Train(), w.Weight.Vector})
+		list = append(list, NamedParam{
+			Name: w.Name, Param: w.Weight.Train(), NoDecay: w.Weight.Vector, Role: VectorRole(w.Weight.Vector),
+		})
 	}
 	return list
 }

@@ -37,15 +37,20 @@ def seqcls_rows(c, ids, types, labels):
     return targets, loss
 
 
-def train(c, model, targets, loss):
-    """Runs c["steps"] AdamW steps; returns the log and the gradients of the first step before clipping, by their names
-    in an adapter file.
+def adamw(c, model):
+    params = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
+
+
+def train(c, model, targets, loss, make_optimizer=adamw):
+    """Runs c["steps"] steps of an optimiser; returns the log and the gradients of the first step before clipping, by
+    their names in an adapter file.
 
     targets(lo, hi) returns the number of targets of rows lo to hi, loss(model, lo, hi) their loss, summed over the
     targets.
     """
+    optimizer = make_optimizer(c, model)
     params = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
     scheduler = transformers.get_scheduler(
         {"constant": "constant_with_warmup"}.get(c["schedule"], c["schedule"]), optimizer, num_warmup_steps=c["warmup"],
         num_training_steps=c["steps"])

@@ -52,11 +52,14 @@ type Run struct {
 	NoShuffle                 bool     // take the rows in the file's order
 	GroupByLength             bool     // put rows of similar length together
 	Threads                   int      // processors to use; 0: all. Results do not depend on it
-	LearningRate              *float64 // peak learning rate of AdamW
+	Optimizer                 string   // adamw or lora-fa; "": adamw
+	LearningRate              *float64 // peak learning rate
+	LoRAPlusLRRatio           float64  // LoRA+: learning rate of B relative to that of A; 0: LoRA+ is off
+	LoRAPlusLREmbedding       *float64 // LoRA+: learning rate of the pairs of embeddings; nil: 1e-6
 	WeightDecay               float64  // decoupled weight decay, on everything that trains
 	NoDecayNormBias           bool     // leave biases and norms out of weight decay
 	AdamBeta1, AdamBeta2      *float64 // nil: 0.9 and 0.999
-	AdamEpsilon               float64  // 0: 1e-8
+	AdamEpsilon               float64  // 0: 1e-8, or 1e-6 with lora-fa
 	LRSchedulerType           string   // linear, cosine or constant; "": linear
 	WarmupSteps               *int     // steps in which the learning rate rises
 	WarmupRatio               *float64 // share of all steps in which it does, in place of WarmupSteps
@@ -138,7 +141,15 @@ func (r *Run) training(c train.Config) (train.Config, error) {
 	}
 	set(&c.Seed, r.Seed)
 	c.NoShuffle, c.GroupByLength = r.NoShuffle, r.GroupByLength
+	if c.Optimizer = cmp.Or(train.Optimizer(r.Optimizer), c.Optimizer); c.Optimizer == train.LoRAFA {
+		c.Eps = train.LoRAFAEps
+	}
 	set(&c.LearningRate, r.LearningRate)
+	c.LoRAPlusRatio = r.LoRAPlusLRRatio
+	set(&c.LoRAPlusEmbedding, r.LoRAPlusLREmbedding)
+	if r.LoRAPlusLREmbedding != nil && r.LoRAPlusLRRatio == 0 {
+		errs = append(errs, errors.New("`loraplus_lr_embedding` needs `loraplus_lr_ratio`"))
+	}
 	c.WeightDecay, c.NoDecayNormBias = r.WeightDecay, r.NoDecayNormBias
 	set(&c.Beta1, r.AdamBeta1)
 	set(&c.Beta2, r.AdamBeta2)

@@ -150,8 +150,8 @@ func replaceDir(disk files.FS, temp, path string) error {
 	return disk.Remove(old)
 }
 
-// tensors returns the tensors of a checkpoint: of every parameter the values, both moments, and the best values if
-// these are those of another step.
+// tensors returns the tensors of a checkpoint: of every parameter the values and, unless it is frozen, both moments,
+// and the best values if these are those of another step.
 func (r *run) tensors() []safetensors.Tensor {
 	var list []safetensors.Tensor
 	add := func(prefix string, i int, values []float32) {
@@ -162,6 +162,9 @@ func (r *run) tensors() []safetensors.Tensor {
 	}
 	for i, p := range r.params {
 		add(paramPrefix, i, op.Values(p.Param))
+		if !p.Param.RequiresGrad() {
+			continue
+		}
 		add(firstPrefix, i, r.opt.moments[i].m)
 		add(secondPrefix, i, r.opt.moments[i].v)
 		if r.bestIsOther() {

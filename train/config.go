@@ -31,10 +31,18 @@ type Config struct {
 	// NumTrainEpochs is the number of passes over the training set. A part of an epoch is rounded up to a step.
 	NumTrainEpochs float64
 
+	// Optimizer is the rule of the updates. LoRAFA needs an adapter.
+	Optimizer    Optimizer
 	LearningRate float64 // peak of the schedule
 	WeightDecay  float64 // decoupled, for every parameter
-	Beta1, Beta2 float64 // adam_beta1 and adam_beta2, of AdamW
-	Eps          float64 // adam_epsilon, of AdamW
+	Beta1, Beta2 float64 // adam_beta1 and adam_beta2
+	Eps          float64 // adam_epsilon
+	// LoRAPlusRatio, unless 0, is the ratio of the learning rate of B to that of A (LoRA+, Hayou et al. 2024,
+	// arXiv:2402.12354), with PEFT's groups: B and vectors have LearningRate times the ratio, low-rank products of
+	// embeddings LoRAPlusEmbedding, and everything else LearningRate. Biases and norms never decay then. It needs an
+	// adapter and AdamW.
+	LoRAPlusRatio     float64
+	LoRAPlusEmbedding float64 // peak learning rate of low-rank products of embeddings with LoRAPlusRatio
 	// NoDecayNormBias excludes biases and norms (nn.NamedParam.NoDecay) from weight decay.
 	NoDecayNormBias bool
 	MaxGradNorm     float64 // clip gradients to this global norm; 0: no clipping
@@ -121,7 +129,9 @@ func Defaults() Config {
 		BatchSize:                 8,
 		GradientAccumulationSteps: 1,
 		NumTrainEpochs:            3,
+		Optimizer:                 AdamW,
 		LearningRate:              5e-5,
+		LoRAPlusEmbedding:         1e-6,
 		Beta1:                     0.9,
 		Beta2:                     0.999,
 		Eps:                       1e-8,
@@ -172,6 +182,13 @@ func (c Config) checkBatches(p *problems) {
 }
 
 func (c Config) checkOptimizer(p *problems) {
+	p.check(c.Optimizer.Valid(), "`optimizer` is %q; want %s or %s", c.Optimizer, AdamW, LoRAFA)
+	p.check(c.LoRAPlusRatio >= 0 && finite(c.LoRAPlusRatio), "`loraplus_lr_ratio` is %v; want more than 0, or 0 for none",
+		c.LoRAPlusRatio)
+	p.check(c.LoRAPlusEmbedding >= 0 && finite(c.LoRAPlusEmbedding), "`loraplus_lr_embedding` is %v; want 0 or more",
+		c.LoRAPlusEmbedding)
+	p.check(c.LoRAPlusRatio == 0 || c.Optimizer != LoRAFA,
+		"`loraplus_lr_ratio` and `optimizer` %s exclude each other, since A does not train there; give one", LoRAFA)
 	p.check(c.LearningRate >= 0 && finite(c.LearningRate), "`learning_rate` is %v; want 0 or more", c.LearningRate)
 	p.check(c.WeightDecay >= 0 && finite(c.WeightDecay), "`weight_decay` is %v; want 0 or more", c.WeightDecay)
 	p.check(c.Beta1 >= 0 && c.Beta1 < 1, "`adam_beta1` is %v; want at least 0 and below 1", c.Beta1)

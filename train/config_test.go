@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,11 @@ func TestValidate(t *testing.T) {
 		{"eps", func(c *Config) { c.Eps = 0 }, "`adam_epsilon` is 0"},
 		{"norm", func(c *Config) { c.MaxGradNorm = -1 }, "`max_grad_norm` is -1"},
 		{"infinite norm", func(c *Config) { c.MaxGradNorm = math.Inf(1) }, ""},
+		{"optimiser", func(c *Config) { c.Optimizer = "adam" }, "`optimizer` is \"adam\"; want adamw or lora-fa"},
+		{"LoRA+", func(c *Config) { c.LoRAPlusRatio = -1 }, "`loraplus_lr_ratio` is -1"},
+		{"LoRA+ of embeddings", func(c *Config) { c.LoRAPlusEmbedding = nan }, "`loraplus_lr_embedding` is NaN"},
+		{"LoRA+ and LoRA-FA", func(c *Config) { c.LoRAPlusRatio, c.Optimizer = 8, LoRAFA },
+			"`loraplus_lr_ratio` and `optimizer` lora-fa exclude each other"},
 		{"schedule", func(c *Config) { c.Schedule = "lnear" },
 			"`lr_scheduler_type` is \"lnear\"; want linear, cosine or constant"},
 		{"warm-up steps", func(c *Config) { c.WarmupSteps = -1 }, "`warmup_steps` is -1"},
@@ -111,6 +117,15 @@ func TestRunChecksTaskAndParameters(t *testing.T) {
 		{"no name", 0, func(_ *toy, _ *Config, p *[]nn.NamedParam) { (*p)[1].Name = "" }, "parameter 1 has no name"},
 		{"frozen", 0, func(_ *toy, _ *Config, p *[]nn.NamedParam) { *p = append(*p, nn.NamedParam{Name: "f", Param: stuck}) },
 			"parameter f is frozen"},
+		{"LoRA+ without an adapter", 0, func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.LoRAPlusRatio = 8 },
+			"`loraplus_lr_ratio` needs an adapter"},
+		{"LoRA-FA without an adapter", 0, func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.Optimizer = LoRAFA },
+			"`optimizer` lora-fa needs an adapter"},
+		{"LoRA-FA of an embedding", 0, func(m *toy, c *Config, p *[]nn.NamedParam) {
+			m.adapt()
+			*p, c.Optimizer = m.params(), LoRAFA
+			(*p)[0].Role = nn.TableFactor
+		}, "`optimizer` lora-fa cannot train w.A"},
 		{"eval steps", 0, func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.EvalSteps = 1 },
 			"`eval_steps` needs an evaluation set"},
 		{"patience", 0, func(_ *toy, c *Config, _ *[]nn.NamedParam) { c.EarlyStoppingPatience = 1 },
@@ -145,5 +160,41 @@ func TestRunWithoutRows(t *testing.T) {
 	m.held = nil
 	if s := m.Set(batch.Eval); s != nil {
 		t.Errorf("the toy has an evaluation set %v", s)
+	}
+}
+
+// TestOptimizersInReports: the report names LoRA-FA and LoRA+, and a run that ends makes A trainable again.
+func TestOptimizersInReports(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		`"optimizer":"lora-fa"`: func(c *Config) { c.Optimizer = LoRAFA }, `"loraplus_lr_ratio":4`: func(c *Config) {
+			c.LoRAPlusRatio = 4
+		},
+	} {
+		m := newToy(9, 0)
+		m.adapt()
+		c := Defaults()
+		c.MaxSteps = 2
+		change(&c)
+		params := int64(0)
+		c.OnStart = func(p Plan) { params = p.Params }
+		before := slices.Clone(op.Values(m.pair.A))
+		r := m.train(t, c)
+		if text := deref(r).(string); !strings.Contains(text, want) {
+			t.Errorf("report %s, want %s in it", text, want)
+		}
+		frozen := c.Optimizer == LoRAFA
+		if same := slices.Equal(before, op.Values(m.pair.A)); same != frozen || !m.pair.A.RequiresGrad() {
+			t.Errorf("%s: A is unchanged: %v, trainable afterwards: %v", want, same, m.pair.A.RequiresGrad())
+		}
+		n := int64(m.width*2 + 3*2 + 3)
+		if frozen {
+			n -= int64(m.width * 2)
+		}
+		if params != n {
+			t.Errorf("%s: %d trainable values, want %d", want, params, n)
+		}
+	}
+	if r := newToy(9, 0).train(t, Defaults()); strings.Contains(deref(r).(string), "optimizer") {
+		t.Error("AdamW is named")
 	}
 }

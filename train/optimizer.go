@@ -9,7 +9,22 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// optimizer is AdamW for a list of parameters and the gradients that they hold.
+// Optimizer is the rule by which a step changes the parameters.
+type Optimizer string
+
+// The optimisers.
+const (
+	AdamW  Optimizer = "adamw"   // torch.optim.AdamW
+	LoRAFA Optimizer = "lora-fa" // PEFT's LoRA-FA: A is frozen, Adam steps B along its projected gradient
+)
+
+// LoRAFAEps is PEFT's adam_epsilon for LoRAFA.
+const LoRAFAEps = 1e-6
+
+// Valid reports whether o is one of the optimisers.
+func (o Optimizer) Valid() bool { return o == AdamW || o == LoRAFA }
+
+// optimizer updates a list of parameters by the gradients that they hold.
 type optimizer struct {
 	pool    *op.Pool
 	cfg     Config
@@ -17,6 +32,9 @@ type optimizer struct {
 	moments []moments // one for each parameter
 	parts   []part
 	squares []float64 // one for each part
+
+	rates       []float64    // peak learning rate of each parameter
+	projections []projection // of the gradients of B, for LoRAFA
 }
 
 // moments is the state of one parameter: exp_avg, exp_avg_sq and step of torch.optim.AdamW.
@@ -34,8 +52,15 @@ const partSize = 1 << 15
 
 func newOptimizer(params []nn.NamedParam, cfg Config) *optimizer {
 	o := &optimizer{pool: cfg.Pool, cfg: cfg, params: params, moments: make([]moments, len(params))}
+	if cfg.Optimizer == LoRAFA {
+		o.freeze()
+	}
 	for i, p := range params {
+		o.rates = append(o.rates, cfg.rate(p.Role))
 		n := len(op.Values(p.Param))
+		if !p.Param.RequiresGrad() {
+			continue
+		}
 		o.moments[i] = moments{m: make([]float32, n), v: make([]float32, n)}
 		for from := 0; from < n; from += partSize {
 			o.parts = append(o.parts, part{i, from, min(n, from+partSize)})
@@ -84,24 +109,42 @@ func clipFactor(norm, limit float64) float64 {
 	return min(1, limit/(norm+1e-6))
 }
 
-// update does one step of AdamW with the given learning rate. As in PyTorch, a parameter without a gradient keeps its
-// values and moments, and its bias correction counts only the steps in which it had a gradient.
-func (o *optimizer) update(rate float64) {
+// rate returns the peak learning rate of a parameter, as PEFT's create_loraplus_optimizer groups them.
+func (c Config) rate(r nn.Role) float64 {
+	switch {
+	case c.LoRAPlusRatio == 0:
+	case r == nn.TableFactor:
+		return c.LoRAPlusEmbedding
+	case r == nn.FactorB || r == nn.Vector:
+		return c.LearningRate * c.LoRAPlusRatio
+	}
+	return c.LearningRate
+}
+
+// update does one step with the given factor of the peak learning rates. As in PyTorch, a parameter without a gradient
+// keeps its values and moments, and its bias correction counts only the steps in which it had a gradient.
+func (o *optimizer) update(factor float64) {
+	adam := kernel.AdamW
+	if o.cfg.Optimizer == LoRAFA {
+		o.project()
+		adam = kernel.AdamHF
+	}
 	for i, p := range o.params {
 		if op.Grad(p.Param) != nil {
 			o.moments[i].steps++
 		}
 	}
 	o.each(func(_ int, p part, g []float32) {
+		rate := o.rates[p.param] * factor
 		c := kernel.AdamWConfig{
 			LR: rate, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps, WeightDecay: o.cfg.WeightDecay,
 		}
-		if o.cfg.NoDecayNormBias && o.params[p.param].NoDecay {
+		if (o.cfg.NoDecayNormBias || o.cfg.LoRAPlusRatio != 0) && o.params[p.param].NoDecay {
 			c.WeightDecay = 0
 		}
 		m := o.moments[p.param]
 		values := op.Values(o.params[p.param].Param)
-		kernel.AdamW(values[p.from:p.to], g, m.m[p.from:p.to], m.v[p.from:p.to], c, m.steps)
+		adam(values[p.from:p.to], g, m.m[p.from:p.to], m.v[p.from:p.to], c, m.steps)
 	})
 }
 
@@ -112,11 +155,12 @@ func (o *optimizer) clearGradients() {
 	}
 }
 
-// withoutGradient returns the names of the parameters that have no gradient. A gradient of zeros is a gradient.
+// withoutGradient returns the names of the trainable parameters that have no gradient. A gradient of zeros is a
+// gradient.
 func (o *optimizer) withoutGradient() []string {
 	var names []string
 	for _, p := range o.params {
-		if op.Grad(p.Param) == nil {
+		if p.Param.RequiresGrad() && op.Grad(p.Param) == nil {
 			names = append(names, p.Name)
 		}
 	}

@@ -59,6 +59,8 @@ type Report struct {
 	Tokens          int64        `json:"train_tokens"`  // of all steps
 	TokensPerSecond float64      `json:"train_tokens_per_second"`
 	PeakActivations int          `json:"peak_activation_bytes"` // largest size of the tape of a micro-batch
+	Optimizer       Optimizer    `json:"optimizer,omitempty"`   // "" for AdamW
+	LoRAPlusRatio   float64      `json:"loraplus_lr_ratio,omitempty"`
 }
 
 func (r *run) report(reason StopReason) Report {
@@ -68,6 +70,10 @@ func (r *run) report(reason StopReason) Report {
 		Steps: s.Step, TotalSteps: r.plan.Steps, Epochs: s.Epochs, Stopped: reason,
 		Runtime: r.elapsed().Seconds(), Tokens: s.Tokens, PeakActivations: peak,
 	}
+	if r.cfg.Optimizer != AdamW {
+		rep.Optimizer = r.cfg.Optimizer
+	}
+	rep.LoRAPlusRatio = r.cfg.LoRAPlusRatio
 	if s.Step > 0 {
 		rep.TrainLoss = s.LossSum / float64(s.Step)
 	}

@@ -143,8 +143,12 @@ func (r *run) load(dir string, s *state) error {
 	all := make([]tensors, len(r.params))
 	other := s.Best != nil && s.Best.Step != s.Step
 	for i := range r.params {
-		all[i] = tensors{value: read(paramPrefix, i), m: read(firstPrefix, i), v: read(secondPrefix, i)}
+		all[i].value = read(paramPrefix, i)
 		all[i].best = all[i].value
+		if !r.params[i].Param.RequiresGrad() {
+			continue
+		}
+		all[i].m, all[i].v = read(firstPrefix, i), read(secondPrefix, i)
 		if other {
 			all[i].best = read(bestPrefix, i)
 		}

@@ -25,16 +25,19 @@ var variants = []struct {
 	name   string
 	held   int
 	change func(*Config)
+	adapt  bool
 }{
-	{"accumulation, evaluation", 6, func(c *Config) {}},
-	{"no evaluation", 0, func(c *Config) { c.Schedule = Linear }},
-	{"token budget", 6, func(c *Config) { c.BatchSize, c.TokensPerBatch, c.NumTrainEpochs = 0, 17, 1.7 }},
+	{"accumulation, evaluation", 6, func(c *Config) {}, false},
+	{"no evaluation", 0, func(c *Config) { c.Schedule = Linear }, false},
+	{"token budget", 6, func(c *Config) { c.BatchSize, c.TokensPerBatch, c.NumTrainEpochs = 0, 17, 1.7 }, false},
 	{"early stopping", 6, func(c *Config) {
 		c.EvalSteps, c.EarlyStoppingPatience, c.LearningRate, c.NumTrainEpochs = 1, 3, 0.5, 4
-	}},
+	}, false},
 	{"evaluation per epoch, grouped", 6, func(c *Config) {
 		c.EvalSteps, c.GroupByLength, c.BatchSize, c.GradientAccumulationSteps = 0, true, 3, 1
-	}},
+	}, false},
+	{"LoRA+", 6, func(c *Config) { c.LoRAPlusRatio, c.WeightDecay = 8, 0.1 }, true},
+	{"LoRA-FA", 6, func(c *Config) { c.Optimizer, c.Eps = LoRAFA, LoRAFAEps }, true},
 }
 
 // TestResumeMatrix: a run that is stopped at any step and resumed, twice, gives the same bytes as one that was never
@@ -45,6 +48,9 @@ func TestResumeMatrix(t *testing.T) {
 			t.Parallel()
 			config := func(dir string) (*toy, Config) {
 				m := newToy(35, v.held)
+				if v.adapt {
+					m.adapt()
+				}
 				c := toyConfig(m, dir)
 				v.change(&c)
 				return m, c
@@ -61,6 +67,9 @@ func TestResumeMatrix(t *testing.T) {
 				stopAfter(t, k, dir, "", config)
 				stopAfter(t, min(k+1, steps-1), dir, dir, config)
 				m, c := config(dir)
+				if v.adapt { // every value comes from the checkpoint, that of a frozen A too
+					clear(op.Values(m.pair.A))
+				}
 				c.ResumeFrom, c.SaveSteps = dir, steps
 				again := m.train(t, c)
 				sameOutcome(t, fmt.Sprintf("stopped after step %d", k), outcome(t, dir), want)

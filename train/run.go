@@ -141,7 +141,10 @@ func (r *run) finish(ctx context.Context, cause error) (Report, error) {
 	return report, also(err, r.close())
 }
 
-func (r *run) close() error { return also(r.log.close(), r.tape.Close()) }
+func (r *run) close() error {
+	r.opt.thaw()
+	return also(r.log.close(), r.tape.Close())
+}
 
 func (r *run) elapsed() time.Duration {
 	return time.Duration(r.before*float64(time.Second)) + time.Since(r.started)

@@ -84,7 +84,7 @@ func TestOptimizerParts(t *testing.T) {
 		t.Errorf("norm %v, want %v", got, math.Sqrt(sum))
 	}
 	op.ZeroGrad(o.params[1].Param) // a parameter without a gradient does not change
-	o.update(0.1)
+	o.update(0.1 / Defaults().LearningRate)
 	if v := op.Values(o.params[1].Param)[0]; v != 0 || o.moments[1].steps != 0 || o.moments[0].steps != 1 {
 		t.Errorf("value %v after %d steps", v, o.moments[1].steps)
 	}

@@ -12,7 +12,7 @@ import (
 
 // newRun checks the settings, the task and the parameters, loads the state of a checkpoint, and only then changes the
 // output directory.
-func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
+func newRun(t Task, params []nn.NamedParam, cfg Config) (_ *run, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -23,11 +23,17 @@ func newRun(t Task, params []nn.NamedParam, cfg Config) (*run, error) {
 	var p problems
 	r.checkEvaluation(&p)
 	checkParams(params, &p)
+	checkRoles(params, cfg, &p)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	r.sampler = newSampler(r.set, cfg)
 	r.opt = newOptimizer(params, cfg)
+	defer func() {
+		if err != nil {
+			r.opt.thaw()
+		}
+	}()
 	r.opt.clearGradients()
 	if err := r.makePlan(); err != nil {
 		return nil, err
@@ -62,7 +68,9 @@ func (r *run) makePlan() error {
 		c.NumTrainEpochs, c.MaxSteps, mostSteps)
 	r.plan.WarmupSteps = c.warmupSteps(r.plan.Steps)
 	for _, q := range r.params {
-		r.plan.Params += int64(len(op.Values(q.Param)))
+		if q.Param.RequiresGrad() { // lora-fa freezes some
+			r.plan.Params += int64(len(op.Values(q.Param)))
+		}
 	}
 	if r.plan.WarmupSteps > 0 && r.plan.WarmupSteps >= r.plan.Steps {
 		c.Logger.Warn().Int("warmup_steps", r.plan.WarmupSteps).Int("steps", r.plan.Steps).

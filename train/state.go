@@ -85,7 +85,7 @@ func (r *run) settings() map[string]string {
 	c, b := r.cfg, strconv.FormatBool
 	i := func(n int) string { return strconv.Itoa(n) }
 	f := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	return map[string]string{
+	list := map[string]string{
 		"batch_size":                  i(c.BatchSize),
 		"tokens_per_batch":            i(c.TokensPerBatch),
 		"gradient_accumulation_steps": i(c.GradientAccumulationSteps),
@@ -110,6 +110,13 @@ func (r *run) settings() map[string]string {
 		"train_rows":                  i(r.plan.Rows),
 		"train_tokens":                strconv.FormatInt(r.plan.Tokens, 10),
 	}
+	if c.Optimizer != AdamW { // checkpoints of earlier versions have no such settings
+		list["optimizer"] = string(c.Optimizer)
+	}
+	if c.LoRAPlusRatio != 0 {
+		list["loraplus_lr_ratio"], list["loraplus_lr_embedding"] = f(c.LoRAPlusRatio), f(c.LoRAPlusEmbedding)
+	}
+	return list
 }
 
 // paramStates returns the states of the parameters.

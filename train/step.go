@@ -42,10 +42,11 @@ func (r *run) step(ctx context.Context, f *feed) error {
 	if err := r.checkStep(w, info); err != nil {
 		return err
 	}
-	info.LearningRate = r.cfg.LearningRate * r.cfg.Schedule.Factor(number-1, r.plan.WarmupSteps, r.plan.Steps)
+	factor := r.cfg.Schedule.Factor(number-1, r.plan.WarmupSteps, r.plan.Steps)
+	info.LearningRate = r.cfg.LearningRate * factor
 	r.updating = true
 	r.opt.scale(float32(share * clipFactor(info.GradNorm, r.cfg.MaxGradNorm)))
-	r.opt.update(info.LearningRate)
+	r.opt.update(factor)
 	r.opt.clearGradients()
 	r.updating = false
 	took := max(time.Since(started), time.Nanosecond).Seconds()

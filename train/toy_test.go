@@ -31,7 +31,8 @@ type toy struct {
 	lengths []int // nil: 1 each
 	drop    float32
 	w, b    *op.Weight
-	held    *toySet // examples for evaluation, nil: none
+	pair    *op.Correction // of w, which does not train then; nil: none
+	held    *toySet        // examples for evaluation, nil: none
 
 	onLoss func(p *nn.Pass, b *batch.Batch)  // before the loss
 	alter  func(b *batch.Batch, v []float32) // changes the features
@@ -112,7 +113,28 @@ func must(err error) {
 	}
 }
 
+// adapt gives the toy a low-rank pair that trains in place of w.
+func (t *toy) adapt() {
+	const rank = 2
+	r := rand.New(rand.NewPCG(3, 4))
+	draw := func(rows, cols int) []float32 {
+		v := make([]float32, rows*cols)
+		for i := range v {
+			v[i] = float32(r.NormFloat64() * 0.3)
+		}
+		return v
+	}
+	t.pair = &op.Correction{
+		A: op.NewParam(rank, t.width, draw(rank, t.width)), B: op.NewParam(t.w.Rows, rank, draw(t.w.Rows, rank)), Scale: 0.5,
+	}
+}
+
 func (t *toy) params() []nn.NamedParam {
+	if c := t.pair; c != nil {
+		return []nn.NamedParam{{Name: "w.A", Param: c.A, Role: nn.FactorA},
+			{Name: "w.B", Param: c.B, Role: nn.FactorB, A: c.A, Scale: c.Scale},
+			{Name: "b", Param: t.b.Train(), NoDecay: true, Role: nn.Vector}}
+	}
 	return []nn.NamedParam{{Name: "w", Param: t.w.Train()}, {Name: "b", Param: t.b.Train(), NoDecay: true}}
 }
 
@@ -142,7 +164,7 @@ func (t *toy) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	if p.Train {
 		x = op.Dropout(p.Tape, x, op.Drop{P: t.drop, Site: 1, Key: p.Key, Seqs: p.Seqs})
 	}
-	logits := op.Affine(p.Tape, x, op.Drop{}, op.Projection{Weight: t.w, Bias: t.b})
+	logits := op.Affine(p.Tape, x, op.Drop{}, op.Projection{Weight: t.w, Bias: t.b, Adapt: t.pair})
 	sum, targets := op.CrossEntropy(p.Tape, logits, b.Labels, op.CrossEntropyConfig{})
 	return sum, targets, nil
 }

@@ -65,7 +65,7 @@ var trainer = map[string]trainerOption{
 	"save-on-each-node":                  {"", oneMachine},
 	"enable-jit-checkpoint":              {"save-minutes", "a run that is stopped by a signal can be resumed"},
 	"ignore-data-skip":                   {"resume-from-checkpoint", "continues with the next row"},
-	"optim":                              {"", fixedOptim},
+	"optim":                              {"optimizer", "adamw or lora-fa"},
 	"optim-args":                         {"adam-beta1 adam-beta2 adam-epsilon", ""},
 	"optim-target-modules":               {"target-modules", ""},
 	"adafactor":                          {"", fixedOptim},

@@ -2,6 +2,7 @@
 package tasktest
 
 import (
+	"cmp"
 	"math"
 	"os"
 	"path/filepath"
@@ -34,7 +35,13 @@ type Case struct {
 	Warmup      int            `json:"warmup_steps"`
 	MaxGradNorm float64        `json:"max_grad_norm"`
 	Smoothing   float32        `json:"label_smoothing_factor"`
-	Log         []StepLog      `json:"log"`
+
+	Optimizer         train.Optimizer `json:"optimizer"`    // "": AdamW
+	Epsilon           float64         `json:"adam_epsilon"` // 0: 1e-8
+	LoRAPlusRatio     float64         `json:"loraplus_lr_ratio"`
+	LoRAPlusEmbedding float64         `json:"loraplus_lr_embedding"`
+
+	Log []StepLog `json:"log"`
 }
 
 // StepLog is what PEFT had in a step.
@@ -53,6 +60,8 @@ func (c Case) Repeat(
 	cfg.BatchSize, cfg.GradientAccumulationSteps, cfg.MaxSteps, cfg.NoShuffle = c.BatchSize, c.Accumulate, c.MaxSteps, true
 	cfg.LearningRate, cfg.WeightDecay, cfg.MaxGradNorm = c.Rate, c.Decay, c.MaxGradNorm
 	cfg.Schedule, cfg.WarmupSteps = c.Schedule, c.Warmup
+	cfg.Optimizer, cfg.Eps = cmp.Or(c.Optimizer, cfg.Optimizer), cmp.Or(c.Epsilon, cfg.Eps)
+	cfg.LoRAPlusRatio, cfg.LoRAPlusEmbedding = c.LoRAPlusRatio, c.LoRAPlusEmbedding
 	cfg.Pool, cfg.Adapter = pool, set
 	cfg.OnStep = func(s train.StepInfo) {
 		steps = append(steps, StepLog{s.Loss, s.GradNorm, s.LearningRate})

@@ -68,6 +68,9 @@ var spellings = []struct {
 	{"class-weights", "1,2", nil},
 	{"group-by-length", "true", nil},
 	{"use-rslora", "true", nil},
+	{"optimizer", "lora-fa", nil},
+	{"loraplus-lr-ratio", "16", nil},
+	{"loraplus-lr-embedding", "1e-6", nil},
 }
 
 // seqCls returns the subcommand.

@@ -66,12 +66,18 @@ func addLoop(fs *pflag.FlagSet, r *tasks.Run, c train.Config) {
 }
 
 func addOptimizer(fs *pflag.FlagSet, r *tasks.Run, c train.Config) {
-	cli.Optional(fs, &r.LearningRate, "learning-rate", c.LearningRate, "peak learning rate of AdamW")
+	cli.Default(fs, &r.Optimizer, "optimizer", string(c.Optimizer),
+		"adamw, or lora-fa: freeze A and step B along its projected gradient")
+	cli.Optional(fs, &r.LearningRate, "learning-rate", c.LearningRate, "peak learning rate")
+	fs.Float64Var(&r.LoRAPlusLRRatio, "loraplus-lr-ratio", 0,
+		"LoRA+: learning rate of B, biases and norms relative to --learning-rate; 0: LoRA+ is off")
+	cli.Optional(fs, &r.LoRAPlusLREmbedding, "loraplus-lr-embedding", c.LoRAPlusEmbedding,
+		"LoRA+: learning rate of the pairs of embeddings")
 	fs.Float64Var(&r.WeightDecay, "weight-decay", c.WeightDecay, "decoupled weight decay, on everything that trains")
 	fs.BoolVar(&r.NoDecayNormBias, "no-decay-norm-bias", false, "leave biases and norms out of weight decay")
-	cli.Optional(fs, &r.AdamBeta1, "adam-beta1", c.Beta1, "AdamW's β₁")
-	cli.Optional(fs, &r.AdamBeta2, "adam-beta2", c.Beta2, "AdamW's β₂")
-	cli.Default(fs, &r.AdamEpsilon, "adam-epsilon", c.Eps, "AdamW's ε")
+	cli.Optional(fs, &r.AdamBeta1, "adam-beta1", c.Beta1, "Adam's β₁")
+	cli.Optional(fs, &r.AdamBeta2, "adam-beta2", c.Beta2, "Adam's β₂")
+	cli.Default(fs, &r.AdamEpsilon, "adam-epsilon", c.Eps, "Adam's ε; with lora-fa 1e-06")
 	cli.Default(fs, &r.LRSchedulerType, "lr-scheduler-type", string(c.Schedule), "linear, cosine or constant")
 	cli.Optional(fs, &r.WarmupSteps, "warmup-steps", 0, "steps in which the learning rate rises")
 	cli.Optional(fs, &r.WarmupRatio, "warmup-ratio", c.WarmupRatio,
