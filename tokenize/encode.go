@@ -101,7 +101,10 @@ func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
 		return Encoding{}, err
 	}
 	defer done()
-	texts, parts := t.readBoth(in, buf)
+	texts, parts, err := t.readBoth(in, buf)
+	if err != nil {
+		return Encoding{}, err
+	}
 	if o.Side == OwnSide {
 		o.Side = t.side
 	}
@@ -141,15 +144,23 @@ func (t *Tokenizer) buffers(in Input) (buf *buffers, done func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	buf = t.scratch.Get().(*buffers)
-	if size > maxScratch {
-		return buf, func() {}, nil
-	}
-	return buf, func() { t.scratch.Put(buf) }, nil
+	buf, done = t.borrow(size)
+	return buf, done, nil
 }
 
-// readBoth returns the tokens of an input's texts, which belong to buf, and the template for them.
-func (t *Tokenizer) readBoth(in Input, buf *buffers) (texts [2][]token, parts []part) {
+// borrow returns scratch memory for a text of the given number of bytes and a function that returns it to the pool.
+func (t *Tokenizer) borrow(size int) (buf *buffers, done func()) {
+	buf = t.scratch.Get().(*buffers)
+	buf.err = nil
+	if size > maxScratch {
+		return buf, func() {}
+	}
+	return buf, func() { t.scratch.Put(buf) }
+}
+
+// readBoth returns the tokens of an input's texts, which belong to buf, and the template for them. It returns an error
+// if a custom part fails.
+func (t *Tokenizer) readBoth(in Input, buf *buffers) (texts [2][]token, parts []part, err error) {
 	if in.Words != nil {
 		texts[0] = t.readWords(buf.tokens[0][:0], in.Words, buf)
 	} else {
@@ -157,14 +168,14 @@ func (t *Tokenizer) readBoth(in Input, buf *buffers) (texts [2][]token, parts []
 	}
 	buf.tokens[0] = texts[0]
 	if !in.HasPair {
-		return texts, t.template.single
+		return texts, t.template.single, buf.err
 	}
 	texts[1] = t.read(buf.tokens[1][:0], in.Pair, buf)
 	buf.tokens[1] = texts[1]
-	return texts, t.template.pair
+	return texts, t.template.pair, buf.err
 }
 
-// read appends the tokens of text to dst.
+// read appends the tokens of text to dst. After an error of a custom part, which is in buf, the tokens are incomplete.
 func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text)) // U+FFFD for every bad byte
@@ -172,6 +183,9 @@ func (t *Tokenizer) read(dst []token, text string, buf *buffers) []token {
 	var first, word int32
 	buf.source = split(t.source, text, buf.source[:0])
 	for _, s := range buf.source {
+		if buf.err != nil {
+			break
+		}
 		part := text[s.from:s.to]
 		if s.token != nil {
 			n := int32(utf8.RuneCountInString(part))

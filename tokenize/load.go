@@ -100,6 +100,18 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	if err := set.err(); err != nil {
 		return nil, err
 	}
+	if err := t.complete(s); err != nil {
+		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
+	}
+	if err := t.setRoles(set); err != nil {
+		return nil, err
+	}
+	t.warnings = set.warnings
+	return t, nil
+}
+
+// complete makes the vocabulary, the model and the added tokens that s describes.
+func (t *Tokenizer) complete(s *spec) error {
 	for id, token := range s.vocab {
 		if !t.missing[int32(id)] {
 			t.ids[token] = int32(id)
@@ -107,25 +119,21 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 	}
 	var err error
 	if t.model, err = s.model(t); err != nil {
-		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
+		return err
 	}
 	if err := t.addTokens(s.added); err != nil {
-		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
+		return err
 	}
 	if err := t.checkTemplate(); err != nil {
-		return nil, fmt.Errorf("tokenize: %s: %w", file, err)
+		return err
 	}
-	if err := t.setRoles(set); err != nil {
-		return nil, err
-	}
-	t.warnings = set.warnings
 	if t.template.trim != keepOffsets {
 		t.space = make([]blanksAround, len(t.tokens))
 		for id, token := range t.tokens {
 			t.space[id] = countBlanks(token)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // addTokens adds the added tokens. The ids of those that the model's vocabulary lacks must continue its ids.
@@ -142,8 +150,11 @@ func (t *Tokenizer) addTokens(added []addedToken) error {
 		err := t.addToken(a, taken, &next)
 		if err == nil && a.normalized {
 			buf.a.load(a.content, 0)
+			buf.err = nil
 			pattern := string(t.normalizer.normalize(&buf.a, buf).text)
-			if first, twice := contents[pattern]; twice {
+			if buf.err != nil {
+				err = buf.err
+			} else if first, twice := contents[pattern]; twice {
 				err = fmt.Errorf("is %q after normalization, as %q is", pattern, first)
 			} else if pattern == "" {
 				err = errors.New("normalization leaves nothing of it")

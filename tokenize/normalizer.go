@@ -22,6 +22,7 @@ type buffers struct {
 	tokens  [2][]token
 	bpe     bpeScratch
 	unigram unigramScratch
+	err     error // of a custom part, for the input that is read
 }
 
 // newScratch returns a pool of buffers.

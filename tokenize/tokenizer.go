@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Tokenizer turns text into the ids of a checkpoint's vocabulary and back. Load makes it. It is safe for concurrent
-// use.
+// Tokenizer turns text into the ids of a checkpoint's vocabulary and back. Load makes it of a checkpoint's files, New
+// of custom parts. It is safe for concurrent use.
 type Tokenizer struct {
 	source       *matcher // added tokens that are matched in the source text
 	normalizer   normalizer
@@ -29,6 +29,7 @@ type Tokenizer struct {
 	splits    bool // special tokens in a text are ordinary text
 	rows      int  // ids from here on are errors; 0: none
 	warnings  []string
+	identity  string // of one that New has made
 
 	scratch *sync.Pool // of *buffers
 }

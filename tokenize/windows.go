@@ -68,7 +68,10 @@ func (t *Tokenizer) windows(in Input, w Windowing) (Windows, error) {
 		return Windows{}, err
 	}
 	defer done()
-	texts, parts := t.readBoth(in, buf)
+	texts, parts, err := t.readBoth(in, buf)
+	if err != nil {
+		return Windows{}, err
+	}
 	var out Windows
 	cut := 0 // the text that is cut
 	if in.HasPair {
