@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"checkpoint":        {"internal/files", "checkpoint/"},
 	"checkpoint/":       {"internal/files", "checkpoint/"},
 	"tokenize":          {"internal/settings"},
+	"tokenize/":         {"tokenize"},
 	"batch":             {"nn/op"},
 	"data":              {"batch"},
 	"data/":             {"data", "batch"},
@@ -77,6 +78,13 @@ var mayImport = map[string][]string{
 
 // embeddedBy lists who may compile the default model and data in.
 var embeddedBy = []string{"cmd/", "internal/cli", "internal/cli/", "internal/tasktest", "examples/", "bench", "bench/"}
+
+// gotokenizers is a library that only programs which ask for it shall link: one package imports it, and only examples
+// import that.
+const (
+	gotokenizers       = "github.com/nlpodyssey/gotokenizers"
+	gotokenizersBridge = "tokenize/gotokenizers"
+)
 
 // source is a Go file of the module.
 type source struct {
@@ -184,6 +192,9 @@ func TestImports(t *testing.T) {
 			if name == "C" {
 				t.Errorf("%s uses cgo", s.path)
 			}
+			if strings.HasPrefix(name+"/", gotokenizers+"/") && s.dir != gotokenizersBridge {
+				t.Errorf("%s imports %s; only %s does", s.path, name, gotokenizersBridge)
+			}
 			ours, ok := strings.CutPrefix(name+"/", module+"/")
 			if !ok {
 				continue
@@ -191,6 +202,9 @@ func TestImports(t *testing.T) {
 			ours = strings.TrimSuffix(ours, "/")
 			if !permitted(ours, allowed) {
 				t.Errorf("%s imports %s, which is not below %q", s.path, ours, s.dir)
+			}
+			if ours == gotokenizersBridge && !strings.HasPrefix(s.dir, "examples/") {
+				t.Errorf("%s imports %s, which links %s into every program that imports it", s.path, ours, gotokenizers)
 			}
 			if ours == "embedded" && !slices.ContainsFunc(embeddedBy, func(name string) bool { return fits(s.dir, name) }) {
 				t.Errorf("%s compiles the default model into every program that uses the library", s.path)
