@@ -16,30 +16,20 @@ import (
 // siteBase is the first dropout site of corrections, above the sites of the model's own dropout.
 const siteBase = 1 << 24
 
-// Attach returns a fresh set for m, which must have its weights and does not change. As with PEFT's
-// init_lora_weights=True, A of a linear layer is drawn Kaiming-uniform with a = √5 and B is zero; A of an embedding
-// is zero and B is drawn from a normal distribution with deviation 1. So the adapted model starts with the outputs of
-// the base. Copies of saved modules start at the base's values. The draws depend on seed and the path of the layer
-// only.
+// Attach returns a fresh set for m, which must have its weights and does not change. c.InitLoraWeights says how the
+// pairs start; by default the adapted model starts with the outputs of the base, bit for bit. Copies of saved modules
+// start at the base's values. The starting values depend on seed, the path of the layer and its weight only.
 //
-// Attach returns an error if c is not valid, a weight to copy has no values, r exceeds the size of a layer, or a target
-// matches no linear or embedding layer; the error names the nearest modules.
+// Attach returns an error if c is not valid, a weight to copy or to decompose has no values, r exceeds the size of a
+// layer or does not fit c.InitLoraWeights, or a target matches no linear or embedding layer; the error names the
+// nearest modules.
 func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	s, err := attach(m, c, false)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range s.pairs {
-		r := nn.NewRand(seed, p.path)
-		if p.table {
-			b := op.Values(p.c.B)
-			for i := range b {
-				b[i] = float32(r.NormFloat64())
-			}
-			continue
-		}
-		_, in := op.Size(p.c.A)
-		nn.KaimingUniform(op.Values(p.c.A), in, math.Sqrt(5), r)
+	if err := s.start(m, seed); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -16,14 +16,15 @@ import (
 // Config selects the modules to adapt and how to adapt them, with the names of PEFT's LoraConfig. [DefaultConfig]
 // returns PEFT's defaults; the zero value is not valid.
 type Config struct {
-	R             int      // rank, default 8
-	Alpha         float64  // lora_alpha: numerator of the scale, default 8
-	Dropout       float32  // lora_dropout: probability on the input of A, in [0, 1), default 0
-	TargetModules Targets  // modules that get a correction
-	ModulesToSave []string // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
-	UseRSLoRA     bool     // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
-	TaskType      TaskType // task that the adapter is for
-	BaseModel     string   // base_model_name_or_path
+	R               int      // rank, default 8
+	Alpha           float64  // lora_alpha: numerator of the scale, default 8
+	Dropout         float32  // lora_dropout: probability on the input of A, in [0, 1), default 0
+	TargetModules   Targets  // modules that get a correction
+	ModulesToSave   []string // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
+	UseRSLoRA       bool     // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
+	InitLoraWeights Init     // starting values of a new adapter, default InitTrue
+	TaskType        TaskType // task that the adapter is for
+	BaseModel       string   // base_model_name_or_path
 
 	// Some of the layers that TargetModules names can be left out or differ in rank and scale. Paths are matched with the
 	// regular expressions of Python.
@@ -82,6 +83,9 @@ func (c Config) Check() error {
 	if _, err := ParseTaskType(string(c.TaskType)); err != nil {
 		errs = append(errs, err)
 	}
+	if err := c.InitLoraWeights.check(); err != nil {
+		errs = append(errs, err)
+	}
 	if len(errs) > 0 {
 		return fmt.Errorf("lora: config: %w", errors.Join(errs...))
 	}
@@ -103,22 +107,23 @@ func (c Config) saved() []string {
 // configFile is adapter_config.json as MarshalJSON writes it: the required fields, and those that differ from PEFT's
 // defaults.
 type configFile struct {
-	AlphaPattern   Overrides[float64] `json:"alpha_pattern,omitempty"`
-	BaseModel      *string            `json:"base_model_name_or_path"`
-	ExcludeModules Targets            `json:"exclude_modules,omitzero"`
-	FanInFanOut    bool               `json:"fan_in_fan_out,omitempty"`
-	InferenceMode  bool               `json:"inference_mode"`
-	LayersPattern  []string           `json:"layers_pattern,omitempty"`
-	Layers         []int              `json:"layers_to_transform,omitempty"`
-	Alpha          float64            `json:"lora_alpha"`
-	Dropout        float32            `json:"lora_dropout"`
-	ModulesToSave  []string           `json:"modules_to_save,omitempty"`
-	PeftType       string             `json:"peft_type"`
-	R              int                `json:"r"`
-	RankPattern    Overrides[int]     `json:"rank_pattern,omitempty"`
-	Targets        Targets            `json:"target_modules"`
-	TaskType       *TaskType          `json:"task_type"`
-	UseRSLoRA      bool               `json:"use_rslora,omitempty"`
+	AlphaPattern    Overrides[float64] `json:"alpha_pattern,omitempty"`
+	BaseModel       *string            `json:"base_model_name_or_path"`
+	ExcludeModules  Targets            `json:"exclude_modules,omitzero"`
+	FanInFanOut     bool               `json:"fan_in_fan_out,omitempty"`
+	InferenceMode   bool               `json:"inference_mode"`
+	InitLoraWeights *Init              `json:"init_lora_weights,omitempty"`
+	LayersPattern   []string           `json:"layers_pattern,omitempty"`
+	Layers          []int              `json:"layers_to_transform,omitempty"`
+	Alpha           float64            `json:"lora_alpha"`
+	Dropout         float32            `json:"lora_dropout"`
+	ModulesToSave   []string           `json:"modules_to_save,omitempty"`
+	PeftType        string             `json:"peft_type"`
+	R               int                `json:"r"`
+	RankPattern     Overrides[int]     `json:"rank_pattern,omitempty"`
+	Targets         Targets            `json:"target_modules"`
+	TaskType        *TaskType          `json:"task_type"`
+	UseRSLoRA       bool               `json:"use_rslora,omitempty"`
 }
 
 // MarshalJSON returns the text of adapter_config.json.
@@ -132,6 +137,9 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	if len(c.LayersToTransform) == 0 { // which layers_pattern needs
 		f.LayersPattern = nil
 	}
+	if c.InitLoraWeights != InitTrue {
+		f.InitLoraWeights = &c.InitLoraWeights
+	}
 	if c.BaseModel != "" {
 		f.BaseModel = &c.BaseModel
 	}
@@ -143,10 +151,6 @@ func (c Config) MarshalJSON() ([]byte, error) {
 
 // required are the fields that cannot be null. The first four cannot be absent either.
 var required = []string{"r", "lora_alpha", "target_modules", "peft_type", "lora_dropout"}
-
-// plainInits are the values of init_lora_weights that do not change the base weights. They have no effect on loading,
-// since the file holds all tensors.
-var plainInits = []string{"true", "false", `"gaussian"`, `"orthogonal"`, `"eva"`, "null"}
 
 // DecodeConfig returns the configuration in text, the content of adapter_config.json, and a warning for each field that
 // is not one of PEFT's and is ignored. It returns an error that names all fields that are missing, have an invalid
@@ -263,9 +267,8 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		}
 		return true, nil
 	case "init_lora_weights":
-		if !slices.Contains(plainInits, string(compact(value))) {
-			return true, fmt.Errorf("init_lora_weights is %s, which changes the base weights; convert the adapter "+
-				"to plain LoRA with PEFT (path_initial_model_for_weight_conversion)", clip(value))
+		if err := json.Unmarshal(value, &c.InitLoraWeights); err != nil {
+			return true, err
 		}
 		return true, nil
 	}

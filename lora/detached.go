@@ -49,11 +49,16 @@ const (
 
 // ReadDetached reads the adapter in dir, which [Set.Save] or PEFT wrote, without its base model. It returns a warning
 // for each field of adapter_config.json that is ignored. It returns an error if a file is missing or not valid, a
-// tensor of a pair is missing, or its shape contradicts the rank in adapter_config.json.
+// tensor of a pair is missing, its shape contradicts the rank in adapter_config.json, or the adapter is for base
+// weights that its starting values changed.
 func ReadDetached(dir string) (*Detached, []string, error) {
 	c, warnings, err := ReadConfig(dir)
 	if err != nil {
 		return nil, warnings, err
+	}
+	if init := c.InitLoraWeights; init.changesBase() {
+		return nil, warnings, fmt.Errorf("lora: %s: init_lora_weights is %s: the adapter is for base weights that PEFT "+
+			"changed; %s", dir, init, convert)
 	}
 	f, err := openWeights(dir)
 	if err != nil {
@@ -77,13 +82,16 @@ func ReadDetached(dir string) (*Detached, []string, error) {
 	return d, warnings, nil
 }
 
-// Detach returns a copy of the set without its base model.
+// Detach returns a copy of the set without its base model, for the unchanged weights of that, as [Set.Save] writes it.
 func (s *Set) Detach() (*Detached, error) {
-	tensors := s.all()
+	c, tensors, err := s.content()
+	if err != nil {
+		return nil, fmt.Errorf("lora: detach: %w", err)
+	}
 	for i := range tensors {
 		tensors[i].values = slices.Clone(tensors[i].values)
 	}
-	d, err := detach(s.config, tensors)
+	d, err := detach(c, tensors)
 	if err != nil {
 		return nil, fmt.Errorf("lora: detach: %w", err)
 	}

@@ -80,9 +80,15 @@ func (s *Set) all() []stored {
 }
 
 // Save writes adapter_model.safetensors (float32) and adapter_config.json to dir, which must exist. Each file is
-// replaced atomically. Save returns an error, before it writes anything, if a value is NaN or infinite.
+// replaced atomically. A set that replaces base weights by residuals (PiSSA, OLoRA) is saved as plain LoRA of twice the
+// rank, which acts on the unchanged base model as the set does. Save returns an error, before it writes anything, if a
+// value is NaN or infinite.
 func (s *Set) Save(dir string) error {
-	return adapterFiles{s.config, s.all(), s.base, s.notes}.write(func(name string, write func(io.Writer) error) error {
+	c, list, err := s.content()
+	if err != nil {
+		return fmt.Errorf("lora: save: %w", err)
+	}
+	return adapterFiles{c, list, s.base, s.notes}.write(func(name string, write func(io.Writer) error) error {
 		return files.WriteFile(filepath.Join(dir, name), write)
 	})
 }
@@ -143,6 +149,9 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model) (s *Set, war
 	}
 	if err := s.fill(m, f); err != nil {
 		return nil, nil, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
+	}
+	if err := s.splitLoaded(m); err != nil {
+		return nil, nil, fmt.Errorf("lora: %s: %w", filepath.Join(dir, configName), err)
 	}
 	for _, c := range s.bases {
 		warnings = append(warnings, fmt.Sprintf("%s: %s is not the base model's and replaces it, as in PEFT", weightsName,

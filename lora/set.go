@@ -15,16 +15,17 @@ import (
 // [Set.Params]. It implements [nn.AdapterSet]. A model may have any number of sets in use at once. A set is safe for
 // concurrent use as long as no goroutine trains it or calls one of its Set methods.
 type Set struct {
-	config Config
-	pairs  []pair
-	copies []copied
-	bases  []copied                      // weights of the base model that the adapter file replaces, frozen
-	pairOf map[*op.Weight]*op.Correction // for lookup only; the slices have the order
-	copyOf map[*op.Weight]*op.Weight
-	absent []string          // modules_to_save that the model does not have
-	unused []string          // target_modules of a loaded adapter that match no layer
-	base   string            // fingerprint of the base model, "" if unknown
-	notes  map[string]string // by name
+	config    Config
+	pairs     []pair
+	copies    []copied
+	bases     []copied                      // weights of the base model that the adapter file replaces, frozen
+	residuals []residual                    // base weights without what the pairs start with
+	pairOf    map[*op.Weight]*op.Correction // for lookup only; the slices have the order
+	copyOf    map[*op.Weight]*op.Weight
+	absent    []string          // modules_to_save that the model does not have
+	unused    []string          // target_modules of a loaded adapter that match no layer
+	base      string            // fingerprint of the base model, "" if unknown
+	notes     map[string]string // by name
 }
 
 // pair is the correction of one layer.

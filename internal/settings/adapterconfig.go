@@ -28,7 +28,8 @@ var AdapterConfig = File{Name: "adapter_config.json", Keys: []Key{
 	{Name: "modules_to_save", Effect: Acts, Note: "modules whose weights are trained and saved in full"},
 	{Name: "fan_in_fan_out", Effect: Neutral, Note: "follows from the layers of the model"},
 	{Name: "init_lora_weights", Effect: Acts,
-		Note: "does not matter for a stored adapter, unless it says that the base model was changed, which is an error"},
+		Note: "the starting values of a new adapter; a stored one for base weights that pissa or olora changed is read as " +
+			"PEFT reads it, other values that change the base are errors"},
 	{Name: "bias", Effect: Refused, Silent: []string{`"none"`}, Note: "trained biases are not read" + merged},
 	{Name: "lora_bias", Effect: Refused, Silent: []string{`false`}, Note: "corrections have no bias here" + merged},
 	{Name: "use_dora", Effect: Refused, Silent: []string{`false`}, Note: "DoRA is not supported" + merged},
