@@ -156,9 +156,13 @@ const (
 // something else.
 func ModelFileNames() []string { return append([]string{modelConfigName, modelWeightsName}, taken...) }
 
+// CopiedNames lists the files that a checkpoint made from another has copies of: those of the tokenizer, settings,
+// terms.
+func CopiedNames() []string { return slices.Concat(taken, terms) }
+
 // Write passes the files to put one after another, config.json last.
 func (f ModelFiles) Write(put func(name string, write func(io.Writer) error) error) error {
-	for _, name := range slices.Concat(taken, terms) {
+	for _, name := range CopiedNames() {
 		text, err := f.Base.File(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

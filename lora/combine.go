@@ -127,6 +127,14 @@ func combine(adapters []*Detached, o Combination) (*Detached, error) {
 	return sum, nil
 }
 
+// Check returns an error if the arguments do not fit to each other or to n adapters.
+func (o Combination) Check(n int) error {
+	if _, err := o.checked(n); err != nil {
+		return fmt.Errorf("lora: combine: %w", err)
+	}
+	return nil
+}
+
 // checked returns an error if the arguments do not fit to each other or to n adapters. A single adapter is combined
 // linearly.
 func (o Combination) checked(n int) (Combination, error) {
@@ -142,7 +150,7 @@ func (o Combination) checked(n int) (Combination, error) {
 		o.Type = Linear
 		if o.SVDRank != 0 || o.SVDClamp != 0 || o.Density != 0 || o.Frequency {
 			bad("one adapter is combined linearly, as in PEFT; leave out what belongs to other types, or reduce the rank of " +
-				"the adapter with `adapter reduce`")
+				"the adapter (adapter reduce)")
 		}
 	}
 	if len(o.Weights) != n {
@@ -245,10 +253,10 @@ func combinedRest(adapters []*Detached) ([]stored, error) {
 				saved = true
 			case strings.HasSuffix(name, magnitude):
 				return nil, fmt.Errorf("%s uses DoRA, whose magnitudes have no combination; merge it into the base model "+
-					"instead (`adapter merge`)", d.Name)
+					"instead (adapter merge)", d.Name)
 			case strings.HasSuffix(name, tokens) || strings.HasSuffix(name, ".bias"):
 				return nil, fmt.Errorf("%s has %s; biases and trained tokens have no combination; merge the adapter into the "+
-					"base model instead (`adapter merge`)", d.Name, name)
+					"base model instead (adapter merge)", d.Name, name)
 			}
 			if other := from[t.key]; other != nil {
 				same := slices.IndexFunc(list, func(s stored) bool {

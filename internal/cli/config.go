@@ -48,19 +48,24 @@ var aliases = map[string]string{
 	"adapter-name-or-path":        "adapter",
 }
 
-// canonical returns a flag's own name for what a user wrote: - and _ are alike, and HF's long names are accepted.
-func canonical(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	name = strings.ReplaceAll(name, "_", "-")
-	if own, ok := aliases[name]; ok {
-		name = own
+// canonical returns the function from what a user wrote to a flag's own name: - and _ are alike, and HF's long names
+// are accepted unless the command has a flag of that name itself, as adapter reduce has --rank.
+func canonical(fs *pflag.FlagSet) func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	flags := map[string]bool{}
+	fs.VisitAll(func(f *pflag.Flag) { flags[f.Name] = true })
+	return func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		name = strings.ReplaceAll(name, "_", "-")
+		if own, ok := aliases[name]; ok && !flags[name] {
+			name = own
+		}
+		return pflag.NormalizedName(name)
 	}
-	return pflag.NormalizedName(name)
 }
 
 // AddConfig gives a command --config and HF's spellings. The command's flags must have been defined.
 func AddConfig(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.SetNormalizeFunc(canonical)
+	fs.SetNormalizeFunc(canonical(fs))
 	path := fs.String("config", "", "YAML `file` with any of these flags by name; flags on the command line win")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if *path == "" {

@@ -16,8 +16,8 @@ func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
 func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adapter",
-		Short: "Merge and show adapters",
-		Long:  "Merge adapters into their base model, and show what is in them.",
+		Short: "Combine, merge and show adapters",
+		Long:  "Combine adapters, merge them into their base model, and show what is in them.",
 	}
-	return cli.Group(cmd, merge(env, list), show(env))
+	return cli.Group(cmd, combine(env, list), merge(env, list), show(env))
 }

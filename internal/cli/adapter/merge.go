@@ -3,9 +3,6 @@ package adapter
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,24 +12,22 @@ import (
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
-	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 )
 
 // mergeRun is one run of "adapter merge".
 type mergeRun struct {
-	list      []task.Descriptor
-	model     string
-	adapter   base.Adapter
-	labels    []string
-	problem   string
-	task      string
-	log       cli.LogFlags
-	outputDir string
-	dtype     string
-	overwrite bool
-	threads   int
+	list    []task.Descriptor
+	model   string
+	adapter base.Adapter
+	labels  []string
+	problem string
+	task    string
+	log     cli.LogFlags
+	out     output
+	dtype   string
+	threads int
 
 	env     cli.Env
 	console *cli.Console
@@ -72,9 +67,8 @@ above %g of the largest logit is an error. The directory appears complete or not
 			": task of an adapter that does not name it; default: what its tensors and the base's class show")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.outputDir, "output-dir", "", "`directory` to write; its parent must exist")
+		r.out.add(fs)
 		fs.StringVar(&r.dtype, "dtype", "float32", base.DTypes+": how weights are stored")
-		fs.BoolVar(&r.overwrite, "overwrite", false, "replace --output-dir with all its content")
 		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 	})
 	cli.Section(fs, "Messages", r.log.Add)
@@ -117,14 +111,14 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	d, err := m.Merge(cmd.Context(), r.outputDir, t, r.overwrite, pool)
+	d, err := m.Merge(cmd.Context(), r.out.dir, t, r.out.overwrite, pool)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(r.env.Out,
 		"merged %d tensors (%s); logits of the merged and the attached model differ by at most %.2g (largest "+
 			"logit %.3g)\nmodel: %s\n",
-		d.Tensors, base.DTypeName(t), d.Difference, d.Logit, r.outputDir)
+		d.Tensors, base.DTypeName(t), d.Difference, d.Logit, r.out.dir)
 	return nil
 }
 
@@ -175,67 +169,14 @@ func (r *mergeRun) checkFlags() (safetensors.DType, error) {
 	if r.adapter.Dir == "" {
 		errs = append(errs, errors.New("--adapter is missing; give the directory of the adapter to merge"))
 	}
-	if r.outputDir == "" {
-		errs = append(errs, errors.New("--output-dir is missing; give the directory to write"))
-	}
 	if len(errs) > 0 {
 		return t, cli.UsageError(errors.Join(errs...))
 	}
-	if err := files.CheckOutput(r.outputDir, r.overwrite); err != nil {
+	if err := r.out.check([]string{r.model, r.adapter.Dir}, "--model or --adapter", replaceableModel); err != nil {
 		return t, cli.UsageError(err)
-	}
-	if within(r.outputDir, r.model) || within(r.outputDir, r.adapter.Dir) {
-		return t, cli.UsageError(fmt.Errorf("--output-dir %s holds --model or --adapter and would replace it; give another",
-			r.outputDir))
-	}
-	if err := replaceable(r.outputDir); err != nil {
-		return t, cli.UsageError(err)
-	}
-	parent := filepath.Dir(filepath.Clean(r.outputDir))
-	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-		return t, cli.UsageError(fmt.Errorf("--output-dir %s: there is no directory %s; make it first", r.outputDir, parent))
 	}
 	if r.threads < 0 {
 		return t, cli.UsageError(cli.ThreadsError(r.threads))
 	}
 	return t, nil
-}
-
-// within reports whether path is dir or lies below it.
-func within(dir, path string) bool {
-	top, err := os.Stat(dir)
-	if err != nil || path == "" {
-		return false
-	}
-	if path, err = filepath.EvalSymlinks(path); err == nil {
-		path, err = filepath.Abs(path)
-	}
-	for err == nil {
-		var info fs.FileInfo
-		if info, err = os.Stat(path); err == nil && os.SameFile(top, info) {
-			return true
-		}
-		if up := filepath.Dir(path); up != path {
-			path = up
-			continue
-		}
-		break
-	}
-	return false
-}
-
-// replaceable returns an error if dir holds anything but a model: --overwrite replaces all of it.
-func replaceable(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "config.json"))
-	}
-	if err != nil {
-		return fmt.Errorf("--output-dir %s: it holds other things than a model, and all of them would be "+
-			"replaced; give another", dir)
-	}
-	return nil
 }

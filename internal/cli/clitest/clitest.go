@@ -21,6 +21,7 @@ import (
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/files"
 )
 
 // Testdata is the repository's directory of fixtures.
@@ -152,6 +153,13 @@ func Write(t testing.TB, path, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Put returns the function that writes files to a directory.
+func Put(dir string) func(name string, write func(io.Writer) error) error {
+	return func(name string, write func(io.Writer) error) error {
+		return files.WriteFile(filepath.Join(dir, name), write)
+	}
 }
 
 // CopyDir copies the files of a directory into a new one, and returns that.
