@@ -238,11 +238,28 @@ func (s *Set) addPairs(m spago.Model, loaded bool) error {
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)
 	}
-	others = slices.DeleteFunc(others, func(o candidate) bool { return o.out })
-	t := s.config.TargetModules
-	if t.pattern == AllLinear {
-		return s.addAllLinear(sel, list)
+	var paths []string
+	for _, c := range slices.Concat(list, others) {
+		paths = append(paths, c.path)
 	}
+	others = slices.DeleteFunc(others, func(o candidate) bool { return o.out })
+	if s.config.TargetModules.pattern == AllLinear {
+		err = s.addAllLinear(sel, list)
+	} else {
+		err = s.addNamed(sel, list, others, loaded)
+	}
+	if err != nil {
+		return err
+	}
+	if s.idle, err = sel.unused(s.pairs, paths); err != nil {
+		return fmt.Errorf("lora: %w", err)
+	}
+	return nil
+}
+
+// addNamed adds a pair for each layer in list that target_modules matches by names or an expression.
+func (s *Set) addNamed(sel *selector, list, others []candidate, loaded bool) error {
+	t := s.config.TargetModules
 	hit := make([]bool, max(1, len(t.names)))
 	for _, c := range list {
 		for _, i := range c.hits {

@@ -122,10 +122,10 @@ func ReadConfig(dir string) (Config, []string, error) {
 	return c, warnings, nil
 }
 
-// Load returns the set of the adapter in dir, written by [Set.Save] or by PEFT, for m, which must have its weights and
-// does not change. It returns a warning for each ignored field of adapter_config.json, for each of target_modules that
-// matches no layer while others do, for each tensor with NaN or infinite values, and for each weight of the base model
-// that the file replaces by another one. It returns an error that lists all
+// Load returns the set of the adapter in dir, written by [Set.Save] or by PEFT, for m, which must have its weights
+// and does not change. It returns a warning for each ignored field of adapter_config.json, for each of target_modules
+// that matches no layer while others do, for what [Set.Idle] describes, for each tensor with NaN or infinite values,
+// and for each weight of the base model that the file replaces by another one. It returns an error that lists all
 // tensors that are missing, unexpected or of another shape, and an error in the cases of [ReadConfig] and [Attach].
 func Load(dir string, m spago.Model) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
@@ -159,6 +159,9 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model) (s *Set, war
 	}
 	for _, name := range s.unused {
 		warnings = append(warnings, fmt.Sprintf("%s: target_modules %q matches no layer of this model", configName, name))
+	}
+	for _, text := range s.idle {
+		warnings = append(warnings, configName+": "+text)
 	}
 	s.base, s.notes = f.Metadata()[fingerprintKey], notes(f)
 	for _, t := range s.all() {

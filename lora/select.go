@@ -71,6 +71,43 @@ func (o *Overrides[T]) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// String returns the list as [ParseOverrides] reads it: pattern=value, …
+func (o Overrides[T]) String() string {
+	var list []string
+	for _, x := range o {
+		list = append(list, fmt.Sprintf("%s=%v", x.Pattern, x.Value))
+	}
+	return strings.Join(list, ",")
+}
+
+// ParseOverrides returns the overrides in text, pattern=value separated by commas, in their order. A part without a
+// value at its end belongs to the pattern that goes on after the comma, as in q{1,2}=4. It returns an error if a value
+// is missing or not a number of type T.
+func ParseOverrides[T int | float64](text string) (Overrides[T], error) {
+	var list Overrides[T]
+	pattern := ""
+	for part := range strings.SplitSeq(text, ",") {
+		pattern += part
+		at := strings.LastIndexByte(part, '=')
+		var value T
+		if at < 0 || json.Unmarshal([]byte(strings.TrimSpace(part[at+1:])), &value) != nil {
+			pattern += ","
+			continue
+		}
+		pattern = strings.TrimSpace(pattern[:len(pattern)-len(part)+at])
+		if pattern == "" {
+			return nil, fmt.Errorf("%q has a value without a pattern; want pattern=value", text)
+		}
+		list = append(list, Override[T]{pattern, value})
+		pattern = ""
+	}
+	if pattern != "" {
+		return nil, fmt.Errorf("%q has no value of type %T at its end; want pattern=value, separated by commas",
+			strings.TrimSuffix(pattern, ","), *new(T))
+	}
+	return list, nil
+}
+
 // selector says which of the layers that target_modules names are adapted, and with which rank and scale, as PEFT does.
 type selector struct {
 	config   Config
@@ -177,6 +214,43 @@ func first(list []*expression, path string) (int, error) {
 		}
 	}
 	return -1, nil
+}
+
+// unused describes the entries of rank_pattern and alpha_pattern that match no adapted layer, and exclude_modules if it
+// matches no module of paths. PEFT warns about them too.
+func (s *selector) unused(adapted []pair, paths []string) (list []string, err error) {
+	for _, f := range []struct {
+		field    string
+		patterns []*expression
+		text     func(i int) string
+	}{
+		{"rank_pattern", s.ranks, func(i int) string { return s.config.RankPattern[i].Pattern }},
+		{"alpha_pattern", s.alphas, func(i int) string { return s.config.AlphaPattern[i].Pattern }},
+	} {
+		for i, e := range f.patterns {
+			found := false
+			for _, p := range adapted {
+				if found, err = e.match(p.path); err != nil {
+					return nil, err
+				}
+				if found {
+					break
+				}
+			}
+			if !found {
+				list = append(list, fmt.Sprintf("%s %q matches no adapted layer", f.field, f.text(i)))
+			}
+		}
+	}
+	if s.config.ExcludeModules.empty() {
+		return list, nil
+	}
+	for _, path := range paths {
+		if hits, err := s.exclude(path); err != nil || len(hits) > 0 {
+			return list, err
+		}
+	}
+	return append(list, fmt.Sprintf("exclude_modules %s matches no module", s.config.ExcludeModules)), nil
 }
 
 // limits names the fields that leave modules out, for messages.

@@ -24,6 +24,7 @@ type Set struct {
 	copyOf    map[*op.Weight]*op.Weight
 	absent    []string          // modules_to_save that the model does not have
 	unused    []string          // target_modules of a loaded adapter that match no layer
+	idle      []string          // entries of the configuration without effect, as messages
 	base      string            // fingerprint of the base model, "" if unknown
 	notes     map[string]string // by name
 }
@@ -55,6 +56,10 @@ func (s *Set) Replacement(w *op.Weight) *op.Weight { return s.copyOf[w] }
 // Missing returns those of modules_to_save, including the heads of the task type, that the model does not have. PEFT
 // adds several heads for a task type, of which a model has one.
 func (s *Set) Missing() []string { return s.absent }
+
+// Idle describes the entries of rank_pattern, alpha_pattern and exclude_modules that match nothing in the model, one
+// message for each. PEFT warns about them.
+func (s *Set) Idle() []string { return s.idle }
 
 // Saved returns the names of the weights that the set has copies of, in the order of declaration.
 func (s *Set) Saved() []string {

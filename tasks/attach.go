@@ -37,6 +37,9 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 				"(`print_model` shows them)", name))
 		}
 	}
+	for _, text := range set.Idle() {
+		s.Log.Warn().Msg(text + "; it has no effect")
+	}
 	set.SetNote(base.UseNote, m.Type.Name)
 	return set, nil
 }
@@ -86,6 +89,18 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 		targets := parseTargets(r.TargetModules)
 		differ(!targets.Equal(c.TargetModules), "target_modules", c.TargetModules, targets)
 	}
+	if len(r.ExcludeModules) > 0 {
+		names := parseTargets(r.ExcludeModules)
+		differ(!names.Equal(c.ExcludeModules), "exclude_modules", c.ExcludeModules, names)
+	}
+	differ(len(r.LayersToTransform) > 0 && !slices.Equal(r.LayersToTransform, c.LayersToTransform), "layers_to_transform",
+		c.LayersToTransform, r.LayersToTransform)
+	differ(len(r.LayersPattern) > 0 && !slices.Equal(trimmed(r.LayersPattern), c.LayersPattern), "layers_pattern",
+		c.LayersPattern, r.LayersPattern)
+	differ(len(r.RankPattern) > 0 && !slices.Equal(r.RankPattern, c.RankPattern), "rank_pattern", c.RankPattern,
+		r.RankPattern)
+	differ(len(r.AlphaPattern) > 0 && !slices.Equal(r.AlphaPattern, c.AlphaPattern), "alpha_pattern", c.AlphaPattern,
+		r.AlphaPattern)
 	for _, name := range trimmed(r.ModulesToSave) {
 		differ(!slices.Contains(c.ModulesToSave, name), "modules_to_save", c.ModulesToSave, name)
 	}

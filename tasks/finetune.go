@@ -368,6 +368,17 @@ func (s *Session) identity(fingerprint string) map[string]string {
 	id["lora_r"], id["lora_alpha"], id["lora_dropout"] = fmt.Sprint(c.R), fmt.Sprint(c.Alpha), fmt.Sprint(c.Dropout)
 	id["target_modules"], id["use_rslora"] = c.TargetModules.String(), fmt.Sprint(c.UseRSLoRA)
 	id["modules_to_save"] = strings.Join(s.Set.Saved(), ",")
+	for name, value := range map[string]string{ // checkpoints of earlier versions do not have them
+		"exclude_modules": c.ExcludeModules.String(), "layers_pattern": strings.Join(c.LayersPattern, ","),
+		"rank_pattern": c.RankPattern.String(), "alpha_pattern": c.AlphaPattern.String(),
+	} {
+		if value != "" {
+			id[name] = value
+		}
+	}
+	if len(c.LayersToTransform) > 0 {
+		id["layers_to_transform"] = fmt.Sprint(c.LayersToTransform)
+	}
 	return id
 }
 

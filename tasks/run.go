@@ -37,7 +37,14 @@ type Run struct {
 	UseRSLoRA   bool     // scale by α/√r
 	// TargetModules names the layers to adapt, or holds one regular expression over whole paths, or all-linear; nil
 	// is PEFT's choice for the architecture.
-	TargetModules  []string
+	TargetModules []string
+	// ExcludeModules names layers that TargetModules selects and that are not adapted, or holds one regular expression.
+	ExcludeModules    []string
+	LayersToTransform []int                   // numbers of the blocks to adapt, with names in TargetModules; nil: all
+	LayersPattern     []string                // names of the lists of blocks that LayersToTransform counts in
+	RankPattern       lora.Overrides[int]     // ranks of layers that are not LoraR
+	AlphaPattern      lora.Overrides[float64] // numerators of layers that are not LoraAlpha
+
 	ModulesToSave  []string // names of modules to train in full and save with the adapter, beside the task's head
 	Adapter        string   // directory of an adapter to start from, with its configuration
 	AllowOtherBase bool     // start from an Adapter that was trained on another base model
@@ -192,6 +199,9 @@ func (r *Run) adapter(c lora.Config) lora.Config {
 	set(&c.Alpha, r.LoraAlpha)
 	set(&c.Dropout, r.LoraDropout)
 	c.UseRSLoRA = r.UseRSLoRA
+	c.ExcludeModules = parseTargets(r.ExcludeModules)
+	c.LayersToTransform, c.LayersPattern = r.LayersToTransform, trimmed(r.LayersPattern)
+	c.RankPattern, c.AlphaPattern = r.RankPattern, r.AlphaPattern
 	c.ModulesToSave = r.ModulesToSave
 	return c
 }
@@ -209,7 +219,12 @@ func (r *Run) check(a lora.Config, ownBase bool) []error {
 	add(r.ValidationSplit != 0 && r.EvalFile != "", "`validation_split` and `eval_file` exclude each other; give one")
 	add(!(r.ValidationSplit >= 0 && r.ValidationSplit < 1), "`validation_split` is %g; want at least 0 and below 1",
 		r.ValidationSplit)
-	a.TargetModules = lora.Names(lora.AllLinear) // those that are given depend on the model
+	if a.TargetModules = parseTargets(r.TargetModules); len(r.TargetModules) == 0 {
+		a.TargetModules = lora.Names("all") // in place of those of the architecture
+	}
+	if r.Adapter != "" {
+		a.LayersPattern = nil // the adapter has the layers_to_transform that it needs
+	}
 	errs = append(errs, a.Check())
 	add(r.AllowOtherBase && r.Adapter == "", "`allow_other_base` needs `adapter`")
 	errs = append(errs, r.removedInput())

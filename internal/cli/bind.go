@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/lora"
 )
 
 // value is a type of flags that settings have.
@@ -73,3 +75,32 @@ func define[T value](fs *pflag.FlagSet, name string, v *T, standard T, usage str
 	flag.Value = bound{flag.Value, store}
 	fs.AddFlag(flag)
 }
+
+// pairs is the value of a flag of pattern=value pairs.
+type pairs[T int | float64] struct{ to *lora.Overrides[T] }
+
+// Overrides defines a flag of pattern=value pairs, separated by commas. A YAML file may have a mapping in its place.
+func Overrides[T int | float64](fs *pflag.FlagSet, to *lora.Overrides[T], name, usage string) {
+	fs.Var(pairs[T]{to}, name, usage)
+}
+
+// Set adds the pairs in text.
+func (p pairs[T]) Set(text string) error {
+	list, err := lora.ParseOverrides[T](text)
+	*p.to = append(*p.to, list...)
+	return err
+}
+
+// String returns the pairs as Set reads them.
+func (p pairs[T]) String() string {
+	if p.to == nil { // as pflag makes one to recognise defaults
+		return ""
+	}
+	return p.to.String()
+}
+
+// Type returns the type for help texts.
+func (p pairs[T]) Type() string { return pairsType }
+
+// pairsType is the type of flags of pattern=value pairs.
+const pairsType = "pairs"

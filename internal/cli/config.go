@@ -216,6 +216,9 @@ func takesPath(flag *pflag.Flag) bool {
 // values returns a YAML value as the texts that the flag is set with: those of a list as they are, whatever they hold.
 func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
 	into := flag.Value
+	if mapping := mappingOf(n); mapping != nil && into.Type() == pairsType {
+		return pairTexts(mapping)
+	}
 	list, isList := n.(*ast.SequenceNode)
 	if !isList {
 		s, err := single(n, flag)
@@ -234,6 +237,30 @@ func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
 			s = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 		}
 		texts = append(texts, s)
+	}
+	return texts, nil
+}
+
+// mappingOf returns the lines of a mapping, or nil if n is none.
+func mappingOf(n ast.Node) []*ast.MappingValueNode {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return v.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{v}
+	}
+	return nil
+}
+
+// pairTexts returns the lines of a mapping as key=value.
+func pairTexts(lines []*ast.MappingValueNode) ([]string, error) {
+	var texts []string
+	for _, l := range lines {
+		s, err := scalar(l.Value)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, l.Key.GetToken().Value+"="+s)
 	}
 	return texts, nil
 }

@@ -69,6 +69,11 @@ var spellings = []struct {
 	{"group-by-length", "true", nil},
 	{"use-rslora", "true", nil},
 	{"optimizer", "lora-fa", nil},
+	{"exclude-modules", "pooler", nil},
+	{"layers-to-transform", "0,2", nil},
+	{"layers-pattern", "layer", nil},
+	{"rank-pattern", "query=4,value=2", nil},
+	{"alpha-pattern", "query=8", nil},
 	{"loraplus-lr-ratio", "16", nil},
 	{"loraplus-lr-embedding", "1e-6", nil},
 }

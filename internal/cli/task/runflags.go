@@ -32,6 +32,15 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	fs.StringSliceVar(&r.TargetModules, "target-modules", nil,
 		"`names` of the layers to adapt, or one regular expression over "+
 			"whole paths, or all-linear; default: PEFT's for the architecture")
+	fs.StringSliceVar(&r.ExcludeModules, "exclude-modules", nil,
+		"`names` of layers to leave out of --target-modules, or one regular expression")
+	fs.IntSliceVar(&r.LayersToTransform, "layers-to-transform", nil,
+		"`numbers` of the blocks to adapt, from 0, where --target-modules are names; default: all")
+	fs.StringSliceVar(&r.LayersPattern, "layers-pattern", nil,
+		"`names` of the lists of blocks that --layers-to-transform counts in; default: the first list in a path")
+	cli.Overrides(fs, &r.RankPattern, "rank-pattern",
+		"ranks of some layers, as `pattern=rank,…`: regular expressions for the end of their paths")
+	cli.Overrides(fs, &r.AlphaPattern, "alpha-pattern", "numerators of some layers, as `pattern=alpha,…`")
 	fs.StringSliceVar(&r.ModulesToSave, "modules-to-save", nil,
 		"`names` of modules to train in full and save with the adapter"+head)
 	fs.StringVar(&r.Adapter, "adapter", "", "start from the adapter in this `directory` and its configuration")

@@ -1,0 +1,80 @@
+package lora_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spalora/spalora/lora"
+)
+
+// TestParseOverrides reads pairs as the flags have them.
+func TestParseOverrides(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want lora.Overrides[float64]
+		err  string
+	}{
+		{"query=4", lora.Overrides[float64]{{Pattern: "query", Value: 4}}, ""},
+		{"b=1.5, a=2e1", lora.Overrides[float64]{{Pattern: "b", Value: 1.5}, {Pattern: "a", Value: 20}}, ""},
+		{`q{1,2}=4,(?=x)y=3`, lora.Overrides[float64]{{Pattern: "q{1,2}", Value: 4}, {Pattern: "(?=x)y", Value: 3}}, ""},
+		{"query", nil, `"query" has no value of type float64`},
+		{"a=1,b", nil, `"b" has no value`},
+		{"=1", nil, "without a pattern"},
+		{"a=", nil, "no value"},
+		{"a=x", nil, "no value"},
+	} {
+		got, err := lora.ParseOverrides[float64](c.text)
+		if c.err == "" && (err != nil || !slices.Equal(got, c.want)) ||
+			c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%q: %v, %v", c.text, got, err)
+		}
+		again, err := lora.ParseOverrides[float64](got.String())
+		if c.err == "" && (err != nil || !slices.Equal(again, got)) {
+			t.Errorf("%q: %q is read as %v, %v", c.text, got, again, err)
+		}
+	}
+	if _, err := lora.ParseOverrides[int]("a=1.5"); err == nil {
+		t.Error("a rank of 1.5 is accepted")
+	}
+}
+
+// FuzzOverrides: what is read once is read again from its own text.
+func FuzzOverrides(f *testing.F) {
+	f.Add("query=4,q{1,2}=3")
+	f.Add("=,=1,a==2")
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := lora.ParseOverrides[int](text)
+		if err != nil {
+			return
+		}
+		again, err := lora.ParseOverrides[int](list.String())
+		if err != nil || !slices.Equal(again, list) {
+			t.Errorf("%q: %v is read as %v, %v", text, list, again, err)
+		}
+	})
+}
+
+// TestIdle: entries that match nothing are described, in a loaded adapter as warnings.
+func TestIdle(t *testing.T) {
+	m := newModel(1)
+	s, err := lora.Attach(m, lora.Config{R: 2, Alpha: 2, TargetModules: lora.Names("query"),
+		ExcludeModules: lora.Names("kitchen"),
+		RankPattern:    lora.Overrides[int]{{Pattern: "value", Value: 1}, {Pattern: "qu.*", Value: 1}},
+		AlphaPattern:   lora.Overrides[float64]{{Pattern: "query", Value: 3}, {Pattern: "uery", Value: 3}}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`rank_pattern "value" matches no adapted layer`, `alpha_pattern "uery" matches no adapted layer`,
+		"exclude_modules kitchen matches no module"}
+	if got := s.Idle(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	_, warnings, err := lora.Load(save(t, s), m)
+	for i := range want {
+		want[i] = "adapter_config.json: " + want[i]
+	}
+	if err != nil || !slices.Equal(warnings, want) {
+		t.Errorf("loaded: %q, %v", warnings, err)
+	}
+}
