@@ -40,6 +40,7 @@ import (
 	"github.com/spalora/spalora/tasks/qa"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tasks/tokencls"
+	"github.com/spalora/spalora/tokenize"
 )
 
 // ErrSettings is wrapped by errors about settings that have no meaning, contradict each other or do not fit a model
@@ -112,6 +113,7 @@ type opening struct {
 	files    map[string][]byte
 	inMemory bool // the base is files
 	opened   *base.Base
+	custom   *tokenize.Tokenizer
 	task     string
 	threads  int
 	other    bool
@@ -133,6 +135,12 @@ func WithBaseFiles(name string, files map[string][]byte) Option {
 // WithOpenedBase shares a base that is open already; the model does not close it.
 func WithOpenedBase(b *base.Base) Option { return func(o *opening) { o.opened = b } }
 
+// WithTokenizer makes t tokenise in place of the tokenizer in the base's files, which may be missing then. It is the
+// tokenizer that the adapter was trained with ([Run].CustomTokenizer), which [tokenize.New] or package
+// tokenize/gotokenizers has made. An adapter that was trained with another custom tokenizer is an error, unless
+// [WithOtherBase] accepts it.
+func WithTokenizer(t *tokenize.Tokenizer) Option { return func(o *opening) { o.custom = t } }
+
 // WithTask says what a model is for, by the command of its task type ("seq-cls", "token-cls", "question-answering",
 // "multiple-choice", "embed" or "causal-lm"), where the adapter or the checkpoint does not. Messages call it `task`.
 func WithTask(command string) Option { return func(o *opening) { o.task = command } }
@@ -140,7 +148,8 @@ func WithTask(command string) Option { return func(o *opening) { o.task = comman
 // WithThreads sets the number of processors to use; 0, the default, is all. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *opening) { o.threads = n } }
 
-// WithOtherBase accepts an adapter that was trained on another base model. Messages call it `allow_other_base`.
+// WithOtherBase accepts an adapter that was trained on another base model, or with another custom tokenizer. Messages
+// call it `allow_other_base`.
 func WithOtherBase() Option { return func(o *opening) { o.other = true } }
 
 // WithLogger sets the logger for warnings about the model; by default they are discarded.
@@ -231,10 +240,14 @@ func (o *opening) kind(adapter string) (k tasks.Kind, sure bool, err error) {
 // base opens the base, unless it is open already.
 func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 	switch {
+	case o.opened != nil && o.custom != nil:
+		other := *o.opened
+		other.Tokenizer = o.custom
+		return &other, false, nil
 	case o.opened != nil:
 		return o.opened, false, nil
 	case o.inMemory:
-		b, err = base.FromFiles(o.model, o.files)
+		b, err = base.FromFiles(o.model, o.files, base.WithTokenizer(o.custom))
 		return b, true, err
 	case o.model == "":
 		c, _, err := lora.ReadConfig(adapter)
@@ -248,7 +261,7 @@ func (o *opening) base(adapter string) (b *base.Base, own bool, err error) {
 		}
 		o.model = c.BaseModel
 	}
-	b, err = base.Open(o.model)
+	b, err = base.Open(o.model, base.WithTokenizer(o.custom))
 	return b, true, err
 }
 

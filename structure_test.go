@@ -79,11 +79,11 @@ var mayImport = map[string][]string{
 // embeddedBy lists who may compile the default model and data in.
 var embeddedBy = []string{"cmd/", "internal/cli", "internal/cli/", "internal/tasktest", "examples/", "bench", "bench/"}
 
-// gotokenizers is a library that only programs which ask for it shall link: one package imports it, and only examples
-// import that.
+// tokenizerLibrary is a library that only programs which ask for it shall link: one package imports it, and only
+// examples import that.
 const (
-	gotokenizers       = "github.com/nlpodyssey/gotokenizers"
-	gotokenizersBridge = "tokenize/gotokenizers"
+	tokenizerLibrary = "github.com/nlpodyssey/gotokenizers"
+	tokenizerBridge  = "tokenize/gotokenizers"
 )
 
 // source is a Go file of the module.
@@ -192,8 +192,8 @@ func TestImports(t *testing.T) {
 			if name == "C" {
 				t.Errorf("%s uses cgo", s.path)
 			}
-			if strings.HasPrefix(name+"/", gotokenizers+"/") && s.dir != gotokenizersBridge {
-				t.Errorf("%s imports %s; only %s does", s.path, name, gotokenizersBridge)
+			if strings.HasPrefix(name+"/", tokenizerLibrary+"/") && s.dir != tokenizerBridge {
+				t.Errorf("%s imports %s; only %s does", s.path, name, tokenizerBridge)
 			}
 			ours, ok := strings.CutPrefix(name+"/", module+"/")
 			if !ok {
@@ -203,8 +203,8 @@ func TestImports(t *testing.T) {
 			if !permitted(ours, allowed) {
 				t.Errorf("%s imports %s, which is not below %q", s.path, ours, s.dir)
 			}
-			if ours == gotokenizersBridge && !strings.HasPrefix(s.dir, "examples/") {
-				t.Errorf("%s imports %s, which links %s into every program that imports it", s.path, ours, gotokenizers)
+			if ours == tokenizerBridge && !strings.HasPrefix(s.dir, "examples/") {
+				t.Errorf("%s imports %s, which links %s into every program that imports it", s.path, ours, tokenizerLibrary)
 			}
 			if ours == "embedded" && !slices.ContainsFunc(embeddedBy, func(name string) bool { return fits(s.dir, name) }) {
 				t.Errorf("%s compiles the default model into every program that uses the library", s.path)

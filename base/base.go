@@ -33,34 +33,41 @@ type Base struct {
 	File func(name string) ([]byte, error)
 }
 
+// OpenOption changes how a base is opened.
+type OpenOption func(*Base)
+
+// WithTokenizer makes t the tokenizer of a base; the tokenizer files of the checkpoint are not read and may be missing.
+// nil is the tokenizer of the files.
+func WithTokenizer(t *tokenize.Tokenizer) OpenOption { return func(b *Base) { b.Tokenizer = t } }
+
 // Open opens the checkpoint at path: a Hugging Face directory or a GGUF file. The caller must close the base; models
 // opened from it must not be used afterwards.
-func Open(path string) (*Base, error) {
+func Open(path string, options ...OpenOption) (*Base, error) {
 	if err := CheckModelPath(path); err != nil {
 		return nil, err
 	}
 	src, err := checkpoint.Open(path)
-	return opened(path, src, err)
+	return opened(path, src, err, options)
 }
 
 // FromFiles opens a checkpoint in memory: files has the content of each file of a Hugging Face directory by the file's
 // name. Messages and adapters refer to the checkpoint by name. The caller must close the base.
-func FromFiles(name string, files map[string][]byte) (*Base, error) {
+func FromFiles(name string, files map[string][]byte, options ...OpenOption) (*Base, error) {
 	src, err := checkpoint.FromBytes(files)
-	return opened(name, src, err)
+	return opened(name, src, err, options)
 }
 
-func opened(name string, src *checkpoint.Source, err error) (*Base, error) {
+func opened(name string, src *checkpoint.Source, err error, options []OpenOption) (*Base, error) {
 	if err != nil {
 		return nil, Input(err)
 	}
 	b := &Base{Name: name, Source: src, File: src.File}
-	return b.ready()
+	return b.ready(options)
 }
 
 // FromScratch returns a base without weights: the config.json at path with the tokenizer of another directory. The
 // caller must close the base.
-func FromScratch(path, tokenizer string) (*Base, error) {
+func FromScratch(path, tokenizer string, options ...OpenOption) (*Base, error) {
 	config, err := ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -73,14 +80,20 @@ func FromScratch(path, tokenizer string) (*Base, error) {
 		return nil, err
 	}
 	b.File = func(name string) ([]byte, error) { return checkpoint.ReadFile(tokenizer, name) }
-	return b.ready()
+	return b.ready(options)
 }
 
-// ready reads the parts of config.json that all architectures share, and the tokenizer.
-func (b *Base) ready() (*Base, error) {
+// ready applies options and reads the parts of config.json that all architectures share, and the tokenizer.
+func (b *Base) ready(options []OpenOption) (*Base, error) {
+	for _, o := range options {
+		o(b)
+	}
 	var err error
 	if b.Info, err = models.ReadInfo(b.Source); err != nil {
 		return nil, Input(errors.Join(err, b.Close()))
+	}
+	if b.Tokenizer != nil {
+		return b, nil
 	}
 	if b.Tokenizer, err = tokenize.Load(b.File); err != nil {
 		return nil, Input(errors.Join(fmt.Errorf("%s: %w", b.Name, err), b.Close()))
@@ -221,11 +234,12 @@ func CheckAdapterDir(dir string) error {
 // Adapter names the adapter that a model is used with.
 type Adapter struct {
 	Dir       string // its directory; "": none
-	OtherBase bool   // accept an adapter that was trained on another base model
+	OtherBase bool   // accept an adapter that was trained on another base model, or with another tokenizer
 }
 
-// LoadAdapter loads an adapter for the model and logs what it ignores. An adapter that was trained for another task,
-// or on another base model unless that is accepted, is an error. The pool shares the work of comparing base models.
+// LoadAdapter loads an adapter for the model and logs what it ignores. An adapter that was trained for another task is
+// an error, and so is one that was trained on another base model or with another custom tokenizer, unless that is
+// accepted. The pool shares the work of comparing base models.
 func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error) {
 	if err := CheckAdapterDir(a.Dir); err != nil {
 		return nil, err
@@ -251,6 +265,9 @@ func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger, pool *
 				"give that one with `model`, or accept it with `allow_other_base`", a.Dir, where))
 		}
 		log.Warn().Msgf("the adapter was trained on another base model (%s)", c.BaseModel)
+	}
+	if err := m.Base.checkTokenizer(a, log); err != nil {
+		return nil, err
 	}
 	log.Info().Msgf("adapter %s: r=%d, lora_alpha=%g on %v", a.Dir, c.R, c.Alpha, c.TargetModules)
 	return set, nil

@@ -128,17 +128,22 @@ func compactJSON(v any) ([]byte, error) {
 
 // ModelFiles is a checkpoint to write: a Hugging Face directory.
 type ModelFiles struct {
-	Base    *Base // its tokenizer, chat template, generation settings and terms are copied
+	// Base is the base model whose tokenizer, chat template, generation settings and terms are copied. If its tokenizer is
+	// a custom one, the tokenizer files are left out, so that the model is not used with them by mistake.
+	Base    *Base
 	Config  []byte
 	Tensors []safetensors.Tensor
 }
 
 // A checkpoint that is made from another has copies of these of its files, if they exist.
 var (
-	taken = []string{
+	tokenizerFiles = []string{
 		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
-		"vocab.json", "merges.txt", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "chat_template.jinja",
-		"chat_template.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+		"vocab.json", "merges.txt", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model",
+	}
+	taken = []string{
+		"chat_template.jinja", "chat_template.json", "generation_config.json", "preprocessor_config.json",
+		"processor_config.json",
 	}
 	terms = []string{
 		"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt",
@@ -154,15 +159,21 @@ const (
 
 // ModelFileNames lists the files that [ModelFiles.Write] may write, without the terms, which could belong to
 // something else.
-func ModelFileNames() []string { return append([]string{modelConfigName, modelWeightsName}, taken...) }
+func ModelFileNames() []string {
+	return slices.Concat([]string{modelConfigName, modelWeightsName}, tokenizerFiles, taken)
+}
 
 // CopiedNames lists the files that a checkpoint made from another has copies of: those of the tokenizer, settings,
 // terms.
-func CopiedNames() []string { return slices.Concat(taken, terms) }
+func CopiedNames() []string { return slices.Concat(tokenizerFiles, taken, terms) }
 
 // Write passes the files to put one after another, config.json last.
 func (f ModelFiles) Write(put func(name string, write func(io.Writer) error) error) error {
-	for _, name := range CopiedNames() {
+	names := CopiedNames()
+	if f.Base.Tokenizer.Identity() != "" {
+		names = slices.Concat(taken, terms)
+	}
+	for _, name := range names {
 		text, err := f.Base.File(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -197,9 +197,9 @@ func (p *Plan) openBase(r *Run) (*base.Base, error) {
 	case p.OpenBase != nil:
 		return p.OpenBase()
 	case r.ModelFiles != nil:
-		return base.FromFiles(r.Model, r.ModelFiles)
+		return base.FromFiles(r.Model, r.ModelFiles, base.WithTokenizer(r.CustomTokenizer))
 	}
-	return base.Open(r.Model)
+	return base.Open(r.Model, base.WithTokenizer(r.CustomTokenizer))
 }
 
 // prepare checks the model, sets its dropout and makes or loads the adapter.
@@ -235,6 +235,7 @@ func (s *Session) prepare(m *Subject, c lora.Config, options []base.Option) erro
 	}
 	s.Log.Info().Msg(s.Set.Summary(m.Net))
 	base.Remember(s.Set, options)
+	s.Base.RememberTokenizer(s.Set)
 	return nil
 }
 
@@ -359,6 +360,9 @@ func (s *Session) identity(fingerprint string) map[string]string {
 	id := map[string]string{baseModel: fingerprint, "config.json": s.Base.ConfigHash()}
 	if s.Run.Dropout != nil {
 		id["dropout"] = fmt.Sprint(*s.Run.Dropout)
+	}
+	if custom := s.Base.Tokenizer.Identity(); custom != "" {
+		id["tokenizer"] = custom
 	}
 	if s.Set == nil {
 		id["full"] = "true"

@@ -75,6 +75,9 @@ func (s *Session) newResults(command, fingerprint, dir string) *Results {
 		Dir: dir, Kind: "model", Task: command, Model: s.Base.Name, Fingerprint: fingerprint,
 		Platform: runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version(),
 	}
+	if custom := s.Base.Tokenizer.Identity(); custom != "" {
+		r.Facts = append(r.Facts, Fact{"tokenizer", custom})
+	}
 	if s.Set != nil {
 		c := s.Set.Config()
 		r.Kind, r.Adapter = "adapter", &c

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
 
@@ -24,6 +25,10 @@ type Run struct {
 	// ModelFiles, if set, is the checkpoint in memory: the files of a Hugging Face directory by name. Model is then what
 	// messages and the adapter call it.
 	ModelFiles map[string][]byte
+	// CustomTokenizer, if set, tokenises in place of the tokenizer in the checkpoint's files, which may be missing then.
+	// The adapter remembers it and is not used with another one by mistake; a whole model is written without tokenizer
+	// files.
+	CustomTokenizer *tokenize.Tokenizer
 
 	TrainFile       string  // file to train on; "-" is Stdin
 	EvalFile        string  // file whose scores decide which adapter is best
@@ -47,7 +52,7 @@ type Run struct {
 
 	ModulesToSave  []string // names of modules to train in full and save with the adapter, beside the task's head
 	Adapter        string   // directory of an adapter to start from, with its configuration
-	AllowOtherBase bool     // start from an Adapter that was trained on another base model
+	AllowOtherBase bool     // start from an Adapter that was trained on another base model, or with another tokenizer
 	Dropout        *float32 // dropout of the model; nil: the checkpoint's
 
 	BatchSize                 int      // rows of a batch

@@ -100,7 +100,9 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		p.Training.LearningRate = 5e-5
 	}
 	if c.FromScratch != "" {
-		p.OpenBase = func() (*base.Base, error) { return base.FromScratch(c.FromScratch, c.tokenizerDir()) }
+		p.OpenBase = func() (*base.Base, error) {
+			return base.FromScratch(c.FromScratch, c.tokenizerDir(), base.WithTokenizer(c.CustomTokenizer))
+		}
 		p.Inputs = []string{filepath.Dir(c.FromScratch), c.tokenizerDir()}
 	}
 	if c.OnPreview != nil {

@@ -49,7 +49,9 @@ func (m *modules) setTransformer(name string, keys map[string]json.RawMessage) e
 	if err := m.decode(name, keys, "do_lower_case", &lower); err != nil {
 		return err
 	}
-	if lower {
+	if lower && m.base.Tokenizer.Identity() != "" {
+		m.log.Warn().Msgf("%s: do_lower_case has no effect on a custom tokenizer; let its normalizer do it", m.path(name))
+	} else if lower {
 		var err error
 		if m.tokenizer, err = tokenize.LoadLowercased(m.base.File); err != nil {
 			return base.Input(fmt.Errorf("%s: %w", m.base.Name, err))
