@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"chat":              {"data/document", "internal/settings"},
 	"nn/op":             {"internal/kernel"},
 	"nn":                {"nn/op"},
+	"nn/spagonn":        {"nn", "nn/op"},
 	"lora": {
 		"nn", "nn/op", "checkpoint", "checkpoint/", "internal/files", "internal/linalg", "internal/settings",
 	},
@@ -327,6 +328,7 @@ func TestRules(t *testing.T) {
 		want     bool
 	}{
 		{"nn", "nn/op", true}, {"nn", "lora", false}, {"nn", "internal/kernel", false}, {"nn/op", "nn", false},
+		{"nn", "nn/spagonn", false}, {"nn/spagonn", "nn", true}, {"lora", "nn/spagonn", false},
 		{"models/bert", "nn", true}, {"models/bert", "lora", false}, {"models/bert", "batch", true},
 		{"models/bert", "data", false}, {"models", "data", false}, {"train", "data", false},
 		{"batch", "nn/op", true}, {"batch", "nn", false}, {"batch", "data", false},

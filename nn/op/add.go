@@ -54,6 +54,43 @@ func (f *add) Backward(gy mat.Tensor) error {
 	return nil
 }
 
+// Sum returns the sum of all elements of x (N×C), 1×1: of the losses of sequences, for example. It adds up in
+// float64, in the order of the elements.
+func Sum(t *Tape, x mat.Tensor) mat.Tensor {
+	return t.run(&sum{node: node{inputs: []mat.Tensor{x}}, x: x})
+}
+
+type sum struct {
+	node
+	x mat.Tensor
+}
+
+// Forward computes the sum.
+func (f *sum) Forward() (mat.Tensor, error) {
+	total := 0.0
+	for _, v := range Values(f.x) {
+		total += float64(v)
+	}
+	y := f.t.tensor(1, 1)
+	y.data[0] = float32(total)
+	return y, nil
+}
+
+// Backward: every element gets dY.
+func (f *sum) Backward(gy mat.Tensor) error {
+	d := Values(gy)[0]
+	f.into(f.x, func(dst []float32, add bool) {
+		for i := range dst {
+			if add {
+				dst[i] += d
+			} else {
+				dst[i] = d
+			}
+		}
+	})
+	return nil
+}
+
 // Dropout returns x (N×C) with elements set to zero with probability d.P and the others divided by 1 − d.P. The mask
 // is a function of d.Key, d.Site, the example and position of each row, and the column, so that it does not depend on
 // the composition of the batch. It is not stored. If d drops nothing, Dropout returns x itself.

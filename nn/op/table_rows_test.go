@@ -143,6 +143,13 @@ func rowSamples() []sample {
 				return y
 			}))
 	}
+	list = append(list, unary("sum", 5, 3, Sum, func(x []float64) []float64 {
+		total := 0.0
+		for _, v := range x {
+			total += v
+		}
+		return []float64{total}
+	}))
 	pick := []int{4, 0, 4, 2}
 	list = append(list, unary("rows", 5, 3,
 		func(t *Tape, x mat.Tensor) mat.Tensor { return Rows(t, x, pick) },
