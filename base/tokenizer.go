@@ -8,12 +8,11 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
-// tokenizerNote is the note of an adapter that identifies the custom tokenizer it was trained with.
-const tokenizerNote = "tokenizer"
-
 // RememberTokenizer notes the tokenizer of b in an adapter if it is a custom one, and removes the note if it is that of
 // the checkpoint's files.
-func (b *Base) RememberTokenizer(set *lora.Set) { set.SetNote(tokenizerNote, b.Tokenizer.Identity()) }
+func (b *Base) RememberTokenizer(set *lora.Set) {
+	set.SetNote(lora.TokenizerNote, b.Tokenizer.Identity())
+}
 
 // checkTokenizer returns an error if an adapter was trained with a custom tokenizer that is not b's, or logs it if that
 // is accepted. An adapter that was trained with the tokenizer of a checkpoint may be used with a custom one, which may
@@ -23,7 +22,7 @@ func (b *Base) checkTokenizer(a Adapter, log zerolog.Logger) error {
 	if err != nil {
 		return Input(err)
 	}
-	trained, given := notes[tokenizerNote], b.Tokenizer.Identity()
+	trained, given := notes[lora.TokenizerNote], b.Tokenizer.Identity()
 	switch {
 	case trained == given:
 		return nil

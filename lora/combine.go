@@ -69,7 +69,8 @@ type Combination struct {
 	Density float64
 	// Frequency counts the signs of a majority (majority_sign_method frequency) instead of summing the values (total).
 	Frequency bool
-	// OtherBase accepts adapters that were trained on different base models, by their fingerprints.
+	// OtherBase accepts adapters that were trained on different base models, by their fingerprints, or with different
+	// custom tokenizers, by their notes.
 	OtherBase bool
 	// Seed is that of the draws of DARE.
 	Seed uint64
@@ -305,6 +306,10 @@ func (d *Detached) describe(adapters []*Detached, r int, o Combination) error {
 		case a.Fingerprint != "" && a.Fingerprint != d.Fingerprint && !o.OtherBase:
 			return fmt.Errorf("%s and %s were trained on different base models (%s, %s); combine adapters of one, or "+
 				"accept them with `allow_other_base`", adapters[0].Name, a.Name, adapters[0].Config.BaseModel, a.Config.BaseModel)
+		}
+		if t, u := d.Notes[TokenizerNote], a.Notes[TokenizerNote]; t != "" && u != "" && t != u && !o.OtherBase {
+			return fmt.Errorf("%s was trained with the custom tokenizer %s, others with %s; combine adapters of one, or "+
+				"accept them with `allow_other_base`", a.Name, u, t)
 		}
 		for name, note := range a.Notes {
 			if _, ok := d.Notes[name]; !ok {

@@ -358,9 +358,20 @@ func TestCombineHead(t *testing.T) {
 		!strings.Contains(err.Error(), "different base models") {
 		t.Errorf("other base model: %v", err)
 	}
-	o.OtherBase = true
-	if _, err := lora.Combine([]*lora.Detached{head, other}, o); err != nil {
-		t.Error(err)
+	mine, yours := attach(lora.NoTask, 3), attach(lora.NoTask, 4)
+	mine.Notes[lora.TokenizerNote], yours.Notes[lora.TokenizerNote] = "mine", "yours"
+	if _, err := lora.Combine([]*lora.Detached{mine, yours}, o); err == nil ||
+		!strings.Contains(err.Error(), "with the custom tokenizer yours, others with mine") {
+		t.Errorf("other tokenizer: %v", err)
+	}
+	if d, err := lora.Combine([]*lora.Detached{head, mine}, o); err != nil || d.Notes[lora.TokenizerNote] != "mine" {
+		t.Errorf("one custom tokenizer: %v", err)
+	}
+	o.OtherBase, o.Weights = true, []float64{1, 1, 1}
+	for _, second := range []*lora.Detached{other, mine, yours} {
+		if _, err := lora.Combine([]*lora.Detached{head, second, mine}, o); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -99,6 +99,9 @@ func (s *Set) SetDropout(p float32) {
 	}
 }
 
+// TokenizerNote is the note that identifies the custom tokenizer an adapter was trained with (see [Set.SetNote]).
+const TokenizerNote = "tokenizer"
+
 // SetTaskType sets task_type in the configuration.
 func (s *Set) SetTaskType(t TaskType) { s.config.TaskType = t }
 
