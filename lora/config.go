@@ -16,15 +16,16 @@ import (
 // Config selects the modules to adapt and how to adapt them, with the names of PEFT's LoraConfig. [DefaultConfig]
 // returns PEFT's defaults; the zero value is not valid.
 type Config struct {
-	R               int      // rank, default 8
-	Alpha           float64  // lora_alpha: numerator of the scale, default 8
-	Dropout         float32  // lora_dropout: probability on the input of A, in [0, 1), default 0
-	TargetModules   Targets  // modules that get a correction
-	ModulesToSave   []string // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
-	UseRSLoRA       bool     // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
-	InitLoraWeights Init     // starting values of a new adapter, default InitTrue
-	TaskType        TaskType // task that the adapter is for
-	BaseModel       string   // base_model_name_or_path
+	R               int        // rank, default 8
+	Alpha           float64    // lora_alpha: numerator of the scale, default 8
+	Dropout         float32    // lora_dropout: probability on the input of A, in [0, 1), default 0
+	TargetModules   Targets    // modules that get a correction
+	ModulesToSave   []string   // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
+	UseRSLoRA       bool       // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
+	InitLoraWeights Init       // starting values of a new adapter, default InitTrue
+	EVA             *EVAConfig // eva_config, for InitEVA; nil: PEFT's defaults
+	TaskType        TaskType   // task that the adapter is for
+	BaseModel       string     // base_model_name_or_path
 
 	// Some of the layers that TargetModules names can be left out or differ in rank and scale. Paths are matched with the
 	// regular expressions of Python.
@@ -86,6 +87,9 @@ func (c Config) Check() error {
 	if err := c.InitLoraWeights.check(); err != nil {
 		errs = append(errs, err)
 	}
+	if err := c.EVAConfig().check(); err != nil && c.InitLoraWeights == InitEVA {
+		errs = append(errs, err)
+	}
 	if len(errs) > 0 {
 		return fmt.Errorf("lora: config: %w", errors.Join(errs...))
 	}
@@ -109,6 +113,7 @@ func (c Config) saved() []string {
 type configFile struct {
 	AlphaPattern    Overrides[float64] `json:"alpha_pattern,omitempty"`
 	BaseModel       *string            `json:"base_model_name_or_path"`
+	EVA             *EVAConfig         `json:"eva_config,omitempty"`
 	ExcludeModules  Targets            `json:"exclude_modules,omitzero"`
 	FanInFanOut     bool               `json:"fan_in_fan_out,omitempty"`
 	InferenceMode   bool               `json:"inference_mode"`
@@ -136,6 +141,9 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	}
 	if len(c.LayersToTransform) == 0 { // which layers_pattern needs
 		f.LayersPattern = nil
+	}
+	if c.InitLoraWeights == InitEVA { // without the settings, PEFT warns
+		f.EVA = new(c.EVAConfig())
 	}
 	if c.InitLoraWeights != InitTrue {
 		f.InitLoraWeights = &c.InitLoraWeights
@@ -241,6 +249,8 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 			c.LayersPattern = nil
 		}
 		return true, nil
+	case "eva_config":
+		return into(&c.EVA)
 	case "rank_pattern":
 		return into(&c.RankPattern)
 	case "alpha_pattern":

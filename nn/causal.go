@@ -67,7 +67,7 @@ func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear
 		labels = kept
 	}
 	x, q := decode(p, ids, d)
-	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q), labels)
+	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q, x), labels)
 }
 
 // LastTokenLogits returns the head's logits, B×labels, for the last row of each sequence that is not the padding token

@@ -70,9 +70,12 @@ func (l *Linear) Describe() string {
 	return fmt.Sprintf("Linear(in_features=%d, out_features=%d, bias=%s)", l.Weight.Cols, l.Weight.Rows, bias)
 }
 
-// projection returns the weights of the layer, or their replacements, and the correction that the pass's adapter has
-// for it.
-func (l *Linear) projection(p *Pass) op.Projection {
+// projection returns the weights of the layer for x, or their replacements, and the correction that the pass's adapter
+// has for it.
+func (l *Linear) projection(p *Pass, x mat.Tensor) op.Projection {
+	if p.Watch != nil {
+		p.Watch(l.Key(), x)
+	}
 	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.Bias), Adapt: p.correction(l.Key())}
 }
 
@@ -83,7 +86,7 @@ func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor { return project(p
 func project(p *Pass, x mat.Tensor, site uint32, ls ...*Linear) mat.Tensor {
 	ps := make([]op.Projection, len(ls))
 	for i, l := range ls {
-		ps[i] = l.projection(p)
+		ps[i] = l.projection(p, x)
 	}
 	d := p.adapterDrop()
 	d.Site = site

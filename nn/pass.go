@@ -19,6 +19,11 @@ type Pass struct {
 	Rotary *op.Rotary // angles of the rows; models with rotary positions set it
 	Cache  *Cache     // keys and values of earlier rows, for generation; the tape must not record then
 
+	// Watch, if set, is called with the input x (rows×in) of each linear layer before the layer is computed; key is what
+	// identifies the layer to adapters. x is valid during the call. The last block then computes all rows and picks those
+	// of Keep afterwards, so that its layers see them all.
+	Watch func(key *op.Weight, x mat.Tensor)
+
 	// Checkpoint keeps only the input of each block and runs the blocks again in the backward: the same bits, less memory.
 	Checkpoint bool
 }
@@ -203,7 +208,7 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 	inner.Keep = nil
 	for i, b := range blocks {
 		q := &inner
-		if i == len(blocks)-1 {
+		if i == len(blocks)-1 && p.Watch == nil {
 			q = p
 		}
 		scope := p.Tape.Scope()
@@ -220,6 +225,11 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 		p.Tape.Leave(scope, y)
 		p.Tape.Release(x)
 		x = y
+	}
+	if p.Watch != nil && p.Keep != nil && len(blocks) > 0 {
+		y := op.Rows(p.Tape, x, p.Keep.Rows)
+		p.Tape.Release(x)
+		return y
 	}
 	return x
 }

@@ -20,6 +20,8 @@ def main():
     out = {}
     for rows, cols in ((1, 5), (3, 5), (4, 4), (1, 37), (6, 40), (50, 6)):
         out[f"randn.{rows}x{cols}"] = randn(42, rows, cols)
+        torch.manual_seed(42)
+        out[f"double.{rows}x{cols}"] = torch.randn(rows, cols, dtype=torch.float64).float()
     for rows, cols in ((7, 7), (12, 5), (5, 12)):
         a = randn(7, rows, cols)
         name = f"{rows}x{cols}"

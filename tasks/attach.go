@@ -85,6 +85,9 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 		differ(*r.LoraAlpha != c.Alpha, "lora_alpha", c.Alpha, *r.LoraAlpha)
 	}
 	differ(r.UseRSLoRA && !c.UseRSLoRA, "use_rslora", c.UseRSLoRA, r.UseRSLoRA)
+	if init, err := lora.ParseInit(r.InitLoraWeights); err == nil && r.InitLoraWeights != "" {
+		differ(init != c.InitLoraWeights, "init_lora_weights", c.InitLoraWeights, init)
+	}
 	if len(r.TargetModules) > 0 {
 		targets := parseTargets(r.TargetModules)
 		differ(!targets.Equal(c.TargetModules), "target_modules", c.TargetModules, targets)

@@ -50,6 +50,9 @@ type Plan struct {
 	Open func(s *Session) (*Subject, error)
 	// NewTask tokenises the data for the model, and for the adapter in use.
 	NewTask func(ctx context.Context, s *Session) (train.Task, error)
+	// TokenLabels returns the label of each token of a training batch, for starting values that leave out tokens by their
+	// labels; nil: the task's labels are not those of tokens.
+	TokenLabels func(b *batch.Batch) []int32
 	// Preview, if set, ends the run after NewTask without training.
 	Preview func() error
 	// Identity adds settings that must be equal when a run is resumed, beside those of the loop, the base and the adapter.
@@ -188,6 +191,9 @@ func Finetune(ctx context.Context, f Finetuning, kinds []Kind) (results *Results
 	}
 	if p.Preview != nil {
 		return nil, p.Preview()
+	}
+	if err := s.initEVA(ctx, p, m, task); err != nil {
+		return nil, err
 	}
 	return s.train(ctx, p, m, task, out.dir)
 }
@@ -382,6 +388,12 @@ func (s *Session) identity(fingerprint string) map[string]string {
 	}
 	if len(c.LayersToTransform) > 0 {
 		id["layers_to_transform"] = fmt.Sprint(c.LayersToTransform)
+	}
+	if c.InitLoraWeights != lora.InitTrue {
+		id["init_lora_weights"] = c.InitLoraWeights.String()
+		if c.InitLoraWeights == lora.InitEVA {
+			id["eva_config"] = c.EVAConfig().String()
+		}
 	}
 	return id
 }

@@ -40,6 +40,10 @@ type Run struct {
 	LoraAlpha   *float64 // numerator of the scale α/r
 	LoraDropout *float32 // dropout on the adapter's input
 	UseRSLoRA   bool     // scale by α/√r
+	// InitLoraWeights names the starting values of a new adapter ([lora.Init]): true, false, gaussian, orthogonal, pissa,
+	// pissa_niter_N, olora or eva; "": true.
+	InitLoraWeights string
+	EVAConfig       *lora.EVAConfig // settings of InitLoraWeights eva; nil: PEFT's defaults
 	// TargetModules names the layers to adapt, or holds one regular expression over whole paths, or all-linear; nil
 	// is PEFT's choice for the architecture.
 	TargetModules []string
@@ -207,6 +211,8 @@ func (r *Run) adapter(c lora.Config) lora.Config {
 	c.ExcludeModules = parseTargets(r.ExcludeModules)
 	c.LayersToTransform, c.LayersPattern = r.LayersToTransform, trimmed(r.LayersPattern)
 	c.RankPattern, c.AlphaPattern = r.RankPattern, r.AlphaPattern
+	c.InitLoraWeights, _ = lora.ParseInit(r.InitLoraWeights) // an unknown name stays, and Config.Check refuses it
+	c.EVA = r.EVAConfig
 	c.ModulesToSave = r.ModulesToSave
 	return c
 }
@@ -231,6 +237,7 @@ func (r *Run) check(a lora.Config, ownBase bool) []error {
 		a.LayersPattern = nil // the adapter has the layers_to_transform that it needs
 	}
 	errs = append(errs, a.Check())
+	add(r.EVAConfig != nil && a.InitLoraWeights != lora.InitEVA, "`eva_config` needs `init_lora_weights eva`")
 	add(r.AllowOtherBase && r.Adapter == "", "`allow_other_base` needs `adapter`")
 	errs = append(errs, r.removedInput())
 	stdin := slices.DeleteFunc([]string{r.TrainFile, r.EvalFile, r.TestFile}, func(f string) bool { return f != "-" })

@@ -6,11 +6,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// TorchNormal returns the matrix that torch.randn(rows, cols) makes in float32 behind torch.manual_seed(seed) on a CPU,
-// within rounding. The lower 24 bits of each 32-bit word of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998)
-// are a number in [0, 1), and Box and Muller's method makes normal ones of pairs of these. PEFT draws the start of the
-// decompositions of EVA in this way.
-func TorchNormal(seed uint32, rows, cols int) *mat.Dense {
+// TorchNormal returns the matrix that torch.randn(rows, cols) makes behind torch.manual_seed(seed) on a CPU, within
+// rounding, in float32 or, if double, in float64, whose values are others. The lower 24 bits of each 32-bit word (53
+// bits of two words if double) of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998) are a number in [0, 1), and
+// Box and Muller's method makes normal ones of pairs of these. PEFT draws the start of the decompositions of EVA in
+// this way.
+func TorchNormal(seed uint32, rows, cols int, double bool) *mat.Dense {
 	const block = 16 // values that PyTorch fills at once: the first half of a block are lengths, the second angles
 	g := newTwister(seed)
 	v := make([]float64, rows*cols)
@@ -24,8 +25,12 @@ func TorchNormal(seed uint32, rows, cols int) *mat.Dense {
 		}
 		return mat.NewDense(rows, cols, v)
 	}
+	draw := g.float
+	if double {
+		draw = g.double
+	}
 	for i := range v {
-		v[i] = g.float()
+		v[i] = draw()
 	}
 	fill := func(v []float64) {
 		for i := range block / 2 {
@@ -40,7 +45,7 @@ func TorchNormal(seed uint32, rows, cols int) *mat.Dense {
 	if whole < len(v) { // the last block overlaps the one before and is drawn anew
 		last := v[len(v)-block:]
 		for i := range last {
-			last[i] = g.float()
+			last[i] = draw()
 		}
 		fill(last)
 	}

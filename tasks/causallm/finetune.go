@@ -93,7 +93,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Started:   func(ctx context.Context) error { return r.sample(ctx, BeforeTraining, 0) },
 		Evaluated: func(ctx context.Context, e train.Evaluation) { r.logSamples(ctx, e.Step) },
 		Finished:  func(ctx context.Context) error { return r.sample(ctx, AfterTraining, 0) },
-		Rows:      &r.parts,
+		Rows:      &r.parts, TokenLabels: tasks.NextLabels,
 	}
 	p.Training.GradientCheckpointing = c.GradientCheckpointing
 	if c.Full && c.FromScratch == "" {
@@ -138,7 +138,7 @@ func (r *run) check() []error {
 		given  bool
 	}{
 		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil},
-		{"use_rslora", r.UseRSLoRA},
+		{"use_rslora", r.UseRSLoRA}, {"init_lora_weights", r.InitLoraWeights != ""},
 		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
 		{"adapter", r.Adapter != ""},
 		{"allow_other_base", r.AllowOtherBase},

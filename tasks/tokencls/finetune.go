@@ -76,6 +76,7 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Check:   func() []error { return check(c.Scheme, c.SeqevalMode, c.Stride) },
 		Read:    r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe, Complete: r.complete,
 		Labels: func() *data.Labels { return r.found }, Rows: &r.parts,
+		TokenLabels: func(b *batch.Batch) []int32 { return b.Labels },
 	}
 }
 

@@ -29,6 +29,12 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	cli.Optional(fs, &r.LoraAlpha, "lora-alpha", c.Alpha, "numerator of the scale α/r")
 	cli.Optional(fs, &r.LoraDropout, "lora-dropout", c.Dropout, "dropout on the adapter's input")
 	fs.BoolVar(&r.UseRSLoRA, "use-rslora", false, "scale by α/√r")
+	fs.StringVar(&r.InitLoraWeights, "init-lora-weights", "",
+		"`name` of the starting values: true, false, gaussian, orthogonal, pissa, pissa_niter_N, olora or eva; "+
+			"default: true")
+	fs.Var(evaConfig{&r.EVAConfig}, "eva-config",
+		"`settings` of --init-lora-weights eva, as name=value,… with PEFT's names; default: "+
+			lora.DefaultEVAConfig().String())
 	fs.StringSliceVar(&r.TargetModules, "target-modules", nil,
 		"`names` of the layers to adapt, or one regular expression over "+
 			"whole paths, or all-linear; default: PEFT's for the architecture")
@@ -47,6 +53,27 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	fs.BoolVar(&r.AllowOtherBase, "allow-other-base", false,
 		"start from an --adapter that was trained on another base model")
 }
+
+// evaConfig is the value of a flag for the settings of eva.
+type evaConfig struct{ to **lora.EVAConfig }
+
+// Set reads settings.
+func (v evaConfig) Set(text string) error {
+	c, err := lora.ParseEVAConfig(text)
+	*v.to = &c
+	return err
+}
+
+// String returns the settings, or "" if there are none.
+func (v evaConfig) String() string {
+	if v.to == nil || *v.to == nil {
+		return ""
+	}
+	return (*v.to).String()
+}
+
+// Type names the value in messages.
+func (evaConfig) Type() string { return "settings" }
 
 // AddDropout defines --dropout.
 func AddDropout(fs *pflag.FlagSet, r *tasks.Run) {
