@@ -10,6 +10,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/examples/messages"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -20,9 +21,9 @@ import (
 // counter is an encoder of any architecture with a head, and the task that trains it. Tags are the names in adapters.
 type counter struct {
 	spago.Module
-	Encoder   models.Encoder `hf:"bert"`
-	More      *nn.Linear     `hf:"more"` // C→2
-	*messages `hf:"-"`
+	Encoder        models.Encoder `hf:"bert"`
+	More           *nn.Linear     `hf:"more"` // C→2
+	*messages.List `hf:"-"`
 }
 
 // logits returns B×2: the head reads the mean of each message's hidden states.
@@ -37,22 +38,17 @@ func (c *counter) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) 
 
 // Evaluate scores the messages of a split.
 func (c *counter) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
-	return c.score(ctx, s, c.logits)
+	return c.Score(ctx, s, c.logits)
 }
 
 func main() {
 	ctx := context.Background()
-	encoder, list := open(ctx)
-	c := &counter{Encoder: encoder, More: nn.NewLinear(encoder.Width(), 2, true), messages: list}
-	check(nn.InitMissing(c, 0.02, 42))
+	encoder, list := messages.Open(ctx)
+	c := &counter{Encoder: encoder, More: nn.NewLinear(encoder.Width(), 2, true), List: list}
+	messages.Check(nn.InitMissing(c, 0.02, 42))
 	config := lora.Config{R: 8, Alpha: 16, TargetModules: lora.Names("query", "value"), ModulesToSave: []string{"more"}}
 	set, err := lora.Attach(c, config, 42)
-	check(err)
+	messages.Check(err)
 	fmt.Println(set.Summary(c))
-	cfg := train.Defaults()
-	cfg.BatchSize, cfg.NumTrainEpochs, cfg.LearningRate, cfg.WarmupRatio = 32, 1, 3e-3, 0.1
-	cfg.Pool, cfg.Adapter, c.adapter = c.pool, set, set
-	report, err := train.Run(ctx, c, set.Params(), cfg)
-	check(err)
-	check(finish(ctx, c, report, set))
+	c.Train(ctx, c, set, 3e-3)
 }

@@ -57,8 +57,8 @@ func leaf(values []float32, rows, cols int, grad bool) *mat.Dense[float32] {
 func (c *call) forward(p *nn.Pass, x mat.Tensor, run func(i int, g *graph) error) (mat.Tensor, error) {
 	n, cols := op.Size(x)
 	if p.Seqs.Rows() != n {
-		return nil, fmt.Errorf("%s: x has %d rows, the sequences of the pass have %d; use the pass of these rows", c.name, n,
-			p.Seqs.Rows())
+		return nil, fmt.Errorf("%s: x has %d rows, the sequences of the pass have %d; use p.With(b.Seqs), or p.After() "+
+			"behind a model that kept some rows", c.name, n, p.Seqs.Rows())
 	}
 	c.cols, c.seqs, c.inputs = cols, p.Seqs, []mat.Tensor{x}
 	for _, q := range c.params {

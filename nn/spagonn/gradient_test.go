@@ -281,8 +281,8 @@ func scalar[T float.DType](v float64) *spago.Param {
 	return spago.NewParam(mat.Scalar(T(v))).WithGrad(false)
 }
 
-// TestGradients: values and gradients of every layer and every function equal spago's own forward in float64.
-func TestGradients(t *testing.T) {
+// TestSpagoGradients: values and gradients of every layer and every function equal spago's own forward in float64.
+func TestSpagoGradients(t *testing.T) {
 	for _, s := range slices.Concat(layers(), functions()) {
 		t.Run(s.name, func(t *testing.T) { compare(t, s) })
 	}
