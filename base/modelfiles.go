@@ -45,11 +45,14 @@ func ParseDType(option, s string) (safetensors.DType, error) {
 	return "", fmt.Errorf("`%s` is %q; want %s", option, s, DTypes)
 }
 
-// StoreWeights converts weights to tensors of a type and releases their values. A value that the type cannot hold is
-// an error that names the tensor and option, the setting that chose the type.
-func StoreWeights(weights []lora.MergedWeight, t safetensors.DType, option string) ([]safetensors.Tensor, error) {
+// StoreWeights converts weights to tensors of the types that typeOf returns for their names, and releases their values.
+// A value that the type cannot hold is an error that names the tensor and option, the setting that chose the type.
+func StoreWeights(
+	weights []lora.MergedWeight, typeOf func(name string) safetensors.DType, option string,
+) ([]safetensors.Tensor, error) {
 	list := make([]safetensors.Tensor, 0, len(weights))
 	for i, w := range weights {
+		t := typeOf(w.Name)
 		x := safetensors.Tensor{Name: w.Name, DType: t, Shape: w.Shape}
 		if t == safetensors.F32 {
 			x.Data = safetensors.Bytes(w.Values)

@@ -277,3 +277,19 @@ func (a adapterFiles) write(put func(name string, write func(io.Writer) error) e
 	}
 	return nil
 }
+
+// For returns the set with the same values for another model of the same architecture, such as the base model with
+// other adapters merged into it. It returns an error if the set replaces weights of the base model, which m may have
+// changed.
+func (s *Set) For(m spago.Model) (*Set, error) {
+	if len(s.bases) > 0 {
+		return nil, fmt.Errorf("lora: the adapter replaces %s of the base model, so it fits no other; use it alone or first",
+			s.bases[0].path)
+	}
+	d, err := s.Detach()
+	if err != nil {
+		return nil, err
+	}
+	other, _, err := d.Attach(m)
+	return other, err
+}

@@ -147,6 +147,16 @@ def combine(group, adapters, weights, options):
                      "target_modules": targets if isinstance(targets, str) else sorted(targets)}
 
 
+def merged():
+    """Returns the weights that change when three adapters are merged one after another."""
+    base, _ = GROUPS["llama"]
+    model = PeftModel.from_pretrained(open_base(base), ROOT / "llama" / "b", adapter_name="b")
+    for name in "cd":
+        model.load_adapter(ROOT / "llama" / name, adapter_name=name)
+    state = model.merge_and_unload(adapter_names=["b", "c", "d"]).state_dict()
+    return {f"merged.{name}": t for name, t in state.items() if "q_proj" in name or "v_proj" in name}
+
+
 def rslora():
     """PEFT leaves use_rslora of the first adapter, so that the scale of the result is √r instead of 1."""
     base, _ = GROUPS["llama"]
@@ -175,6 +185,7 @@ def main():
         everything |= {f"{i}.{name}": t.contiguous().clone() for name, t in tensors.items()}
         cases.append({"group": group, "base": GROUPS[group][0], "adapters": list(adapters), "weights": weights,
                       "options": options, "config": config})
+    everything |= {name: t.contiguous().clone() for name, t in merged().items()}
     save_file(everything, ROOT / "expected.safetensors")
     (ROOT / "cases.json").write_text(json.dumps({"versions": versions(), "ids": IDS, "cases": cases}, indent=1) + "\n")
     rslora()

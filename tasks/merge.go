@@ -23,45 +23,70 @@ const MergeBound = 1e-4
 
 // Merged is the outcome of a merge.
 type Merged struct {
-	Tensors    int     // number of tensors written
-	Difference float64 // largest absolute difference of the logits of the merged model from those of base and adapter
-	Logit      float64 // largest absolute logit of the latter
+	Tensors int               // number of tensors written
+	DType   safetensors.DType // in which most values are stored
+	// Difference is the largest absolute difference of the logits of the merged model from those of base and adapter,
+	// Logit the largest absolute logit of the latter.
+	Difference, Logit float64
 }
 
-// Merge adds the corrections of the adapter to the weights of its base model and writes a Hugging Face directory
-// whose weights have the given type. The merged values are checked to be finite, and the outputs of the merged model
-// are compared with those of base and adapter on a few token sequences: in float32 a difference above [MergeBound] is
-// an error. The directory appears complete or not at all; overwrite replaces one that exists with all its content.
-func (m *Merging) Merge(
-	ctx context.Context, dir string, t safetensors.DType, overwrite bool, pool *op.Pool,
-) (Merged, error) {
-	weights, err := lora.Merge(m.attached.TextModel, m.Set, pool)
-	if err != nil {
-		return Merged{}, err
-	}
-	tensors, err := base.StoreWeights(weights, t, "dtype")
-	if err != nil {
-		return Merged{}, fmt.Errorf("merge: %w", err)
-	}
-	if err := ctx.Err(); err != nil {
-		return Merged{}, err
-	}
-	d, err := m.compare(tensors, pool)
+// MergeOptions say how a merged model is stored.
+type MergeOptions struct {
+	DType        safetensors.DType // of the weights; "": as the base model stores each, quantised ones as F32
+	Overwrite    bool              // replace a directory that exists with all its content
+	KeepOriginal bool              // write what [base.Unmerge] needs to restore the base model
+}
+
+// Merge adds the corrections of the adapters to the weights of their base model, one after another, and writes a
+// Hugging Face directory. The merged values are checked to be finite, and the outputs of the merged model are compared
+// with those of base and adapter on a few token sequences: if weights are stored as float32, a difference above
+// [MergeBound] is an error. The directory appears complete or not at all.
+func (m *Merging) Merge(ctx context.Context, dir string, o MergeOptions, pool *op.Pool) (Merged, error) {
+	last, d, err := m.mergeAll(ctx, pool)
 	if err != nil {
 		return d, err
 	}
-	if math.IsNaN(d.Difference) || t == safetensors.F32 && d.Difference > MergeBound*d.Logit {
-		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
-			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
+	types, common := base.StoredTypes(m.Base, last.weights)
+	if o.DType != "" {
+		types, common = func(string) safetensors.DType { return o.DType }, o.DType
 	}
-	config, err := base.EditConfig(m.Base, m.attached.TextModel, t, m.Config)
+	tensors, err := base.StoreWeights(last.weights, types, "dtype")
 	if err != nil {
 		return d, fmt.Errorf("merge: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return d, err
 	}
-	return d, files.WriteDir(dir, overwrite, func(dir *files.Dir) error {
+	d.Tensors = len(tensors)
+	rounded := slices.ContainsFunc(tensors, func(t safetensors.Tensor) bool { return t.DType != safetensors.F32 })
+	whole, err := m.reopen()
+	if err == nil {
+		err = fill(whole.TextModel, tensors)
+	}
+	if err == nil {
+		err = d.compare(last.model, last.set, whole, pool)
+	}
+	if err != nil {
+		return d, err
+	}
+	if math.IsNaN(d.Difference) || !rounded && d.Difference > MergeBound*d.Logit {
+		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
+			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
+	}
+	config, err := base.EditConfig(m.Base, m.attached.TextModel, common, m.Config)
+	if err != nil {
+		return d, fmt.Errorf("merge: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return d, err
+	}
+	d.DType = common
+	return d, files.WriteDir(dir, o.Overwrite, func(dir *files.Dir) error {
+		if o.KeepOriginal {
+			if err := base.KeepOriginal(m.Base, tensors, dir.WriteFile); err != nil {
+				return err
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(m.Beside)) {
 			if err := dir.WriteFile(name, files.Bytes(m.Beside[name])); err != nil {
 				return err
@@ -71,29 +96,63 @@ func (m *Merging) Merge(
 	})
 }
 
-// compare runs the attached model and the merged one, as its tensors will be stored, over a few token sequences.
-func (m *Merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (Merged, error) {
-	d := Merged{Tensors: len(tensors)}
-	whole, err := m.reopen()
-	if err != nil {
-		return d, err
+// step is a model with the adapter that was merged into it last.
+type step struct {
+	model   computing
+	set     *lora.Set
+	weights []lora.MergedWeight
+}
+
+// mergeAll merges the adapters one after another, as PEFT does, and compares outputs before and after each step but the
+// last.
+func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Merged, err error) {
+	last = step{model: m.attached, set: m.Set}
+	for i := 0; ; i++ {
+		if last.weights, err = lora.Merge(last.model.TextModel, last.set, pool); err != nil || i == len(m.further) {
+			return last, d, err
+		}
+		if err := ctx.Err(); err != nil {
+			return last, d, err
+		}
+		next, err := m.reopen()
+		if err != nil {
+			return last, d, err
+		}
+		if err := lora.Assign(next.TextModel, last.weights); err != nil {
+			return last, d, err
+		}
+		if err := d.compare(last.model, last.set, next, pool); err != nil {
+			return last, d, err
+		}
+		set, err := m.further[i].For(next.TextModel)
+		if err != nil {
+			return last, d, fmt.Errorf("merge: %w", err)
+		}
+		if set.Unties(next.TextModel) {
+			if m.Config == nil {
+				m.Config = map[string]any{}
+			}
+			m.Config["tie_word_embeddings"] = false
+		}
+		last = step{model: next, set: set}
 	}
-	if err := fill(whole.TextModel, tensors); err != nil {
-		return d, err
-	}
-	b := probe(whole.Vocabulary(), whole.MaxLength())
+}
+
+// compare runs the attached model and the merged one over a few token sequences, and takes up their difference.
+func (d *Merged) compare(attached computing, set *lora.Set, merged computing, pool *op.Pool) error {
+	b := probe(merged.Vocabulary(), merged.MaxLength())
 	run := func(c computing, p *nn.Pass) ([]float32, error) {
 		p.Tape = op.NewEvalTape(pool)
 		logits := append([]float32(nil), op.Values(c.outputs(p, b))...)
 		return logits, p.Tape.Close()
 	}
-	want, err := run(m.attached, &nn.Pass{Adapter: m.Set})
+	want, err := run(attached, &nn.Pass{Adapter: set})
 	if err != nil {
-		return d, err
+		return err
 	}
-	got, err := run(whole, &nn.Pass{})
+	got, err := run(merged, &nn.Pass{})
 	if err != nil {
-		return d, err
+		return err
 	}
 	for i, w := range want {
 		diff := math.Abs(float64(got[i]) - float64(w))
@@ -102,7 +161,7 @@ func (m *Merging) compare(tensors []safetensors.Tensor, pool *op.Pool) (Merged, 
 		}
 		d.Logit = math.Max(d.Logit, math.Abs(float64(w)))
 	}
-	return d, nil
+	return nil
 }
 
 // fill makes tensors the weights of m. A tied head that has a tensor of its own is untied.

@@ -1,9 +1,11 @@
 package tasks
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/nlpodyssey/spago/mat"
+	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
@@ -11,6 +13,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // Merging is a base model with the adapter to merge into it.
@@ -21,7 +24,24 @@ type Merging struct {
 	Beside map[string][]byte // further files of the merged model, by name
 
 	attached computing                 // the base model, for use with Set
+	further  []*lora.Set               // for the base model, merged after Set
 	reopen   func() (computing, error) // opens the base model once more, to be filled with the merged weights
+	load     func(a base.Adapter, t base.TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error)
+}
+
+// Add adds an adapter for the same base model and task, which is merged after those that were added before. It returns
+// an error if the adapter has a head or other modules_to_save: only the first adapter may have them.
+func (m *Merging) Add(a base.Adapter, t base.TaskType, log zerolog.Logger, pool *op.Pool) error {
+	set, err := m.load(a, t, log, pool)
+	if err != nil {
+		return err
+	}
+	if saved := set.Saved(); len(saved) > 0 {
+		return base.Input(fmt.Errorf("%s: the adapter has modules_to_save (%s), which only the first of several may have; "+
+			"give it first, or merge adapters without heads", a.Dir, saved[0]))
+	}
+	m.further = append(m.further, set)
+	return nil
 }
 
 // computing is a model with the function that computes its outputs.
@@ -41,7 +61,7 @@ func NewMerging[M models.TextModel](
 	return &Merging{Base: t.Base, Set: t.Set, Config: config, attached: with(t.Net), reopen: func() (computing, error) {
 		m, err := t.Again()
 		return with(m), err
-	}}
+	}, load: t.LoadAdapter}
 }
 
 // Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem

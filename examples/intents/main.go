@@ -162,7 +162,7 @@ func merge(ctx context.Context, b *base.Base, adapter, dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.Merge(ctx, dir, safetensors.F32, false, pool)
+	_, err = m.Merge(ctx, dir, tasks.MergeOptions{DType: safetensors.F32}, pool)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/nn"
@@ -27,7 +28,7 @@ func (r *run) saveModel(s *tasks.Session, m *tasks.Subject, dir string) error {
 	for _, w := range nn.Weights(r.model) {
 		weights = append(weights, lora.MergedWeight{Name: w.Name, Shape: w.Weight.Shape(), Values: w.Weight.Float32()})
 	}
-	tensors, err := base.StoreWeights(weights, dtype, "save_dtype")
+	tensors, err := base.StoreWeights(weights, func(string) safetensors.DType { return dtype }, "save_dtype")
 	if err != nil {
 		return err
 	}

@@ -19,5 +19,5 @@ func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 		Short: "Combine, merge and show adapters",
 		Long:  "Combine adapters, merge them into their base model, and show what is in them.",
 	}
-	return cli.Group(cmd, combine(env, list), merge(env, list), show(env))
+	return cli.Group(cmd, combine(env, list), merge(env, list), show(env), unmerge(env))
 }
