@@ -31,7 +31,28 @@ func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
 	if err := s.start(m, seed); err != nil {
 		return nil, err
 	}
+	if err := s.startMagnitudes(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// startMagnitudes sets the magnitudes of DoRA to the norms that their layers start with.
+func (s *Set) startMagnitudes() error {
+	for _, p := range s.pairs {
+		if p.c.Magnitude == nil {
+			continue
+		}
+		w := p.weight
+		if own := s.Replacement(p.base); own != nil {
+			w = own
+		}
+		if !w.Filled() {
+			return fmt.Errorf("lora: attach: %s.weight has no values; load the model first", p.path)
+		}
+		copy(op.Values(p.c.Magnitude.Param), p.c.Norms(nil, w, p.table))
+	}
+	return nil
 }
 
 // attach returns a set whose pairs are zero. The targets of a loaded adapter may also name modules of modules_to_save,
@@ -46,6 +67,9 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 		return nil, err
 	}
 	if err := s.addPairs(m, loaded); err != nil {
+		return nil, err
+	}
+	if err := s.addBiases(m); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -136,6 +160,8 @@ func savedModule(weight string, names []string) (path string, ok bool) {
 type candidate struct {
 	path   string
 	weight *op.Weight // key by which a pass asks a set for the layer
+	values *op.Weight // the layer's weight: weight itself, or the table of a tied head
+	bias   *op.Weight // nil: none
 	table  bool       // an embedding
 	module any
 	inOut  bool  // the weight is stored in×out
@@ -151,9 +177,10 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 		}
 		switch l := module.(type) {
 		case *nn.Linear:
-			list = append(list, candidate{path: path, weight: l.Key(), module: l, inOut: l.Weight.InOut})
+			list = append(list, candidate{path: path, weight: l.Key(), values: l.Weight, bias: l.Bias, module: l,
+				inOut: l.Weight.InOut})
 		case *nn.Embedding:
-			list = append(list, candidate{path: path, weight: l.Weight, table: true, module: l})
+			list = append(list, candidate{path: path, weight: l.Weight, values: l.Weight, table: true, module: l})
 		case *op.Weight:
 		default:
 			others = append(others, candidate{path: path, module: l})
@@ -326,7 +353,17 @@ func (s *Set) add(sel *selector, c candidate) error {
 		A: op.NewParam(r, in, make([]float32, r*in)), B: op.NewParam(out, r, make([]float32, out*r)),
 		Scale: scale, Dropout: s.config.Dropout, Site: site,
 	}
-	s.pairs = append(s.pairs, pair{c.path, c.weight, c.table, corr})
+	if s.config.LoRABias {
+		if c.table {
+			return fmt.Errorf("lora: lora_bias does not work on embeddings, but target_modules names %s; leave one of them out",
+				c.path)
+		}
+		corr.Bias = op.NewParam(1, out, make([]float32, out))
+	}
+	if s.config.UseDoRA {
+		corr.Magnitude = op.NewMagnitude(out)
+	}
+	s.pairs = append(s.pairs, pair{c.path, c.weight, c.values, c.bias, c.table, corr})
 	s.pairOf[c.weight] = corr
 	s.config.FanInFanOut = s.config.FanInFanOut || c.inOut
 	return nil

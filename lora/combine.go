@@ -229,12 +229,8 @@ func combinedRank(adapters []*Detached, o Combination) (int, error) {
 	return slices.Max(ranks), nil
 }
 
-// Endings of tensors that have no combination.
-const (
-	biasOfB   = ".lora_B.bias"
-	magnitude = ".lora_magnitude_vector"
-	tokens    = ".trainable_tokens_delta"
-)
+// tokens is the end of the name of trained rows of a table.
+const tokens = ".trainable_tokens_delta"
 
 // combinedRest returns the heads and the replaced weights of the base model of all adapters.
 func combinedRest(adapters []*Detached) ([]stored, error) {

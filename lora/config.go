@@ -22,6 +22,9 @@ type Config struct {
 	TargetModules   Targets    // modules that get a correction
 	ModulesToSave   []string   // modules whose weights are copied, trained and saved; those of TaskType.Heads are added
 	UseRSLoRA       bool       // scale α/√r instead of α/r (Kalajdzievski 2023, arXiv:2312.03732)
+	UseDoRA         bool       // train norms of weights apart from directions (Liu et al. 2024, arXiv:2402.09353)
+	LoRABias        bool       // lora_bias: corrections have a bias; not with UseDoRA, nor for embeddings
+	Bias            Bias       // biases of the base model that train and are saved, default none
 	InitLoraWeights Init       // starting values of a new adapter, default InitTrue
 	EVA             *EVAConfig // eva_config, for InitEVA; nil: PEFT's defaults
 	TaskType        TaskType   // task that the adapter is for
@@ -81,6 +84,15 @@ func (c Config) Check() error {
 	if _, err := newSelector(c); err != nil {
 		errs = append(errs, err)
 	}
+	if c.LoRABias && c.UseDoRA {
+		errs = append(errs, errors.New("lora_bias and use_dora exclude each other, as in PEFT; give one"))
+	}
+	if i := c.InitLoraWeights; c.LoRABias && i != InitTrue && i != InitFalse {
+		errs = append(errs, fmt.Errorf("lora_bias needs init_lora_weights true or false, not %s, as in PEFT; drop one", i))
+	}
+	if _, err := ParseBias(string(c.Bias)); err != nil {
+		errs = append(errs, err)
+	}
 	if _, err := ParseTaskType(string(c.TaskType)); err != nil {
 		errs = append(errs, err)
 	}
@@ -113,6 +125,7 @@ func (c Config) saved() []string {
 type configFile struct {
 	AlphaPattern    Overrides[float64] `json:"alpha_pattern,omitempty"`
 	BaseModel       *string            `json:"base_model_name_or_path"`
+	Bias            Bias               `json:"bias,omitempty"`
 	EVA             *EVAConfig         `json:"eva_config,omitempty"`
 	ExcludeModules  Targets            `json:"exclude_modules,omitzero"`
 	FanInFanOut     bool               `json:"fan_in_fan_out,omitempty"`
@@ -121,6 +134,7 @@ type configFile struct {
 	LayersPattern   []string           `json:"layers_pattern,omitempty"`
 	Layers          []int              `json:"layers_to_transform,omitempty"`
 	Alpha           float64            `json:"lora_alpha"`
+	LoRABias        bool               `json:"lora_bias,omitempty"`
 	Dropout         float32            `json:"lora_dropout"`
 	ModulesToSave   []string           `json:"modules_to_save,omitempty"`
 	PeftType        string             `json:"peft_type"`
@@ -128,6 +142,7 @@ type configFile struct {
 	RankPattern     Overrides[int]     `json:"rank_pattern,omitempty"`
 	Targets         Targets            `json:"target_modules"`
 	TaskType        *TaskType          `json:"task_type"`
+	UseDoRA         bool               `json:"use_dora,omitempty"`
 	UseRSLoRA       bool               `json:"use_rslora,omitempty"`
 }
 
@@ -137,7 +152,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		InferenceMode: true, Alpha: c.Alpha, Dropout: c.Dropout, ModulesToSave: c.saved(),
 		PeftType: "LORA", R: c.R, Targets: c.TargetModules, UseRSLoRA: c.UseRSLoRA, FanInFanOut: c.FanInFanOut,
 		ExcludeModules: c.ExcludeModules, Layers: c.LayersToTransform, LayersPattern: c.LayersPattern,
-		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern,
+		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, UseDoRA: c.UseDoRA, LoRABias: c.LoRABias, Bias: c.Bias,
 	}
 	if len(c.LayersToTransform) == 0 { // which layers_pattern needs
 		f.LayersPattern = nil
@@ -257,6 +272,17 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return into(&c.AlphaPattern)
 	case "use_rslora":
 		return into(&c.UseRSLoRA)
+	case "use_dora":
+		return into(&c.UseDoRA)
+	case "lora_bias":
+		return into(&c.LoRABias)
+	case "bias":
+		var s string
+		if _, err := into(&s); err != nil {
+			return true, err
+		}
+		c.Bias, err = ParseBias(s)
+		return true, err
 	case "fan_in_fan_out":
 		if null {
 			return true, nil

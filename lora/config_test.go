@@ -56,6 +56,7 @@ func TestDecodeConfig(t *testing.T) {
 		{"target null", replace(`["query"]`, `["query", null]`), "empty name"},
 		{"targets number", replace(`["query"]`, `5`), "target_modules is 5"},
 		{"targets object", replace(`["query"]`, `{}`), "target_modules is {}"},
+		{"two kinds", `{` + plain + `, "use_dora": true, "lora_bias": true}`, "exclude each other"},
 		{"bad expression", replace(`["query"]`, `"que(ry"`), `"que(ry" is not a regular expression`},
 		{"not Python", replace(`["query"]`, `"(?P=a)query"`), `"(?P=a)query" is not a regular expression`},
 		{"long expression", replace(`["query"]`, `"`+strings.Repeat("a", 5000)+`"`), "5000 bytes; want at most 4096"},
@@ -87,7 +88,7 @@ func TestDecodeConfig(t *testing.T) {
 			}
 		})
 	}
-	_, _, err := lora.DecodeConfig([]byte(`{"r": 0, "use_dora": true, "bias": "all"}`))
+	_, _, err := lora.DecodeConfig([]byte(`{"r": 0, "use_dora": 1, "bias": "some"}`))
 	for _, want := range []string{"use_dora", "bias", "lora_alpha is missing", "target_modules is missing"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want all mistakes at once, also %q", err, want)
@@ -108,6 +109,10 @@ func TestDecodeConfigAccepts(t *testing.T) {
 			func(c lora.Config) bool { return c.TaskType == lora.NoTask }},
 		{"question answering", `, "task_type": "QUESTION_ANSWERING"`,
 			func(c lora.Config) bool { return c.TaskType == lora.QuestionAns }},
+		{"DoRA", `, "use_dora": true, "bias": "all"`,
+			func(c lora.Config) bool { return c.UseDoRA && c.Bias == lora.BiasAll }},
+		{"biases", `, "lora_bias": true, "bias": "lora_only"`,
+			func(c lora.Config) bool { return c.LoRABias && c.Bias == lora.BiasLoRAOnly }},
 		{"rank-stabilised", `, "use_rslora": true`, func(c lora.Config) bool { return c.Scale() == 3 }},
 		{"defaults in other spellings", `, "alpha_pattern": { }, "bias": null, "loftq_config": null, ` +
 			`"init_lora_weights": "gaussian", "runtime_config": {"ephemeral_gpu_offload": true}`,
@@ -171,9 +176,9 @@ var loraFields = []struct {
 	{"init_lora_weights", []string{`null`, `true`, `false`, `"gaussian"`, `"Gaussian"`, `"orthogonal"`, `"eva"`, `"pissa"`,
 		`"pissa_niter_4"`, `"olora"`, `"OLoRA"`},
 		[]string{`"corda"`, `"loftq"`, `"lora_ga"`, `"mica"`, `7`, `"true"`, `""`, `"pissa_niter_"`, `"pissa_niter_-1"`}},
-	{"bias", []string{`null`, `"none"`}, []string{`"all"`, `"lora_only"`}},
-	{"lora_bias", []string{`null`, `false`}, []string{`true`}},
-	{"use_dora", []string{`null`, `false`}, []string{`true`}},
+	{"bias", []string{`null`, `"none"`}, []string{`"some"`, `true`}},
+	{"lora_bias", []string{`null`, `false`}, []string{`"yes"`}},
+	{"use_dora", []string{`null`, `false`}, []string{`1`}},
 	{"trainable_token_indices", []string{`null`, `[]`, `{}`}, []string{`[5]`, `{"embed_tokens": [5]}`}},
 	{"target_parameters", []string{`null`, `[]`}, []string{`["w"]`}},
 	{"layer_replication", []string{`null`, `[]`}, []string{`[[0, 4]]`}},
@@ -279,6 +284,7 @@ func roundTrip(t *testing.T, c lora.Config) {
 		t.Errorf("%s is written again as %s (%v)", text, again, err)
 	}
 	if back.R != c.R || back.Alpha != c.Alpha || back.Dropout != c.Dropout || back.UseRSLoRA != c.UseRSLoRA ||
+		back.UseDoRA != c.UseDoRA || back.LoRABias != c.LoRABias || back.Bias != c.Bias ||
 		back.TaskType != c.TaskType ||
 		back.BaseModel != c.BaseModel || !back.ExcludeModules.Equal(c.ExcludeModules) ||
 		!slices.Equal(back.RankPattern, c.RankPattern) || !slices.Equal(back.AlphaPattern, c.AlphaPattern) ||
@@ -298,6 +304,8 @@ func TestConfigRoundTrip(t *testing.T) {
 			LayersToTransform: []int{0, 2}, LayersPattern: []string{"layer", "h"},
 			RankPattern:  lora.Overrides[int]{{Pattern: "b", Value: 2}, {Pattern: `a\.b`, Value: 3}},
 			AlphaPattern: lora.Overrides[float64]{{Pattern: "query", Value: 0.5}}},
+		{R: 4, Alpha: 8, UseDoRA: true, Bias: lora.BiasAll, TargetModules: lora.Names("query")},
+		{R: 4, Alpha: 8, LoRABias: true, Bias: lora.BiasLoRAOnly, TargetModules: lora.Names("query")},
 		{R: 300, Alpha: 1e-3, UseRSLoRA: true, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.CausalLM},
 	} {
 		roundTrip(t, c)
@@ -326,6 +334,9 @@ func TestConfigCheck(t *testing.T) {
 		"give the scale 0":    func(c *lora.Config) { c.Alpha = 1e-60 },
 		"lora_alpha is -2":    func(c *lora.Config) { c.Alpha = -2 },
 		"lora_dropout is NaN": func(c *lora.Config) { c.Dropout = float32(math.NaN()) },
+		"exclude each other":  func(c *lora.Config) { c.LoRABias, c.UseDoRA = true, true },
+		"not gaussian":        func(c *lora.Config) { c.LoRABias, c.InitLoraWeights = true, lora.InitGaussian },
+		`bias is "some"`:      func(c *lora.Config) { c.Bias = "some" },
 		"lora_dropout is 1":   func(c *lora.Config) { c.Dropout = 1 },
 		"is empty":            func(c *lora.Config) { c.TargetModules = lora.Targets{} },
 		`"*" is not`:          func(c *lora.Config) { c.TargetModules = lora.Pattern("*") },

@@ -41,10 +41,13 @@ type Layer struct {
 	Scale   float64   // α/r, or α/√r with use_rslora
 }
 
-// Endings of the names of a pair's tensors: A and B of a linear layer, A and B of an embedding.
+// Endings of the names of a pair's tensors: A and B of a linear layer, A and B of an embedding, the bias of a linear
+// layer's B, and DoRA's magnitudes of both.
 const (
 	linearA, linearB = ".lora_A.weight", ".lora_B.weight"
 	tableA, tableB   = ".lora_embedding_A", ".lora_embedding_B"
+	linearBias       = ".lora_B.bias"
+	magnitude        = ".lora_magnitude_vector"
 )
 
 // ReadDetached reads the adapter in dir, which [Set.Save] or PEFT wrote, without its base model. It returns a warning

@@ -175,6 +175,9 @@ func (s *Set) start(m spago.Model, seed uint64) error {
 		case init == InitFalse:
 			nn.KaimingUniform(a, in, math.Sqrt(5), r)
 			nn.KaimingUniform(b, rank, math.Sqrt(5), r)
+			if p.c.Bias != nil {
+				nn.KaimingUniform(op.Values(p.c.Bias), rank, math.Sqrt(5), r)
+			}
 		case init.changesBase(): // split does it
 		default:
 			nn.KaimingUniform(a, in, math.Sqrt(5), r)

@@ -148,7 +148,7 @@ func (d *Detached) Reduce(rank int) (*Detached, []Reduction, error) {
 		report = append(report, r)
 	}
 	for _, t := range d.rest { // the bias of B is scaled like the product
-		if path, ok := strings.CutSuffix(strings.TrimPrefix(t.key, keyPrefix), biasOfB); ok && scales[path] != 1 {
+		if path, ok := strings.CutSuffix(strings.TrimPrefix(t.key, keyPrefix), linearBias); ok && scales[path] != 1 {
 			scaled := make([]float32, len(t.values))
 			for i, v := range t.values {
 				scaled[i] = v * scales[path]

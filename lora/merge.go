@@ -3,6 +3,7 @@ package lora
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	spago "github.com/nlpodyssey/spago/nn"
 
@@ -34,17 +35,25 @@ func (s *Set) unties(table, key *op.Weight) bool {
 	return s.Correction(table) != nil || s.Correction(key) != nil || s.Replacement(table) != s.Replacement(key)
 }
 
-// Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, and the set's own copy
-// for saved modules and for weights that the adapter file replaces. A tied head is included if [Set.Unties] reports
-// true. The caller owns the values; m and the set do not change. Merge returns an error if the set was made for another
-// model, a weight has no values, or a merged value is not finite.
+// Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, times m/n with DoRA,
+// and the set's own copy for saved modules, trained biases and weights that the adapter file replaces. A tied head is
+// included if [Set.Unties] reports true. The caller owns the values; m and the set do not change. Merge returns an
+// error if the set was made for another model, a weight has no values, or a merged value is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 	if err := s.belongsTo(m); err != nil {
 		return nil, err
 	}
-	tables := map[*op.Weight]bool{}
+	tables, biases := map[*op.Weight]bool{}, map[*op.Weight]*op.Correction{}
 	for _, p := range s.pairs {
 		tables[p.base] = p.table
+		if p.c.Bias == nil {
+			continue
+		}
+		if p.bias == nil {
+			return nil, fmt.Errorf("lora: merge: %s has no bias that the one of its correction (lora_bias) could be merged "+
+				"into; use the adapter without merging it", p.path)
+		}
+		biases[p.bias] = p.c
 	}
 	var list []MergedWeight
 	for _, w := range weightsOf(m) {
@@ -59,6 +68,9 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 			from = own
 		}
 		v := op.Merged(pool, from, s.Correction(w.key), tables[w.key])
+		if c := biases[w.key]; c != nil {
+			v = op.MergedBias(from, c)
+		}
 		for i, x := range v {
 			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
 				return nil, fmt.Errorf("lora: merge: %s has %g at element %d; want finite values", w.Name, x, i)
@@ -80,7 +92,7 @@ func (s *Set) belongsTo(m spago.Model) error {
 			return fmt.Errorf("lora: merge: the set was made for another model, which has %s", p.path)
 		}
 	}
-	for _, c := range s.copies {
+	for _, c := range slices.Concat(s.copies, s.biases) {
 		if !weights[c.base] {
 			return fmt.Errorf("lora: merge: the set was made for another model, which has %s", c.path)
 		}

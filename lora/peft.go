@@ -46,6 +46,28 @@ func (p pair) keys() (a, b string) {
 	return keyPrefix + p.path + ".lora_A.weight", keyPrefix + p.path + ".lora_B.weight"
 }
 
+// pairTensor is a tensor of a pair that trains, as an adapter file has it.
+type pairTensor struct {
+	key   string
+	shape []int
+	param *spago.Param
+}
+
+// tensors returns the tensors of the pair in the order of the adapter file.
+func (p pair) tensors() []pairTensor {
+	a, b := p.keys()
+	r, in := op.Size(p.c.A)
+	out, _ := op.Size(p.c.B)
+	list := []pairTensor{{a, []int{r, in}, p.c.A}, {b, []int{out, r}, p.c.B}}
+	if p.c.Bias != nil {
+		list = append(list, pairTensor{keyPrefix + p.path + linearBias, []int{out}, p.c.Bias})
+	}
+	if p.c.Magnitude != nil {
+		list = append(list, pairTensor{keyPrefix + p.path + magnitude, []int{out}, p.c.Magnitude.Param})
+	}
+	return list
+}
+
 // stored is a tensor of the adapter file with the set's own values.
 type stored struct {
 	key    string
@@ -53,16 +75,14 @@ type stored struct {
 	values []float32
 }
 
-// stored returns the tensors of the set that train, in the order of the adapter file.
+// stored returns the tensors of the set that an adapter file must have, in its order: those that train, except biases
+// of the base model.
 func (s *Set) stored() []stored {
 	var list []stored
 	for _, p := range s.pairs {
-		a, b := p.keys()
-		r, in := op.Size(p.c.A)
-		out, _ := op.Size(p.c.B)
-		list = append(list,
-			stored{a, []int{r, in}, op.Values(p.c.A)},
-			stored{b, []int{out, r}, op.Values(p.c.B)})
+		for _, x := range p.tensors() {
+			list = append(list, stored{x.key, x.shape, op.Values(x.param)})
+		}
 	}
 	for _, c := range s.copies {
 		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), op.Values(c.own.Param)})
@@ -70,9 +90,19 @@ func (s *Set) stored() []stored {
 	return list
 }
 
+// storedBiases returns the biases of the base model that train.
+func (s *Set) storedBiases() []stored {
+	var list []stored
+	adapted := s.adapted()
+	for _, c := range s.biases {
+		list = append(list, stored{keyPrefix + below(c.path, adapted), c.own.Shape(), op.Values(c.own.Param)})
+	}
+	return list
+}
+
 // all returns the tensors that Save writes: those that train and the replaced weights of the base model.
 func (s *Set) all() []stored {
-	list := s.stored()
+	list := slices.Concat(s.stored(), s.storedBiases(), s.repeated())
 	for _, c := range s.bases {
 		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), c.own.Float32()})
 	}
@@ -157,6 +187,10 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model) (s *Set, war
 		warnings = append(warnings, fmt.Sprintf("%s: %s is not the base model's and replaces it, as in PEFT", weightsName,
 			keyPrefix+c.path))
 	}
+	for _, key := range s.absentBiases {
+		warnings = append(warnings, fmt.Sprintf("%s: %s is missing; the base model's values are used, as in PEFT",
+			weightsName, key))
+	}
 	for _, name := range s.unused {
 		warnings = append(warnings, fmt.Sprintf("%s: target_modules %q matches no layer of this model", configName, name))
 	}
@@ -206,24 +240,36 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 		}
 	}
 	nameOf := s.naming(left)
-	for _, want := range s.stored() {
+	read := func(want stored, absent *[]string) error {
 		name := nameOf(want.key)
 		t, ok := f.Tensor(name)
 		delete(left, name)
 		if !ok {
-			missing = append(missing, want.key)
-			continue
+			*absent = append(*absent, want.key)
+			return nil
 		}
 		if !slices.Equal(t.Shape, want.shape) {
 			wrong(want.key, t.Shape, want.shape)
-			continue
+			return nil
 		}
 		v, err := safetensors.AsFloat32(t)
 		if err != nil {
 			return err
 		}
 		copy(want.values, v)
+		return nil
 	}
+	for _, want := range s.stored() {
+		if err := read(want, &missing); err != nil {
+			return err
+		}
+	}
+	for _, want := range s.storedBiases() {
+		if err := read(want, &s.absentBiases); err != nil {
+			return err
+		}
+	}
+	s.dropRepeated(left)
 	twice, err := s.fillBase(m, f, left, wrong)
 	if err != nil {
 		return err
@@ -252,12 +298,16 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 func (s *Set) naming(has map[string]bool) func(key string) string {
 	forms := map[string]string{}
 	for _, p := range s.pairs {
-		a, b := p.keys()
-		for _, key := range []string{a, b} {
-			path, weight := strings.CutSuffix(key, ".weight")
-			forms[key] = path + ".default"
-			if weight {
-				forms[key] += ".weight"
+		for _, x := range p.tensors() {
+			key := x.key
+			switch {
+			case p.table && !strings.HasSuffix(key, magnitude): // a parameter, not a module
+				forms[key] = key + ".default"
+			case strings.HasSuffix(key, magnitude):
+				forms[key] = key + ".default.weight"
+			default:
+				dot := strings.LastIndexByte(key, '.')
+				forms[key] = key[:dot] + ".default" + key[dot:]
 			}
 			if !has[forms[key]] {
 				return func(key string) string { return key }
@@ -279,17 +329,11 @@ func (s *Set) naming(has map[string]bool) func(key string) string {
 func (s *Set) fillBase(m spago.Model, f *safetensors.File, left map[string]bool, wrong func(string, []int, []int)) (
 	twice []string, err error,
 ) {
-	adapted := map[string]bool{}
-	for _, p := range s.pairs {
-		adapted[p.path] = true
-	}
+	adapted := s.adapted()
 	first := map[*op.Weight]string{} // names in the file of the weights that were read
 	own := map[*op.Weight]*op.Weight{}
 	for _, w := range weightsOf(m) {
-		path := w.Name
-		if dot := strings.LastIndexByte(path, '.'); dot >= 0 && adapted[path[:dot]] {
-			path = path[:dot] + ".base_layer" + path[dot:]
-		}
+		path := below(w.Name, adapted)
 		t, ok := f.Tensor(keyPrefix + path)
 		if !ok || !left[keyPrefix+path] {
 			continue

@@ -223,7 +223,10 @@ func TestLoadErrors(t *testing.T) {
 		{"more targets", edit(`"dense",`, `"dense", "key",`), []string{"missing", "self.key.lora_A"}},
 		{"a target that takes no correction", edit(`"dense",`, `"dense", "LayerNorm",`),
 			[]string{`"LayerNorm"`, "neither linear"}},
-		{"unsupported", edit(`"lora_dropout"`, `"use_dora": true, "lora_dropout"`), []string{"use_dora"}},
+		{"unsupported", edit(`"lora_dropout"`, `"layer_replication": [[0, 1]], "lora_dropout"`),
+			[]string{"layer_replication"}},
+		{"without magnitudes", edit(`"lora_dropout"`, `"use_dora": true, "lora_dropout"`),
+			[]string{"missing", "query.lora_magnitude_vector"}},
 		{"integer tensor", tensors(func(l []safetensors.Tensor) []safetensors.Tensor {
 			for i := range l {
 				if l[i].Name == "base_model.model.classifier.bias" {

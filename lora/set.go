@@ -15,26 +15,30 @@ import (
 // [Set.Params]. It implements [nn.AdapterSet]. A model may have any number of sets in use at once. A set is safe for
 // concurrent use as long as no goroutine trains it or calls one of its Set methods.
 type Set struct {
-	config    Config
-	pairs     []pair
-	copies    []copied
-	bases     []copied                      // weights of the base model that the adapter file replaces, frozen
-	residuals []residual                    // base weights without what the pairs start with
-	pairOf    map[*op.Weight]*op.Correction // for lookup only; the slices have the order
-	copyOf    map[*op.Weight]*op.Weight
-	absent    []string          // modules_to_save that the model does not have
-	unused    []string          // target_modules of a loaded adapter that match no layer
-	idle      []string          // entries of the configuration without effect, as messages
-	base      string            // fingerprint of the base model, "" if unknown
-	notes     map[string]string // by name
+	config       Config
+	pairs        []pair
+	copies       []copied
+	biases       []copied                      // biases of the base model that train
+	bases        []copied                      // weights of the base model that the adapter file replaces, frozen
+	residuals    []residual                    // base weights without what the pairs start with
+	pairOf       map[*op.Weight]*op.Correction // for lookup only; the slices have the order
+	copyOf       map[*op.Weight]*op.Weight
+	absent       []string          // modules_to_save that the model does not have
+	unused       []string          // target_modules of a loaded adapter that match no layer
+	idle         []string          // entries of the configuration without effect, as messages
+	absentBiases []string          // biases that train and that the file of a loaded adapter does not have
+	base         string            // fingerprint of the base model, "" if unknown
+	notes        map[string]string // by name
 }
 
 // pair is the correction of one layer.
 type pair struct {
-	path  string     // of the layer
-	base  *op.Weight // key by which a pass asks for the correction
-	table bool       // an embedding
-	c     *op.Correction
+	path   string     // of the layer
+	base   *op.Weight // key by which a pass asks for the correction
+	weight *op.Weight // of the layer
+	bias   *op.Weight // of the layer; nil: none
+	table  bool       // an embedding
+	c      *op.Correction
 }
 
 // copied is a weight that the set replaces.
@@ -71,24 +75,43 @@ func (s *Set) Saved() []string {
 }
 
 // Params returns the trainable parameters of the set under their names in the adapter file: those of the pairs in the
-// order of declaration, then those of the copies.
+// order of declaration, those of the copies, then the biases of the base model.
 func (s *Set) Params() []nn.NamedParam {
 	var list []nn.NamedParam
 	for _, p := range s.pairs {
-		a, b := p.keys()
-		roleA, roleB := nn.FactorA, nn.FactorB
-		if p.table {
-			roleA, roleB = nn.TableFactor, nn.TableFactor
+		for _, x := range p.tensors() {
+			list = append(list, p.named(x))
 		}
-		list = append(list, nn.NamedParam{Name: a, Param: p.c.A, Role: roleA},
-			nn.NamedParam{Name: b, Param: p.c.B, Role: roleB, A: p.c.A, Scale: p.c.Scale})
 	}
 	for _, c := range s.copies {
 		list = append(list, nn.NamedParam{
 			Name: keyPrefix + c.path, Param: c.own.Param, NoDecay: c.own.Vector, Role: nn.VectorRole(c.own.Vector),
 		})
 	}
+	adapted := s.adapted()
+	for _, c := range s.biases {
+		list = append(list, nn.NamedParam{
+			Name: keyPrefix + below(c.path, adapted), Param: c.own.Param, NoDecay: true, Role: nn.Vector,
+		})
+	}
 	return list
+}
+
+// named returns a tensor of the pair as a parameter.
+func (p pair) named(x pairTensor) nn.NamedParam {
+	n := nn.NamedParam{Name: x.key, Param: x.param, Role: nn.Vector}
+	switch {
+	case x.param == p.c.Bias:
+		n.NoDecay = true
+	case len(x.shape) == 1:
+	case p.table:
+		n.Role = nn.TableFactor
+	case x.param == p.c.A:
+		n.Role = nn.FactorA
+	default:
+		n.Role, n.A, n.Scale = nn.FactorB, p.c.A, p.c.Scale
+	}
+	return n
 }
 
 // SetDropout sets lora_dropout to p, in the configuration and in all corrections.
@@ -137,6 +160,9 @@ func (s *Set) Summary(m spago.Model) string {
 		trainable += len(op.Values(p.Param))
 	}
 	all := nn.Count(m) + trainable
+	for _, c := range s.biases { // the base model's own
+		all -= c.own.Len()
+	}
 	return fmt.Sprintf("trainable params: %s || all params: %s || trainable%%: %.4f",
 		thousands(trainable), thousands(all), 100*float64(trainable)/float64(all))
 }
@@ -200,10 +226,21 @@ func (p pair) tree(base string) string {
 		b.WriteString("  (lora_A): ModuleDict()\n  (lora_B): ModuleDict()\n")
 		fmt.Fprintf(&b, "  (lora_embedding_A): "+parameter+"  (lora_embedding_B): "+parameter, r, in, out, r)
 	} else {
-		const linear = "ModuleDict(\n    (default): Linear(in_features=%d, out_features=%d, bias=False)\n  )\n"
-		fmt.Fprintf(&b, "  (lora_A): "+linear+"  (lora_B): "+linear, in, r, r, out)
+		const linear = "ModuleDict(\n    (default): Linear(in_features=%d, out_features=%d, bias=%s)\n  )\n"
+		bias := "False"
+		if p.c.Bias != nil {
+			bias = "True"
+		}
+		fmt.Fprintf(&b, "  (lora_A): "+linear+"  (lora_B): "+linear, in, r, "False", r, out, bias)
 		b.WriteString("  (lora_embedding_A): ParameterDict()\n  (lora_embedding_B): ParameterDict()\n")
 	}
-	b.WriteString("  (lora_magnitude_vector): ModuleDict()\n)")
+	magnitudes := ""
+	if p.c.Magnitude != nil {
+		magnitudes = "\n    (default): lora.dora.DoraLinearLayer()\n  "
+		if p.table { // PEFT repeats the prefix
+			magnitudes = "\n    (default): lora.dora.lora.dora.DoraEmbeddingLayer()\n  "
+		}
+	}
+	fmt.Fprintf(&b, "  (lora_magnitude_vector): ModuleDict(%s)\n)", magnitudes)
 	return b.String()
 }

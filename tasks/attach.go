@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,6 +88,12 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 	differ(r.UseRSLoRA && !c.UseRSLoRA, "use_rslora", c.UseRSLoRA, r.UseRSLoRA)
 	if init, err := lora.ParseInit(r.InitLoraWeights); err == nil && r.InitLoraWeights != "" {
 		differ(init != c.InitLoraWeights, "init_lora_weights", c.InitLoraWeights, init)
+	}
+	differ(r.UseDoRA && !c.UseDoRA, "use_dora", c.UseDoRA, r.UseDoRA)
+	differ(r.LoRABias && !c.LoRABias, "lora_bias", c.LoRABias, r.LoRABias)
+	if r.Bias != "" {
+		is := cmp.Or(string(c.Bias), "none")
+		differ(r.Bias != is, "bias", is, r.Bias)
 	}
 	if len(r.TargetModules) > 0 {
 		targets := parseTargets(r.TargetModules)

@@ -395,6 +395,15 @@ func (s *Session) identity(fingerprint string) map[string]string {
 			id["eva_config"] = c.EVAConfig().String()
 		}
 	}
+	if c.UseDoRA {
+		id["use_dora"] = "true"
+	}
+	if c.LoRABias {
+		id["lora_bias"] = "true"
+	}
+	if c.Bias != lora.BiasNone {
+		id["bias"] = string(c.Bias)
+	}
 	return id
 }
 

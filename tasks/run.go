@@ -40,6 +40,9 @@ type Run struct {
 	LoraAlpha   *float64 // numerator of the scale α/r
 	LoraDropout *float32 // dropout on the adapter's input
 	UseRSLoRA   bool     // scale by α/√r
+	UseDoRA     bool     // train the norms of the adapted weights apart from their directions
+	LoRABias    bool     // give corrections a bias
+	Bias        string   // biases of the base model that train: none, all or lora_only; "": none
 	// InitLoraWeights names the starting values of a new adapter ([lora.Init]): true, false, gaussian, orthogonal, pissa,
 	// pissa_niter_N, olora or eva; "": true.
 	InitLoraWeights string
@@ -207,7 +210,10 @@ func (r *Run) adapter(c lora.Config) lora.Config {
 	c.R = cmp.Or(r.LoraR, c.R)
 	set(&c.Alpha, r.LoraAlpha)
 	set(&c.Dropout, r.LoraDropout)
-	c.UseRSLoRA = r.UseRSLoRA
+	c.UseRSLoRA, c.UseDoRA, c.LoRABias = r.UseRSLoRA, r.UseDoRA, r.LoRABias
+	if c.Bias = lora.Bias(r.Bias); r.Bias == "none" {
+		c.Bias = lora.BiasNone
+	}
 	c.ExcludeModules = parseTargets(r.ExcludeModules)
 	c.LayersToTransform, c.LayersPattern = r.LayersToTransform, trimmed(r.LayersPattern)
 	c.RankPattern, c.AlphaPattern = r.RankPattern, r.AlphaPattern

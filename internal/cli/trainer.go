@@ -93,8 +93,6 @@ var trainer = map[string]trainerOption{
 	"packing":                            {"block-size", ""},
 	"completion-only-loss":               {"train-on-prompt", "turns the loss of prompts on; it is off by default"},
 	"assistant-only-loss":                {"train-on-prompt", "turns the loss of prompts on; it is off by default"},
-	"bias":                               {"", "only biases of saved modules train"},
-	"use-dora":                           {"use-rslora", "DoRA is not supported"},
 	"bf16":                               {"", onCPU},
 	"fp16":                               {"", onCPU},
 	"bf16-full-eval":                     {"", onCPU},

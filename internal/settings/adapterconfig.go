@@ -30,9 +30,9 @@ var AdapterConfig = File{Name: "adapter_config.json", Keys: []Key{
 	{Name: "init_lora_weights", Effect: Acts,
 		Note: "the starting values of a new adapter; a stored one for base weights that pissa or olora changed is read as " +
 			"PEFT reads it, other values that change the base are errors"},
-	{Name: "bias", Effect: Refused, Silent: []string{`"none"`}, Note: "trained biases are not read" + merged},
-	{Name: "lora_bias", Effect: Refused, Silent: []string{`false`}, Note: "corrections have no bias here" + merged},
-	{Name: "use_dora", Effect: Refused, Silent: []string{`false`}, Note: "DoRA is not supported" + merged},
+	{Name: "bias", Effect: Acts, Note: "the biases of the base model that train and are saved: none, all or lora_only"},
+	{Name: "lora_bias", Effect: Acts, Note: "corrections have a bias"},
+	{Name: "use_dora", Effect: Acts, Note: "the norms of adapted weights train apart from their directions"},
 	{Name: "trainable_token_indices", Effect: Refused, Silent: []string{`[]`, `{}`},
 		Note: "single trained rows of a table are not read" + merged},
 	{Name: "target_parameters", Effect: Refused, Silent: []string{`[]`},

@@ -139,6 +139,7 @@ func (r *run) check() []error {
 	}{
 		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil},
 		{"use_rslora", r.UseRSLoRA}, {"init_lora_weights", r.InitLoraWeights != ""},
+		{"use_dora", r.UseDoRA}, {"lora_bias", r.LoRABias}, {"bias", r.Bias != ""},
 		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
 		{"adapter", r.Adapter != ""},
 		{"allow_other_base", r.AllowOtherBase},

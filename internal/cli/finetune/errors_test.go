@@ -173,7 +173,7 @@ func TestWrongFiles(t *testing.T) {
 		{"adapter with DoRA", []string{"--adapter", adapter(func(d string) {
 			f := filepath.Join(d, "adapter_config.json")
 			clitest.Write(t, f, strings.Replace(clitest.Read(t, f), `"use_dora": false`, `"use_dora": true`, 1))
-		})}, 3, []string{"use_dora", "not supported"}},
+		})}, 3, []string{"lora_magnitude_vector", "missing"}},
 		{"labels of another size", []string{"--adapter", adapter(func(d string) {
 			clitest.Write(t, filepath.Join(d, "labels.json"), `["negative", "positive", "mixed", "more"]`)
 		})}, 3, []string{"labels.json names 4 classes", "3 outputs"}},

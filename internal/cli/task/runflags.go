@@ -29,6 +29,9 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	cli.Optional(fs, &r.LoraAlpha, "lora-alpha", c.Alpha, "numerator of the scale α/r")
 	cli.Optional(fs, &r.LoraDropout, "lora-dropout", c.Dropout, "dropout on the adapter's input")
 	fs.BoolVar(&r.UseRSLoRA, "use-rslora", false, "scale by α/√r")
+	fs.BoolVar(&r.UseDoRA, "use-dora", false, "DoRA: train the norms of adapted weights apart from their directions")
+	fs.BoolVar(&r.LoRABias, "lora-bias", false, "give corrections a bias; not with --use-dora")
+	cli.Default(fs, &r.Bias, "bias", "none", "`biases` of the base model that train: none, all or lora_only")
 	fs.StringVar(&r.InitLoraWeights, "init-lora-weights", "",
 		"`name` of the starting values: true, false, gaussian, orthogonal, pissa, pissa_niter_N, olora or eva; "+
 			"default: true")
