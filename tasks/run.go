@@ -214,7 +214,9 @@ func (r *Run) adapter(c lora.Config) lora.Config {
 	if c.Bias = lora.Bias(r.Bias); r.Bias == "none" {
 		c.Bias = lora.BiasNone
 	}
-	c.ExcludeModules = parseTargets(r.ExcludeModules)
+	if len(r.ExcludeModules) > 0 {
+		c.ExcludeModules = parseTargets(r.ExcludeModules)
+	}
 	c.LayersToTransform, c.LayersPattern = r.LayersToTransform, trimmed(r.LayersPattern)
 	c.RankPattern, c.AlphaPattern = r.RankPattern, r.AlphaPattern
 	c.InitLoraWeights, _ = lora.ParseInit(r.InitLoraWeights) // an unknown name stays, and Config.Check refuses it

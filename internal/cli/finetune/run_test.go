@@ -38,6 +38,11 @@ func TestOutput(t *testing.T) {
 			t.Errorf("adapter_config.json: %s is %v, want %v", key, config[key], want)
 		}
 	}
+	for _, key := range []string{"exclude_modules", "init_lora_weights", "eva_config", "rank_pattern"} {
+		if _, ok := config[key]; ok {
+			t.Errorf("adapter_config.json has %s, which is PEFT's default", key)
+		}
+	}
 	lines := clitest.Lines[map[string]float64](t, clitest.Read(t, filepath.Join(out, "metrics.jsonl")))
 	steps, evaluations := 0, 0
 	for _, l := range lines {
