@@ -75,10 +75,34 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	return s, nil
 }
 
-// copyModules gives the set its own copy of every weight in a module of modules_to_save.
+// SaveModules adds modules of m, by their names, to those that the set trains in full and saves: to the set of an
+// adapter that was trained for m without them. Copies start at the base's values. Names that the set has in
+// modules_to_save already are skipped. It returns an error if m has no such module, it has no values, or the set adapts a
+// layer in it.
+func (s *Set) SaveModules(m spago.Model, names ...string) error {
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(s.config.saved(), n) })
+	for _, p := range s.pairs {
+		if path, ok := savedModule(p.path+".", names); ok {
+			return fmt.Errorf("lora: the adapter has a low-rank pair for %s, so %s cannot be trained in full", p.path, path)
+		}
+	}
+	s.config.ModulesToSave = append(slices.Clone(s.config.ModulesToSave), names...)
+	if err := s.copyModules(m); err != nil {
+		return err
+	}
+	for _, n := range names {
+		if slices.Contains(s.absent, n) {
+			return fmt.Errorf("lora: the model has no module %q to save", n)
+		}
+	}
+	return nil
+}
+
+// copyModules gives the set its own copy of every weight in a module of modules_to_save that has none yet.
 func (s *Set) copyModules(m spago.Model) error {
 	names := s.config.saved()
 	hit := map[string]bool{}
+	s.absent = nil
 	for _, w := range weightsOf(m) {
 		path, ok := savedModule(w.Name, names)
 		if !ok {
@@ -88,6 +112,9 @@ func (s *Set) copyModules(m spago.Model) error {
 			if strings.HasSuffix(path, n) {
 				hit[n] = true
 			}
+		}
+		if s.copyOf[w.key] != nil {
+			continue
 		}
 		if !w.Weight.Filled() {
 			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)

@@ -81,6 +81,7 @@ func (l catalogue) heads(yield func(arch.Head) bool) {
 			}
 		}
 	}
+	yield(crfHead) // of every architecture that classifies tokens
 }
 
 // find returns the architecture of a model type, and whether there is one.

@@ -117,6 +117,9 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 	if len(errs) > 0 {
 		return nil, base.Settings(errors.Join(errs...))
 	}
+	if err := set.SaveModules(m.Net, m.Adds...); err != nil {
+		return nil, err
+	}
 	if r.LoraDropout != nil {
 		set.SetDropout(*r.LoraDropout)
 	}

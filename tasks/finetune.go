@@ -113,6 +113,8 @@ type Subject struct {
 	sample      func() string
 	load        func(a base.Adapter, t base.TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error)
 	checkFinite func() error
+	// Adds are modules that an adapter to start from trains in full and saves even if it was made without them.
+	Adds []string
 	// Params, if set, are all weights, which train in place of an adapter; Save writes them into a directory.
 	Params []nn.NamedParam
 	Save   func(dir string) error

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/tasks"
 )
@@ -50,7 +51,11 @@ type Entity struct {
 // Entities returns the entities of a sentence in order. As in transformers' pipeline, neighbours with the same type are
 // one entity, unless a tag says that one begins or ends between them; the score is the mean over tokens (simple) or
 // words. Tags that spell no entities are types themselves. Words are those of the sentence, which the pipeline guesses.
+// With a CRF, which scores words, every strategy acts as [AggregateFirst].
 func (p *Predictor) Entities(e tagged.Sentence, of Prediction, a Aggregation) []Entity {
+	if p.crf != nil {
+		a = AggregateFirst
+	}
 	var parts []taggedPart
 	for from := 0; from < len(of.Tokens); {
 		to := from + 1
@@ -97,8 +102,11 @@ func (p *Predictor) Spelling(e Entity) string {
 }
 
 // Tag returns the entities in texts, found with the strategy a. Texts that are longer than the limit are read in
-// windows, or cut, as the configuration says.
+// windows, or cut, as the configuration says. With a CRF, a strategy other than [AggregateFirst] is an error.
 func (p *Predictor) Tag(ctx context.Context, texts []string, a Aggregation) ([][]Entity, error) {
+	if err := p.checkAggregation(a); err != nil {
+		return nil, base.Settings(err)
+	}
 	f := tagged.New("texts")
 	for i, text := range texts {
 		f.Append(tagged.Raw(text, i+1))
@@ -170,6 +178,9 @@ func (p *Predictor) part(tokens []Token, a Aggregation) taggedPart {
 		}
 	}
 	from, best := tokens[0].From, tasks.Largest(scores)
+	if a == AggregateFirst {
+		best = p.best(&tokens[0])
+	}
 	if a != AggregateNone && a != AggregateSimple {
 		from = max(from, tokens[0].Begin)
 	}

@@ -38,6 +38,11 @@ type Finetuning struct {
 	Stride               *int // tokens that windows of a longer sentence share, -1: cut it; nil: the adapter's, else 32
 	LabelSmoothingFactor float32
 	ClassWeights         []string // weight of each tag in the loss, in order, or balanced
+	// CRF trains a conditional random field over the words of a sentence, whose transition scores are saved beside the
+	// head. An adapter to start from that has one keeps it without this setting.
+	CRF bool
+	// CRFConstrain excludes the transitions between tags that the rules of the scheme forbid, in training and predicting.
+	CRFConstrain bool
 }
 
 // DefaultAdapter returns the default configuration of a new adapter.
@@ -63,6 +68,7 @@ type run struct {
 	scheme  tagged.Scheme
 	model   models.TokenClassifier
 
+	forbidden   []bool // transitions between tags, with CRFConstrain
 	evaluations []*Scores
 	test        *Scores
 }
@@ -72,9 +78,10 @@ func (c *Finetuning) Plan() *tasks.Plan {
 	r := &run{Finetuning: c}
 	return &tasks.Plan{
 		Command: Type.Command, Adapter: DefaultAdapter(), Training: DefaultTraining(),
-		Options: options(&c.MaxLength, &c.Stride, &c.Scheme, &c.SeqevalMode),
-		Check:   func() []error { return check(c.Scheme, c.SeqevalMode, c.Stride) },
-		Read:    r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe, Complete: r.complete,
+		Options: append(options(&c.MaxLength, &c.Stride, &c.Scheme, &c.SeqevalMode),
+			base.Given("crf", &c.CRF), base.Given("crf-constrain", &c.CRFConstrain)),
+		Check: func() []error { return append(check(c.Scheme, c.SeqevalMode, c.Stride), c.checkCRF()...) },
+		Read:  r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Describe: r.describe, Complete: r.complete,
 		Labels: func() *data.Labels { return r.found }, Rows: &r.parts,
 		TokenLabels: func(b *batch.Batch) []int32 { return b.Labels },
 	}
@@ -118,6 +125,11 @@ func (r *run) read(s *tasks.Session) error {
 	}
 	if r.found, err = tagged.FindLabels(src, p.Train, p.Eval, p.Test); err != nil {
 		return err
+	}
+	if r.CRFConstrain {
+		if r.forbidden, err = r.scheme.Forbidden(r.found.Names); err != nil {
+			return base.Settings(fmt.Errorf("`crf_constrain`: %w", err))
+		}
 	}
 	s.WarnReplaced(r.found)
 	if err := s.CheckHead(r.found, "`labels`"); err != nil {
@@ -165,12 +177,21 @@ func notNumber(tag string) bool {
 }
 
 func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
+	if r.CRF {
+		return r.openCRF(s)
+	}
+	if models.HasCRF(s.Base.Source, len(r.found.Names)) {
+		s.Log.Info().Msgf("%s: the transition scores of a CRF are not used; `crf` trains them further", s.Base.Name)
+	}
 	r.model, subject, err = tasks.OpenSubject(s, Type.Of, base.Outputs(models.OpenTokenClassifier, len(r.found.Names)))
 	return subject, err
 }
 
 func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error) {
 	s.Set.SetNote(schemeNote, string(r.scheme)) // the names of classes alone do not determine it
+	if r.CRFConstrain {
+		r.constrain(s)
+	}
 	weights, err := tasks.ClassWeights(r.ClassWeights, len(r.found.Names), r.allClasses)
 	if err != nil {
 		return nil, err
@@ -203,6 +224,9 @@ func (r *run) identity(id map[string]string) {
 	id["label_smoothing_factor"] = fmt.Sprint(r.LabelSmoothingFactor)
 	id["class_weights"] = strings.Join(r.ClassWeights, ",")
 	id["scheme"], id["seqeval_mode"] = string(r.scheme), cmp.Or(r.SeqevalMode, DefaultMode)
+	if r.CRF { // runs without one have the identity that earlier versions gave them
+		id["crf"], id["crf_constrain"] = "true", fmt.Sprint(r.CRFConstrain)
+	}
 }
 
 func (r *run) describe(results *tasks.Results) {

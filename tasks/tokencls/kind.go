@@ -185,15 +185,21 @@ func Open(o tasks.Opening) (*Opened, error) {
 		CoreConfig: o.Core(c.AdapterSet(), s.MaxLength, s.TokensPerBatch),
 		Labels:     c.Labels, Scheme: scheme, Strict: s.SeqevalMode == strict, Stride: stride(s.Stride),
 	})
+	if err == nil {
+		err = p.checkAggregation(a)
+	}
 	if err != nil {
 		return nil, base.Settings(err)
+	}
+	if p.CRF() {
+		o.Log.Info().Msg("a CRF tags the words of a sentence together; scores are marginal probabilities")
 	}
 	return &Opened{p, c.LabelsNamed, a}, nil
 }
 
 func openClassifier(o tasks.Opening, s *Settings) (*base.Classifier[models.TokenClassifier], error) {
 	options := base.ClassifierOptions{Labels: s.Labels, Tags: true}
-	return base.OpenClassifier(o.Opening, options, Type, models.OpenTokenClassifier)
+	return base.OpenClassifier(o.Opening, options, Type, openerOf(o))
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -38,11 +39,14 @@ type Config struct {
 // call for the next; Close releases it.
 type Predictor struct {
 	tasks.Core[models.TokenClassifier]
-	cfg Config
+	cfg       Config
+	crf       *nn.CRF // nil: the tags of words are independent
+	forbidden []bool  // transitions of crf, see op.CRF
 }
 
-// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. Settings that
-// contradict each other, the model or the tokenizer are reported in one error.
+// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. A [models.Tagger]
+// tags sentences with its conditional random field; transitions whose scores say that they are forbidden (see
+// [op.ForbiddenIn]) stay so. Settings that contradict each other, the model or the tokenizer are reported in one error.
 func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	errs := append(tasks.CheckText(m, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
 	if k := len(c.Labels.Names); m.Labels() != k {
@@ -54,7 +58,11 @@ func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("tokencls: %w", err)
 	}
-	return &Predictor{tasks.NewCore(m, tok.WithPrefixSpace(), c.CoreConfig), c}, nil
+	p := &Predictor{Core: tasks.NewCore(m, tok.WithPrefixSpace(), c.CoreConfig), cfg: c}
+	if t, ok := m.(*models.Tagger); ok {
+		p.crf, p.forbidden = t.CRF, op.ForbiddenIn(t.CRF.Scores(c.Adapter))
+	}
+	return p, nil
 }
 
 // Labels returns the classes.
@@ -106,16 +114,23 @@ type Prediction struct {
 	Tokens []Token
 	// Cut is the number of words that were cut off, for which there is no prediction.
 	Cut int
+
+	emissions []float32 // with a CRF, the logits of the words, K for each
 }
 
 // Token is a token with the probabilities of its labels.
 type Token struct {
 	ID       int32
-	Index    int       // among the tokens of the sentence, special ones counted, as if it were in one window
-	Word     int       // the word that it belongs to
-	From, To int       // the code points of the sentence's text that it was made from
-	Begin    int       // the code point where its word begins, which may follow a blank that belongs to the token
-	Scores   []float32 // probability of each label
+	Index    int // among the tokens of the sentence, special ones counted, as if it were in one window
+	Word     int // the word that it belongs to
+	From, To int // the code points of the sentence's text that it was made from
+	Begin    int // the code point where its word begins, which may follow a blank that belongs to the token
+	// Scores are the probabilities of the labels. With a CRF, the first token of a word has the marginal probabilities of
+	// the word's labels, and the others have none (nil).
+	Scores []float32
+	// Label is the number of the predicted label: that of the largest score or, with a CRF, that of the token's word on
+	// the best path through the sentence.
+	Label int
 }
 
 // Predict computes the probabilities of the labels of all tokens of a file's sentences, and counts. It does not read
@@ -147,23 +162,50 @@ func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, 
 	counts.Sequences = set.Len()
 	k := p.Net.Labels()
 	err = p.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
-		scores := tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
+		var scores []float32
+		if p.crf != nil {
+			scores = slices.Clone(op.Values(logits))
+		} else {
+			scores = tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
+		}
 		for i, q := range seqs {
 			for j := range set.Tokens(q) {
 				if n := places.At(set.Start(q) + j); n >= 0 {
 					row := b.Seqs.Starts[i] + j
-					out[sentences[q]].Tokens[n].Scores = scores[row*k : (row+1)*k : (row+1)*k]
+					of := &out[sentences[q]].Tokens[n]
+					of.Scores = scores[row*k : (row+1)*k : (row+1)*k]
+					of.Label = tasks.Largest(of.Scores)
 				}
 			}
 		}
 	})
 	if err == nil {
+		p.decode(out)
 		err = checkScores(f, out)
 	}
 	if err != nil {
 		return nil, Counts{}, err
 	}
 	return out, counts, nil
+}
+
+// decode tags the words of predictions whose tokens have logits, if the model has a CRF.
+func (p *Predictor) decode(list []Prediction) {
+	if p.crf == nil {
+		return
+	}
+	chain := p.chain()
+	for i := range list {
+		list[i].decode(chain, p.Net.Labels())
+	}
+}
+
+// best returns the label that is predicted for the first token of a word.
+func (p *Predictor) best(k *Token) int {
+	if p.crf != nil {
+		return k.Label
+	}
+	return tasks.Largest(k.Scores)
 }
 
 // checkScores returns an error if a probability is NaN, which names the row.
@@ -214,12 +256,12 @@ func (x *sentence) each(e tagged.Sentence, f func(window int, tokens []Token, of
 }
 
 // Tags returns the tag that is predicted for each word of a sentence, that of its first token, and its probability; ""
-// for a word without a token.
+// for a word without a token. With a CRF, tags are those of the best path, and probabilities are marginal ones.
 func (p *Predictor) Tags(e tagged.Sentence, of Prediction) (tags []string, scores []float32) {
 	tags, scores = make([]string, len(e.Words)), make([]float32, len(e.Words))
 	for i := range of.Tokens {
 		if k := &of.Tokens[i]; tags[k.Word] == "" {
-			best := tasks.Largest(k.Scores)
+			best := p.best(k)
 			tags[k.Word], scores[k.Word] = p.cfg.Labels.Names[best], k.Scores[best]
 		}
 	}
@@ -228,7 +270,7 @@ func (p *Predictor) Tags(e tagged.Sentence, of Prediction) (tags []string, score
 
 // Score returns the scores of predictions that were computed before, those of [Predictor.Predict] for the same file.
 // Sentences without tags do not count; if none has tags, the result is nil. The loss is over the first tokens of words,
-// without class weights and smoothing.
+// without class weights and smoothing; with a CRF it is that of whole sentences.
 func (p *Predictor) Score(f *tagged.File, predictions []Prediction) (*Scores, error) {
 	if len(predictions) != f.Len() {
 		return nil, fmt.Errorf("tokencls: %d predictions for %d sentences", len(predictions), f.Len())
@@ -239,17 +281,21 @@ func (p *Predictor) Score(f *tagged.File, predictions []Prediction) (*Scores, er
 	}
 	var want, got []int32
 	var ends []int
-	loss := 0.0
+	loss := lossOf(p)
 	for i, list := range classes {
 		if list != nil {
-			seen := make([]bool, len(list))
-			for _, k := range predictions[i].Tokens {
+			from, seen := len(want), make([]bool, len(list))
+			for j := range predictions[i].Tokens {
+				k := &predictions[i].Tokens[j]
 				if seen[k.Word] {
 					continue
 				}
 				seen[k.Word] = true
-				want, got = append(want, list[k.Word]), append(got, int32(tasks.Largest(k.Scores)))
-				loss -= math.Log(math.Max(float64(k.Scores[list[k.Word]]), math.SmallestNonzeroFloat32))
+				want, got = append(want, list[k.Word]), append(got, int32(p.best(k)))
+				loss.word(k, list[k.Word])
+			}
+			if err := loss.sentence(predictions[i], want[from:]); err != nil {
+				return nil, fmt.Errorf("tokencls: sentence %d: %w", i, err)
 			}
 		}
 		ends = append(ends, len(want))
@@ -259,7 +305,43 @@ func (p *Predictor) Score(f *tagged.File, predictions []Prediction) (*Scores, er
 	}
 	s, err := p.scores(want, got, ends)
 	if err == nil {
-		s.Loss = loss / float64(len(want))
+		s.Loss = loss.sum / loss.targets
 	}
 	return s, err
+}
+
+// scoredLoss adds up the loss of predictions.
+type scoredLoss struct {
+	chain        *op.Chain // nil: over words
+	k            int
+	sum, targets float64
+}
+
+func lossOf(p *Predictor) *scoredLoss {
+	l := &scoredLoss{k: p.Net.Labels()}
+	if p.crf != nil {
+		l.chain = p.chain()
+	}
+	return l
+}
+
+// word adds the loss of the first token of a word, if words are independent.
+func (l *scoredLoss) word(k *Token, label int32) {
+	if l.chain == nil {
+		l.sum -= math.Log(math.Max(float64(k.Scores[label]), math.SmallestNonzeroFloat32))
+		l.targets++
+	}
+}
+
+// sentence adds the loss of a sentence with the labels of its words, if they are a chain.
+func (l *scoredLoss) sentence(of Prediction, labels []int32) error {
+	if l.chain == nil {
+		return nil
+	}
+	if len(of.emissions) != len(labels)*l.k {
+		return errors.New("the prediction is not one of Predict with this model")
+	}
+	sum, n := l.chain.Loss(of.emissions, labels)
+	l.sum, l.targets = l.sum+sum, l.targets+float64(n)
+	return nil
 }

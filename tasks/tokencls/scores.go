@@ -14,7 +14,7 @@ type Scores struct {
 	Entities *metrics.EntityScores
 	// Tags are the scores of the words' tags, each a class of Config.Labels.
 	Tags *metrics.ClassScores
-	Loss float64 // mean over the tokens that have a label
+	Loss float64 // mean over the tokens that have a label or, with a CRF, over the sentences
 }
 
 // Found returns the number of entities in the data and the number of those that are predicted.

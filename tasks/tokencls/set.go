@@ -117,21 +117,21 @@ func (s *set) wanted() []int32 {
 	return out
 }
 
-// predicted sets found, which has an element for each word with a label, to the classes of the first tokens of words in
-// a batch of the given sequences. classes has one for each of rows; rows nil: for each row of the batch.
-func (s *set) predicted(found []int32, seqs []int, classes []int32, rows []int, b *batch.Batch) {
-	all := classes
-	if rows != nil {
-		all = make([]int32, len(b.IDs))
-		for i, r := range rows {
-			all[r] = classes[i]
-		}
+// eachWord calls f for each word with a label in a batch of the given sequences, with its number among those of the set
+// and the number of its first token's row among rows; rows nil: among all rows of the batch.
+func (s *set) eachWord(seqs []int, rows []int, b *batch.Batch, f func(word, row int)) {
+	place := make([]int, len(b.IDs))
+	for i := range place {
+		place[i] = i
+	}
+	for i, r := range rows {
+		place[r] = i
 	}
 	for i, q := range seqs {
 		n, lo := s.words[q], b.Seqs.Starts[i]
 		for row := lo; row < b.Seqs.Starts[i+1]; row++ {
 			if s.isFirst(s.Start(q) + row - lo) {
-				found[n] = all[row]
+				f(n, place[row])
 				n++
 			}
 		}

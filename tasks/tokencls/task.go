@@ -45,6 +45,10 @@ type Task struct {
 func NewTask(m models.TokenClassifier, tok *tokenize.Tokenizer, c TaskConfig) (*Task, error) {
 	p, err := NewPredictor(m, tok, c.Config)
 	errs := append([]error{err}, tasks.CheckLoss(c.Smoothing, c.ClassWeights, len(c.Labels.Names))...)
+	if p != nil && p.CRF() && (c.LabelAllTokens || c.Smoothing != 0 || c.ClassWeights != nil) {
+		errs = append(errs, errors.New("tokencls: the loss of a CRF has one label for each word, no smoothing and no class "+
+			"weights"))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -82,28 +86,38 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *tagged.File) error {
 func (t *Task) Counts(s batch.Split) Counts { return cmp.Or(t.Splits[s], &set{}).counts }
 
 // Loss returns the cross-entropy summed over the tokens of b that have a label, and their number, or the sum of their
-// class weights.
+// class weights. With a CRF it is the negative log-likelihood summed over the sequences of b, and the number of those
+// that have a label.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	logits, rows := t.labelled(p, b)
+	if t.crf != nil {
+		sum, n := t.crf.Loss(p, logits, keptStarts(b.Seqs.Starts, rows), labelsOf(b, rows), t.forbidden)
+		return sum, float64(n), nil
+	}
 	sum, targets := t.loss(p.Tape, logits, rows, b)
 	return sum, targets, nil
 }
 
 func (t *Task) loss(tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) (mat.Tensor, float64) {
-	labels := b.Labels
-	if rows != nil {
-		labels = make([]int32, len(rows))
-		for i, r := range rows {
-			labels[i] = b.Labels[r]
-		}
-	}
 	c := op.CrossEntropyConfig{ClassWeights: t.cfg.ClassWeights, Smoothing: t.cfg.Smoothing}
-	return op.CrossEntropy(tape, logits, labels, c)
+	return op.CrossEntropy(tape, logits, labelsOf(b, rows), c)
+}
+
+// labelsOf returns the labels of the rows of a batch with the given numbers; nil: of all.
+func labelsOf(b *batch.Batch, rows []int) []int32 {
+	if rows == nil {
+		return b.Labels
+	}
+	labels := make([]int32, len(rows))
+	for i, r := range rows {
+		labels[i] = b.Labels[r]
+	}
+	return labels
 }
 
 // Evaluate scores what is predicted for the words of a split with the adapter of the configuration: entities as seqeval
 // does (over all types together), or words one by one if the tags spell no entities. The loss is over the tokens that
-// have a label.
+// have a label or, with a CRF, the mean over whole sentences, each the chain of its words in all windows.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	set, err := t.Examples(s)
 	if err != nil {
@@ -111,14 +125,28 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 	}
 	found := make([]int32, set.scored())
 	loss, targets := 0.0, 0.0
+	k := t.Net.Labels()
+	var emissions []float32 // with a CRF, the logits of the words
+	if t.crf != nil {
+		emissions = make([]float32, len(found)*k)
+	}
 	err = t.forward(ctx, set, func(seqs []int, tape *op.Tape, logits mat.Tensor, rows []int, b *batch.Batch) {
-		set.predicted(found, seqs, tasks.ArgMax(op.Values(logits), t.Net.Labels()), rows, b)
+		x := op.Values(logits)
+		if t.crf != nil {
+			set.eachWord(seqs, rows, b, func(word, row int) { copy(emissions[word*k:(word+1)*k], x[row*k:]) })
+			return
+		}
+		classes := tasks.ArgMax(x, k)
+		set.eachWord(seqs, rows, b, func(word, row int) { found[word] = classes[row] })
 		sum, n := t.loss(tape, logits, rows, b)
 		loss += float64(op.Values(sum)[0])
 		targets += n
 	})
 	if err != nil {
 		return train.Metrics{}, err
+	}
+	if t.crf != nil {
+		loss, targets = t.decode(set, emissions, found)
 	}
 	scores, err := t.scores(set.wanted(), found, set.ends)
 	if err != nil {
