@@ -70,7 +70,8 @@ func TestTagWordsWithCRF(t *testing.T) {
 	if entities != 0 {
 		t.Errorf("Tag finds %d entities less than TagWords", entities)
 	}
-	_, err = spalora.Open(filepath.Join(crfDir, "adapter"), spalora.WithSettings(&tokencls.Settings{AggregationStrategy: "max"}))
+	_, err = spalora.Open(filepath.Join(crfDir, "adapter"),
+		spalora.WithSettings(&tokencls.Settings{AggregationStrategy: "max"}))
 	if err == nil || !strings.Contains(err.Error(), "aggregation_strategy max") {
 		t.Errorf("aggregation by token scores: %v", err)
 	}

@@ -77,8 +77,8 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 
 // SaveModules adds modules of m, by their names, to those that the set trains in full and saves: to the set of an
 // adapter that was trained for m without them. Copies start at the base's values. Names that the set has in
-// modules_to_save already are skipped. It returns an error if m has no such module, it has no values, or the set adapts a
-// layer in it.
+// modules_to_save already are skipped. It returns an error, after which the set must not be used, if m has no such
+// module, it has no values, or the set adapts a layer in it.
 func (s *Set) SaveModules(m spago.Model, names ...string) error {
 	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(s.config.saved(), n) })
 	for _, p := range s.pairs {

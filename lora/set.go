@@ -11,10 +11,10 @@ import (
 )
 
 // Set is an adapter of one model: a low-rank pair for each adapted layer and a copy of each weight of the saved
-// modules. [Attach] and [Load] make it, and [Set.SaveModules] adds saved modules; otherwise its layers never change. Its
-// values change only if the caller trains [Set.Params]. It implements [nn.AdapterSet]. A model may have any number of
-// sets in use at once. A set is safe for concurrent use as long as no goroutine trains it, adds modules or calls one of
-// its Set methods.
+// modules. [Attach] and [Load] make it, and [Set.SaveModules] adds saved modules; otherwise its layers never change.
+// Its values change only if the caller trains [Set.Params]. It implements [nn.AdapterSet]. A model may have any
+// number of sets in use at once. A set is safe for concurrent use as long as no goroutine trains it, adds modules or
+// calls one of its Set methods.
 type Set struct {
 	config       Config
 	pairs        []pair

@@ -2,11 +2,11 @@ package models
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 )
@@ -50,7 +50,13 @@ func OpenTagger(src *checkpoint.Source, labels int, seed uint64) (*Tagger, check
 	if err := w.SetStored(string(stored.DType), stored.Data); err != nil {
 		return nil, report, fmt.Errorf("models: %s: %w", transitionScores, err)
 	}
-	if n := safetensors.NonFinite(stored); n > 0 {
+	n := 0
+	for _, v := range w.Float32() {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			n++
+		}
+	}
+	if n > 0 {
 		report.NonFinite = append(report.NonFinite, checkpoint.NonFinite{Name: transitionScores, Count: n})
 	}
 	report.Loaded++

@@ -93,7 +93,8 @@ func TestTagger(t *testing.T) {
 			}
 		})
 	}
-	if !models.InHead("crf.TransitionScores") || !slices.Equal(models.HeadsWith("crf.TransitionScores"), []arch.Kind{arch.Token}) {
+	if !models.InHead("crf.TransitionScores") ||
+		!slices.Equal(models.HeadsWith("crf.TransitionScores"), []arch.Kind{arch.Token}) {
 		t.Error("the CRF does not belong to the head for tokens")
 	}
 	if _, _, err := models.OpenTagger(src, 0, 1); err == nil {

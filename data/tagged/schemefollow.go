@@ -38,8 +38,9 @@ func (s Scheme) cut(tag string) (letter rune, kind string) {
 }
 
 // Forbidden returns which transitions between tags the scheme forbids, (K+1)×(K+1) row by row for K names: element
-// [i+1][j+1] is name j directly after name i, row 0 the beginning of a sentence and column 0 its end. It returns an error
-// if the scheme is [Plain], if a name is not a tag of the scheme, or if the names do not allow sentences of every length.
+// [i+1][j+1] is name j directly after name i, row 0 the beginning of a sentence and column 0 its end. It returns an
+// error if the scheme is [Plain], if a name is not a tag of the scheme, or if the names do not allow sentences of every
+// length.
 func (s Scheme) Forbidden(names []string) ([]bool, error) {
 	if s == Plain {
 		return nil, data.OptionErrorf("the tags spell no entities, so that no tag is forbidden after another")

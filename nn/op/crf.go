@@ -13,10 +13,10 @@ import (
 // on the number of workers, so that sums always have the same order.
 const chainsPerTask = 4
 
-// CRF returns the negative log-likelihood of the labels under a linear-chain conditional random field, summed (1×1) over
-// the chains, and their number. emissions is N×K. Chain i consists of those of the rows starts[i] to starts[i+1]−1
-// whose label is not [Ignore]; a chain without rows does not count. transitions is (K+1)×(K+1) and may train; [Chain]
-// has its layout and the probability of a path.
+// CRF returns the negative log-likelihood of the labels under a linear-chain conditional random field, summed
+// (1×1) over the chains, and their number. emissions is N×K. Chain i consists of those of the rows starts[i] to
+// starts[i+1]−1 whose label is not [Ignore]; a chain without rows does not count. transitions is (K+1)×(K+1)
+// and may train; [Chain] has its layout and the probability of a path.
 //
 // forbidden has an element for each transition, nil: none. No path takes a forbidden transition, and its score gets no
 // gradient. Where the labels themselves take one, the chain is cut: its parts are chains whose paths may begin or end
@@ -143,8 +143,8 @@ func (f *crf) Backward(gy mat.Tensor) error {
 	return nil
 }
 
-// Forbidden is the score that stands for a forbidden transition where transitions are stored: it is finite, as values in
-// files must be, and no sum of scores of a sentence outweighs it.
+// Forbidden is the score that stands for a forbidden transition where transitions are stored: it is finite, as values
+// in files must be, and no other score is near it.
 const Forbidden = -10000
 
 // ForbiddenIn returns the mask of [CRF] and [NewChain] for the transitions whose stored scores say that they are

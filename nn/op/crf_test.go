@@ -103,8 +103,8 @@ func TestCRFEqualsSpago(t *testing.T) {
 	}
 }
 
-// TestCRFDoesNotOverflow: spago's layer takes the exponential of the scores of whole paths, which float32 cannot hold for
-// a sentence of usual length; ours equals the layer in float64.
+// TestCRFDoesNotOverflow: spago's layer takes the exponential of the scores of whole paths, which float32 cannot hold
+// for a sentence of usual length; ours equals the layer in float64.
 func TestCRFDoesNotOverflow(t *testing.T) {
 	c := randomChain(seedOf("overflow"), 40, 5, 4)
 	loss, dx, _ := c.run(nil)

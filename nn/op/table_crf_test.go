@@ -7,8 +7,8 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// refPaths calls f with every path over k tags and its score, −∞ if it takes a transition that mask forbids. Transitions
-// are laid out as in Chain. ends says whether the scores of the first and of the last tag count.
+// refPaths calls f with every path over k tags and its score, −∞ if it takes a transition that mask forbids.
+// Transitions are laid out as in Chain. ends says whether the scores of the first and of the last tag count.
 func refPaths(e, t []float64, k int, mask []bool, ends [2]bool, f func(path []int, score float64)) {
 	n := len(e) / k
 	path := make([]int, n)

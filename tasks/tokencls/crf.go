@@ -101,7 +101,7 @@ func (c *Finetuning) checkCRF() []error {
 	add(c.CRF && c.LabelAllTokens,
 		"`label_all_tokens` excludes `crf`: the chain of a sentence has one tag for each word, that of its first token")
 	add(c.CRF && c.LabelSmoothingFactor != 0,
-		"`label_smoothing_factor` excludes `crf`: the loss is that of whole sentences, which have no other labels to smooth to")
+		"`label_smoothing_factor` excludes `crf`: the loss is that of whole sentences, not of single labels")
 	add(c.CRF && len(c.ClassWeights) > 0,
 		"`class_weights` excludes `crf`: the loss is that of whole sentences, not of single tags")
 	return errs

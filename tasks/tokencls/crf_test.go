@@ -33,8 +33,8 @@ type crfRun struct {
 	task *Task
 }
 
-// openSmall opens a small checkpoint with a fresh adapter, and a CRF unless plain, for training on and evaluating table.
-// change may change the configuration; forbidden are transitions to exclude.
+// openSmall opens a small checkpoint with a fresh adapter, and a CRF unless plain, for training on and evaluating
+// table. change may change the configuration; forbidden are transitions to exclude.
 func openSmall(
 	t *testing.T, base string, table *tagged.File, plain bool, forbidden []bool, change func(*TaskConfig),
 ) crfRun {
@@ -366,7 +366,8 @@ func TestCRFAggregation(t *testing.T) {
 			for _, v := range k.Scores {
 				sum += v
 			}
-			if first := i == 0 || predictions[0].Tokens[i-1].Word != k.Word; first != (k.Scores != nil) || first && math.Abs(float64(sum-1)) > 1e-5 {
+			first := i == 0 || predictions[0].Tokens[i-1].Word != k.Word
+			if first != (k.Scores != nil) || first && math.Abs(float64(sum-1)) > 1e-5 {
 				t.Errorf("token %+v", k)
 			}
 		}

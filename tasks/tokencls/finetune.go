@@ -41,7 +41,7 @@ type Finetuning struct {
 	// CRF trains a conditional random field over the words of a sentence, whose transition scores are saved beside the
 	// head. An adapter to start from that has one keeps it without this setting.
 	CRF bool
-	// CRFConstrain excludes the transitions between tags that the rules of the scheme forbid, in training and predicting.
+	// CRFConstrain excludes transitions between tags that the rules of the scheme forbid, in training and predicting.
 	CRFConstrain bool
 }
 

@@ -44,9 +44,10 @@ type Predictor struct {
 	forbidden []bool  // transitions of crf, see op.CRF
 }
 
-// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. A [models.Tagger]
-// tags sentences with its conditional random field; transitions whose scores say that they are forbidden (see
-// [op.ForbiddenIn]) stay so. Settings that contradict each other, the model or the tokenizer are reported in one error.
+// NewPredictor returns a predictor. Words are tokenised as after [tokenize.Tokenizer.WithPrefixSpace]. A
+// [models.Tagger] tags sentences with its conditional random field; transitions whose scores say that they are
+// forbidden (see [op.ForbiddenIn]) stay so. Settings that contradict each other, the model or the tokenizer are
+// reported in one error.
 func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	errs := append(tasks.CheckText(m, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
 	if k := len(c.Labels.Names); m.Labels() != k {

@@ -91,7 +91,8 @@ func TestCRF(t *testing.T) {
 		t.Errorf("without notes\n%s, want\n%s", got, want)
 	}
 	clitest.OK(t, adapter.Command, "merge", "--model", tokenBase, "--adapter", at("out"), "--output-dir", at("merged"))
-	if a, b := clitest.Lines[tokenPrediction](t, predicted(at("merged"), "")), clitest.Lines[tokenPrediction](t, want); !sameTags(a, b) {
+	a, b := clitest.Lines[tokenPrediction](t, predicted(at("merged"), "")), clitest.Lines[tokenPrediction](t, want)
+	if !sameTags(a, b) {
 		t.Errorf("merged\n%+v, want\n%+v", a, b)
 	}
 	if !strings.Contains(clitest.Read(t, filepath.Join(at("merged"), "config.json")), "BertForTokenClassification") {
@@ -163,7 +164,8 @@ func TestCRFResumes(t *testing.T) {
 		"--validation-split=0.3", "--eval-steps=2", "--max-length=5", "--stride=1", "--save-steps=1")
 	whole, stopped := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "stopped")
 	clitest.OK(t, finetune.Command, append(args, "--output-dir", whole)...)
-	if r := clitest.StopAfterFirstStep(t, finetune.Command, append(args, "--output-dir", stopped)...); r.Code != cli.Cancelled {
+	r := clitest.StopAfterFirstStep(t, finetune.Command, append(args, "--output-dir", stopped)...)
+	if r.Code != cli.Cancelled {
 		t.Fatalf("exit code %d\n%s", r.Code, r.Err)
 	}
 	clitest.OK(t, finetune.Command, append(args, "--threads=1", "--resume-from-checkpoint", stopped)...)
@@ -200,8 +202,8 @@ func TestCRFRefused(t *testing.T) {
 			[]string{"--crf-constrain", `"OTHER"`, "IOB2"}},
 		{[]string{"--crf", "--crf-constrain", "--train-file", file("odd.conll", "a\tI-X\nb\tI-X\n\n"), "--scheme=IOBES"}, 2,
 			[]string{"--crf-constrain", "add the tag O", "--labels"}},
-		{[]string{"--crf", "--crf-constrain", "--strict", "--scheme=IOB2", "--train-file", file("o.conll", "a\tO\nb\tI-X\nc\tB-X\n\n")}, 3,
-			[]string{"o.conll:1", "word 1", "I-X", "--strict"}},
+		{[]string{"--crf", "--crf-constrain", "--strict", "--scheme=IOB2", "--train-file",
+			file("o.conll", "a\tO\nb\tI-X\nc\tB-X\n\n")}, 3, []string{"o.conll:1", "word 1", "I-X", "--strict"}},
 	} {
 		t.Run(strings.Join(x.args, " "), func(t *testing.T) {
 			r := clitest.Run(t, finetune.Command, append([]string{"token-cls", "--quiet", "--model", tokenBase, "--train-file",
@@ -213,10 +215,10 @@ func TestCRFRefused(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	clitest.OK(t, finetune.Command, tokenArgs(t, "--crf", "--max-steps=1", "--output-dir", out)...)
 	for _, strategy := range []string{"none", "simple", "average", "max"} {
-		clitest.Run(t, predict.Command, "token-cls", "--quiet", "--model", tokenBase, "--adapter", out, "--text", "we lost",
+		clitest.Run(t, predict.Command, "token-cls", "--quiet", "--model", tokenBase, "--adapter", out, "--text", "we",
 			"--aggregation-strategy", strategy).Refused(t, cli.Usage, "--aggregation-strategy "+strategy, "CRF", "first")
 	}
-	r := clitest.Run(t, finetune.Command, tokenArgs(t, "--adapter", out, "--class-weights=balanced", "--quiet", "--output-dir",
-		filepath.Join(dir, "next"))...)
+	r := clitest.Run(t, finetune.Command, tokenArgs(t, "--adapter", out, "--class-weights=balanced", "--quiet",
+		"--output-dir", filepath.Join(dir, "next"))...)
 	r.Refused(t, cli.Usage, "--class-weights excludes --crf")
 }

@@ -77,8 +77,9 @@ func addTask(fs *pflag.FlagSet, c *tokencls.Finetuning) {
 	addWindows(fs, &c.MaxLength, &c.Stride)
 	fs.Float32Var(&c.LabelSmoothingFactor, "label-smoothing-factor", 0, "label smoothing")
 	fs.StringSliceVar(&c.ClassWeights, "class-weights", nil, "`weight` of each tag in the loss, in order, or balanced")
-	fs.BoolVar(&c.CRF, "crf", false, "train a conditional random field (CRF) over the words of a sentence: scores of a tag "+
-		"after another; an adapter to start from keeps its own without this flag")
+	fs.BoolVar(&c.CRF, "crf", false,
+		"train a conditional random field (CRF) over the words of a sentence: scores of a tag "+
+			"after another; an adapter to start from keeps its own without this flag")
 	fs.BoolVar(&c.CRFConstrain, "crf-constrain", false,
 		"with a CRF, exclude tags that the rules of the scheme forbid after another, in training and predicting")
 }
