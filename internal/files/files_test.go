@@ -212,3 +212,29 @@ func TestSame(t *testing.T) {
 		t.Error("other directories, or none, are the same")
 	}
 }
+
+// TestVerify checks the complete temporary file, and keeps the old one if the check fails.
+func TestVerify(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	seen := ""
+	check := func(err error) Option {
+		return Verify(func(temp string) error {
+			text, e := os.ReadFile(temp)
+			seen = string(text)
+			return errors.Join(err, e)
+		})
+	}
+	if err := WriteFile(path, put("one"), check(nil)); err != nil || seen != "one" {
+		t.Fatalf("%q, %v", seen, err)
+	}
+	reason := errors.New("no good")
+	if err := WriteFile(path, put("two"), check(reason)); !errors.Is(err, reason) || seen != "two" {
+		t.Errorf("%q, %v", seen, err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "one" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if left := temps(t, filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}

@@ -33,10 +33,17 @@ type File interface {
 // Option changes how a file or directory is written.
 type Option func(*settings)
 
-type settings struct{ fs FS }
+type settings struct {
+	fs     FS
+	verify func(path string) error // nil: no check
+}
 
 // Using returns an option that replaces the system's file system with fsys, for tests.
 func Using(fsys FS) Option { return func(s *settings) { s.fs = fsys } }
+
+// Verify returns an option that has [WriteFile] call verify with the path of the complete temporary file, before that
+// replaces the target. After an error of verify, the target is unchanged and WriteFile returns the error.
+func Verify(verify func(path string) error) Option { return func(s *settings) { s.verify = verify } }
 
 func apply(opts []Option) settings {
 	s := settings{fs: System{}}

@@ -38,6 +38,9 @@ func WriteFile(path string, write func(w io.Writer) error, opts ...Option) error
 	dir := filepath.Dir(path)
 	temp := filepath.Join(dir, tempName())
 	err := s.fill(temp, write)
+	if err == nil && s.verify != nil {
+		err = s.verify(temp)
+	}
 	if err == nil {
 		err = s.fs.Rename(temp, path)
 	}
