@@ -60,6 +60,10 @@ var mayImport = map[string][]string{
 		"generate", "internal/files", "internal/settings", "lora", "models", "models/arch", "nn", "nn/op", "tokenize",
 		"train",
 	},
+	"llamacpp": {
+		"base", "batch", "chat", "checkpoint", "checkpoint/gguf", "checkpoint/safetensors", "data/document",
+		"internal/files", "internal/kernel", "lora", "models", "nn", "nn/op", "tasks", "tasks/causallm", "tokenize",
+	},
 	"": { // the front door
 		"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize",
 	},

@@ -40,6 +40,37 @@ func (s *Set) unties(table, key *op.Weight) bool {
 // included if [Set.Unties] reports true. The caller owns the values; m and the set do not change. Merge returns an
 // error if the set was made for another model, a weight has no values, or a merged value is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
+	pending, err := Mergeable(m, s, pool)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]MergedWeight, len(pending))
+	for i, w := range pending {
+		v, err := w.Values()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = MergedWeight{w.Name, w.Shape, v}
+	}
+	return list, nil
+}
+
+// PendingWeight is a weight of the merged model whose values are computed on demand.
+type PendingWeight struct {
+	Name  string // in the checkpoint
+	Shape []int  // in the checkpoint
+	// Values returns the merged values in the order of Shape; the caller owns them. It returns an error if one is not
+	// finite.
+	Values func() ([]float32, error)
+}
+
+// Mergeable returns the weights of [Merge] in its order without computing them, so that a caller can hold one at a
+// time. A nil set stands for no adapter. Mergeable returns an error if the set was made for another model or if a
+// weight has no values.
+func Mergeable(m spago.Model, s *Set, pool *op.Pool) ([]PendingWeight, error) {
+	if s == nil {
+		s = &Set{}
+	}
 	if err := s.belongsTo(m); err != nil {
 		return nil, err
 	}
@@ -55,7 +86,7 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 		}
 		biases[p.bias] = p.c
 	}
-	var list []MergedWeight
+	var list []PendingWeight
 	for _, w := range weightsOf(m) {
 		if w.key != w.Weight && !s.unties(w.Weight, w.key) { // the head stays tied
 			continue
@@ -67,16 +98,18 @@ func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
 		if own := s.Replacement(w.key); own != nil {
 			from = own
 		}
-		v := op.Merged(pool, from, s.Correction(w.key), tables[w.key])
-		if c := biases[w.key]; c != nil {
-			v = op.MergedBias(from, c)
-		}
-		for i, x := range v {
-			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-				return nil, fmt.Errorf("lora: merge: %s has %g at element %d; want finite values", w.Name, x, i)
+		list = append(list, PendingWeight{w.Name, w.Weight.Shape(), func() ([]float32, error) {
+			v := op.Merged(pool, from, s.Correction(w.key), tables[w.key])
+			if c := biases[w.key]; c != nil {
+				v = op.MergedBias(from, c)
 			}
-		}
-		list = append(list, MergedWeight{w.Name, w.Weight.Shape(), v})
+			for i, x := range v {
+				if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+					return nil, fmt.Errorf("lora: merge: %s has %g at element %d; want finite values", w.Name, x, i)
+				}
+			}
+			return v, nil
+		}})
 	}
 	return list, nil
 }

@@ -140,7 +140,7 @@ func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Mer
 
 // compare runs the attached model and the merged one over a few token sequences, and takes up their difference.
 func (d *Merged) compare(attached computing, set *lora.Set, merged computing, pool *op.Pool) error {
-	b := probe(merged.Vocabulary(), merged.MaxLength())
+	b := Probe(merged.Vocabulary(), merged.MaxLength())
 	run := func(c computing, p *nn.Pass) ([]float32, error) {
 		p.Tape = op.NewEvalTape(pool)
 		logits := append([]float32(nil), op.Values(c.outputs(p, b))...)
@@ -187,8 +187,9 @@ func fill(m models.TextModel, tensors []safetensors.Tensor) error {
 	return nil
 }
 
-// probe returns sequences of several lengths whose ids wander over the whole vocabulary.
-func probe(vocabulary, most int) *batch.Batch {
+// Probe returns sequences of at most the given number of tokens, of several lengths, whose ids wander over the whole
+// vocabulary, to compare the outputs of two models.
+func Probe(vocabulary, most int) *batch.Batch {
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	id := uint64(1)
 	for i, n := range []int{1, 2, 7, 16, 33} {

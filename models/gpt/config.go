@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -98,3 +99,10 @@ func (c Config) classifierDropout() float32 {
 
 // limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.Positions, Words: c.VocabSize} }
+
+// Full returns the configuration with n_inner filled in.
+func (c Config) Full() arch.Config {
+	inner := c.inner()
+	c.Inner = &inner
+	return c
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 )
 
@@ -197,3 +198,19 @@ func (c Config) classifierDropout() float32 {
 
 // limits returns the limits of the inputs.
 func (c Config) limits() nn.Limits { return nn.Limits{Positions: c.MaxPositions, Words: c.VocabSize} }
+
+// Full returns the configuration with num_key_value_heads, head_dim and rope_parameters filled in, and with
+// sliding_window only if a layer has it.
+func (c Config) Full() arch.Config {
+	kv, head, rope := c.keyValueHeads(), c.headSize(), c.rope()
+	c.KeyValueHeads, c.HeadSize = &kv, &head
+	c.RopeParameters, c.RopeScaling, c.RopeTheta = &rope, nil, nil
+	full := c
+	full.SlidingWindow = nil
+	for i := range c.Layers {
+		if w := c.window(i); w > 0 {
+			full.SlidingWindow = &w
+		}
+	}
+	return full
+}

@@ -41,6 +41,15 @@ func (m *Model) byteLevel(t *tokenizerJSON, v *vocab) error {
 	empty := ""
 	t.Model = bpe{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: tokens, Merges: merges}
 	t.Decoder = object{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}
+	if !t.splitAs(pre) {
+		return fmt.Errorf("key %q: splitting texts as %s does is not supported", preKey, quote(pre))
+	}
+	return nil
+}
+
+// splitAs sets how texts are split before tokens are merged for a value of tokenizer.ggml.pre, and reports whether the
+// value is known.
+func (t *tokenizerJSON) splitAs(pre string) bool {
 	switch {
 	case gpt2Pre[pre]:
 		t.PreTokenizer = byteLevelStep(true)
@@ -53,9 +62,9 @@ func (m *Model) byteLevel(t *tokenizerJSON, v *vocab) error {
 		t.Normalizer = object{"type": "NFC"}
 		t.PreTokenizer = sequence(split(qwen2Pattern), byteLevelStep(false))
 	default:
-		return fmt.Errorf("key %q: splitting texts as %s does is not supported", preKey, quote(pre))
+		return false
 	}
-	return nil
+	return true
 }
 
 func byteLevelStep(pattern bool) object {

@@ -17,8 +17,11 @@ type config struct {
 	notes      []string
 }
 
-// ids lists the keys of the special tokens and their names in Hugging Face's files.
-var ids = []struct{ key, name string }{
+// tokenKey is the key of a special token's id and the token's name in Hugging Face's files.
+type tokenKey struct{ key, name string }
+
+// ids lists the special tokens that are read.
+var ids = []tokenKey{
 	{"tokenizer.ggml.bos_token_id", "bos"},
 	{"tokenizer.ggml.eos_token_id", "eos"},
 	{"tokenizer.ggml.padding_token_id", "pad"},

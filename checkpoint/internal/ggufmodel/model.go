@@ -147,30 +147,14 @@ func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
 	data := t.stored.Data
 	if t.heads > 0 {
 		t.once.Do(func() {
-			orderRows(t.ordered, data, t.shape[0], t.heads)
+			rows := t.shape[0]
+			moveRows(rows, t.heads, func(hf, stored int) { copyRow(t.ordered, hf, data, stored, rows) })
 			m.file.Release(data)
 		})
 		data = t.ordered
 	}
 	dtype := safetensors.DType(t.stored.Type.String())
 	return safetensors.Tensor{Name: name, DType: dtype, Shape: t.shape, Data: data}, true
-}
-
-// orderRows reverses the reordering that llama.cpp's converter applies to the rows of llama's queries and keys: it
-// interleaves the two halves of a head, which transformers rotates against each other. Row 2i+j of a head goes back to
-// row j·D/2+i.
-func orderRows(out, in []byte, rows, heads int) {
-	size := len(in) / rows
-	half := rows / heads / 2
-	for h := range heads {
-		first := 2 * half * h
-		for i := range half {
-			for j := range 2 {
-				from, to := first+2*i+j, first+j*half+i
-				copy(out[to*size:(to+1)*size], in[from*size:])
-			}
-		}
-	}
 }
 
 // Transposed reports whether a tensor's data are stored transposed: Shape is (in, out), but out rows of in elements are

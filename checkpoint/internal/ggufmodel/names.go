@@ -55,9 +55,14 @@ var (
 		"attn_q": {"self_attn.q_proj", queryRows},
 		"attn_k": {"self_attn.k_proj", keyRows},
 	})
+	qwen3Block = with(qwen2Block, map[string]part{
+		"attn_q_norm": {name: "self_attn.q_norm"},
+		"attn_k_norm": {name: "self_attn.k_norm"},
+	})
 	architectures = map[string]architecture{
 		"llama": {"llama", "LlamaForCausalLM", "model.layers.%d", llamaTop, llamaBlock},
 		"qwen2": {"qwen2", "Qwen2ForCausalLM", "model.layers.%d", llamaTop, qwen2Block},
+		"qwen3": {"qwen3", "Qwen3ForCausalLM", "model.layers.%d", llamaTop, qwen3Block},
 		"gpt2": {
 			"gpt2", "GPT2LMHeadModel", "transformer.h.%d",
 			map[string]part{
@@ -84,16 +89,20 @@ func with(parts, other map[string]part) map[string]part {
 	return parts
 }
 
+// architectureOf maps the values of model_type that can be written to their architectures.
+var architectureOf = map[string]string{
+	"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gpt2": "gpt2",
+}
+
 func architectureNames() []string { return slices.Sorted(maps.Keys(architectures)) }
 
 // name returns the Hugging Face name of a tensor, or its own name if the architecture has no such tensor. It returns an
 // error if the name refers to a block that the model does not have.
 func (a architecture) name(name string, blocks int) (string, role, error) {
-	dot := strings.LastIndexByte(name, '.')
-	if dot < 0 || name[dot:] != ".weight" && name[dot:] != ".bias" {
+	stem, suffix := moduleOf(name)
+	if suffix == "" {
 		return name, asStored, nil
 	}
-	stem, suffix := name[:dot], name[dot:]
 	if p, ok := a.top[stem]; ok {
 		return p.name + suffix, p.role, nil
 	}
@@ -107,4 +116,51 @@ func (a architecture) name(name string, blocks int) (string, role, error) {
 		return fmt.Sprintf(a.layer, n) + "." + p.name + suffix, p.role, nil
 	}
 	return name, asStored, nil
+}
+
+// place is where a GGUF file stores a module.
+type place struct {
+	stem  string // the name without the block, and without ".weight" or ".bias"
+	block int    // -1 for tensors outside the blocks
+	role  role
+}
+
+// name returns the name in the file without ".weight" or ".bias".
+func (p place) name() string {
+	if p.block < 0 {
+		return p.stem
+	}
+	return fmt.Sprintf("blk.%d.%s", p.block, p.stem)
+}
+
+// stored returns where the architecture stores a module, by its Hugging Face name without ".weight" or ".bias", and
+// whether it does. It is the inverse of name.
+func (a architecture) stored(module string) (place, bool) {
+	for stem, p := range a.top {
+		if p.name == module {
+			return place{stem, -1, p.role}, true
+		}
+	}
+	list, _, _ := strings.Cut(a.layer, "%d")
+	number, rest, ok := strings.Cut(strings.TrimPrefix(module, list), ".")
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil || n < 0 || strconv.Itoa(n) != number || !strings.HasPrefix(module, list) {
+		return place{}, false
+	}
+	for stem, p := range a.block {
+		if p.name == rest {
+			return place{stem, n, p.role}, true
+		}
+	}
+	return place{}, false
+}
+
+// moduleOf splits the name of a tensor into its module and ".weight" or ".bias"; the suffix is "" for other tensors.
+func moduleOf(tensor string) (module, suffix string) {
+	for _, suffix := range []string{".weight", ".bias"} {
+		if module, ok := strings.CutSuffix(tensor, suffix); ok {
+			return module, suffix
+		}
+	}
+	return tensor, ""
 }

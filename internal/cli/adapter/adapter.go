@@ -16,8 +16,9 @@ func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
 func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adapter",
-		Short: "Combine, merge and show adapters",
-		Long:  "Combine adapters, merge them into their base model, and show what is in them.",
+		Short: "Combine, merge, export and show adapters",
+		Long: "Combine adapters, merge them into their base model, export models for llama.cpp, and show what is in " +
+			"adapters.",
 	}
-	return cli.Group(cmd, combine(env, list), merge(env, list), show(env), unmerge(env))
+	return cli.Group(cmd, combine(env, list), merge(env, list), show(env), unmerge(env), export(env))
 }
