@@ -63,13 +63,21 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{config: c, pairOf: map[*op.Weight]*op.Correction{}, copyOf: map[*op.Weight]*op.Weight{}}
+	s.tie(m)
 	if err := s.copyModules(m); err != nil {
+		return nil, err
+	}
+	s.tieCopies()
+	if err := s.addTokens(m); err != nil {
 		return nil, err
 	}
 	if err := s.addPairs(m, loaded); err != nil {
 		return nil, err
 	}
 	if err := s.addBiases(m); err != nil {
+		return nil, err
+	}
+	if err := s.checkTokens(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -305,9 +313,11 @@ func (s *Set) addPairs(m spago.Model, loaded bool) error {
 	if err != nil {
 		return err
 	}
-	if s.idle, err = sel.unused(s.pairs, paths); err != nil {
+	idle, err := sel.unused(s.pairs, paths)
+	if err != nil {
 		return fmt.Errorf("lora: %w", err)
 	}
+	s.idle = append(s.idle, idle...)
 	return nil
 }
 

@@ -38,6 +38,11 @@ type Config struct {
 	RankPattern       Overrides[int]     // ranks other than R
 	AlphaPattern      Overrides[float64] // values other than Alpha
 
+	// TrainableTokenIndices lists rows of tables that train while the tables are frozen.
+	TrainableTokenIndices TokenRows
+	// EnsureWeightTying lets a head that shares the table of words follow the copy of it in ModulesToSave.
+	EnsureWeightTying bool
+
 	// FanInFanOut says that adapted weights are stored in×out, as GPT-2's Conv1D. Attach and Load set it from the model,
 	// as PEFT does.
 	FanInFanOut bool
@@ -84,6 +89,9 @@ func (c Config) Check() error {
 	if _, err := newSelector(c); err != nil {
 		errs = append(errs, err)
 	}
+	if err := c.TrainableTokenIndices.check(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.LoRABias && c.UseDoRA {
 		errs = append(errs, errors.New("lora_bias and use_dora exclude each other, as in PEFT; give one"))
 	}
@@ -126,6 +134,7 @@ type configFile struct {
 	AlphaPattern    Overrides[float64] `json:"alpha_pattern,omitempty"`
 	BaseModel       *string            `json:"base_model_name_or_path"`
 	Bias            Bias               `json:"bias,omitempty"`
+	EnsureTying     bool               `json:"ensure_weight_tying,omitempty"`
 	EVA             *EVAConfig         `json:"eva_config,omitempty"`
 	ExcludeModules  Targets            `json:"exclude_modules,omitzero"`
 	FanInFanOut     bool               `json:"fan_in_fan_out,omitempty"`
@@ -142,6 +151,7 @@ type configFile struct {
 	RankPattern     Overrides[int]     `json:"rank_pattern,omitempty"`
 	Targets         Targets            `json:"target_modules"`
 	TaskType        *TaskType          `json:"task_type"`
+	TokenIndices    TokenRows          `json:"trainable_token_indices,omitempty"`
 	UseDoRA         bool               `json:"use_dora,omitempty"`
 	UseRSLoRA       bool               `json:"use_rslora,omitempty"`
 }
@@ -153,6 +163,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		PeftType: "LORA", R: c.R, Targets: c.TargetModules, UseRSLoRA: c.UseRSLoRA, FanInFanOut: c.FanInFanOut,
 		ExcludeModules: c.ExcludeModules, Layers: c.LayersToTransform, LayersPattern: c.LayersPattern,
 		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, UseDoRA: c.UseDoRA, LoRABias: c.LoRABias, Bias: c.Bias,
+		EnsureTying: c.EnsureWeightTying, TokenIndices: c.TrainableTokenIndices,
 	}
 	if len(c.LayersToTransform) == 0 { // which layers_pattern needs
 		f.LayersPattern = nil
@@ -266,6 +277,11 @@ func (c *Config) set(key string, value json.RawMessage) (known bool, err error) 
 		return true, nil
 	case "eva_config":
 		return into(&c.EVA)
+
+	case "trainable_token_indices":
+		return into(&c.TrainableTokenIndices)
+	case "ensure_weight_tying":
+		return into(&c.EnsureWeightTying)
 	case "rank_pattern":
 		return into(&c.RankPattern)
 	case "alpha_pattern":

@@ -1,9 +1,11 @@
 package lora_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spalora/spalora/lora"
 )
@@ -77,4 +79,33 @@ func TestIdle(t *testing.T) {
 	if err != nil || !slices.Equal(warnings, want) {
 		t.Errorf("loaded: %q, %v", warnings, err)
 	}
+}
+
+// FuzzTokenRows: any text as rows of tables is an error or is read again from its own text and from its own JSON.
+func FuzzTokenRows(f *testing.F) {
+	f.Add("3,17")
+	f.Add("embed_tokens=3,17;lm_head=5")
+	f.Add("=;=1,a")
+	f.Fuzz(func(t *testing.T, text string) {
+		rows, err := lora.ParseTokenRows(text)
+		if err != nil {
+			return
+		}
+		c := lora.Config{R: 1, Alpha: 1, TargetModules: lora.Names("q"), TrainableTokenIndices: rows}
+		if err := c.Check(); err != nil {
+			return
+		}
+		again, err := lora.ParseTokenRows(rows.String())
+		if err != nil || !again.Equal(rows) {
+			t.Errorf("%q: %v is read as %v, %v", text, rows, again, err)
+		}
+		file, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, _, err := lora.DecodeConfig(file)
+		if utf8.ValidString(text) && (err != nil || !back.TrainableTokenIndices.Equal(rows)) {
+			t.Errorf("%q: %s is read as %v, %v", text, file, back.TrainableTokenIndices, err)
+		}
+	})
 }

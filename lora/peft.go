@@ -87,6 +87,21 @@ func (s *Set) stored() []stored {
 	for _, c := range s.copies {
 		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), op.Values(c.own.Param)})
 	}
+	for _, t := range s.tokens {
+		rows, cols := op.Size(t.param)
+		list = append(list, stored{t.key(), []int{rows, cols}, op.Values(t.param)})
+	}
+	return list
+}
+
+// storedTwice returns the tables of heads that follow a copy, which PEFT stores under the heads' names, too.
+func (s *Set) storedTwice() []stored {
+	var list []stored
+	for _, h := range s.tied {
+		if own := s.copyOf[h.Linear.Key()]; own != nil {
+			list = append(list, stored{keyPrefix + h.Path + ".weight", own.Shape(), op.Values(own.Param)})
+		}
+	}
 	return list
 }
 
@@ -102,7 +117,7 @@ func (s *Set) storedBiases() []stored {
 
 // all returns the tensors that Save writes: those that train and the replaced weights of the base model.
 func (s *Set) all() []stored {
-	list := slices.Concat(s.stored(), s.storedBiases(), s.repeated())
+	list := slices.Concat(s.stored(), s.storedTwice(), s.storedBiases(), s.repeated())
 	for _, c := range s.bases {
 		list = append(list, stored{keyPrefix + c.path, c.own.Shape(), c.own.Float32()})
 	}
@@ -270,10 +285,24 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 		}
 	}
 	s.dropRepeated(left)
+	var differing []string
+	for _, again := range s.storedTwice() { // PEFT's copy of the head, which is the table's
+		if t, ok := f.Tensor(again.key); ok {
+			delete(left, again.key)
+			v, err := safetensors.AsFloat32(t)
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(v, again.values) {
+				differing = append(differing, again.key+" and the table that it follows")
+			}
+		}
+	}
 	twice, err := s.fillBase(m, f, left, wrong)
 	if err != nil {
 		return err
 	}
+	twice = append(twice, differing...)
 	var extra []string
 	for _, name := range f.Names() {
 		if left[name] {

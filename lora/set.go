@@ -19,6 +19,8 @@ type Set struct {
 	config       Config
 	pairs        []pair
 	copies       []copied
+	tokens       []trainedRows                 // rows of tables that train
+	tied         []nn.TiedHead                 // heads that follow the copy of their table
 	biases       []copied                      // biases of the base model that train
 	bases        []copied                      // weights of the base model that the adapter file replaces, frozen
 	residuals    []residual                    // base weights without what the pairs start with
@@ -94,6 +96,9 @@ func (s *Set) Params() []nn.NamedParam {
 		list = append(list, nn.NamedParam{
 			Name: keyPrefix + below(c.path, adapted), Param: c.own.Param, NoDecay: true, Role: nn.Vector,
 		})
+	}
+	for _, t := range s.tokens {
+		list = append(list, nn.NamedParam{Name: t.key(), Param: t.param})
 	}
 	return list
 }
@@ -184,9 +189,16 @@ func (s *Set) Tree(m spago.Model) string {
 		pairs[p.path] = p
 	}
 	saved := s.savedModules()
+	for _, h := range s.tied {
+		saved[h.Path] = true
+	}
+	rows := s.rowTrees(m)
 	return nn.Tree(m, func(path string, _ any, text string) string {
 		if p, ok := pairs[path]; ok {
 			return p.tree(text)
+		}
+		if n, ok := rows[path]; ok {
+			return rowTree(text, n)
 		}
 		if saved[path] {
 			return fmt.Sprintf("ModulesToSaveWrapper(\n  (original_module): %s\n"+

@@ -42,9 +42,9 @@ def adamw(c, model):
     return torch.optim.AdamW(params, lr=c["lr"], betas=(0.9, 0.999), eps=1e-8, weight_decay=c["decay"])
 
 
-def train(c, model, targets, loss, make_optimizer=adamw):
+def train(c, model, targets, loss, make_optimizer=adamw, gradients=True):
     """Runs c["steps"] steps of an optimiser; returns the log and the gradients of the first step before clipping, by
-    their names in an adapter file.
+    their names in an adapter file, or {} without gradients.
 
     targets(lo, hi) returns the number of targets of rows lo to hi, loss(model, lo, hi) their loss, summed over the
     targets.
@@ -64,7 +64,7 @@ def train(c, model, targets, loss, make_optimizer=adamw):
             mean = loss(model, s, s + size) / count
             mean.backward()
             total += mean.item()
-        if step == 0:
+        if step == 0 and gradients:
             named = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
             grads = get_peft_model_state_dict(model, state_dict=named)
         norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])

@@ -22,7 +22,7 @@ import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.optimizers import create_lorafa_optimizer, create_loraplus_optimizer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import causallm
 import seqcls
@@ -54,7 +54,7 @@ LORAFA = lorafa, {"optimizer": "lora-fa", "adam_epsilon": 1e-6}
 DEFAULT = dict(
     targets=None, r=3, alpha=6, modules_to_save=None, steps=10, batch=3, accumulate=1, lr=3e-3, decay=0.0,
     schedule="linear", warmup=2, max_norm=1.0, smoothing=0.0, labels=3, problem="single_label_classification",
-    optimizer=(adamw, {}), config={}, note="")
+    optimizer=(adamw, {}), config={}, dtype=None, note="")
 
 CASES = {
     "loraplus_bert": (BERT, dict(
@@ -76,6 +76,42 @@ CASES = {
     "lorafa_llama": (TIED, dict(
         targets=["q_proj", "down_proj"], r=8, alpha=4, optimizer=LORAFA, schedule="constant", warmup=0, max_norm=0.3,
         config=dict(use_rslora=True), note="rsLoRA; clipped")),
+    "save_bert_words": (BERT, dict(
+        targets=["query"], modules_to_save=["word_embeddings"], decay=0.05, note="the table of words as a saved module")),
+    "save_gpt2_wte": (GPT2, dict(
+        targets=["c_attn"], modules_to_save=["wte", "ln_f"], config=dict(ensure_weight_tying=True),
+        note="the tied head keeps the frozen table: ensure_weight_tying knows only embed_tokens and lm_head")),
+    "save_gpt2_head": (GPT2, dict(targets=["c_attn"], modules_to_save=["lm_head"], note="a copy of a tied head")),
+    "save_llama_tied": (TIED, dict(
+        targets=["q_proj"], modules_to_save=["embed_tokens"], config=dict(ensure_weight_tying=True), decay=0.1,
+        note="the head follows the copy of the table; both are saved")),
+    "save_llama_tied_head": (TIED, dict(
+        targets=["q_proj"], modules_to_save=["lm_head", "norm"], config=dict(ensure_weight_tying=True),
+        note="naming the head saves the table; norm ends the names of all norms")),
+    "save_llama_both": (TIED, dict(
+        targets=["v_proj"], modules_to_save=["embed_tokens", "lm_head"], note="two copies of a tied table")),
+    "save_llama_untied": (UNTIED, dict(
+        targets=["q_proj"], modules_to_save=["embed_tokens", "lm_head", "input_layernorm"], accumulate=2, batch=2,
+        note="the table has a padding_idx, whose row gets no gradient")),
+    "tokens_bert": (BERT, dict(
+        targets=["query"], config=dict(trainable_token_indices=[5, 17, 90, 3]), decay=0.1,
+        note="rows of word_embeddings; weight decay pulls whole rows")),
+    "tokens_gpt2": (GPT2, dict(
+        targets=["c_attn"], config=dict(trainable_token_indices=[0, 95, 40, 41, 42]), note="the tied head follows")),
+    "tokens_llama": (TIED, dict(
+        targets=["q_proj"], config=dict(trainable_token_indices={"embed_tokens": [1, 2, 7, 50, 7]}), accumulate=2, batch=2,
+        note="the tied head follows; one row is listed twice")),
+    "tokens_llama_both": (TIED, dict(
+        targets=["v_proj"], config=dict(trainable_token_indices={"embed_tokens": [4, 9], "lm_head": [9, 30, 61]}),
+        note="other rows of the tied head, which does not follow then")),
+    "tokens_llama_untied": (UNTIED, dict(
+        targets=["q_proj"], modules_to_save=["norm"], config=dict(trainable_token_indices={"lm_head": [5, 6], "embed_tokens": [7, 8]}),
+        note="an own head; row 7 is the table's padding_idx")),
+    "half_bert": (BERT, dict(
+        targets=["query", "word_embeddings"], dtype=torch.float16, note="adapter_init is float16; PEFT trains in float32")),
+    "half_llama": (TIED, dict(
+        targets=["q_proj"], modules_to_save=["norm"], dtype=torch.bfloat16,
+        config=dict(trainable_token_indices=[3, 60]), note="adapter_init is bfloat16; PEFT trains in float32")),
 }
 
 
@@ -88,12 +124,14 @@ def open_base(base):
 def fill_adapter(model, gen):
     """Replaces the zero factors (and PEFT's N(0, 1) of embeddings), and moves copies away from the base's values."""
     for name, p in model.named_parameters():
+        if not p.requires_grad:
+            continue
         noise = torch.randn(p.shape, generator=gen)
         if "lora_embedding_A" in name:
             p.data = 0.5 * noise
         elif "lora_embedding_B" in name or "lora_B" in name:
             p.data = 0.3 * noise
-        elif "modules_to_save" in name:
+        elif "modules_to_save" in name or "trainable_tokens_delta" in name:
             p.data = p.data + 0.1 * noise
 
 
@@ -136,11 +174,18 @@ def make(name, seed):
     ids, labels, rows, extra = rows_of(c, base, plain.config.vocab_size, rng)
     first = ids[:c["batch"]]
     save(model, "adapter_init")
+    if c["dtype"]:
+        file = pathlib.Path("adapter_init") / "adapter_model.safetensors"
+        save_file({k: v.to(c["dtype"]) for k, v in load_file(file).items()}, file, {"format": "pt"})
+        model = PeftModel.from_pretrained(open_base(base), "adapter_init", is_trainable=True)
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+    if name.startswith("tokens_"):
+        pathlib.Path("print_lora.txt").write_text(str(model.base_model.model) + "\n")
     expected = {"init.logits": logits(model, base, first)}
     double = copy.deepcopy(model).double()
     make_optimizer, settings = c["optimizer"]
-    log, grads = train(c, model, *rows, make_optimizer)
-    log64, _ = train(c, double, *rows, make_optimizer)
+    log, _ = train(c, model, *rows, make_optimizer, gradients=False)
+    log64, _ = train(c, double, *rows, make_optimizer, gradients=False)
     save(model, "adapter_final")
     expected["final.logits"] = logits(model, base, first)
     expected["merged.logits"] = logits(model.merge_and_unload(), base, first)

@@ -111,6 +111,9 @@ func (s *Session) start(m *Subject) (*lora.Set, error) {
 		r.RankPattern)
 	differ(len(r.AlphaPattern) > 0 && !slices.Equal(r.AlphaPattern, c.AlphaPattern), "alpha_pattern", c.AlphaPattern,
 		r.AlphaPattern)
+	differ(len(r.TrainableTokenIndices) > 0 && !r.TrainableTokenIndices.Equal(c.TrainableTokenIndices),
+		"trainable_token_indices", c.TrainableTokenIndices, r.TrainableTokenIndices)
+	differ(r.EnsureWeightTying && !c.EnsureWeightTying, "ensure_weight_tying", c.EnsureWeightTying, true)
 	for _, name := range trimmed(r.ModulesToSave) {
 		differ(!slices.Contains(c.ModulesToSave, name), "modules_to_save", c.ModulesToSave, name)
 	}

@@ -383,6 +383,7 @@ func (s *Session) identity(fingerprint string) map[string]string {
 	for name, value := range map[string]string{ // checkpoints of earlier versions do not have them
 		"exclude_modules": c.ExcludeModules.String(), "layers_pattern": strings.Join(c.LayersPattern, ","),
 		"rank_pattern": c.RankPattern.String(), "alpha_pattern": c.AlphaPattern.String(),
+		"trainable_token_indices": c.TrainableTokenIndices.String(),
 	} {
 		if value != "" {
 			id[name] = value

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +161,46 @@ func (r *optionRun) merged(t *testing.T, s *lora.Set) []float32 {
 	return r.logits(t, m, nil)
 }
 
+// again checks that the saved adapter is read with the same logits and says of the modules that train what PEFT's says.
+func (r *optionRun) again(t *testing.T, dir string) {
+	t.Helper()
+	s, _, err := lora.Load(dir, r.model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.logits(t, r.model, s), r.logits(t, r.model, r.set)) {
+		t.Error("the saved adapter gives other logits")
+	}
+	read := func(dir string) map[string]any {
+		text, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := map[string]any{"ensure_weight_tying": false, "modules_to_save": nil, "trainable_token_indices": nil}
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		if list, ok := c["modules_to_save"].([]any); ok {
+			slices.SortFunc(list, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+			c["modules_to_save"] = slices.Compact(list)
+		}
+		return c
+	}
+	got, want := read(dir), read(filepath.Join(r.Dir, "adapter_final"))
+	for _, key := range []string{"modules_to_save", "trainable_token_indices", "ensure_weight_tying"} {
+		if !reflect.DeepEqual(got[key], want[key]) {
+			t.Errorf("%s is %v, PEFT's %v", key, got[key], want[key])
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(r.Dir, "print_lora.txt"))
+	if err == nil && strings.TrimSpace(r.set.Tree(r.model)) != strings.TrimSpace(string(text)) {
+		t.Errorf("the tree is\n%s\nPEFT's\n%s", r.set.Tree(r.model), text)
+	}
+	if err != nil && strings.HasPrefix(filepath.Base(r.Dir), "tokens_") {
+		t.Error(err)
+	}
+}
+
 // TestOptionsEqualPEFT repeats PEFT's training with its optimisers and other options. With -v it prints the table of
 // docs/parity.md.
 func TestOptionsEqualPEFT(t *testing.T) {
@@ -178,6 +219,7 @@ func TestOptionsEqualPEFT(t *testing.T) {
 			d.Adapter, d.Tensor = r.Adapter(t, out, tasktest.None)
 			d.Final = from("final.logits", r.logits(t, r.model, r.set))
 			d.Check(t, filepath.Base(dir), r.MaxSteps)
+			r.again(t, out)
 			if d := golden.MaxRel(r.merged(t, r.set), r.logits(t, r.model, r.set)); !(d <= 2e-5) {
 				t.Errorf("logits of the merged model: off by %.2g of the largest", d)
 			}

@@ -57,10 +57,13 @@ type Run struct {
 	RankPattern       lora.Overrides[int]     // ranks of layers that are not LoraR
 	AlphaPattern      lora.Overrides[float64] // numerators of layers that are not LoraAlpha
 
-	ModulesToSave  []string // names of modules to train in full and save with the adapter, beside the task's head
-	Adapter        string   // directory of an adapter to start from, with its configuration
-	AllowOtherBase bool     // start from an Adapter that was trained on another base model, or with another tokenizer
-	Dropout        *float32 // dropout of the model; nil: the checkpoint's
+	ModulesToSave []string // names of modules to train in full and save with the adapter, beside the task's head
+	// TrainableTokenIndices lists rows of tables to train and save: of the table of words, or by table.
+	TrainableTokenIndices lora.TokenRows
+	EnsureWeightTying     bool     // let a head that shares the table of words follow its copy in ModulesToSave
+	Adapter               string   // directory of an adapter to start from, with its configuration
+	AllowOtherBase        bool     // start from an Adapter of another base model, or of another tokenizer
+	Dropout               *float32 // dropout of the model; nil: the checkpoint's
 
 	BatchSize                 int      // rows of a batch
 	TokensPerBatch            int      // tokens of a batch, in place of BatchSize
@@ -222,6 +225,7 @@ func (r *Run) adapter(c lora.Config) lora.Config {
 	c.InitLoraWeights, _ = lora.ParseInit(r.InitLoraWeights) // an unknown name stays, and Config.Check refuses it
 	c.EVA = r.EVAConfig
 	c.ModulesToSave = r.ModulesToSave
+	c.TrainableTokenIndices, c.EnsureWeightTying = r.TrainableTokenIndices, r.EnsureWeightTying
 	return c
 }
 

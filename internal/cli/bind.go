@@ -104,3 +104,33 @@ func (p pairs[T]) Type() string { return pairsType }
 
 // pairsType is the type of flags of pattern=value pairs.
 const pairsType = "pairs"
+
+// tokenRows is the value of a flag of rows of tables.
+type tokenRows struct{ to *lora.TokenRows }
+
+// TokenRows defines a flag of rows of tables: 3,17 or name=3,17;name=5. A YAML file may have a list or a mapping of
+// lists in its place.
+func TokenRows(fs *pflag.FlagSet, to *lora.TokenRows, name, usage string) {
+	fs.Var(tokenRows{to}, name, usage)
+}
+
+// Set sets the rows to those in text.
+func (r tokenRows) Set(text string) error {
+	list, err := lora.ParseTokenRows(text)
+	*r.to = list
+	return err
+}
+
+// String returns the rows as Set reads them.
+func (r tokenRows) String() string {
+	if r.to == nil { // as pflag makes one to recognise defaults
+		return ""
+	}
+	return r.to.String()
+}
+
+// Type returns the type for help texts.
+func (r tokenRows) Type() string { return rowsType }
+
+// rowsType is the type of flags of rows of tables.
+const rowsType = "rows"

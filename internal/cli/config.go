@@ -219,6 +219,9 @@ func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
 	if mapping := mappingOf(n); mapping != nil && into.Type() == pairsType {
 		return pairTexts(mapping)
 	}
+	if into.Type() == rowsType {
+		return rowTexts(n)
+	}
 	list, isList := n.(*ast.SequenceNode)
 	if !isList {
 		s, err := single(n, flag)
@@ -263,6 +266,34 @@ func pairTexts(lines []*ast.MappingValueNode) ([]string, error) {
 		texts = append(texts, l.Key.GetToken().Value+"="+s)
 	}
 	return texts, nil
+}
+
+// rowTexts returns a list, or a mapping of lists, as 3,17 or name=3,17;name=5.
+func rowTexts(n ast.Node) ([]string, error) {
+	var parts []string
+	for _, l := range mappingOf(n) {
+		text, err := rowTexts(l.Value)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, l.Key.GetToken().Value+"="+text[0])
+	}
+	if parts != nil {
+		return []string{strings.Join(parts, ";")}, nil
+	}
+	list, isList := n.(*ast.SequenceNode)
+	if !isList {
+		s, err := scalar(n)
+		return []string{s}, err
+	}
+	for _, e := range list.Values {
+		s, err := scalar(e)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, s)
+	}
+	return []string{strings.Join(parts, ",")}, nil
 }
 
 // single returns a YAML value that is no list as the text that the flag is set with.

@@ -79,7 +79,7 @@ func (f *affine) adapted() bool {
 // needsX reports whether the backward reads x.
 func (f *affine) needsX() bool {
 	for _, p := range f.ps {
-		if p.Adapt != nil || p.Weight.Param != nil {
+		if p.Adapt != nil || p.Weight.Param != nil || p.Weight.rows != nil {
 			return true
 		}
 	}

@@ -104,6 +104,14 @@ func (f *embedding) Backward(gy mat.Tensor) error {
 			}
 		})
 	}
+	if some := f.w.rows; some != nil {
+		f.into(some.param, func(dst []float32, add bool) {
+			if !add {
+				clear(dst)
+			}
+			some.gradient(dst, dy, cols, f.ids, f.padding)
+		})
+	}
 	if f.c == nil {
 		return nil
 	}

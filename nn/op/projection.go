@@ -21,16 +21,29 @@ type product struct {
 	Projection
 	t        *Tape
 	rows, in int
-	keep     bool        // a backward will follow
-	dropped  bool        // drop(x) is not x
-	u        []float32   // U, rows×r
-	m        *magnified  // nil: no magnitude
-	v        []float32   // of the backward: s·dY·B, rows×r
-	bufs     [][]float32 // buffers that the backward reads
+	keep     bool         // a backward will follow
+	dropped  bool         // drop(x) is not x
+	u        []float32    // U, rows×r
+	m        *magnified   // nil: no magnitude
+	some     *rowsProduct // of rows of the weight that train; nil: none
+	v        []float32    // of the backward: s·dY·B, rows×r
+	bufs     [][]float32  // buffers that the backward reads
 }
 
 // forward sets y (rows×out with row stride ldy). x and xd, which is drop(x), are rows×in.
 func (q *product) forward(y []float32, ldy int, x, xd []float32) {
+	q.frozen(y, ldy, x, xd)
+	if q.some = q.rowsPart(); q.some != nil {
+		q.some.add(q, y, ldy, x, false)
+		q.bufs = append(q.bufs, q.some.diff)
+	}
+	if !q.keep {
+		q.free()
+	}
+}
+
+// frozen is forward without the rows of the weight that train.
+func (q *product) frozen(y []float32, ldy int, x, xd []float32) {
 	c, t, out := q.Adapt, q.t, q.Weight.Rows
 	terms := [2]kernel.Term{q.base(x)}
 	e := kernel.Epilogue{Bias: q.bias()}
@@ -48,9 +61,6 @@ func (q *product) forward(y []float32, ldy int, x, xd []float32) {
 	}
 	if c.Bias != nil {
 		t.free(e.Bias)
-	}
-	if !q.keep {
-		q.free()
 	}
 }
 
@@ -102,6 +112,15 @@ func (q *product) bias() []float32 {
 
 // few is forward row by row, as [Tape.FewRows] asks for. It keeps nothing for a backward.
 func (q *product) few(y []float32, ldy int, x []float32) {
+	q.fewFrozen(y, ldy, x)
+	if some := q.rowsPart(); some != nil {
+		some.add(q, y, ldy, x, true)
+		q.t.free(some.diff)
+	}
+}
+
+// fewFrozen is few without the rows of the weight that train.
+func (q *product) fewFrozen(y []float32, ldy int, x []float32) {
 	c, t, out := q.Adapt, q.t, q.Weight.Rows
 	bias := q.bias()
 	first := bias
@@ -141,6 +160,18 @@ func (q *product) free() {
 //
 // through are the terms that dropout does not mask, low those that it does. They read buffers that live until spent.
 func (q *product) backward(dy []float32, ldd int, x, xd []float32, give recipient) (through, low []kernel.Term) {
+	if q.some != nil {
+		more := q.some.backward(q, dy, ldd, x, give)
+		through, low = q.frozenBackward(dy, ldd, x, xd, give)
+		return append(through, more), low
+	}
+	return q.frozenBackward(dy, ldd, x, xd, give)
+}
+
+// frozenBackward is backward without the rows of the weight that train.
+func (q *product) frozenBackward(dy []float32, ldd int, x, xd []float32, give recipient) (
+	through, low []kernel.Term,
+) {
 	c, t, out := q.Adapt, q.t, q.Weight.Rows
 	d := matrix(dy, ldd)
 	weight := []kernel.Term{{A: d, B: matrix(x, q.in), K: q.rows}}
@@ -179,7 +210,12 @@ func (q *product) backward(dy []float32, ldd int, x, xd []float32, give recipien
 }
 
 // spent frees the buffers of backward.
-func (q *product) spent() { q.t.free(q.v) }
+func (q *product) spent() {
+	q.t.free(q.v)
+	if q.some != nil {
+		q.t.free(q.some.dcols)
+	}
+}
 
 // weightGradient gives a weight that trains its gradient, the sum of Aᵀ·B over the terms.
 func (q *product) weightGradient(terms []kernel.Term, give recipient) {

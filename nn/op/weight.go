@@ -55,6 +55,8 @@ type Weight struct {
 	u16    []uint16
 	blocks []byte
 	turned bool // the stored values are the transpose of Shape, row by row
+
+	rows *someRows // rows that train in place of the stored ones; nil: none
 }
 
 // NewMatrix returns a weight of size out×in without values.
@@ -249,9 +251,17 @@ func (w *Weight) firstTurned(n int) []float32 {
 	return v
 }
 
-// widen sets dst to the stored values that start at index from. For a quantised weight, from and len(dst) must be
-// multiples of the block's length.
+// widen sets dst to the values that start at index from. For a quantised weight, from and len(dst) must be multiples of
+// the block's length.
 func (w *Weight) widen(dst []float32, from int) {
+	w.stored(dst, from)
+	if w.rows != nil {
+		w.rows.into(dst, from, w.Cols)
+	}
+}
+
+// stored is widen without the rows that train.
+func (w *Weight) stored(dst []float32, from int) {
 	switch {
 	case w.Param != nil:
 		copy(dst, Values(w.Param)[from:])
@@ -305,11 +315,17 @@ func (w *Weight) vector() []float32 {
 // row sets dst to the values of stored row i, whose length must be w.Cols.
 func (w *Weight) row(dst []float32, i int) { w.widen(dst[:w.Cols], i*w.Cols) }
 
-// trained appends the parameters of those weights that train.
+// trained appends the parameters of those weights that train, in full or in some rows.
 func trained(xs []mat.Tensor, ws ...*Weight) []mat.Tensor {
 	for _, w := range ws {
-		if w != nil && w.Param != nil {
+		if w == nil {
+			continue
+		}
+		if w.Param != nil {
 			xs = append(xs, w.Param)
+		}
+		if w.rows != nil {
+			xs = append(xs, w.rows.param)
 		}
 	}
 	return xs

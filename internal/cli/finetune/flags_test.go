@@ -77,6 +77,8 @@ var spellings = []struct {
 	{"layers-pattern", "layer", nil},
 	{"rank-pattern", "query=4,value=2", nil},
 	{"alpha-pattern", "query=8", nil},
+	{"trainable-token-indices", "3,17", nil},
+	{"ensure-weight-tying", "true", nil},
 	{"loraplus-lr-ratio", "16", nil},
 	{"loraplus-lr-embedding", "1e-6", nil},
 }

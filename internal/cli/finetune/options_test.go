@@ -69,3 +69,44 @@ func TestSelectionFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestTokenFlags: rows of tables and tied heads reach adapter_config.json, from a YAML file too, and what cannot train
+// is refused.
+func TestTokenFlags(t *testing.T) {
+	dir := t.TempDir()
+	list := clitest.Write(t, filepath.Join(dir, "list.yaml"), "trainable_token_indices: [5, 17]\n")
+	mapping := clitest.Write(t, filepath.Join(dir, "map.yaml"), "trainable_token_indices: {word_embeddings: [5, 17]}\n")
+	for i, c := range []struct {
+		args []string
+		want any
+	}{
+		{[]string{"--trainable-token-indices=5,17"}, []any{5.0, 17.0}},
+		{[]string{"--config", list}, []any{5.0, 17.0}},
+		{[]string{"--trainable-token-indices=word_embeddings=5,17"},
+			map[string]any{"word_embeddings": []any{5.0, 17.0}}},
+		{[]string{"--config", mapping}, map[string]any{"word_embeddings": []any{5.0, 17.0}}},
+	} {
+		out := filepath.Join(dir, string(rune('a'+i)))
+		clitest.OK(t, finetune.Command, smallArgs(t, append(c.args, "--max-steps=2", "--output-dir", out)...)...)
+		if got := adapterConfig(t, out)["trainable_token_indices"]; !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.args, got, c.want)
+		}
+		if again := filepath.Join(dir, "again"); i == 3 {
+			clitest.OK(t, finetune.Command, smallArgs(t, "--adapter", out, "--max-steps=1", "--output-dir", again)...)
+			if got := adapterConfig(t, again)["trainable_token_indices"]; !reflect.DeepEqual(got, c.want) {
+				t.Errorf("a run that starts from the adapter has %v", got)
+			}
+		}
+	}
+	for args, want := range map[string]string{
+		"--trainable-token-indices=96":                                                  "row 96 of a table of 96 rows",
+		"--trainable-token-indices=-1":                                                  "row -1 of a table",
+		"--trainable-token-indices=x":                                                   "is not a list of row numbers",
+		"--trainable-token-indices=wod_embeddings=1":                                    "the nearest are",
+		"--trainable-token-indices=5 --target-modules=query,word_embeddings":            "remove it from one of them",
+		"--trainable-token-indices=word_embeddings=5 --modules-to-save=word_embeddings": "is in modules_to_save",
+	} {
+		all := append(strings.Fields(args), "--max-steps=1", "--output-dir", filepath.Join(dir, "refused"))
+		clitest.Run(t, finetune.Command, smallArgs(t, all...)...).Refused(t, cli.Usage, want)
+	}
+}

@@ -52,6 +52,10 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 	cli.Overrides(fs, &r.AlphaPattern, "alpha-pattern", "numerators of some layers, as `pattern=alpha,…`")
 	fs.StringSliceVar(&r.ModulesToSave, "modules-to-save", nil,
 		"`names` of modules to train in full and save with the adapter"+head)
+	cli.TokenRows(fs, &r.TrainableTokenIndices, "trainable-token-indices",
+		"`rows` of the table of words to train and save, 3,17, or of tables by name, embed_tokens=3,17;lm_head=5")
+	fs.BoolVar(&r.EnsureWeightTying, "ensure-weight-tying", false,
+		"with embed_tokens or lm_head in --modules-to-save: keep a tied head tied")
 	fs.StringVar(&r.Adapter, "adapter", "", "start from the adapter in this `directory` and its configuration")
 	fs.BoolVar(&r.AllowOtherBase, "allow-other-base", false,
 		"start from an --adapter that was trained on another base model")
