@@ -47,6 +47,10 @@ func TestMergedEqualsAttached(t *testing.T) {
 			{R: 3, Alpha: 7, TargetModules: lora.Names("query", "value")},
 			{R: 2, Alpha: 1, TargetModules: lora.Names("word_embeddings", "token_type_embeddings")},
 			{R: 5, Alpha: 3, UseRSLoRA: true, TargetModules: lora.Names("dense", "position_embeddings"), TaskType: lora.SeqCls},
+			{R: 3, Alpha: 7, UseDoRA: true, TargetModules: lora.Names("query", "dense", "word_embeddings")},
+			{R: 2, Alpha: 5, UseDoRA: true, UseRSLoRA: true, Bias: lora.BiasAll, TargetModules: lora.Names("value"),
+				TaskType: lora.SeqCls, ModulesToSave: []string{"pooler"}},
+			{R: 2, Alpha: 3, LoRABias: true, Bias: lora.BiasLoRAOnly, TargetModules: lora.Names("key", "output.dense")},
 			{R: 1, Alpha: 4, Dropout: 0.5, TargetModules: lora.Names(lora.AllLinear), TaskType: lora.SeqCls,
 				ModulesToSave: []string{"pooler", "LayerNorm"}},
 		} {

@@ -293,3 +293,29 @@ func TestOptionsPrint(t *testing.T) {
 		}
 	})
 }
+
+// TestOptionsCached: generating token by token, with a cache and few rows at a time, gives the logits of computing
+// everything at once.
+func TestOptionsCached(t *testing.T) {
+	eachOptions(t, func(t *testing.T, x *optionsFixture) {
+		m, ok := x.model.(models.CausalLM)
+		if !ok {
+			return
+		}
+		s := x.load(filepath.Join(x.dir, "adapter_final"))
+		b := x.batch(1, 2)
+		tape := op.NewEvalTape(x.pool)
+		defer tape.Close()
+		tape.FewRows(true)
+		cache := m.NewCache(1, len(b.IDs))
+		var got []float32
+		for i := range b.IDs {
+			one := &batch.Batch{IDs: b.IDs[i : i+1], Seqs: op.Seqs{Starts: []int{0, 1}, Index: b.Seqs.Index}}
+			got = append(got, op.Values(m.Logits(&nn.Pass{Tape: tape, Adapter: s, Cache: cache}, one))...)
+			tape.Reset()
+		}
+		whole := op.NewEvalTape(x.pool)
+		defer whole.Close()
+		closeTo(t, "logits", got, op.Values(m.Logits(&nn.Pass{Tape: whole, Adapter: s}, b)), 2e-6)
+	})
+}

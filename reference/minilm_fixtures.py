@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes testdata/minilm/: ten PEFT steps of the embedded MiniLM checkpoint on banking77, and predictions after them.
+With --dora it writes testdata/minilm_dora/, the same with DoRA and rsLoRA of a lower rank.
 
-usage: python reference/minilm_fixtures.py --model DIR --data DIR
+usage: python reference/minilm_fixtures.py --model DIR --data DIR [--dora]
 
 --model is the directory of all-MiniLM-L6-v2 (config.json, model.safetensors, tokenizer.json), --data the folder with
 banking77's train.csv and test.csv. Dropout is 0; the float16 weights are widened to float32.
@@ -24,7 +25,7 @@ from fixture import (
     deviation, flat, hyperparameters, observe, save_adapter, seqcls_rows, starts, trainable_line, train, versions,
 )
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "minilm"
+TESTDATA = pathlib.Path(__file__).resolve().parent.parent / "testdata"
 SEED = 77
 RUN = dict(problem="single_label_classification", labels=77, steps=10, batch=8, accumulate=1, lr=3e-3,
            decay=0.01, schedule="linear", warmup=2,
@@ -35,22 +36,28 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True, type=pathlib.Path)
     parser.add_argument("--data", required=True, type=pathlib.Path)
+    parser.add_argument("--dora", action="store_true")
     a = parser.parse_args()
+    name, options = "minilm", {}
+    if a.dora:
+        name, options = "minilm_dora", dict(use_dora=True, use_rslora=True)
+        RUN.update(r=2, alpha=3)
+    out = TESTDATA / name
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     directory, train_file, test_file = a.model.resolve(), a.data.resolve() / "train.csv", a.data.resolve() / "test.csv"
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    os.chdir(OUT)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    os.chdir(out)
 
     rows = seqcls.read_rows(train_file, "text", "category")
     names = sorted({r[2] for r in rows})
     rows = rows[::125][:RUN["steps"] * RUN["batch"]]  # the file is sorted by class: every 125th row meets all classes
     test = seqcls.read_rows(test_file, "text", "category")[::48][:64]
-    for name, part in (("train.jsonl", rows), ("test.jsonl", test)):
-        pathlib.Path(name).write_text(
+    for file, part in (("train.jsonl", rows), ("test.jsonl", test)):
+        pathlib.Path(file).write_text(
             "".join(json.dumps({"text": r[0], "label": r[2]}, ensure_ascii=False) + "\n" for r in part),
             encoding="utf-8",
         )
@@ -63,11 +70,12 @@ def main():
     model = (
         get_peft_model(
             base,
-            LoraConfig(r=RUN["r"], lora_alpha=RUN["alpha"], target_modules=RUN["targets"], task_type=TaskType.SEQ_CLS),
+            LoraConfig(r=RUN["r"], lora_alpha=RUN["alpha"], target_modules=RUN["targets"], task_type=TaskType.SEQ_CLS,
+                       **options),
         )
     )
-    for name, p in model.named_parameters():
-        if "lora_B" in name:  # so that every factor has a gradient from the first step on
+    for parameter, p in model.named_parameters():
+        if "lora_B" in parameter:  # so that every factor has a gradient from the first step on
             torch.nn.init.normal_(p, std=0.02)
     model.peft_config["default"].base_model_name_or_path = "all-MiniLM-L6-v2"
     save_adapter(model, "adapter_init")
@@ -91,7 +99,7 @@ def main():
     ),
                "test_types": flat(test_types), "test_starts": starts(test_ids)}, "batches.safetensors", metadata=source)
     drift = deviation(model, double, log, log64)
-    case = {"name": "minilm", "seed": SEED, "num_labels": len(names), "problem_type": RUN["problem"], **hyperparameters(
+    case = {"name": name, **options, "seed": SEED, "num_labels": len(names), "problem_type": RUN["problem"], **hyperparameters(
         RUN
     ),
             "trainable_line": trainable_line(model), "float64_deviation": drift, "log": log, "versions": versions()}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spalora/spalora/batch"
@@ -34,9 +35,9 @@ func parityCases(t *testing.T) []parityCase {
 		t.Fatalf("no fixtures: %v", err)
 	}
 	var list []parityCase
-	for _, dir := range append(dirs, "../../testdata/minilm") {
+	for _, dir := range append(dirs, "../../testdata/minilm", "../../testdata/minilm_dora") {
 		c := parityCase{tasktest.Case{Dir: dir, Base: filepath.Join(dir, "base")}}
-		if filepath.Base(dir) == "minilm" {
+		if strings.HasPrefix(filepath.Base(dir), "minilm") {
 			c.Base = "../../embedded/minilm"
 		}
 		text, err := os.ReadFile(filepath.Join(dir, "case.json"))
