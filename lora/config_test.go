@@ -286,7 +286,8 @@ func roundTrip(t *testing.T, c lora.Config) {
 	}
 	if back.R != c.R || back.Alpha != c.Alpha || back.Dropout != c.Dropout || back.UseRSLoRA != c.UseRSLoRA ||
 		back.UseDoRA != c.UseDoRA || back.LoRABias != c.LoRABias || back.Bias != c.Bias ||
-		back.TaskType != c.TaskType ||
+		back.TaskType != c.TaskType || back.InitLoraWeights != c.InitLoraWeights ||
+		c.InitLoraWeights == lora.InitEVA && back.EVAConfig() != c.EVAConfig() ||
 		back.BaseModel != c.BaseModel || !back.ExcludeModules.Equal(c.ExcludeModules) ||
 		!slices.Equal(back.RankPattern, c.RankPattern) || !slices.Equal(back.AlphaPattern, c.AlphaPattern) ||
 		!slices.Equal(back.LayersToTransform, c.LayersToTransform) ||
@@ -299,6 +300,11 @@ func roundTrip(t *testing.T, c lora.Config) {
 func TestConfigRoundTrip(t *testing.T) {
 	for _, c := range []lora.Config{
 		{R: 1, Alpha: 0.5, TargetModules: lora.Names("a", "b")},
+		{R: 1, Alpha: 1, TargetModules: lora.Names("a"), InitLoraWeights: lora.InitFalse},
+		{R: 1, Alpha: 1, TargetModules: lora.Names("a"), InitLoraWeights: lora.PiSSAIterations(3)},
+		{R: 1, Alpha: 1, TargetModules: lora.Names("a"), InitLoraWeights: lora.InitEVA},
+		{R: 1, Alpha: 1, TargetModules: lora.Names("a"), InitLoraWeights: lora.InitEVA,
+			EVA: &lora.EVAConfig{Rho: 1, Tau: 0.5, LabelMaskValue: 7, Whiten: true}},
 		{R: 8, Alpha: 16, Dropout: 0.1, TargetModules: lora.Pattern(`.*\.(query|value)`), TaskType: lora.SeqCls,
 			ModulesToSave: []string{"pooler"}, BaseModel: "dir with \"quotes\""},
 		{R: 4, Alpha: 8, TargetModules: lora.Names("query"), ExcludeModules: lora.Pattern(`.*\.1\..*`),

@@ -299,3 +299,20 @@ func TestParseEVAConfig(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseEVAConfig: no text makes the parser panic, and what it accepts is read again from its own text.
+func FuzzParseEVAConfig(f *testing.F) {
+	for _, text := range []string{"", "rho=1", "rho=2,tau=0.99,use_label_mask=false", "tau=1e-3, whiten=true", "rho=1e400",
+		"label_mask_value=-100", "rho==2", "=,="} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := lora.ParseEVAConfig(text)
+		if err != nil {
+			return
+		}
+		if again, err := lora.ParseEVAConfig(c.String()); err != nil || again != c {
+			t.Errorf("%q is read as %v, and that as %v (%v)", text, c, again, err)
+		}
+	})
+}

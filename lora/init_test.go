@@ -38,6 +38,7 @@ type initFixture struct {
 	R            int `json:"lora_r"`
 	Alpha        float64
 	UseRSLoRA    bool                    `json:"use_rslora"`
+	UseDoRA      bool                    `json:"use_dora"`
 	Targets      []string                `json:"target_modules"`
 	Exclude      string                  `json:"exclude_modules"`
 	RankPattern  lora.Overrides[int]     `json:"rank_pattern"`
@@ -95,7 +96,8 @@ func openInit(t *testing.T, dir string) *initFixture {
 // config returns the configuration with which PEFT made the adapter.
 func (x *initFixture) config() lora.Config {
 	x.t.Helper()
-	c := lora.Config{R: x.R, Alpha: x.Alpha, UseRSLoRA: x.UseRSLoRA, TargetModules: lora.Names(x.Targets...),
+	c := lora.Config{R: x.R, Alpha: x.Alpha, UseRSLoRA: x.UseRSLoRA, UseDoRA: x.UseDoRA,
+		TargetModules: lora.Names(x.Targets...),
 		RankPattern: x.RankPattern, AlphaPattern: x.AlphaPattern, TaskType: lora.CausalLM}
 	if x.Exclude != "" {
 		c.ExcludeModules, c.TaskType = lora.Pattern(x.Exclude), lora.SeqCls

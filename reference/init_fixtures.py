@@ -28,7 +28,7 @@ ROOT = DATA / "inits"
 
 # Defaults of a case; each case overrides some. eva holds the fields of EvaConfig, eva_batches the rows of the batches.
 DEFAULT = dict(
-    steps=10, targets=None, r=4, alpha=8, rslora=False, rank_pattern={}, alpha_pattern={}, fan_in_fan_out=False,
+    steps=10, targets=None, r=4, alpha=8, rslora=False, dora=False, rank_pattern={}, alpha_pattern={}, fan_in_fan_out=False,
     modules_to_save=None, batch=3, accumulate=1, lr=3e-3, decay=0.01, schedule="linear", warmup=2, max_norm=1.0,
     smoothing=0.0, labels=3, problem="single_label_classification", eva=None, eva_batches=None, convert=False, note="")
 
@@ -57,6 +57,11 @@ CASES = {
         targets=["q_proj", "v_proj", "gate_proj", "down_proj"], rank_pattern={"down_proj": 6}, rslora=True,
         eva=dict(rho=1.5), eva_batches=[[0, 12], [12, 22], [22, 30]],
         note="labels mask tokens; a layer with a budget of its own; use_rslora")),
+    "gpt2_pissa_dora": (GPT2, "pissa", dict(
+        targets=["c_attn", "attn.c_proj"], fan_in_fan_out=True, dora=True, convert=True, note="use_dora")),
+    "llama_eva_dora": (LLAMA, "eva", dict(
+        targets=["q_proj", "o_proj", "up_proj"], dora=True, eva=dict(use_label_mask=False),
+        eva_batches=[[0, 15], [15, 30]], note="use_dora")),
 }
 
 
@@ -112,7 +117,7 @@ def make(name, seed):
     expected = {"base.logits": logits(load_base(base), first)}
     config = LoraConfig(
         r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"], use_rslora=c["rslora"], init_lora_weights=init,
-        rank_pattern=c["rank_pattern"], alpha_pattern=c["alpha_pattern"], fan_in_fan_out=c["fan_in_fan_out"],
+        use_dora=c["dora"], rank_pattern=c["rank_pattern"], alpha_pattern=c["alpha_pattern"], fan_in_fan_out=c["fan_in_fan_out"],
         exclude_modules=r".*pooler.*" if base == BERT else None,
         task_type="SEQ_CLS" if base == BERT else "CAUSAL_LM", eva_config=EvaConfig(**c["eva"]) if c["eva"] is not None else None)
     model = get_peft_model(load_base(base), config)
@@ -138,7 +143,8 @@ def make(name, seed):
     if c["convert"]:
         model.save_pretrained("adapter_converted", path_initial_model_for_weight_conversion=str(directory / "adapter_init"))
         pathlib.Path("adapter_converted/README.md").unlink(missing_ok=True)
-        if base != BERT and "wte" not in (c["targets"] or []):  # PEFT leaves out all tensors but A and B of linear layers
+        # PEFT leaves out all tensors but A and B of linear layers
+        if base != BERT and not c["dora"] and "wte" not in (c["targets"] or []):
             converted = PeftModel.from_pretrained(load_base(base), "adapter_converted")
             torch.testing.assert_close(logits(converted, first), expected["final.logits"], rtol=1e-4, atol=1e-4)
     expected = {k: v.contiguous().clone() for k, v in expected.items()}
@@ -147,7 +153,7 @@ def make(name, seed):
     config = json.loads(pathlib.Path("adapter_init/adapter_config.json").read_text())
     case = {
         "name": name, "note": c["note"], "seed": seed, "base": base, "num_labels": 3,
-        "problem_type": c["problem"], **hyperparameters(c), "use_rslora": c["rslora"],
+        "problem_type": c["problem"], **hyperparameters(c), "use_rslora": c["rslora"], "use_dora": c["dora"],
         "rank_pattern": c["rank_pattern"], "alpha_pattern": c["alpha_pattern"], "init_lora_weights": init,
         "exclude_modules": r".*pooler.*" if base == BERT else "", "eva_batches": c["eva_batches"],
         "target_modules": c["targets"] or sorted(config["target_modules"]),
