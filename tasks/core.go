@@ -76,7 +76,10 @@ func (c *Core[M]) Encode(
 
 // Inference returns a forward pass over a set with the settings of the predictor.
 func (c *Core[M]) Inference(forward func(p *nn.Pass, b *batch.Batch) mat.Tensor) Inference {
-	return Inference{Tapes: c.Tapes, Adapter: c.Adapter, Tokens: c.EvalTokens, Forward: forward}
+	return Inference{
+		Tapes: c.Tapes, Adapter: c.Adapter, Tokens: c.EvalTokens,
+		Forward: func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error) { return forward(p, b), nil },
+	}
 }
 
 // Rows computes forward over a set of n sequences and returns its results, k values for each sequence, in the order of

@@ -48,11 +48,11 @@ func EncodeTexts(
 
 // Infer computes forward over all examples of a set on new tapes of a pool, without recording anything for a backward,
 // and calls use with each batch, whose Seqs.Index has the numbers of its examples, and the result, which is valid until
-// use returns. Batches hold at most [EvalTokens] tokens, the longest examples first. adapter may be nil. Callers that
+// use returns. An error of forward ends it. Batches hold at most [EvalTokens] tokens, the longest examples first. adapter may be nil. Callers that
 // infer often keep the tapes in an [Inference].
 func Infer(
 	ctx context.Context, set batch.Set, pool *op.Pool, adapter nn.AdapterSet,
-	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor, use func(b *batch.Batch, y mat.Tensor),
+	forward func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error), use func(b *batch.Batch, y mat.Tensor),
 ) error {
 	n := Inference{Tapes: NewTapes(pool), Adapter: adapter, Forward: forward}
 	err := n.Run(ctx, set, func(_ []int, _ *op.Tape, b *batch.Batch, y mat.Tensor) error {

@@ -3,6 +3,7 @@ package tasks_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,8 +37,8 @@ type twoHeads struct {
 	pool *op.Pool  `hf:"-"`
 }
 
-func (m *twoHeads) classes(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	return m.Class.Forward(p, op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Seqs.Starts))
+func (m *twoHeads) classes(p *nn.Pass, b *batch.Batch) (mat.Tensor, error) {
+	return m.Class.Forward(p, op.MeanRows(p.Tape, m.Encoder.Forward(p, b), b.Seqs.Starts)), nil
 }
 
 func (m *twoHeads) Set(s batch.Split) batch.Set {
@@ -135,6 +136,13 @@ func TestCustomTask(t *testing.T) {
 	loaded, _, err := lora.Load(dir, again)
 	if err != nil {
 		t.Fatal(err)
+	}
+	broken := errors.New("broken layer")
+	err = tasks.Infer(t.Context(), m.set, pool, set, func(*nn.Pass, *batch.Batch) (mat.Tensor, error) {
+		return nil, broken
+	}, func(*batch.Batch, mat.Tensor) { t.Error("a batch without a result was used") })
+	if !errors.Is(err, broken) {
+		t.Errorf("the error of a forward became %v", err)
 	}
 	logits := func(m *twoHeads, a nn.AdapterSet) (all []float32) {
 		all = make([]float32, 2*m.set.Len())

@@ -121,8 +121,8 @@ type Inference struct {
 	Tapes   *Tapes
 	Adapter nn.AdapterSet // nil: the base model
 	Tokens  int           // of a batch; 0: EvalTokens
-	// Forward computes the result for a batch.
-	Forward func(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Forward computes the result for a batch. An error ends the run.
+	Forward func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error)
 }
 
 // Run computes all batches and calls use with the numbers of the examples, the batch and its result, which are valid
@@ -136,7 +136,10 @@ func (n Inference) Run(
 	}
 	return n.Tapes.Use(func(tape *op.Tape) error {
 		return EachBatch(ctx, set, tokens, func(examples []int, b *batch.Batch) error {
-			err := use(examples, tape, b, n.Forward(&nn.Pass{Tape: tape, Adapter: n.Adapter}, b))
+			y, err := n.Forward(&nn.Pass{Tape: tape, Adapter: n.Adapter}, b)
+			if err == nil {
+				err = use(examples, tape, b, y)
+			}
 			tape.Reset()
 			return err
 		})

@@ -27,13 +27,14 @@ type counter struct {
 }
 
 // logits returns B×2: the head reads the mean of each message's hidden states.
-func (c *counter) logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
-	return c.More.Forward(p, op.MeanRows(p.Tape, c.Encoder.Forward(p, b), b.Seqs.Starts))
+func (c *counter) logits(p *nn.Pass, b *batch.Batch) (mat.Tensor, error) {
+	return c.More.Forward(p, op.MeanRows(p.Tape, c.Encoder.Forward(p, b), b.Seqs.Starts)), nil
 }
 
 // Loss returns the summed cross-entropy of the two answers to each message, and the number of answers.
 func (c *counter) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	return op.BCEWithLogits(p.Tape, c.logits(p, b), b.Values), float64(len(b.Values)), nil
+	y, err := c.logits(p, b)
+	return op.BCEWithLogits(p.Tape, y, b.Values), float64(len(b.Values)), err
 }
 
 // Evaluate scores the messages of a split.

@@ -74,7 +74,7 @@ func (m *List) Set(s batch.Split) batch.Set { return m.sets[s] }
 // Score returns the share of messages of a split whose number of details (0, 1, 2 for more) is right, and the mean
 // absolute error. logits returns the B×2 logits of the answers.
 func (m *List) Score(
-	ctx context.Context, s batch.Split, logits func(*nn.Pass, *batch.Batch) mat.Tensor,
+	ctx context.Context, s batch.Split, logits func(*nn.Pass, *batch.Batch) (mat.Tensor, error),
 ) (train.Metrics, error) {
 	right, off, n := 0, 0, m.sets[s].Len()
 	err := tasks.Infer(ctx, m.sets[s], m.Pool, m.Adapter, logits, func(b *batch.Batch, y mat.Tensor) {
@@ -107,12 +107,16 @@ func above(values []float32, limit float32) int {
 // Task is a train.Task for a model with two logits for each message.
 type Task struct {
 	*List
-	Logits func(p *nn.Pass, b *batch.Batch) mat.Tensor // B×2
+	Logits func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error) // B×2
 }
 
 // Loss returns the summed cross-entropy of the two answers to each message, and the number of answers.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	return op.BCEWithLogits(p.Tape, t.Logits(p, b), b.Values), float64(len(b.Values)), nil
+	y, err := t.Logits(p, b)
+	if err != nil {
+		return nil, 0, err
+	}
+	return op.BCEWithLogits(p.Tape, y, b.Values), float64(len(b.Values)), nil
 }
 
 // Evaluate scores the messages of a split.
