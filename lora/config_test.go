@@ -179,7 +179,7 @@ var loraFields = []struct {
 	{"bias", []string{`null`, `"none"`}, []string{`"some"`, `true`}},
 	{"lora_bias", []string{`null`, `false`}, []string{`"yes"`}},
 	{"use_dora", []string{`null`, `false`}, []string{`1`}},
-	{"trainable_token_indices", []string{`null`, `[]`, `{}`, `[5]`, `{"embed_tokens": [5]}`},
+	{"trainable_token_indices", []string{`null`, `[]`, `{}`, `[5]`, `{"word_embeddings": [5]}`},
 		[]string{`5`, `["a"]`, `[1.5]`, `[3000000000]`, `{"a": 5}`, `{"a": []}`}},
 	{"target_parameters", []string{`null`, `[]`}, []string{`["w"]`}},
 	{"layer_replication", []string{`null`, `[]`}, []string{`[[0, 4]]`}},

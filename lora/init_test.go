@@ -98,7 +98,7 @@ func (x *initFixture) config() lora.Config {
 	x.t.Helper()
 	c := lora.Config{R: x.R, Alpha: x.Alpha, UseRSLoRA: x.UseRSLoRA, UseDoRA: x.UseDoRA,
 		TargetModules: lora.Names(x.Targets...),
-		RankPattern: x.RankPattern, AlphaPattern: x.AlphaPattern, TaskType: lora.CausalLM}
+		RankPattern:   x.RankPattern, AlphaPattern: x.AlphaPattern, TaskType: lora.CausalLM}
 	if x.Exclude != "" {
 		c.ExcludeModules, c.TaskType = lora.Pattern(x.Exclude), lora.SeqCls
 	}
