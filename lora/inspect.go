@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	spago "github.com/nlpodyssey/spago/nn"
+
 	"github.com/spalora/spalora/checkpoint/safetensors"
 )
 
@@ -90,4 +92,25 @@ func openWeights(dir string) (*safetensors.File, error) {
 		return nil, fmt.Errorf("lora: %w", err)
 	}
 	return f, nil
+}
+
+// Candidate is a module of a model that target_modules may name.
+type Candidate struct {
+	Path    string
+	Table   bool // an embedding: In is the number of rows of the table, Out their length
+	In, Out int
+}
+
+// Candidates returns the linear and embedding layers of m in the order of declaration.
+func Candidates(m spago.Model) []Candidate {
+	var list []Candidate
+	layers, _ := (&Set{}).candidates(m)
+	for _, l := range layers {
+		c := Candidate{Path: l.path, Table: l.table, In: l.weight.Cols, Out: l.weight.Rows}
+		if l.table {
+			c.In, c.Out = l.weight.Rows, l.weight.Cols
+		}
+		list = append(list, c)
+	}
+	return list
 }

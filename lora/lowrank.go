@@ -3,6 +3,7 @@ package lora
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/mat"
@@ -205,4 +206,53 @@ func (d *Detached) Changes(other *Detached) ([]Change, error) {
 		list = append(list, c)
 	}
 	return list, nil
+}
+
+// RestChanges compares the tensors outside of pairs, such as heads, by their names. A tensor that only one adapter has,
+// or has in another shape, differs by its norm, or by infinity.
+func (d *Detached) RestChanges(other *Detached) []Change {
+	var list []Change
+	index := map[string]int{}
+	for side, a := range []*Detached{d, other} {
+		for _, t := range a.rest {
+			i, ok := index[t.key]
+			if !ok {
+				i = len(list)
+				index[t.key] = i
+				list = append(list, Change{Path: strings.TrimPrefix(t.key, keyPrefix)})
+			}
+			if norm := vectorNorm(t.values, nil); side == 0 {
+				list[i].Norm = norm
+			} else {
+				list[i].OtherNorm = norm
+			}
+			list[i].Difference = vectorNorm(t.values, nil)
+		}
+	}
+	for _, t := range d.rest {
+		c := &list[index[t.key]]
+		for _, u := range other.rest {
+			switch {
+			case u.key != t.key:
+			case !slices.Equal(u.shape, t.shape):
+				c.Difference = math.Inf(1)
+			default:
+				c.Difference = vectorNorm(t.values, u.values)
+			}
+		}
+	}
+	return list
+}
+
+// vectorNorm returns the Euclidean norm of a − b, where b may be nil.
+func vectorNorm(a, b []float32) float64 {
+	var sum float64
+	for i, v := range a {
+		x := float64(v)
+		if b != nil {
+			x -= float64(b[i])
+		}
+		sum += x * x
+	}
+	return math.Sqrt(sum)
 }

@@ -16,9 +16,10 @@ func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
 func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adapter",
-		Short: "Combine, merge, export and show adapters",
-		Long: "Combine adapters, merge them into their base model, export models for llama.cpp, and show what is in " +
-			"adapters.",
+		Short: "Combine, merge, export, compare, check and show adapters",
+		Long: "Combine adapters, merge them into their base model, export models for llama.cpp, compare, check and shrink " +
+			"adapters, and show what is in them.",
 	}
-	return cli.Group(cmd, combine(env, list), merge(env, list), show(env), unmerge(env), export(env))
+	return cli.Group(cmd, combine(env, list), diff(env, list), export(env), merge(env, list), reduce(env, list),
+		show(env, list), unmerge(env), verify(env, list))
 }

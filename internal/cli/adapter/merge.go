@@ -15,28 +15,18 @@ import (
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/internal/files"
-	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 )
 
 // mergeRun is one run of "adapter merge".
 type mergeRun struct {
-	list     []task.Descriptor
-	model    string
+	attached
 	adapters string
-	adapter  base.Adapter   // the first
-	further  []base.Adapter // the others
-	labels   []string
-	problem  string
-	task     string
+	further  []base.Adapter // all but the first
 	log      cli.LogFlags
 	out      output
 	dtype    string
 	keep     bool
-	threads  int
-
-	env     cli.Env
-	console *cli.Console
 }
 
 // keepType is the --dtype of weights that are stored as in the base model.
@@ -51,7 +41,7 @@ const mergeExamples = `  adapter merge --model DIR --adapter runs/mine --output-
   adapter merge --model DIR --adapter runs/style,runs/facts --output-dir merged --dtype keep --keep-original`
 
 func merge(env cli.Env, list []task.Descriptor) *cobra.Command {
-	r := &mergeRun{env: env, list: list}
+	r := &mergeRun{attached: attached{env: env, list: list}}
 	cmd := &cobra.Command{
 		Use:   "merge",
 		Short: "Merge an adapter into its base model and write a checkpoint",
@@ -71,15 +61,10 @@ Several adapters are merged one after another, as in PEFT; only the first may ha
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Model", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.model, "model", "",
-			"`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded model of the adapter's task")
+		r.addModel(fs)
 		fs.StringVar(&r.adapters, "adapter", "",
 			"`directory` of an adapter, of finetune or of PEFT; several separated by commas are merged one after another")
-		fs.BoolVar(&r.adapter.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
-		fs.StringVar(&r.problem, "problem-type", "", cli.ProblemTypeUsage)
-		fs.StringSliceVar(&r.labels, "labels", nil, cli.LabelsUsage)
-		fs.StringVar(&r.task, "task", "", strings.Join(tasks.Commands(task.Kinds(list)), ", ")+
-			": task of an adapter that does not name it; default: what its tensors and the base's class show")
+		r.addTask(fs)
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		r.out.add(fs)
@@ -87,7 +72,7 @@ Several adapters are merged one after another, as in PEFT; only the first may ha
 			base.DTypes+": how weights are stored; "+keepType+": as in --model, quantised ones as float32")
 		fs.BoolVar(&r.keep, "keep-original", false,
 			"also write "+base.OriginalName+", with which adapter unmerge restores the base model")
-		fs.IntVar(&r.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
+		r.addThreads(fs)
 	})
 	cli.Section(fs, "Messages", r.log.Add)
 	cli.Leaf(cmd)
@@ -102,40 +87,18 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	kinds := task.Kinds(r.list)
-	kind, sure, err := tasks.Explicit(kinds, r.adapter.Dir, r.task)
+	m, err := r.open()
 	if err != nil {
 		return err
 	}
-	b, err := r.openBase(kind)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	if !sure {
-		if kind, err = tasks.Recognise(kinds, r.adapter.Dir, b, kind); err != nil {
-			return err
-		}
-	}
-	settings, err := r.settings(kind)
-	if err != nil {
-		return err
-	}
-	pool := op.NewPool(r.threads)
-	defer pool.Close()
-	m, err := kind.Merge(tasks.Opening{
-		Opening: base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log, Pool: pool}, Settings: settings,
-	})
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, r.close()) }()
 	for _, a := range r.further {
-		if err := m.Add(a, kind.TaskType, r.console.Log, pool); err != nil {
+		if err := m.Add(a, r.kind.TaskType, r.console.Log, r.pool); err != nil {
 			return err
 		}
 	}
 	o := tasks.MergeOptions{DType: t, Overwrite: r.out.overwrite, KeepOriginal: r.keep}
-	d, err := m.Merge(cmd.Context(), r.out.dir, o, pool)
+	d, err := m.Merge(cmd.Context(), r.out.dir, o, r.pool)
 	if err != nil {
 		return err
 	}
@@ -144,43 +107,6 @@ func (r *mergeRun) run(cmd *cobra.Command) (err error) {
 			"logit %.3g)\nmodel: %s\n",
 		d.Tensors, base.DTypeName(d.DType), d.Difference, d.Logit, r.out.dir)
 	return nil
-}
-
-// descriptor returns the descriptor of a kind, and whether there is one.
-func (r *mergeRun) descriptor(k tasks.Kind) (task.Descriptor, bool) {
-	for _, d := range r.list {
-		if d.Name == k.Name {
-			return d, true
-		}
-	}
-	return task.Descriptor{}, false
-}
-
-// openBase opens the model that the flag names, or the embedded one of a task; without a task it is the first one's.
-func (r *mergeRun) openBase(k tasks.Kind) (*base.Base, error) {
-	if r.model != "" {
-		return base.Open(r.model)
-	}
-	d, ok := r.descriptor(k)
-	if !ok {
-		d = r.list[0]
-	}
-	return base.FromFiles(d.BuiltIn.Name, d.BuiltIn.Files())
-}
-
-// settings returns the settings of the task that flags about classes give. Such flags are an error for a task without
-// classes.
-func (r *mergeRun) settings(k tasks.Kind) (tasks.Settings, error) {
-	if len(r.labels) == 0 && r.problem == "" {
-		return nil, nil
-	}
-	d, _ := r.descriptor(k)
-	if d.Classes == nil {
-		return nil, cli.UsageError(errors.New("--labels and --problem-type are for classifiers, but the " +
-			"adapter is for " + k.Name))
-	}
-	s, err := d.Classes(r.labels, r.problem)
-	return s, cli.UsageError(err)
 }
 
 // directories returns the paths in a list separated by commas. A path that exists with a comma in its name is not

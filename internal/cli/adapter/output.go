@@ -91,7 +91,7 @@ func replaceableModel(dir string) error {
 // replaceableAdapter returns the check of directories that --overwrite replaces: one with anything but the files of an
 // adapter for any of kinds, such as the checkpoints of a run, is an error.
 func replaceableAdapter(kinds []tasks.Kind) func(dir string) error {
-	known := append(append(tasks.BesideNames(kinds), lora.FileNames()...), "README.md")
+	known := append(append(tasks.BesideNames(kinds), lora.FileNames()...), "README.md", tasks.RecordName)
 	return func(dir string) error {
 		entries, err := os.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) {
