@@ -63,7 +63,9 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{config: c, pairOf: map[*op.Weight]*op.Correction{}, copyOf: map[*op.Weight]*op.Weight{}}
-	s.tie(m)
+	if err := s.tie(m); err != nil {
+		return nil, err
+	}
 	if err := s.copyModules(m); err != nil {
 		return nil, err
 	}

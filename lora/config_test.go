@@ -107,6 +107,15 @@ func TestDecodeConfigAccepts(t *testing.T) {
 		}},
 		{"no task", `, "task_type": null, "auto_mapping": {"base_model_class": "BertModel"}, "inference_mode": true`,
 			func(c lora.Config) bool { return c.TaskType == lora.NoTask }},
+		{"rows of the table of words", `, "trainable_token_indices": [5, 3], "ensure_weight_tying": true`,
+			func(c lora.Config) bool {
+				return c.EnsureWeightTying && c.TrainableTokenIndices.Equal(lora.TokenRows{{Indices: []int32{5, 3}}})
+			}},
+		{"rows of tables", `, "trainable_token_indices": {"lm_head": [5], "embed_tokens": [7, 7]}`,
+			func(c lora.Config) bool {
+				return c.TrainableTokenIndices.Equal(lora.TokenRows{{Table: "lm_head", Indices: []int32{5}},
+					{Table: "embed_tokens", Indices: []int32{7, 7}}})
+			}},
 		{"question answering", `, "task_type": "QUESTION_ANSWERING"`,
 			func(c lora.Config) bool { return c.TaskType == lora.QuestionAns }},
 		{"DoRA", `, "use_dora": true, "bias": "all"`,
@@ -183,7 +192,7 @@ var loraFields = []struct {
 		[]string{`5`, `["a"]`, `[1.5]`, `[3000000000]`, `{"a": 5}`, `{"a": []}`}},
 	{"target_parameters", []string{`null`, `[]`}, []string{`["w"]`}},
 	{"layer_replication", []string{`null`, `[]`}, []string{`[[0, 4]]`}},
-	{"ensure_weight_tying", []string{`null`, `false`, `true`}, []string{`"yes"`}},
+	{"ensure_weight_tying", []string{`null`, `false`}, []string{`"yes"`}},
 	{"alora_invocation_tokens", []string{`null`, `[]`}, []string{`[1, 2]`}},
 	{"arrow_config", []string{`null`}, []string{`{}`, `{"top_k": 1}`}},
 	{"use_bdlora", []string{`null`}, []string{`{}`, `true`}},

@@ -109,3 +109,27 @@ func FuzzTokenRows(f *testing.F) {
 		}
 	})
 }
+
+// TestEnsureWeightTying: the option is an error where table and head would share a pair, and described where it has no
+// effect.
+func TestEnsureWeightTying(t *testing.T) {
+	tied, untied := openScorer(t, "causal/llama_gqa/base"), openScorer(t, "causal/llama_embed/base")
+	c := lora.Config{R: 2, Alpha: 2, EnsureWeightTying: true, TargetModules: lora.Names("q_proj", "embed_tokens")}
+	if _, err := lora.Attach(tied, c, 1); err == nil || !strings.Contains(err.Error(), "would share a pair") {
+		t.Errorf("a pair of the table: %v", err)
+	}
+	c.TargetModules = lora.Names("q_proj")
+	for want, m := range map[string]scorer{
+		"since the model has no tied head": untied, "since neither modules_to_save nor target_modules names": tied,
+	} {
+		s, err := lora.Attach(m, c, 1)
+		if err != nil || len(s.Idle()) != 1 || !strings.Contains(s.Idle()[0], want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+	c.TrainableTokenIndices = lora.TokenRows{{Table: "embed_tokens", Indices: []int32{1}},
+		{Table: "lm_head", Indices: []int32{2}}}
+	if _, err := lora.Attach(tied, c, 1); err == nil || !strings.Contains(err.Error(), "lists other rows for lm_head") {
+		t.Errorf("other rows of the head: %v", err)
+	}
+}

@@ -248,9 +248,9 @@ func (s *Set) checkTokens() error {
 
 // tie lets heads that share a saved table follow the set's copy of it, as ensure_weight_tying says. PEFT does so only
 // if modules_to_save names embed_tokens or lm_head; it lists the table by its path then, and not the head.
-func (s *Set) tie(m spago.Model) {
+func (s *Set) tie(m spago.Model) error {
 	if !s.config.EnsureWeightTying {
-		return
+		return nil
 	}
 	heads := nn.TiedHeads(m)
 	named := func(list []string) bool {
@@ -262,13 +262,18 @@ func (s *Set) tie(m spago.Model) {
 	switch {
 	case len(heads) == 0:
 		s.idle = append(s.idle, "ensure_weight_tying has no effect, since the model has no tied head")
-		return
+		return nil
 	case !named(s.config.ModulesToSave):
-		if !named(s.config.TargetModules.names) && len(s.config.TrainableTokenIndices) == 0 {
+		if named(s.config.TargetModules.names) {
+			return errors.New("lora: ensure_weight_tying with embed_tokens or lm_head in target_modules is not supported: " +
+				"table and head would share a pair; use modules_to_save, or merge an adapter of PEFT with PEFT " +
+				"(merge_and_unload)")
+		}
+		if len(s.config.TrainableTokenIndices) == 0 {
 			s.idle = append(s.idle, "ensure_weight_tying has no effect, since neither modules_to_save nor target_modules "+
 				"names embed_tokens or lm_head")
 		}
-		return
+		return nil
 	}
 	for _, h := range heads {
 		nn.Walk(m, func(path string, module any) {
@@ -286,6 +291,7 @@ func (s *Set) tie(m spago.Model) {
 		})
 		s.tied = append(s.tied, h)
 	}
+	return nil
 }
 
 // tieCopies lets the tied heads that follow a saved table read the copy of it.
