@@ -48,8 +48,8 @@ func EncodeTexts(
 
 // Infer computes forward over all examples of a set on new tapes of a pool, without recording anything for a backward,
 // and calls use with each batch, whose Seqs.Index has the numbers of its examples, and the result, which is valid until
-// use returns. An error of forward ends it. Batches hold at most [EvalTokens] tokens, the longest examples first. adapter may be nil. Callers that
-// infer often keep the tapes in an [Inference].
+// use returns. An error of forward ends it. Batches hold at most [EvalTokens] tokens, the longest examples first.
+// adapter may be nil. Callers that infer often keep the tapes in an [Inference].
 func Infer(
 	ctx context.Context, set batch.Set, pool *op.Pool, adapter nn.AdapterSet,
 	forward func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error), use func(b *batch.Batch, y mat.Tensor),
