@@ -3,6 +3,7 @@ package lora_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spalora/spalora/checkpoint/safetensors"
@@ -101,4 +102,28 @@ func TestMagnitudesAct(t *testing.T) {
 		want[i] = 3*(base[i]-bias[1]) + bias[1]
 	}
 	closeTo(t, "logits", got, want, 2e-6)
+}
+
+// TestMagnitudesConcurrently: many goroutines predict with one set, whose norms the first of them compute.
+func TestMagnitudesConcurrently(t *testing.T) {
+	m, pool := newModel(1), op.NewPool(2)
+	defer pool.Close()
+	s := attach(t, m, lora.Config{R: 2, Alpha: 4, UseDoRA: true, TargetModules: lora.Names("query", "word_embeddings")})
+	shake(s, 5)
+	want := logitsOf(m, s, nil, newBatch())
+	s, _, err := lora.Load(save(t, s), m) // without norms
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for range 6 {
+		wait.Go(func() {
+			for range 3 {
+				if !sameBits(logitsOf(m, s, pool, newBatch()), want) {
+					t.Error("other bits")
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
