@@ -13,6 +13,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/lora"
@@ -318,4 +319,79 @@ func TestOptionsCached(t *testing.T) {
 		defer whole.Close()
 		closeTo(t, "logits", got, op.Values(m.Logits(&nn.Pass{Tape: whole, Adapter: s}, b)), 2e-6)
 	})
+}
+
+// TestOptionsOnQuantised: DoRA on a quantised base trains and predicts as on the same weights in float32, and merges.
+func TestOptionsOnQuantised(t *testing.T) {
+	open := func() models.CausalLM {
+		src, err := checkpoint.Open("../testdata/gguf/llama.gguf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { src.Close() })
+		m, _, err := models.OpenCausalLM(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	stored, wide := open(), open()
+	quantised := 0
+	for _, w := range nn.Weights(wide) {
+		if w.Weight.Type.Quantised() {
+			quantised++
+		}
+		if err := w.Weight.SetValues(w.Weight.Float32()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if quantised == 0 {
+		t.Fatal("no weight is quantised")
+	}
+	c := lora.Config{R: 3, Alpha: 5, UseDoRA: true, TargetModules: lora.Names("q_proj", "down_proj", "embed_tokens")}
+	b := &batch.Batch{IDs: []int32{1, 5, 9, 3, 2}, Seqs: op.Seqs{Starts: []int{0, 5}}}
+	b.Labels = []int32{5, 9, 3, 2, batch.Ignore}
+	type result struct {
+		logits []float32
+		grads  [][]float32
+		set    *lora.Set
+	}
+	run := func(m models.CausalLM) (r result) {
+		s, err := lora.Attach(m, c, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range s.Params() {
+			draw := nn.NewRand(9, p.Name)
+			for i, v := 0, op.Values(p.Param); i < len(v); i++ {
+				v[i] += float32(draw.NormFloat64()) * 0.1
+			}
+		}
+		tape := op.NewTape(nil)
+		defer tape.Close()
+		loss, _ := m.Loss(&nn.Pass{Tape: tape, Train: true, Adapter: s}, b)
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range s.Params() {
+			r.grads = append(r.grads, op.Grad(p.Param))
+		}
+		r.logits = slices.Clone(op.Values(logitsOn(&nn.Pass{Tape: op.NewEvalTape(nil), Adapter: s}, m, b)))
+		r.set = s
+		return r
+	}
+	got, want := run(stored), run(wide)
+	closeTo(t, "logits", got.logits, want.logits, 2e-6)
+	for i, p := range got.set.Params() {
+		closeTo(t, "gradient of "+p.Name, got.grads[i], want.grads[i], 1e-5)
+	}
+	merged, err := lora.Merge(stored, got.set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := open()
+	if err := lora.Assign(whole, merged); err != nil {
+		t.Fatal(err)
+	}
+	closeTo(t, "merged", op.Values(logitsOn(&nn.Pass{Tape: op.NewEvalTape(nil)}, whole, b)), got.logits, 2e-5)
 }
