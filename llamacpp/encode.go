@@ -3,6 +3,7 @@ package llamacpp
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/checkpoint/gguf"
@@ -49,4 +50,25 @@ func encode(data []byte, values []float32, t kernel.Type) {
 	for i, w := range words {
 		binary.LittleEndian.PutUint16(data[2*i:], w)
 	}
+}
+
+// decode returns the values of a tensor, which belong to the caller.
+func decode(t gguf.Tensor) ([]float32, error) {
+	kind, err := op.ParseDType(t.Type.String())
+	if err != nil {
+		return nil, err
+	}
+	if !kind.Quantised() {
+		values, err := safetensors.AsFloat32(safetensors.Tensor{
+			Name: t.Name, DType: safetensors.DType(t.Type.String()), Shape: t.Shape, Data: t.Data,
+		})
+		return slices.Clone(values), err
+	}
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	values := make([]float32, n)
+	kernel.Dequantize(values, t.Data, kind)
+	return values, nil
 }

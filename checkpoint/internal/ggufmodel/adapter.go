@@ -78,8 +78,7 @@ func (a Adapter) Build(config []byte, kind string, tied bool, encode Encode) ([]
 	return []gguf.Pair{
 		{Key: "general.architecture", Value: c.arch}, {Key: "general.type", Value: adapterKind},
 		{Key: adapterType, Value: adapterLora}, {Key: "general.name", Value: a.Name},
-		{Key: alphaKey, Value: a.Alpha}, {Key: "general.file_type", Value: t.number},
-		{Key: "general.quantization_version", Value: uint32(quantizationVersion)},
+		{Key: alphaKey, Value: a.Alpha}, {Key: "general.quantization_version", Value: uint32(quantizationVersion)},
 	}, tensors, nil
 }
 

@@ -16,10 +16,10 @@ func Command(env cli.Env) *cobra.Command { return Of(all.Tasks(), env) }
 func Of(list []task.Descriptor, env cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adapter",
-		Short: "Combine, merge, export, compare, check and show adapters",
-		Long: "Combine adapters, merge them into their base model, export models for llama.cpp, compare, check and shrink " +
-			"adapters, and show what is in them.",
+		Short: "Combine, merge, convert, export, compare, check and show adapters",
+		Long: "Combine adapters, merge them into their base model, convert them, export models for llama.cpp, compare, " +
+			"check and shrink adapters, and show what is in them.",
 	}
-	return cli.Group(cmd, combine(env, list), diff(env, list), export(env), merge(env, list), reduce(env, list),
-		show(env, list), unmerge(env), verify(env, list))
+	return cli.Group(cmd, combine(env, list), convert(env, list), diff(env, list), export(env), merge(env, list),
+		reduce(env, list), show(env, list), unmerge(env), verify(env, list))
 }
