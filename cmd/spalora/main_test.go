@@ -88,7 +88,7 @@ func TestGroups(t *testing.T) {
 		`spalora finetune: there is no command "seqcls"; did you mean seq-cls? The commands are seq-cls, `)
 	clitest.Run(t, command, "adapter", "mrge", "--adapter", "x").Refused(t, 2,
 		`spalora adapter: there is no command "mrge"; did you mean merge? `+
-			`The commands are combine, diff, export, merge, reduce, show, unmerge, verify`)
+			`The commands are combine, convert, diff, export, merge, reduce, show, unmerge, verify`)
 	clitest.Run(t, command, "fintune", "seq-cls", "--model", "x").Refused(t, 2,
 		`spalora: there is no command "fintune"; did you mean finetune? `)
 	clitest.Run(t, command, "finetune", "--model", "x").Refused(t, 2,
