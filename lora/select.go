@@ -25,16 +25,22 @@ type Override[T int | float64] struct {
 
 // MarshalJSON returns a JSON object in the order of the list.
 func (o Overrides[T]) MarshalJSON() ([]byte, error) {
+	return orderedObject(len(o), func(i int) (string, any) { return o[i].Pattern, o[i].Value })
+}
+
+// orderedObject returns a JSON object of n members in their order, which a map does not have.
+func orderedObject(n int, member func(i int) (key string, value any)) ([]byte, error) {
 	b := []byte{'{'}
-	for i, x := range o {
+	for i := range n {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		key, err := json.Marshal(x.Pattern)
+		name, v := member(i)
+		key, err := json.Marshal(name)
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(x.Value)
+		value, err := json.Marshal(v)
 		if err != nil {
 			return nil, err
 		}

@@ -70,22 +70,7 @@ func (r TokenRows) MarshalJSON() ([]byte, error) {
 	if len(r) == 1 && r[0].Table == "" {
 		return json.Marshal(r[0].Indices)
 	}
-	b := []byte{'{'}
-	for i, t := range r {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		key, err := json.Marshal(t.Table)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(t.Indices)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, key...), ':'), value...)
-	}
-	return append(b, '}'), nil
+	return orderedObject(len(r), func(i int) (string, any) { return r[i].Table, r[i].Indices })
 }
 
 // UnmarshalJSON sets r from what MarshalJSON writes, or to nil from null, an empty list or an empty object. It returns
