@@ -1,7 +1,6 @@
 package lora
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,53 +27,13 @@ func (o Overrides[T]) MarshalJSON() ([]byte, error) {
 	return orderedObject(len(o), func(i int) (string, any) { return o[i].Pattern, o[i].Value })
 }
 
-// orderedObject returns a JSON object of n members in their order, which a map does not have.
-func orderedObject(n int, member func(i int) (key string, value any)) ([]byte, error) {
-	b := []byte{'{'}
-	for i := range n {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		name, v := member(i)
-		key, err := json.Marshal(name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(v)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, key...), ':'), value...)
-	}
-	return append(b, '}'), nil
-}
-
 // UnmarshalJSON sets o from a JSON object, in its order. It returns an error for any other value.
 func (o *Overrides[T]) UnmarshalJSON(text []byte) error {
 	*o = nil
 	if string(text) == "null" {
 		return nil
 	}
-	var values map[string]T // what the values have to be, and how errors are worded
-	if err := json.Unmarshal(text, &values); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		var value T
-		if err := d.Decode(&value); err != nil {
-			return err
-		}
-		*o = append(*o, Override[T]{key.(string), value})
-	}
-	return nil
+	return readOrdered(text, func(key string, value T) { *o = append(*o, Override[T]{key, value}) })
 }
 
 // String returns the list as [ParseOverrides] reads it: pattern=value, …

@@ -1,7 +1,6 @@
 package lora
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,26 +86,7 @@ func (r *TokenRows) UnmarshalJSON(text []byte) error {
 		}
 		return nil
 	}
-	var all map[string][]int32 // what the values have to be, and how errors are worded
-	if err := json.Unmarshal(text, &all); err != nil {
-		return err
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		t := TableRows{Table: key.(string)}
-		if err := d.Decode(&t.Indices); err != nil {
-			return err
-		}
-		*r = append(*r, t)
-	}
-	return nil
+	return readOrdered(text, func(key string, rows []int32) { *r = append(*r, TableRows{Table: key, Indices: rows}) })
 }
 
 // check returns the error about a table without a list, which TokenRows that are read cannot have.

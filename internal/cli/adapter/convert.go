@@ -79,17 +79,22 @@ func (r *convertRun) run(cmd *cobra.Command) (err error) {
 	if err := r.checkFlags(); err != nil {
 		return cli.UsageError(err)
 	}
-	b, err := base.Open(r.model)
+	if r.to == "gguf" {
+		return withModel(r.model, 0, r.write)
+	}
+	return withModel(r.model, 0, r.read)
+}
+
+// withModel calls use with an opened model and a pool for the number of threads, and closes both.
+func withModel(model string, threads int, use func(b *base.Base, pool *op.Pool) error) (err error) {
+	b, err := base.Open(model)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	pool := op.NewPool(0)
+	pool := op.NewPool(threads)
 	defer pool.Close()
-	if r.to == "gguf" {
-		return r.write(b, pool)
-	}
-	return r.read(b, pool)
+	return use(b, pool)
 }
 
 // write writes PEFT's adapter as a GGUF file.

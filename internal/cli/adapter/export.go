@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -81,18 +82,18 @@ func (r *exportRun) run(cmd *cobra.Command) (err error) {
 	if err := r.checkFlags(); err != nil {
 		return cli.UsageError(err)
 	}
-	b, err := base.Open(r.model)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
-	pool := op.NewPool(r.threads)
-	defer pool.Close()
+	return withModel(r.model, r.threads, func(b *base.Base, pool *op.Pool) error {
+		return r.write(cmd.Context(), b, pool)
+	})
+}
+
+// write writes the GGUF file and, if asked for, the Modelfile.
+func (r *exportRun) write(ctx context.Context, b *base.Base, pool *op.Pool) error {
 	t, err := llamacpp.Open(base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log, Pool: pool})
 	if err != nil {
 		return err
 	}
-	e, err := llamacpp.Export(cmd.Context(), t, r.output, r.kind, pool)
+	e, err := llamacpp.Export(ctx, t, r.output, r.kind, pool)
 	if err != nil {
 		return err
 	}
