@@ -236,8 +236,13 @@ func (e *eva) group(b EVABatch) error {
 		l.leader = l
 		h := sha256.New()
 		if m := b.rows(x); m != nil {
-			for _, v := range m.RawMatrix().Data {
-				h.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(v)))
+			bits := make([]byte, 0, 1<<15)
+			for values := range slices.Chunk(m.RawMatrix().Data, cap(bits)/8) {
+				bits = bits[:0]
+				for _, v := range values {
+					bits = binary.LittleEndian.AppendUint64(bits, math.Float64bits(v))
+				}
+				h.Write(bits)
 			}
 		}
 		h.Sum(l.sum[:0])
