@@ -3,7 +3,7 @@ package adapter
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -161,7 +161,7 @@ func (r *convertRun) checkFlags() error {
 			errs = append(errs, fmt.Errorf("--%s is missing; give a path", f[0]))
 		}
 	}
-	if !strings.Contains(" f32 f16 bf16 ", " "+r.kind+" ") {
+	if !slices.Contains([]string{"f32", "f16", "bf16"}, r.kind) {
 		errs = append(errs, fmt.Errorf("--type is %q; want f32, f16 or bf16", r.kind))
 	}
 	if len(errs) > 0 {

@@ -69,13 +69,14 @@ func TestConvert(t *testing.T) {
 
 func TestConvertFlags(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--adapter is missing":            {"--model", "m", "--output", "o"},
-		"--model is missing":              {"--adapter", "a", "--output", "o"},
-		"--output is missing":             {"--adapter", "a", "--model", "m"},
-		"is not a conversion":             {"--adapter", "a", "--model", "m", "--output", "o", "--to", "peft"},
-		"takes two steps":                 {"--from", "mlx", "--to", "gguf", "--adapter", "a"},
-		"--from onnx":                     {"--adapter", "a", "--model", "m", "--output", "o", "--from", "onnx"},
-		`--type is "q8_0"; want f32, f16`: {"--adapter", "a", "--model", "m", "--output", "o", "--type", "q8_0"},
+		"--adapter is missing":               {"--model", "m", "--output", "o"},
+		"--model is missing":                 {"--adapter", "a", "--output", "o"},
+		"--output is missing":                {"--adapter", "a", "--model", "m"},
+		"is not a conversion":                {"--adapter", "a", "--model", "m", "--output", "o", "--to", "peft"},
+		"takes two steps":                    {"--from", "mlx", "--to", "gguf", "--adapter", "a"},
+		"--from onnx":                        {"--adapter", "a", "--model", "m", "--output", "o", "--from", "onnx"},
+		`--type is "q8_0"; want f32, f16`:    {"--adapter", "a", "--model", "m", "--output", "o", "--type", "q8_0"},
+		`--type is "f32 f16"; want f32, f16`: {"--adapter", "a", "--model", "m", "--output", "o", "--type", "f32 f16"},
 	} {
 		clitest.Run(t, adapter.Command, append([]string{"convert", "--quiet"}, args...)...).Refused(t, cli.Usage, want)
 	}
