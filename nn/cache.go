@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/spalora/spalora/nn/op"
 )
@@ -13,13 +14,17 @@ type Cache struct {
 	width    int
 	capacity int
 	seqs     []remembered
+	added    uint64 // number of rows that were ever added
 }
 
 // remembered holds one sequence: for each layer its keys and values, row after row.
 type remembered struct {
-	rows   int // number of rows that all layers have
+	stamps []uint64 // for each row that all layers have, a number that only its copies share
 	layers []op.Past
 }
+
+// rows returns the number of rows that all layers have.
+func (s remembered) rows() int { return len(s.stamps) }
 
 // NewCache returns an empty cache for the given number of sequences and of attention layers. capacity is the expected
 // number of rows of a sequence: the cache reserves memory for them at the first use, and grows when there are more.
@@ -36,43 +41,80 @@ func NewCache(layers, sequences, capacity, width int) *Cache {
 func (c *Cache) Sequences() int { return len(c.seqs) }
 
 // Len returns the number of rows of sequence i.
-func (c *Cache) Len(i int) int { return c.seqs[i].rows }
+func (c *Cache) Len(i int) int { return c.seqs[i].rows() }
 
 // Truncate removes the rows of sequence i from row n on. It panics if the sequence has fewer than n rows.
 func (c *Cache) Truncate(i, n int) {
-	if n < 0 || n > c.seqs[i].rows {
-		panic(fmt.Sprintf("nn: Truncate of a cache of %d rows to %d", c.seqs[i].rows, n))
+	if n < 0 || n > c.seqs[i].rows() {
+		panic(fmt.Sprintf("nn: Truncate of a cache of %d rows to %d", c.seqs[i].rows(), n))
 	}
-	c.seqs[i].rows = n
+	c.seqs[i].stamps = c.seqs[i].stamps[:n]
 	for l := range c.seqs[i].layers {
 		p := &c.seqs[i].layers[l]
 		p.Keys, p.Values = p.Keys[:n*c.width], p.Values[:n*c.width]
 	}
 }
 
-// Keep replaces the sequences of the cache by the listed ones, in this order. It copies a sequence that is listed more
-// than once, so that several continuations can start from it, and removes one that is not listed.
+// Keep replaces the sequences of the cache by the listed ones, in this order. A sequence that is listed more than once
+// is copied, so that several continuations can start from it; one that is not listed is removed. A copy takes over the
+// memory of a removed sequence with the rows that both have in common: when beams are reordered, only the rows since
+// two of them parted are copied.
 func (c *Cache) Keep(which []int) {
 	kept := make([]remembered, len(which))
-	taken := make([]bool, len(c.seqs))
+	wanted, taken := make([]bool, len(c.seqs)), make([]bool, len(c.seqs))
+	for _, from := range which {
+		wanted[from] = true
+	}
+	var removed []remembered
+	for i, s := range c.seqs {
+		if !wanted[i] {
+			removed = append(removed, s)
+		}
+	}
 	for to, from := range which {
 		kept[to] = c.seqs[from]
 		if taken[from] {
-			kept[to] = c.copied(c.seqs[from])
+			kept[to] = c.copied(c.seqs[from], &removed)
 		}
 		taken[from] = true
 	}
 	c.seqs = kept
 }
 
-// copied returns a copy of s that shares no memory with it.
-func (c *Cache) copied(s remembered) remembered {
-	clone := func(x []float32) []float32 { return append(make([]float32, 0, max(len(x), c.capacity*c.width)), x...) }
-	layers := make([]op.Past, len(s.layers))
-	for l, p := range s.layers {
-		layers[l] = op.Past{Keys: clone(p.Keys), Values: clone(p.Values)}
+// copied returns a copy of s that shares no memory with it. It uses the memory of the removed sequence that has the
+// most rows in common with s, if there is one, and takes it out of the list.
+func (c *Cache) copied(s remembered, removed *[]remembered) remembered {
+	to, common := remembered{layers: make([]op.Past, len(s.layers))}, 0
+	if len(*removed) > 0 {
+		best := 0
+		for i, r := range *removed {
+			if n := inCommon(r.stamps, s.stamps); n > common {
+				best, common = i, n
+			}
+		}
+		to = (*removed)[best]
+		*removed = slices.Delete(*removed, best, best+1)
 	}
-	return remembered{rows: s.rows, layers: layers}
+	to.stamps = append(to.stamps[:common], s.stamps[common:]...)
+	for l, p := range s.layers {
+		own := &to.layers[l]
+		own.Keys, own.Values = c.follow(own.Keys, p.Keys, common), c.follow(own.Values, p.Values, common)
+	}
+	return to
+}
+
+// inCommon returns the number of leading rows that two sequences have in common. Rows after the first different one
+// differ, too.
+func inCommon(a, b []uint64) int {
+	return sort.Search(min(len(a), len(b)), func(i int) bool { return a[i] != b[i] })
+}
+
+// follow returns the values of from, of which to has the given number of rows already, in the memory of to.
+func (c *Cache) follow(to, from []float32, rows int) []float32 {
+	if cap(to) < len(from) {
+		to = append(make([]float32, 0, max(len(from), c.capacity*c.width)), to[:rows*c.width]...)
+	}
+	return append(to[:rows*c.width], from[rows*c.width:]...)
 }
 
 // Place returns s with First set to the number of rows that the cache holds of each sequence: the new rows follow
@@ -83,7 +125,7 @@ func (c *Cache) Place(s op.Seqs) op.Seqs {
 	}
 	s.First = make([]int, len(c.seqs))
 	for i := range c.seqs {
-		s.First[i] = c.seqs[i].rows
+		s.First[i] = c.seqs[i].rows()
 	}
 	return s
 }
@@ -91,7 +133,7 @@ func (c *Cache) Place(s op.Seqs) op.Seqs {
 // empty reports whether no sequence has rows yet.
 func (c *Cache) empty() bool {
 	for _, s := range c.seqs {
-		if s.rows > 0 {
+		if s.rows() > 0 {
 			return false
 		}
 	}
@@ -128,6 +170,9 @@ func (c *Cache) add(to []float32, from op.Columns, lo, hi int) []float32 {
 // commit counts the new rows of a batch. All layers have appended them by then.
 func (c *Cache) commit(s op.Seqs) {
 	for i := range c.seqs {
-		c.seqs[i].rows += s.Starts[i+1] - s.Starts[i]
+		for range s.Starts[i+1] - s.Starts[i] {
+			c.added++
+			c.seqs[i].stamps = append(c.seqs[i].stamps, c.added)
+		}
 	}
 }
