@@ -25,8 +25,9 @@ type File[E Row[E]] struct {
 	Rejected Tally  // rows that an annotator did not accept, which were left out, see [Object.Rejected]
 
 	rows    store
-	w       Coder // reused by Append
-	heldOut bool  // the rows were held out of a file, which has its other rows
+	w       Coder   // reused by Append
+	heldOut bool    // the rows were held out of a file, which has its other rows
+	served  *served // nil: rows name no adapters
 }
 
 // NewFile returns a file of these rows. Messages call it name.
@@ -42,7 +43,8 @@ func (f *File[E]) Len() int { return len(f.rows.at) }
 // At returns row i. Its strings are parts of what the file holds.
 func (f *File[E]) At(i int) E {
 	var row E
-	return row.Code(&Coder{b: f.rows.row(i), reads: true})
+	b, _ := f.row(i)
+	return row.Code(&Coder{b: b, reads: true})
 }
 
 // All returns the rows with their numbers, from 0.
@@ -81,9 +83,7 @@ func (f *File[E]) Count(is func(E) bool) int {
 // Append adds rows at the end. It must not be called for a file that others read.
 func (f *File[E]) Append(rows ...E) {
 	for _, row := range rows {
-		f.w.b = f.w.b[:0]
-		row.Code(&f.w)
-		f.rows.add(f.w.b)
+		f.AppendFor(f.Server(), row)
 	}
 }
 
@@ -145,8 +145,9 @@ func Map[E Row[E], K any, P Of[E, K]](f P, change func(E) E) P {
 	c := with[E, K](f, nil)
 	b := c.base()
 	b.rows = store{at: make([]uint64, 0, f.base().Len())}
-	for e := range f.base().Values() {
-		b.Append(change(e))
+	for i, e := range f.base().All() {
+		_, server := f.base().row(i)
+		b.AppendFor(server, change(e))
 	}
 	return c
 }

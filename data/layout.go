@@ -70,6 +70,9 @@ type Layout struct {
 	NoQuotes       bool   // quotes in CSV or TSV are part of the text
 	ReplaceInvalid bool   // bytes that are not UTF-8 become U+FFFD and are counted
 	MaxSamples     int    // stops after this number of rows; 0 reads all
+	// Adapter, if not nil, makes rows name the adapter that serves them, in [AdapterColumn]. It returns an error for a
+	// name that no adapter has.
+	Adapter func(name string) error
 }
 
 // check returns an error if the options contradict each other. formats are those of the kind of examples.

@@ -33,6 +33,7 @@ type Lines struct {
 	offset   int64 // bytes consumed
 	replaced int   // lines in which bytes were replaced
 	joined   Joined
+	served   *served // nil: rows name no adapters
 	buf      []byte
 }
 

@@ -60,6 +60,9 @@ func takeObject(t ObjectRows, lines *Lines, line int, first bool, row Object, ke
 			return nested(err, row, keys)
 		}
 	}
+	if err := lines.served.object(row); err != nil {
+		return err
+	}
 	return t.Object(row, line)
 }
 

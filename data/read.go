@@ -19,6 +19,8 @@ type Reading struct {
 	Fits func(f Format, name string) error
 	// Rows takes rows of JSON Lines and, if it is a [RecordRows] too, of CSV and TSV.
 	Rows ObjectRows
+	// Served are formats that Other reads whose rows can name an adapter.
+	Served []Format
 	// Other reads other formats.
 	Other func(lines *Lines, f Format) error
 	// End is called behind the last row. May be nil.
@@ -42,6 +44,13 @@ func ReadRows[E Row[E], K any, P Of[E, K]](f P, r io.Reader, x Reading) (P, erro
 	if b.Format, err = x.format(lines); err != nil {
 		return nil, err
 	}
+	if x.Layout.Adapter != nil {
+		lines.served = newServed(x.Layout.Adapter)
+		b.served = lines.served
+	}
+	if err := lines.served.fits(b.Format, b.Name, x.Served); err != nil {
+		return nil, err
+	}
 	records, delimited := x.Rows.(RecordRows)
 	switch {
 	case b.Format == JSONLines:
@@ -57,7 +66,9 @@ func ReadRows[E Row[E], K any, P Of[E, K]](f P, r io.Reader, x Reading) (P, erro
 	if err != nil {
 		return nil, err
 	}
-	b.Joined = lines.joined
+	if b.Joined = lines.joined; b.served != nil {
+		b.served.now = 0 // of rows that are appended later
+	}
 	if b.Replaced = lines.Replaced(); b.Len() > 0 {
 		return f, nil
 	}

@@ -219,6 +219,9 @@ func ReadRecords(lines *Lines, f Format, o Layout, t RecordRows) (blank int, err
 	if err := t.Resolve(h); err != nil {
 		return 0, err
 	}
+	if err := lines.served.resolve(h); err != nil {
+		return 0, err
+	}
 	records.columns = len(first)
 	if o.NoHeader {
 		if err := t.Record(first, records.start); err != nil {
@@ -233,6 +236,9 @@ func ReadRecords(lines *Lines, f Format, o Layout, t RecordRows) (blank int, err
 		}
 		if err == nil && !ragged {
 			err = checkRecord(h, row, records, o)
+		}
+		if err == nil {
+			err = lines.served.record(row)
 		}
 		if err == nil {
 			err = t.Record(row, records.start)

@@ -90,6 +90,7 @@ type Options struct {
 	NoQuotes       bool
 	ReplaceInvalid bool
 	MaxSamples     int
+	Adapter        func(name string) error
 	// ContextColumn, QuestionColumn, LabelColumn and IDColumn name columns (JSON: keys). Those not given are looked up
 	// among well-known names, in any case. Contexts are sent1 (then sent2 is the question), context, article, passage,
 	// premise, ctx or startphrase; questions are question, questions, question_stem, stem, query or goal; labels are
@@ -122,7 +123,7 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	rows := &rows{f: New(name), o: o}
 	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
-		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples, Adapter: o.Adapter}
 	f, err := data.ReadRows(rows.f, r, data.Reading{
 		Layout: layout, Formats: []data.Format{data.CSV, data.TSV, data.JSONLines, Codah}, Noun: "questions",
 		Check: o.check, Fits: o.fits, Rows: rows, Other: rows.codah,

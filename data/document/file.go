@@ -128,6 +128,7 @@ type Options struct {
 	NoQuotes       bool
 	ReplaceInvalid bool
 	MaxSamples     int
+	Adapter        func(name string) error
 	// TextColumn, or PromptColumn and CompletionColumn, or MessagesColumn name the columns (JSON: keys) and with them the
 	// kind of the rows. Without any of them the columns are looked up, in any case: text; prompt and completion; messages
 	// (JSON Lines only). If the rows have more than one of these, it is an error. If they have none, one of these must
@@ -152,7 +153,7 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	f := New(name, Text)
 	rows := &rows{f: f, o: o}
 	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
-		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples, Adapter: o.Adapter}
 	return data.ReadRows(f, r, data.Reading{
 		Layout: layout, Formats: data.Formats(), Noun: "rows", Check: o.check, Fits: o.fits, Rows: rows, Other: rows.plain,
 	})

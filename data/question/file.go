@@ -128,6 +128,8 @@ type Options struct {
 	ReplaceInvalid bool
 	// MaxSamples stops after this number of questions; 0 reads all.
 	MaxSamples int
+	// Adapter, if not nil, makes rows name the adapter that serves them, see [data.Layout].
+	Adapter func(name string) error
 }
 
 // Read reads a file of questions on contexts. Errors about the file are a [*data.Error], errors about o wrap
@@ -148,10 +150,12 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	rows := &rows{f: New(name), o: o, ids: map[string]int{}, contexts: map[string]string{}}
 	return data.ReadRows(rows.f, r, data.Reading{
-		Layout:  data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples},
+		Layout: data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples,
+			Adapter: o.Adapter},
 		Formats: []data.Format{SQuAD, data.JSONLines}, Noun: "questions",
 		Check: o.check, Detect: detect, Fits: o.fits, Rows: rows, Other: rows.squad,
-		End: func() error { return rows.bad.Err(name) },
+		Served: []data.Format{SQuAD},
+		End:    func() error { return rows.bad.Err(name) },
 	})
 }
 

@@ -39,6 +39,7 @@ func sniff(head []byte) data.Format {
 // squadReader walks through the one object of a SQuAD file.
 type squadReader struct {
 	rows    *rows
+	lines   *data.Lines
 	content []byte
 	d       *json.Decoder
 	at      int // the offset up to which lines are counted
@@ -56,7 +57,7 @@ func (rows *rows) squad(lines *data.Lines, _ data.Format) error {
 	if err != nil {
 		return err
 	}
-	r := &squadReader{rows: rows, content: content, d: json.NewDecoder(bytes.NewReader(content)), line: 1}
+	r := &squadReader{rows: rows, lines: lines, content: content, d: json.NewDecoder(bytes.NewReader(content)), line: 1}
 	if i := data.LoneSurrogate(content); i >= 0 {
 		return data.Errorf(lines.Name(), r.lineAt(i), "%s", data.HalfPair(content, i))
 	}
@@ -290,6 +291,9 @@ func (r *squadReader) question(row, about data.Object, line int, name string) er
 		r.rows.f.Columns.ID = ""
 	}
 	context, err := about.Text("context")
+	if err == nil {
+		err = r.lines.Serve(row)
+	}
 	if err == nil {
 		err = r.rows.add(row, context, line)
 	}

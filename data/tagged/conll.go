@@ -27,6 +27,7 @@ type conllReader struct {
 
 	words, list []string // the sentence that is being read, and its tags
 	begin       int      // line of its first word
+	by          int      // see [data.File.Server]
 	untagged    int      // line of its first word without a tag, 0 for none
 }
 
@@ -154,7 +155,7 @@ func (r *conllReader) end() error {
 			}
 		}
 	}
-	r.f.Append(e)
+	r.f.AppendFor(r.by, e)
 	r.words, r.list = r.words[:0], r.list[:0]
 	return nil
 }

@@ -190,6 +190,8 @@ type Options struct {
 	ReplaceInvalid bool
 	// MaxSamples stops after this number of sentences; 0 reads all.
 	MaxSamples int
+	// Adapter, if not nil, makes rows name the adapter that serves them, see [data.Layout].
+	Adapter func(name string) error
 }
 
 // Read reads a file of tagged sentences. Errors about the file are a [*data.Error], errors about o wrap
@@ -206,7 +208,8 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	rows := &rows{f: New(name), o: o}
 	return data.ReadRows(rows.f, r, data.Reading{
-		Layout:  data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples},
+		Layout: data.Layout{Format: o.Format, ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples,
+			Adapter: o.Adapter},
 		Formats: []data.Format{CoNLL, CoNLLU, data.CSV, data.TSV, data.JSONLines, data.PlainText}, Noun: "sentences",
 		Check: o.check, Detect: o.detect, Fits: o.fits, Rows: rows, Other: rows.other,
 		End: rows.placeAll,

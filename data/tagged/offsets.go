@@ -197,6 +197,7 @@ type held struct {
 	text  string
 	spans []span // nil: the row has no tags
 	line  int
+	by    int // see [data.File.Server]
 }
 
 // fit counts the spans that one way to count does not fit.
@@ -328,7 +329,7 @@ func (r *rows) placeRow(h held, o offsets) error {
 			return err
 		}
 	}
-	r.f.Append(e)
+	r.f.AppendFor(h.by, e)
 	return nil
 }
 

@@ -20,6 +20,11 @@ type span struct {
 	loose    bool   // the text may be another form of what the text has
 }
 
+// hold keeps a row until all are read; nil spans are those of a row without tags.
+func (r *rows) hold(text string, spans []span, line int) {
+	r.held = append(r.held, held{text, spans, line, r.f.Server()})
+}
+
 // textAndSpans holds a text and spans of its characters back until all are read.
 func (r *rows) textAndSpans(row data.Object, line int) error {
 	text, err := row.Text(r.f.Columns.Text)
@@ -28,7 +33,7 @@ func (r *rows) textAndSpans(row data.Object, line int) error {
 	}
 	v, ok := r.value(row)
 	if !ok {
-		r.held = append(r.held, held{text: text, line: line})
+		r.hold(text, nil, line)
 		return r.missing()
 	}
 	list, err := data.Elements(v, r.f.Columns.Tags)
@@ -41,7 +46,7 @@ func (r *rows) textAndSpans(row data.Object, line int) error {
 			return fmt.Errorf("span %d of %q: %w", i+1, r.f.Columns.Tags, err)
 		}
 	}
-	r.held = append(r.held, held{text, spans, line})
+	r.hold(text, spans, line)
 	return nil
 }
 
@@ -154,7 +159,7 @@ func (r *rows) userInput(row data.Object, line int) error {
 		return fmt.Errorf(`"userInput": %w`, err)
 	}
 	if r.o.NoLabels {
-		r.held = append(r.held, held{text: text, line: line})
+		r.hold(text, nil, line)
 		return nil
 	}
 	var list []json.RawMessage
@@ -169,7 +174,7 @@ func (r *rows) userInput(row data.Object, line int) error {
 			return fmt.Errorf(`element %d of "labels": %w`, i+1, err)
 		}
 	}
-	r.held = append(r.held, held{text, spans, line})
+	r.hold(text, spans, line)
 	return nil
 }
 

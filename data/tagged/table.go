@@ -109,6 +109,11 @@ func (r *tableReader) Record(row [][]byte, line int) error {
 			r.f.apart.Add(line)
 		}
 		r.name, r.gap, r.names[name] = name, false, true
+		r.by = r.f.Server()
+	}
+	if by := r.f.Server(); by != 0 && by != r.by {
+		return data.Errorf(r.f.Name, line, "the word names another adapter than the first word of its sentence (line %d): "+
+			"name it there, and here the same one or none", r.begin)
 	}
 	return r.word(row)
 }

@@ -98,6 +98,8 @@ type Options struct {
 	ReplaceInvalid bool
 	// MaxSamples stops after this number of rows; 0 reads all.
 	MaxSamples int
+	// Adapter, if not nil, makes rows name the adapter that serves them, see [data.Layout].
+	Adapter func(name string) error
 }
 
 // check returns an error if the options contradict each other.
@@ -146,7 +148,7 @@ func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	f.optional = o.OptionalLabels || o.NoLabels
 	rows := &rows{f: f, o: o}
 	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
-		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples}
+		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples, Adapter: o.Adapter}
 	return data.ReadRows(f, r, data.Reading{
 		Layout: layout, Formats: data.Formats(), Noun: "rows", Check: o.check, Fits: o.fits, Rows: rows, Other: rows.plain,
 	})
