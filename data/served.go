@@ -33,8 +33,8 @@ func (s *served) fits(f Format, name string, more []Format) error {
 	if s == nil || f == JSONLines || f.Delimited() || slices.Contains(more, f) {
 		return nil
 	}
-	return OptionErrorf("%s is read as %s, whose rows cannot name an adapter as `adapters` needs it: write JSON Lines with "+
-		"the key %q, or use `adapter` if one serves all rows", name, string(f), AdapterColumn)
+	return OptionErrorf("%s is read as %s, whose rows cannot name an adapter as `adapters` needs it: write JSON Lines "+
+		"with the key %q, or use `adapter` if one serves all rows", name, string(f), AdapterColumn)
 }
 
 // resolve finds the column in a header.
