@@ -66,7 +66,7 @@ func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
 	if err := s.tie(m); err != nil {
 		return nil, err
 	}
-	if err := s.copyModules(m); err != nil {
+	if err := s.copyModules(m, loaded); err != nil {
 		return nil, err
 	}
 	s.tieCopies()
@@ -97,7 +97,7 @@ func (s *Set) SaveModules(m spago.Model, names ...string) error {
 		}
 	}
 	s.config.ModulesToSave = append(slices.Clone(s.config.ModulesToSave), names...)
-	if err := s.copyModules(m); err != nil {
+	if err := s.copyModules(m, false); err != nil {
 		return err
 	}
 	for _, n := range names {
@@ -108,8 +108,9 @@ func (s *Set) SaveModules(m spago.Model, names ...string) error {
 	return nil
 }
 
-// copyModules gives the set its own copy of every weight in a module of modules_to_save that has none yet.
-func (s *Set) copyModules(m spago.Model) error {
+// copyModules gives the set its own copy of every weight in a module of modules_to_save that has none yet. The copies
+// of a loaded adapter are all 0 until its file fills them.
+func (s *Set) copyModules(m spago.Model, loaded bool) error {
 	names := s.config.saved()
 	hit := map[string]bool{}
 	s.absent = nil
@@ -129,8 +130,12 @@ func (s *Set) copyModules(m spago.Model) error {
 		if !w.Weight.Filled() {
 			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)
 		}
-		own := w.Weight.Copy()
-		own.Train()
+		var own *op.Weight
+		if loaded {
+			own = w.Weight.Sized(w.Weight.Rows, w.Weight.Cols)
+		} else {
+			own = w.Weight.Trained()
+		}
 		s.copies = append(s.copies, copied{w.Name, w.key, own})
 		s.copyOf[w.key] = own
 	}

@@ -46,8 +46,7 @@ func (s *Set) addBiases(m spago.Model) error {
 		if !w.Weight.Filled() {
 			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)
 		}
-		own := w.Weight.Copy()
-		own.Train()
+		own := w.Weight.Trained()
 		s.biases = append(s.biases, copied{w.Name, w.key, own})
 		s.copyOf[w.key] = own
 	}

@@ -230,7 +230,7 @@ func (d *Detached) Attach(m spago.Model) (*Set, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("lora: %w", err)
 	}
-	return load(cmp.Or(d.Name, "adapter"), d.Config, f, m)
+	return load(cmp.Or(d.Name, "adapter"), d.Config, f, m, nil)
 }
 
 // adapterFiles is the content of the files of an adapter.

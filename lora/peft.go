@@ -172,7 +172,7 @@ func ReadConfig(dir string) (Config, []string, error) {
 // that matches no layer while others do, for what [Set.Idle] describes, for each tensor with NaN or infinite values,
 // and for each weight of the base model that the file replaces by another one. It returns an error that lists all
 // tensors that are missing, unexpected or of another shape, and an error in the cases of [ReadConfig] and [Attach].
-func Load(dir string, m spago.Model) (*Set, []string, error) {
+func Load(dir string, m spago.Model, options ...LoadOption) (*Set, []string, error) {
 	c, warnings, err := ReadConfig(dir)
 	if err != nil {
 		return nil, warnings, err
@@ -182,15 +182,55 @@ func Load(dir string, m spago.Model) (*Set, []string, error) {
 		return nil, warnings, err
 	}
 	defer f.Close()
-	s, found, err := load(dir, c, f, m)
+	s, found, err := load(dir, c, f, m, options)
 	return s, append(warnings, found...), err
+}
+
+// LoadOption changes how [Load] reads an adapter.
+type LoadOption func(*loading)
+
+// loading collects the options of Load.
+type loading struct {
+	shaped func(weight string, got, want []int) bool
+}
+
+// Shaped accepts weights of saved modules in another shape than the model has: fits gets the path of a weight and both
+// shapes, of equal length, and reports whether the adapter's is right. It is for heads, whose results nothing in the
+// model reads: an adapter with another number of classes then predicts beside others on one model.
+func Shaped(fits func(weight string, got, want []int) bool) LoadOption {
+	return func(l *loading) { l.shaped = fits }
+}
+
+// reshape gives the copies whose shape in f differs from the model's, but fits, that shape.
+func (s *Set) reshape(f *safetensors.File, fits func(weight string, got, want []int) bool) {
+	for _, c := range s.copies {
+		t, ok := f.Tensor(keyPrefix + c.path)
+		want := c.own.Shape()
+		if !ok || len(t.Shape) != len(want) || slices.Equal(t.Shape, want) || c.own.InOut || !fits(c.path, t.Shape, want) {
+			continue
+		}
+		if c.own.Vector {
+			*c.own = *c.own.Sized(1, t.Shape[0])
+		} else {
+			*c.own = *c.own.Sized(t.Shape[0], t.Shape[1])
+		}
+	}
 }
 
 // load returns the set of an adapter with the configuration c and the tensors f for m, and warnings as Load does.
 // Errors name dir.
-func load(dir string, c Config, f *safetensors.File, m spago.Model) (s *Set, warnings []string, err error) {
+func load(dir string, c Config, f *safetensors.File, m spago.Model, options []LoadOption) (
+	s *Set, warnings []string, err error,
+) {
+	var l loading
+	for _, o := range options {
+		o(&l)
+	}
 	if s, err = attach(m, c, true); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if l.shaped != nil {
+		s.reshape(f, l.shaped)
 	}
 	if err := s.fill(m, f); err != nil {
 		return nil, nil, fmt.Errorf("lora: %s: %w", filepath.Join(dir, weightsName), err)
@@ -358,6 +398,9 @@ func (s *Set) naming(has map[string]bool) func(key string) string {
 func (s *Set) fillBase(m spago.Model, f *safetensors.File, left map[string]bool, wrong func(string, []int, []int)) (
 	twice []string, err error,
 ) {
+	if len(left) == 0 {
+		return nil, nil
+	}
 	adapted := s.adapted()
 	first := map[*op.Weight]string{} // names in the file of the weights that were read
 	own := map[*op.Weight]*op.Weight{}

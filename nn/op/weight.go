@@ -279,6 +279,18 @@ func (w *Weight) Copy() *Weight {
 	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
 }
 
+// Sized returns a weight of rows×cols values that trains, all 0, and is stored in checkpoints as w is.
+func (w *Weight) Sized(rows, cols int) *Weight {
+	return &Weight{Rows: rows, Cols: cols, Vector: w.Vector, InOut: w.InOut,
+		Param: NewParam(rows, cols, make([]float32, rows*cols))}
+}
+
+// Trained returns a weight with the sizes and a copy of the values of w that trains.
+func (w *Weight) Trained() *Weight {
+	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut,
+		Param: NewParam(w.Rows, w.Cols, w.Float32())}
+}
+
 // Like returns a frozen weight with the sizes of w and the values of b, see [Weight.SetStored].
 func (w *Weight) Like(dtype string, b []byte) (*Weight, error) {
 	v := &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut}
