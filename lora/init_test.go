@@ -44,6 +44,12 @@ type initFixture struct {
 	RankPattern  lora.Overrides[int]     `json:"rank_pattern"`
 	AlphaPattern lora.Overrides[float64] `json:"alpha_pattern"`
 	EVABatches   [][2]int                `json:"eva_batches"`
+	Saved        []string                `json:"modules_to_save"`
+	Config       struct {
+		Bias     string
+		LoRABias bool           `json:"lora_bias"`
+		Tokens   lora.TokenRows `json:"trainable_token_indices"`
+	}
 	BatchSize    int                     `json:"batch_size"`
 	WeightDecay  float64                 `json:"weight_decay"`
 	MaxGradNorm  float64                 `json:"max_grad_norm"`
@@ -98,7 +104,8 @@ func (x *initFixture) config() lora.Config {
 	x.t.Helper()
 	c := lora.Config{R: x.R, Alpha: x.Alpha, UseRSLoRA: x.UseRSLoRA, UseDoRA: x.UseDoRA,
 		TargetModules: lora.Names(x.Targets...),
-		RankPattern:   x.RankPattern, AlphaPattern: x.AlphaPattern, TaskType: lora.CausalLM}
+		RankPattern:   x.RankPattern, AlphaPattern: x.AlphaPattern, TaskType: lora.CausalLM, ModulesToSave: x.Saved,
+		Bias: lora.Bias(x.Config.Bias), LoRABias: x.Config.LoRABias, TrainableTokenIndices: x.Config.Tokens}
 	if x.Exclude != "" {
 		c.ExcludeModules, c.TaskType = lora.Pattern(x.Exclude), lora.SeqCls
 	}
@@ -250,8 +257,10 @@ func TestInits(t *testing.T) {
 			if c := again.Config(); c.R != 2*x.R || c.InitLoraWeights != lora.InitTrue {
 				t.Errorf("the saved file has r %d and %s, want %d and true", c.R, c.InitLoraWeights, 2*x.R)
 			}
-			x.compareFinal(again, "adapter_converted")
-			x.comparePatterns(again.Config())
+			if x.Config.Bias == "" { // PEFT cannot convert with trained biases
+				x.compareFinal(again, "adapter_converted")
+				x.comparePatterns(again.Config())
+			}
 		}
 		closeTo(t, "base afterwards", x.logits(x.model, nil), base, 0)
 	})
@@ -325,7 +334,7 @@ func (x *initFixture) compareFinal(s *lora.Set, name string) {
 			continue
 		}
 		compared++
-		if d := golden.RelFrobenius(got, want); !(d <= 1e-3) {
+		if d := golden.RelFrobenius(got, want); !(d <= 1e-3) && !symmetric(key) {
 			x.t.Errorf("%s: %s is off by %.2g (relative Frobenius norm)", name, key, d)
 		}
 	}

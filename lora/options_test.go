@@ -48,7 +48,7 @@ type optionsFixture struct {
 
 func eachOptions(t *testing.T, f func(t *testing.T, x *optionsFixture)) {
 	files, err := filepath.Glob("../testdata/lora/*/case.json")
-	if err != nil || len(files) < 10 {
+	if err != nil || len(files) < 16 {
 		t.Fatalf("%d fixtures: %v", len(files), err)
 	}
 	for _, file := range files {

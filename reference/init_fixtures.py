@@ -30,9 +30,10 @@ ROOT = DATA / "inits"
 DEFAULT = dict(
     steps=10, targets=None, r=4, alpha=8, rslora=False, dora=False, rank_pattern={}, alpha_pattern={}, fan_in_fan_out=False,
     modules_to_save=None, batch=3, accumulate=1, lr=3e-3, decay=0.01, schedule="linear", warmup=2, max_norm=1.0,
-    smoothing=0.0, labels=3, problem="single_label_classification", eva=None, eva_batches=None, convert=False, note="")
+    smoothing=0.0, labels=3, problem="single_label_classification", eva=None, eva_batches=None, convert=False, note="",
+    config={})  # more fields of LoraConfig
 
-BERT, GPT2, LLAMA = "bert/query_value", "causal/gpt2_c_attn", "causal/llama_gqa"
+BERT, GPT2, LLAMA, BIASES = "bert/query_value", "causal/gpt2_c_attn", "causal/llama_gqa", "causal/llama_bias"
 CASES = {
     "bert_pissa": (BERT, "pissa", dict(targets=["query", "value", "dense"], convert=True, note="a trained head")),
     "gpt2_pissa": (GPT2, "pissa", dict(
@@ -62,6 +63,24 @@ CASES = {
     "llama_eva_dora": (LLAMA, "eva", dict(
         targets=["q_proj", "o_proj", "up_proj"], dora=True, eva=dict(use_label_mask=False),
         eva_batches=[[0, 15], [15, 30]], note="use_dora")),
+    "bert_olora_pairs": (BERT, "olora", dict(
+        targets=["query", "attention.output.dense"], r=2, alpha=5, dora=True, rank_pattern={"query": 3},
+        alpha_pattern={"0.attention.output.dense": 3}, modules_to_save=["LayerNorm"], convert=True,
+        config=dict(trainable_token_indices=[5, 17, 3]), note="with all options that PEFT can convert")),
+    "gpt2_pissa_pairs": (GPT2, "pissa", dict(
+        targets=["attn.c_proj", "c_fc"], r=2, alpha=5, fan_in_fan_out=True, dora=True, rslora=True, modules_to_save=["ln_f"],
+        convert=True, config=dict(bias="lora_only", trainable_token_indices=[40, 0]), note="use_rslora, so no patterns; bias, so PEFT cannot convert")),
+    "llama_eva_pairs": (BIASES, "eva", dict(
+        targets=["q_proj", "v_proj", "down_proj"], r=2, alpha=3, dora=True, rslora=True, rank_pattern={"down_proj": 3},
+        alpha_pattern={"q_proj": 5}, modules_to_save=["norm"], eva=dict(use_label_mask=False),
+        eva_batches=[[0, 15], [15, 30]], config=dict(bias="all"), note="all options but token rows, at which PEFT stops")),
+    "bert_orthogonal_pairs": (BERT, "orthogonal", dict(
+        targets=["value", "intermediate.dense"], r=2, alpha=5, dora=True, rslora=True, rank_pattern={"value": 4},
+        alpha_pattern={"intermediate.dense": 3}, modules_to_save=["LayerNorm"],
+        config=dict(bias="lora_only", trainable_token_indices=[5, 17]), note="all options")),
+    "llama_false_bias": (BIASES, False, dict(
+        targets=["k_proj", "gate_proj"], r=2, alpha=5, rslora=True, rank_pattern={"gate_proj": 3}, modules_to_save=["lm_head"],
+        config=dict(lora_bias=True, bias="lora_only", trainable_token_indices=[1, 60]), note="lora_bias starts at random")),
 }
 
 
@@ -118,7 +137,7 @@ def make(name, seed):
     config = LoraConfig(
         r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"], use_rslora=c["rslora"], init_lora_weights=init,
         use_dora=c["dora"], rank_pattern=c["rank_pattern"], alpha_pattern=c["alpha_pattern"], fan_in_fan_out=c["fan_in_fan_out"],
-        exclude_modules=r".*pooler.*" if base == BERT else None,
+        exclude_modules=r".*pooler.*" if base == BERT else None, modules_to_save=c["modules_to_save"], **c["config"],
         task_type="SEQ_CLS" if base == BERT else "CAUSAL_LM", eva_config=EvaConfig(**c["eva"]) if c["eva"] is not None else None)
     model = get_peft_model(load_base(base), config)
     if c["eva"] is not None:
@@ -140,21 +159,22 @@ def make(name, seed):
     torch.testing.assert_close(logits(again, first), expected["final.logits"], rtol=1e-4, atol=1e-4)
     if "wte" not in (c["targets"] or []):  # PEFT merges into the table that the head shares
         expected["merged.logits"] = logits(again.merge_and_unload(), first)
-    if c["convert"]:
+    if c["convert"] and "bias" not in c["config"]:  # PEFT cannot convert with trained biases
         model.save_pretrained("adapter_converted", path_initial_model_for_weight_conversion=str(directory / "adapter_init"))
         pathlib.Path("adapter_converted/README.md").unlink(missing_ok=True)
         # PEFT leaves out all tensors but A and B of linear layers
-        if base != BERT and not c["dora"] and "wte" not in (c["targets"] or []):
+        if base != BERT and not c["dora"] and not c["config"] and "wte" not in (c["targets"] or []):
             converted = PeftModel.from_pretrained(load_base(base), "adapter_converted")
             torch.testing.assert_close(logits(converted, first), expected["final.logits"], rtol=1e-4, atol=1e-4)
     expected = {k: v.contiguous().clone() for k, v in expected.items()}
     save_file(expected, "expected.safetensors", metadata={"source": "reference/init_fixtures.py"})
-    drift = deviation(model, double, log, log64)
+    drift = deviation(model, double, log, log64, ["key.bias", "k_proj.lora_B.bias", "k_proj.base_layer.bias", "k_proj.bias"])
     config = json.loads(pathlib.Path("adapter_init/adapter_config.json").read_text())
     case = {
         "name": name, "note": c["note"], "seed": seed, "base": base, "num_labels": 3,
         "problem_type": c["problem"], **hyperparameters(c), "use_rslora": c["rslora"], "use_dora": c["dora"],
         "rank_pattern": c["rank_pattern"], "alpha_pattern": c["alpha_pattern"], "init_lora_weights": init,
+        "config": c["config"],
         "exclude_modules": r".*pooler.*" if base == BERT else "", "eva_batches": c["eva_batches"],
         "target_modules": c["targets"] or sorted(config["target_modules"]),
         "float64_deviation": drift, "log": log, "versions": versions()}

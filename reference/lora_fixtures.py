@@ -54,6 +54,24 @@ CASES = {
         use_dora=True, use_rslora=True, bias="lora_only", rank_pattern={"1.self_attn.q_proj": 2, "gate_proj": 5},
         alpha_pattern={"o_proj": 3})),
     "llama_bias": (TIED, dict(targets=["k_proj", "up_proj"]), dict(lora_bias=True)),
+    "bert_dora_tokens": (BERT, dict(targets=["query", "dense"], r=2, modules_to_save=["LayerNorm"]), dict(
+        use_dora=True, use_rslora=True, bias="lora_only", rank_pattern={"intermediate.dense": 3},
+        alpha_pattern={"query": 3}, trainable_token_indices=[5, 17, 3])),
+    "bert_bias_pairs": (BERT, dict(targets=["value", "output.dense"], r=2, modules_to_save=["LayerNorm"]), dict(
+        lora_bias=True, use_rslora=True, bias="all", rank_pattern={"1.output.dense": 1}, alpha_pattern={"value": 4},
+        trainable_token_indices=[5, 17, 3])),
+    "gpt2_dora_pairs": (GPT2, dict(targets=["c_attn", "attn.c_proj"], r=3, modules_to_save=["ln_f"]), dict(
+        use_dora=True, use_rslora=True, bias="all", rank_pattern={"h.0.attn.c_attn": 2}, alpha_pattern={"attn.c_proj": 4},
+        fan_in_fan_out=True, trainable_token_indices={"wte": [40, 0, 95]})),
+    "gpt2_bias_pairs": (GPT2, dict(targets=["attn.c_proj", "c_fc"], r=3, modules_to_save=["ln_1"]), dict(
+        lora_bias=True, use_rslora=True, bias="lora_only", rank_pattern={"c_fc": 2}, alpha_pattern={"attn.c_proj": 4},
+        fan_in_fan_out=True, trainable_token_indices={"wte": [40, 0, 95]})),
+    "llama_dora_tokens": (BIASES, dict(targets=["v_proj", "down_proj"], r=2, modules_to_save=["norm"]), dict(
+        use_dora=True, use_rslora=True, bias="all", rank_pattern={"0.mlp.down_proj": 3}, alpha_pattern={"v_proj": 5},
+        trainable_token_indices={"embed_tokens": [1, 60], "lm_head": [9, 30]})),
+    "llama_bias_pairs": (BIASES, dict(targets=["q_proj", "up_proj"], r=2, modules_to_save=["lm_head"]), dict(
+        lora_bias=True, use_rslora=True, bias="lora_only", rank_pattern={"1.self_attn.q_proj": 3},
+        alpha_pattern={"up_proj": 5}, trainable_token_indices=[7, 2])),
 }
 
 
