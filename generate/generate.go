@@ -3,7 +3,10 @@ package generate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
@@ -18,7 +21,8 @@ type Generator struct {
 	tok   *tokenize.Tokenizer
 	pool  *op.Pool
 
-	// Adapter is the adapter of the model; nil: the base model. It must not change while a method runs.
+	// Adapter is the adapter of the model; nil: the base model. A prompt may have another. It must not change while a
+	// method runs.
 	Adapter nn.AdapterSet
 	// OnText, unless nil, is called with each piece of text as soon as it is final, on the goroutine of the caller. seq is
 	// the index of the sequence in the result. The pieces of a sequence, joined, are its Text.
@@ -87,7 +91,11 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	defer r.close()
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	room := 0 // positions for which the cache reserves memory
-	for i, p := range prompts {
+	for _, i := range g.order(prompts) {
+		p := prompts[i]
+		if p.Adapter == nil {
+			p.Adapter = g.Adapter
+		}
 		b.Seqs.Index, b.IDs = append(b.Seqs.Index, i), append(b.IDs, p.IDs...)
 		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
@@ -104,6 +112,19 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 		r.emit(s, s.finish(Interrupted))
 	}
 	return out, err
+}
+
+// order returns the numbers of the prompts so that those of one adapter follow one another.
+func (g *Generator) order(prompts []Prompt) []int {
+	order, place := make([]int, len(prompts)), map[nn.AdapterSet]int{}
+	for i, p := range prompts {
+		order[i] = i
+		if place[p.Adapter] == 0 {
+			place[p.Adapter] = len(place) + 1
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return place[prompts[a].Adapter] - place[prompts[b].Adapter] })
+	return order
 }
 
 const (
@@ -168,8 +189,9 @@ type run struct {
 	choose chooser
 	tape   *op.Tape
 	cache  *nn.Cache
-	live   []*live   // unfinished sequences
-	copies int       // sequences that share one of the cache's: at first all copies of a prompt, then one
+	live   []*live // unfinished sequences
+	copies int     // sequences that share one of the cache's: at first all copies of a prompt, then one
+	sets   []nn.AdapterSet
 	row    []float32 // copy of the logits of a sequence, for all but its last copy
 	keep   []int     // indices of the sequences in live that continue
 }
@@ -187,12 +209,12 @@ func (r *run) loop(ctx context.Context, b *batch.Batch) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p := &nn.Pass{Tape: r.tape, Adapter: r.g.Adapter, Cache: r.cache}
+		p := &nn.Pass{Tape: r.tape, Cache: r.cache}
+		p.Serve(r.adapters())
 		if rows := len(b.Seqs.Starts) - 1; len(b.IDs) > rows {
 			p.Keep = nn.LastRows(r.cache.Place(b.Seqs))
 		}
-		logits := op.Values(r.g.model.Logits(p, b))
-		if err := r.step(logits); err != nil {
+		if err := r.step(r.g.model.Logits(p, b)); err != nil {
 			return err
 		}
 		if r.cfg.MaxTime > 0 && time.Since(r.began) > r.cfg.MaxTime {
@@ -208,12 +230,22 @@ func (r *run) loop(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
+// adapters returns the adapter of each sequence of the cache.
+func (r *run) adapters() []nn.AdapterSet {
+	r.sets = r.sets[:0]
+	for i := 0; i < len(r.live); i += r.copies {
+		r.sets = append(r.sets, r.live[i].adapter)
+	}
+	return r.sets
+}
+
 // step chooses the next token of every sequence from its row of logits.
-func (r *run) step(logits []float32) error {
+func (r *run) step(logits mat.Tensor) error {
 	v := r.g.model.Vocabulary()
+	_, cols := op.Size(logits)
 	r.keep = r.keep[:0]
 	for i, s := range r.live {
-		row := logits[i/r.copies*v:][:v]
+		row := op.Values(logits)[i/r.copies*cols:][:v]
 		if i%r.copies < r.copies-1 { // choosing changes the row
 			r.row = append(r.row[:0], row...)
 			row = r.row

@@ -28,6 +28,8 @@ type Prompt struct {
 	// Number identifies the prompt among all prompts of a job. With the seed it determines the random numbers, so that the
 	// distribution of prompts over calls has no effect. Prompts with the same number get the same random numbers.
 	Number int
+	// Adapter serves the prompt and its continuations, in place of the generator's; nil: the generator's.
+	Adapter nn.AdapterSet
 }
 
 // Sequence is one continuation of a prompt.
@@ -42,19 +44,20 @@ type Sequence struct {
 // live is an unfinished sequence.
 type live struct {
 	history
-	at     int // index in the result
-	draw   *rand.Rand
-	stream *tokenize.Stream // nil: no text
-	stop   stopText
-	text   strings.Builder
-	out    *Sequence
+	at      int // index in the result
+	adapter nn.AdapterSet
+	draw    *rand.Rand
+	stream  *tokenize.Stream // nil: no text
+	stop    stopText
+	text    strings.Builder
+	out     *Sequence
 }
 
 // newLive returns the sequence at an index of the result. positions is the number of positions of the model.
 func newLive(at int, p Prompt, out *Sequence, cfg Config, positions int, tok *tokenize.Tokenizer) *live {
 	s := &live{
 		history: newHistory(p.IDs, cfg.limit(len(p.IDs), positions), cfg), at: at, out: out,
-		stop: stopText{stops: cfg.StopStrings},
+		adapter: p.Adapter, stop: stopText{stops: cfg.StopStrings},
 	}
 	if cfg.DoSample { // it draws one number for each position, in order
 		s.draw = nn.NewRand(cfg.Seed, fmt.Sprintf("generate.%d.%d", p.Number, out.Copy))

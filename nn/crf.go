@@ -25,7 +25,7 @@ func (c *CRF) Scores(a AdapterSet) *op.Weight { return (&Pass{Adapter: a}).Weigh
 // Loss returns the negative log-likelihood of the labels, summed (1×1) over the chains, and the number of chains: see
 // [op.CRF]. emissions is N×K, and starts has the row offsets of the sequences.
 func (c *CRF) Loss(p *Pass, emissions mat.Tensor, starts []int, labels []int32, forbidden []bool) (mat.Tensor, int) {
-	return op.CRF(p.Tape, emissions, c.Scores(p.Adapter), starts, labels, forbidden)
+	return op.CRF(p.Tape, emissions, p.Weight(c.TransitionScores), starts, labels, forbidden)
 }
 
 // Describe returns the line of the layer in the printed tree.

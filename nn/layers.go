@@ -71,10 +71,13 @@ func (l *Linear) Describe() string {
 }
 
 // projection returns the weights of the layer for x, or their replacements, and the correction that the pass's adapter
-// has for it.
+// has for it; those of each run of rows if the pass has several adapters.
 func (l *Linear) projection(p *Pass, x mat.Tensor) op.Projection {
 	if p.Watch != nil {
 		p.Watch(l.Key(), x)
+	}
+	if parts := l.parts(p); parts != nil {
+		return op.Projection{Parts: parts}
 	}
 	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.Bias), Adapt: p.correction(l.Key())}
 }
@@ -97,6 +100,9 @@ func project(p *Pass, x mat.Tensor, site uint32, ls ...*Linear) mat.Tensor {
 // a correction. So the same elements are dropped when the layers are computed separately or for fewer rows.
 func sharedSite(p *Pass, ls ...*Linear) uint32 {
 	site := uint32(0)
+	if !p.Train {
+		return site
+	}
 	for _, l := range ls {
 		if c := p.correction(l.Key()); c != nil {
 			site = c.Site
@@ -142,7 +148,9 @@ func NewEmbedding(rows, cols, padding int) *Embedding {
 // Forward returns the rows of the table for ids, N×C, with the adapter's correction if the pass has an adapter for the
 // table. ids must lie in [0, V).
 func (e *Embedding) Forward(p *Pass, ids []int32) mat.Tensor {
-	return op.Embedding(p.Tape, ids, p.Weight(e.Weight), p.correction(e.Weight), e.Padding)
+	return p.Apart(func(r Run) mat.Tensor {
+		return op.Embedding(p.Tape, r.ids(ids), r.Weight(e.Weight), r.correction(e.Weight), e.Padding)
+	}, e.Weight)
 }
 
 // Describe returns the line that PyTorch prints for the table.
@@ -173,7 +181,9 @@ func (l *LayerNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
 
 // Residual returns the normalised rows of x + drop(h), both N×C, in one operator.
 func (l *LayerNorm) Residual(p *Pass, x, h mat.Tensor, d Dropout) mat.Tensor {
-	return op.LayerNorm(p.Tape, x, h, p.drop(d), p.Weight(l.Weight), p.Weight(l.Bias), l.Eps)
+	return p.Apart(func(r Run) mat.Tensor {
+		return op.LayerNorm(p.Tape, r.Rows(x), r.Rows(h), r.drop(d), r.Weight(l.Weight), r.Weight(l.Bias), l.Eps)
+	}, l.Weight, l.Bias)
 }
 
 // Describe returns the line that PyTorch prints for the layer.
@@ -212,7 +222,9 @@ func (l *RMSNorm) Describe() string {
 
 // Forward returns the normalised rows of x (N×C).
 func (l *RMSNorm) Forward(p *Pass, x mat.Tensor) mat.Tensor {
-	return op.RMSNorm(p.Tape, x, p.Weight(l.Weight), l.Eps)
+	return p.Apart(func(r Run) mat.Tensor {
+		return op.RMSNorm(p.Tape, r.Rows(x), r.Weight(l.Weight), l.Eps)
+	}, l.Weight)
 }
 
 // Dropout is a place in a model where training sets elements to zero. [Number] gives each place its own Site, so that

@@ -14,6 +14,7 @@ type Pass struct {
 	Key     op.Key     // random stream of the step
 	Train   bool       // apply dropout
 	Adapter AdapterSet // adapter in use; nil: the base model
+	Served  []Served   // which adapter serves which sequences, in place of Adapter; the tape must not record then
 	Keep    *Kept      // rows wanted after the last block; nil: all
 
 	Rotary *op.Rotary // angles of the rows; models with rotary positions set it
@@ -160,24 +161,45 @@ func (p *Pass) chosen() *Pass {
 	return q
 }
 
-// Weight returns the adapter's own copy of w, or w, which may be nil. A layer computes with it instead of w.
+// Weight returns the adapter's own copy of w, or w, which may be nil. A layer computes with it instead of w. It panics
+// if the adapters of the pass differ in it; see [Pass.Apart].
 func (p *Pass) Weight(w *op.Weight) *op.Weight { return p.known(w, w) }
 
 // known returns the adapter's own copy of the weight that key identifies to adapters, or w.
-func (p *Pass) known(key, w *op.Weight) *op.Weight {
-	if p.Adapter != nil && key != nil {
-		if own := p.Adapter.Replacement(key); own != nil {
+func (p *Pass) known(key, w *op.Weight) *op.Weight { return known(p.only(key), key, w) }
+
+// correction returns the adapter's correction of the weight that key identifies, or nil.
+func (p *Pass) correction(key *op.Weight) *op.Correction { return correction(p.only(key), key) }
+
+// only returns the adapter of the pass, or any of several that make the same of the weight w.
+func (p *Pass) only(w *op.Weight) AdapterSet {
+	if p.Served == nil {
+		return p.Adapter
+	}
+	for _, s := range p.Served[1:] {
+		if !sameWeights(p.Served[0].Adapter, s.Adapter, []*op.Weight{w}) {
+			panic("nn: the adapters of a batch differ in a weight of a layer that computes all rows at once")
+		}
+	}
+	return p.Served[0].Adapter
+}
+
+// known returns the copy that a set, which may be nil, has of the weight that key identifies, or w.
+func known(set AdapterSet, key, w *op.Weight) *op.Weight {
+	if set != nil && key != nil {
+		if own := set.Replacement(key); own != nil {
 			return own
 		}
 	}
 	return w
 }
 
-func (p *Pass) correction(w *op.Weight) *op.Correction {
-	if p.Adapter == nil {
+// correction returns what a set, which may be nil, adds to the weight that key identifies, or nil.
+func correction(set AdapterSet, key *op.Weight) *op.Correction {
+	if set == nil || key == nil {
 		return nil
 	}
-	return p.Adapter.Correction(w)
+	return set.Correction(key)
 }
 
 // drop describes dropout at the place d. Outside training nothing is dropped.

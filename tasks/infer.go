@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
 	"sync"
 
@@ -84,6 +85,14 @@ func (t *Tapes) Close() error {
 // EachBatch calls f with all examples in batches of at most the given number of tokens (a longer example is a batch
 // by itself). The longest examples come first, so that equal lengths meet and the largest batch is the first.
 func EachBatch(ctx context.Context, s batch.Set, tokens int, f func(examples []int, b *batch.Batch) error) error {
+	return eachBatch(ctx, s, tokens, nil, f)
+}
+
+// eachBatch is EachBatch; arrange, unless nil, may change the order of the examples of a batch.
+func eachBatch(
+	ctx context.Context, s batch.Set, tokens int, arrange func(examples []int),
+	f func(examples []int, b *batch.Batch) error,
+) error {
 	order := byLength(s)
 	for lo := 0; lo < len(order); {
 		hi, n := lo, 0
@@ -93,6 +102,9 @@ func EachBatch(ctx context.Context, s batch.Set, tokens int, f func(examples []i
 		}
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if arrange != nil {
+			arrange(order[lo:hi])
 		}
 		b, err := s.Batch(ctx, order[lo:hi], op.Key{})
 		if err != nil {
@@ -121,6 +133,9 @@ type Inference struct {
 	Tapes   *Tapes
 	Adapter nn.AdapterSet // nil: the base model
 	Tokens  int           // of a batch; 0: EvalTokens
+	// AdapterOf, if set, returns the adapter of each example, in place of Adapter. Examples of several adapters share
+	// batches, which changes no bit of the results.
+	AdapterOf func(example int) nn.AdapterSet
 	// Forward computes the result for a batch. An error ends the run.
 	Forward func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error)
 }
@@ -134,9 +149,17 @@ func (n Inference) Run(
 	if tokens == 0 {
 		tokens = EvalTokens
 	}
+	var arrange func(examples []int)
+	if n.AdapterOf != nil {
+		arrange = n.besides(set.Len())
+	}
 	return n.Tapes.Use(func(tape *op.Tape) error {
-		return EachBatch(ctx, set, tokens, func(examples []int, b *batch.Batch) error {
-			y, err := n.Forward(&nn.Pass{Tape: tape, Adapter: n.Adapter}, b)
+		return eachBatch(ctx, set, tokens, arrange, func(examples []int, b *batch.Batch) error {
+			p := &nn.Pass{Tape: tape, Adapter: n.Adapter}
+			if n.AdapterOf != nil {
+				p.Serve(n.adapters(examples, b))
+			}
+			y, err := n.Forward(p, b)
 			if err == nil {
 				err = use(examples, tape, b, y)
 			}
@@ -144,4 +167,33 @@ func (n Inference) Run(
 			return err
 		})
 	})
+}
+
+// besides returns a function that puts examples of one adapter side by side, those of the adapter that comes first
+// among all n examples before those of the second, and so on.
+func (n Inference) besides(examples int) func(list []int) {
+	place := map[nn.AdapterSet]int{}
+	for i := range examples {
+		if a := n.AdapterOf(i); place[a] == 0 {
+			place[a] = len(place) + 1
+		}
+	}
+	return func(list []int) {
+		slices.SortStableFunc(list, func(a, b int) int { return place[n.AdapterOf(a)] - place[n.AdapterOf(b)] })
+	}
+}
+
+// adapters returns the adapter of each sequence of a batch of examples.
+func (n Inference) adapters(examples []int, b *batch.Batch) []nn.AdapterSet {
+	list := make([]nn.AdapterSet, 0, b.Seqs.Len())
+	for i, e := range examples {
+		count := 1
+		if b.Groups != nil {
+			count = b.Groups[i+1] - b.Groups[i]
+		}
+		for range count {
+			list = append(list, n.AdapterOf(e))
+		}
+	}
+	return list
 }

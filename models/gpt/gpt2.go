@@ -42,7 +42,7 @@ func (m *Model) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 	x := op.Add(p.Tape, m.Words.Forward(p, ids), m.Positions.Forward(p, p.Positions()))
 	y := m.Drop.Forward(p, x)
 	p.Tape.Leave(scope, y)
-	return m.Norm.Forward(p, nn.Stack(p, y, m.Blocks))
+	return m.Norm.Forward(p.After(), nn.Stack(p, y, m.Blocks))
 }
 
 // Block is one pre-norm layer. Rows are tokens, N = ΣT:

@@ -48,7 +48,7 @@ func (m *Model) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 	q := *p
 	q.Rotary = m.rotary.angles(p)
 	x := m.Words.Forward(&q, ids)
-	return m.Norm.Forward(&q, nn.Stack(&q, x, m.Layers))
+	return m.Norm.Forward(q.After(), nn.Stack(&q, x, m.Layers))
 }
 
 // Layer is one pre-norm block. Rows are tokens, N = ΣT:

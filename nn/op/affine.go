@@ -21,14 +21,10 @@ func Affine(t *Tape, x mat.Tensor, drop Drop, ps ...Projection) mat.Tensor {
 	f := &affine{x: x, drop: drop, ps: ps, rows: rows, in: in}
 	f.inputs = append(f.inputs, x)
 	for _, p := range ps {
-		mustBe(p.Weight.Cols == in, "Affine of %d×%d with a weight %d×%d", rows, in, p.Weight.Rows, p.Weight.Cols)
-		mustBe(p.Bias == nil || p.Bias.Len() == p.Weight.Rows, "Affine with %d rows of weight and a bias of another length",
-			p.Weight.Rows)
-		f.out += p.Weight.Rows
-		f.inputs = trained(f.inputs, p.Weight, p.Bias)
+		p.mustFit("Affine", rows, in)
+		f.out += p.out()
+		f.inputs = p.operands(f.inputs)
 		if p.Adapt != nil {
-			p.Adapt.mustFit(p.Weight.Cols, p.Weight.Rows)
-			f.inputs = p.Adapt.operands(f.inputs)
 			f.drop.P = p.Adapt.Dropout
 			if drop.Site == 0 {
 				f.drop.Site = p.Adapt.Site
@@ -79,8 +75,10 @@ func (f *affine) adapted() bool {
 // needsX reports whether the backward reads x.
 func (f *affine) needsX() bool {
 	for _, p := range f.ps {
-		if p.Adapt != nil || p.Weight.Param != nil || p.Weight.rows != nil {
-			return true
+		for _, part := range p.parts(f.rows) {
+			if part.Adapt != nil || part.Weight.Param != nil || part.Weight.rows != nil {
+				return true
+			}
 		}
 	}
 	return false
@@ -101,12 +99,12 @@ func (f *affine) Forward() (mat.Tensor, error) {
 		q := &f.products[i]
 		*q = product{Projection: p, t: t, rows: f.rows, in: f.in, keep: f.keep, dropped: f.drop.on()}
 		if few {
-			q.few(y.data[col:], f.out, x)
+			q.partly(y.data[col:], f.out, x, true)
 		} else {
 			q.forward(y.data[col:], f.out, x, xd)
 		}
 		f.bufs = append(f.bufs, q.bufs...)
-		col += p.Weight.Rows
+		col += p.out()
 	}
 	if f.adapted() && f.drop.on() {
 		t.free(xd)

@@ -7,11 +7,12 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Correction is what an adapter changes in one layer. Without a Magnitude the layer's weight W becomes
+// Correction is what an adapter, or several (And), change in one layer. Without a Magnitude the layer's weight W becomes
 //
 //	W′ = W + Scale·B·A
 //
-// and with one (DoRA, Liu et al. 2024, arXiv:2402.09353) W′ = m ∘ (W + Scale·B·A) / n, see [Magnitude]. [Affine],
+// and with one (DoRA, Liu et al. 2024, arXiv:2402.09353) W′ = m ∘ (W + Scale·B·A) / n, see [Magnitude]. Further
+// corrections act, in order, on the W′ of those before, each with the norms n of its own change of W, as in PEFT. [Affine],
 // [Embedding] and [LinearCrossEntropy] apply it.
 type Correction struct {
 	A, B      *spago.Param // linear: r×in and out×r; embedding: r×V and C×r
@@ -20,6 +21,7 @@ type Correction struct {
 	Scale     float32      // α/r, or α/√r for rsLoRA
 	Dropout   float32      // probability, on the input of A; embeddings ignore it
 	Site      uint32       // site of the dropout in the random stream
+	And       *Correction  // further corrections of the same layer; nil: none. Only for tapes that do not record
 }
 
 // Rank returns r, the number of rows of A.
@@ -49,14 +51,13 @@ func (c *Correction) vectors() []*spago.Param {
 	return list
 }
 
-// operands appends the parameters of c, which may be nil, to xs.
+// operands appends the parameters of c and the corrections behind it to xs. c may be nil.
 func (c *Correction) operands(xs []mat.Tensor) []mat.Tensor {
-	if c == nil {
-		return xs
-	}
-	xs = append(xs, c.A, c.B)
-	for _, p := range c.vectors() {
-		xs = append(xs, p)
+	for ; c != nil; c = c.And {
+		xs = append(xs, c.A, c.B)
+		for _, p := range c.vectors() {
+			xs = append(xs, p)
+		}
 	}
 	return xs
 }

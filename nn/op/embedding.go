@@ -15,17 +15,17 @@ const NoPadding = -1
 //
 //	y[n] = g ∘ (W[ids[n]] + s·A[:, ids[n]]ᵀ·Bᵀ)
 //
-// where g is 1, or m/n for a correction with a [Magnitude]. y is N×C. padding is the id whose row gets no gradient,
+// where g is 1, or m/n for a correction with a [Magnitude]; further corrections follow as [Correction] says. y is N×C. padding is the id whose row gets no gradient,
 // neither in the table nor in A (PyTorch's padding_idx), or NoPadding. Embedding panics unless all ids lie in [0, V):
 // the caller must check data from outside.
 func Embedding(t *Tape, ids []int32, w *Weight, c *Correction, padding int) mat.Tensor {
 	f := &embedding{ids: ids, w: w, c: c, padding: int32(padding)}
 	f.inputs = trained(nil, w)
-	if c != nil {
-		c.mustFit(w.Rows, w.Cols)
-		mustBe(c.Bias == nil, "Embedding with a correction that has a bias")
-		f.inputs = c.operands(f.inputs)
+	for d := c; d != nil; d = d.And {
+		d.mustFit(w.Rows, w.Cols)
+		mustBe(d.Bias == nil, "Embedding with a correction that has a bias")
 	}
+	f.inputs = c.operands(f.inputs)
 	return t.run(f)
 }
 
@@ -62,27 +62,43 @@ func (f *embedding) Forward() (mat.Tensor, error) {
 	if f.c == nil {
 		return y, nil
 	}
-	r, a := f.c.Rank(), Values(f.c.A)
-	f.u = t.alloc(rows * r)
-	for n, id := range f.ids {
-		for i := range r {
-			f.u[n*r+i] = f.c.Scale * a[i*f.w.Rows+int(id)]
-		}
-	}
-	t.pool.MatMul(z, cols, rows, cols, []kernel.Term{f.c.up(f.u)}, kernel.Epilogue{Accumulate: true})
+	f.u = f.add(z, f.c)
 	bufs := [][]float32{f.u}
 	if f.m != nil {
 		f.m.forward(t, y.data, cols, z, cols, rows, nil, false)
 		bufs = append(bufs, f.m.bufs()...)
 	}
+	mustBe(!f.keep || f.c.And == nil, "Embedding with several corrections on a tape that records")
 	if f.keep {
 		f.bufs = append(f.bufs, bufs...)
 		return y, nil
+	}
+	for c := f.c.And; c != nil; c = c.And {
+		bufs = append(bufs, f.add(y.data, c))
+		if c.Magnitude != nil {
+			m := c.magnify(t, f.w, true, rows, false)
+			m.forward(t, y.data, cols, y.data, cols, rows, nil, false)
+			bufs = append(bufs, m.bufs()...)
+		}
 	}
 	for _, b := range bufs {
 		t.free(b)
 	}
 	return y, nil
+}
+
+// add adds the product of c to z and returns s·A[:, ids]ᵀ (N×r) in a buffer that the caller must free.
+func (f *embedding) add(z []float32, c *Correction) []float32 {
+	t, cols, rows := f.t, f.w.Cols, len(f.ids)
+	r, a := c.Rank(), Values(c.A)
+	u := t.alloc(rows * r)
+	for n, id := range f.ids {
+		for i := range r {
+			u[n*r+i] = c.Scale * a[i*f.w.Rows+int(id)]
+		}
+	}
+	t.pool.MatMul(z, cols, rows, cols, []kernel.Term{c.up(u)}, kernel.Epilogue{Accumulate: true})
+	return u
 }
 
 // Backward, with D = g∘dY: dW[ids[n]] += D[n]; with V = s·D·B: dA[:, ids[n]] += V[n]ᵀ, dB = Dᵀ·U.

@@ -24,29 +24,28 @@ type TargetStats struct {
 func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, labels []int32) (sum mat.Tensor,
 	stats TargetStats) {
 	n, in := Size(x)
-	w := head.Weight
-	mustBe(w.Cols == in && (head.Bias == nil || head.Bias.Len() == w.Rows),
-		"LinearCrossEntropy of %d×%d with a head %d×%d", n, in, w.Rows, w.Cols)
+	head.mustFit("LinearCrossEntropy", n, in)
 	mustBe(len(labels) == n, "LinearCrossEntropy of %d×%d with %d labels", n, in, len(labels))
-	f := &headLoss{x: x, head: head, drop: drop, labels: labels, in: in}
-	f.inputs = trained([]mat.Tensor{x}, w, head.Bias)
+	f := &headLoss{x: x, head: head, drop: drop, labels: labels, in: in, out: head.out()}
+	f.inputs = head.operands([]mat.Tensor{x})
 	if c := head.Adapt; c != nil {
-		c.mustFit(w.Cols, w.Rows)
-		f.inputs = c.operands(f.inputs)
 		f.drop.P, f.drop.Site = c.Dropout, c.Site
 	}
 	if head.Adapt == nil || drop.Seqs.Starts == nil {
 		f.drop = Drop{}
 	}
 	f.drop.mustFit(n)
-	for i, y := range labels {
-		if y == Ignore {
-			continue
+	i := 0
+	for _, part := range head.parts(n) {
+		for ; part.Rows > 0; part.Rows-- {
+			if y := labels[i]; y != Ignore {
+				if uint(y) >= uint(part.Weight.Rows) {
+					panic(fmt.Sprintf("op: LinearCrossEntropy label %d of %d classes", y, part.Weight.Rows))
+				}
+				f.rows, f.classes = append(f.rows, i), append(f.classes, part.Weight.Rows)
+			}
+			i++
 		}
-		if uint(y) >= uint(w.Rows) {
-			panic(fmt.Sprintf("op: LinearCrossEntropy label %d of %d classes", y, w.Rows))
-		}
-		f.rows = append(f.rows, i)
 	}
 	y := t.run(f)
 	return y, TargetStats{len(f.rows), f.correct}
@@ -62,7 +61,8 @@ type headLoss struct {
 	drop    Drop
 	labels  []int32
 	rows    []int // rows that have a label
-	in      int
+	classes []int // of each of them
+	in, out int
 	correct int
 
 	// Gradients for an upstream gradient of 1.
@@ -86,7 +86,7 @@ type chunk struct {
 
 // Forward computes the sum, and the gradients if a backward will ask for them.
 func (f *headLoss) Forward() (mat.Tensor, error) {
-	t, v := f.t, f.head.Weight.Rows
+	t, v := f.t, f.out
 	y := t.tensor(1, 1)
 	f.makeBuffers()
 	parts := (len(f.rows)*v + logitsAtOnce - 1) / logitsAtOnce
@@ -101,6 +101,7 @@ func (f *headLoss) Forward() (mat.Tensor, error) {
 			product: product{Projection: f.head, t: t, rows: hi - lo, in: f.in, keep: f.keep, dropped: f.drop.on()},
 			at:      lo, list: f.rows[lo:hi], x: x[:(hi-lo)*f.in], logits: logits[:(hi-lo)*v],
 		}
+		c.Projection = c.of(c.list)
 		f.gather(&c)
 		c.forward(c.logits, v, c.x, c.xd)
 		sum += f.losses(&c, losses)
@@ -150,10 +151,11 @@ func (f *headLoss) gather(c *chunk) {
 
 // losses returns the sum of the losses, rows in order, and replaces the logits by their gradient if it is wanted.
 func (f *headLoss) losses(c *chunk, losses []float64) float64 {
-	v := f.head.Weight.Rows
+	v := f.out
 	right := make([]bool, c.rows)
 	f.t.pool.For(c.rows, func(i, _ int) {
-		losses[i], right[i] = kernel.CrossEntropyRow(c.logits[i*v:(i+1)*v], int(f.labels[c.list[i]]), f.keep)
+		logits := c.logits[i*v:][:f.classes[c.at+i]]
+		losses[i], right[i] = kernel.CrossEntropyRow(logits, int(f.labels[c.list[i]]), f.keep)
 	})
 	sum := 0.0
 	for i := range c.rows {

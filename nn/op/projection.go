@@ -7,6 +7,10 @@ type Projection struct {
 	Weight *Weight     // out×in
 	Bias   *Weight     // out; nil: none
 	Adapt  *Correction // nil: none
+
+	// Parts, unless nil, take the place of the other fields for the rows of x, in order. They are for tapes that do not
+	// record, without dropout.
+	Parts []Part
 }
 
 // product is one use of a projection: its results for some rows of x, and their gradients. [Affine] and
@@ -32,6 +36,10 @@ type product struct {
 
 // forward sets y (rows×out with row stride ldy). x and xd, which is drop(x), are rows×in.
 func (q *product) forward(y []float32, ldy int, x, xd []float32) {
+	if q.apart() {
+		q.partly(y, ldy, x, false)
+		return
+	}
 	q.frozen(y, ldy, x, xd)
 	if q.some = q.rowsPart(); q.some != nil {
 		q.some.add(q, y, ldy, x, false)
@@ -46,7 +54,8 @@ func (q *product) forward(y []float32, ldy int, x, xd []float32) {
 func (q *product) frozen(y []float32, ldy int, x, xd []float32) {
 	c, t, out := q.Adapt, q.t, q.Weight.Rows
 	terms := [2]kernel.Term{q.base(x)}
-	e := kernel.Epilogue{Bias: q.bias()}
+	start, made := Part{Bias: q.Bias, Weight: q.Weight, Adapt: c}.start(t)
+	e := kernel.Epilogue{Bias: start}
 	if c == nil {
 		t.pool.MatMul(y, ldy, q.rows, out, terms[:1], e)
 		return
@@ -59,8 +68,8 @@ func (q *product) frozen(y []float32, ldy int, x, xd []float32) {
 	} else {
 		q.magnify(y, ldy, x, xd, terms, e)
 	}
-	if c.Bias != nil {
-		t.free(e.Bias)
+	if made {
+		t.free(start)
 	}
 }
 
@@ -91,55 +100,6 @@ func (q *product) magnify(y []float32, ldy int, x, xd []float32, terms [2]kernel
 		t.free(rest)
 	}
 	q.m.forward(t, y, ldy, z, ldz, q.rows, e.Bias, q.dropped)
-}
-
-// bias returns the values that are added to every row, or nil. If the correction has a bias, the caller must free them.
-func (q *product) bias() []float32 {
-	var b []float32
-	if q.Bias != nil {
-		b = q.Bias.vector()
-	}
-	if q.Adapt == nil || q.Adapt.Bias == nil {
-		return b
-	}
-	sum := q.t.alloc(q.Weight.Rows)
-	kernel.Scale(sum, Values(q.Adapt.Bias), q.Adapt.Scale)
-	if b != nil {
-		kernel.AddTo(sum, b)
-	}
-	return sum
-}
-
-// few is forward row by row, as [Tape.FewRows] asks for. It keeps nothing for a backward.
-func (q *product) few(y []float32, ldy int, x []float32) {
-	q.fewFrozen(y, ldy, x)
-	if some := q.rowsPart(); some != nil {
-		some.add(q, y, ldy, x, true)
-		q.t.free(some.diff)
-	}
-}
-
-// fewFrozen is few without the rows of the weight that train.
-func (q *product) fewFrozen(y []float32, ldy int, x []float32) {
-	c, t, out := q.Adapt, q.t, q.Weight.Rows
-	bias := q.bias()
-	first := bias
-	if c != nil && c.Magnitude != nil {
-		first = nil // it follows the gain
-	}
-	t.pool.MatVec(y, ldy, x, q.in, q.rows, q.Weight.mat(), out, q.in, first)
-	if c == nil {
-		return
-	}
-	c.few(t, y, ldy, x, q.rows, q.in, out)
-	if c.Magnitude != nil {
-		q.m = c.magnify(t, q.Weight, false, q.rows, false)
-		q.m.forward(t, y, ldy, y, ldy, q.rows, bias, false)
-		t.free(q.m.gain)
-	}
-	if c.Bias != nil {
-		t.free(bias)
-	}
 }
 
 // free frees what forward kept.

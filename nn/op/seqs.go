@@ -25,6 +25,21 @@ func (s Seqs) Rows() int {
 	return s.Starts[len(s.Starts)-1]
 }
 
+// Part returns the segments lo to hi−1 as those of a batch of their own.
+func (s Seqs) Part(lo, hi int) Seqs {
+	p := Seqs{Starts: make([]int, hi-lo+1)}
+	for i := range p.Starts {
+		p.Starts[i] = s.Starts[lo+i] - s.Starts[lo]
+	}
+	if s.First != nil {
+		p.First = s.First[lo:hi]
+	}
+	for i := lo; i < hi; i++ {
+		p.Index = append(p.Index, s.index(i))
+	}
+	return p
+}
+
 func (s Seqs) first(i int) int {
 	if s.First == nil {
 		return 0

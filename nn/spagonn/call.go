@@ -19,6 +19,7 @@ func init() { ag.SetForceSyncExecution(true) }
 // call is a forward over the sequences of a batch, and its backward.
 type call struct {
 	name   string
+	first  int // number of the first sequence
 	params []param
 	inputs []mat.Tensor // x, then the parameters that train
 	cols   int          // of x
@@ -88,7 +89,7 @@ func (c *call) forward(p *nn.Pass, x mat.Tensor, run func(i int, g *graph) error
 	})
 	for i, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("%s: sequence %d: %w", c.name, i, err)
+			return nil, fmt.Errorf("%s: sequence %d: %w", c.name, c.first+i, err)
 		}
 	}
 	if err := c.layOut(); err != nil {

@@ -136,11 +136,35 @@ func (l *Layer[M]) Describe() string {
 func (l *Layer[M]) Forward(
 	p *nn.Pass, x mat.Tensor, run func(module M, i int, rows []mat.Tensor) []mat.Tensor,
 ) (mat.Tensor, error) {
-	c := &call{name: "spagonn: " + l.name()}
+	weights := make([]*op.Weight, len(l.weights))
 	for i, w := range l.weights {
-		c.bind(p.Weight(w.Weight), l.shapes[i], l.frozen[i])
+		weights[i] = w.Weight
 	}
-	return c.forward(p, x, func(i int, g *graph) error {
+	var failed error
+	y := p.Apart(func(r nn.Run) mat.Tensor {
+		if failed == nil {
+			var y mat.Tensor
+			if y, failed = l.forward(r, r.Rows(x), run); failed == nil {
+				return y
+			}
+		}
+		return x // which nobody reads
+	}, weights...)
+	if failed != nil {
+		return nil, failed
+	}
+	return y, nil
+}
+
+// forward is Forward for the sequences of r, with the same weights for all.
+func (l *Layer[M]) forward(
+	r nn.Run, x mat.Tensor, run func(module M, i int, rows []mat.Tensor) []mat.Tensor,
+) (mat.Tensor, error) {
+	c := &call{name: "spagonn: " + l.name(), first: r.First}
+	for i, w := range l.weights {
+		c.bind(r.Weight(w.Weight), l.shapes[i], l.frozen[i])
+	}
+	return c.forward(r.Pass, x, func(i int, g *graph) error {
 		f := &faults{}
 		module, check, err := l.bound(g.params, f)
 		if err != nil {
@@ -150,7 +174,7 @@ func (l *Layer[M]) Forward(
 		for j, r := range g.rows {
 			rows[j] = r
 		}
-		err = guarded(func() { g.outs = run(module, i, rows) })
+		err = guarded(func() { g.outs = run(module, r.First+i, rows) })
 		switch {
 		case f.err != nil: // and what follows from it
 			return f.err

@@ -394,6 +394,23 @@ func TestConcurrentAdapters(t *testing.T) {
 	if slices.Equal(want[0], want[1]) {
 		t.Fatal("two adapters have the same results")
 	}
+	served := make([]nn.AdapterSet, seqs.Len())
+	for i := range served {
+		served[i] = &sets[i%len(sets)]
+	}
+	tape := op.NewEvalTape(pool)
+	defer tape.Close()
+	p := &nn.Pass{Tape: tape, Seqs: seqs}
+	p.Serve(served)
+	y, err := spagonn.Apply(p, l, op.NewParam(seqs.Rows(), 3, x))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, cols := op.Size(y)
+	for i := range served {
+		lo, hi := seqs.Starts[i]*cols, seqs.Starts[i+1]*cols
+		equalBits(t, fmt.Sprint("sequence ", i), op.Values(y)[lo:hi], want[i%len(sets)][lo:hi])
+	}
 	var wait sync.WaitGroup
 	for k, a := range sets {
 		for range 2 {
