@@ -30,7 +30,8 @@ func BenchmarkServed(b *testing.B) {
 	}
 	const texts = 16
 	train, _ := embedded.Banking77()
-	f, err := text.ReadBytes(train, "banking77", text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"})
+	o := text.Options{Format: data.CSV, TextColumn: "text", LabelColumn: "category"}
+	f, err := text.ReadBytes(train, embedded.Banking77Name, o)
 	if err != nil {
 		b.Fatal(err)
 	}

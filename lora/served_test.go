@@ -96,8 +96,8 @@ func TestServedSequences(t *testing.T) {
 	}
 }
 
-// TestServedPrompts: prompts with adapters of their own, generated in one call with a cache, give the tokens of one call
-// for each.
+// TestServedPrompts: prompts with adapters of their own, generated in one call with a cache, give the tokens of one
+// call for each.
 func TestServedPrompts(t *testing.T) {
 	for _, name := range []string{"gpt2_all_linear", "llama_bias", "llama_embed_tied", "qwen3"} {
 		x := openCausal(t, "../testdata/causal/"+name)

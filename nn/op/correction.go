@@ -7,13 +7,14 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Correction is what an adapter, or several (And), change in one layer. Without a Magnitude the layer's weight W becomes
+// Correction is what an adapter, or several (And), change in one layer. Without a Magnitude the layer's weight W
+// becomes
 //
 //	W′ = W + Scale·B·A
 //
 // and with one (DoRA, Liu et al. 2024, arXiv:2402.09353) W′ = m ∘ (W + Scale·B·A) / n, see [Magnitude]. Further
-// corrections act, in order, on the W′ of those before, each with the norms n of its own change of W, as in PEFT. [Affine],
-// [Embedding] and [LinearCrossEntropy] apply it.
+// corrections act, in order, on the W′ of those before, each with the norms n of its own change of W, as in PEFT.
+// [Affine], [Embedding] and [LinearCrossEntropy] apply them.
 type Correction struct {
 	A, B      *spago.Param // linear: r×in and out×r; embedding: r×V and C×r
 	Bias      *spago.Param // out values; Scale·Bias is added to the layer's bias; nil: none. Embeddings have none

@@ -15,9 +15,9 @@ const NoPadding = -1
 //
 //	y[n] = g ∘ (W[ids[n]] + s·A[:, ids[n]]ᵀ·Bᵀ)
 //
-// where g is 1, or m/n for a correction with a [Magnitude]; further corrections follow as [Correction] says. y is N×C. padding is the id whose row gets no gradient,
-// neither in the table nor in A (PyTorch's padding_idx), or NoPadding. Embedding panics unless all ids lie in [0, V):
-// the caller must check data from outside.
+// where g is 1, or m/n for a correction with a [Magnitude]. Further corrections follow as [Correction] says. y is N×C.
+// padding is the id whose row gets no gradient, neither in the table nor in A (PyTorch's padding_idx), or NoPadding.
+// Embedding panics unless all ids lie in [0, V): the caller must check data from outside.
 func Embedding(t *Tape, ids []int32, w *Weight, c *Correction, padding int) mat.Tensor {
 	f := &embedding{ids: ids, w: w, c: c, padding: int32(padding)}
 	f.inputs = trained(nil, w)

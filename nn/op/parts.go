@@ -121,8 +121,8 @@ func (c *Correction) magnified() bool {
 	return false
 }
 
-// partly sets y (rows×out with row stride ldy) to the results of all parts; with few row by row, as [Tape.FewRows] asks
-// for. x is rows×in. It is [product.forward] for rows that are computed in different ways, bit for bit, and keeps
+// partly sets y (rows×out with row stride ldy) to the results of all parts; with few row by row, as [Tape.FewRows]
+// asks for. x is rows×in. It is [product.forward] for rows that are computed in different ways, bit for bit, and keeps
 // nothing for a backward: parts with the same stored weights share one product, to which each adds its corrections.
 // Behind the columns of a narrower part there are zeros.
 func (q *product) partly(y []float32, ldy int, x []float32, few bool) {

@@ -23,8 +23,9 @@ func randomCorrection(rnd *rand.Rand, r, in, out int, magnitude, bias bool) *Cor
 	return c
 }
 
-// TestParts: rows in parts have the bits that each part has alone: with corrections of all kinds or none, other weights,
-// biases, rows of weights that train, heads of another width, no rows; and the loss of a head in parts is the sum.
+// TestParts: rows in parts have the bits that each part has alone: with corrections of all kinds or none, other
+// weights, biases, rows of weights that train, heads of another width, no rows; and the loss of a head in parts is the
+// sum.
 func TestParts(t *testing.T) {
 	rnd := seedOf("parts")
 	pool := NewPool(3)
@@ -110,8 +111,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestSeveralCorrections: corrections of one layer follow one another as PEFT computes several active adapters: each adds
-// its product, and one with a magnitude scales what there is, without the bias.
+// TestSeveralCorrections: corrections of one layer follow one another as PEFT computes several active adapters: each
+// adds its product, and one with a magnitude scales what there is, without the bias.
 func TestSeveralCorrections(t *testing.T) {
 	rnd := seedOf("several")
 	const in, out, n = 24, 16, 5
