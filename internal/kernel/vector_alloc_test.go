@@ -26,7 +26,7 @@ func TestNoAllocations(t *testing.T) {
 		SwiGLUBackward(a[:], b[:], c[:], d[:], d[:])
 		Rotate(a[:], b[:], c[:10], d[:10], true)
 		CrossEntropyRow(a[:], 3, true)
-		AttendOne(a[:8], b[:8], c[:], d[:], 8, 5, 1, a[8:])
+		AttendOne(a[:8], b[:8], c[:], d[:], 8, 5, 1, nil, a[8:])
 		Dropout(a[:], b[:], Key{}, Site{}, 1, 0.5)
 		AdamW(a[:], b[:], c[:], d[:], AdamWConfig{LR: 1, Eps: 1}, 1)
 		Narrow(h[:], a[:], BF16)

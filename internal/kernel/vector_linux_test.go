@@ -72,9 +72,9 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 				CrossEntropyRow(x[3], n/3, atEnd)
 				CrossEntropyRow(x[3], n/3, !atEnd)
 			}
-			AttendOne(x[3], x[0], x[1], x[2], 0, min(1, n), 1, x[4])
+			AttendOne(x[3], x[0], x[1], x[2], 0, min(1, n), 1, nil, x[4])
 			if rows, d := 4, n/4; d > 0 {
-				AttendOne(x[3][:d], x[0][:d], x[1], x[2], d, rows, 1, x[4])
+				AttendOne(x[3][:d], x[0][:d], x[1], x[2], d, rows, 1, nil, x[4])
 			}
 			Dropout(x[4], x[0], Key{}, Site{}, 4*n, 0.5)
 			DropoutAdd(x[4], x[0], Key{}, Site{}, 4*n, 0.5)

@@ -58,20 +58,39 @@ type activate struct {
 
 func (f *activate) compute(dst []float32) {
 	x := Values(f.x)
-	f.t.eachElements(len(x), func(lo, hi int) {
-		switch f.a {
-		case GELU:
-			kernel.GELU(dst[lo:hi], x[lo:hi])
-		case GELUTanh:
-			kernel.GELUTanh(dst[lo:hi], x[lo:hi])
-		case ReLU:
-			kernel.ReLU(dst[lo:hi], x[lo:hi])
-		case Tanh:
-			kernel.Tanh(dst[lo:hi], x[lo:hi])
-		case SiLU:
-			kernel.SiLU(dst[lo:hi], x[lo:hi])
-		}
-	})
+	f.t.eachElements(len(x), func(lo, hi int) { f.a.apply(dst[lo:hi], x[lo:hi]) })
+}
+
+// apply sets dst to a(x); dst may be x.
+func (a Activation) apply(dst, x []float32) {
+	switch a {
+	case GELU:
+		kernel.GELU(dst, x)
+	case GELUTanh:
+		kernel.GELUTanh(dst, x)
+	case ReLU:
+		kernel.ReLU(dst, x)
+	case Tanh:
+		kernel.Tanh(dst, x)
+	case SiLU:
+		kernel.SiLU(dst, x)
+	}
+}
+
+// derive sets dst to dy∘a'(x), from x or, for Tanh, from a(x); ReLU takes either. dst may be dy.
+func (a Activation) derive(dst, dy, from []float32) {
+	switch a {
+	case GELU:
+		kernel.GELUBackward(dst, dy, from)
+	case GELUTanh:
+		kernel.GELUTanhBackward(dst, dy, from)
+	case ReLU:
+		kernel.ReLUBackward(dst, dy, from)
+	case Tanh:
+		kernel.TanhBackward(dst, dy, from)
+	case SiLU:
+		kernel.SiLUBackward(dst, dy, from)
+	}
 }
 
 // Forward computes y.
@@ -112,18 +131,5 @@ func (f *activate) derivative(dst, dy []float32) {
 	} else {
 		from = Values(f.x)
 	}
-	f.t.eachElements(len(dst), func(lo, hi int) {
-		switch f.a {
-		case GELU:
-			kernel.GELUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
-		case GELUTanh:
-			kernel.GELUTanhBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
-		case ReLU:
-			kernel.ReLUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
-		case Tanh:
-			kernel.TanhBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
-		case SiLU:
-			kernel.SiLUBackward(dst[lo:hi], dy[lo:hi], from[lo:hi])
-		}
-	})
+	f.t.eachElements(len(dst), func(lo, hi int) { f.a.derive(dst[lo:hi], dy[lo:hi], from[lo:hi]) })
 }

@@ -23,6 +23,54 @@ type Heads struct {
 	Causal bool    // a query sees keys at its own and earlier positions only
 	Window int     // with Causal: a query sees the Window nearest of these keys, its own included; 0: all
 	Scale  float32 // factor of the products; 0: 1/√Dim
+	Bias   Bias    // added to the scaled products; the zero value adds nothing
+}
+
+// Bias is what attention adds to the product of a query and a key, by head and by the distance of the key from the
+// query (Raffel et al. 2020, arXiv:1910.10683). Layers that share it compute it once.
+type Bias struct {
+	X   mat.Tensor // distances×Q; nil: none
+	Low int        // distance of row 0: the key's position less the query's
+}
+
+// mustCover panics unless b has a column for each head and a row for each distance of queries qs and keys ks.
+func (b Bias) mustCover(qs, ks Seqs, h Heads) {
+	if b.X == nil {
+		return
+	}
+	rows, cols := Size(b.X)
+	mustBe(cols == h.Q, "Attention with %d query heads and a bias of %d", h.Q, cols)
+	for i := range qs.Len() {
+		nq, nk := qs.Starts[i+1]-qs.Starts[i], ks.Starts[i+1]-ks.Starts[i]
+		if nq == 0 || nk == 0 {
+			continue
+		}
+		low, high := ks.first(i)-qs.first(i)-nq+1, ks.first(i)+nk-1-qs.first(i)
+		if h.Causal {
+			low, high = min(low, 0), min(high, 0)
+		}
+		if h.Causal && h.Window > 0 {
+			low = max(low, 1-h.Window)
+		}
+		mustBe(low >= b.Low && high < b.Low+rows, "Attention over distances %d to %d with a bias for %d to %d", low, high,
+			b.Low, b.Low+rows-1)
+	}
+}
+
+// byHead returns the values with a row for each head instead of each distance, in memory that the caller must free; nil
+// without a bias.
+func (b Bias) byHead(t *Tape) []float32 {
+	if b.X == nil {
+		return nil
+	}
+	rows, cols := Size(b.X)
+	x, y := Values(b.X), t.alloc(rows*cols)
+	for i := range rows {
+		for head := range cols {
+			y[head*rows+i] = x[i*cols+head]
+		}
+	}
+	return y
 }
 
 // seen returns the range of keys that at least one of the queries at positions lo to hi−1 sees, out of n keys whose
@@ -40,7 +88,7 @@ func (h Heads) seen(lo, hi, first, n int) (from, to int) {
 
 // Attention returns scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762) within each sequence:
 //
-//	P = softmax(scale·Q·Kᵀ)    y = drop(P)·V    for each head
+//	P = softmax(scale·Q·Kᵀ + bias)    y = drop(P)·V    for each head
 //
 // q has Q·Dim columns, k and v have KV·Dim, y is Nq×Q·Dim. Segment i of the queries, qs, attends to segment i of
 // the keys, ks; their positions are those of qs and ks. The T×T tensors exist for a block of queries of one head at a
@@ -60,10 +108,14 @@ func Attention(t *Tape, q, k, v Columns, qs, ks Seqs, h Heads, drop Drop) mat.Te
 	mustBe(!overlap(q, h.Q*h.Dim, k, cols) && !overlap(q, h.Q*h.Dim, v, cols) && !overlap(k, cols, v, cols),
 		"Attention with queries, keys and values from columns %d, %d and %d of one tensor, which overlap", q.From, k.From,
 		v.From)
+	h.Bias.mustCover(qs, ks, h)
 	for _, c := range []Columns{q, k, v} {
 		if !contains(f.inputs, c.X) {
 			f.inputs = append(f.inputs, c.X)
 		}
+	}
+	if h.Bias.X != nil {
+		f.inputs = append(f.inputs, h.Bias.X)
 	}
 	f.h.Scale = h.scale()
 	return t.run(f)
@@ -98,6 +150,7 @@ type attention struct {
 	qs, ks  Seqs
 	h       Heads
 	drop    Drop
+	bias    []float32 // h.Bias by head, while a pass runs
 }
 
 // view holds the columns of one head from some row on.
@@ -187,8 +240,21 @@ func (f *attention) probabilities(s *scratch, b part, q, k view) {
 		from, to := f.h.seen(position, position+1, f.ks.first(b.segment), b.to)
 		hide(row[:from-b.from])
 		hide(row[to-b.from:])
-		kernel.Softmax(row, f.h.Scale)
+		if f.bias == nil {
+			kernel.Softmax(row, f.h.Scale)
+			continue
+		}
+		kernel.Scale(row, row, f.h.Scale)
+		at := f.h.Bias.at(b.head, f.ks.first(b.segment)+from-position)
+		kernel.AddTo(row[from-b.from:to-b.from], f.bias[at:at+to-from])
+		kernel.Softmax(row, 1)
 	}
+}
+
+// at returns the index of a distance in the values by head.
+func (b Bias) at(head, distance int) int {
+	rows, _ := Size(b.X)
+	return head*rows + distance - b.Low
 }
 
 // hide sets products to −∞, so that their probability is 0.
@@ -215,6 +281,7 @@ func (f *attention) Forward() (mat.Tensor, error) {
 	y := t.tensor(f.qs.Rows(), f.h.Q*d)
 	out := Columns{X: y}
 	qx, kx, vx := Values(f.q.X), Values(f.k.X), Values(f.v.X)
+	f.bias = f.h.Bias.byHead(t)
 	f.eachHead(1, func(s *scratch, segment, kv int) {
 		q0, k0 := f.qs.Starts[segment], f.ks.Starts[segment]
 		k, v := f.k.view(kx, k0, kv, d), f.v.view(vx, k0, kv, d)
@@ -227,6 +294,8 @@ func (f *attention) Forward() (mat.Tensor, error) {
 			s.product(o.data, o.stride, b.hi-b.lo, d, matrix(s.p, b.keys()), v.row(b.from).mat(), b.keys(), false)
 		})
 	})
+	t.free(f.bias)
+	f.bias = nil
 	for _, x := range f.inputs {
 		f.hold(x)
 	}
@@ -241,13 +310,17 @@ type gradient struct {
 
 // Backward, with Pd = drop(P):
 //
-//	dV = Pdᵀ·dY    dP = drop(dY·Vᵀ)    dS = scale·P∘(dP − Σ P∘dP)    dQ = dS·K    dK = dSᵀ·Q
+//	dV = Pdᵀ·dY    dP = drop(dY·Vᵀ)    dL = P∘(dP − Σ P∘dP)    dS = scale·dL    dQ = dS·K    dK = dSᵀ·Q
+//
+// and the gradient of a bias is the sum of dL over all pairs of its distance.
 func (f *attention) Backward(gy mat.Tensor) error {
 	d, dy := f.h.Dim, Columns{X: gy}
 	gv := Values(gy)
 	qx, kx, vx := Values(f.q.X), Values(f.k.X), Values(f.v.X)
 	grads := f.openGradients()
 	gq, gk, gvv := grads[f.q.X], grads[f.k.X], grads[f.v.X]
+	f.bias = f.h.Bias.byHead(f.t)
+	diagonals := f.newDiagonals()
 	f.eachHead(3, func(s *scratch, segment, kv int) {
 		q0, k0 := f.qs.Starts[segment], f.ks.Starts[segment]
 		nk := f.ks.Starts[segment+1] - k0
@@ -277,7 +350,13 @@ func (f *attention) Backward(gy mat.Tensor) error {
 			}
 			for i := range n {
 				row := s.dp[i*keys : (i+1)*keys]
-				kernel.SoftmaxBackward(row, row, s.p[i*keys:(i+1)*keys], f.h.Scale)
+				if diagonals == nil {
+					kernel.SoftmaxBackward(row, row, s.p[i*keys:(i+1)*keys], f.h.Scale)
+					continue
+				}
+				kernel.SoftmaxBackward(row, row, s.p[i*keys:(i+1)*keys], 1)
+				diagonals.add(f, b, i, row)
+				kernel.Scale(row, row, f.h.Scale)
 			}
 			if gq.data != nil {
 				dq := f.q.view(gq.data, q0+b.lo, b.head, d)
@@ -292,14 +371,61 @@ func (f *attention) Backward(gy mat.Tensor) error {
 	for _, x := range f.inputs {
 		f.shut(x, grads[x].data)
 	}
+	f.t.free(f.bias)
+	f.bias = nil
+	if diagonals != nil {
+		f.whole(f.h.Bias.X, diagonals.sum)
+		f.t.free(diagonals.sums)
+	}
 	return nil
 }
 
-// openGradients opens the gradient of each operand once. It clears a new gradient if the heads do not cover all
+// diagonals are the sums of dL over the pairs of a segment that have the same head and distance. Each segment has its
+// own, which are added up in the order of the segments, so that the number of workers does not change the bits.
+type diagonals struct {
+	sums          []float32 // segments×heads×distances
+	heads, places int
+}
+
+// newDiagonals returns sums of 0, or nil if no bias needs a gradient.
+func (f *attention) newDiagonals() *diagonals {
+	if f.h.Bias.X == nil || !f.h.Bias.X.RequiresGrad() {
+		return nil
+	}
+	rows, heads := Size(f.h.Bias.X)
+	d := &diagonals{f.t.alloc(f.qs.Len() * heads * rows), heads, rows}
+	clear(d.sums)
+	return d
+}
+
+// add adds dL of query i of a block. Hidden keys have 0, and may have a distance that the bias lacks.
+func (d *diagonals) add(f *attention, b part, i int, row []float32) {
+	position, first := f.qs.first(b.segment)+b.lo+i, f.ks.first(b.segment)
+	from, to := f.h.seen(position, position+1, first, b.to)
+	at := b.segment*d.heads*d.places + f.h.Bias.at(b.head, first+from-position)
+	kernel.AddTo(d.sums[at:at+to-from], row[from-b.from:to-b.from])
+}
+
+// sum writes the sums over all segments to dst, distances×heads.
+func (d *diagonals) sum(dst []float32) {
+	clear(dst)
+	for at := 0; at < len(d.sums); at += d.heads * d.places {
+		for head := range d.heads {
+			for i, v := range d.sums[at+head*d.places:][:d.places] {
+				dst[i*d.heads+head] += v
+			}
+		}
+	}
+}
+
+// openGradients opens the gradients of queries, keys and values once each. It clears a new gradient if the heads do not cover all
 // columns.
 func (f *attention) openGradients() map[mat.Tensor]gradient {
 	grads := make(map[mat.Tensor]gradient, len(f.inputs))
 	for _, x := range f.inputs {
+		if x == f.h.Bias.X {
+			continue
+		}
 		dst, add := f.open(x)
 		covered := 0
 		for i, c := range []Columns{f.q, f.k, f.v} {

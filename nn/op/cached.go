@@ -6,15 +6,16 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Past holds the keys and values of one sequence in one layer: for each position up to now, new ones included, a row of
-// KV·Dim keys and one of KV·Dim values.
+// Past holds the keys and values of one sequence in one layer, a row of KV·Dim keys and one of KV·Dim values for each
+// position: for causal attention of the positions up to now, new ones included, otherwise of all positions of the
+// sequence that is attended to.
 type Past struct {
 	Keys, Values []float32
 }
 
 // CachedAttention returns the attention of q (Nq×Q·Dim, one segment of qs for each sequence) to the keys and values
-// of past, Nq×Q·Dim, as [Attention] computes it. Generation uses it: segment i attends to past[i], and qs.First[i] is
-// the number of rows of past[i] that precede the segment. It has no gradient. It panics if the sizes do not fit or the
+// of past, Nq×Q·Dim, as [Attention] computes it. Generation uses it: segment i attends to past[i]; with h.Causal,
+// qs.First[i] is the number of rows of past[i] that precede the segment. It has no gradient. It panics if the sizes do not fit or the
 // tape records.
 func CachedAttention(t *Tape, q Columns, qs Seqs, past []Past, h Heads) mat.Tensor {
 	n, cols := Size(q.X)
@@ -23,11 +24,16 @@ func CachedAttention(t *Tape, q Columns, qs Seqs, past []Past, h Heads) mat.Tens
 		"CachedAttention with %d query and %d key heads of %d columns over %d columns", h.Q, h.KV, h.Dim, cols)
 	mustBe(qs.Len() == len(past) && qs.Rows() == n,
 		"CachedAttention of %d segments of %d rows with %d queries and %d pasts", qs.Len(), qs.Rows(), n, len(past))
+	keys := Seqs{Starts: make([]int, len(past)+1)}
 	for i, p := range past {
-		rows := qs.first(i) + qs.Starts[i+1] - qs.Starts[i]
-		mustBe(len(p.Keys) == rows*h.KV*h.Dim && len(p.Values) == len(p.Keys),
-			"CachedAttention with %d keys and %d values for %d rows of segment %d", len(p.Keys), len(p.Values), rows, i)
+		width := h.KV * h.Dim
+		rows := len(p.Keys) / width
+		keys.Starts[i+1] = keys.Starts[i] + rows
+		mustBe(len(p.Keys) == rows*width && len(p.Values) == len(p.Keys) &&
+			(!h.Causal || rows == qs.first(i)+qs.Starts[i+1]-qs.Starts[i]),
+			"CachedAttention with %d keys and %d values of width %d for segment %d", len(p.Keys), len(p.Values), width, i)
 	}
+	h.Bias.mustCover(qs, keys, h)
 	h.Scale = h.scale()
 	return t.run(&cached{node: node{inputs: []mat.Tensor{q.X}}, q: q, qs: qs, past: past, h: h})
 }
@@ -49,7 +55,7 @@ func (f *cached) Forward() (mat.Tensor, error) {
 	for _, p := range f.past {
 		most = max(most, len(p.Keys)/(h.KV*h.Dim))
 	}
-	scores := t.alloc(t.pool.Workers() * most)
+	scores, bias := t.alloc(t.pool.Workers()*most), h.Bias.byHead(t)
 	group, width := h.Q/h.KV, h.KV*h.Dim
 	f.eachHead(func(worker, segment, head int) {
 		past, first := f.past[segment], f.qs.first(segment)
@@ -58,11 +64,19 @@ func (f *cached) Forward() (mat.Tensor, error) {
 			position := first + row - f.qs.Starts[segment]
 			from, to := h.seen(position, position+1, 0, len(past.Keys)/width)
 			dst, query := out.view(y.data, row, head, h.Dim).data[:h.Dim], f.q.view(q, row, head, h.Dim).data[:h.Dim]
-			keys, values := past.Keys[from*width+at:], past.Values[from*width+at:]
-			kernel.AttendOne(dst, query, keys, values, width, to-from, h.Scale, scores[worker*most:][:to-from])
+			keys, values := past.Keys, past.Values
+			if to > from {
+				keys, values = keys[from*width+at:], values[from*width+at:]
+			}
+			var add []float32
+			if bias != nil {
+				add = bias[h.Bias.at(head, from-position):][:to-from]
+			}
+			kernel.AttendOne(dst, query, keys, values, width, to-from, h.Scale, add, scores[worker*most:][:to-from])
 		}
 	})
 	t.free(scores)
+	t.free(bias)
 	return y, nil
 }
 

@@ -2,34 +2,38 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
-
-	"github.com/spalora/spalora/internal/kernel"
 )
 
-// Checkpoint returns block(t, x) and keeps only the result: the backward runs the block again (Chen et al. 2016,
-// arXiv:1604.06174). block must use the tape that it gets, must make its result, and must depend only on x and on
-// values that do not change until the backward. Values and gradients then have the same bits as without Checkpoint. On
-// a tape that does not record or has no arena, Checkpoint just calls block.
-func (t *Tape) Checkpoint(x mat.Tensor, block func(t *Tape, x mat.Tensor) mat.Tensor) mat.Tensor {
+// Checkpoint returns block(t, xs) and keeps only the result and xs: the backward runs the block again (Chen et al.
+// 2016, arXiv:1604.06174). block must use the tape and the operands that it gets, must make its result, and must depend
+// only on xs, on parameters, and on values that do not change until the backward. xs must be different tensors. Values
+// and gradients then have the same bits as without Checkpoint. On a tape that does not record or has no arena,
+// Checkpoint just calls block.
+//
+// A value of t that block reads and that is not in xs gets no gradient: list what other blocks made, such as the rows
+// of an encoder.
+func (t *Tape) Checkpoint(xs []mat.Tensor, block func(t *Tape, xs []mat.Tensor) mat.Tensor) mat.Tensor {
 	if !t.record || t.arena == nil {
-		return block(t, x)
+		return block(t, xs)
 	}
 	inner := &Tape{pool: t.pool, arena: t.arena, probe: true}
-	f := &checkpoint{x: x, block: block, inner: inner, y: value(block(inner, x))}
+	xs = slices.Clone(xs)
+	f := &checkpoint{xs: xs, block: block, inner: inner, y: value(block(inner, xs))}
 	mustBe(f.y.tape == inner, "Checkpoint of a block that returns a tensor that it did not make")
-	f.inputs = []mat.Tensor{x}
-	if inner.touched != nil && inner.touched != x {
-		f.inputs = append(f.inputs, inner.touched) // marks the result as one that needs a gradient
+	f.inputs = xs
+	if inner.touched != nil && !contains(xs, inner.touched) {
+		f.inputs = append(slices.Clone(xs), inner.touched) // marks the result as one that needs a gradient
 	}
 	return t.run(f)
 }
 
 type checkpoint struct {
 	node
-	x     mat.Tensor
-	block func(t *Tape, x mat.Tensor) mat.Tensor
+	xs    []mat.Tensor
+	block func(t *Tape, xs []mat.Tensor) mat.Tensor
 	inner *Tape   // of the first run
 	y     *Tensor // its result
 }
@@ -40,7 +44,9 @@ func (f *checkpoint) Forward() (mat.Tensor, error) {
 	f.y.data = nil
 	f.inner.Reset()
 	f.inner, f.y = nil, nil
-	f.hold(f.x)
+	for _, x := range f.xs {
+		f.hold(x)
+	}
 	return y, nil
 }
 
@@ -49,29 +55,28 @@ func (f *checkpoint) Backward(gy mat.Tensor) error {
 	t := f.t
 	inner := &Tape{pool: t.pool, arena: t.arena, record: true}
 	defer inner.Reset()
-	rows, cols := Size(f.x)
-	x := Values(f.x)
-	leaf := newTensor(inner, x, rows, cols, borrowed)
-	leaf.SetRequiresGrad(f.x.RequiresGrad())
-	y := value(f.block(inner, leaf))
+	leaves, xs := make([]*Tensor, len(f.xs)), make([]mat.Tensor, len(f.xs))
+	for i, x := range f.xs {
+		rows, cols := Size(x)
+		leaves[i] = newTensor(inner, Values(x), rows, cols, borrowed)
+		leaves[i].SetRequiresGrad(x.RequiresGrad())
+		xs[i] = leaves[i]
+	}
+	y := value(f.block(inner, xs))
 	if y == nil || !inner.recorded(y) {
 		return fmt.Errorf("op: Checkpoint: the second run of the block recorded no result, unlike the first; " +
-			"let the block depend on its operand only")
+			"let the block depend on its operands only")
 	}
 	dst, _ := y.target()
 	copy(dst, Values(gy))
 	if err := inner.walk(); err != nil {
 		return err
 	}
-	if leaf.hasGrad {
-		f.into(f.x, func(dst []float32, add bool) {
-			if add {
-				kernel.AddTo(dst, leaf.grad)
-			} else {
-				copy(dst, leaf.grad)
-			}
-		})
-		leaf.ZeroGrad()
+	for i, leaf := range leaves {
+		if leaf.hasGrad {
+			f.into(f.xs[i], func(dst []float32, add bool) { t.accumulate(dst, leaf.grad, add) })
+			leaf.ZeroGrad()
+		}
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func TestCustomInCheckpoint(t *testing.T) {
 		in := Add(tape, x)
 		var y mat.Tensor
 		if checkpoint {
-			y = tape.Checkpoint(in, block)
+			y = tape.Checkpoint([]mat.Tensor{in}, func(tape *Tape, xs []mat.Tensor) mat.Tensor { return block(tape, xs[0]) })
 		} else {
 			y = block(tape, in)
 		}

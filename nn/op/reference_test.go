@@ -205,7 +205,8 @@ type refColumns struct {
 
 func (c refColumns) at(row, col int) float64 { return c.x[row*c.cols+c.from+col] }
 
-func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop) []float64 {
+// refAttention adds bias, distances×heads from the distance low on, unless it is nil.
+func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop, bias []float64, low int) []float64 {
 	width := h.Q * h.Dim
 	y := make([]float64, qs.Starts[len(qs.Starts)-1]*width)
 	scale := float64(h.Scale)
@@ -244,6 +245,9 @@ func refAttention(q, k, v refColumns, qs, ks Seqs, h Heads, drop Drop) []float64
 					}
 					for d := range h.Dim {
 						p[j] += scale * q.at(i, head*h.Dim+d) * k.at(k0+j, kv*h.Dim+d)
+					}
+					if bias != nil {
+						p[j] += bias[(firstK+j-position-low)*h.Q+head]
 					}
 					top = math.Max(top, p[j])
 				}

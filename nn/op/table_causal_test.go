@@ -194,7 +194,7 @@ func checkpointSample(name string, plain bool) sample {
 		if plain {
 			return block(t, xs[0])
 		}
-		return t.Checkpoint(xs[0], block)
+		return t.Checkpoint(xs, func(t *Tape, xs []mat.Tensor) mat.Tensor { return block(t, xs[0]) })
 	}
 	mask := refMask(d, cols)
 	norm := rmsNormSample("inside", n, cols, cols, true, 1e-5)
@@ -204,6 +204,65 @@ func checkpointSample(name string, plain bool) sample {
 			h[i] = xs[0][i] + h[i]*mask[i]
 		}
 		return h
+	}
+	return s
+}
+
+func gateSample(a Activation, rows int) sample {
+	cols := 14 * min(rows, 8)
+	return unary(fmt.Sprintf("gate/%v %d", a, rows), rows, cols,
+		func(t *Tape, x mat.Tensor) mat.Tensor { return Gate(t, x, a) },
+		func(x []float64) []float64 {
+			var y []float64
+			for i := 0; i < len(x); i += cols {
+				for j, g := range refActivate(x[i:i+cols/2], a) {
+					y = append(y, g*x[i+cols/2+j])
+				}
+			}
+			return y
+		})
+}
+
+// decoderSample is a block that reads the rows of an encoder and a bias, run plainly or under Checkpoint.
+func decoderSample(name string, plain bool) sample {
+	queries, keys := ragged(), Seqs{Starts: []int{0, 2, 7, 8}}
+	n, m, cols := queries.Rows(), keys.Rows(), 4
+	r := seedOf("decoder")
+	s := sample{
+		name: "checkpoint/" + name,
+		xs: []leaf{{"x", n, cols, random(r, n*cols, 1)}, {"memory", m, cols, random(r, m*cols, 1)},
+			{"bias", 9, 2, random(r, 18, 1)}},
+		ps: []leaf{{"w", cols, cols, random(r, cols*cols, 1)}},
+	}
+	h := Heads{Q: 2, KV: 2, Dim: 2}
+	d := dropping(0.3, queries)
+	s.run = func(t *Tape, xs []mat.Tensor, ps []*spago.Param) mat.Tensor {
+		block := func(t *Tape, xs []mat.Tensor) mat.Tensor {
+			h := h
+			h.Bias = Bias{X: xs[2], Low: -4}
+			memory := Branch(t, xs[1])
+			k := Affine(t, memory, Drop{}, Projection{Weight: &Weight{Rows: cols, Cols: cols, Param: ps[0]}})
+			v := Scale(t, memory, 1.5)
+			y := Attention(t, Columns{X: xs[0]}, Columns{X: k}, Columns{X: v}, queries, keys, h, d)
+			return Add(t, xs[0], y)
+		}
+		if plain {
+			return block(t, xs)
+		}
+		return t.Checkpoint(xs, block)
+	}
+	s.ref = func(xs, ps [][]float64) []float64 {
+		v := make([]float64, len(xs[1]))
+		for i, x := range xs[1] {
+			v[i] = 1.5 * x
+		}
+		k := refMatMul(xs[1], ps[0], m, cols, cols)
+		y := refAttention(refColumns{xs[0], cols, 0}, refColumns{k, cols, 0}, refColumns{v, cols, 0}, queries, keys, h, d,
+			xs[2], -4)
+		for i, x := range xs[0] {
+			y[i] += x
+		}
+		return y
 	}
 	return s
 }
@@ -249,6 +308,24 @@ func causalSamples() []sample {
 		headLossSample("big magnitude", many, 40, wide, head{classes: 90, r: 4, drop: 0.1, dora: true}),
 		checkpointSample("block", false),
 		checkpointSample("without", true),
+		decoderSample("decoder", false),
+		decoderSample("decoder without", true),
+	}
+	for _, s := range []float32{-0.5, 1, 3} {
+		list = append(list, unary(fmt.Sprintf("scale/%g", s), 5, 7,
+			func(t *Tape, x mat.Tensor) mat.Tensor { return Scale(t, x, s) },
+			func(x []float64) []float64 {
+				y := make([]float64, len(x))
+				for i := range x {
+					y[i] = float64(s) * x[i]
+				}
+				return y
+			}))
+	}
+	for _, a := range []Activation{GELU, GELUTanh, ReLU, Tanh, SiLU} {
+		for _, rows := range []int{1, 8, 500} {
+			list = append(list, gateSample(a, rows))
+		}
 	}
 	for _, rows := range []int{1, 8, 500} {
 		cols := 14 * min(rows, 8)

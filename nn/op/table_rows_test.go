@@ -15,6 +15,9 @@ type attend struct {
 	drop    float32
 	apart   bool // three tensors; otherwise one with the columns side by side, and one column more
 	keyPair bool // two tensors: queries; keys and values side by side
+	biased  bool // with a bias for the distances low to high
+	low     int
+	high    int
 }
 
 func (a attend) sample() sample {
@@ -37,19 +40,30 @@ func (a attend) sample() sample {
 		from = [3]int{1, 1 + cq, 1 + cq + ck}
 	}
 	d := dropping(a.drop, a.qs)
+	if n := a.high - a.low + 1; a.biased {
+		s.xs = append(s.xs, leaf{"bias", n, a.h.Q, random(r, n*a.h.Q, 2)})
+	}
 	s.run = func(t *Tape, xs []mat.Tensor, _ []*spago.Param) mat.Tensor {
+		h := a.h
+		if a.biased {
+			h.Bias = Bias{X: xs[len(xs)-1], Low: a.low}
+		}
 		var c [3]Columns
 		for i := range c {
 			c[i] = Columns{X: xs[in[i]], From: from[i]}
 		}
-		return Attention(t, c[0], c[1], c[2], a.qs, a.ks, a.h, d)
+		return Attention(t, c[0], c[1], c[2], a.qs, a.ks, h, d)
 	}
 	s.ref = func(xs, _ [][]float64) []float64 {
 		var c [3]refColumns
 		for i := range c {
 			c[i] = refColumns{xs[in[i]], s.xs[in[i]].cols, from[i]}
 		}
-		return refAttention(c[0], c[1], c[2], a.qs, a.ks, a.h, d)
+		var bias []float64
+		if a.biased {
+			bias = xs[len(xs)-1]
+		}
+		return refAttention(c[0], c[1], c[2], a.qs, a.ks, a.h, d, bias, a.low)
 	}
 	return s
 }
@@ -100,6 +114,20 @@ func attentionSamples() []sample {
 		{name: "several blocks causal", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true}},
 		{name: "several blocks window", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true, Window: 40},
 			drop: 0.1},
+		{name: "bias", qs: self, ks: self, h: Heads{Q: 2, KV: 2, Dim: 3, Scale: 1}, biased: true, low: -3, high: 3},
+		{name: "bias apart dropout", qs: self, ks: self, h: plain, apart: true, drop: 0.3, biased: true, low: -5, high: 4},
+		{name: "bias causal", qs: self, ks: self, h: causal, biased: true, low: -3},
+		{name: "bias causal dropout", qs: self, ks: self, h: causal, drop: 0.3, apart: true, biased: true, low: -4},
+		{name: "bias grouped window", qs: self, ks: self, h: Heads{Q: 4, KV: 2, Dim: 2, Causal: true, Window: 2},
+			biased: true, low: -1},
+		{name: "bias cross", qs: self, ks: keys, h: grouped, apart: true, drop: 0.2, biased: true, low: -4, high: 4},
+		{name: "bias later rows", qs: later, ks: self, h: causal, keyPair: true, biased: true, low: -3},
+		{name: "bias kept rows", qs: kept, ks: self, h: plain, keyPair: true, biased: true, high: 3},
+		{name: "bias empty segment", qs: gap, ks: gap, h: plain, biased: true, low: -4, high: 4},
+		{name: "bias no keys for queries", qs: self, ks: noKeys, h: plain, apart: true, biased: true, low: -3, high: 3},
+		{name: "bias several blocks", qs: longQ, ks: longQ, h: Heads{Q: 1, KV: 1, Dim: 2, Causal: true}, drop: 0.1,
+			biased: true, low: -149},
+		{name: "bias big", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8}, drop: 0.1, biased: true, low: -289, high: 289},
 		{name: "big", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8}, drop: 0.1},
 		{name: "big window", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true, Window: 33}, drop: 0.1},
 		{name: "big causal", qs: long, ks: long, h: Heads{Q: 4, KV: 2, Dim: 8, Causal: true}, apart: true},

@@ -24,6 +24,7 @@ type Tensor struct {
 	grad       []float32 // buffer; valid only if hasGrad
 	hasGrad    bool
 	refs       int                 // number of uses: the scope (1) and operators whose backward reads data
+	of         mat.Tensor          // the tensor whose values these are, see Branch; nil: data has them
 	again      func(dst []float32) // recomputes data from values that an operator keeps; nil: data is kept
 }
 
@@ -94,6 +95,9 @@ func Size(x mat.Tensor) (rows, cols int) {
 }
 
 func (x *Tensor) values() []float32 {
+	if x.of != nil {
+		return Values(x.of)
+	}
 	if x.data == nil && x.again != nil {
 		x.data = x.tape.alloc(x.rows * x.cols)
 		x.again(x.data)

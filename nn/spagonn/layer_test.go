@@ -263,10 +263,10 @@ func TestCheckpoint(t *testing.T) {
 	want := execute(t, nil, plain, x, 3, s.seqs, false)
 	again := s.layer(t)
 	got := execute(t, nil, &layer{again.weights, func(p *nn.Pass, x mat.Tensor) (mat.Tensor, error) {
-		return p.Tape.Checkpoint(x, func(tape *op.Tape, x mat.Tensor) mat.Tensor {
+		return p.Tape.Checkpoint([]mat.Tensor{x}, func(tape *op.Tape, xs []mat.Tensor) mat.Tensor {
 			q := *p
 			q.Tape = tape
-			y, err := again.forward(&q, x)
+			y, err := again.forward(&q, xs[0])
 			if err != nil {
 				t.Fatal(err)
 			}
