@@ -113,6 +113,7 @@ func (s *Set) SaveModules(m spago.Model, names ...string) error {
 func (s *Set) copyModules(m spago.Model, loaded bool) error {
 	names := s.config.saved()
 	hit := map[string]bool{}
+	shared := sharedTables(m)
 	s.absent = nil
 	for _, w := range weightsOf(m) {
 		path, ok := savedModule(w.Name, names)
@@ -126,6 +127,10 @@ func (s *Set) copyModules(m spago.Model, loaded bool) error {
 		}
 		if s.copyOf[w.key] != nil {
 			continue
+		}
+		if shared[w.Weight] && w.key == w.Weight {
+			return fmt.Errorf("lora: modules_to_save names %s, a table that only other layers read; name those, such as "+
+				"embed_tokens", path)
 		}
 		if !w.Weight.Filled() {
 			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)
@@ -150,6 +155,17 @@ func (s *Set) copyModules(m spago.Model, loaded bool) error {
 	return nil
 }
 
+// sharedTables returns the tables of m that only other layers read.
+func sharedTables(m spago.Model) map[*op.Weight]bool {
+	tables := map[*op.Weight]bool{}
+	nn.Walk(m, func(_ string, module any) {
+		if t, ok := module.(*nn.SharedTable); ok {
+			tables[t.Weight] = true
+		}
+	})
+	return tables
+}
+
 // nameSaved adds those saved modules to modules_to_save whose names only end in one of its names, as DistilBERT's
 // pre_classifier ends in classifier. PEFT saves these modules too. But it excludes modules from all-linear by their
 // whole names, so it would first adapt them, and then fail.
@@ -169,15 +185,15 @@ type keyed struct {
 	key *op.Weight
 }
 
-// weightsOf returns the weights of m as nn.Weights does, followed by the heads that share a table, each under its own
+// weightsOf returns the weights of m as nn.Weights does, followed by the layers that share a table, each under its own
 // name.
 func weightsOf(m spago.Model) []keyed {
 	var list []keyed
 	for _, w := range nn.Weights(m) {
 		list = append(list, keyed{w, w.Weight})
 	}
-	for _, h := range nn.TiedHeads(m) {
-		list = append(list, keyed{nn.NamedWeight{Name: h.Path + ".weight", Weight: h.Linear.Weight}, h.Linear.Key()})
+	for _, h := range nn.TiedLayers(m) {
+		list = append(list, keyed{nn.NamedWeight{Name: h.Path + ".weight", Weight: h.Layer.Table()}, h.Layer.Key()})
 	}
 	return list
 }
@@ -202,7 +218,7 @@ func savedModule(weight string, names []string) (path string, ok bool) {
 type candidate struct {
 	path   string
 	weight *op.Weight // key by which a pass asks a set for the layer
-	values *op.Weight // the layer's weight: weight itself, or the table of a tied head
+	values *op.Weight // the layer's weight: weight itself, or the shared table of a tied layer
 	bias   *op.Weight // nil: none
 	table  bool       // an embedding
 	module any
@@ -222,7 +238,7 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 			list = append(list, candidate{path: path, weight: l.Key(), values: l.Weight, bias: l.Bias, module: l,
 				inOut: l.Weight.InOut})
 		case *nn.Embedding:
-			list = append(list, candidate{path: path, weight: l.Weight, values: l.Weight, table: true, module: l})
+			list = append(list, candidate{path: path, weight: l.Key(), values: l.Weight, table: true, module: l})
 		case *op.Weight:
 		default:
 			others = append(others, candidate{path: path, module: l})
@@ -427,8 +443,11 @@ func (s *Set) unmatched(hit []bool, list, others []candidate) error {
 	for _, o := range others {
 		for _, i := range o.hits {
 			if !hit[i] || s.config.TargetModules.pattern != "" {
-				errs = append(errs, fmt.Errorf("target_modules %q matches %s, which is neither linear nor an embedding (%T)",
-					s.config.TargetModules.list()[i], o.path, o.module))
+				what := fmt.Sprintf("which is neither linear nor an embedding (%T)", o.module)
+				if _, ok := o.module.(*nn.SharedTable); ok {
+					what = "a table that only other layers read; name those, such as embed_tokens"
+				}
+				errs = append(errs, fmt.Errorf("target_modules %q matches %s, %s", s.config.TargetModules.list()[i], o.path, what))
 				hit[i] = true
 			}
 			break

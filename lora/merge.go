@@ -18,25 +18,25 @@ type MergedWeight struct {
 	Values []float32 // in the order of Shape
 }
 
-// Unties reports whether merging the set gives a tied head of m a separate weight. It does if the set changes the table
-// or the head, since an adapter of one does not act on the other, unless it replaces both by the same weight. The
-// configuration of the merged model must then have tie_word_embeddings false.
+// Unties reports whether merging the set gives a tied head or embedding of m a separate weight. It does if the set
+// changes the table or the layer, since an adapter of one does not act on the other, unless it replaces both by the
+// same weight. The configuration of the merged model must then have tie_word_embeddings false.
 func (s *Set) Unties(m spago.Model) bool {
-	for _, h := range nn.TiedHeads(m) {
-		if s.unties(h.Linear.Weight, h.Linear.Key()) {
+	for _, h := range nn.TiedLayers(m) {
+		if s.unties(h.Layer.Table(), h.Layer.Key()) {
 			return true
 		}
 	}
 	return false
 }
 
-// unties is Unties for one head, which the set knows by key, and its table.
+// unties is Unties for one layer, which the set knows by key, and its table.
 func (s *Set) unties(table, key *op.Weight) bool {
 	return s.Correction(table) != nil || s.Correction(key) != nil || s.Replacement(table) != s.Replacement(key)
 }
 
 // Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, times m/n with DoRA,
-// and the set's own copy for saved modules, trained biases and weights that the adapter file replaces. A tied head is
+// and the set's own copy for saved modules, trained biases and weights that the adapter file replaces. A tied layer is
 // included if [Set.Unties] reports true. The caller owns the values; m and the set do not change. Merge returns an
 // error if the set was made for another model, a weight has no values, or a merged value is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
@@ -88,7 +88,7 @@ func Mergeable(m spago.Model, s *Set, pool *op.Pool) ([]PendingWeight, error) {
 	}
 	var list []PendingWeight
 	for _, w := range weightsOf(m) {
-		if w.key != w.Weight && !s.unties(w.Weight, w.key) { // the head stays tied
+		if w.key != w.Weight && !s.unties(w.Weight, w.key) { // the layer stays tied
 			continue
 		}
 		if !w.Weight.Filled() {
@@ -134,16 +134,16 @@ func (s *Set) belongsTo(m spago.Model) error {
 }
 
 // Assign makes the merged weights the frozen values of m, a new model of the same architecture, for example to compare
-// a merged model with the attached one. It unties a tied head that has a merged weight. m owns the values from then on.
-// It returns an error if a weight of m is missing or has another size.
+// a merged model with the attached one. It unties tied layers that have a merged weight. m owns the values from then
+// on. It returns an error if a weight of m is missing or has another size.
 func Assign(m spago.Model, merged []MergedWeight) error {
 	byName := map[string][]float32{}
 	for _, w := range merged {
 		byName[w.Name] = w.Values
 	}
-	for _, h := range nn.TiedHeads(m) {
+	for _, h := range nn.TiedLayers(m) {
 		if byName[h.Path+".weight"] != nil {
-			h.Linear.Untie(op.NewMatrix(h.Linear.Weight.Rows, h.Linear.Weight.Cols))
+			h.Layer.Untie(op.NewMatrix(h.Layer.Table().Rows, h.Layer.Table().Cols))
 		}
 	}
 	for _, w := range nn.Weights(m) {

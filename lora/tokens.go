@@ -125,6 +125,10 @@ func (s *Set) addTokens(m spago.Model) error {
 	if len(rows) == 0 {
 		return nil
 	}
+	if len(sharedTables(m)) > 0 {
+		return errors.New("lora: trainable_token_indices is not supported for encoder–decoders, whose sides share a " +
+			"table; use target_modules or modules_to_save")
+	}
 	list, _ := s.candidates(m)
 	own := map[*op.Weight][]int32{} // rows by table or head
 	for _, t := range rows {
@@ -216,6 +220,9 @@ func (s *Set) checkTokens() error {
 func (s *Set) tie(m spago.Model) error {
 	if !s.config.EnsureWeightTying {
 		return nil
+	}
+	if len(sharedTables(m)) > 0 {
+		return errors.New("lora: ensure_weight_tying is not supported for encoder–decoders, whose sides share a table")
 	}
 	heads := nn.TiedHeads(m)
 	named := func(list []string) bool {

@@ -66,6 +66,29 @@ func (a Attention) Fused(p *Pass, x mat.Tensor, qkv *Linear, d Dropout) mat.Tens
 	return a.attend(p, pk, h, d)
 }
 
+// Cross projects x (N×C) to queries and the rows of p.Memory (M×C) to keys and values, and returns the context,
+// N×Heads·Dim: segment i of p.Seqs reads segment i of the memory. d drops attention probabilities. With a cache, the
+// first call for a sequence stores its keys and values, and later calls read these, so that they need no memory.
+// Cross ignores Causal, Window, QueryNorm, KeyNorm and p.Bias.
+func (a Attention) Cross(p *Pass, x mat.Tensor, query, key, value *Linear, d Dropout) mat.Tensor {
+	o := op.Heads{Q: a.Heads, KV: a.KV, Dim: a.Dim, Scale: a.Scale}
+	q := op.Columns{X: query.Forward(p, x)}
+	var y mat.Tensor
+	if p.Cache != nil && p.Cache.crossed(a.Layer) {
+		y = op.CachedAttention(p.Tape, q, p.Seqs, p.Cache.cross(a.Layer), o)
+	} else {
+		kv := Project(p.With(p.Memory.Seqs), p.Memory.X, key, value)
+		k, v := op.Columns{X: kv}, op.Columns{X: kv, From: a.KV * a.Dim}
+		if p.Cache != nil {
+			p.Cache.remember(a.Layer, p.Memory.Seqs, k, v)
+		}
+		y = op.Attention(p.Tape, q, k, v, p.Seqs, p.Memory.Seqs, o, p.drop(d))
+		p.Tape.Release(kv)
+	}
+	p.Tape.Release(q.X)
+	return y
+}
+
 // normed projects x to queries, keys and values, and normalises each query and key head. It also returns the pass of
 // the queries.
 func (a Attention) normed(p *Pass, x mat.Tensor, query, key, value *Linear) (heads, *Pass) {
@@ -100,7 +123,7 @@ func (a Attention) rotate(p *Pass, x mat.Tensor, from, count int) mat.Tensor {
 
 // attend computes the context; pk is the pass of the queries, p that of keys and values.
 func (a Attention) attend(p, pk *Pass, h heads, d Dropout) mat.Tensor {
-	o := op.Heads{Q: a.Heads, KV: a.KV, Dim: a.Dim, Causal: a.Causal, Window: a.Window, Scale: a.Scale}
+	o := op.Heads{Q: a.Heads, KV: a.KV, Dim: a.Dim, Causal: a.Causal, Window: a.Window, Scale: a.Scale, Bias: p.Bias}
 	var y mat.Tensor
 	var past []op.Past
 	if p.Cache != nil {

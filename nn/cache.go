@@ -9,7 +9,8 @@ import (
 )
 
 // Cache holds the keys and values that the attention layers of a model computed for the earlier rows of some sequences,
-// so that generation computes each row once. It is not safe for concurrent use.
+// so that generation computes each row once. For the cross attention of a decoder it holds those of the encoder's rows,
+// which do not change and which all copies of a sequence share. It is not safe for concurrent use.
 type Cache struct {
 	width    int
 	capacity int
@@ -21,6 +22,7 @@ type Cache struct {
 type remembered struct {
 	stamps []uint64 // for each row that all layers have, a number that only its copies share
 	layers []op.Past
+	memory []op.Past // by layer, of the encoder's rows; nil: none yet
 }
 
 // rows returns the number of rows that all layers have.
@@ -95,6 +97,7 @@ func (c *Cache) copied(s remembered, removed *[]remembered) remembered {
 		to = (*removed)[best]
 		*removed = slices.Delete(*removed, best, best+1)
 	}
+	to.memory = s.memory
 	to.stamps = append(to.stamps[:common], s.stamps[common:]...)
 	for l, p := range s.layers {
 		own := &to.layers[l]
@@ -165,6 +168,40 @@ func (c *Cache) add(to []float32, from op.Columns, lo, hi int) []float32 {
 		to = append(to, values[row*cols+from.From:][:c.width]...)
 	}
 	return to
+}
+
+// remember stores the keys and values of the encoder's rows in a layer, for all sequences.
+func (c *Cache) remember(layer int, s op.Seqs, k, v op.Columns) {
+	if s.Len() != len(c.seqs) {
+		panic(fmt.Sprintf("nn: the rows of %d sequences of an encoder with a cache of %d", s.Len(), len(c.seqs)))
+	}
+	for i := range c.seqs {
+		q := &c.seqs[i]
+		if q.memory == nil {
+			q.memory = make([]op.Past, len(q.layers))
+		}
+		lo, hi := s.Starts[i], s.Starts[i+1]
+		q.memory[layer] = op.Past{Keys: c.add([]float32{}, k, lo, hi), Values: c.add([]float32{}, v, lo, hi)}
+	}
+}
+
+// crossed reports whether a layer has the keys and values of the encoder's rows.
+func (c *Cache) crossed(layer int) bool {
+	for _, s := range c.seqs {
+		if s.memory == nil || s.memory[layer].Keys == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// cross returns the keys and values of the encoder's rows in a layer, one element for each sequence.
+func (c *Cache) cross(layer int) []op.Past {
+	past := make([]op.Past, len(c.seqs))
+	for i, s := range c.seqs {
+		past[i] = s.memory[layer]
+	}
+	return past
 }
 
 // commit counts the new rows of a batch. All layers have appended them by then.

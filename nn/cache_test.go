@@ -89,3 +89,29 @@ func TestKeepInPlace(t *testing.T) {
 		t.Errorf("the copy is %v, want the row after the common ones only copied into the memory of the removed one", got)
 	}
 }
+
+// TestKeepSharesMemory: copies of a sequence read the same keys and values of the encoder's rows, also in the memory of
+// a removed sequence of another source.
+func TestKeepSharesMemory(t *testing.T) {
+	c := NewCache(1, 2, 4, 1)
+	columns := func(v ...float32) op.Columns {
+		return op.Columns{X: mat.NewDense[float32](mat.WithShape(len(v), 1), mat.WithBacking(v))}
+	}
+	own := op.Seqs{Starts: []int{0, 1, 2}}
+	c.extend(0, own, columns(1, 2), columns(3, 4))
+	if c.crossed(0) {
+		t.Error("there are rows of an encoder before any were stored")
+	}
+	c.remember(0, op.Seqs{Starts: []int{0, 3, 3}}, columns(5, 6, 7), columns(8, 9, 10))
+	c.commit(own)
+	first := &c.cross(0)[0].Keys[0]
+	c.Keep([]int{0, 0, 0})
+	for i, p := range c.cross(0) {
+		if !slices.Equal(p.Keys, []float32{5, 6, 7}) || !slices.Equal(p.Values, []float32{8, 9, 10}) || &p.Keys[0] != first {
+			t.Errorf("copy %d has the keys %v and values %v, or has copied them", i, p.Keys, p.Values)
+		}
+	}
+	if !c.crossed(0) {
+		t.Error("the encoder's rows are lost")
+	}
+}

@@ -52,6 +52,9 @@ func (l *Linear) Key() *op.Weight {
 // Tied reports whether the layer shares the weight of an embedding.
 func (l *Linear) Tied() bool { return l.key != nil }
 
+// Table returns the weight of the layer.
+func (l *Linear) Table() *op.Weight { return l.Weight }
+
 // Untie makes w the weight of a tied head, which then no longer shares that of the embedding.
 func (l *Linear) Untie(w *op.Weight) { l.Weight, l.key = w, nil }
 
@@ -132,11 +135,21 @@ func GatedFeedForward(p *Pass, x mat.Tensor, gate, up, down *Linear) mat.Tensor 
 	return y
 }
 
+// Gated returns a(gate(x)) ∘ up(x): N×C to N×F. It releases the N×2F values.
+func Gated(p *Pass, x mat.Tensor, gate *Linear, a *Activation, up *Linear) mat.Tensor {
+	h := Project(p, x, gate, up)
+	g := op.Gate(p.Tape, h, a.Func)
+	p.Tape.Release(h)
+	return g
+}
+
 // Embedding is a table of V rows: ids to N×C (torch.nn.Embedding).
 type Embedding struct {
 	spago.Module
 	Weight  *op.Weight `hf:"weight"` // V×C
 	Padding int        `hf:"-"`      // padding_idx: its row gets no gradient; op.NoPadding: none
+
+	key *op.Weight `hf:"-"` // identifies the table to adapters if it is another layer's; never filled
 }
 
 // NewEmbedding returns a table of rows×cols without values. padding is the id whose row gets no gradient, or
@@ -145,21 +158,66 @@ func NewEmbedding(rows, cols, padding int) *Embedding {
 	return &Embedding{Weight: op.NewMatrix(rows, cols), Padding: padding}
 }
 
+// Key returns the weight that identifies the table to adapters: e.Weight, or for a borrowed table a weight without
+// values.
+func (e *Embedding) Key() *op.Weight {
+	if e.key != nil {
+		return e.key
+	}
+	return e.Weight
+}
+
+// Tied reports whether the table is borrowed from another layer.
+func (e *Embedding) Tied() bool { return e.key != nil }
+
+// Table returns the table.
+func (e *Embedding) Table() *op.Weight { return e.Weight }
+
+// Untie makes w the table, which then is no longer borrowed.
+func (e *Embedding) Untie(w *op.Weight) { e.Weight, e.key = w, nil }
+
 // Forward returns the rows of the table for ids, N×C, with the adapter's correction if the pass has an adapter for the
 // table. ids must lie in [0, V).
 func (e *Embedding) Forward(p *Pass, ids []int32) mat.Tensor {
 	return p.Apart(func(r Run) mat.Tensor {
-		return op.Embedding(p.Tape, r.ids(ids), r.Weight(e.Weight), r.correction(e.Weight), e.Padding)
-	}, e.Weight)
+		return op.Embedding(p.Tape, r.ids(ids), r.known(e.Key(), e.Weight), r.correction(e.Key()), e.Padding)
+	}, e.Key())
 }
 
 // Describe returns the line that PyTorch prints for the table.
-func (e *Embedding) Describe() string {
-	if e.Padding == op.NoPadding {
-		return fmt.Sprintf("Embedding(%d, %d)", e.Weight.Rows, e.Weight.Cols)
+func (e *Embedding) Describe() string { return describeTable(e.Weight, e.Padding) }
+
+func describeTable(w *op.Weight, padding int) string {
+	if padding == op.NoPadding {
+		return fmt.Sprintf("Embedding(%d, %d)", w.Rows, w.Cols)
 	}
-	return fmt.Sprintf("Embedding(%d, %d, padding_idx=%d)", e.Weight.Rows, e.Weight.Cols, e.Padding)
+	return fmt.Sprintf("Embedding(%d, %d, padding_idx=%d)", w.Rows, w.Cols, padding)
 }
+
+// SharedTable is a table of V rows that embeddings and heads borrow under names of their own, as the encoder and the
+// decoder of T5 do. Nothing reads it under its own name, so adapters have to name those that borrow it.
+type SharedTable struct {
+	spago.Module
+	Weight  *op.Weight `hf:"weight"` // V×C
+	Padding int        `hf:"-"`      // padding_idx of those that borrow it; op.NoPadding: none
+}
+
+// NewSharedTable returns a table of rows×cols without values. padding is the id whose row gets no gradient, or
+// op.NoPadding.
+func NewSharedTable(rows, cols, padding int) *SharedTable {
+	return &SharedTable{Weight: op.NewMatrix(rows, cols), Padding: padding}
+}
+
+// Embedding returns an embedding that borrows the table. As in PEFT, an adapter of it acts on no other layer.
+func (s *SharedTable) Embedding() *Embedding {
+	return &Embedding{Weight: s.Weight, Padding: s.Padding, key: op.NewMatrix(s.Weight.Rows, s.Weight.Cols)}
+}
+
+// Head returns a head without a bias that borrows the table.
+func (s *SharedTable) Head() *Linear { return NewTied(&Embedding{Weight: s.Weight}) }
+
+// Describe returns the line that PyTorch prints for the table.
+func (s *SharedTable) Describe() string { return describeTable(s.Weight, s.Padding) }
 
 // LayerNorm normalises each row of C values to mean 0 and variance 1, then scales and shifts it (torch.nn.LayerNorm).
 type LayerNorm struct {
@@ -208,6 +266,7 @@ type RMSNorm struct {
 	Weight *op.Weight `hf:"weight"` // gain
 	Eps    float32    `hf:"-"`
 	Class  string     `hf:"-"` // class name in the printed tree
+	Plain  bool       `hf:"-"` // the tree has no size and eps, as for T5
 }
 
 // NewRMSNorm returns a layer with cols gains that are empty. class is its class name in the printed tree.
@@ -217,6 +276,9 @@ func NewRMSNorm(cols int, eps float32, class string) *RMSNorm {
 
 // Describe returns the line that transformers prints for the layer.
 func (l *RMSNorm) Describe() string {
+	if l.Plain {
+		return l.Class + "()"
+	}
 	return fmt.Sprintf("%s((%d,), eps=%s)", l.Class, l.Weight.Cols, PythonFloat(l.Eps))
 }
 

@@ -137,6 +137,34 @@ func Weights(m spago.Model) []NamedWeight {
 	return list
 }
 
+// TiedLayer is a head or an embedding that shares the table of another layer, with its path in the model.
+type TiedLayer struct {
+	Path  string
+	Layer interface {
+		Key() *op.Weight   // identifies the layer to adapters
+		Table() *op.Weight // the shared table
+		Untie(w *op.Weight)
+	}
+}
+
+// TiedLayers returns the heads and embeddings of m that share the table of another layer, in the order of declaration.
+func TiedLayers(m spago.Model) []TiedLayer {
+	var list []TiedLayer
+	Walk(m, func(path string, module any) {
+		switch l := module.(type) {
+		case *Linear:
+			if l.Tied() {
+				list = append(list, TiedLayer{path, l})
+			}
+		case *Embedding:
+			if l.Tied() {
+				list = append(list, TiedLayer{path, l})
+			}
+		}
+	})
+	return list
+}
+
 // TiedHead is a head that shares an embedding's table, with its path in the model.
 type TiedHead struct {
 	Path   string
@@ -146,11 +174,11 @@ type TiedHead struct {
 // TiedHeads returns the heads of m that share an embedding's table, in the order of declaration.
 func TiedHeads(m spago.Model) []TiedHead {
 	var list []TiedHead
-	Walk(m, func(path string, module any) {
-		if l, ok := module.(*Linear); ok && l.Tied() {
-			list = append(list, TiedHead{path, l})
+	for _, t := range TiedLayers(m) {
+		if l, ok := t.Layer.(*Linear); ok {
+			list = append(list, TiedHead{t.Path, l})
 		}
-	})
+	}
 	return list
 }
 

@@ -18,6 +18,8 @@ type Pass struct {
 	Keep    *Kept      // rows wanted after the last block; nil: all
 
 	Rotary *op.Rotary // angles of the rows; models with rotary positions set it
+	Bias   op.Bias    // what self attention adds to products; models with relative positions set it
+	Memory *Memory    // rows of the encoder, which cross attention reads; an encoder–decoder sets it for its decoder
 	Cache  *Cache     // keys and values of earlier rows, for generation; the tape must not record then
 
 	// Watch, if set, is called with the input x (rows×in) of each linear layer before the layer is computed; key is what
@@ -236,13 +238,11 @@ func Stack[B Block](p *Pass, x mat.Tensor, blocks []B) mat.Tensor {
 		scope := p.Tape.Scope()
 		var y mat.Tensor
 		if p.Checkpoint && i < len(blocks)-1 { // not the last one, whose backward comes next anyway
-			y = p.Tape.Checkpoint(x, func(t *op.Tape, x mat.Tensor) mat.Tensor {
-				again := *q
-				again.Tape = t
-				return b.Forward(&again, x)
+			y = p.Tape.Checkpoint(q.operands(x), func(t *op.Tape, xs []mat.Tensor) mat.Tensor {
+				return b.Forward(q.over(t, xs), xs[0])
 			})
 		} else {
-			y = b.Forward(q, x)
+			y = b.Forward(q.branched(), x)
 		}
 		p.Tape.Leave(scope, y)
 		p.Tape.Release(x)

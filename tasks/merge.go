@@ -164,15 +164,15 @@ func (d *Merged) compare(attached computing, set *lora.Set, merged computing, po
 	return nil
 }
 
-// fill makes tensors the weights of m. A tied head that has a tensor of its own is untied.
+// fill makes tensors the weights of m. A tied layer that has a tensor of its own is untied.
 func fill(m models.TextModel, tensors []safetensors.Tensor) error {
 	byName := map[string]safetensors.Tensor{}
 	for _, t := range tensors {
 		byName[t.Name] = t
 	}
-	for _, h := range nn.TiedHeads(m) {
+	for _, h := range nn.TiedLayers(m) {
 		if _, own := byName[h.Path+".weight"]; own {
-			h.Linear.Untie(op.NewMatrix(h.Linear.Weight.Rows, h.Linear.Weight.Cols))
+			h.Layer.Untie(op.NewMatrix(h.Layer.Table().Rows, h.Layer.Table().Cols))
 		}
 	}
 	for _, w := range nn.Weights(m) {

@@ -8,12 +8,13 @@ import "fmt"
 //	p = softmax(scale·keys·q + bias)    dst = Σ p[j]·values[j]
 //
 // q and dst have D values; keys and values have n rows of D values each, with row stride stride. bias has n values or
-// is nil. scores is scratch of at least n values, and holds p afterwards. With n = 0 dst is zero. dst must not overlap an operand. AttendOne panics
-// if a slice is too short.
+// is nil. scores is scratch of at least n values, and holds p afterwards. With n = 0 dst is zero. dst must not overlap
+// an operand. AttendOne panics if a slice is too short.
 func AttendOne(dst, q, keys, values []float32, stride, n int, scale float32, bias, scores []float32) {
 	d := len(q)
 	if len(dst) != d || n < 0 || n > 1 && stride < d ||
-		len(keys) < extent(n, d, stride) || len(values) < extent(n, d, stride) || len(scores) < n || bias != nil && len(bias) != n {
+		len(keys) < extent(n, d, stride) || len(values) < extent(n, d, stride) || len(scores) < n ||
+		bias != nil && len(bias) != n {
 		panic(fmt.Sprintf("kernel: AttendOne: %d results and a query of %d over %d rows, stride %d, "+
 			"do not fit %d keys, %d values, a bias of %d and %d scores",
 			len(dst), d, n, stride, len(keys), len(values), len(bias), len(scores)))

@@ -418,8 +418,8 @@ func (d *diagonals) sum(dst []float32) {
 	}
 }
 
-// openGradients opens the gradients of queries, keys and values once each. It clears a new gradient if the heads do not cover all
-// columns.
+// openGradients opens the gradients of queries, keys and values once each. It clears a new gradient if the heads do not
+// cover all columns.
 func (f *attention) openGradients() map[mat.Tensor]gradient {
 	grads := make(map[mat.Tensor]gradient, len(f.inputs))
 	for _, x := range f.inputs {

@@ -2,8 +2,8 @@ package op
 
 import "github.com/nlpodyssey/spago/mat"
 
-// Branch returns x (N×C) for one of several parts of a model that read it, as each block of a decoder reads the rows of
-// the encoder. The values are those of x itself, not a copy. What the part adds to the gradient is summed by itself
+// Branch returns x (N×C) for one of several parts of a model that read it, as each block of a decoder reads the rows
+// of the encoder. The values are those of x itself, not a copy. What the part adds to the gradient is summed by itself
 // before it is added to that of x, as [Tape.Checkpoint] does, so that both give the same bits. A part that reads x more
 // than once calls Branch once. On a tape that does not record, or if x needs no gradient, Branch returns x.
 func Branch(t *Tape, x mat.Tensor) mat.Tensor {

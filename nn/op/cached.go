@@ -15,8 +15,8 @@ type Past struct {
 
 // CachedAttention returns the attention of q (Nq×Q·Dim, one segment of qs for each sequence) to the keys and values
 // of past, Nq×Q·Dim, as [Attention] computes it. Generation uses it: segment i attends to past[i]; with h.Causal,
-// qs.First[i] is the number of rows of past[i] that precede the segment. It has no gradient. It panics if the sizes do not fit or the
-// tape records.
+// qs.First[i] is the number of rows of past[i] that precede the segment. It has no gradient. It panics if the sizes do
+// not fit or the tape records.
 func CachedAttention(t *Tape, q Columns, qs Seqs, past []Past, h Heads) mat.Tensor {
 	n, cols := Size(q.X)
 	mustBe(!t.record, "CachedAttention on a tape that records")
