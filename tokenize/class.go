@@ -16,8 +16,13 @@ import (
 var modelClasses = map[string]string{
 	"bert": "BertTokenizer", "distilbert": "BertTokenizer", "electra": "BertTokenizer",
 	"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer", "qwen3": "Qwen2Tokenizer",
-	"roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaTokenizer",
+	"roberta": "RobertaTokenizer", "bart": "RobertaTokenizer", "xlm-roberta": xlmrClass, "camembert": "CamembertTokenizer",
+	"albert": "AlbertTokenizer", "t5": t5Class, "mt5": t5Class, "pegasus": "PegasusTokenizer", "mbart": mbartClass,
+	"mbart50": mbart50Class, "nllb-moe": nllbClass,
 }
+
+// otherNames maps further names of classes to the usual ones.
+var otherNames = map[string]string{"BartTokenizer": "RobertaTokenizer", "MT5Tokenizer": t5Class}
 
 // bertClasses lists the classes that make BERT's tokenizer from vocab.txt.
 var bertClasses = []string{
@@ -57,16 +62,19 @@ func (s *settings) readClass(open func(string) ([]byte, error)) error {
 		}
 	}
 	s.named = strings.TrimSuffix(named, "Fast")
+	if usual, ok := otherNames[s.named]; ok {
+		s.named = usual
+	}
 	return s.err()
 }
+
+// ownClass returns the class that the files name, or else that of the model; "" if neither is known.
+func (s *settings) ownClass() string { return cmp.Or(s.named, modelClasses[s.modelType]) }
 
 // knownClass finds the tokenizer class of a checkpoint with the given file; it must be in known. usual is the class if
 // no file names one.
 func (s *settings) knownClass(file, usual string, known []string) error {
-	s.class = s.named
-	if s.named == "" {
-		s.class = modelClasses[s.modelType]
-	}
+	s.class = s.ownClass()
 	switch {
 	case s.class == "" && s.modelType == "" && usual != "":
 		s.class = usual
@@ -106,11 +114,9 @@ func (s *settings) chooseClass(raw []byte) {
 	default:
 		s.class = cmp.Or(name, usual)
 	}
-	switch {
-	case s.class == xlmrClass:
-		s.usual = robertaRoles
-	default:
-		s.usual = bpeClasses[s.class].roles
+	s.usual = bpeClasses[s.class].roles
+	if class := pieceClasses[s.class]; class != nil && s.class != llamaClass {
+		s.usual = class.roles
 	}
 }
 
@@ -121,18 +127,19 @@ func (s *settings) exact() bool { return s.class != "" && s.class != backend }
 // bpeClassNames lists the names of the bpeClasses, sorted.
 var bpeClassNames = slices.Sorted(maps.Keys(bpeClasses))
 
-// sentencePieceFiles lists the usual file names of SentencePiece models.
-var sentencePieceFiles = []string{
-	"sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "sentencepiece.model", "spm.model",
-}
-
 // errNoFile returns the error for a checkpoint without a tokenizer that can be read.
-func errNoFile(open func(string) ([]byte, error)) error {
-	for _, name := range sentencePieceFiles {
-		if _, err := open(name); err == nil {
-			return fmt.Errorf("tokenize: %s is not read without %s; make that file with transformers: "+
-				"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", name, tokenizerFile)
+func (s *settings) errNoFile(open func(string) ([]byte, error)) error {
+	for _, name := range []string{"sentencepiece.bpe.model", "spiece.model", "sentencepiece.model", "spm.model"} {
+		if _, err := open(name); err != nil {
+			continue
 		}
+		if class := s.ownClass(); class != "" {
+			return fmt.Errorf("tokenize: it is not known how a %s reads %s; name the tokenizer_class in %s, or make %s with "+
+				"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", class, name, configFile, tokenizerFile)
+		}
+		return fmt.Errorf("tokenize: %s: tokenizer_class is missing, and without it %s cannot be read; name one of %s",
+			configFile, name, strings.Join(pieceClassNames, ", "))
 	}
-	return fmt.Errorf("tokenize: found none of %s, %s and %s: %w", tokenizerFile, bpeFile, vocabFile, fs.ErrNotExist)
+	return fmt.Errorf("tokenize: found none of %s, %s and %s, and no SentencePiece model: %w", tokenizerFile, bpeFile,
+		vocabFile, fs.ErrNotExist)
 }

@@ -96,6 +96,9 @@ func each(ctx context.Context, n, workers int, f func(i int) error) error {
 const maxScratch = 1 << 20
 
 func (t *Tokenizer) encode(in Input, o Options) (Encoding, error) {
+	if o.Target && t.target != nil {
+		t = t.target
+	}
 	buf, done, err := t.buffers(in)
 	if err != nil {
 		return Encoding{}, err

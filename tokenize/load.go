@@ -17,10 +17,12 @@ const (
 	configFile    = "tokenizer_config.json"
 	specialFile   = "special_tokens_map.json"
 	addedFile     = "added_tokens.json" // written by old versions
+	piecesFile    = "tokenizer.model"   // LLaMA's name of a SentencePiece model
 )
 
 // Load reads a checkpoint's tokenizer from tokenizer.json or, if that does not exist, from vocab.json with merges.txt,
-// or else from vocab.txt. As transformers does, it applies to each the settings of tokenizer_config.json,
+// from vocab.txt, or from a SentencePiece model: spiece.model, sentencepiece.bpe.model or tokenizer.model, as the
+// tokenizer class has it. As transformers does, it applies to each the settings of tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json, for the tokenizer class that they or config.json name. open returns
 // the content of the named file, or an error that is fs.ErrNotExist if the file does not exist.
 //
@@ -41,14 +43,7 @@ func load(open func(name string) ([]byte, error), lower bool) (*Tokenizer, error
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range []struct {
-		name  string
-		parse func(raw []byte) (*spec, error)
-	}{
-		{tokenizerFile, set.parseTokenizerJSON},
-		{bpeFile, func(raw []byte) (*spec, error) { return set.parseVocabJSON(raw, open) }},
-		{vocabFile, set.parseVocab},
-	} {
+	for _, f := range set.vocabularyFiles(open) {
 		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -65,7 +60,31 @@ func load(open func(name string) ([]byte, error), lower bool) (*Tokenizer, error
 		}
 		return build(f.name, s, set)
 	}
-	return nil, errNoFile(open)
+	return nil, set.errNoFile(open)
+}
+
+// vocabularyFile is a file that may have a tokenizer's vocabulary, and how to read it.
+type vocabularyFile struct {
+	name  string
+	parse func(raw []byte) (*spec, error)
+}
+
+// vocabularyFiles returns the files that may have the vocabulary; the first one that exists counts.
+func (s *settings) vocabularyFiles(open func(string) ([]byte, error)) []vocabularyFile {
+	list := []vocabularyFile{{tokenizerFile, s.parseTokenizerJSON}}
+	pieces := func(name string) vocabularyFile {
+		return vocabularyFile{name, func(raw []byte) (*spec, error) { return s.parsePieces(name, raw) }}
+	}
+	if class := pieceClasses[s.ownClass()]; class != nil {
+		list = append(list, pieces(class.file))
+		if class.file != piecesFile { // which transformers reads for every class
+			list = append(list, pieces(piecesFile))
+		}
+		return list
+	}
+	return append(list,
+		vocabularyFile{bpeFile, func(raw []byte) (*spec, error) { return s.parseVocabJSON(raw, open) }},
+		vocabularyFile{vocabFile, s.parseVocab}, pieces(piecesFile))
 }
 
 // spec is a tokenizer as its files describe it.
@@ -74,6 +93,8 @@ type spec struct {
 	vocab        []string       // tokens of the model, by id
 	missing      map[int32]bool // ids below the last one that the vocabulary lacks
 	model        func(*Tokenizer) (model, error)
+	scores       []float64    // of a Unigram model, by id
+	merges       [][2]string  // of a BPE model
 	exactScores  bool         // whether a Unigram model's scores are read exactly, or rounded as by libraryFloat
 	added        []addedToken // in the order of the file
 	normalizer   normalizer
@@ -82,6 +103,7 @@ type spec struct {
 	decoder      decoder
 	side         Side   // direction of the stored truncation; OwnSide without one
 	pad          string // token of the stored padding, or ""
+	languages    *languages
 }
 
 // build makes the tokenizer that s describes.
@@ -107,7 +129,11 @@ func build(file string, s *spec, set *settings) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.warnings = set.warnings
-	return t, nil
+	if s.languages == nil {
+		return t, nil
+	}
+	t.languages = s.languages
+	return t.WithLanguages("", "")
 }
 
 // complete makes the vocabulary, the model and the added tokens that s describes.

@@ -84,19 +84,6 @@ func TestLoadUnigramErrors(t *testing.T) {
 	}
 }
 
-// TestLoadSentencePiece checks the error for a checkpoint that has only SentencePiece's model.
-func TestLoadSentencePiece(t *testing.T) {
-	for _, name := range []string{"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"} {
-		_, err := Load(files{name: "\n\x0e\n\x05", configFile: `{"tokenizer_class": "XLMRobertaTokenizer"}`}.open)
-		want := "tokenize: " + name +
-			" is not read without tokenizer.json; make that file with transformers: " +
-			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
-		if err == nil || err.Error() != want {
-			t.Errorf("error %v, want %q", err, want)
-		}
-	}
-}
-
 // TestVocabTextClasses checks which tokenizer classes read vocab.txt as BERT does.
 func TestVocabTextClasses(t *testing.T) {
 	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n"

@@ -35,7 +35,7 @@ func (s *settings) nameTokens(t *spec, n naming) map[string]int32 {
 			l.ids[token] = int32(id)
 		}
 	}
-	l.next = int32(len(l.ids))
+	l.next = int32(len(t.vocab) - len(t.missing))
 	listed := s.listed()
 	if n.drop && s.complete() {
 		l.keepOnly(listed)
@@ -203,10 +203,16 @@ func (s *settings) usualToken(r role) string {
 
 // roleToken returns the token of a role with its properties.
 func (s *settings) roleToken(key, token string) addedToken {
-	if f := s.get(key); f.is() {
+	f := s.get(key)
+	if _, ok := f.value.(map[string]any); ok {
 		return parseSpecialToken(f)
 	}
-	return addedToken{content: token, special: true}
+	var a addedToken
+	if class := pieceClasses[s.class]; class != nil && key == roleNames[roleMask].key {
+		a = class.mask
+	}
+	a.content, a.special = token, true
+	return a
 }
 
 // parseSpecialToken reads a special token, which is a text or an object with its properties.
@@ -244,7 +250,20 @@ func (s *settings) withoutRole() []addedToken {
 			}
 		}
 	}
+	if !s.listsSpecial() {
+		out = append(out, s.classExtra...)
+	}
 	return out
+}
+
+// listsSpecial reports whether the settings list special tokens without a role, so that the class adds none. As in
+// transformers, a list without tokens does, too.
+func (s *settings) listsSpecial() bool {
+	is := func(f field, key string) bool {
+		_, names := f.get(key).value.(map[string]any)
+		return has(f, key) && !names
+	}
+	return is(s.config, newerSpecial) || is(s.config, olderSpecial) || !s.complete() && is(s.special, newerSpecial)
 }
 
 // ownTokens returns the members such as image_token: tokens with a name that is no role.
@@ -303,10 +322,11 @@ func (s *settings) configSpecial() field {
 }
 
 // lateSpecial returns additional_special_tokens of special_tokens_map.json if these tokens count. transformers adds
-// them after the tokens of added_tokens.json, so one that is in both files is not special.
+// them after the tokens of added_tokens.json, so one that is in both files is not special. Beside a SentencePiece model
+// it does not read them.
 func (s *settings) lateSpecial() field {
 	f := s.special.get(olderSpecial)
-	if s.configSpecial().is() || s.special.get(newerSpecial).is() {
+	if s.fromPieces || s.configSpecial().is() || s.special.get(newerSpecial).is() {
 		f.value = nil
 	}
 	return f

@@ -62,6 +62,9 @@ type Options struct {
 	// NoSpecial leaves out the tokens that the checkpoint's template adds, such as [CLS] and [SEP]. Special tokens that
 	// are spelled out in the text are still recognised.
 	NoSpecial bool
+	// Target encodes a target text of an encoder–decoder, as text_target of transformers: with the pieces and the
+	// language of the target, if the tokenizer has any.
+	Target bool
 	// Offsets requests Encoding.Offsets.
 	Offsets bool
 	// Words requests Encoding.Words and Encoding.Sequences.

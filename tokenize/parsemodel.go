@@ -142,6 +142,7 @@ func parseMerge(v any) (m [2]string, ok bool) {
 
 // setBPE makes s a description of a BPE model.
 func (s *spec) setBPE(b bpeSettings) {
+	s.merges = b.merges
 	s.model = func(t *Tokenizer) (model, error) {
 		m := &bpe{
 			ids: maps.Clone(t.ids), merges: make(map[pair]merge, len(b.merges)), unk: -1,

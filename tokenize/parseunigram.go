@@ -28,6 +28,7 @@ func parseUnigram(f field, s *spec) {
 // setUnigram makes s a description of a Unigram model. If a token is listed more than once in the vocabulary, its last
 // index counts, as in the reference.
 func (s *spec) setUnigram(unk int32, scores []float64, fallback bool) {
+	s.scores = scores
 	s.model = func(t *Tokenizer) (model, error) {
 		m := &unigram{scores: scores, unk: unk, unkScore: math.Inf(1)}
 		keys, ids := make([]string, 0, len(t.tokens)), make([]int32, 0, len(t.tokens))

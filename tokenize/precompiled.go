@@ -33,6 +33,11 @@ func parseCharsMap(text string) (*charsMap, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newCharsMap(raw)
+}
+
+// newCharsMap reads a precompiled_charsmap as a SentencePiece model has it.
+func newCharsMap(raw []byte) (*charsMap, error) {
 	if len(raw) < 4 {
 		return nil, fmt.Errorf("%d bytes are shorter than the 4-byte header", len(raw))
 	}

@@ -1,6 +1,7 @@
 package tokenize
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 )
@@ -29,6 +30,10 @@ func (s *settings) parseTokenizerJSON(raw []byte) (*spec, error) {
 		s.pad = t.pad
 		s.nameTokens(t, naming{file: true, drop: true})
 		s.rebuildLlama(t)
+	case pieceClasses[s.class] != nil && pieceClasses[s.class].kind == t.kind:
+		if err := s.rebuildPieces(t, pieceClasses[s.class]); err != nil {
+			return nil, fmt.Errorf("tokenize: %s: %w", tokenizerFile, err)
+		}
 	default:
 		s.pad = t.pad
 		s.nameTokens(t, naming{file: true})

@@ -23,6 +23,9 @@ type settings struct {
 	maxLength int               // 0 means no limit
 	usual     map[string]string // default tokens of roles that no file names
 	pad       string            // default padding token of tokenizer.json, which counts as named
+
+	fromPieces bool         // the vocabulary is that of a SentencePiece model
+	classExtra []addedToken // special tokens without a role, unless the files list any
 }
 
 // readSettings reads the files, each of which may be missing.

@@ -186,6 +186,16 @@ func TestSettingsTables(t *testing.T) {
 	for _, c := range readSettingsCases(t) {
 		tested[c.Key] = true
 	}
+	models, _ := readSPM(t) // transformers reads the settings of these cases, too
+	for _, c := range models {
+		var config map[string]any
+		if err := json.Unmarshal(c.Config, &config); err != nil {
+			t.Fatal(err)
+		}
+		for key := range config {
+			tested[key], tested["neutral "+key] = true, true
+		}
+	}
 	base := settingsCase{Tokenizer: "bytes", Read: tokenizerFile, ModelType: "gpt2"}.dir(t)
 	for _, f := range []known.File{known.TokenizerConfig, known.SpecialTokensMap} {
 		for _, k := range f.Keys {

@@ -31,6 +31,9 @@ type Tokenizer struct {
 	warnings  []string
 	identity  string // of one that New has made
 
+	languages *languages // of a tokenizer whose templates name one; nil: the others
+	target    *Tokenizer // for target texts; nil: the tokenizer itself
+
 	scratch *sync.Pool // of *buffers
 }
 
@@ -47,6 +50,7 @@ func (t *Tokenizer) Within(n int) *Tokenizer {
 	}
 	c := *t
 	c.rows = n
+	c.target = t.target.Within(n)
 	return &c
 }
 

@@ -33,8 +33,9 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "added_tokens_decoder", Effect: Acts, Note: "all added tokens by id; with it, special_tokens_map.json and " +
 			"added_tokens.json are not read"},
 		{Name: "tokenizer_class", Effect: Acts, Note: "decides, with `model_type` of config.json, which settings act: " +
-			"transformers 5 rebuilds the tokenizers of BERT, RoBERTa, XLM-RoBERTa, GPT-2, Qwen 2 and LLaMA from their " +
-			"vocabulary, and leaves those of TokenizersBackend and PreTrainedTokenizerFast as tokenizer.json has them"},
+			"transformers 5 rebuilds the tokenizers of BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ALBERT, T5, Pegasus, " +
+			"mBART, NLLB, GPT-2, Qwen 2 and LLaMA from their vocabulary, and leaves those of TokenizersBackend and " +
+			"PreTrainedTokenizerFast as tokenizer.json has them"},
 		{Name: "model_max_length", Effect: Acts, Note: "the largest number of tokens, unless an option gives one"},
 		{Name: "max_len", Effect: Acts, Note: "older name of `model_max_length`, read if that is missing"},
 		{Name: "truncation_side", Effect: Acts, Note: "`left` cuts the beginning of texts that are too long, and makes " +
@@ -47,17 +48,27 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", Effect: Acts,
 			Note: "`true` cleans up the text of BPE models, too"},
 		{Name: "add_prefix_space", Effect: Acts, Note: "a blank before the text, for the classes of RoBERTa, XLM-RoBERTa, " +
-			"GPT-2, Qwen 2 and LLaMA"},
+			"CamemBERT, ALBERT, GPT-2, Qwen 2 and LLaMA"},
 		{Name: "trim_offsets", Effect: Acts, Note: "whether offsets leave out blanks, for RoBERTa's class"},
 		{Name: "add_bos_token", Effect: Acts, Note: "`bos_token` before texts, without tokenizer.json; beside it, as in " +
 			"transformers 5, its template decides"},
 		{Name: "add_eos_token", Effect: Acts, Note: "`eos_token` after texts, without tokenizer.json; beside it, as in " +
 			"transformers 5, its template decides"},
-		{Name: "do_lower_case", Effect: Acts, Note: "for the classes of BERT; the default is `true`"},
+		{Name: "do_lower_case", Effect: Acts, Note: "for the classes of BERT and ALBERT; the default is `true`"},
 		{Name: "strip_accents", Effect: Acts, Note: "for the classes of BERT; the default is the value of `do_lower_case`"},
 		{Name: "tokenize_chinese_chars", Effect: Acts, Note: "for the classes of BERT; the default is `true`"},
 		{Name: "legacy", Effect: Acts, Note: "for LLaMA's class: `true` puts the blank of `add_prefix_space` after every " +
 			"added token, too"},
+		{Name: "extra_ids", Effect: Acts, Note: "the number of sentinel tokens `<extra_id_0>` …, for T5's class; the " +
+			"default is 100"},
+		{Name: "keep_accents", Effect: Acts, Note: "for ALBERT's class; the default is `false`"},
+		{Name: "src_lang", Effect: Acts, Note: "the language of source texts, for the classes of mBART, mBART-50 and NLLB; " +
+			"the default is `en_XX` or `eng_Latn`"},
+		{Name: "tgt_lang", Effect: Acts, Note: "the language of target texts, for these classes; the default is that of " +
+			"source texts"},
+		{Name: "legacy_behaviour", Effect: Acts, Note: "for NLLB's class: `true` puts the language after the text"},
+		{Name: "offset", Effect: Acts, Note: "for Pegasus' class: the number of ids before its pieces; the default is 103"},
+		{Name: "mask_token_sent", Effect: Acts, Note: "for Pegasus' class: the token for a masked sentence"},
 		{Name: "chat_template", Effect: Acts, Note: "the template of chats"},
 
 		{Name: "padding_side", Effect: Neutral, Note: "no padding is computed: results are those of unpadded texts; in " +
@@ -101,6 +112,7 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "verbose", Effect: Neutral, Note: "for messages"},
 		{Name: "transformers_version", Effect: Neutral, Note: "names the version that wrote the file"},
 		{Name: "vocab_size", Effect: Neutral, Note: "the vocabulary itself counts"},
+		{Name: "language_codes", Effect: Neutral, Note: "transformers 5 does not read it: the class has the languages"},
 
 		{Name: "auto_map", Effect: Warned, Silent: []string{"{}", "[]"},
 			Note: "no code of a checkpoint is run; the tokenizer is that of the other files"},
@@ -111,8 +123,6 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "fix_mistral_regex", Effect: Warned, Silent: []string{"false"},
 			Note: "the words of tokenizer.json are used; save the tokenizer with transformers 5 to fix them"},
 		{Name: "remove_space", Effect: Warned, Silent: []string{"true"}, Note: "the normalizer of tokenizer.json is used"},
-		{Name: "keep_accents", Effect: Warned, Silent: []string{"false"}, Note: "the normalizer of tokenizer.json is used"},
-		{Name: "extra_ids", Effect: Warned, Silent: []string{"0", "100"}, Note: "the tokens of tokenizer.json are used"},
 	},
 )}
 

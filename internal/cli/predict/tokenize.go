@@ -68,8 +68,8 @@ written.`,
 	fs.SortFlags = false
 	cli.Section(fs, "Tokenizer", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.model, "model", "",
-			"`directory` with tokenizer.json, vocab.json and merges.txt, or vocab.txt, or a GGUF file; "+
-				"default: the embedded MiniLM")
+			"`directory` with tokenizer.json, vocab.json and merges.txt, vocab.txt or a SentencePiece model, or a GGUF "+
+				"file; default: the embedded MiniLM")
 		fs.IntVar(&r.maxLength, "max-length", 0, "cut to this number of tokens, special ones included; 0: do not cut")
 		cli.AddTruncation(fs, &r.truncation)
 		fs.BoolVar(&r.noSpecial, "no-special-tokens", false, "do not add [CLS], [SEP] and the like")
