@@ -158,6 +158,7 @@ type Model[M models.TextModel] struct {
 	open        Opener[M]
 	identify    sync.Once
 	fingerprint string
+	whole       *Model[M] // the model that has the same weights below another head; nil: none
 }
 
 // OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
@@ -241,13 +242,19 @@ type Adapter struct {
 // an error, and so is one that was trained on another base model or with another custom tokenizer, unless that is
 // accepted. The pool shares the work of comparing base models.
 func (m *Model[M]) LoadAdapter(a Adapter, t TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error) {
+	return m.loadAdapter(a, t, log, pool)
+}
+
+func (m *Model[M]) loadAdapter(
+	a Adapter, t TaskType, log zerolog.Logger, pool *op.Pool, options ...lora.LoadOption,
+) (*lora.Set, error) {
 	if err := CheckAdapterDir(a.Dir); err != nil {
 		return nil, err
 	}
 	if err := t.Check(a.Dir); err != nil {
 		return nil, Input(err)
 	}
-	set, warnings, err := lora.Load(a.Dir, m.Net)
+	set, warnings, err := lora.Load(a.Dir, m.Net, options...)
 	for _, w := range warnings {
 		log.Warn().Msg(w)
 	}

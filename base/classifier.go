@@ -67,14 +67,16 @@ type ClassifierOptions struct {
 // has its own head.
 type Classifier[M models.TextModel] struct {
 	Trained[M]
-	Labels *data.Labels
+	Labels  *data.Labels
+	Outputs int // of the head: the adapter's, if it has one
 	// ProblemKnown reports whether a setting or a file gives the problem type, LabelsNamed whether the classes have names
 	// other than LABEL_0, LABEL_1 ….
 	ProblemKnown, LabelsNamed bool
 }
 
 // OpenClassifier opens a classifier with as many outputs as the head of the adapter or of the checkpoint. If neither
-// has a head, it returns an error.
+// has a head, it returns an error. If o shares a model, see [Shared]: an adapter without a head of its own needs the
+// one of the checkpoint there.
 func OpenClassifier[M models.TextModel](
 	o Opening, c ClassifierOptions, task TaskType,
 	open func(*checkpoint.Source, int, uint64) (M, checkpoint.Report, error),
@@ -89,6 +91,8 @@ func OpenClassifier[M models.TextModel](
 		}
 		if n > 0 {
 			outputs = n
+		} else if err := o.Shared.checkOutputs(dir, outputs); err != nil {
+			return nil, err
 		}
 		if saved, err = ReadLabels(dir); err != nil {
 			return nil, err
@@ -102,11 +106,15 @@ func OpenClassifier[M models.TextModel](
 		}
 	}
 	if outputs == 0 {
-		return nil, Input(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; "+
+		err := Input(fmt.Errorf("%s: the checkpoint has no classification head, so predictions would be random; "+
 			"give a trained adapter with `adapter`", b.Name))
+		if !o.Shared.accepts(err) {
+			return nil, err
+		}
+		outputs = max(1, len(c.Labels)) // nothing reads them
 	}
 	if dir == "" {
-		if err := b.checkClass(task); err != nil {
+		if err := b.checkClass(task); err != nil && !o.Shared.accepts(err) {
 			return nil, err
 		}
 	}
@@ -119,7 +127,32 @@ func OpenClassifier[M models.TextModel](
 		return nil, err
 	}
 	o.Log.Info().Msgf("model %s: %v, %d outputs", b.Name, k.labels.Problem, outputs)
-	return &Classifier[M]{Trained: *t, Labels: k.labels, ProblemKnown: k.problemKnown, LabelsNamed: k.named}, nil
+	return &Classifier[M]{
+		Trained: *t, Labels: k.labels, Outputs: outputs, ProblemKnown: k.problemKnown, LabelsNamed: k.named,
+	}, nil
+}
+
+// checkOutputs returns an error if the model that is open has another head than the checkpoint, with n outputs, and the
+// adapter in dir has none.
+func (s *Shared) checkOutputs(dir string, n int) error {
+	if !s.open() {
+		return nil
+	}
+	m, ok := s.model.(interface{ outputs() int })
+	if ok && n > 0 && m.outputs() != n {
+		return Input(fmt.Errorf("%s: the adapter uses the head of the checkpoint, which has %d outputs, but the model in "+
+			"memory has a head with %d, of the adapter that it was opened with; open it without an adapter", dir, n,
+			m.outputs()))
+	}
+	return nil
+}
+
+// outputs returns the number of outputs of a classifier.
+func (m *Model[M]) outputs() int {
+	if c, ok := any(m.Net).(interface{ Labels() int }); ok {
+		return c.Labels()
+	}
+	return 0
 }
 
 // classes are the problem type and the classes of a head.

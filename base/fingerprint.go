@@ -25,6 +25,9 @@ const sampled = 1024
 // does not matter as long as the values are equal; a quantised model is another base. The first call reads all weights,
 // shared by the workers of the pool; later ones return the same text. The first call must come before a weight changes.
 func (m *Model[M]) Fingerprint(pool *op.Pool) string {
+	if m.whole != nil {
+		return m.whole.Fingerprint(pool)
+	}
 	m.identify.Do(func() {
 		h, values := sha256.New(), op.NewHasher(pool)
 		for w := range m.below() {

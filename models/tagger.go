@@ -34,6 +34,17 @@ func (t *Tagger) Class() string {
 // String returns the module tree in the style of PyTorch.
 func (t *Tagger) String() string { return nn.Tree(t, nil) }
 
+// NewTagger returns the classifier with a conditional random field over the given number of labels, whose transition
+// scores are 0.
+func NewTagger(c TokenClassifier, labels int) *Tagger {
+	t := &Tagger{c, nn.NewCRF(labels)}
+	w := t.CRF.TransitionScores
+	if err := w.SetValues(make([]float32, w.Len())); err != nil {
+		panic(err) // the lengths are equal
+	}
+	return t
+}
+
 // OpenTagger is [OpenTokenClassifier] for a model with a conditional random field. Transition scores that the
 // checkpoint lacks, or has for another number of labels, are 0, so that the tags of tokens are independent at first.
 func OpenTagger(src *checkpoint.Source, labels int, seed uint64) (*Tagger, checkpoint.Report, error) {
@@ -41,10 +52,10 @@ func OpenTagger(src *checkpoint.Source, labels int, seed uint64) (*Tagger, check
 	if err != nil {
 		return nil, report, err
 	}
-	t := &Tagger{m, nn.NewCRF(labels)}
+	t := NewTagger(m, labels)
 	w := t.CRF.TransitionScores
 	if !HasCRF(src, labels) {
-		return t, report, w.SetValues(make([]float32, w.Len()))
+		return t, report, nil
 	}
 	stored, _ := src.Tensor(transitionScores)
 	if err := w.SetStored(string(stored.DType), stored.Data); err != nil {

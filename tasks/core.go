@@ -20,6 +20,7 @@ type CoreConfig struct {
 	EvalTokens int // tokens of a batch that is not trained on; 0: the constant EvalTokens
 	Pool       *op.Pool
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
+	Tapes      *Tapes        // shared with other predictors, which closing this one does not close; nil: its own
 }
 
 // Core is what the predictors of all task types share: a model with its tokenizer, and the memory of a call, which it
@@ -28,18 +29,37 @@ type Core[M models.TextModel] struct {
 	CoreConfig
 	Net   M
 	Tok   *tokenize.Tokenizer
-	Tapes *Tapes
 	limit int
+	own   bool // the tapes are closed with the predictor
 }
 
 // NewCore returns the core of a predictor. [CheckText] returns the errors about its settings. A text with a token for
 // which the model has no word embedding is an error when it is tokenised.
 func NewCore[M models.TextModel](m M, tok *tokenize.Tokenizer, c CoreConfig) Core[M] {
-	return Core[M]{c, m, tok.Within(m.Vocabulary()), NewTapes(c.Pool), TextLimit(m, tok, c.MaxLength)}
+	own := c.Tapes == nil
+	if own {
+		c.Tapes = NewTapes(c.Pool)
+	}
+	return Core[M]{c, m, tok.Within(m.Vocabulary()), TextLimit(m, tok, c.MaxLength), own}
 }
 
-// Close releases the memory that the predictor keeps.
-func (c *Core[M]) Close() error { return c.Tapes.Close() }
+// Close releases the memory that the predictor keeps, unless it shares it.
+func (c *Core[M]) Close() error {
+	if !c.own {
+		return nil
+	}
+	return c.Tapes.Close()
+}
+
+// AdapterSet implements [Adaptable].
+func (c *Core[M]) AdapterSet() nn.AdapterSet { return c.Adapter }
+
+// Adapted returns a core that uses another adapter and shares everything else; closing it has no effect.
+func (c *Core[M]) Adapted(a nn.AdapterSet) Core[M] {
+	d := *c
+	d.Adapter, d.own = a, false
+	return d
+}
 
 // Limit returns how many tokens a sequence may have; what is longer is cut.
 func (c *Core[M]) Limit() int { return c.limit }
@@ -55,10 +75,22 @@ func (c *Core[M]) NewSet() *TextSet { return NewTextSet(c.Net.TokenTypes() > 1) 
 func (c *Core[M]) Encode(
 	ctx context.Context, t Texts, truncation tokenize.Strategy, cut func(i int),
 ) (*TextSet, error) {
+	o := c.TextOptions(truncation)
+	return c.EncodeEach(ctx, t, func(int) tokenize.Options { return o }, cut)
+}
+
+// TextOptions returns how a text is tokenised that is truncated to the limit.
+func (c *Core[M]) TextOptions(truncation tokenize.Strategy) tokenize.Options {
+	return tokenize.Options{MaxLength: c.limit, Truncation: truncation}
+}
+
+// EncodeEach is like [Core.Encode] for texts that several predictors on one model serve: options returns those of each.
+func (c *Core[M]) EncodeEach(
+	ctx context.Context, t Texts, options func(i int) tokenize.Options, cut func(i int),
+) (*TextSet, error) {
 	s := c.NewSet()
 	s.starts = make([]int, 0, t.Len)
-	o := tokenize.Options{MaxLength: c.limit, Truncation: truncation}
-	err := Encode(ctx, c.Tok, t, o, c.Pool.Workers(), func(i int, e *tokenize.Encoding) error {
+	err := Encode(ctx, c.Tok, t, options, c.Pool.Workers(), func(i int, e *tokenize.Encoding) error {
 		if len(e.IDs) == 0 { // a tokenizer that adds nothing, as GPT-2's
 			return &data.Error{File: t.Name, Line: t.Line(i), Msg: "the text has no tokens, so a classifier has nothing to read"}
 		}
@@ -89,10 +121,39 @@ func (c *Core[M]) Rows(
 	each func(tape *op.Tape, b *batch.Batch, y mat.Tensor),
 ) ([]float32, error) {
 	out := make([]float32, n*k)
-	return out, c.Inference(forward).Run(ctx, set, func(_ []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
+	row := func(seq int) []float32 { return out[seq*k : (seq+1)*k] }
+	return out, c.fill(ctx, c.Inference(forward), set, row, each)
+}
+
+// RowsEach is like [Core.Rows] for a set whose sequences several predictors on one model serve: it returns a row of
+// width(seq) values for each sequence, and adapter returns the adapter of each example.
+func (c *Core[M]) RowsEach(
+	ctx context.Context, set batch.Set, n int, width func(seq int) int, adapter func(example int) nn.AdapterSet,
+	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor,
+) ([][]float32, error) {
+	ends := make([]int, n+1)
+	for i := range n {
+		ends[i+1] = ends[i] + width(i)
+	}
+	all, rows := make([]float32, ends[n]), make([][]float32, n)
+	for i := range rows {
+		rows[i] = all[ends[i]:ends[i+1]:ends[i+1]]
+	}
+	run := c.Inference(forward)
+	run.AdapterOf = adapter
+	return rows, c.fill(ctx, run, set, func(seq int) []float32 { return rows[seq] }, nil)
+}
+
+// fill copies the results of a forward pass over a set to the rows of its sequences.
+func (c *Core[M]) fill(
+	ctx context.Context, run Inference, set batch.Set, row func(seq int) []float32,
+	each func(tape *op.Tape, b *batch.Batch, y mat.Tensor),
+) error {
+	return run.Run(ctx, set, func(_ []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
 		v := op.Values(y)
+		_, cols := op.Size(y) // of the widest head
 		for i, seq := range b.Seqs.Index {
-			copy(out[seq*k:(seq+1)*k], v[i*k:(i+1)*k])
+			copy(row(seq), v[i*cols:(i+1)*cols])
 		}
 		if each != nil {
 			each(tape, b, y)

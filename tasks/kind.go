@@ -40,16 +40,31 @@ type Settings interface {
 	Options() []base.Option
 }
 
-// Opening holds what a trained model is opened with, and the settings of predictions.
+// Opening holds what a trained model is opened with, and the settings of predictions. Predictors that are opened with
+// the same Shared and the same Tapes have one model and its memory in common, and a function of the task's package
+// (PredictEach, EmbedEach, …) predicts for rows that several of them serve.
 type Opening struct {
 	base.Opening
 	Settings Settings // nil: those that the adapter remembers, else the defaults
+	Tapes    *Tapes   // whoever made them closes them; nil: tapes of the predictor's own
+}
+
+// Adaptable is a predictor that can use another adapter in place of its own.
+type Adaptable interface {
+	Predictor
+	// AdapterSet returns the adapter in use; nil: the base model.
+	AdapterSet() nn.AdapterSet
+	// With returns a predictor with another adapter, in which everything else is the same. It shares the memory of the
+	// predictor, which alone must be closed.
+	With(a nn.AdapterSet) Predictor
 }
 
 // Core returns the settings that the predictors of all task types share. maxLength nil is 0, and so is evalTokens for
 // the default.
 func (o Opening) Core(adapter nn.AdapterSet, maxLength *int, evalTokens int) CoreConfig {
-	return CoreConfig{MaxLength: Value(maxLength), EvalTokens: evalTokens, Pool: o.Pool, Adapter: adapter}
+	return CoreConfig{
+		MaxLength: Value(maxLength), EvalTokens: evalTokens, Pool: o.Pool, Adapter: adapter, Tapes: o.Tapes,
+	}
 }
 
 // SettingsOf returns the settings of an opening, which must be of the type S (a pointer's base type), with what its

@@ -132,29 +132,52 @@ type Texts struct {
 	Line  func(i int) int // of the file
 }
 
-// Encode tokenises texts and calls each with the encoding of every text, in order. If a text cannot be tokenised, it
-// returns an error that names the line.
+// Encode tokenises texts with the options of each and calls each with the encoding of every text, in order. If a text
+// cannot be tokenised, it returns an error that names the line.
 func Encode(
-	ctx context.Context, tok *tokenize.Tokenizer, t Texts, o tokenize.Options, workers int,
+	ctx context.Context, tok *tokenize.Tokenizer, t Texts, options func(i int) tokenize.Options, workers int,
 	each func(i int, e *tokenize.Encoding) error,
 ) error {
 	inputs := make([]tokenize.Input, 0, min(t.Len, textsAtOnce))
+	list := make([]tokenize.Encoding, cap(inputs))
 	for lo := 0; lo < t.Len; lo += textsAtOnce {
-		inputs = inputs[:0]
-		for i := lo; i < min(lo+textsAtOnce, t.Len); i++ {
-			inputs = append(inputs, t.Input(i))
+		n := min(textsAtOnce, t.Len-lo)
+		for _, same := range Alike(n, func(i int) tokenize.Options { return options(lo + i) }) {
+			inputs = inputs[:0]
+			for _, i := range same {
+				inputs = append(inputs, t.Input(lo+i))
+			}
+			encoded, err := tok.EncodeBatch(ctx, inputs, options(lo+same[0]), workers)
+			if err != nil {
+				return InputError(err, t.Name, func(i int) int { return t.Line(lo + same[i]) })
+			}
+			for j, i := range same {
+				list[i] = encoded[j]
+			}
 		}
-		list, err := tok.EncodeBatch(ctx, inputs, o, workers)
-		if err != nil {
-			return InputError(err, t.Name, func(i int) int { return t.Line(lo + i) })
-		}
-		for i := range list {
+		for i := range n {
 			if err := each(lo+i, &list[i]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// Alike returns the numbers below n in lists of those with the same key, each in order.
+func Alike[K comparable](n int, key func(i int) K) [][]int {
+	place := map[K]int{}
+	var lists [][]int
+	for i := range n {
+		k := key(i)
+		at, ok := place[k]
+		if !ok {
+			at = len(lists)
+			place[k], lists = at, append(lists, nil)
+		}
+		lists[at] = append(lists[at], i)
+	}
+	return lists
 }
 
 // Inputs returns texts and pairs that are in no file, as a list with numbers from 1 for lines.

@@ -7,6 +7,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -43,6 +44,13 @@ type Opened struct {
 
 // Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Generate, Stream or Chat" }
+
+// With implements [tasks.Adaptable].
+func (o *Opened) With(a nn.AdapterSet) tasks.Predictor {
+	p := *o.Predictor
+	p.Core = p.Adapted(a)
+	return &Opened{&p, o.Base, o.Decoding}
+}
 
 // Open opens a language model.
 func Open(o tasks.Opening) (*Opened, error) {

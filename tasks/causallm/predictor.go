@@ -134,11 +134,29 @@ func (p *Predictor) Logits(
 func (p *Predictor) Generate(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, onText func(seq int, text string),
 ) ([]generate.Sequence, error) {
+	return GenerateEach(ctx, prompts, func(int) *Predictor { return p }, c, onText)
+}
+
+// GenerateEach is like [Predictor.Generate] for prompts that several predictors serve: of returns that of each prompt.
+// The predictors have one model in common, see [tasks.Opening], and their prompts share batches, which changes no bit
+// of the results.
+func GenerateEach(
+	ctx context.Context, prompts []generate.Prompt, of func(i int) *Predictor, c generate.Config,
+	onText func(seq int, text string),
+) ([]generate.Sequence, error) {
+	if len(prompts) == 0 {
+		return nil, ctx.Err()
+	}
+	p := of(0)
 	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
 		return int(id) >= p.Net.Vocabulary()
 	})
+	prompts = slices.Clone(prompts)
+	for i := range prompts {
+		prompts[i].Adapter = of(i).Adapter
+	}
 	g := generate.New(p.Net, p.Tok, p.Pool)
-	g.Adapter, g.OnText = p.Adapter, onText
+	g.OnText = onText
 	return g.Generate(ctx, prompts, c)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -95,22 +96,26 @@ type Opened struct {
 // Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Embed or Similarity" }
 
+// With implements [tasks.Adaptable].
+func (o *Opened) With(a nn.AdapterSet) tasks.Predictor {
+	p := *o.Predictor
+	p.Core = p.Adapted(a)
+	return &Opened{&p, o.Normalize}
+}
+
 // Vectors returns the vector of each text. Texts that are too long are cut. A vector that is not finite is an error.
 func (o *Opened) Vectors(ctx context.Context, texts []string) ([][]float32, error) {
+	return VectorsEach(ctx, texts, o.all)
+}
+
+// VectorsEach returns the vector of each text, by the predictor that of returns for it; see [EmbedEach].
+func VectorsEach(ctx context.Context, texts []string, of func(i int) *Predictor) ([][]float32, error) {
 	f := text.New("texts")
 	for i, t := range texts {
 		f.Append(text.Example{Text: t, Line: i + 1})
 	}
-	all, _, err := o.Embed(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	k := o.Width()
-	out := make([][]float32, len(texts))
-	for i := range out {
-		out[i] = all[i*k : (i+1)*k : (i+1)*k]
-	}
-	return out, nil
+	vectors, _, err := EmbedEach(ctx, f, of)
+	return vectors, err
 }
 
 // Open opens a sentence encoder.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -100,32 +101,124 @@ func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
 // vectors of a pair follow each other. truncated is the number of texts that were truncated to the length limit. A
 // vector that is not finite is an error.
 func (p *Predictor) Embed(ctx context.Context, f *text.File) (vectors []float32, truncated int, err error) {
-	texts, err := p.encode(ctx, f, true)
-	if err != nil {
-		return nil, 0, err
-	}
-	if vectors, err = p.pool(ctx, texts); err == nil && f.Len() > 0 {
-		err = tasks.CheckFinite(f.Name, vectors, len(vectors)/f.Len(), func(i int) int { return f.At(i).Line })
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	vectors, err = p.finish(vectors)
-	return vectors, texts.Cut, err
+	rows, truncated, err := EmbedEach(ctx, f, p.all)
+	return slices.Concat(rows...), truncated, err
 }
 
-// sides returns the texts of a row.
-func sides(e text.Example) []string {
-	if e.HasPair {
-		return []string{e.Text, e.Pair}
+// all is the function of [EmbedEach] for a predictor that serves all rows.
+func (p *Predictor) all(int) *Predictor { return p }
+
+// EmbedEach returns the vector of each row of a file, of a pair both vectors one after the other, by the predictor that
+// of returns for the row. The predictors have one model in common, see [tasks.Opening]; rows of those that pool in the
+// same way share batches. The values are bit for bit those of [Predictor.Embed].
+func EmbedEach(ctx context.Context, f *text.File, of func(row int) *Predictor) (
+	vectors [][]float32, truncated int, err error,
+) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
 	}
-	return []string{e.Text}
+	vectors = make([][]float32, f.Len())
+	for _, same := range tasks.Alike(f.Len(), func(i int) way { return way{of(i).cfg.Pooling, of(i).skip} }) {
+		cut, err := embedRows(ctx, f, same, of, vectors)
+		if err != nil {
+			return nil, 0, err
+		}
+		truncated += cut
+	}
+	return vectors, truncated, nil
+}
+
+// way says how the tokens of a text become one vector.
+type way struct {
+	pooling Pooling
+	skip    int
+}
+
+// embedRows sets the vectors of those rows of a file that have the given numbers, whose predictors pool alike.
+func embedRows(
+	ctx context.Context, f *text.File, numbers []int, of func(row int) *Predictor, vectors [][]float32,
+) (truncated int, err error) {
+	p := of(numbers[0])
+	var list []side
+	for _, n := range numbers {
+		list = of(n).sides(list, n, f.At(n), true)
+	}
+	texts, err := p.encodeSides(ctx, f.Name, list, of)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.checkPrompted(f.Name, texts, list); err != nil {
+		return 0, err
+	}
+	values, err := p.RowsEach(ctx, texts, len(list), func(int) int { return p.pooledWidth() },
+		func(i int) nn.AdapterSet { return of(list[i].row).Adapter }, p.poolTokens)
+	if err != nil {
+		return 0, err
+	}
+	for i, s := range list {
+		if err := tasks.CheckFinite(f.Name, values[i], len(values[i]), func(int) int { return s.line }); err != nil {
+			return 0, err
+		}
+		v, err := of(s.row).finish(values[i])
+		if err != nil {
+			return 0, err
+		}
+		vectors[s.row] = append(vectors[s.row], v...)
+	}
+	return texts.Cut, nil
+}
+
+// side is a text of a row: the row's only one, or one of a pair.
+type side struct {
+	text      string // behind the prompt if that is wanted
+	row, line int
+}
+
+// sides appends the texts of a row to list.
+func (p *Predictor) sides(list []side, row int, e text.Example, prompt bool) []side {
+	before := ""
+	if prompt {
+		before = p.cfg.Prompt
+	}
+	list = append(list, side{before + e.Text, row, e.Line})
+	if e.HasPair {
+		list = append(list, side{before + e.Pair, row, e.Line})
+	}
+	return list
+}
+
+// encodeSides tokenises texts, each with the limit of the predictor that of returns for its row.
+func (p *Predictor) encodeSides(
+	ctx context.Context, file string, list []side, of func(row int) *Predictor,
+) (*tasks.TextSet, error) {
+	texts := tasks.Texts{
+		Name: file, Len: len(list), Line: func(i int) int { return list[i].line },
+		Input: func(i int) tokenize.Input { return tokenize.Input{Text: list[i].text} },
+	}
+	return p.EncodeEach(ctx, texts, func(i int) tokenize.Options {
+		return of(list[i].row).TextOptions(tokenize.LongestFirst)
+	}, nil)
+}
+
+// checkPrompted returns an error if only tokens of the prompt, which do not count, are left of a text.
+func (p *Predictor) checkPrompted(file string, set *tasks.TextSet, list []side) error {
+	for i, s := range list {
+		if p.skip > 0 && set.Tokens(i) <= p.skip {
+			return data.Errorf(file, s.line, "nothing is left of the text: its %d tokens are those of the prompt, "+
+				"which do not count; give a longer text or a shorter prompt", set.Tokens(i))
+		}
+	}
+	return nil
+}
+
+// poolTokens computes what pooling makes of the texts of a batch.
+func (p *Predictor) poolTokens(pass *nn.Pass, b *batch.Batch) mat.Tensor {
+	return p.pooled(pass, b, p.skip)
 }
 
 // pool computes what pooling makes of the texts of a set, one after another.
 func (p *Predictor) pool(ctx context.Context, texts *tasks.TextSet) ([]float32, error) {
-	forward := func(pass *nn.Pass, b *batch.Batch) mat.Tensor { return p.pooled(pass, b, p.skip) }
-	return p.Rows(ctx, texts, texts.Len(), p.pooledWidth(), forward, nil)
+	return p.Rows(ctx, texts, texts.Len(), p.pooledWidth(), p.poolTokens, nil)
 }
 
 // finish makes vectors of what pooling made of the texts, in place.
@@ -172,30 +265,15 @@ func (p *Predictor) pooled(pass *nn.Pass, b *batch.Batch, skip int) mat.Tensor {
 // encode tokenises the texts of a file, those of a pair one after the other and each behind the prompt if that is
 // wanted.
 func (p *Predictor) encode(ctx context.Context, f *text.File, prompt bool) (*tasks.TextSet, error) {
-	var list []text.Example // single texts with their lines
-	for e := range f.Values() {
-		for _, side := range sides(e) {
-			if prompt {
-				side = p.cfg.Prompt + side
-			}
-			list = append(list, text.Example{Text: side, Line: e.Line})
-		}
+	var list []side
+	for i, e := range f.All() {
+		list = p.sides(list, i, e, prompt)
 	}
-	texts := tasks.Texts{
-		Name: f.Name, Len: len(list), Line: func(i int) int { return list[i].Line },
-		Input: func(i int) tokenize.Input { return tokenize.Input{Text: list[i].Text} },
+	set, err := p.encodeSides(ctx, f.Name, list, p.all)
+	if err == nil && prompt {
+		err = p.checkPrompted(f.Name, set, list)
 	}
-	set, err := p.Encode(ctx, texts, tokenize.LongestFirst, nil)
-	if err != nil || !prompt || p.skip == 0 {
-		return set, err
-	}
-	for i, e := range list {
-		if set.Tokens(i) <= p.skip {
-			return nil, data.Errorf(f.Name, e.Line, "nothing is left of the text: its %d tokens are those of the prompt, "+
-				"which do not count; give a longer text or a shorter prompt", set.Tokens(i))
-		}
-	}
-	return set, nil
+	return set, err
 }
 
 // Similarities returns the similarity of each pair of vectors (2n×Width), n values: the cosine, or what the checkpoint

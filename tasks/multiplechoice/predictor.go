@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
@@ -52,6 +53,11 @@ func (p *Predictor) WarnCut(log zerolog.Logger, file string, n, of int) {
 
 // encode tokenises every choice of every question.
 func (p *Predictor) encode(ctx context.Context, f *choice.File) (*questions, error) {
+	return p.encodeEach(ctx, f, p.all)
+}
+
+// encodeEach is encode for questions that several predictors on one model serve.
+func (p *Predictor) encodeEach(ctx context.Context, f *choice.File, of func(i int) *Predictor) (*questions, error) {
 	set := &questions{starts: make([]int, 1, f.Len()+1), labels: make([]int32, 0, f.Len())}
 	for q := range f.Values() {
 		n := len(q.Endings)
@@ -77,8 +83,12 @@ func (p *Predictor) encode(ctx context.Context, f *choice.File) (*questions, err
 			last = q
 		}
 	}
+	options := func(choice int) tokenize.Options {
+		q, _ := set.question(choice)
+		return of(q).TextOptions(of(q).cfg.Truncation)
+	}
 	var err error
-	set.texts, err = p.Encode(ctx, texts, p.cfg.Truncation, cut)
+	set.texts, err = p.EncodeEach(ctx, texts, options, cut)
 	return set, err
 }
 
@@ -107,14 +117,32 @@ type Choice struct {
 // Predict picks a choice for each question of a file, and counts the questions of which a choice was cut to the length
 // limit. A logit that is not finite is an error.
 func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice, truncated int, err error) {
-	set, err := p.encode(ctx, f)
+	return PredictEach(ctx, f, p.all)
+}
+
+// all is the function of [PredictEach] for a predictor that serves all questions.
+func (p *Predictor) all(int) *Predictor { return p }
+
+// PredictEach is like [Predictor.Predict] for a file whose questions several predictors serve: of returns that of each.
+// The predictors have one model in common, see [tasks.Opening], and their questions share batches, which changes no bit
+// of the results.
+func PredictEach(
+	ctx context.Context, f *choice.File, of func(row int) *Predictor,
+) (list []Choice, truncated int, err error) {
+	if f.Len() == 0 {
+		return nil, 0, ctx.Err()
+	}
+	p := of(0)
+	set, err := p.encodeEach(ctx, f, of)
 	if err != nil {
 		return nil, 0, err
 	}
-	logits, err := p.logits(ctx, set)
+	scores, err := p.RowsEach(ctx, set, set.texts.Len(), func(int) int { return 1 },
+		func(q int) nn.AdapterSet { return of(q).Adapter }, p.Net.Logits)
 	if err != nil {
 		return nil, 0, err
 	}
+	logits := slices.Concat(scores...)
 	list = make([]Choice, set.Len())
 	for q := range list {
 		row := logits[set.starts[q]:set.starts[q+1]:set.starts[q+1]]
@@ -131,6 +159,11 @@ func (p *Predictor) Predict(ctx context.Context, f *choice.File) (list []Choice,
 // Choose picks a choice for each question, whose labels it ignores. Choices that are too long are cut. It returns an
 // error if a question has no text or fewer than two choices, a choice is blank, or a logit is not finite.
 func (p *Predictor) Choose(ctx context.Context, questions []choice.Question) ([]Choice, error) {
+	return ChooseEach(ctx, questions, p.all)
+}
+
+// ChooseEach is like [Predictor.Choose] for questions that several predictors serve; see [PredictEach].
+func ChooseEach(ctx context.Context, questions []choice.Question, of func(i int) *Predictor) ([]Choice, error) {
 	f := choice.New("questions")
 	for i, q := range questions {
 		switch {
@@ -144,7 +177,7 @@ func (p *Predictor) Choose(ctx context.Context, questions []choice.Question) ([]
 		q.Label, q.Line = -1, i+1
 		f.Append(q)
 	}
-	list, _, err := p.Predict(ctx, f)
+	list, _, err := PredictEach(ctx, f, of)
 	return list, err
 }
 

@@ -41,6 +41,13 @@ type Answer struct {
 
 // answers finds the answer to each question in the logits of its windows.
 func (p *Predictor) answers(f *question.File, s *set, logits []float32) ([]Answer, error) {
+	return answersEach(f, s, logits, p.all)
+}
+
+// answersEach is answers for questions that several predictors serve.
+func answersEach(
+	f *question.File, s *set, logits []float32, of func(i int) *Predictor,
+) ([]Answer, error) {
 	out := make([]Answer, f.Len())
 	var offsets [][2]int32
 	for i, q := range f.All() {
@@ -52,9 +59,9 @@ func (p *Predictor) answers(f *question.File, s *set, logits []float32) ([]Answe
 				return nil, err
 			}
 			offsets = s.offsets.AppendTo(offsets[:0], lo, hi)
-			c.window(offsets, window, p.cfg.NBest, p.cfg.MaxAnswer)
+			c.window(offsets, window, of(i).cfg.NBest, of(i).cfg.MaxAnswer)
 		}
-		out[i] = c.choose(q.Context, p.cfg)
+		out[i] = c.choose(q.Context, of(i).cfg)
 	}
 	return out, nil
 }

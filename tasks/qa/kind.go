@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -146,6 +147,16 @@ func (o *Opened) Close() error { return o.predictor.Close() }
 
 // Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Answer or AnswerAll" }
+
+// AdapterSet implements [tasks.Adaptable].
+func (o *Opened) AdapterSet() nn.AdapterSet { return o.predictor.Adapter }
+
+// With implements [tasks.Adaptable].
+func (o *Opened) With(a nn.AdapterSet) tasks.Predictor {
+	p := *o.predictor
+	p.Core = p.Adapted(a)
+	return &Opened{&p, o.settings}
+}
 
 // For returns the predictor for the questions of a file, which shares the memory of o. Unless the settings or the
 // adapter say whether a question may have no answer, one may if the file has such questions.

@@ -12,6 +12,7 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -110,10 +111,15 @@ func (p *Predictor) NullAnswers() bool { return p.cfg.NullAnswers }
 func (p *Predictor) logits(
 	ctx context.Context, s *set, each func(*op.Tape, *batch.Batch, mat.Tensor),
 ) ([]float32, error) {
+	return windowLogits(ctx, p.Inference(p.Net.Logits), s, each)
+}
+
+// windowLogits is logits with a forward pass.
+func windowLogits(
+	ctx context.Context, run tasks.Inference, s *set, each func(*op.Tape, *batch.Batch, mat.Tensor),
+) ([]float32, error) {
 	out := make([]float32, 2*s.Start(s.Len()))
-	return out, p.Inference(p.Net.Logits).Run(ctx, s, func(
-		examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor,
-	) error {
+	return out, run.Run(ctx, s, func(examples []int, tape *op.Tape, b *batch.Batch, y mat.Tensor) error {
 		v := op.Values(y)
 		for i, e := range examples {
 			copy(out[2*s.Start(e):2*s.Start(e+1)], v[2*b.Seqs.Starts[i]:2*b.Seqs.Starts[i+1]])
@@ -128,16 +134,38 @@ func (p *Predictor) logits(
 // Predict answers the questions of a file. It returns an answer for each, in order, and the counts of their windows.
 // It returns an error if a logit is not finite.
 func (p *Predictor) Predict(ctx context.Context, f *question.File) ([]Answer, Counts, error) {
-	s, err := p.encode(ctx, f, true)
+	return PredictEach(ctx, f, p.all)
+}
+
+// all is the function of [PredictEach] for a predictor that serves all questions.
+func (p *Predictor) all(int) *Predictor { return p }
+
+// PredictEach is like [Predictor.Predict] for a file whose questions several predictors serve: of returns that of each.
+// The predictors have one model in common, see [tasks.Opening], and their questions share batches, which changes no bit
+// of the results.
+func PredictEach(ctx context.Context, f *question.File, of func(row int) *Predictor) ([]Answer, Counts, error) {
+	if f.Len() == 0 {
+		return nil, Counts{}, ctx.Err()
+	}
+	p := of(0)
+	s, err := p.encodeEach(ctx, f, of, true)
 	if err != nil {
 		return nil, Counts{}, err
 	}
-	logits, err := p.logits(ctx, s, nil)
+	run := p.Inference(p.Net.Logits)
+	adapters := make([]nn.AdapterSet, 0, s.Len()) // of each window
+	for i := range f.Len() {
+		for range s.first[i+1] - s.first[i] {
+			adapters = append(adapters, of(i).Adapter)
+		}
+	}
+	run.AdapterOf = func(window int) nn.AdapterSet { return adapters[window] }
+	logits, err := windowLogits(ctx, run, s, nil)
 	if err != nil {
 		return nil, s.counts, err
 	}
-	answers, err := p.answers(f, s, logits)
-	return answers, s.counts, err
+	list, err := answersEach(f, s, logits, of)
+	return list, s.counts, err
 }
 
 // MetricNames lists the metrics of a file with answers, the deciding one first, as transformers names them.

@@ -97,33 +97,56 @@ const questionsAtOnce = 1024
 
 // encode tokenises questions and contexts. answers says that answers will be looked for, so that offsets are kept.
 func (p *Predictor) encode(ctx context.Context, f *question.File, answers bool) (*set, error) {
-	typed := p.Net.TokenTypes() > 1 && !p.cfg.ZeroTypes
+	return p.encodeEach(ctx, f, p.all, answers)
+}
+
+// encodeEach is encode for questions that several predictors on one model serve.
+func (p *Predictor) encodeEach(
+	ctx context.Context, f *question.File, of func(i int) *Predictor, answers bool,
+) (*set, error) {
+	typed := false
+	for i := 0; i < f.Len() && !typed; i++ {
+		typed = p.Net.TokenTypes() > 1 && !of(i).cfg.ZeroTypes
+	}
 	s := &set{TextSet: tasks.NewTextSet(typed), first: []int{0}, counts: Counts{Questions: f.Len()}}
 	for lo := 0; lo < f.Len(); lo += questionsAtOnce {
 		part := data.Part(f, lo, min(lo+questionsAtOnce, f.Len()))
-		inputs := make([]tokenize.Input, part.Len())
-		for i, q := range part.All() {
-			inputs[i] = tokenize.Input{Text: trimLeft(q.Question), Pair: q.Context, HasPair: true}
+		list := make([]tokenize.Windows, part.Len())
+		for _, same := range tasks.Alike(part.Len(), func(i int) tokenize.Windowing { return of(lo + i).cut }) {
+			inputs := make([]tokenize.Input, len(same))
+			for j, i := range same {
+				q := part.At(i)
+				inputs[j] = tokenize.Input{Text: trimLeft(q.Question), Pair: q.Context, HasPair: true}
+			}
+			some, err := p.Tok.WindowsBatch(ctx, inputs, of(lo+same[0]).cut, p.Pool.Workers())
+			if err != nil {
+				return nil, encodeError(part, same, err)
+			}
+			for j, i := range same {
+				list[i] = some[j]
+			}
 		}
-		list, err := p.Tok.WindowsBatch(ctx, inputs, p.cut, p.Pool.Workers())
-		if err != nil {
-			return nil, encodeError(part, err)
-		}
 		for i, q := range part.All() {
+			if of(lo + i).cfg.ZeroTypes {
+				for w := range list[i].List {
+					list[i].List[w].Types = nil
+				}
+			}
 			s.add(q, &list[i], answers)
 		}
 	}
 	return s, nil
 }
 
-// encodeError adds to an error the line of the question that cannot be cut, and what to do.
-func encodeError(f *question.File, err error) error {
+// encodeError adds to an error the line of the question that cannot be cut, and what to do. The questions were those of
+// the file with the given numbers.
+func encodeError(f *question.File, numbers []int, err error) error {
 	at, ok := errors.AsType[*tokenize.InputError](err)
 	if !ok {
 		return err
 	}
 	e := &data.Error{
-		File: f.Name, Line: f.At(at.Index).Line, Msg: "the question cannot be put before its context", Err: at.Err,
+		File: f.Name, Line: f.At(numbers[at.Index]).Line, Msg: "the question cannot be put before its context", Err: at.Err,
 	}
 	if errors.Is(err, tokenize.ErrNoRoom) {
 		e.Msg = "the question does not fit; raise `max_length`, or lower `doc_stride` or `max_query_length`"

@@ -5,6 +5,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -53,6 +54,13 @@ type Opened struct {
 // Calls names the methods of spalora.Model that use the predictor.
 func (*Opened) Calls() string { return "Classify or ClassifyPairs" }
 
+// With implements [tasks.Adaptable].
+func (o *Opened) With(a nn.AdapterSet) tasks.Predictor {
+	p := *o.Predictor
+	p.Core = p.Adapted(a)
+	return &Opened{&p, o.ProblemKnown, o.LabelsNamed}
+}
+
 // Open opens a trained classifier.
 func Open(o tasks.Opening) (*Opened, error) {
 	s, err := tasks.SettingsOf[Settings](o)
@@ -68,7 +76,9 @@ func Open(o tasks.Opening) (*Opened, error) {
 		return nil, err
 	}
 	core := o.Core(c.AdapterSet(), s.MaxLength, s.TokensPerBatch)
-	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{CoreConfig: core, Labels: c.Labels, Truncation: truncation})
+	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{
+		CoreConfig: core, Labels: c.Labels, Outputs: c.Outputs, Truncation: truncation,
+	})
 	if err != nil {
 		return nil, base.Settings(err)
 	}

@@ -1,10 +1,12 @@
 package seqcls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/metrics"
@@ -23,6 +26,7 @@ import (
 type Config struct {
 	tasks.CoreConfig
 	Labels     *data.Labels
+	Outputs    int               // of the adapter's head, if the model's has another number; 0: of the model's
 	Truncation tokenize.Strategy // what to cut of a text or pair that is longer than MaxLength
 }
 
@@ -37,8 +41,8 @@ type Predictor struct {
 // one error.
 func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	errs := tasks.CheckText(m, c.MaxLength)
-	if k := max(1, len(c.Labels.Names)); m.Labels() != k {
-		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
+	if k, n := max(1, len(c.Labels.Names)), cmp.Or(c.Outputs, m.Labels()); n != k {
+		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", n, k))
 	}
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("seqcls: %w", errors.Join(errs...))
@@ -49,25 +53,55 @@ func NewPredictor(m models.SequenceClassifier, tok *tokenize.Tokenizer, c Config
 // Labels returns the classes, and the problem that they are for.
 func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
 
-// encode tokenises the rows of a file.
-func (p *Predictor) encode(ctx context.Context, f *text.File) (*tasks.TextSet, error) {
-	texts := tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
+// outputs returns the number of logits of a text.
+func (p *Predictor) outputs() int { return max(1, len(p.cfg.Labels.Names)) }
+
+// texts returns the rows of a file.
+func texts(f *text.File) tasks.Texts {
+	return tasks.Texts{Name: f.Name, Len: f.Len(), Line: func(i int) int { return f.At(i).Line },
 		Input: func(i int) tokenize.Input {
 			e := f.At(i)
 			return tokenize.Input{Text: e.Text, Pair: e.Pair, HasPair: e.HasPair}
 		}}
-	return p.Encode(ctx, texts, p.cfg.Truncation, nil)
 }
 
 // Predict computes the logits of the rows of a file, n×Labels row after row, and counts the texts that were cut to
 // the length limit. A logit that is not finite is an error.
 func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32, truncated int, err error) {
-	set, err := p.encode(ctx, f)
+	rows, truncated, err := PredictEach(ctx, f, p.all)
+	return slices.Concat(rows...), truncated, err
+}
+
+// all is the function of [PredictEach] for a predictor that serves all rows.
+func (p *Predictor) all(int) *Predictor { return p }
+
+// PredictEach computes the logits of each row of a file with the predictor that of returns for it, and counts the texts
+// that were cut to the limit of theirs. The predictors have one model in common, see [tasks.Opening], and their rows
+// share batches; the logits are bit for bit those of [Predictor.Predict]. A logit that is not finite is an error.
+func PredictEach(
+	ctx context.Context, f *text.File, of func(row int) *Predictor,
+) (logits [][]float32, truncated int, err error) {
+	return predictEach(ctx, texts(f), of)
+}
+
+func predictEach(
+	ctx context.Context, t tasks.Texts, of func(row int) *Predictor,
+) (logits [][]float32, truncated int, err error) {
+	if t.Len == 0 {
+		return nil, 0, ctx.Err()
+	}
+	p := of(0)
+	options := func(i int) tokenize.Options { return of(i).TextOptions(of(i).cfg.Truncation) }
+	set, err := p.EncodeEach(ctx, t, options, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	if logits, err = p.logits(ctx, set, nil); err == nil {
-		err = tasks.CheckFinite(f.Name, logits, p.Net.Labels(), func(i int) int { return f.At(i).Line })
+	logits, err = p.RowsEach(ctx, set, t.Len, func(i int) int { return of(i).outputs() },
+		func(i int) nn.AdapterSet { return of(i).Adapter }, p.Net.Logits)
+	for i, row := range logits {
+		if err == nil {
+			err = tasks.CheckFinite(t.Name, row, len(row), func(int) int { return t.Line(i) })
+		}
 	}
 	return logits, set.Cut, err
 }
@@ -76,7 +110,7 @@ func (p *Predictor) Predict(ctx context.Context, f *text.File) (logits []float32
 func (p *Predictor) logits(
 	ctx context.Context, set *tasks.TextSet, each func(*op.Tape, *batch.Batch, mat.Tensor),
 ) ([]float32, error) {
-	return p.Rows(ctx, set, set.Len(), p.Net.Labels(), p.Net.Logits, each)
+	return p.Rows(ctx, set, set.Len(), p.outputs(), p.Net.Logits, each)
 }
 
 // threshold is the probability above which a text has a class of several.
@@ -120,22 +154,19 @@ func (p *Predictor) Class(logits []float32) Class {
 // Classify returns the classes of texts and pairs. Texts that are too long are cut. A logit that is not finite is an
 // error.
 func (p *Predictor) Classify(ctx context.Context, inputs []tokenize.Input) ([]Class, error) {
-	texts := tasks.Inputs(inputs)
-	set, err := p.Encode(ctx, texts, p.cfg.Truncation, nil)
-	if err != nil {
-		return nil, err
-	}
-	k := p.Net.Labels()
-	logits, err := p.logits(ctx, set, nil)
-	if err == nil {
-		err = tasks.CheckFinite(texts.Name, logits, k, texts.Line)
-	}
+	return ClassifyEach(ctx, inputs, p.all)
+}
+
+// ClassifyEach returns the classes of texts and pairs, each with the predictor that of returns for it; see
+// [PredictEach].
+func ClassifyEach(ctx context.Context, inputs []tokenize.Input, of func(i int) *Predictor) ([]Class, error) {
+	logits, _, err := predictEach(ctx, tasks.Inputs(inputs), of)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Class, len(inputs))
-	for i := range out {
-		out[i] = p.Class(logits[i*k : (i+1)*k : (i+1)*k])
+	for i, row := range logits {
+		out[i] = of(i).Class(row)
 	}
 	return out, nil
 }
@@ -162,7 +193,7 @@ func (p *Predictor) MetricNames() []string {
 // without a label do not count; without any the result is the zero Metrics. The loss knows neither smoothing nor
 // class weights.
 func (p *Predictor) Score(f *text.File, logits []float32) (train.Metrics, error) {
-	k, problem := p.Net.Labels(), p.cfg.Labels.Problem
+	k, problem := p.outputs(), p.cfg.Labels.Problem
 	if len(logits) != k*f.Len() {
 		return train.Metrics{}, fmt.Errorf("seqcls: %d logits for %d rows of %d", len(logits), f.Len(), k)
 	}
@@ -194,7 +225,7 @@ func withLoss(values []train.Metric, loss float64) train.Metrics {
 
 // score returns the metrics of logits but the loss.
 func (p *Predictor) score(t targets, logits []float32) ([]train.Metric, error) {
-	k, names := p.Net.Labels(), p.MetricNames()
+	k, names := p.outputs(), p.MetricNames()
 	list := func(scores ...metrics.Score) []train.Metric {
 		var ms []train.Metric
 		for i, s := range scores {

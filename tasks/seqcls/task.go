@@ -56,7 +56,7 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 	if err != nil {
 		return err
 	}
-	set, err := t.encode(ctx, f)
+	set, err := t.Encode(ctx, texts(f), t.cfg.Truncation, nil)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (of *Prediction) decode(c *op.Chain, k int) {
 // decode sets found to the labels of words, given their emissions (K for each), and returns the loss summed over the
 // sentences and their number.
 func (t *Task) decode(s *set, emissions []float32, found []int32) (loss, sentences float64) {
-	chain, k, wanted := t.chain(), t.Net.Labels(), s.wanted()
+	chain, k, wanted := t.chain(), t.outputs(), s.wanted()
 	from := 0
 	for _, to := range s.ends {
 		x := emissions[from*k : to*k]
@@ -135,20 +135,29 @@ func openTagger(src *checkpoint.Source, labels int, seed uint64) (models.TokenCl
 	return t, report, nil
 }
 
-// openerOf returns how a trained model is opened: with a conditional random field if the adapter or, without one, the
-// checkpoint has transition scores.
-func openerOf(o tasks.Opening) opener {
-	has, lost := adapterCRF(o.Adapter.Dir)
-	if lost {
-		o.Log.Warn().Msgf("%s: modules_to_save names %s, but the file has no transition scores; PEFT drops them when it "+
-			"saves an adapter. Each word is tagged on its own", o.Adapter.Dir, models.CRFModule)
-	}
+// openerOf returns how a trained model is opened: with a conditional random field if the adapter has transition scores
+// or, without an adapter, the checkpoint.
+func openerOf(o tasks.Opening, has bool) opener {
 	return func(src *checkpoint.Source, labels int, seed uint64) (models.TokenClassifier, checkpoint.Report, error) {
 		if has || o.Adapter.Dir == "" && models.HasCRF(src, labels) {
 			return openTagger(src, labels, seed)
 		}
 		return models.OpenTokenClassifier(src, labels, seed)
 	}
+}
+
+// shareCRF returns a shared model for an adapter over k labels that has transition scores or not: with a conditional
+// random field of that size in place of the one that the model was opened with, or without one.
+func shareCRF(s *base.Shared, has bool, k int) *base.Shared {
+	return base.Reshaped(s, func(net models.TokenClassifier) models.TokenClassifier {
+		if t, ok := net.(*models.Tagger); ok {
+			net = t.TokenClassifier
+		}
+		if !has {
+			return net
+		}
+		return models.NewTagger(net, k)
+	})
 }
 
 // openCRF makes the subject of a run one with a conditional random field.

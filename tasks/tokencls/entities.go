@@ -107,17 +107,23 @@ func (p *Predictor) Tag(ctx context.Context, texts []string, a Aggregation) ([][
 	if err := p.checkAggregation(a); err != nil {
 		return nil, base.Settings(err)
 	}
+	o := &Opened{Predictor: p, Aggregation: a}
+	return TagEach(ctx, texts, func(int) *Opened { return o })
+}
+
+// TagEach returns the entities in texts that several predictors serve: of returns that of each; see [PredictEach].
+func TagEach(ctx context.Context, texts []string, of func(i int) *Opened) ([][]Entity, error) {
 	f := tagged.New("texts")
 	for i, text := range texts {
 		f.Append(tagged.Raw(text, i+1))
 	}
-	list, _, err := p.Predict(ctx, f)
+	list, _, err := PredictEach(ctx, f, func(i int) *Predictor { return of(i).Predictor })
 	if err != nil {
 		return nil, err
 	}
 	out := make([][]Entity, len(list))
-	for i, of := range list {
-		out[i] = p.Entities(f.At(i), of, a)
+	for i, found := range list {
+		out[i] = of(i).Entities(f.At(i), found, of(i).Aggregation)
 	}
 	return out, nil
 }
@@ -130,17 +136,23 @@ type Tag struct {
 
 // TagWords returns the tags of the words of sentences.
 func (p *Predictor) TagWords(ctx context.Context, sentences [][]string) ([][]Tag, error) {
+	return TagWordsEach(ctx, sentences, p.all)
+}
+
+// TagWordsEach returns the tags of the words of sentences that several predictors serve: of returns that of each; see
+// [PredictEach].
+func TagWordsEach(ctx context.Context, sentences [][]string, of func(i int) *Predictor) ([][]Tag, error) {
 	f := tagged.New("sentences")
 	for i, words := range sentences {
 		f.Append(tagged.OfWords(words, i+1))
 	}
-	list, _, err := p.Predict(ctx, f)
+	list, _, err := PredictEach(ctx, f, of)
 	if err != nil {
 		return nil, err
 	}
 	out := make([][]Tag, len(list))
-	for i, of := range list {
-		labels, scores := p.Tags(f.At(i), of)
+	for i, found := range list {
+		labels, scores := of(i).Tags(f.At(i), found)
 		out[i] = make([]Tag, len(labels))
 		for j, label := range labels {
 			out[i][j] = Tag{label, scores[j]}

@@ -11,6 +11,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -142,6 +143,13 @@ func (o *Opened) Tag(ctx context.Context, texts []string) ([][]Entity, error) {
 	return o.Predictor.Tag(ctx, texts, o.Aggregation)
 }
 
+// With implements [tasks.Adaptable].
+func (o *Opened) With(a nn.AdapterSet) tasks.Predictor {
+	p := *o.Predictor
+	p.Core = p.Adapted(a)
+	return &Opened{&p, o.LabelsNamed, o.Aggregation}
+}
+
 // CheckTags returns a file whose tags have the names of the classes and follow the rules of the scheme. It returns an
 // error for a tag that is not a class. A tag that breaks the rules is an error if strict is true, and is repaired
 // otherwise.
@@ -183,7 +191,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 	}
 	p, err := NewPredictor(c.Net, o.Base.Tokenizer, Config{
 		CoreConfig: o.Core(c.AdapterSet(), s.MaxLength, s.TokensPerBatch),
-		Labels:     c.Labels, Scheme: scheme, Strict: s.SeqevalMode == strict, Stride: stride(s.Stride),
+		Labels:     c.Labels, Outputs: c.Outputs, Scheme: scheme, Strict: s.SeqevalMode == strict, Stride: stride(s.Stride),
 	})
 	if err == nil {
 		err = p.checkAggregation(a)
@@ -199,7 +207,19 @@ func Open(o tasks.Opening) (*Opened, error) {
 
 func openClassifier(o tasks.Opening, s *Settings) (*base.Classifier[models.TokenClassifier], error) {
 	options := base.ClassifierOptions{Labels: s.Labels, Tags: true}
-	return base.OpenClassifier(o.Opening, options, Type, openerOf(o))
+	has, lost := adapterCRF(o.Adapter.Dir)
+	if lost {
+		o.Log.Warn().Msgf("%s: modules_to_save names %s, but the file has no transition scores; PEFT drops them when it "+
+			"saves an adapter. Each word is tagged on its own", o.Adapter.Dir, models.CRFModule)
+	}
+	if o.Adapter.Dir != "" {
+		k, err := base.HeadOutputs(o.Adapter.Dir)
+		if err != nil {
+			return nil, err
+		}
+		o.Shared = shareCRF(o.Shared, has, k)
+	}
+	return base.OpenClassifier(o.Opening, options, Type, openerOf(o, has))
 }
 
 func merging(o tasks.Opening) (*tasks.Merging, error) {

@@ -1,11 +1,11 @@
 package tokencls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -24,6 +24,8 @@ import (
 type Config struct {
 	tasks.CoreConfig
 	Labels *data.Labels // of the problem data.TokenTags
+	// Outputs is the number of outputs of the adapter's head, if the model's has another; 0: of the model's.
+	Outputs int
 	// Scheme is how the labels spell entities. With tagged.Plain, words are scored one by one.
 	Scheme tagged.Scheme
 	// Strict counts only entities that are spelled by the rules of the scheme, as seqeval does in its strict mode. Of
@@ -50,8 +52,8 @@ type Predictor struct {
 // reported in one error.
 func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
 	errs := append(tasks.CheckText(m, c.MaxLength), tasks.CheckRoom(tok, c.MaxLength, false))
-	if k := len(c.Labels.Names); m.Labels() != k {
-		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", m.Labels(), k))
+	if k, n := len(c.Labels.Names), cmp.Or(c.Outputs, m.Labels()); n != k {
+		errs = append(errs, fmt.Errorf("the model's head has %d outputs for %d labels", n, k))
 	}
 	if c.Strict && c.Scheme == tagged.Plain {
 		errs = append(errs, errors.New("`seqeval_mode strict` scores entities, but the labels spell none"))
@@ -68,6 +70,12 @@ func NewPredictor(m models.TokenClassifier, tok *tokenize.Tokenizer, c Config) (
 
 // Labels returns the classes.
 func (p *Predictor) Labels() *data.Labels { return p.cfg.Labels }
+
+// outputs returns the number of logits of a token.
+func (p *Predictor) outputs() int { return len(p.cfg.Labels.Names) }
+
+// all is the function of [PredictEach] for a predictor that serves all sentences.
+func (p *Predictor) all(int) *Predictor { return p }
 
 // Scheme returns how the classes spell entities.
 func (p *Predictor) Scheme() tagged.Scheme { return p.cfg.Scheme }
@@ -138,11 +146,22 @@ type Token struct {
 // tags. A sentence that is longer than the limit is read in windows, or cut, as the configuration says. It returns an
 // error if a probability is NaN.
 func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, Counts, error) {
+	return PredictEach(ctx, f, p.all)
+}
+
+// PredictEach is like [Predictor.Predict] for a file whose sentences several predictors serve: of returns that of each.
+// The predictors have one model in common, see [tasks.Opening], and their sentences share batches, which changes no bit
+// of the results.
+func PredictEach(ctx context.Context, f *tagged.File, of func(row int) *Predictor) ([]Prediction, Counts, error) {
 	var counts Counts
+	if f.Len() == 0 {
+		return nil, counts, ctx.Err()
+	}
+	p := of(0)
 	set, out := p.NewSet(), make([]Prediction, f.Len())
 	var sentences []int            // for each sequence the number of its sentence
 	var places tasks.Buffer[int32] // for each token of the set its place among the tokens of its sentence, -1: none
-	err := p.read(ctx, f, func(i int, e tagged.Sentence, x *sentence) {
+	err := p.read(ctx, f, of, func(i int, e tagged.Sentence, x *sentence) {
 		counts.count(x)
 		out[i].Cut = x.cut()
 		x.each(e, func(window int, tokens []Token, of []int32) {
@@ -161,27 +180,24 @@ func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, 
 		return nil, Counts{}, err
 	}
 	counts.Sequences = set.Len()
-	k := p.Net.Labels()
-	err = p.forward(ctx, set, func(seqs []int, _ *op.Tape, logits mat.Tensor, _ []int, b *batch.Batch) {
-		var scores []float32
-		if p.crf != nil {
-			scores = slices.Clone(op.Values(logits))
-		} else {
-			scores = tasks.Probabilities(data.SingleLabel, op.Values(logits), k)
-		}
+	run := p.Inference(p.Net.Logits)
+	run.AdapterOf = func(seq int) nn.AdapterSet { return of(sentences[seq]).Adapter }
+	err = run.Run(ctx, set, func(seqs []int, _ *op.Tape, b *batch.Batch, logits mat.Tensor) error {
 		for i, q := range seqs {
-			for j := range set.Tokens(q) {
+			lo, hi := b.Seqs.Starts[i], b.Seqs.Starts[i+1]
+			scores, k := of(sentences[q]).scoresOf(logits, lo, hi)
+			for j := range hi - lo {
 				if n := places.At(set.Start(q) + j); n >= 0 {
-					row := b.Seqs.Starts[i] + j
 					of := &out[sentences[q]].Tokens[n]
-					of.Scores = scores[row*k : (row+1)*k : (row+1)*k]
+					of.Scores = scores[j*k : (j+1)*k : (j+1)*k]
 					of.Label = tasks.Largest(of.Scores)
 				}
 			}
 		}
+		return nil
 	})
 	if err == nil {
-		p.decode(out)
+		decode(out, of)
 		err = checkScores(f, out)
 	}
 	if err != nil {
@@ -190,14 +206,33 @@ func (p *Predictor) Predict(ctx context.Context, f *tagged.File) ([]Prediction, 
 	return out, counts, nil
 }
 
-// decode tags the words of predictions whose tokens have logits, if the model has a CRF.
-func (p *Predictor) decode(list []Prediction) {
-	if p.crf == nil {
-		return
+// scoresOf returns what rows lo to hi of a batch's logits say, k values for each: the probabilities of its labels, with
+// a CRF the logits.
+func (p *Predictor) scoresOf(logits mat.Tensor, lo, hi int) (scores []float32, k int) {
+	_, cols := op.Size(logits) // of the widest head
+	k = p.outputs()
+	own := make([]float32, 0, (hi-lo)*k)
+	for row := lo; row < hi; row++ {
+		own = append(own, op.Values(logits)[row*cols:][:k]...)
 	}
-	chain := p.chain()
+	if p.crf != nil {
+		return own, k
+	}
+	return tasks.Probabilities(data.SingleLabel, own, k), k
+}
+
+// decode tags the words of predictions whose tokens have logits, those of predictors that have a CRF.
+func decode(list []Prediction, of func(row int) *Predictor) {
+	chains := map[*Predictor]*op.Chain{}
 	for i := range list {
-		list[i].decode(chain, p.Net.Labels())
+		p := of(i)
+		if p.crf == nil {
+			continue
+		}
+		if chains[p] == nil {
+			chains[p] = p.chain()
+		}
+		list[i].decode(chains[p], p.outputs())
 	}
 }
 
@@ -319,7 +354,7 @@ type scoredLoss struct {
 }
 
 func lossOf(p *Predictor) *scoredLoss {
-	l := &scoredLoss{k: p.Net.Labels()}
+	l := &scoredLoss{k: p.outputs()}
 	if p.crf != nil {
 		l.chain = p.chain()
 	}

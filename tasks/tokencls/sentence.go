@@ -86,13 +86,22 @@ type sentence struct {
 // portion is the number of sentences that are tokenised before they are used.
 const portion = 4096
 
-// read tokenises the sentences of a file and calls use with each, in order.
-func (p *Predictor) read(ctx context.Context, f *tagged.File, use func(i int, e tagged.Sentence, x *sentence)) error {
+// read tokenises the sentences of a file, each with the settings of the predictor that of returns for it, and calls use
+// with each, in order. The predictors share the tokenizer of p.
+func (p *Predictor) read(
+	ctx context.Context, f *tagged.File, of func(i int) *Predictor, use func(i int, e tagged.Sentence, x *sentence),
+) error {
 	for lo := 0; lo < f.Len(); lo += portion {
 		part := data.Part(f, lo, min(lo+portion, f.Len()))
-		list, err := p.tokenize(ctx, part)
-		if err != nil {
-			return tasks.InputError(err, f.Name, func(i int) int { return part.At(i).Line })
+		list := make([]sentence, part.Len())
+		for _, same := range tasks.Alike(part.Len(), func(i int) reading { return of(lo + i).reading() }) {
+			some, err := p.tokenize(ctx, part, same, of(lo+same[0]).reading())
+			if err != nil {
+				return tasks.InputError(err, f.Name, func(i int) int { return part.At(same[i]).Line })
+			}
+			for j, i := range same {
+				list[i] = some[j]
+			}
 		}
 		for i, e := range part.All() {
 			list[i].match(e, p.Tok.TruncationSide())
@@ -102,11 +111,16 @@ func (p *Predictor) read(ctx context.Context, f *tagged.File, use func(i int, e 
 	return nil
 }
 
-// tokenize returns the windows of sentences.
-func (p *Predictor) tokenize(ctx context.Context, f *tagged.File) ([]sentence, error) {
-	inputs := make([]tokenize.Input, f.Len())
-	for i, e := range f.All() {
-		if e.Split {
+// reading says how sentences become windows.
+type reading struct{ limit, stride int }
+
+func (p *Predictor) reading() reading { return reading{p.Limit(), p.cfg.Stride} }
+
+// tokenize returns the windows of those sentences of a file that have the given numbers.
+func (p *Predictor) tokenize(ctx context.Context, f *tagged.File, numbers []int, r reading) ([]sentence, error) {
+	inputs := make([]tokenize.Input, len(numbers))
+	for i, n := range numbers {
+		if e := f.At(n); e.Split {
 			inputs[i].Words = e.WordTexts()
 		} else {
 			inputs[i].Text = e.Text
@@ -114,15 +128,15 @@ func (p *Predictor) tokenize(ctx context.Context, f *tagged.File) ([]sentence, e
 	}
 	out := make([]sentence, len(inputs))
 	workers := p.Pool.Workers()
-	if p.cfg.Stride < 0 {
-		o := tokenize.Options{MaxLength: p.Limit(), Offsets: true, Words: true}
+	if r.stride < 0 {
+		o := tokenize.Options{MaxLength: r.limit, Offsets: true, Words: true}
 		list, err := p.Tok.EncodeBatch(ctx, inputs, o, workers)
 		for i := range list {
 			out[i] = sentence{windows: list[i : i+1], starts: []int{0}}
 		}
 		return out, err
 	}
-	w := tokenize.Windowing{MaxLength: p.Limit(), Stride: p.cfg.Stride, Shrink: true}
+	w := tokenize.Windowing{MaxLength: r.limit, Stride: r.stride, Shrink: true}
 	list, err := p.Tok.WindowsBatch(ctx, inputs, w, workers)
 	for i, l := range list {
 		if p.Tok.TruncationSide() == tokenize.Left { // windows come from the end of the text

@@ -26,7 +26,7 @@ func (t *Task) newSet(ctx context.Context, f *tagged.File) (*set, error) {
 		return nil, err
 	}
 	s := &set{TextSet: t.NewSet()}
-	if err := t.read(ctx, f, func(i int, _ tagged.Sentence, x *sentence) { t.add(s, x, classes[i]) }); err != nil {
+	if err := t.read(ctx, f, t.all, func(i int, _ tagged.Sentence, x *sentence) { t.add(s, x, classes[i]) }); err != nil {
 		return nil, err
 	}
 	if s.counts.Sequences = s.Len(); s.counts.Sequences == 0 {

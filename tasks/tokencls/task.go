@@ -125,7 +125,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 	}
 	found := make([]int32, set.scored())
 	loss, targets := 0.0, 0.0
-	k := t.Net.Labels()
+	k := t.outputs()
 	var emissions []float32 // with a CRF, the logits of the words
 	if t.crf != nil {
 		emissions = make([]float32, len(found)*k)

@@ -76,7 +76,7 @@ func TestDoorClassifies(t *testing.T) {
 	list, m := predicted[row](t, "seq-cls", "minilm/adapter_final",
 		rows(t, input{texts[0], ""}, input{texts[1], ""}, input{texts[2], ""}),
 		"--logits", "--all-scores")
-	classes, err := m.Classify(t.Context(), texts...)
+	classes, err := m.ClassifyAll(t.Context(), spalora.Texts(texts...))
 	same := func(classes []spalora.Class, err error, list []row) {
 		t.Helper()
 		var got []row
@@ -93,8 +93,8 @@ func TestDoorClassifies(t *testing.T) {
 	pairs, _ := predicted[row](t, "seq-cls", "minilm/adapter_final",
 		rows(t, input{texts[0], texts[1]}, input{texts[2], texts[0]}),
 		"--logits", "--all-scores")
-	classes, err = m.ClassifyPairs(t.Context(), spalora.Pair{First: texts[0], Second: texts[1]},
-		spalora.Pair{First: texts[2], Second: texts[0]})
+	classes, err = m.ClassifyPairs(t.Context(), []spalora.Pair{{First: texts[0], Second: texts[1]},
+		{First: texts[2], Second: texts[0]}})
 	same(classes, err, pairs)
 }
 
@@ -114,13 +114,13 @@ func TestDoorTags(t *testing.T) {
 		Tokens []string `json:"tokens"`
 	}
 	var sentences []sentence
-	var words [][]string
+	var words []spalora.Sentence
 	for _, text := range texts[:2] {
-		words = append(words, strings.Fields(text))
+		words = append(words, spalora.Sentence{Words: strings.Fields(text)})
 		sentences = append(sentences, sentence{strings.Fields(text)})
 	}
 	list, m := predicted[row](t, "token-cls", "minilm_tokens/adapter_init", rows(t, sentences...))
-	tags, err := m.TagWords(t.Context(), words...)
+	tags, err := m.TagWords(t.Context(), words)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestDoorTags(t *testing.T) {
 		equal(t, of, nil, want)
 	}
 	list, _ = predicted[row](t, "token-cls", "minilm_tokens/adapter_init", strings.Join(texts[:2], "\n"))
-	found, err := m.Tag(t.Context(), texts[:2]...)
+	found, err := m.TagAll(t.Context(), spalora.Texts(texts[:2]...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestDoorAnswers(t *testing.T) {
 		}
 	}
 	list, m := predicted[row](t, "question-answering", "question/adapter_final", rows(t, questions...), "--all-answers")
-	answers, err := m.AnswerAll(t.Context(), questions...)
+	answers, err := m.AnswerAll(t.Context(), questions)
 	var got []row
 	for _, a := range answers {
 		var r row
@@ -193,7 +193,7 @@ func TestDoorChooses(t *testing.T) {
 	}
 	in := clitest.Read(t, filepath.Join(clitest.Testdata, "choice", "test.jsonl"))
 	list, m := predicted[row](t, "multiple-choice", "choice/adapter_final", in, "--logits", "--all-scores")
-	choices, err := m.Choose(t.Context(), clitest.Lines[spalora.ChoiceQuestion](t, in)...)
+	choices, err := m.ChooseAll(t.Context(), clitest.Lines[spalora.ChoiceQuestion](t, in))
 	var got []row
 	for _, c := range choices {
 		got = append(got, row{c.Index, c.Text, c.Score, c.Logits, c.Scores})
@@ -205,7 +205,7 @@ func TestDoorEmbeds(t *testing.T) {
 	type row struct{ Embedding []float32 }
 	for _, adapter := range []string{"embedding/cosine/adapter_final", "embedding/multiple_negatives/adapter_final"} {
 		list, m := predicted[row](t, "embed", adapter, strings.Join(texts, "\n"))
-		vectors, err := m.Embed(t.Context(), texts...)
+		vectors, err := m.EmbedAll(t.Context(), spalora.Texts(texts...))
 		var got []row
 		for _, v := range vectors {
 			got = append(got, row{v})
@@ -234,7 +234,7 @@ func TestDoorGenerates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	texts, err := m.Generate(t.Context(), prompts...)
+	texts, err := m.GenerateAll(t.Context(), spalora.Texts(prompts...))
 	var got []row
 	for _, g := range texts {
 		got = append(got, row{g.Text, string(g.Finish), g.IDs})
@@ -285,7 +285,7 @@ func TestDoorOpensMerged(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		if list[i], err = m.Classify(t.Context(), "we will send money .", "they lost it ."); err != nil {
+		if list[i], err = m.ClassifyAll(t.Context(), spalora.Texts("we will send money .", "they lost it .")); err != nil {
 			t.Fatal(err)
 		}
 	}
