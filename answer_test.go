@@ -45,8 +45,8 @@ func TestAnswer(t *testing.T) {
 	if err != nil || first.Text != "good" || first.Start != 40 || first.End != 44 || len(first.NBest) != 20 {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	all, err := m.AnswerAll(t.Context(), spalora.Question{Question: "will they pay ?", Context: context},
-		spalora.Question{Question: "is the film good ?", Context: context})
+	all, err := m.AnswerAll(t.Context(), []spalora.Question{{Question: "will they pay ?", Context: context},
+		{Question: "is the film good ?", Context: context}})
 	if err != nil || len(all) != 2 || all[0].Text != "send money" || all[1].Text != first.Text {
 		t.Errorf("%+v, %v", all, err)
 	}

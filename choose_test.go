@@ -34,7 +34,7 @@ func TestChoose(t *testing.T) {
 	for q := range f.Values() {
 		questions = append(questions, spalora.ChoiceQuestion{Context: q.Context, Question: q.Question, Choices: q.Endings})
 	}
-	list, err := m.Choose(t.Context(), questions...)
+	list, err := m.ChooseAll(t.Context(), questions)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func TestCustomTokenizer(t *testing.T) {
 			!strings.Contains(log.String(), c.warned) {
 			t.Errorf("%s: log %s", c.name, log.String())
 		}
-		got, err := m.Classify(ctx, "good one", "bad and long text", "")
+		got, err := m.ClassifyAll(ctx, spalora.Texts("good one", "bad and long text", ""))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ var calls = map[string]struct {
 	says string
 }{
 	"seq-cls": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
-		return m.Classify(ctx, sampleText(i), "")
+		return m.ClassifyAll(ctx, spalora.Texts(sampleText(i), ""))
 	}, "call Classify or ClassifyPairs"},
 	"token-cls": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
 		return m.Tag(ctx, sampleText(i))
@@ -149,11 +149,11 @@ func TestInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if list, err := m.Classify(t.Context()); err != nil || len(list) != 0 {
+	if list, err := m.ClassifyAll(t.Context(), nil); err != nil || len(list) != 0 {
 		t.Errorf("no texts: %v, %v", list, err)
 	}
 	long := strings.Repeat("we will send money . ", 100)
-	list, err := m.Classify(t.Context(), "", " ", long, long+long)
+	list, err := m.ClassifyAll(t.Context(), spalora.Texts("", " ", long, long+long))
 	if err != nil || len(list) != 4 || !reflect.DeepEqual(list[0], list[1]) || !reflect.DeepEqual(list[2], list[3]) {
 		t.Errorf("%v, %v", list, err)
 	}

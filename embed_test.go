@@ -26,7 +26,7 @@ func TestEmbed(t *testing.T) {
 		t.Errorf("the task is %s", m.Task())
 	}
 	texts := []string{"Where is my card?", "My card has not arrived.", "I like trains."}
-	all, err := m.Embed(t.Context(), texts...)
+	all, err := m.EmbedAll(t.Context(), spalora.Texts(texts...))
 	if err != nil || len(all) != 3 {
 		t.Fatalf("%d vectors, %v", len(all), err)
 	}
@@ -51,7 +51,7 @@ func TestEmbed(t *testing.T) {
 	if err != nil || !(near > far && near <= 1) {
 		t.Errorf("similarities %g and %g, %v", near, far, err)
 	}
-	if none, err := m.Embed(t.Context()); err != nil || len(none) != 0 {
+	if none, err := m.EmbedAll(t.Context(), nil); err != nil || len(none) != 0 {
 		t.Errorf("no texts: %v, %v", none, err)
 	}
 	if _, err := m.Classify(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "call Embed or Similarity") {

@@ -41,7 +41,7 @@ func Example() {
 	m, err := spalora.Open(dir) // with spalora.WithBase("path") if the base model has moved
 	check(err)
 	defer m.Close()
-	classes, err := m.Classify(ctx, "The best meal of my life.", "Cold food and a rude cook.")
+	classes, err := m.ClassifyAll(ctx, spalora.Texts("The best meal of my life.", "Cold food and a rude cook."))
 	check(err)
 	fmt.Println(classes[0].Label, classes[1].Label)
 	// README ends

@@ -27,6 +27,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -95,8 +96,12 @@ type Model struct {
 	base      *base.Base
 	own       bool // the base is closed with the model
 	kind      tasks.Kind
-	predictor tasks.Predictor
+	predictor tasks.Predictor // what it was opened with
 	pool      *op.Pool
+	opening   tasks.Opening // of further adapters
+
+	adapters atomic.Pointer[registry]
+	changing sync.Mutex // held while the registry is replaced
 
 	mu      sync.Mutex // guards closed, and running against calls that begin while Close waits
 	closed  bool
@@ -120,6 +125,8 @@ type opening struct {
 	log      zerolog.Logger
 	settings tasks.Settings
 	kinds    []tasks.Kind
+	named    []Adapter // further adapters
+	headless bool
 }
 
 // WithBase names the base model of an adapter: a Hugging Face directory or a GGUF file. Messages call it `model`.
@@ -162,6 +169,16 @@ func WithSettings(s tasks.Settings) Option { return func(o *opening) { o.setting
 // WithKinds replaces the task types that a model may be for.
 func WithKinds(kinds []tasks.Kind) Option { return func(o *opening) { o.kinds = kinds } }
 
+// WithAdapter loads a further adapter under a name, as [Model.Load] does. It may be given several times. If Open gets
+// no directory, the base then needs no trained head, and its task is that of the first adapter.
+func WithAdapter(name, dir string) Option {
+	return func(o *opening) { o.named = append(o.named, Adapter{Name: name, Dir: dir}) }
+}
+
+// WithoutHead opens a base without a trained head, which [WithTask] must name the task of. Calls must name an adapter
+// that [Model.Load] has loaded.
+func WithoutHead() Option { return func(o *opening) { o.headless = true } }
+
 // Open opens a trained model: the directory of an adapter (made here or by PEFT), of a merged model, or of a
 // checkpoint with a trained head. dir may be empty if an option names a base, which is then used without an adapter.
 // Open returns an error if the head is not trained. The caller must close the model.
@@ -175,7 +192,7 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 	}
 	adapter := base.Adapter{OtherBase: o.other}
 	switch based := o.model != "" || o.inMemory || o.opened != nil; {
-	case dir == "" && !based:
+	case dir == "" && !based && len(o.named) == 0:
 		return nil, base.Settings(errors.New("spalora: nothing to open; give the directory of an adapter or a model"))
 	case dir != "" && (based || isAdapter(dir)):
 		adapter.Dir = dir
@@ -186,11 +203,16 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 		o.model = dir
 	}
 	m = &Model{}
-	named, sure, err := o.kind(adapter.Dir)
+	m.adapters.Store(&registry{})
+	shows := adapter.Dir // the adapter that shows task and base
+	if dir == "" && len(o.named) > 0 {
+		shows = o.named[0].Dir
+	}
+	named, sure, err := o.kind(shows)
 	if err != nil {
 		return nil, err
 	}
-	if m.base, m.own, err = o.base(adapter.Dir); err != nil {
+	if m.base, m.own, err = o.base(shows); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -202,8 +224,8 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 	switch {
 	case sure:
 		m.kind = named
-	case adapter.Dir != "":
-		m.kind, err = tasks.Recognise(o.kinds, adapter.Dir, m.base, named)
+	case shows != "":
+		m.kind, err = tasks.Recognise(o.kinds, shows, m.base, named)
 	default:
 		m.kind, err = tasks.OfBase(o.kinds, m.base)
 	}
@@ -211,13 +233,21 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 		return m, err
 	}
 	m.pool = op.NewPool(o.threads)
-	p, err := m.kind.Open(tasks.Opening{
-		Opening: base.Opening{Base: m.base, Adapter: adapter, Log: o.log, Pool: m.pool}, Settings: o.settings,
-	})
+	shared := &base.Shared{Headless: o.headless || adapter.Dir == "" && len(o.named) > 0}
+	m.opening = tasks.Opening{
+		Opening:  base.Opening{Base: m.base, Adapter: adapter, Log: o.log, Pool: m.pool, Shared: shared},
+		Settings: o.settings, Tapes: tasks.NewTapes(m.pool),
+	}
+	p, err := m.kind.Open(m.opening)
 	if err != nil {
 		return m, err
 	}
 	m.predictor = p // not before: with an error it may be an interface that holds a nil pointer
+	for _, a := range o.named {
+		if err := m.Load(a.Name, a.Dir); err != nil {
+			return m, fmt.Errorf("adapter %q: %w", a.Name, err)
+		}
+	}
 	return m, nil
 }
 
@@ -289,6 +319,9 @@ func (m *Model) Close() error {
 	if m.predictor != nil {
 		err = m.predictor.Close()
 	}
+	if m.opening.Tapes != nil {
+		err = errors.Join(err, m.opening.Tapes.Close())
+	}
 	if m.pool != nil {
 		m.pool.Close()
 	}
@@ -311,35 +344,3 @@ func (m *Model) begin() error {
 
 // Task returns the command of the task type that the model is for, such as "seq-cls".
 func (m *Model) Task() string { return m.kind.Command }
-
-// Predictor returns the predictor behind the calls of a model, for bulk work and scores: *[seqcls.Opened] and its
-// like. It must not be used once the model is closed. If the model is for another task, Predictor returns an error
-// that says which one.
-func Predictor[P tasks.Predictor](m *Model) (P, error) {
-	p, ok := m.predictor.(P)
-	if !ok {
-		return p, fmt.Errorf("spalora: the model is for %s; %s", m.kind.Name, m.calls())
-	}
-	return p, nil
-}
-
-// call returns what f returns for the predictor of a model, which stays open until then.
-func call[P tasks.Predictor, R any](m *Model, f func(p P) (R, error)) (r R, err error) {
-	if err := m.begin(); err != nil {
-		return r, err
-	}
-	defer m.running.Done()
-	p, err := Predictor[P](m)
-	if err != nil {
-		return r, err
-	}
-	return f(p)
-}
-
-// calls names the methods that work for a model.
-func (m *Model) calls() string {
-	if c, ok := m.predictor.(interface{ Calls() string }); ok {
-		return "call " + c.Calls()
-	}
-	return "it has no call of this package"
-}

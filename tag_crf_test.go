@@ -47,7 +47,7 @@ func TestTagWordsWithCRF(t *testing.T) {
 	for _, s := range want.Sentences {
 		sentences = append(sentences, s.Words)
 	}
-	got, err := m.TagWords(t.Context(), sentences...)
+	got, err := m.TagWords(t.Context(), sentencesOf(sentences...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestTag(t *testing.T) {
 	}
 	for strategy, expected := range map[string]string{"": "first", "average": "average"} {
 		m := tagger(t, &tokencls.Settings{AggregationStrategy: strategy})
-		list, err := m.Tag(t.Context(), f.Texts...)
+		list, err := m.TagAll(t.Context(), spalora.Texts(f.Texts...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestTagWords(t *testing.T) {
 		t.Errorf("task %s", m.Task())
 	}
 	sentences := [][]string{{"Anna", "Featherston", "at", "7:30", "pm"}, {"no", "\u200b"}, nil}
-	all, err := m.TagWords(t.Context(), sentences...)
+	all, err := m.TagWords(t.Context(), sentencesOf(sentences...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestTagWords(t *testing.T) {
 			}
 		}
 		w.Go(func() {
-			one, err := m.TagWords(t.Context(), words)
+			one, err := m.TagWords(t.Context(), sentencesOf(words))
 			if err != nil || len(one[0]) != len(words) || !slices.Equal(one[0], all[i]) {
 				t.Errorf("%q: %v, %v; among others %v", words, one, err, all[i])
 			}
@@ -92,4 +92,13 @@ func TestTagWords(t *testing.T) {
 	if _, err := m.Classify(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "call Tag or TagWords") {
 		t.Errorf("a call of another task: %v", err)
 	}
+}
+
+// sentencesOf returns sentences of these words.
+func sentencesOf(words ...[]string) []spalora.Sentence {
+	list := make([]spalora.Sentence, len(words))
+	for i, w := range words {
+		list[i].Words = w
+	}
+	return list
 }

@@ -145,7 +145,7 @@ func classify(ctx context.Context, dir string, options ...spalora.Option) ([]spa
 		return nil, err
 	}
 	defer m.Close()
-	classes, err := m.Classify(ctx, questions...)
+	classes, err := m.ClassifyAll(ctx, spalora.Texts(questions...))
 	for i, c := range classes {
 		fmt.Printf("%-48s %-28s %5.1f %%\n", questions[i], c.Label, 100*c.Score)
 	}

@@ -151,7 +151,7 @@ func continueAll(
 		return nil, err
 	}
 	defer m.Close()
-	list, err := m.Generate(ctx, beginnings...)
+	list, err := m.GenerateAll(ctx, spalora.Texts(beginnings...))
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func ExampleNew() {
 	m, err := spalora.Open(dir, spalora.WithBase(model), spalora.WithTokenizer(tok))
 	check(err)
 	defer m.Close()
-	classes, err := m.Classify(ctx, "Good, warm soup", "cold")
+	classes, err := m.ClassifyAll(ctx, spalora.Texts("Good, warm soup", "cold"))
 	check(err)
 	fmt.Println(classes[0].Label, classes[1].Label)
 	// Output:
