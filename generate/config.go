@@ -57,6 +57,15 @@ type Config struct {
 	// second, if ForcedBosTokenID is the first). Tokens that the model does not have are ignored.
 	SuppressTokens, BeginSuppressTokens []int32
 
+	// NumBeams is the number of beams of beam search, which looks for the most probable sequences; 0 or 1: one token
+	// after another is chosen. It excludes DoSample.
+	NumBeams int
+	// LengthPenalty is the exponent of the number of new tokens that divides the log-probability of a sequence when beam
+	// search compares finished sequences: above 0 favours longer ones, below 0 shorter ones.
+	LengthPenalty float64
+	// EarlyStopping says when the beam search of a prompt ends.
+	EarlyStopping EarlyStopping
+
 	// DoSample draws tokens from their probabilities. Otherwise the most probable token is chosen, and the fields below
 	// have no effect.
 	DoSample bool
@@ -83,8 +92,8 @@ type Config struct {
 	EtaCutoff float64
 	// Seed determines the random numbers, together with the number of the prompt, the copy and the position.
 	Seed uint64
-	// NumReturnSequences is the number of sequences for each prompt. Without DoSample, under which all would be equal, it
-	// must be 1.
+	// NumReturnSequences is the number of sequences for each prompt: of drawn ones, or of the best ones of a beam search,
+	// of which there are NumBeams. Without both it must be 1, since all would be equal.
 	NumReturnSequences int
 }
 
@@ -138,7 +147,8 @@ func (c *Config) LongestPrompt(positions int) int {
 // Defaults returns transformers' defaults: greedy choice, and a TopK of 50 when sampling. In place of transformers'
 // max_length of 20, which includes the prompt, it has a MaxNewTokens of 20.
 func Defaults() Config {
-	return Config{MaxNewTokens: 20, RepetitionPenalty: 1, Temperature: 1, TopK: 50, TopP: 1, NumReturnSequences: 1}
+	return Config{MaxNewTokens: 20, RepetitionPenalty: 1, Temperature: 1, TopK: 50, TopP: 1, NumReturnSequences: 1,
+		NumBeams: 1, LengthPenalty: 1}
 }
 
 // ErrConfig is wrapped by every error about options: those of [Config.Validate], and those of [Generator.Generate] and
@@ -190,10 +200,20 @@ func (c Config) Validate() error {
 	}{{"epsilon_cutoff", c.EpsilonCutoff}, {"eta_cutoff", c.EtaCutoff}} {
 		p.check(x.value >= 0 && x.value < 1, "`%s` is %v; want a number between 0 and 1, or 0 for all", x.name, x.value)
 	}
+	beams := c.NumBeams > 1
+	p.check(c.NumBeams >= 0, "`num_beams` is %d; want at least 2, or 1 for no beam search", c.NumBeams)
+	p.check(!beams || !c.DoSample,
+		"`num_beams` is %d with `do_sample`, but beam search draws no tokens; leave one of them out", c.NumBeams)
+	p.check(!math.IsNaN(c.LengthPenalty) && !math.IsInf(c.LengthPenalty, 0),
+		"`length_penalty` is %v; want a finite number", c.LengthPenalty)
+	p.check(c.EarlyStopping >= UntilUnlikely && c.EarlyStopping <= UntilImpossible,
+		"`early_stopping` is %v; want false, true or never", c.EarlyStopping)
 	p.check(c.NumReturnSequences > 0, "`num_return_sequences` is %d; want at least 1", c.NumReturnSequences)
-	p.check(c.NumReturnSequences <= 1 || c.DoSample,
-		"`num_return_sequences` is %d, but without `do_sample` all would be equal; set `do_sample`, or 1",
+	p.check(c.NumReturnSequences <= 1 || c.DoSample || beams,
+		"`num_return_sequences` is %d, but without `do_sample` or `num_beams` all would be equal; set one of them, or 1",
 		c.NumReturnSequences)
+	p.check(c.NumReturnSequences <= c.NumBeams || !beams,
+		"`num_return_sequences` is %d; want at most `num_beams`, %d", c.NumReturnSequences, c.NumBeams)
 	for _, id := range c.EosTokenIDs {
 		p.check(id >= 0, "`eos_token_id` is %d; want 0 or more", id)
 	}

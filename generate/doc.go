@@ -12,6 +12,8 @@
 // random numbers are not torch's.
 //
 // All prompts of a call run as one ragged batch with a cache of keys and values: one pass over the prompts, then passes
-// with one row for each unfinished sequence. The package has no beam search, and no processors other than those of
-// [Config].
+// with one row for each unfinished sequence or beam. Beam search chooses the sequences that transformers' choose, with
+// their scores; it does not draw. Reordered beams copy only the keys and values since they parted.
+//
+// The package has no processors other than those of [Config].
 package generate

@@ -87,12 +87,14 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	}
 	n := cfg.NumReturnSequences
 	out := make([]Sequence, len(prompts)*n)
-	r := &run{g: g, cfg: cfg, began: time.Now(), choose: chooser{cfg: cfg}, ends: g.ends(cfg), copies: n}
+	r := &run{g: g, cfg: cfg, began: time.Now(), choose: chooser{cfg: cfg}, ends: g.ends(cfg)}
 	defer r.close()
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	room := 0 // positions for which the cache reserves memory
-	for _, i := range g.order(prompts) {
-		p := prompts[i]
+	prompts = slices.Clone(prompts)
+	order := g.order(prompts)
+	for _, i := range order {
+		p := &prompts[i]
 		if p.Adapter == nil {
 			p.Adapter = g.Adapter
 		}
@@ -100,17 +102,19 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
 		for k := range n {
-			s := &out[i*n+k]
-			*s = Sequence{Prompt: i, Copy: k}
-			r.live = append(r.live, newLive(i*n+k, p, s, cfg, g.model.MaxLength(), g.tok))
+			out[i*n+k] = Sequence{Prompt: i, Copy: k}
 		}
 	}
 	r.tape = op.NewEvalTape(g.pool)
 	r.cache = g.model.NewCache(len(prompts), room)
-	err := r.loop(ctx, b)
-	for _, s := range r.live { // unfinished because of an error
-		r.emit(s, s.finish(Interrupted))
+	var d decoder
+	if cfg.NumBeams > 1 {
+		d = newSearcher(r, prompts, order, out)
+	} else {
+		d = newSampler(r, prompts, order, out)
 	}
+	err := r.loop(ctx, d, b)
+	d.interrupt()
 	return out, err
 }
 
@@ -189,11 +193,20 @@ type run struct {
 	choose chooser
 	tape   *op.Tape
 	cache  *nn.Cache
-	live   []*live // unfinished sequences
-	copies int     // sequences that share one of the cache's: at first all copies of a prompt, then one
-	sets   []nn.AdapterSet
-	row    []float32 // copy of the logits of a sequence, for all but its last copy
-	keep   []int     // indices of the sequences in live that continue
+}
+
+// decoder chooses the tokens of the sequences of a run: a sampler, or a searcher with beams.
+type decoder interface {
+	// sequences returns the number of unfinished sequences.
+	sequences() int
+	// adapters returns the adapter of each sequence of the cache; it is valid until the next call.
+	adapters() []nn.AdapterSet
+	// step chooses the next tokens from the logits, a row for each sequence of the cache.
+	step(logits mat.Tensor) error
+	// next keeps the sequences of the cache that continue, and sets b to their last tokens.
+	next(b *batch.Batch)
+	// interrupt ends the unfinished sequences.
+	interrupt()
 }
 
 func (r *run) close() {
@@ -203,84 +216,33 @@ func (r *run) close() {
 }
 
 // loop runs the model on the prompts, then on the last token of each unfinished sequence, until all are finished.
-func (r *run) loop(ctx context.Context, b *batch.Batch) error {
-	sequences := len(r.live) // of the call, so that finished sequences do not change the bits of the others
-	for len(r.live) > 0 {
+func (r *run) loop(ctx context.Context, d decoder, b *batch.Batch) error {
+	sequences := d.sequences() // of the call, so that finished sequences do not change the bits of the others
+	for d.sequences() > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		p := &nn.Pass{Tape: r.tape, Cache: r.cache}
-		p.Serve(r.adapters())
+		p.Serve(d.adapters())
 		if rows := len(b.Seqs.Starts) - 1; len(b.IDs) > rows {
 			p.Keep = nn.LastRows(r.cache.Place(b.Seqs))
 		}
-		if err := r.step(r.g.model.Logits(p, b)); err != nil {
+		if err := d.step(r.g.model.Logits(p, b)); err != nil {
 			return err
-		}
-		if r.cfg.MaxTime > 0 && time.Since(r.began) > r.cfg.MaxTime {
-			for _, i := range r.keep {
-				r.emit(r.live[i], r.live[i].finish(TimeUp))
-			}
-			return nil
 		}
 		r.tape.Reset()
 		r.tape.FewRows(sequences <= few)
-		r.next(b)
+		d.next(b)
 	}
 	return nil
 }
 
-// adapters returns the adapter of each sequence of the cache.
-func (r *run) adapters() []nn.AdapterSet {
-	r.sets = r.sets[:0]
-	for i := 0; i < len(r.live); i += r.copies {
-		r.sets = append(r.sets, r.live[i].adapter)
-	}
-	return r.sets
-}
+// late reports whether MaxTime is over.
+func (r *run) late() bool { return r.cfg.MaxTime > 0 && time.Since(r.began) > r.cfg.MaxTime }
 
-// step chooses the next token of every sequence from its row of logits.
-func (r *run) step(logits mat.Tensor) error {
-	v := r.g.model.Vocabulary()
-	_, cols := op.Size(logits)
-	r.keep = r.keep[:0]
-	for i, s := range r.live {
-		row := op.Values(logits)[i/r.copies*cols:][:v]
-		if i%r.copies < r.copies-1 { // choosing changes the row
-			r.row = append(r.row[:0], row...)
-			row = r.row
-		}
-		id, err := r.choose.next(row, &s.history, s.draw)
-		if err != nil {
-			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.out.Prompt, len(s.out.IDs), err)
-		}
-		r.emit(s, s.add(id, r.ends))
-		if s.out.Finish == "" {
-			r.keep = append(r.keep, i)
-		}
-	}
-	return nil
-}
-
-// emit calls OnText with text, unless that is empty.
-func (r *run) emit(s *live, text string) {
+// emit calls OnText with text, unless that is empty. at is the index of the sequence in the result.
+func (r *run) emit(at int, text string) {
 	if text != "" && r.g.OnText != nil {
-		r.g.OnText(s.at, text)
-	}
-}
-
-// next removes the finished sequences and sets b to the last tokens of the others.
-func (r *run) next(b *batch.Batch) {
-	if len(r.keep) < len(r.live) || r.copies > 1 {
-		for to, from := range r.keep {
-			r.live[to], r.keep[to] = r.live[from], from/r.copies
-		}
-		r.cache.Keep(r.keep)
-		clear(r.live[len(r.keep):])
-		r.live, r.copies = r.live[:len(r.keep)], 1
-	}
-	b.Seqs.Index, b.IDs, b.Seqs.Starts = b.Seqs.Index[:0], b.IDs[:0], b.Seqs.Starts[:1]
-	for i, s := range r.live {
-		b.Seqs.Index, b.IDs, b.Seqs.Starts = append(b.Seqs.Index, s.at), append(b.IDs, s.last()), append(b.Seqs.Starts, i+1)
+		r.g.OnText(at, text)
 	}
 }

@@ -403,6 +403,11 @@ func TestErrors(t *testing.T) {
 			[]string{"`temperature` is 1e-60"}, true},
 		{"more at least than at most", func(c *Config) { c.MinNewTokens = 21 }, []int32{1}, nil,
 			[]string{"`min_new_tokens` is 21; want at most `max_new_tokens`, 20"}, true},
+		{"beams", func(c *Config) {
+			c.NumBeams, c.DoSample, c.LengthPenalty, c.EarlyStopping, c.NumReturnSequences = 3, true, math.Inf(1), 7, 4
+		}, []int32{1}, nil, []string{"`num_beams` is 3 with `do_sample`", "`length_penalty` is +Inf",
+			"`early_stopping` is EarlyStopping(7)", "`num_return_sequences` is 4; want at most `num_beams`, 3"}, true},
+		{"negative beams", func(c *Config) { c.NumBeams = -1 }, []int32{1}, nil, []string{"`num_beams` is -1"}, true},
 		{"copies of greedy", func(c *Config) { c.NumReturnSequences = 2 }, []int32{1}, nil,
 			[]string{"`num_return_sequences` is 2, but without `do_sample`"}, true},
 		{"stop strings", func(c *Config) { c.StopStrings = []string{"", "a\xff"} }, []int32{1}, tok,

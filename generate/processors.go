@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"maps"
 	"math"
 	"slices"
 )
@@ -30,6 +31,13 @@ func newHistory(prompt []int32, limit int, cfg Config) history {
 		}
 	}
 	return h
+}
+
+// fork returns a copy that shares nothing which changes.
+func (h *history) fork() history {
+	c := *h
+	c.ids, c.seen, c.known = append(make([]int32, 0, cap(h.ids)), h.ids...), slices.Clone(h.seen), maps.Clone(h.known)
+	return c
 }
 
 // add appends a token.

@@ -35,10 +35,13 @@ type Prompt struct {
 // Sequence is one continuation of a prompt.
 type Sequence struct {
 	Prompt int     // index of the prompt in the call
-	Copy   int     // 0 ≤ Copy < NumReturnSequences
+	Copy   int     // 0 ≤ Copy < NumReturnSequences; of beam search the rank, the best first
 	IDs    []int32 // new tokens, including an end token and the tokens of a stop string
 	Text   string  // text of IDs without special tokens and stop string; "" without a tokenizer
 	Finish Finish
+	// Score is the log-probability of IDs, as the processors left it, divided by its number of tokens to the power of
+	// LengthPenalty. Only beam search computes it; otherwise it is 0.
+	Score float32
 }
 
 // live is an unfinished sequence.

@@ -110,6 +110,16 @@ def settings(greedy, prompt):
     }
 
 
+def beam_settings(greedy, prompt):
+    """Returns a file for each setting of beam search, as settings does."""
+    search = {"num_beams": 3, "eos_token_id": list(range(0, 96, 4))}
+    return {
+        "num_beams": {"num_beams": 4},
+        "length_penalty": search | {"length_penalty": -2.0},
+        "early_stopping": search | {"early_stopping": True, "length_penalty": 2.0},
+    }
+
+
 def case(c, key, plain, rng):
     """Returns a case of the fixture: for prompts of several lengths, each with its own values in the file."""
     rows = []
@@ -119,7 +129,8 @@ def case(c, key, plain, rng):
             (greedy,), margin = c.generate(plain, prompt)
             if len(set(greedy)) < 4 or 0 in greedy or margin < MARGIN:
                 continue
-            file = {k: v for k, v in (plain | settings(greedy, prompt)[key]).items() if v is not None}
+            made = (settings(greedy, prompt) | beam_settings(greedy, prompt))[key]
+            file = {k: v for k, v in (plain | made).items() if v is not None}
             without = {k: v for k, v in file.items() if k != key}
             tokens, margin = c.generate(file, prompt)
             sampled = file.get("do_sample", False)
@@ -127,7 +138,8 @@ def case(c, key, plain, rng):
                 continue
             same = all(c.generate(file, prompt, s)[0] == tokens for s in (1, 2)) and \
                 c.generate(file, prompt, dtype=torch.float64)[0] == tokens
-            if (sampled or margin >= MARGIN) and same and (sampled or c.generate(without, prompt)[0] != tokens):
+            searched = "num_beams" in file  # one beam's margin says nothing about the order of all of them
+            if (sampled or searched or margin >= MARGIN) and same and (sampled or c.generate(without, prompt)[0] != tokens):
                 break
         else:
             sys.exit(f"{c.name}: no prompt of {length} tokens for {key}")
@@ -140,13 +152,14 @@ def main():
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
-    rng, cases, plain = random.Random(12), [], {"max_new_tokens": TOKENS, "eos_token_id": 0}
+    cases, plain = [], {"max_new_tokens": TOKENS, "eos_token_id": 0}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in CHECKPOINTS:
-            c = Checkpoint(name, scratch)
-            for key in settings([1] * TOKENS, [1]):
-                cases += case(c, key, plain, rng)
-                print(name, key, cases[-1]["tokens"], file=sys.stderr)
+        checkpoints = [(name, Checkpoint(name, scratch)) for name in CHECKPOINTS]
+        for keys, rng in ((settings, random.Random(12)), (beam_settings, random.Random(13))):
+            for name, c in checkpoints:
+                for key in keys([1] * TOKENS, [1]):
+                    cases += case(c, key, plain, rng)
+                    print(name, key, cases[-1]["tokens"], file=sys.stderr)
     keys = sorted(set(GenerationConfig().to_dict()) | set(METADATA_FIELDS))
     text = one_line_lists({"cases": cases, "versions": versions()})
     text = text.replace('{"versions"', '{"keys": ' + json.dumps(keys) + ',\n"versions"', 1)

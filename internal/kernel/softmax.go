@@ -29,6 +29,23 @@ func Softmax(row []float32, scale float32) (lse float32) {
 	return float32(float64(top) + math.Log(total))
 }
 
+// LogSoftmax replaces row by log softmax(row) = row[i] - lse. Exponentials have float32's precision, their sum and the
+// logarithm float64's. All elements become NaN if one is NaN or +Inf or all are -Inf.
+func LogSoftmax(row []float32) {
+	top := float32(math.Inf(-1))
+	for block := row; len(block) > 0; block = block[min(len(block), maxCall):] {
+		top = max(top, maxScaled(block[:min(len(block), maxCall)], 1)) // may ignore NaN, which the sum then shows
+	}
+	var total float64
+	for block := row; len(block) > 0; block = block[min(len(block), maxCall):] {
+		total += expShiftedSum(block[:min(len(block), maxCall)], top)
+	}
+	rest := float32(math.Log(total))
+	for i, v := range row {
+		row[i] = v - top - rest // in this order the largest elements lose no digits
+	}
+}
+
 // SoftmaxBackward computes the gradient of Softmax with respect to its row, from the gradient dp of its result p; dx
 // may be dp or p:
 //

@@ -70,6 +70,48 @@ func TestSoftmax(t *testing.T) {
 	}
 }
 
+// logSoftmaxPlain is LogSoftmax with the plain Go functions.
+func logSoftmaxPlain(row []float32) {
+	top := maxScaledGeneric(row, 1)
+	rest := float32(math.Log(expShiftedSumGeneric(row, top)))
+	for i, v := range row {
+		row[i] = v - top - rest
+	}
+}
+
+func TestLogSoftmax(t *testing.T) {
+	rng := rand.New(rand.NewPCG(21, 22))
+	for _, n := range rowLengths() {
+		x := normalSlice(rng, n)
+		if n > 2 {
+			x[n/2], x[n-1] = float32(math.Inf(-1)), -1000
+		}
+		top, total := math.Inf(-1), 0.0
+		for _, v := range x {
+			top = max(top, float64(v))
+		}
+		for _, v := range x {
+			total += math.Exp(float64(v) - top)
+		}
+		for version, f := range versions(LogSoftmax, logSoftmaxPlain) {
+			row := fence(x, n%9)
+			f(row.data)
+			for i, v := range x {
+				want := float64(v) - top - math.Log(total)
+				if got := float64(row.data[i]); got != want && !(math.Abs(got-want) <= 2e-6*max(1, math.Abs(want))) {
+					t.Errorf("%s of %d: element %d is %v, want %v", version, n, i, got, want)
+				}
+			}
+			row.check(t, version)
+		}
+	}
+	for _, x := range [][]float32{{1, float32(math.NaN())}, {1, float32(math.Inf(1))}, {float32(math.Inf(-1))}} {
+		if LogSoftmax(x); x[0] == x[0] {
+			t.Errorf("logits that are not numbers give %v", x)
+		}
+	}
+}
+
 func TestSoftmaxLimits(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for version, f := range versions(Softmax, softmaxPlain) {

@@ -2,7 +2,6 @@ package settings
 
 // Notes that several keys of generation_config.json share.
 const (
-	beams    = "orders or limits the beams of beam search, and there is one sequence at a time"
 	ahead    = "guesses tokens ahead and checks each of them: faster elsewhere, with the same results"
 	helper   = "is for a second, smaller model, which a program passes to the call and no file names"
 	compiled = "changes how fast the reference runs, not what it computes"
@@ -11,8 +10,7 @@ const (
 	whisper  = "is for models that transcribe speech"
 	author   = "says which program wrote the file"
 	kept     = "how keys and values are kept changes speed and memory only"
-	elsewhen = "the reference needs code from the hub for this kind of search; " +
-		"the most probable token is taken instead, or one is drawn with `do_sample`"
+	elsewhen = "the reference needs code from the hub for this kind of search; texts are generated without it"
 )
 
 // GenerationConfig has the keys of generation_config.json: those of transformers' GenerationConfig, and those that
@@ -26,14 +24,15 @@ var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 	{Name: "min_length", Effect: Acts,
 		Note: "no end token before this number of tokens with the prompt; `min_new_tokens` replaces it"},
 	{Name: "min_new_tokens", Effect: Acts, Note: "no end token before this number of new tokens"},
-	{Name: "early_stopping", Effect: Neutral, Note: beams},
+	{Name: "early_stopping", Effect: Acts, Note: "when beam search ends: `true` with as many finished texts as beams, " +
+		"`false` when a better one is unlikely, `\"never\"` when there can be none"},
 	{Name: "max_time", Effect: Acts, Note: "seconds after which the texts of a call end"},
 	{Name: "stop_strings", Effect: Acts, Note: "texts that end a text, a string or a list; the text is cut before them"},
 
 	// Kind of search.
 	{Name: "do_sample", Effect: Acts, Note: "draws tokens by their probability instead of taking the most probable one"},
-	{Name: "num_beams", Effect: Warned, Silent: []string{"1"}, Note: "beam search is not supported; " +
-		"the most probable token is taken instead, or one is drawn with `do_sample`"},
+	{Name: "num_beams", Effect: Acts,
+		Note: "searches the most probable texts with this number of beams; with `do_sample` there are none, with a warning"},
 	{Name: "num_beam_groups", Effect: Warned, Silent: []string{"1"}, Note: elsewhen},
 	{Name: "penalty_alpha", Effect: Warned, Silent: []string{"0"},
 		Note: "contrastive search is not supported; " + elsewhen},
@@ -42,9 +41,10 @@ var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 		Note: "constrained beam search is not supported; " + elsewhen},
 	{Name: "force_words_ids", Effect: Warned, Silent: []string{"[]"},
 		Note: "constrained beam search is not supported; " + elsewhen},
-	{Name: "diversity_penalty", Effect: Neutral, Note: beams},
-	{Name: "length_penalty", Effect: Neutral, Note: beams},
-	{Name: "low_memory", Effect: Neutral, Note: "makes beam and contrastive search take less memory"},
+	{Name: "diversity_penalty", Effect: Neutral, Note: "is for the groups of `num_beam_groups`, of which there is one"},
+	{Name: "length_penalty", Effect: Acts,
+		Note: "of beam search: the exponent of the length that divides the score of a text; above 0 favours long ones"},
+	{Name: "low_memory", Effect: Neutral, Note: "makes contrastive search take less memory"},
 
 	// Logits, in the order in which they act.
 	{Name: "guidance_scale", Effect: Warned, Silent: []string{"1"},
@@ -90,7 +90,7 @@ var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 
 	// What is returned.
 	{Name: "num_return_sequences", Effect: Acts,
-		Note: "texts for each prompt, if tokens are drawn; otherwise there is one, with a warning"},
+		Note: "texts for each prompt, if tokens are drawn or beams are searched; otherwise there is one, with a warning"},
 	{Name: "output_attentions", Effect: Neutral, Note: returned},
 	{Name: "output_hidden_states", Effect: Neutral, Note: returned},
 	{Name: "output_scores", Effect: Neutral, Note: returned},

@@ -53,12 +53,28 @@ type Generation struct {
 	EtaCutoff     *float64 // draw from tokens of at least this probability, or less if many are likely; 0: all
 	Seed          *uint64  // decides what is drawn; nil: 42
 
+	NumBeams      int                     // beams of beam search; 1: none; 0: num_beams of the file, else 1
+	LengthPenalty *float64                // of beam search: above 0 favours long texts, below 0 short ones
+	EarlyStopping *generate.EarlyStopping // of beam search: when it ends
+
 	NumReturnSequences int // sequences for each prompt; 0: num_return_sequences of the file, else 1
 }
 
 // Check returns an error if settings contradict each other.
 func (g *Generation) Check() error {
 	zero := g.Temperature != nil && *g.Temperature == 0
+	if g.MinLength != nil && g.MinNewTokens != nil {
+		return errors.New("`min_length` has no effect with `min_new_tokens`; leave one of them out")
+	}
+	if g.NumBeams > 1 {
+		names := g.sampling()
+		if g.DoSample != nil && *g.DoSample {
+			names = append(names, "do_sample")
+		}
+		if len(names) > 0 {
+			return fmt.Errorf("`num_beams` searches the most probable texts, `%s` draws tokens; leave one of them out", names[0])
+		}
+	}
 	if g.DoSample == nil {
 		return nil
 	}
@@ -99,7 +115,7 @@ func (g *Generation) draws(inFile *bool) bool {
 	case g.DoSample != nil:
 		return *g.DoSample
 	}
-	return len(g.sampling()) > 0 || inFile != nil && *inFile
+	return len(g.sampling()) > 0 || g.NumBeams <= 1 && inFile != nil && *inFile
 }
 
 // config returns the configuration of generation with a checkpoint whose model has the given number of tokens, and
@@ -121,6 +137,10 @@ func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, wa
 		c := m.build(ends)
 		if err = c.Validate(); err == nil {
 			err = c.CheckTokens(vocabulary)
+		}
+		if err == nil && c.NumBeams <= 1 && (g.LengthPenalty != nil || g.EarlyStopping != nil) {
+			err = errors.New("`length_penalty` and `early_stopping` are for beam search; set `num_beams` to 2 or more, or " +
+				"leave them out")
 		}
 		return c, warnings, err
 	}
@@ -162,6 +182,11 @@ func (g *Generation) build(ends []int32) generate.Config {
 	use(&c.RemoveInvalidValues, g.RemoveInvalidValues)
 	c.Seed = 42
 	use(&c.Seed, g.Seed)
+	if g.NumBeams != 0 {
+		c.NumBeams = g.NumBeams
+	}
+	use(&c.LengthPenalty, g.LengthPenalty)
+	use(&c.EarlyStopping, g.EarlyStopping)
 	if g.NumReturnSequences != 0 {
 		c.NumReturnSequences = g.NumReturnSequences
 	}

@@ -104,7 +104,7 @@ func TestGenerationConfig(t *testing.T) {
 		SuppressTokens: []int32{9}, BeginSuppressTokens: []int32{10, 11},
 
 		DoSample: true, Temperature: 0.8, TopH: 0.9, TopK: 12, TopP: 0.7, MinP: 0.1, TypicalP: 0.6, EpsilonCutoff: 0.01,
-		EtaCutoff: 0.02, Seed: 42, NumReturnSequences: 2,
+		EtaCutoff: 0.02, Seed: 42, NumReturnSequences: 2, NumBeams: 1, LengthPenalty: 1,
 	}
 	standard := generate.Defaults()
 	standard.MaxNewTokens, standard.Seed, standard.EosTokenIDs = 128, 42, []int32{13}
@@ -116,6 +116,11 @@ func TestGenerationConfig(t *testing.T) {
 		d := generate.Defaults()
 		c.DoSample, c.Temperature, c.TopH, c.TopK, c.TopP, c.MinP = false, d.Temperature, d.TopH, d.TopK, d.TopP, d.MinP
 		c.TypicalP, c.EpsilonCutoff, c.EtaCutoff, c.NumReturnSequences = d.TypicalP, d.EpsilonCutoff, d.EtaCutoff, 1
+	})
+	const beams = `{"eos_token_id": 13, "num_beams": 4, "length_penalty": 2, "early_stopping": "never",
+		"num_return_sequences": 7}`
+	searching := with(standard, func(c *generate.Config) {
+		c.NumBeams, c.LengthPenalty, c.EarlyStopping = 4, 2, generate.UntilImpossible
 	})
 	alone := `generation_config.json: num_return_sequences is 2, but without `
 	for _, x := range []struct {
@@ -152,8 +157,23 @@ func TestGenerationConfig(t *testing.T) {
 				ForcedBosTokenID: new(int32(1)), ForcedEosTokenIDs: []int32{},
 				ExponentialDecayLengthPenalty: &generate.LengthPenalty{Start: 1, Factor: 2}, SuppressTokens: []int32{},
 				BeginSuppressTokens: []int32{}, DoSample: true, Temperature: 1, TopP: 1, TypicalP: 1, Seed: 1,
-				NumReturnSequences: 1,
+				NumReturnSequences: 1, NumBeams: 1, LengthPenalty: 1,
 			}, nil},
+		{"beams", beams, Generation{}, with(searching, func(c *generate.Config) { c.NumReturnSequences = 4 }),
+			[]string{"generation_config.json: num_return_sequences is 7, but `num_beams` is 4; so many are generated"}},
+		{"other beams as settings", beams, Generation{NumBeams: 5, LengthPenalty: new(0.0), EarlyStopping: new(
+			generate.UntilUnlikely), NumReturnSequences: 2}, with(searching, func(c *generate.Config) {
+			c.NumBeams, c.LengthPenalty, c.EarlyStopping, c.NumReturnSequences = 5, 0, generate.UntilUnlikely, 2
+		}), nil},
+		{"no beams as setting", beams, Generation{NumBeams: 1, NumReturnSequences: 1},
+			with(searching, func(c *generate.Config) { c.NumBeams = 1 }), nil},
+		{"beams of the file, drawing as setting", beams, Generation{TopP: new(0.5)},
+			with(searching, func(c *generate.Config) {
+				c.NumBeams, c.DoSample, c.TopP, c.NumReturnSequences = 1, true, 0.5, 7
+			}), []string{"generation_config.json: num_beams is 4, but tokens are drawn"}},
+		{"drawing of the file, beams as setting", `{"eos_token_id": 13, "do_sample": true, "length_penalty": 2,
+			"early_stopping": "never"}`, Generation{NumBeams: 4}, searching,
+			[]string{"generation_config.json: do_sample is true, but `num_beams` is 4; no tokens are drawn"}},
 		{"length of the file", `{"eos_token_id": 13, "max_length": 40, "min_length": 9}`, Generation{},
 			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MaxLength, c.MinLength = 0, 40, 9 }), nil},
 		{"other lengths as settings", `{"eos_token_id": 13, "max_new_tokens": 40, "min_new_tokens": 9}`,
@@ -168,8 +188,8 @@ func TestGenerationConfig(t *testing.T) {
 			with(standard, func(c *generate.Config) { c.StopStrings, c.MaxTime = []string{"x"}, 1 }), nil},
 		{"end tokens that the model lacks", `{"eos_token_id": [100, 13, 200]}`, Generation{}, standard,
 			[]string{"eos_token_id has [100 200], but the model has 100 tokens; it is ignored"}},
-		{"not honoured", `{"eos_token_id": 13, "num_beams": 2, "typo": 1}`, Generation{}, standard,
-			[]string{"generation_config.json: num_beams is 2: ",
+		{"not honoured", `{"eos_token_id": 13, "guidance_scale": 2, "typo": 1}`, Generation{}, standard,
+			[]string{"generation_config.json: guidance_scale is 2: ",
 				"generation_config.json: not known and without effect: typo"}},
 	} {
 		got, warnings, err := x.given.config(withSettings(t, x.file, ""), vocabulary)
@@ -185,14 +205,14 @@ func TestGenerationConfig(t *testing.T) {
 // TestGenerationFileMissing: without generation_config.json the settings of config.json count.
 func TestGenerationFileMissing(t *testing.T) {
 	keys := strings.TrimSuffix(strings.TrimPrefix(every, "{"), "}")
-	b := withSettings(t, "", ", "+keys+`, "num_beams": 4, "n_embd": 8`)
+	b := withSettings(t, "", ", "+keys+`, "guidance_scale": 4, "n_embd": 8`)
 	got, warnings, err := new(Generation).config(b, vocabulary)
 	want, _, wantErr := new(Generation).config(withSettings(t, every, ""), vocabulary)
 	if err := errors.Join(err, wantErr); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) || len(warnings) != 1 ||
-		!strings.HasPrefix(warnings[0], "config.json: num_beams is 4") {
+		!strings.HasPrefix(warnings[0], "config.json: guidance_scale is 4") {
 		t.Errorf("got %+v, %q\nwant %+v", got, warnings, want)
 	}
 	if got, warnings, err := new(Generation).config(withSettings(t, "{}", ", "+keys), vocabulary); err != nil ||
@@ -227,6 +247,15 @@ func TestGenerationErrors(t *testing.T) {
 		{`{"repetition_penalty": 0}`, Generation{RepetitionPenalty: new(1.0)}, nil, ""},
 		{`{}`, Generation{ForcedBosTokenID: new(int32(100))}, base.ErrSettings, "`forced_bos_token_id` is 100"},
 		{`{"num_return_sequences": 3}`, Generation{}, nil, ""},
+		{`{"num_beams": 3}`, Generation{NumReturnSequences: 4}, base.ErrSettings, "want at most `num_beams`, 3"},
+		{`{"num_beams": 0}`, Generation{}, base.ErrInput, "num_beams is 0; want a whole number of at least 1"},
+		{`{"early_stopping": "sometimes"}`, Generation{}, base.ErrInput, "want true, false or \"never\""},
+		{`{"early_stopping": 1}`, Generation{}, base.ErrInput, "early_stopping is 1; want true, false or \"never\""},
+		{`{}`, Generation{NumBeams: -2}, base.ErrSettings, "`num_beams` is -2"},
+		{`{}`, Generation{NumBeams: 2, TopK: new(5)}, base.ErrSettings, "`top_k` draws tokens"},
+		{`{}`, Generation{NumBeams: 2, DoSample: new(true)}, base.ErrSettings, "`do_sample` draws tokens"},
+		{`{}`, Generation{LengthPenalty: new(2.0)}, base.ErrSettings, "are for beam search; set `num_beams`"},
+		{`{"num_beams": 2}`, Generation{LengthPenalty: new(2.0)}, nil, ""},
 		{`{}`, Generation{NumReturnSequences: 3}, base.ErrSettings, "`num_return_sequences` is 3"},
 		{`{"suppress_tokens": [-1, 4000], "begin_suppress_tokens": [220]}`, Generation{}, nil, ""},
 	} {

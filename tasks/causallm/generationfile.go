@@ -77,7 +77,8 @@ func (g *Generation) fileKeys() []fileKey {
 		{"suppress_tokens", &g.SuppressTokens}, {"begin_suppress_tokens", &g.BeginSuppressTokens},
 		{"do_sample", &g.DoSample}, {"temperature", &g.Temperature}, {"top_h", &g.TopH}, {"top_k", &g.TopK},
 		{"top_p", &g.TopP}, {"min_p", &g.MinP}, {"typical_p", &g.TypicalP}, {"epsilon_cutoff", &g.EpsilonCutoff},
-		{"eta_cutoff", &g.EtaCutoff}, {"num_return_sequences", (*atLeastOne)(&g.NumReturnSequences)},
+		{"eta_cutoff", &g.EtaCutoff}, {"num_beams", (*atLeastOne)(&g.NumBeams)}, {"length_penalty", &g.LengthPenalty},
+		{"early_stopping", &g.EarlyStopping}, {"num_return_sequences", (*atLeastOne)(&g.NumReturnSequences)},
 	}
 }
 
@@ -105,13 +106,27 @@ func (f *generationFile) over(g *Generation, ends bool) (m Generation, warnings 
 			*n.to = nil
 		}
 	}
-	m.DoSample = new(g.draws(m.DoSample))
 	warn := func(format string, args ...any) {
 		warnings = append(warnings, f.name+": "+fmt.Sprintf(format, args...))
 	}
-	if n := m.NumReturnSequences; n > 1 && g.NumReturnSequences == 0 && !*m.DoSample {
-		warn("num_return_sequences is %d, but without `do_sample` all would be equal; one is generated", n)
-		m.NumReturnSequences = 1
+	draws := g.draws(m.DoSample)
+	if m.DoSample != nil && *m.DoSample && g.DoSample == nil && g.NumBeams > 1 && !draws {
+		warn("do_sample is true, but `num_beams` is %d; no tokens are drawn", g.NumBeams)
+	}
+	m.DoSample = &draws
+	if n := m.NumBeams; n > 1 && g.NumBeams == 0 && draws {
+		warn("num_beams is %d, but tokens are drawn; there is no beam search with `do_sample`", n)
+		m.NumBeams = 1
+	}
+	if n := m.NumReturnSequences; n > 1 && g.NumReturnSequences == 0 && !draws {
+		most := max(m.NumBeams, 1)
+		switch {
+		case most == 1:
+			warn("num_return_sequences is %d, but without `do_sample` or `num_beams` all would be equal; one is generated", n)
+		case n > most:
+			warn("num_return_sequences is %d, but `num_beams` is %d; so many are generated", n, most)
+		}
+		m.NumReturnSequences = min(n, most)
 	}
 	if n, most := m.MinNewTokens, m.build(nil).MaxNewTokens; n != nil && most > 0 && *n > most && g.MinNewTokens == nil {
 		warn("min_new_tokens is %d, but a text has at most %d new tokens; it ends there", *n, most)
@@ -145,6 +160,8 @@ func wanted(to any) string {
 		return "a list of lists of ids of tokens"
 	case *biases:
 		return "a list of pairs, each a list of ids of tokens and a number"
+	case **generate.EarlyStopping:
+		return `true, false or "never"`
 	case **generate.LengthPenalty:
 		return "a number of tokens and a factor, such as [15, 1.2]"
 	}

@@ -152,3 +152,63 @@ func TestVerify(t *testing.T) {
 	clitest.Run(t, adapter.Command, "verify").Refused(t, 2, "--adapter is missing")
 	clitest.Run(t, adapter.Command, args(dir, c.Path("base"), "--threads=-1")...).Refused(t, 2, "--threads is -1")
 }
+
+// TestShowJSON writes what show prints as one object.
+func TestShowJSON(t *testing.T) {
+	dir := combined("llama/c")
+	r := clitest.OK(t, adapter.Command, "show", "--adapter", dir, "--json")
+	type shown struct {
+		Directory string
+		Config    map[string]any
+		Tensors   []struct {
+			Name, DType string
+			Shape       []int
+		}
+		Values int
+		Layers []struct {
+			Name        string
+			Rank        int
+			Scale, Norm float64
+			Effective   float64 `json:"effective_rank"`
+		}
+	}
+	lines := clitest.Lines[shown](t, r.Out)
+	if len(lines) != 1 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	got := lines[0]
+	d, _, err := lora.ReadDetached(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Layers) != len(d.Layers) || len(got.Tensors) != 2*len(d.Layers) || got.Directory != dir ||
+		got.Config["r"] != float64(d.Config.R) {
+		t.Fatalf("%+v", got)
+	}
+	values := 0
+	for i, l := range d.Layers {
+		singular, err := l.Spectrum()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := got.Layers[i]
+		if x.Name != l.Path || x.Rank != l.Rank || x.Scale != l.Scale || x.Norm != lora.Norm(singular) ||
+			x.Effective != lora.EffectiveRank(singular) {
+			t.Errorf("layer %d is %+v", i, x)
+		}
+	}
+	for _, x := range got.Tensors {
+		values += x.Shape[0] * x.Shape[1]
+		if x.DType != "F32" {
+			t.Errorf("tensor %+v", x)
+		}
+	}
+	if values != got.Values {
+		t.Errorf("%d values, want %d", got.Values, values)
+	}
+	spam := clitest.CopyDir(t, filepath.Join(clitest.Testdata, "bert", "query_value", "adapter_final"))
+	clitest.Write(t, filepath.Join(spam, "labels.json"), `["a", "b", "c"]`)
+	contains(t, clitest.OK(t, adapter.Command, "show", "--adapter", spam, "--json").Out, `"labels":["a","b","c"]`)
+	clitest.Run(t, adapter.Command, "show", "--adapter", dir, "--json", "--model", "x").Refused(t, 2,
+		"--json has no place for the modules of --model")
+}

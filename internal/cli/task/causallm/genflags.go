@@ -3,6 +3,7 @@ package causallm
 import (
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks/causallm"
 )
@@ -30,6 +31,15 @@ func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
 		"above 1: make tokens that have occurred less probable"+file+"1")
 	cli.Optional(fs, &g.NoRepeatNgramSize, "no-repeat-ngram-size", 0,
 		"groups of this number of tokens occur only once, those of the prompt included; 0: any number of times"+file+"0")
+	cli.Optional(fs, &g.MinLength, "min-length", 0,
+		"no end token before this number of tokens, those of the prompt included; default: generation_config.json's")
+	cli.Default(fs, &g.NumBeams, "num-beams", 0,
+		"beams of beam search, which looks for the most probable texts; 1: no beam search"+file+"1")
+	cli.Optional(fs, &g.LengthPenalty, "length-penalty", 0,
+		"of beam search: the exponent of the length that divides the score of a text; above 0 favours long texts"+file+"1")
+	fs.Var(stopping{&g.EarlyStopping}, "early-stopping",
+		"`when` beam search ends: true (as many texts are finished as there are beams), false (a better one is unlikely) or "+
+			"never (there can be no better one)"+file+"false")
 	fs.Int32SliceVar(&g.SuppressTokens, "suppress-tokens", nil,
 		"`ids` of tokens that are never generated, separated by commas; default: generation_config.json's")
 	fs.Lookup("suppress-tokens").DefValue = "" // an empty list is not worth printing
@@ -38,3 +48,24 @@ func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
 	cli.Optional(fs, &g.Seed, "seed", 42, "decides what is drawn")
 	cli.Default(fs, &g.NumReturnSequences, "num-return-sequences", 0, "sequences for each prompt"+file+"1")
 }
+
+// stopping is the value of --early-stopping.
+type stopping struct{ to **generate.EarlyStopping }
+
+// Set reads true, false or never.
+func (s stopping) Set(text string) error {
+	e, err := generate.ParseEarlyStopping(text)
+	*s.to = &e
+	return err
+}
+
+// String returns the value, "" if there is none.
+func (s stopping) String() string {
+	if s.to == nil || *s.to == nil {
+		return ""
+	}
+	return (*s.to).String()
+}
+
+// Type is the name of the type.
+func (stopping) Type() string { return "string" }

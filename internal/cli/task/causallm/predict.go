@@ -65,6 +65,7 @@ object for each sequence:
   text           the generated text, without special tokens
   finish_reason  stop (an end token), stop_string, length, or time (max_time of generation_config.json)
   tokens         ids of the generated tokens, including the end token
+  score          with --num-beams: log-probability, divided by a power of the length
 --input has a prompt in each line of plain text, or rows with text, prompt or messages. With --logits texts are not
 continued; each gives
   ids            its token ids
@@ -240,6 +241,7 @@ type sequence struct {
 	Text   string          `json:"text"`
 	Finish generate.Finish `json:"finish_reason"`
 	Tokens []int32         `json:"tokens"`
+	Score  *float32        `json:"score,omitempty"` // of beam search
 }
 
 // generate continues all prompts and writes a line for each sequence.
@@ -248,7 +250,7 @@ func (r *predicting) generate(
 ) error {
 	began, logged, tokens := time.Now(), time.Now(), 0
 	err := result.Write(r.env, func(w io.Writer) error {
-		step := max(1, atOnce/cfg.NumReturnSequences)
+		step := max(1, atOnce/max(cfg.NumReturnSequences, cfg.NumBeams))
 		for lo := 0; lo < len(prompts); lo += step {
 			part := prompts[lo:min(lo+step, len(prompts))]
 			list := make([]generate.Prompt, len(part))
@@ -263,6 +265,9 @@ func (r *predicting) generate(
 				row := sequence{Prompt: part[s.Prompt].shown, Text: s.Text, Finish: s.Finish, Tokens: s.IDs}
 				if cfg.NumReturnSequences > 1 {
 					row.Copy = &s.Copy
+				}
+				if cfg.NumBeams > 1 {
+					row.Score = &s.Score
 				}
 				tokens += len(s.IDs)
 				if err := task.WriteLine(w, row); err != nil {

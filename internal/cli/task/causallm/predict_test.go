@@ -24,6 +24,7 @@ type generated struct {
 	Text   string
 	Finish string `json:"finish_reason"`
 	Tokens []int
+	Score  *float32
 }
 
 // logitsRow is a row of --logits.
@@ -192,12 +193,70 @@ func TestSampling(t *testing.T) {
 	}
 }
 
+// TestBeams tries the flags of beam search.
+func TestBeams(t *testing.T) {
+	c := clitest.ReadCausal(t, "causal/llama_gqa")
+	search := func(args ...string) []generated {
+		t.Helper()
+		return clitest.Lines[generated](t, clitest.OK(t, predict.Command, causalArgs(c,
+			append([]string{"--prompt=cat", "--prompt=dogs", "--max-new-tokens=12"}, args...)...)...).Out)
+	}
+	greedy, best := search(), search("--num-beams=4")
+	if len(best) != 2 || best[0].Score == nil || greedy[0].Score != nil || equal(greedy, best) {
+		t.Fatalf("greedy %+v, 4 beams %+v", greedy, best)
+	}
+	all := search("--num-beams=4", "--num-return-sequences=3")
+	if len(all) != 6 || !slices.Equal(all[0].Tokens, best[0].Tokens) || !slices.Equal(all[3].Tokens, best[1].Tokens) {
+		t.Errorf("three of four: %+v\nthe best: %+v", all, best)
+	}
+	for i, s := range all {
+		if *s.Copy != i%3 || i%3 > 0 && *s.Score > *all[i-1].Score {
+			t.Errorf("sequence %d is number %d with the score %v", i, *s.Copy, *s.Score)
+		}
+	}
+	if got := search("--num-beams=4", "--length-penalty=0"); *got[0].Score > 5**best[0].Score {
+		t.Errorf("the score is %v without a length penalty, %v with one", *got[0].Score, *best[0].Score)
+	}
+	end := string(mustJSON(t, best[0].Tokens[0]))
+	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"),
+		`{"eos_token_id": [`+end+`, 3, 4, 5, 20, 22], "num_beams": 3, "early_stopping": true}`)
+	file := search()
+	if equal(file, search("--num-beams=1")) {
+		t.Error("num_beams of generation_config.json has no effect")
+	}
+	if got := search("--num-beams=3", "--early-stopping=true"); !equal(got, file) {
+		t.Errorf("flags give %+v, the file %+v", got, file)
+	}
+	if equal(search("--early-stopping=never", "--length-penalty=3"), file) {
+		t.Error("--early-stopping and --length-penalty have no effect")
+	}
+	for _, s := range search("--min-length=12") {
+		if s.Finish == "stop" && len(s.Tokens) < 8 {
+			t.Errorf("--min-length=12 gives %+v", s)
+		}
+	}
+	for _, x := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--num-beams=2", "--top-k=3"}, "--num-beams searches the most probable texts, --top-k draws tokens"},
+		{[]string{"--num-beams=-1"}, "--num-beams is -1"},
+		{[]string{"--num-beams=2", "--num-return-sequences=3"}, "--num-return-sequences is 3; want at most --num-beams, 2"},
+		{[]string{"--early-stopping=maybe"}, "is not false, true or never"},
+		{[]string{"--num-beams=1", "--length-penalty=2"}, "set --num-beams to 2 or more"},
+		{[]string{"--min-length=3", "--min-new-tokens=2"}, "--min-length has no effect with --min-new-tokens"},
+	} {
+		clitest.Run(t, predict.Command, causalArgs(c, append(x.args, "--prompt=a")...)...).Refused(t, cli.Usage, x.want)
+	}
+}
+
 // TestGenerationWarnings: settings of generation_config.json that are not honoured are reported once each.
 func TestGenerationWarnings(t *testing.T) {
 	c := clitest.ReadCausal(t, "causal/llama_gqa")
-	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), `{"num_beams": 4, "use_cache": false, "colour": 1}`)
+	clitest.Write(t, filepath.Join(c.Base, "generation_config.json"),
+		`{"guidance_scale": 4, "use_cache": false, "colour": 1}`)
 	r := clitest.OK(t, predict.Command, causalArgs(c, "--prompt=cat", "--prompt=dog", "--max-new-tokens=3")...)
-	for _, want := range []string{"generation_config.json: num_beams is 4: beam search is not supported",
+	for _, want := range []string{"generation_config.json: guidance_scale is 4: classifier-free guidance is not supported",
 		"generation_config.json: not known and without effect: colour"} {
 		if strings.Count(r.Err, want) != 1 {
 			t.Errorf("%q is there %d times in\n%s", want, strings.Count(r.Err, want), r.Err)

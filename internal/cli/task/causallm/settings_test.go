@@ -154,13 +154,13 @@ func TestSettingsOfConfig(t *testing.T) {
 		for k, v := range c.File {
 			config[k] = v
 		}
-		config["num_beams"] = 3
+		config["guidance_scale"] = 3
 		clitest.Write(t, path, string(mustJSON(t, config)))
 		r := clitest.OK(t, predict.Command, "causal-lm", "--quiet", "--model", f.Base, "--prompt", clitest.Text(c.Prompt))
 		if got := clitest.Lines[generated](t, r.Out)[0].Tokens; !slices.Equal(got, c.Tokens[0]) {
 			t.Errorf("%v after %v:\n got %v\nwant %v", c.File, c.Prompt, got, c.Tokens)
 		}
-		if strings.Count(r.Err, "\n") != 1 || !strings.Contains(r.Err, "config.json: num_beams is 3: ") {
+		if strings.Count(r.Err, "\n") != 1 || !strings.Contains(r.Err, "config.json: guidance_scale is 3: ") {
 			t.Errorf("messages: %s", r.Err)
 		}
 	}
@@ -175,7 +175,7 @@ func TestSettingsOfFrontDoor(t *testing.T) {
 		if x.Checkpoint != "causal/llama_gqa/base" || len(x.Prompt) == 1 {
 			continue
 		}
-		x.File["num_beams"] = 2
+		x.File["guidance_scale"] = 2
 		clitest.Write(t, filepath.Join(c.Base, "generation_config.json"), string(mustJSON(t, x.File)))
 		var messages bytes.Buffer
 		m, err := spalora.Open(c.Base, spalora.WithLogger(zerolog.New(&messages)))
@@ -196,7 +196,7 @@ func TestSettingsOfFrontDoor(t *testing.T) {
 				t.Errorf("%v: got %v, want %v", x.File, g.IDs, want)
 			}
 		}
-		if len(list) != len(x.Tokens) || strings.Count(messages.String(), "num_beams is 2") != 1 {
+		if len(list) != len(x.Tokens) || strings.Count(messages.String(), "guidance_scale is 2") != 1 {
 			t.Errorf("%v: %d sequences, want %d; messages %s", x.File, len(list), len(x.Tokens), messages.String())
 		}
 		if err := m.Close(); err != nil {
