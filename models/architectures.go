@@ -14,6 +14,7 @@ import (
 	"github.com/spalora/spalora/models/gpt"
 	"github.com/spalora/spalora/models/llama"
 	"github.com/spalora/spalora/models/roberta"
+	"github.com/spalora/spalora/models/t5"
 )
 
 // architectures lists the architectures that this package opens. A new one adds its line.
@@ -24,6 +25,7 @@ var architectures = catalogue{
 	electra.Arch,
 	gpt.Arch,
 	llama.Arch,
+	t5.Arch,
 }
 
 // catalogue is a list of architectures; each model type occurs once.

@@ -141,7 +141,7 @@ func TestNewArchitecture(t *testing.T) {
 			"config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
 		{`{"model_type": "toy", "width": 0}`, arch.Token, "toy: vocab_size 5, width 0"},
 		{`{"model_type": "jigsaw"}`, arch.Token, `model_type "jigsaw" is not supported; want bert, roberta, xlm-roberta, ` +
-			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3 or toy`},
+			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3, t5, mt5 or toy`},
 	} {
 		_, _, err := open[TokenClassifier](list, toySource(t, c.config, words), c.kind, 2, 1)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -191,6 +191,8 @@ func checkHeads(t *testing.T, a arch.Arch, c arch.Config) {
 			_, ok = m.(Encoder)
 		case arch.Causal:
 			_, ok = m.(CausalLM)
+		case arch.Seq2Seq:
+			_, ok = m.(Seq2SeqLM)
 		}
 		if !ok {
 			t.Errorf("%s: the %v head is a %T", a.Types[0], h.Kind, m)
@@ -203,7 +205,7 @@ func checkHeads(t *testing.T, a arch.Arch, c arch.Config) {
 			}
 		}
 		want := a.Prefix + a.Words
-		if h.Kind == arch.Features {
+		if h.Kind == arch.Features || h.Bare {
 			want = a.Words
 		}
 		if !slices.Contains(table, want) {
@@ -216,7 +218,7 @@ func checkHeads(t *testing.T, a arch.Arch, c arch.Config) {
 			in := func(name string) bool {
 				return strings.HasPrefix(name, part+".") || strings.HasPrefix(name, a.Prefix+part+".")
 			}
-			if tied := h.Kind == arch.Causal && c.Facts().Tied; !tied && !slices.ContainsFunc(names, in) {
+			if tied := !h.Kind.Trained() && c.Facts().Tied; !tied && !slices.ContainsFunc(names, in) {
 				t.Errorf("%s, %v: no weight of %s", a.Types[0], h.Kind, part)
 			}
 		}
@@ -235,7 +237,7 @@ func TestNamesOfHeads(t *testing.T) {
 		"score.weight":                    {[]arch.Kind{arch.Sequence, arch.Token}, true},
 		"qa_outputs.bias":                 {[]arch.Kind{arch.Question}, true},
 		"sequence_summary.summary.bias":   {[]arch.Kind{arch.Choice}, true},
-		"lm_head.weight":                  {[]arch.Kind{arch.Causal}, false},
+		"lm_head.weight":                  {[]arch.Kind{arch.Causal, arch.Seq2Seq}, false},
 		"bert.pooler.dense.weight":        {nil, false},
 		"bert.encoder.layer.0.classifier": {nil, false},
 	} {

@@ -71,8 +71,11 @@ func causalBatch(lengths ...int) *batch.Batch {
 // part is sequence i of a batch by itself.
 func part(b *batch.Batch, i int) *batch.Batch {
 	lo, hi := b.Seqs.Starts[i], b.Seqs.Starts[i+1]
-	return &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi],
-		Labels: b.Labels[lo:hi]}
+	one := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi]}
+	if b.Labels != nil {
+		one.Labels = b.Labels[lo:hi]
+	}
+	return one
 }
 
 func causalLogits(m models.CausalLM, p nn.Pass, b *batch.Batch) []float32 {

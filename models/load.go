@@ -21,18 +21,26 @@ type loading struct {
 	inner  []string          // modules that may be missing, but not have another size: poolers
 	skip   []*regexp.Regexp  // tensors that need not be used
 	tied   map[string]string // names of weights that repeat another one
+	own    bool              // a head that does not repeat it is expected, and not reported
 	std    float64           // of fresh weights
 	seed   uint64
 }
 
 // loadingOf returns how the model with a head is filled.
 func loadingOf(list catalogue, a arch.Arch, h arch.Head, f arch.Facts) loading {
-	l := loading{prefix: a.Prefix, skip: list.otherParts(), std: f.Std}
+	l := loading{prefix: a.Prefix, skip: list.otherParts(), std: f.Std, tied: map[string]string{}}
+	inner := a.Prefix
+	if h.Bare || h.Kind == arch.Features {
+		inner = ""
+	}
+	for _, repeat := range a.Copies {
+		l.tied[inner+repeat+".weight"] = inner + a.Words
+	}
 	if !h.Kind.Trained() { // nothing may be missing
-		if f.Tied {
-			l.tied = map[string]string{}
-			for _, part := range h.Parts {
-				l.tied[part+".weight"] = a.Prefix + a.Words
+		for _, part := range h.Parts {
+			if name := part + ".weight"; f.Tied {
+				l.tied[name] = inner + a.Words
+				l.own = f.OwnHead
 			}
 		}
 		return l
@@ -67,6 +75,9 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 		return report, err
 	}
 	weights = append(weights, untie(m, report.Untied)...)
+	if l.own {
+		report.Untied = slices.DeleteFunc(report.Untied, func(name string) bool { return name == "lm_head.weight" })
+	}
 	for _, w := range weights {
 		if t, ok := found[w.Name]; ok {
 			set := w.Weight.SetStored
@@ -88,12 +99,12 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 	return report, nil
 }
 
-// untie gives heads of m whose weights are named weights of their own, and returns these.
+// untie gives tied layers of m whose weights are named weights of their own, and returns these.
 func untie(m spago.Model, named []string) (weights []nn.NamedWeight) {
-	for _, h := range nn.TiedHeads(m) {
+	for _, h := range nn.TiedLayers(m) {
 		if name := h.Path + ".weight"; slices.Contains(named, name) {
-			h.Linear.Untie(op.NewMatrix(h.Linear.Weight.Rows, h.Linear.Weight.Cols))
-			weights = append(weights, nn.NamedWeight{Name: name, Weight: h.Linear.Weight})
+			h.Layer.Untie(op.NewMatrix(h.Layer.Table().Rows, h.Layer.Table().Cols))
+			weights = append(weights, nn.NamedWeight{Name: name, Weight: h.Layer.Table()})
 		}
 	}
 	return weights

@@ -80,3 +80,25 @@ type CausalLM interface {
 	// Init draws all weights from seed.
 	Init(seed uint64) error
 }
+
+// Seq2SeqLM is an encoder–decoder that writes a target for a source. A batch holds the sources, its Target the inputs
+// of the decoder and, for a loss, their labels: the ids that they should predict. Both have as many sequences.
+type Seq2SeqLM interface {
+	TextModel
+	// Encode returns the encoder's rows for the sources of b.
+	Encode(p *nn.Pass, b *batch.Batch) *nn.Memory
+	// Decode returns the logits of the next token, rows×V, for the decoder's inputs b, which read p.Memory: of every row,
+	// or of p.Keep's. With p.Cache it appends the rows to it, and only the first call for its sequences needs a memory.
+	Decode(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Logits returns Encode and Decode of b and b.Target, rows×V: of every row of the target, or of p.Keep's.
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Loss returns the summed cross-entropy (1×1) of the rows of b.Target that have a label. b.Target.Labels has an entry
+	// for each row, batch.Ignore for none.
+	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, stats op.TargetStats)
+	// Shift returns the decoder's inputs for the labels of one target, as many ids.
+	Shift(labels []int32) []int32
+	// NewCache returns an empty cache for the given number of targets of at most capacity tokens.
+	NewCache(sequences, capacity int) *nn.Cache
+	// Init draws all weights from seed.
+	Init(seed uint64) error
+}

@@ -51,15 +51,39 @@ func OpenCausalLM(src *checkpoint.Source) (CausalLM, checkpoint.Report, error) {
 	return open[CausalLM](architectures, src, arch.Causal, 0, 0)
 }
 
+// OpenSeq2SeqLM builds the encoder–decoder of src and fills it. The weights are views of src, which must stay open.
+// The head shares the word table unless the checkpoint has another one for it.
+func OpenSeq2SeqLM(src *checkpoint.Source) (Seq2SeqLM, checkpoint.Report, error) {
+	return open[Seq2SeqLM](architectures, src, arch.Seq2Seq, 0, 0)
+}
+
 // NewCausalLM builds a language model from the text of a config.json, with fresh weights that depend on the seed only.
 func NewCausalLM(config []byte, seed uint64) (CausalLM, error) {
+	return fresh[CausalLM](config, arch.Causal, seed)
+}
+
+// NewSeq2SeqLM builds an encoder–decoder from the text of a config.json, with fresh weights that depend on the seed
+// only.
+func NewSeq2SeqLM(config []byte, seed uint64) (Seq2SeqLM, error) {
+	return fresh[Seq2SeqLM](config, arch.Seq2Seq, seed)
+}
+
+// initialised is a model that can draw its weights.
+type initialised interface {
+	TextModel
+	Init(seed uint64) error
+}
+
+// fresh builds the model of a config.json with a kind of head and draws its weights.
+func fresh[M initialised](config []byte, kind arch.Kind, seed uint64) (M, error) {
+	var none M
 	src, err := checkpoint.Empty(config)
 	if err != nil {
-		return nil, fmt.Errorf("models: %w", err)
+		return none, fmt.Errorf("models: %w", err)
 	}
-	m, _, err := build[CausalLM](architectures, src, arch.Causal, 0)
+	m, _, err := build[M](architectures, src, kind, 0)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	return m, m.Init(seed)
 }
@@ -101,9 +125,13 @@ func build[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, 
 	}
 	h, ok := a.Head(kind)
 	switch {
-	case !ok && kind == arch.Causal:
-		return none, loading{}, fmt.Errorf("models: %s: model_type %q does not predict the next token; want %s",
-			src.Name(), modelType, list.types(func(a arch.Arch) bool { _, ok := a.Head(kind); return ok }))
+	case !ok && !kind.Trained():
+		what := "predict the next token"
+		if kind == arch.Seq2Seq {
+			what = "have an encoder and a decoder"
+		}
+		return none, loading{}, fmt.Errorf("models: %s: model_type %q does not %s; want %s",
+			src.Name(), modelType, what, list.types(func(a arch.Arch) bool { _, ok := a.Head(kind); return ok }))
 	case !ok:
 		return none, loading{}, fmt.Errorf("models: %s: there is no %v head for model_type %q", src.Name(), kind, modelType)
 	}

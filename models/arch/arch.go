@@ -12,6 +12,7 @@ type Arch struct {
 	Types   []string // values of model_type in config.json
 	Prefix  string   // of the base model's tensors in a checkpoint with a head, with its dot: "bert."
 	Words   string   // the word table, rows×columns, without Prefix
+	Copies  []string // modules whose weight repeats the word table, without Prefix; checkpoints may have them or not
 	Targets []string // default target_modules of LoRA; nil: none, so the user has to name them
 	Unused  []string // modules of heads that are not built here, as those for pretraining
 	Buffers []string // tensors at any depth that hold no weights, as "position_ids"
@@ -36,6 +37,7 @@ type Facts struct {
 	WidthField string  // the field of config.json that holds Width
 	Std        float64 // standard deviation of fresh weights: initializer_range
 	Tied       bool    // lm_head repeats the word table: tie_word_embeddings
+	OwnHead    bool    // with Tied: config.json expects another lm_head in the checkpoint, which then is no mistake
 }
 
 // Head describes the model with one kind of head.
@@ -47,6 +49,8 @@ type Head struct {
 	Inner []string
 	// Outputs is the weight that has a row for each output; "" if the task does not choose their number.
 	Outputs string
+	// Bare says that the base model's names have no Prefix in this model.
+	Bare bool
 	// Build returns the model with empty weights; see [Labelled] and [Unlabelled]. The configuration has passed Check.
 	Build func(c Config, labels int) spago.Model
 }

@@ -1,0 +1,111 @@
+package t5
+
+import (
+	"strings"
+
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+)
+
+// ForConditionalGeneration writes a target for a source (transformers' T5ForConditionalGeneration).
+type ForConditionalGeneration struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Config    Config          `hf:"-"`
+	Shared    *nn.SharedTable `hf:"shared"` // V×C
+	Encoder   *Encoder        `hf:"encoder"`
+	Decoder   *Decoder        `hf:"decoder"`
+	Head      *nn.Linear      `hf:"lm_head"` // C→V; the shared table, unless the checkpoint has another one
+}
+
+// NewForConditionalGeneration returns the model with empty weights. The configuration must have passed Check.
+func NewForConditionalGeneration(c Config) *ForConditionalGeneration {
+	shared := nn.NewSharedTable(c.VocabSize, c.Width, noPadding)
+	m := &ForConditionalGeneration{
+		Limits: c.limits(), Config: c, Shared: shared, Encoder: NewEncoder(c, shared), Decoder: NewDecoder(c, shared),
+		Head: shared.Head(),
+	}
+	nn.Number(m)
+	return m
+}
+
+// Encode returns the encoder's rows for the source b.
+func (m *ForConditionalGeneration) Encode(p *nn.Pass, b *batch.Batch) *nn.Memory {
+	return &nn.Memory{X: m.Encoder.Forward(p.Source(b.Seqs), b.IDs), Seqs: b.Seqs}
+}
+
+// Decode returns the logits of the next token, rows×V, for the target's rows b, which read p.Memory: of every row, or
+// of p.Keep's. With a cache, only the first call needs a memory.
+func (m *ForConditionalGeneration) Decode(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return nn.CausalLogits(p, b.Seqs, b.IDs, scaled{m}, m.Head)
+}
+
+// Logits returns the logits for the rows of b.Target given those before them: rows×V, of every row, or of p.Keep's.
+func (m *ForConditionalGeneration) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return m.Decode(p.Read(m.Encode(p, b)), b.Target)
+}
+
+// Loss returns the summed cross-entropy (1×1) of the rows of b.Target that have a label.
+func (m *ForConditionalGeneration) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, op.TargetStats) {
+	t := b.Target
+	return nn.CausalLoss(p.Read(m.Encode(p, b)), t.Seqs, t.IDs, t.Labels, scaled{m}, m.Head)
+}
+
+// scaled is the decoder with the factor that its rows get before the head.
+type scaled struct{ m *ForConditionalGeneration }
+
+// Forward implements [nn.Decoder].
+func (s scaled) Forward(p *nn.Pass, ids []int32) mat.Tensor {
+	return op.Scale(p.Tape, s.m.Decoder.Forward(p, ids), s.m.Config.headScale())
+}
+
+// Shift returns the decoder's inputs for the labels of a target: decoder_start_token_id, then each label but the last.
+// A label that is ignored becomes padding.
+func (m *ForConditionalGeneration) Shift(labels []int32) []int32 {
+	ids := make([]int32, len(labels))
+	for i := range ids {
+		switch {
+		case i == 0:
+			ids[i] = int32(m.Config.start())
+		case labels[i-1] == batch.Ignore:
+			ids[i] = int32(m.Config.PadTokenID)
+		default:
+			ids[i] = labels[i-1]
+		}
+	}
+	return ids
+}
+
+// NewCache returns an empty cache for generating the given number of targets of at most capacity tokens.
+func (m *ForConditionalGeneration) NewCache(sequences, capacity int) *nn.Cache {
+	return nn.NewCache(m.Config.decoderLayers(), sequences, capacity, m.Config.Heads*m.Config.HeadSize)
+}
+
+// Init draws all weights from seed as transformers does: from normal distributions whose standard deviation depends on
+// the inputs of a layer, since products of queries and keys are not scaled.
+func (m *ForConditionalGeneration) Init(seed uint64) error {
+	c := m.Config
+	inner := c.Heads * c.HeadSize
+	return nn.Init(m, seed, func(path string) float64 {
+		switch {
+		case path == "shared.weight" || path == "lm_head.weight":
+			return c.InitializerFactor
+		case strings.HasSuffix(path, "Attention.q.weight"):
+			return c.InitializerFactor * inverseRoot(c.Width*c.HeadSize)
+		case strings.HasSuffix(path, "Attention.o.weight"):
+			return c.InitializerFactor * inverseRoot(inner)
+		case strings.HasSuffix(path, "wo.weight"):
+			return c.InitializerFactor * inverseRoot(c.FeedForward)
+		}
+		return c.InitializerFactor * inverseRoot(c.Width)
+	})
+}
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForConditionalGeneration) String() string { return nn.Tree(m, nil) }
+
+const noPadding = op.NoPadding
