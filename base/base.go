@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/checkpoint"
+	"github.com/spalora/spalora/internal/settings"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -173,6 +174,13 @@ func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, ope
 		} else {
 			log.Info().Msg(line)
 		}
+	}
+	warning, err := settings.CheckConfig(b.Source.Config(), models.ConfigKeys(b.Info.ModelType))
+	if err != nil {
+		return nil, Input(err)
+	}
+	if warning != "" {
+		log.Warn().Msg(warning)
 	}
 	for _, w := range b.Tokenizer.Warnings() {
 		log.Warn().Msg(w)

@@ -191,6 +191,9 @@ func (b *Base) classes(adapter string, o ClassifierOptions, saved *SavedLabels, 
 	case adapter == "" && b.Info.Labels != nil && len(b.Info.Labels) != outputs:
 		return c, Input(fmt.Errorf("%s: id2label in config.json names %d classes, but the head has %d outputs",
 			b.Name, len(b.Info.Labels), outputs))
+	case adapter == "" && b.Info.NumLabels != 0 && b.Info.NumLabels != outputs:
+		return c, Input(fmt.Errorf("%s: num_labels in config.json is %d, but the head has %d outputs; correct num_labels, "+
+			"or remove it", b.Name, b.Info.NumLabels, outputs))
 	default:
 		if names, err = b.ConfigLabels(outputs); err != nil {
 			return c, Input(err)

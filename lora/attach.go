@@ -443,7 +443,8 @@ func (s *Set) unmatched(hit []bool, list, others []candidate) error {
 	for _, o := range others {
 		for _, i := range o.hits {
 			if !hit[i] || s.config.TargetModules.pattern != "" {
-				what := fmt.Sprintf("which is neither linear nor an embedding (%T)", o.module)
+				what := fmt.Sprintf("which is neither linear nor an embedding (%T); name other modules, or train it in full by "+
+					"modules_to_save", o.module)
 				if _, ok := o.module.(*nn.SharedTable); ok {
 					what = "a table that only other layers read; name those, such as embed_tokens"
 				}

@@ -50,10 +50,10 @@ type initFixture struct {
 		LoRABias bool           `json:"lora_bias"`
 		Tokens   lora.TokenRows `json:"trainable_token_indices"`
 	}
-	BatchSize    int                     `json:"batch_size"`
-	WeightDecay  float64                 `json:"weight_decay"`
-	MaxGradNorm  float64                 `json:"max_grad_norm"`
-	Log          []struct {
+	BatchSize   int     `json:"batch_size"`
+	WeightDecay float64 `json:"weight_decay"`
+	MaxGradNorm float64 `json:"max_grad_norm"`
+	Log         []struct {
 		Loss     float64 `json:"loss"`
 		GradNorm float64 `json:"grad_norm"`
 		LR       float64 `json:"learning_rate"`

@@ -1,6 +1,7 @@
 package lora_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -79,12 +80,14 @@ func halves(w *op.Weight, t op.DType) []byte {
 	return b
 }
 
-// TestMergeTwice: merging does not change the base or the set, so that merging again gives the same bits.
+// TestMergeTwice: merging does not change the base or the set, so that merging again gives the same bits, and a set
+// that is saved afterwards has the same bytes.
 func TestMergeTwice(t *testing.T) {
 	m := newModel(1)
 	s := attach(t, m, lora.Config{R: 3, Alpha: 7, TargetModules: lora.Names("dense", "word_embeddings"),
 		TaskType: lora.SeqCls})
 	shake(s, 9)
+	before := read(t, save(t, s), "adapter_model.safetensors")
 	first, err := lora.Merge(m, s, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +97,9 @@ func TestMergeTwice(t *testing.T) {
 	second, err := lora.Merge(m, s, pool)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !bytes.Equal(read(t, save(t, s), "adapter_model.safetensors"), before) {
+		t.Error("a set that is saved after merging has other bytes")
 	}
 	if len(first) != len(nn.Weights(m)) {
 		t.Errorf("%d weights", len(first))

@@ -287,10 +287,15 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 	for _, name := range f.Names() {
 		left[name] = true
 	}
-	resized := ""
+	resized, rank := "", ""
+	ranks := s.rankAxes()
 	wrong := func(key string, got, want []int) {
 		misfit = append(misfit, fmt.Sprintf("%s is %v, want %v", key, got, want))
-		if resized == "" {
+		if axis, ok := ranks[key]; ok && rank == "" && len(got) == 2 && got[1-axis] == want[1-axis] {
+			rank = fmt.Sprintf("the rank is %d in %s, but %d in the tensors; restore the file that was saved with them",
+				want[axis], configName, got[axis])
+		}
+		if rank == "" && resized == "" {
 			resized = resizedTable(m, got, want)
 		}
 	}
@@ -353,6 +358,8 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 		tensorError("stored twice with different values", twice),
 		tensorError("not expected by this model and adapter_config.json", extra))
 	switch {
+	case rank != "":
+		err = fmt.Errorf("%w; %s", err, rank)
 	case resized != "":
 		err = fmt.Errorf("%w; %s", err, resized)
 	case err != nil:
@@ -360,6 +367,16 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 			"save_pretrained", err)
 	}
 	return err
+}
+
+// rankAxes returns, for the names of the factors of all pairs, which of their two sizes is the rank.
+func (s *Set) rankAxes() map[string]int {
+	axes := map[string]int{}
+	for _, p := range s.pairs {
+		a, b := p.keys()
+		axes[a], axes[b] = 0, 1
+	}
+	return axes
 }
 
 // naming returns the function from the keys of stored to names in a file with the tensors has. A file made of a model's

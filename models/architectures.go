@@ -139,8 +139,8 @@ func checkTable(src *checkpoint.Source, a arch.Arch, f arch.Facts) error {
 	for _, name := range []string{a.Prefix + a.Words, a.Words} {
 		t, ok := src.Tensor(name)
 		if ok && len(t.Shape) == 2 && (t.Shape[0] != f.Vocabulary || t.Shape[1] != f.Width) {
-			return fmt.Errorf("models: %s: config.json says vocab_size %d and %s %d, but %s is %d×%d",
-				src.Name(), f.Vocabulary, f.WidthField, f.Width, name, t.Shape[0], t.Shape[1])
+			return fmt.Errorf("models: %s: config.json says vocab_size %d and %s %d, but %s is %d×%d; give a config.json "+
+				"and weights of one checkpoint", src.Name(), f.Vocabulary, f.WidthField, f.Width, name, t.Shape[0], t.Shape[1])
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 type Info struct {
 	ModelType string         // model_type
 	Labels    map[int]string // id2label; nil if the field is missing
+	NumLabels int            // num_labels; 0 if the field is missing
 	Problem   string         // problem_type; "" if the field is missing
 	Classes   []string       // architectures; nil if the field is missing
 	EosIDs    []int32        // eos_token_id: the tokens that end a text; nil if there is none
@@ -26,13 +27,14 @@ func ReadInfo(src *checkpoint.Source) (Info, error) {
 	var c struct {
 		ModelType string            `json:"model_type"`
 		ID2Label  map[string]string `json:"id2label"`
+		NumLabels int               `json:"num_labels"`
 		Problem   *string           `json:"problem_type"`
 		Classes   []string          `json:"architectures"`
 	}
 	if err := src.DecodeConfig(&c); err != nil {
 		return Info{}, err
 	}
-	i := Info{ModelType: c.ModelType, Classes: c.Classes}
+	i := Info{ModelType: c.ModelType, Classes: c.Classes, NumLabels: c.NumLabels}
 	if c.Problem != nil {
 		i.Problem = *c.Problem
 	}
