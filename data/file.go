@@ -115,6 +115,9 @@ func (f *File[E]) base() *File[E] { return f }
 // Of is a pointer to a kind of file K, a struct that embeds a File of the rows E.
 type Of[E Row[E], K any] interface {
 	*K
+	Len() int
+	At(i int) E
+	AdapterOf(i int) string
 	base() *File[E]
 }
 

@@ -85,6 +85,8 @@ var rivals = map[string]string{
 	"warmup-ratio":     "warmup-steps",
 	"eval-file":        "validation-split",
 	"validation-split": "eval-file",
+	"adapter":          "adapters",
+	"adapters":         "adapter",
 }
 
 // readConfig sets the flags that a YAML file names and that the command line does not.
@@ -216,8 +218,9 @@ func takesPath(flag *pflag.Flag) bool {
 // values returns a YAML value as the texts that the flag is set with: those of a list as they are, whatever they hold.
 func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
 	into := flag.Value
-	if mapping := mappingOf(n); mapping != nil && into.Type() == pairsType {
-		return pairTexts(mapping)
+	if mapping := mappingOf(n); mapping != nil && (into.Type() == pairsType || into.Type() == adaptersType) {
+		texts, err := pairTexts(mapping)
+		return quoted(texts, into), err
 	}
 	if into.Type() == rowsType {
 		return rowTexts(n)
@@ -236,12 +239,20 @@ func values(n ast.Node, flag *pflag.Flag) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if into.Type() == "stringSlice" { // which splits its text at commas
-			s = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
-		}
 		texts = append(texts, s)
 	}
-	return texts, nil
+	return quoted(texts, into), nil
+}
+
+// quoted returns the texts as a flag reads them that splits its text at commas, if into is one.
+func quoted(texts []string, into pflag.Value) []string {
+	if kind := into.Type(); kind != "stringSlice" && kind != adaptersType {
+		return texts
+	}
+	for i, s := range texts {
+		texts[i] = quoteField(s)
+	}
+	return texts
 }
 
 // mappingOf returns the lines of a mapping, or nil if n is none.

@@ -96,6 +96,7 @@ func ReadInput(path string, in io.Reader) ([]byte, error) {
 type HeadFlags struct {
 	Model     string
 	Adapter   string
+	Adapters  []NamedAdapter // which rows name, in place of Adapter
 	OtherBase bool
 }
 
@@ -107,14 +108,18 @@ func (f *HeadFlags) Add(fs *pflag.FlagSet, builtIn BuiltIn, adapter string) {
 	fs.StringVar(&f.Model, "model", "",
 		"`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded "+builtIn.Short)
 	fs.StringVar(&f.Adapter, "adapter", "", adapter)
+	addAdapters(fs, &f.Adapters)
 	fs.BoolVar(&f.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")
 }
 
 // Check returns the errors about contradictions. given reports whether a flag was given.
 func (f *HeadFlags) Check(given func(string) bool) []error {
 	var errs []error
-	if f.OtherBase && f.Adapter == "" {
-		errs = append(errs, errors.New("--allow-other-base needs --adapter"))
+	if f.OtherBase && f.Adapter == "" && len(f.Adapters) == 0 {
+		errs = append(errs, errors.New("--allow-other-base needs --adapter or --adapters"))
+	}
+	if given("adapter") && len(f.Adapters) > 0 {
+		errs = append(errs, errors.New("--adapter and --adapters exclude each other"))
 	}
 	if given("adapter") && f.Adapter == "" {
 		errs = append(errs, errors.New("--adapter is empty; give a directory"))

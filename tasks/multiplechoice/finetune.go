@@ -105,7 +105,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 		return nil, base.Settings(err)
 	}
 	return task, r.parts.Consume(ctx, task.Add, func(split batch.Split, f *choice.File) {
-		task.WarnCut(s.Log, f.Name, task.Splits[split].cut, f.Len())
+		WarnCut(s.Log, f.Name, task.Splits[split].cut, f.Len(), task.Limit())
 	})
 }
 

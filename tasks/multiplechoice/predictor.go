@@ -43,11 +43,11 @@ func NewPredictor(m models.MultipleChoice, tok *tokenize.Tokenizer, c Config) (*
 	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
 }
 
-// WarnCut logs that n of the questions of a file have choices that were cut to the limit, if there are any.
-func (p *Predictor) WarnCut(log zerolog.Logger, file string, n, of int) {
+// WarnCut logs that n of the questions of a file have choices that were cut to a limit in tokens, if there are any.
+func WarnCut(log zerolog.Logger, file string, n, of, limit int) {
 	if n > 0 {
 		log.Warn().Msgf("%s: %d of %d questions have choices that are longer than %d tokens with what comes before them "+
-			"and were cut", file, n, of, p.Limit())
+			"and were cut", file, n, of, limit)
 	}
 }
 

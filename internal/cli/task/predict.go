@@ -1,7 +1,6 @@
 package task
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/files"
@@ -46,6 +44,7 @@ type Predictions struct {
 	Name     string // of the input
 	Labelled int    // rows with a label
 	Metrics  train.Metrics
+	Each     []Scored // the metrics of each adapter, if several served rows with labels
 }
 
 // Predicting is one run of a command.
@@ -53,7 +52,7 @@ type Predicting struct {
 	*Predict
 	Env     cli.Env
 	Console *cli.Console
-	Model   *spalora.Model         // open when Run is called
+	Models  *Models                // open when Run is called
 	Given   func(flag string) bool // whether a flag was given
 	Input   *string                // --input, for tasks that have it; Check sets it
 	Scored  bool                   // --metrics-file is given
@@ -110,34 +109,15 @@ func (p *Predicting) predict(cmd *cobra.Command) (err error) {
 	if err := p.check(result, scores); err != nil {
 		return err
 	}
-	if p.Model, err = Open(p.Kind, p.BuiltIn, p.head, p.threads, p.Settings, p.Console); err != nil {
+	if p.Models, err = OpenModels(p.Kind, p.BuiltIn, p.head, p.threads, p.Settings, p.Console); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Model.Close()) }()
+	defer func() { err = errors.Join(err, p.Models.Close()) }()
 	out, err := p.Run(cmd, p)
 	if err != nil {
 		return err
 	}
 	return p.write(result, scores, out)
-}
-
-// Open opens the model that flags name, or the embedded one, for a task.
-func Open(
-	kind tasks.Kind, builtIn cli.BuiltIn, head cli.HeadFlags, threads int, settings tasks.Settings, console *cli.Console,
-) (*spalora.Model, error) {
-	options := []spalora.Option{
-		spalora.WithTask(kind.Command), spalora.WithKinds([]tasks.Kind{kind}), spalora.WithThreads(threads),
-		spalora.WithLogger(console.Log), spalora.WithSettings(settings),
-	}
-	if head.OtherBase {
-		options = append(options, spalora.WithOtherBase())
-	}
-	if head.Model == "" {
-		options = append(options, spalora.WithBaseFiles(builtIn.Name, builtIn.Files()))
-	} else {
-		options = append(options, spalora.WithBase(head.Model))
-	}
-	return spalora.Open(head.Adapter, options...)
 }
 
 // check returns an error if flags have no meaning, or something must not be written.
@@ -148,12 +128,15 @@ func (p *Predicting) check(result, scores cli.Result) error {
 		errs = append(errs, errors.New("--metrics-file needs a file of its own"))
 	}
 	errs = append(errs, p.Check(p)...)
-	if err := cli.UsageError(errors.Join(errs...)); err != nil {
-		return err
-	}
 	input := ""
 	if p.Input != nil {
 		input = *p.Input
+	}
+	if len(p.head.Adapters) > 0 && input == "" {
+		errs = append(errs, ErrNoRows)
+	}
+	if err := cli.UsageError(errors.Join(errs...)); err != nil {
+		return err
 	}
 	return errors.Join(result.Check(input), scores.Check(input))
 }
@@ -199,14 +182,14 @@ func (p *Predicting) write(result, scores cli.Result, out *Predictions) error {
 	if err := result.Write(p.Env, out.Rows); err != nil {
 		return err
 	}
-	if len(out.Metrics.Values) == 0 {
+	if len(out.Metrics.Values) == 0 && len(out.Each) == 0 {
 		return nil
 	}
-	p.Console.Log.Info().Msgf("%s, %d labelled rows: %s", out.Name, out.Labelled, cli.MetricsText(out.Metrics))
+	out.LogMetrics(p.Console.Log, "labelled rows")
 	if scores.Path == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(out.Metrics, "", "  ")
+	text, err := out.MetricsJSON()
 	if err != nil {
 		return fmt.Errorf("--metrics-file: %w", err)
 	}

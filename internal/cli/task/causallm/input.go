@@ -2,11 +2,11 @@ package causallm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
@@ -18,11 +18,19 @@ import (
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
 )
 
 // readInput returns the prompts or texts of --input: each line of plain text is one, unlike in training.
 func (r *predicting) readInput() (*document.File, error) {
+	var unknown error // a name that no adapter has
 	o := r.data
+	if check := r.models.Adapter(); check != nil {
+		o.Adapter = func(name string) error {
+			unknown = check(name)
+			return unknown
+		}
+	}
 	if o.CompletionColumn == "" && o.PromptColumn != "" && o.TextColumn == "" { // completions need not be there
 		o.TextColumn, o.PromptColumn = o.PromptColumn, ""
 	}
@@ -37,7 +45,8 @@ func (r *predicting) readInput() (*document.File, error) {
 	d, err := document.ReadBytes(content, r.input, o)
 	if err != nil && o.TextColumn+o.PromptColumn+o.CompletionColumn+o.MessagesColumn == "" {
 		o.TextColumn = "prompt" // prompts alone, without completions
-		if prompts, second := document.ReadBytes(content, r.input, o); second == nil || lineOf(second) > lineOf(err) {
+		if prompts, second := document.ReadBytes(content, r.input, o); second == nil || unknown != nil ||
+			lineOf(second) > lineOf(err) {
 			d, err = prompts, second
 		}
 	}
@@ -62,7 +71,7 @@ func (r *predicting) readLines(content []byte) (*document.File, error) {
 	o := text.Options{
 		Format: data.PlainText, NoLabels: true, ReplaceInvalid: r.data.ReplaceInvalid, NoHeader: r.data.NoHeader,
 		NoQuotes:   r.data.NoQuotes,
-		TextColumn: r.data.TextColumn,
+		TextColumn: r.data.TextColumn, Adapter: r.models.Adapter(),
 	}
 	t, err := text.ReadBytes(content, r.input, o)
 	if err != nil {
@@ -81,11 +90,42 @@ func (r *predicting) readLines(content []byte) (*document.File, error) {
 }
 
 // score writes the metrics of the input.
-func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Result) error {
-	docs, err := tasks.ReadFile(r.input, r.env.In, r.data, document.Read, document.ReadFrom)
+func (r *predicting) score(ctx context.Context, to cli.Result) error {
+	o := r.data
+	o.Adapter = r.models.Adapter()
+	docs, err := tasks.ReadFile(r.input, r.env.In, o, document.Read, document.ReadFrom)
 	if err != nil {
 		return err
 	}
+	parts, err := task.Parts[*causallm.Opened](r.models, docs.Name, docs)
+	if err != nil {
+		return err
+	}
+	out := &task.Predictions{Name: docs.Name}
+	for _, s := range parts {
+		metrics, tokens, err := r.scorePart(ctx, s.Predictor, s.File)
+		if err != nil {
+			return err
+		}
+		out.Add(s.Adapter, metrics, tokens, tokens)
+	}
+	out.Average("loss", "accuracy")
+	if loss, ok := out.Metrics.Get("loss"); ok && len(out.Each) > 0 {
+		loss.Name, loss.Value = "perplexity", math.Exp(loss.Value)
+		out.Metrics.Values = slices.Insert(out.Metrics.Values, 1, loss)
+	}
+	out.LogMetrics(r.console.Log, "tokens")
+	text, err := out.MetricsJSON()
+	if err != nil {
+		return fmt.Errorf("--metrics-file: %w", err)
+	}
+	return to.Write(r.env, files.Bytes(append(text, '\n')))
+}
+
+// scorePart returns the metrics of the documents that one predictor serves, and the number of tokens that they count.
+func (r *predicting) scorePart(
+	ctx context.Context, m *causallm.Opened, docs *document.File,
+) (metrics train.Metrics, tokens int, err error) {
 	block := 0
 	switch {
 	case r.blockSize != nil:
@@ -97,25 +137,18 @@ func (r *predicting) score(ctx context.Context, m *causallm.Opened, to cli.Resul
 	}
 	scorer, err := m.Scorer(block)
 	if err != nil {
-		return err
+		return metrics, 0, err
 	}
 	if err := scorer.Add(ctx, batch.Test, docs); err != nil {
-		return cli.InputError(err)
+		return metrics, 0, cli.InputError(err)
 	}
-	if c := scorer.Counts(batch.Test); c.Cut > 0 {
+	c := scorer.Counts(batch.Test)
+	if c.Cut > 0 {
 		r.console.Log.Warn().Msgf("%s: %d of %d %v are longer than %d tokens and were cut",
 			docs.Name, c.Cut, c.Documents, docs.Kind, scorer.Limit())
 	}
-	metrics, err := scorer.Evaluate(ctx, batch.Test)
-	if err != nil {
-		return err
-	}
-	r.console.Log.Info().Msgf("%s, %d tokens: %s", docs.Name, scorer.Counts(batch.Test).Targets, cli.MetricsText(metrics))
-	text, err := json.MarshalIndent(metrics, "", "  ")
-	if err != nil {
-		return fmt.Errorf("--metrics-file: %w", err)
-	}
-	return to.Write(r.env, files.Bytes(append(text, '\n')))
+	metrics, err = scorer.Evaluate(ctx, batch.Test)
+	return metrics, c.Targets, err
 }
 
 // tokenLogits is the output for a text with --logits.
@@ -149,27 +182,50 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 	if err := r.checkSize(m, docs); err != nil {
 		return err
 	}
-	v := m.Vocabulary()
-	return result.Write(r.env, func(w io.Writer) error {
-		cut, err := m.Logits(ctx, docs, func(i int, ids []int32, logits []float32) error {
-			row := tokenLogits{IDs: ids, Logits: make([][]float32, len(ids))}
-			for at := range ids {
-				row.Logits[at] = logits[at*v : (at+1)*v]
-				for id, x := range row.Logits[at] {
-					if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-						return fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the "+
-							"adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
-					}
-				}
-			}
-			if ids == nil {
-				row.IDs = []int32{}
-			}
-			return task.WriteLine(w, row)
-		})
-		tasks.WarnCut(r.console.Log, docs.Name, cut, docs.Len(), m.Limit())
+	parts, err := task.Parts[*causallm.Opened](r.models, docs.Name, docs)
+	if err != nil {
 		return err
+	}
+	by := task.ByRow(parts)
+	return result.Write(r.env, func(w io.Writer) error {
+		cut := 0
+		for lo, hi := 0, 0; lo < docs.Len(); lo = hi { // texts are computed one by one: rows in turn, in their order
+			for hi = lo; hi < docs.Len() && by[hi] == by[lo]; hi++ {
+			}
+			n, err := by[lo].Logits(ctx, data.Part(docs, lo, hi), func(i int, ids []int32, logits []float32) error {
+				row, err := logitsRow(docs, lo+i, ids, logits)
+				if err != nil {
+					return err
+				}
+				return task.WriteLine(w, r.models.Row(docs.AdapterOf(lo+i), row))
+			})
+			if err != nil {
+				return err
+			}
+			cut += n
+		}
+		tasks.WarnCut(r.console.Log, docs.Name, cut, docs.Len(), m.Limit())
+		return nil
 	})
+}
+
+// logitsRow returns the output for a document of T ids with T×V logits.
+func logitsRow(docs *document.File, i int, ids []int32, logits []float32) (tokenLogits, error) {
+	row := tokenLogits{IDs: ids, Logits: make([][]float32, len(ids))}
+	for at := range ids {
+		v := len(logits) / len(ids)
+		row.Logits[at] = logits[at*v : (at+1)*v]
+		for id, x := range row.Logits[at] {
+			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
+				return row, fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the "+
+					"adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
+			}
+		}
+	}
+	if ids == nil {
+		row.IDs = []int32{}
+	}
+	return row, nil
 }
 
 // checkSize returns an error if the logits are too large for standard output, and logs the size of a large file.

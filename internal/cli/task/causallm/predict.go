@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/document"
@@ -39,6 +38,7 @@ type predicting struct {
 	env     cli.Env
 	given   func(flag string) bool
 	console *cli.Console
+	models  *task.Models
 }
 
 const predictExamples = `  # continue a text; on a terminal it appears as it is written
@@ -61,6 +61,7 @@ func predict(env cli.Env) *cobra.Command {
 
 The answer to one --prompt on a terminal is printed while it is generated. In all other cases the output is one JSON
 object for each sequence:
+  adapter        with --adapters: name of the adapter that served the row, null for the base model
   prompt         the prompt (of a chat the last message)
   text           the generated text, without special tokens
   finish_reason  stop (an end token), stop_string, length, or time (max_time of generation_config.json)
@@ -122,15 +123,15 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 	if err := r.checkFlags(result, scores); err != nil {
 		return err
 	}
-	model, err := task.Open(causallm.Kind, cli.GPT(), r.head, r.threads, &r.settings, r.console)
+	if r.models, err = task.OpenModels(causallm.Kind, cli.GPT(), r.head, r.threads, &r.settings, r.console); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.models.Close()) }()
+	opened, err := task.All[*causallm.Opened](r.models)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, model.Close()) }()
-	m, err := spalora.Predictor[*causallm.Opened](model)
-	if err != nil {
-		return err
-	}
+	m := opened[0]
 	cfg := m.Decoding
 	if r.chat && m.Template() == nil {
 		return base.Input(fmt.Errorf("`chat`: %s has no chat template; put a chat_template.jinja beside its "+
@@ -144,7 +145,7 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 	}
 	switch {
 	case r.metricsFile != "":
-		return r.score(cmd.Context(), m, scores)
+		return r.score(cmd.Context(), scores)
 	case r.logits:
 		return r.writeLogits(cmd.Context(), m, result)
 	case r.talks():
@@ -157,7 +158,7 @@ func (r *predicting) run(cmd *cobra.Command) (err error) {
 	if len(prompts) == 1 && len(r.prompts) == 1 && cfg.NumReturnSequences == 1 && r.output == "" && r.env.OutTerminal {
 		return r.stream(cmd.Context(), m, prompts[0], cfg)
 	}
-	return r.generate(cmd.Context(), m, prompts, cfg, result)
+	return r.generate(cmd.Context(), prompts, cfg, result)
 }
 
 // talks reports whether the run is an interactive chat.
@@ -188,6 +189,9 @@ func (r *predicting) checkFlags(result, scores cli.Result) error {
 	}
 	add(r.talks() && r.given("num-return-sequences"), "--num-return-sequences needs --prompt or --input")
 	add(r.threads < 0, "%v", cli.ThreadsError(r.threads))
+	if len(r.head.Adapters) > 0 && (len(r.prompts) > 0 || r.talks()) {
+		errs = append(errs, task.ErrNoRows)
+	}
 	if len(r.prompts) > 0 || r.talks() {
 		for _, flag := range cli.FlagNames(func(fs *pflag.FlagSet) { addReading(fs, new(document.Options)) }) {
 			add(r.given(flag), "--%s is for --input", flag)
@@ -246,7 +250,7 @@ type sequence struct {
 
 // generate continues all prompts and writes a line for each sequence.
 func (r *predicting) generate(
-	ctx context.Context, m *causallm.Opened, prompts []prompt, cfg generate.Config, result cli.Result,
+	ctx context.Context, prompts []prompt, cfg generate.Config, result cli.Result,
 ) error {
 	began, logged, tokens := time.Now(), time.Now(), 0
 	err := result.Write(r.env, func(w io.Writer) error {
@@ -257,7 +261,8 @@ func (r *predicting) generate(
 			for i, p := range part {
 				list[i] = p.tokens
 			}
-			out, err := m.Generate(ctx, list, cfg, nil)
+			out, err := causallm.GenerateEach(ctx, list,
+				func(i int) *causallm.Predictor { return part[i].by.Predictor }, cfg, nil)
 			if err != nil {
 				return err
 			}
@@ -270,7 +275,7 @@ func (r *predicting) generate(
 					row.Score = &s.Score
 				}
 				tokens += len(s.IDs)
-				if err := task.WriteLine(w, row); err != nil {
+				if err := task.WriteLine(w, r.models.Row(part[s.Prompt].adapter, row)); err != nil {
 					return err
 				}
 			}
@@ -291,8 +296,10 @@ func (r *predicting) generate(
 
 // prompt is one prompt with its text for display.
 type prompt struct {
-	shown  string
-	tokens generate.Prompt
+	shown   string
+	tokens  generate.Prompt
+	by      *causallm.Opened // who continues it
+	adapter string           // which its row names, "" for none
 }
 
 // readPrompts returns the prompts of the command line or the input.
@@ -317,12 +324,18 @@ func (r *predicting) readPrompts(m *causallm.Opened) ([]prompt, error) {
 		return nil, cli.InputError(fmt.Errorf("%s: the rows are chats, but %s has no chat template; put a "+
 			"chat_template.jinja beside its tokenizer.json", docs.Name, m.Base.Name))
 	}
+	parts, err := task.Parts[*causallm.Opened](r.models, docs.Name, docs)
+	if err != nil {
+		return nil, err
+	}
+	by := task.ByRow(parts)
 	var list []prompt
 	for i, d := range docs.All() {
-		p, err := r.prompt(m, d, docs.Kind, i)
+		p, err := r.prompt(by[i], d, docs.Kind, i)
 		if err != nil {
 			return nil, &data.Error{File: docs.Name, Line: d.Line, Msg: "the prompt cannot be used", Err: err}
 		}
+		p.adapter = docs.AdapterOf(i)
 		list = append(list, p)
 	}
 	return list, nil
@@ -330,7 +343,7 @@ func (r *predicting) readPrompts(m *causallm.Opened) ([]prompt, error) {
 
 // prompt encodes a document as a prompt: its text or prompt, or its messages without an answer at the end.
 func (r *predicting) prompt(m *causallm.Opened, d document.Document, kind document.Kind, number int) (prompt, error) {
-	p := prompt{shown: d.Text}
+	p := prompt{shown: d.Text, by: m}
 	var messages []document.Message
 	switch {
 	case kind == document.Chat:

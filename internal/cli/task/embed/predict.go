@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
@@ -60,6 +59,7 @@ func predict(env cli.Env) *cobra.Command {
 if given, an adapter.
 
 It writes one JSON object for each row, in the order of the input:
+  adapter     with --adapters: name of the adapter that served the row, null for the base model
   embedding   of a text: its vector
   similarity  of a pair of texts: the cosine of their vectors, from -1 to 1, unless the checkpoint names another measure
 If pairs have scores, their correlations with the similarities go to standard error and, with --metrics-file, to a file.
@@ -104,35 +104,49 @@ func (r *predicting) check(p *task.Predicting) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
-	encoder, err := spalora.Predictor[*embed.Opened](p.Model)
-	if err != nil {
-		return nil, err
-	}
 	f, err := r.read(p)
 	if err != nil {
 		return nil, err
 	}
-	cut, width := 0, encoder.Width()
-	vectors, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]float32, int, error) {
-		return encoder.Embed(cmd.Context(), data.Part(f, lo, hi))
-	}, func(n int) { cut += n })
+	parts, err := task.Parts[*embed.Opened](p.Models, f.Name, f)
 	if err != nil {
 		return nil, err
 	}
-	tasks.WarnCut(p.Console.Log, f.Name, cut, len(vectors)/width, encoder.Limit())
+	cut := 0
+	vectors, err := task.PredictEach(p, f.Name, f, parts,
+		func(rows *text.File, of func(row int) *embed.Opened) ([][]float32, int, error) {
+			return embed.EmbedEach(cmd.Context(), rows, func(i int) *embed.Predictor { return of(i).Predictor })
+		}, func(n int) { cut += n })
+	if err != nil {
+		return nil, err
+	}
+	texts := f.Len()
+	if f.At(0).HasPair {
+		texts *= 2
+	}
+	limit, _ := task.Limits(parts)
+	tasks.WarnCut(p.Console.Log, f.Name, cut, texts, limit)
 	if !f.At(0).HasPair {
-		return &task.Predictions{Rows: func(w io.Writer) error { return r.writeVectors(w, vectors, width) }}, nil
+		return &task.Predictions{Rows: func(w io.Writer) error { return r.writeVectors(w, p.Models, f, vectors) }}, nil
 	}
-	similarities := encoder.Similarities(vectors)
-	metrics, err := encoder.Score(f, similarities)
-	if err != nil {
-		return nil, err
+	similarities := make([]float32, f.Len())
+	out := &task.Predictions{Name: f.Name, Rows: func(w io.Writer) error {
+		return task.EachRow(w, p.Models, "row", f, func(i int) any { return similarityRow{similarities[i]} })
+	}}
+	for _, s := range parts {
+		list := s.Predictor.Similarities(slices.Concat(task.Pick(vectors, s.Rows)...))
+		for i, row := range s.Rows {
+			similarities[row] = list[i]
+		}
+		metrics, err := s.Predictor.Score(s.File, list)
+		if err != nil {
+			return nil, err
+		}
+		p.Console.Undefined(metrics)
+		out.Add(s.Adapter, metrics, s.File.Labelled(), s.File.Labelled())
 	}
-	p.Console.Undefined(metrics)
-	rows := func(w io.Writer) error {
-		return task.EachLine(w, "row", len(similarities), func(i int) any { return similarityRow{similarities[i]} })
-	}
-	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+	out.Average("loss")
+	return out, nil
 }
 
 // read returns the texts or pairs.
@@ -140,7 +154,9 @@ func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 	f := r.input.File()
 	if f == nil {
 		var err error
-		if f, err = embed.ReadFile(r.input.Input, p.Env.In, r.data); err != nil {
+		o := r.data
+		o.Adapter = p.Models.Adapter()
+		if f, err = embed.ReadFile(r.input.Input, p.Env.In, o); err != nil {
 			return nil, err
 		}
 		p.WarnRead(f.ReadWarnings())
@@ -171,19 +187,19 @@ type similarityRow struct {
 	Similarity float32 `json:"similarity"`
 }
 
-func (r *predicting) writeVectors(w io.Writer, vectors []float32, width int) error {
+// writeVectors writes the vector of each row.
+func (r *predicting) writeVectors(w io.Writer, m *task.Models, f *text.File, vectors [][]float32) error {
 	if r.format == "npy" {
-		return writeNPY(w, vectors, width)
+		return writeNPY(w, vectors)
 	}
-	return task.EachLine(w, "row", len(vectors)/width, func(i int) any {
-		return vectorRow{vectors[i*width : (i+1)*width]}
-	})
+	return task.EachRow(w, m, "row", f, func(i int) any { return vectorRow{vectors[i]} })
 }
 
 // writeNPY writes rows of float32 in the format NPY 1.0 of NumPy: a header whose length is a multiple of 64, then the
 // values, little-endian.
-func writeNPY(w io.Writer, v []float32, width int) error {
-	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(v)/width, width)
+func writeNPY(w io.Writer, vectors [][]float32) error {
+	width := len(vectors[0])
+	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(vectors), width)
 	const before = 10 // magic, version and the length
 	for (before+len(header)+1)%64 != 0 {
 		header += " "
@@ -193,8 +209,8 @@ func writeNPY(w io.Writer, v []float32, width int) error {
 	if _, err := w.Write(append(head, header...)); err != nil {
 		return err
 	}
-	for lo := 0; lo < len(v); lo += width {
-		if err := binary.Write(w, binary.LittleEndian, v[lo:lo+width]); err != nil {
+	for _, v := range vectors {
+		if err := binary.Write(w, binary.LittleEndian, v); err != nil {
 			return err
 		}
 	}

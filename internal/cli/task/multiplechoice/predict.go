@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/choice"
@@ -48,6 +47,7 @@ func predict(env cli.Env) *cobra.Command {
 		Long: `Pick one of the choices of questions.
 
 It writes one JSON object for each question, in the order of the input:
+  adapter with --adapters: name of the adapter that served the row, null for the base model
   id      of the question, if the input has ids
   choice  index of the most probable choice, counted from 0
   text    of that choice
@@ -121,44 +121,57 @@ func (r *predicting) checkQuestion(p *task.Predicting) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
-	c, err := spalora.Predictor[*multiplechoice.Opened](p.Model)
+	f, err := r.read(p)
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.read(p, c)
+	parts, err := task.Parts[*multiplechoice.Opened](p.Models, f.Name, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.CheckRoom(true); err != nil {
-		return nil, base.Settings(err)
+	for _, s := range parts {
+		if err := s.Predictor.CheckRoom(true); err != nil {
+			return nil, base.Settings(err)
+		}
 	}
 	cut := 0
-	list, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]multiplechoice.Choice, int, error) {
-		return c.Predict(cmd.Context(), data.Part(f, lo, hi))
-	}, func(n int) { cut += n })
+	list, err := task.PredictEach(p, f.Name, f, parts,
+		func(rows *choice.File, of func(row int) *multiplechoice.Opened) ([]multiplechoice.Choice, int, error) {
+			return multiplechoice.PredictEach(cmd.Context(), rows,
+				func(i int) *multiplechoice.Predictor { return of(i).Predictor })
+		}, func(n int) { cut += n })
 	if err != nil {
 		return nil, err
 	}
-	c.WarnCut(p.Console.Log, f.Name, cut, f.Len())
-	metrics, err := c.Score(f, list)
-	if err != nil {
-		return nil, err
+	limit, _ := task.Limits(parts)
+	multiplechoice.WarnCut(p.Console.Log, f.Name, cut, f.Len(), limit)
+	out := &task.Predictions{Name: f.Name, Rows: func(w io.Writer) error {
+		return task.EachRow(w, p.Models, "question", f, func(i int) any { return r.row(f.At(i).ID, list[i]) })
+	}}
+	for _, s := range parts {
+		metrics, err := s.Predictor.Score(s.File, task.Pick(list, s.Rows))
+		if err != nil {
+			return nil, err
+		}
+		out.Add(s.Adapter, metrics, s.File.Labelled(), s.File.Labelled())
 	}
-	rows := func(w io.Writer) error {
-		return task.EachLine(w, "question", len(list), func(i int) any { return r.row(f.At(i).ID, list[i]) })
-	}
-	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+	out.Average("accuracy", "loss")
+	return out, nil
 }
 
 // read returns the questions. Labels that they have are checked.
-func (r *predicting) read(p *task.Predicting, c *multiplechoice.Opened) (*choice.File, error) {
+func (r *predicting) read(p *task.Predicting) (*choice.File, error) {
 	if len(r.one.Endings) > 0 {
 		q := r.one
 		q.Label, q.Line = -1, 1
 		return choice.New("--choice", q), nil
 	}
+	first, err := r.firstIndex(p)
+	if err != nil {
+		return nil, err
+	}
 	o := r.data
-	o.OptionalLabels, o.FirstIndex = true, c.FirstIndex
+	o.OptionalLabels, o.FirstIndex, o.Adapter = true, first, p.Models.Adapter()
 	f, err := tasks.ReadFile(r.input, p.Env.In, o, choice.Read, choice.ReadFrom)
 	if err != nil {
 		return nil, err
@@ -168,6 +181,22 @@ func (r *predicting) read(p *task.Predicting, c *multiplechoice.Opened) (*choice
 	}
 	p.WarnRead(f.ReadWarnings())
 	return f, nil
+}
+
+// firstIndex returns the number that the labels of the file give to the first choice: the one that is given, or that
+// all adapters remember.
+func (r *predicting) firstIndex(p *task.Predicting) (int, error) {
+	opened, err := task.All[*multiplechoice.Opened](p.Models)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range opened {
+		if c.FirstIndex != opened[0].FirstIndex && !r.data.NoLabels {
+			return 0, base.Settings(errors.New("`adapters` were trained on files that count choices from 0 and from 1; say " +
+				"with `first_index` how the input does, or do not read its labels (`no_labels`)"))
+		}
+	}
+	return opened[0].FirstIndex, nil
 }
 
 // row is the output for one question.

@@ -11,10 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
@@ -68,6 +66,7 @@ func predict(env cli.Env) *cobra.Command {
 		Long: `Find the answers to questions in their contexts.
 
 It writes one JSON object for each question, in the order of the input:
+  adapter          with --adapters: name of the adapter that served the row, null for the base model
   id               of the question; its number where the input has none
   answer           a part of the context, or "" for no answer
   start, end       code points [start, end) of the context that are the answer; null for no answer
@@ -149,35 +148,51 @@ func (r *predicting) checkQuestions(given func(flag string) bool) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
-	o, err := spalora.Predictor[*qa.Opened](p.Model)
-	if err != nil {
-		return nil, err
-	}
 	f, err := r.read(p)
 	if err != nil {
 		return nil, err
 	}
-	predictor, err := o.For(f)
+	opened, err := task.Parts[*qa.Opened](p.Models, f.Name, f)
 	if err != nil {
 		return nil, err
+	}
+	parts := make([]task.Part[*qa.Predictor, *question.File], len(opened))
+	for i, s := range opened {
+		c, err := s.Predictor.For(s.File)
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = task.Part[*qa.Predictor, *question.File]{Adapter: s.Adapter, Predictor: c, File: s.File, Rows: s.Rows}
 	}
 	var counts qa.Counts
-	answers, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]qa.Answer, qa.Counts, error) {
-		return predictor.Predict(cmd.Context(), data.Part(f, lo, hi))
-	}, counts.Add)
+	answers, err := task.PredictEach(p, f.Name, f, parts,
+		func(rows *question.File, of func(row int) *qa.Predictor) ([]qa.Answer, qa.Counts, error) {
+			return qa.PredictEach(cmd.Context(), rows, of)
+		}, counts.Add)
 	if err != nil {
 		return nil, err
 	}
-	counts.Log(p.Console.Log, f.Name, batch.Test, predictor.Limit())
-	metrics, err := predictor.Score(f, answers)
-	if err != nil {
-		return nil, err
+	_, limit := task.Limits(parts)
+	counts.Log(p.Console.Log, f.Name, batch.Test, limit)
+	out := &task.Predictions{Name: f.Name}
+	for _, s := range parts {
+		metrics, err := s.Predictor.Score(s.File, task.Pick(answers, s.Rows))
+		if err != nil {
+			return nil, err
+		}
+		out.Add(s.Adapter, metrics, s.File.Labelled(), s.File.Labelled())
 	}
-	rows := func(w io.Writer) error { return r.writeRows(w, f, answers, predictor.NullAnswers()) }
+	out.Average("f1", "exact_match")
+	predictors := task.ByRow(parts)
+	out.Rows = func(w io.Writer) error {
+		return task.EachRow(w, p.Models, "question", f, func(i int) any {
+			return r.row(f.At(i).ID, &answers[i], predictors[i].NullAnswers())
+		})
+	}
 	if r.format == squadFormat {
-		rows = func(w io.Writer) error { return writeSQuAD(w, f, answers) }
+		out.Rows = func(w io.Writer) error { return writeSQuAD(w, f, answers) }
 	}
-	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+	return out, nil
 }
 
 // read returns the questions, with the answers that the input has.
@@ -192,7 +207,7 @@ func (r *predicting) read(p *task.Predicting) (*question.File, error) {
 		return f, nil
 	}
 	o := r.data
-	o.OptionalLabels = true
+	o.OptionalLabels, o.Adapter = true, p.Models.Adapter()
 	f, err := tasks.ReadFile(r.input, p.Env.In, o, question.Read, question.ReadFrom)
 	if err != nil {
 		return nil, err

@@ -35,24 +35,21 @@ func spanOf(s qa.Span) spanRow {
 	return row
 }
 
-// writeRows writes a JSON object for each question.
-func (r *predicting) writeRows(w io.Writer, q *question.File, list []qa.Answer, null bool) error {
-	return task.EachLine(w, "question", len(list), func(i int) any {
-		p := &list[i]
-		row := answerRow{ID: q.At(i).ID, spanRow: spanOf(p.Span)}
-		if null {
-			row.NullDiff = &p.NullDiff
+// row returns the row of one question, which may have no answer if null is true.
+func (r *predicting) row(id string, p *qa.Answer, null bool) answerRow {
+	row := answerRow{ID: id, spanRow: spanOf(p.Span)}
+	if null {
+		row.NullDiff = &p.NullDiff
+	}
+	if r.allAnswers {
+		row.Answers = make([]spanRow, 0, len(p.NBest))
+		for k := range p.NBest {
+			a := spanOf(p.NBest[k])
+			a.StartLogit, a.EndLogit = &p.NBest[k].StartLogit, &p.NBest[k].EndLogit
+			row.Answers = append(row.Answers, a)
 		}
-		if r.allAnswers {
-			row.Answers = make([]spanRow, 0, len(p.NBest))
-			for k := range p.NBest {
-				a := spanOf(p.NBest[k])
-				a.StartLogit, a.EndLogit = &p.NBest[k].StartLogit, &p.NBest[k].EndLogit
-				row.Answers = append(row.Answers, a)
-			}
-		}
-		return row
-	})
+	}
+	return row
 }
 
 // writeSQuAD writes one JSON object with the text of each answer by the id of its question.

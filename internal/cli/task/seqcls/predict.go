@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
@@ -26,12 +26,18 @@ type predicting struct {
 	logits, allScores bool
 }
 
+// part is the rows that one predictor serves.
+type part = task.Part[*seqcls.Opened, *text.File]
+
 const predictExamples = `  # two texts, with an adapter that finetune wrote on the embedded model
   predict seq-cls --adapter runs/seq-cls-20260101-120000 --text "Where is my card?" --text "I lost my PIN"
 
   # a file, with the probabilities of all classes; metrics too, if it has labels
   predict seq-cls --model DIR --adapter D --input test.csv --output predictions.jsonl --all-scores \
       --metrics-file metrics.json
+
+  # rows of several adapters in one file, each with {"text": …, "adapter": "spam"} or another name
+  predict seq-cls --model DIR --adapters spam=runs/spam,topics=runs/topics --input rows.jsonl
 
   # a checkpoint that has a trained head (adapter merge writes one), as a filter
   cat texts.txt | predict seq-cls --model DIR --quiet | jq -r .label`
@@ -52,6 +58,7 @@ func predict(env cli.Env) *cobra.Command {
 		Long: `Predict the class (or classes, or value) of texts and text pairs.
 
 It writes one JSON object for each row, in the order of the input:
+  adapter with --adapters: name of the adapter that served the row, null for the base model
   label   name of the most probable class; multi-label: list of those with a probability above 0.5; regression: null
   score   probability of the label; multi-label: list of them; regression: the predicted value
   logits  with --logits: the raw outputs, one for each class
@@ -90,60 +97,84 @@ func (r *predicting) check(p *task.Predicting) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
-	c, err := spalora.Predictor[*seqcls.Opened](p.Model)
+	f, err := r.read(p)
 	if err != nil {
 		return nil, err
 	}
-	if r.allScores && c.Labels().Problem == data.Regression {
-		return nil, base.Settings(errors.New("`all_scores`: a regression has no classes"))
-	}
-	f, labels, err := r.read(p, c)
+	parts, err := task.Parts[*seqcls.Opened](p.Models, f.Name, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.CheckRoom(f.HasPairs()); err != nil {
-		return nil, base.Settings(err)
+	for i := range parts {
+		if err := r.prepare(p, &parts[i]); err != nil {
+			return nil, err
+		}
 	}
-	predictor := c.WithLabels(labels)
-	k := max(1, len(labels.Names))
 	cut := 0
-	logits, err := task.InPortions(p, f.Name, f.Len(), func(lo, hi int) ([]float32, int, error) {
-		return predictor.Predict(cmd.Context(), data.Part(f, lo, hi))
-	}, func(n int) { cut += n })
+	logits, err := task.PredictEach(p, f.Name, f, parts,
+		func(rows *text.File, of func(row int) *seqcls.Opened) ([][]float32, int, error) {
+			return seqcls.PredictEach(cmd.Context(), rows, func(i int) *seqcls.Predictor { return of(i).Predictor })
+		}, func(n int) { cut += n })
 	if err != nil {
 		return nil, err
 	}
-	tasks.WarnCut(p.Console.Log, f.Name, cut, f.Len(), c.Limit())
-	metrics, err := predictor.Score(f, logits)
-	if err != nil {
-		return nil, err
+	limit, _ := task.Limits(parts)
+	tasks.WarnCut(p.Console.Log, f.Name, cut, f.Len(), limit)
+	predictors := task.ByRow(parts)
+	out := &task.Predictions{Name: f.Name, Rows: func(w io.Writer) error {
+		return task.EachRow(w, p.Models, "row", f, func(i int) any { return r.row(predictors[i].Predictor, logits[i]) })
+	}}
+	for _, s := range parts {
+		metrics, err := s.Predictor.Score(s.File, slices.Concat(task.Pick(logits, s.Rows)...))
+		if err != nil {
+			return nil, err
+		}
+		p.Console.Undefined(metrics)
+		out.Add(s.Adapter, metrics, s.File.Labelled(), s.File.Labelled())
 	}
-	p.Console.Undefined(metrics)
-	rows := func(w io.Writer) error {
-		return task.EachLine(w, "row", f.Len(), func(i int) any { return r.row(predictor, logits[i*k:(i+1)*k]) })
+	means := []string{"accuracy", "subset_accuracy", "mse"}
+	if problem := parts[0].Predictor.Labels().Problem; !slices.ContainsFunc(parts, func(s part) bool {
+		return s.Predictor.Labels().Problem != problem
+	}) {
+		means = append(means, "loss") // which measures the same for all
 	}
-	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+	out.Average(means...)
+	return out, nil
 }
 
-// read returns the rows to predict, with the classes that their labels are held to.
-func (r *predicting) read(p *task.Predicting, c *seqcls.Opened) (*text.File, *data.Labels, error) {
+// read returns the rows to predict.
+func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 	if f := r.input.File(); f != nil {
-		return f, c.Labels(), nil
+		return f, nil
 	}
 	o := r.data
-	o.OptionalLabels = true
+	o.OptionalLabels, o.Adapter = true, p.Models.Adapter()
 	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, text.Read, text.ReadFrom)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.WarnRead(f.ReadWarnings())
-	if f.Labelled() > 0 {
-		return r.checkLabels(p, c, f)
+	if f.Labelled() == 0 && (r.data.LabelColumn != "" || p.Scored) {
+		return nil, base.Input(fmt.Errorf("%s: no row has a label, so there are no metrics", f.Name))
 	}
-	if r.data.LabelColumn != "" || p.Scored {
-		return nil, nil, base.Input(fmt.Errorf("%s: no row has a label, so there are no metrics", f.Name))
+	return f, nil
+}
+
+// prepare holds the labels of the rows of a part to the classes of its predictor.
+func (r *predicting) prepare(p *task.Predicting, part *part) (err error) {
+	c := part.Predictor
+	if r.allScores && c.Labels().Problem == data.Regression {
+		return base.Settings(errors.New("`all_scores`: a regression has no classes"))
 	}
-	return f, c.Labels(), nil
+	labels := c.Labels()
+	if part.File.Labelled() > 0 {
+		if part.File, labels, err = r.checkLabels(p, c, part.File); err != nil {
+			return err
+		}
+	}
+	part.Predictor = &seqcls.Opened{Predictor: c.WithLabels(labels), ProblemKnown: c.ProblemKnown,
+		LabelsNamed: c.LabelsNamed}
+	return base.Settings(c.CheckRoom(part.File.HasPairs()))
 }
 
 // checkLabels compares the labels of f with the classes. If the adapter does not say whether a row may have several,

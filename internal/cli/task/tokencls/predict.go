@@ -8,15 +8,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/tokencls"
-	"github.com/spalora/spalora/train"
 )
 
 // predicting is one run of "predict token-cls".
@@ -49,6 +46,7 @@ func predict(env cli.Env) *cobra.Command {
 		Long: `Predict the entities in texts, or a tag for each word of sentences.
 
 It writes one JSON object for each row, in the order of the input:
+  adapter   with --adapters: name of the adapter that served the row, null for the base model
   entities  list of {"entity_group", "score", "word", "start", "end"}: type, score, and the part of the text, in code
             points, as in transformers' pipeline. With --aggregation-strategy none one for each token:
             {"entity", "score", "index", "word", "start", "end"}
@@ -91,40 +89,48 @@ func (r *predicting) check(p *task.Predicting) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
-	c, err := spalora.Predictor[*tokencls.Opened](p.Model)
+	f, err := r.read(p)
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.read(p, c)
+	parts, err := task.Parts[*tokencls.Opened](p.Models, f.Name, f)
 	if err != nil {
 		return nil, err
+	}
+	for i, s := range parts {
+		if parts[i].File, err = r.checkTags(p, s.Predictor, s.File); err != nil {
+			return nil, err
+		}
 	}
 	var counts tokencls.Counts
-	predict := func(lo, hi int) ([]tokencls.Prediction, tokencls.Counts, error) {
-		return c.Predict(cmd.Context(), data.Part(f, lo, hi))
-	}
-	predictions, err := task.InPortions(p, f.Name, f.Len(), predict, counts.Add)
+	predictions, err := task.PredictEach(p, f.Name, f, parts,
+		func(rows *tagged.File, of func(row int) *tokencls.Opened) ([]tokencls.Prediction, tokencls.Counts, error) {
+			return tokencls.PredictEach(cmd.Context(), rows, func(i int) *tokencls.Predictor { return of(i).Predictor })
+		}, counts.Add)
 	if err != nil {
 		return nil, err
 	}
-	counts.Log(p.Console.Log, f.Name, c.Limit())
-	scores, err := c.Score(f, predictions)
-	if err != nil {
-		return nil, err
+	limit, _ := task.Limits(parts)
+	counts.Log(p.Console.Log, f.Name, limit)
+	predictors := task.ByRow(parts)
+	out := &task.Predictions{Name: f.Name, Rows: func(w io.Writer) error {
+		return task.EachRow(w, p.Models, "row", f, func(i int) any { return r.row(predictors[i], f.At(i), predictions[i]) })
+	}}
+	for _, s := range parts {
+		scores, err := s.Predictor.Score(s.File, task.Pick(predictions, s.Rows))
+		if err != nil {
+			return nil, err
+		}
+		if scores != nil {
+			out.Add(s.Adapter, scores.Metrics(), s.File.Labelled(), scores.Words)
+		}
 	}
-	metrics := train.Metrics{}
-	if scores != nil {
-		metrics = scores.Metrics()
-	}
-	rows := func(w io.Writer) error {
-		return task.EachLine(w, "row", f.Len(), func(i int) any { return r.row(c, f.At(i), predictions[i]) })
-	}
-	return &task.Predictions{Rows: rows, Name: f.Name, Labelled: f.Labelled(), Metrics: metrics}, nil
+	out.Average("accuracy")
+	return out, nil
 }
 
-// read returns the sentences to predict. Their tags are compared with the classes. Other tags are accepted if the
-// adapter has no names for its classes: there are no metrics then.
-func (r *predicting) read(p *task.Predicting, c *tokencls.Opened) (*tagged.File, error) {
+// read returns the sentences to predict.
+func (r *predicting) read(p *task.Predicting) (*tagged.File, error) {
 	if len(r.input.Texts) > 0 {
 		f := tagged.New("--text")
 		for i, text := range r.input.Texts {
@@ -133,16 +139,22 @@ func (r *predicting) read(p *task.Predicting, c *tokencls.Opened) (*tagged.File,
 		return f, nil
 	}
 	o := r.data
-	o.OptionalLabels = true
+	o.OptionalLabels, o.Adapter = true, p.Models.Adapter()
 	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, tagged.Read, tagged.ReadFrom)
 	if err != nil {
 		return nil, err
 	}
 	p.WarnRead(append(f.ReadWarnings(), f.RowWarnings()...))
+	if f.Labelled() == 0 && (r.data.TagsColumn != "" || p.Scored) {
+		return nil, base.Input(fmt.Errorf("%s: no sentence has tags, so there are no metrics", f.Name))
+	}
+	return f, nil
+}
+
+// checkTags compares the tags of sentences with the classes of their predictor. Other tags are accepted if the adapter
+// has no names for its classes: there are no metrics then.
+func (r *predicting) checkTags(p *task.Predicting, c *tokencls.Opened, f *tagged.File) (*tagged.File, error) {
 	if f.Labelled() == 0 {
-		if r.data.TagsColumn != "" || p.Scored {
-			return nil, base.Input(fmt.Errorf("%s: no sentence has tags, so there are no metrics", f.Name))
-		}
 		return f, nil
 	}
 	checked, err := c.CheckTags(f, r.data.Strict)

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/tasks"
@@ -55,13 +55,14 @@ type row struct {
 }
 
 func predictLengths(cmd *cobra.Command, p *task.Predicting, in *cli.InputFlags) (*task.Predictions, error) {
-	d, err := spalora.Predictor[*detector](p.Model)
+	list, err := task.All[*detector](p.Models)
 	if err != nil {
 		return nil, err
 	}
-	f := in.File()
+	d, f, o := list[0], in.File(), lines
+	o.Adapter = p.Models.Adapter() // which lines of text cannot name
 	if f == nil {
-		if f, err = readLines(in.Input, p.Env.In); err != nil {
+		if f, err = tasks.ReadFile(in.Input, p.Env.In, o, text.Read, text.ReadFrom); err != nil {
 			return nil, err
 		}
 	}

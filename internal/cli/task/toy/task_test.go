@@ -3,7 +3,6 @@ package toy_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 
@@ -170,11 +169,6 @@ func (c *finetuning) read(s *tasks.Session) (err error) {
 
 // lines reads a text in every line.
 var lines = text.Options{Format: data.PlainText, NoLabels: true}
-
-// readLines reads a file with a text in every line; "-" is standard input.
-func readLines(path string, stdin io.Reader) (*text.File, error) {
-	return tasks.ReadFile(path, stdin, lines, text.Read, text.ReadFrom)
-}
 
 func (c *finetuning) open(s *tasks.Session) (subject *tasks.Subject, err error) {
 	c.model, subject, err = tasks.OpenSubject(s, lengthType.Of, base.Outputs(models.OpenSequenceClassifier, 1))
