@@ -17,7 +17,7 @@ func check(err error) {
 	}
 }
 
-// The README shows both parts of this example; TestReadmeExamples checks that they are equal.
+// The README shows the parts of this example; TestReadmeExamples checks that they are equal.
 func Example() {
 	ctx := context.Background()
 	temp, err := os.MkdirTemp("", "spalora")
@@ -46,7 +46,17 @@ func Example() {
 	fmt.Println(classes[0].Label, classes[1].Label)
 	// README ends
 
+	// README begins
+	check(m.Load("reviews", dir)) // as many adapters as memory holds: a megabyte each
+	check(m.Load("cautious", dir))
+	check(m.Scale("cautious", 0.5))
+	classes, err = m.Classify(ctx, "Cold food and a rude cook.", spalora.Use("reviews", "cautious"))
+	check(err)
+	fmt.Println(len(classes), classes[0].Label)
+	// README ends
+
 	// Output:
 	// 20 steps
 	// good bad
+	// 2 bad
 }
