@@ -11,7 +11,7 @@ import (
 )
 
 // TestConfigKeys: every key that transformers writes to config.json is known, for every architecture; a misspelt one is
-// reported.
+// reported. A key of a new architecture is read by its configuration or listed in settings.CheckConfig's file.
 func TestConfigKeys(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../testdata/*/*/base", "../testdata/sentence/model", "../testdata/gguf/*.gguf",

@@ -12,16 +12,17 @@ import (
 // of beam search and training, and of heads that other models have.
 var neutralConfig = strings.Fields(`
 	_attn_implementation _attn_implementation_autoset _commit_hash _name_or_path _num_labels add_cross_attention
-	architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward cross_attention_hidden_size
-	decoder_start_token_id directionality do_sample dtype eos_token_id finetuning_task gradient_checkpointing
-	id2label is_decoder is_encoder_decoder label2id layer_types max_window_layers model_type n_ctx name_or_path
-	num_labels output_attentions output_hidden_states output_past pad_token_id pooler_fc_size
-	pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type predict_special_tokens prefix
-	pretraining_tp problem_type reorder_and_upcast_attn return_dict rope_interleaved sep_token_id
-	sinusoidal_pos_embds summary_activation summary_first_dropout summary_last_dropout summary_proj_to_labels
-	summary_type summary_use_proj task_specific_params tf_legacy_loss tie_encoder_decoder tie_weights_
-	tie_word_embeddings tokenizer_class torch_dtype torchscript transformers_version unk_token_id use_bfloat16
-	use_cache use_return_dict use_sliding_window vocab_size xla_device
+	architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward classifier_dropout
+	cross_attention_hidden_size decoder_start_token_id dense_act_fn directionality do_sample dtype eos_token_id
+	finetuning_task gradient_checkpointing id2label is_decoder is_encoder_decoder is_gated_act label2id
+	layer_types max_window_layers model_type n_ctx name_or_path num_labels output_attentions output_hidden_states
+	output_past pad_token_id pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head
+	pooler_type predict_special_tokens prefix pretraining_tp problem_type reorder_and_upcast_attn return_dict
+	rope_interleaved sep_token_id sinusoidal_pos_embds summary_activation summary_first_dropout
+	summary_last_dropout summary_proj_to_labels summary_type summary_use_proj task_specific_params tf_legacy_loss
+	tie_encoder_decoder tie_weights_ tie_word_embeddings tokenizer_class torch_dtype torchscript
+	transformers_version unk_token_id use_bfloat16 use_cache use_return_dict use_sliding_window vocab_size
+	xla_device
 `)
 
 // CheckConfig returns a warning that lists the keys of content, the text of config.json, that nothing reads, or "" if
