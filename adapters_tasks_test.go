@@ -1,0 +1,148 @@
+package spalora_test
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/spalora/spalora"
+	"github.com/spalora/spalora/embedded"
+	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/tasks/causallm"
+)
+
+// rowsCall makes the call for rows of a task: one result for each row, which names its adapter.
+type rowsCall func(t *testing.T, m *spalora.Model, adapters []string) (any, error)
+
+// TestAdaptersOfEveryTask predicts for rows of which each names one of several adapters with labels, settings and heads
+// of their own: the results are bit for bit those of models that have one adapter each.
+func TestAdaptersOfEveryTask(t *testing.T) {
+	miniLM := spalora.WithBaseFiles(embedded.MiniLMName, embedded.MiniLM())
+	data := func(name string) string { return filepath.Join("testdata", name) }
+	text := func(adapters []string) (list []spalora.Text) {
+		for i, a := range adapters {
+			list = append(list, spalora.Text{Text: sampleText(i), Adapter: a})
+		}
+		return list
+	}
+	pooled := clitest.CopyDir(t, data("embedding/cosine/adapter_init"))
+	clitest.Write(t, filepath.Join(pooled, "pooling.json"), `{"pooling_mode": "max"}`)
+	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
+	for _, x := range []struct {
+		task    string
+		base    spalora.Option
+		options []spalora.Option
+		dirs    []string
+		call    rowsCall
+	}{
+		{"token-cls", spalora.WithBase(data("bert/save_pooler/base")), nil,
+			[]string{trainTags(t, "B-city", "I-city", "O"), data("crf/adapter"), trainTags(t, "N", "V")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				return m.TagAll(t.Context(), text(adapters))
+			}},
+		{"token-cls", spalora.WithBase(data("bert/save_pooler/base")), nil,
+			[]string{data("crf/adapter"), trainTags(t, "N", "V")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				var list []spalora.Sentence
+				for i, a := range adapters {
+					list = append(list, spalora.Sentence{Words: []string{"we", "pay", sampleText(i)[:3]}, Adapter: a})
+				}
+				return m.TagWords(t.Context(), list)
+			}},
+		{"question-answering", miniLM, nil, []string{data("question/adapter_init"), data("question/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				var list []spalora.Question
+				for i, a := range adapters {
+					list = append(list, spalora.Question{Question: "Is it late?", Context: sampleText(i), Adapter: a})
+				}
+				return m.AnswerAll(t.Context(), list)
+			}},
+		{"multiple-choice", miniLM, nil, []string{data("choice/adapter_init"), data("choice/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				var list []spalora.ChoiceQuestion
+				for i, a := range adapters {
+					list = append(list, spalora.ChoiceQuestion{Question: sampleText(i), Adapter: a,
+						Choices: []string{"yes", "not at all", "late", "never"}[:2+i%3]})
+				}
+				return m.ChooseAll(t.Context(), list)
+			}},
+		{"embed", miniLM, nil, []string{data("embedding/cosine/adapter_final"), pooled,
+			data("embedding/multiple_negatives/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				return m.EmbedAll(t.Context(), text(adapters))
+			}},
+		{"causal-lm", spalora.WithBase(c.Base), []spalora.Option{spalora.WithSettings(&causallm.Settings{
+			Generation: causallm.Generation{MaxNewTokens: 4}})},
+			[]string{c.Path("adapter_init"), c.Path("adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				list := text(adapters)
+				for i := range list {
+					list[i].Text = list[i].Text[:2+i%3]
+				}
+				return m.GenerateAll(t.Context(), list)
+			}},
+	} {
+		t.Run(x.task, func(t *testing.T) {
+			options := append(x.options, x.base, spalora.WithTask(x.task), spalora.WithThreads(2))
+			names := []string{"a", "b", "c"}[:len(x.dirs)]
+			var rows []string
+			for range 3 {
+				rows = append(rows, names...)
+			}
+			want := reflect.Value{} // of each row
+			many := options
+			for i, name := range names {
+				m, err := spalora.Open(x.dirs[i], options...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := x.call(t, m, make([]string, len(rows)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				all := reflect.ValueOf(got)
+				if !want.IsValid() {
+					want = reflect.MakeSlice(all.Type(), len(rows), len(rows))
+				}
+				for j, row := range rows {
+					if row == name {
+						want.Index(j).Set(all.Index(j))
+					}
+				}
+				if err := m.Close(); err != nil {
+					t.Fatal(err)
+				}
+				many = append(many[:len(many):len(many)], spalora.WithAdapter(name, x.dirs[i]))
+			}
+			m, err := spalora.Open("", many...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			got, err := x.call(t, m, rows)
+			if err != nil || !reflect.DeepEqual(got, want.Interface()) {
+				t.Errorf("%v\n got %+v\nwant %+v", err, got, want.Interface())
+			}
+		})
+	}
+}
+
+// trainTags trains an adapter for token classification on the base of the CRF's fixture for some steps, and returns its
+// directory.
+func trainTags(t *testing.T, tags ...string) string {
+	t.Helper()
+	rows := ""
+	for _, tag := range tags {
+		rows += `{"tokens": ["we", "pay"], "tags": ["` + tags[0] + `", "` + tag + `"]}` + "\n"
+	}
+	temp := t.TempDir()
+	dir := filepath.Join(temp, "adapter")
+	if _, err := spalora.Finetune(t.Context(), &spalora.TokenCls{Run: spalora.Run{
+		Model:     filepath.Join("testdata", "bert", "save_pooler", "base"),
+		TrainFile: clitest.Write(t, filepath.Join(temp, "train.jsonl"), rows), OutputDir: dir,
+		MaxSteps: 2, LearningRate: new(0.05),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
