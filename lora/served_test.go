@@ -97,7 +97,7 @@ func TestServedSequences(t *testing.T) {
 }
 
 // TestServedPrompts: prompts with adapters of their own, generated in one call with a cache, give the tokens of one
-// call for each.
+// call for each, and so do their beams.
 func TestServedPrompts(t *testing.T) {
 	for _, name := range []string{"gpt2_all_linear", "llama_bias", "llama_embed_tied", "qwen3"} {
 		x := openCausal(t, "../testdata/causal/"+name)
@@ -121,9 +121,9 @@ func TestServedPrompts(t *testing.T) {
 			prompts = append(prompts, generate.Prompt{IDs: ids[:1+i%3], Number: i, Adapter: s})
 		}
 		g := generate.New(x.model, nil, x.pool)
-		for _, n := range []int{8, len(prompts)} { // with FewRows and without
-			cfg := generate.Defaults()
-			cfg.MaxNewTokens, cfg.NumReturnSequences = 6, 1
+		for _, c := range []struct{ n, beams int }{{8, 1}, {len(prompts), 1}, {len(prompts), 3}} { // FewRows in the first
+			n, cfg := c.n, generate.Defaults()
+			cfg.MaxNewTokens, cfg.NumReturnSequences, cfg.NumBeams = 6, 1, c.beams
 			together, err := g.Generate(context.Background(), prompts[:n], cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -140,7 +140,8 @@ func TestServedPrompts(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !slices.Equal(together[i].IDs, alone[0].IDs) {
-					t.Errorf("%s, %d prompts, prompt %d: got %v, alone %v", name, n, i, together[i].IDs, alone[0].IDs)
+					t.Errorf("%s, %d prompts, %d beams, prompt %d: got %v, alone %v", name, n, c.beams, i, together[i].IDs,
+						alone[0].IDs)
 				}
 			}
 			if len(distinct) < n/2 {

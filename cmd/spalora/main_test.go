@@ -74,7 +74,7 @@ func TestLanguageModelWorkflow(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
-	clitest.Run(t, command).Refused(t, 2, "spalora: a command is missing; want one of finetune, predict, adapter")
+	clitest.Run(t, command).Refused(t, 2, "spalora: a command is missing; want one of finetune, predict, score, adapter")
 	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)
 	clitest.Run(t, command, "finetune").Refused(t, 2, "spalora finetune: a command is missing")
 	clitest.Run(t, command, "finetune", "ner").Refused(t, 2, `spalora finetune: there is no command "ner"`)
