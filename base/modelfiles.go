@@ -143,6 +143,7 @@ var (
 	tokenizerFiles = []string{
 		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
 		"vocab.json", "merges.txt", "tokenizer.model", "sentencepiece.bpe.model", "spiece.model",
+		"source.spm", "target.spm",
 	}
 	taken = []string{
 		"chat_template.jinja", "chat_template.json", "generation_config.json", "preprocessor_config.json",

@@ -1,6 +1,7 @@
 """Writes tokenize/testdata/sentencepiece/cases.json: what transformers makes of SentencePiece models, and of no file.
 
     python reference/sentencepiece_fixtures.py                     # writes the fixture
+    python reference/sentencepiece_fixtures.py --keep              # adds cases to it, keeps the others
     python reference/sentencepiece_fixtures.py --show CASE KIND N  # prints one result
 
 A case is a directory with the models of sentencepiece_models.py, a model_type in config.json and settings, loaded with
@@ -24,6 +25,7 @@ import sentencepiece
 import sentencepiece_models as models
 import tokenizer_fixtures as base
 import transformers
+from sentencepiece import sentencepiece_model_pb2
 
 OUT = os.path.join(models.OUT, "cases.json")
 TEXTS = os.path.join(models.OUT, "texts.json.gz")
@@ -94,12 +96,35 @@ CASES = [
     ("llama no prefix", {LLAMA: "llama"}, "llama", {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": False}),
     ("backend bpe", {LLAMA: "llama"}, "llama", {}),
     ("backend table", {LLAMA: "bpe"}, "llama", {"add_bos_token": True}),
+    ("byt5", {}, "t5", {"tokenizer_class": "ByT5Tokenizer"}),
+    ("byt5 settings", {}, "t5", {
+        "tokenizer_class": "ByT5Tokenizer", "extra_ids": 125, "eos_token": {
+            "__type": "AddedToken", "content": "</s>", "lstrip": False, "normalized": True, "rstrip": False,
+            "single_word": False},
+        "additional_special_tokens": ["<x>", "<extra_id_1>"]}),
+    ("marian", {"source.spm": "source", "target.spm": "target"}, "marian", {"source_lang": "eng", "target_lang": "swe"}),
+    ("marian bpe", {"source.spm": "bpe", "target.spm": "suffix"}, "marian", {"model_max_length": 64}),
+    ("marian bytes", {"source.spm": "llama", "target.spm": "bytes"}, "marian", {"separate_vocabs": False}),
+    ("marian suffix", {"source.spm": "suffix", "target.spm": "llama"}, "marian", {"extra_special_tokens": ["<x>"]}),
     ("backend unigram", {LLAMA: "bytes"}, "umt5", {}),
 ]
 
 
+def vocabulary(files):
+    """Returns the tokens of Marian's vocab.json: most of the pieces of both models, languages and padding."""
+    out = {"</s>": None, "<unk>": None}
+    for name in files.values():
+        proto = sentencepiece_model_pb2.ModelProto()
+        proto.ParseFromString(content(name))
+        out |= {p.piece: None for i, p in enumerate(proto.pieces) if i % 9 != 8}
+    return [*out, ">>fra<<", ">>swe<<", "\u1e9f", "<pad>"]
+
+
 def load(files, model_type, config):
     with tempfile.TemporaryDirectory() as folder:
+        if "source.spm" in files:
+            with open(os.path.join(folder, "vocab.json"), "w", encoding="utf-8") as f:
+                json.dump({t: i for i, t in enumerate(vocabulary(files))}, f)
         for name, model in files.items():
             with open(os.path.join(folder, name), "wb") as f:
                 f.write(content(model))
@@ -124,13 +149,13 @@ def save_and_load(tok, model_type, config):
 
 
 def encode(tok, text, pair=None, target=False):
-    """Returns ids, the mask of special tokens, offsets (if the tokenizer has them) and no words."""
-    args = {"text_target" if target else "text": text, "return_special_tokens_mask": True,
+    """Returns ids, the mask of special tokens, offsets (both not for tokenizers written in Python) and no words."""
+    args = {"text_target" if target else "text": text, "return_special_tokens_mask": tok.is_fast,
             "return_offsets_mapping": tok.is_fast}
     if pair is not None:
         args["text_pair"] = pair
     e = tok(**args)
-    return e["input_ids"], e["special_tokens_mask"], e.get("offset_mapping", []), []
+    return e["input_ids"], e.get("special_tokens_mask", []), e.get("offset_mapping", []), []
 
 
 def kinds(tok, texts):
@@ -159,13 +184,22 @@ def read_texts():
 def write():
     models.train()
     texts = read_texts()
+    kept = {}
+    if "--keep" in sys.argv:  # cases that are there already
+        with open(OUT, encoding="utf-8") as f:
+            kept = {c["name"]: c for c in json.load(f)["cases"]}
     with open(TEXTS, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as f:
         f.write(json.dumps(make_texts(), ensure_ascii=False, separators=(",", ":")).encode())
     doc = {"versions": [transformers.__version__, sentencepiece.__version__], "cases": []}
     for name, files, model_type, config in CASES:
+        if name in kept:
+            doc["cases"].append(kept[name])
+            continue
         tok = load(files, model_type, config)
         case = {"name": name, "files": files, "model_type": model_type, "config": config, "class": type(tok).__name__,
                 "size": len(tok)}
+        if "source.spm" in files:
+            case["vocab"] = vocabulary(files)
         case |= run(tok, texts)
         if tok.is_fast and case["class"] not in ("TokenizersBackend", "LlamaTokenizer"):
             again = save_and_load(tok, model_type, config)

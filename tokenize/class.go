@@ -17,8 +17,8 @@ var modelClasses = map[string]string{
 	"bert": "BertTokenizer", "distilbert": "BertTokenizer", "electra": "BertTokenizer",
 	"gpt2": "GPT2Tokenizer", "qwen2": "Qwen2Tokenizer", "qwen3": "Qwen2Tokenizer",
 	"roberta": "RobertaTokenizer", "bart": "RobertaTokenizer", "xlm-roberta": xlmrClass, "camembert": "CamembertTokenizer",
-	"albert": "AlbertTokenizer", "t5": t5Class, "mt5": t5Class, "pegasus": "PegasusTokenizer", "mbart": mbartClass,
-	"mbart50": mbart50Class, "nllb-moe": nllbClass,
+	"albert": "AlbertTokenizer", "marian": marianClass, "t5": t5Class, "mt5": t5Class, "pegasus": "PegasusTokenizer",
+	"mbart": mbartClass, "mbart50": mbart50Class, "nllb-moe": nllbClass,
 }
 
 // otherNames maps further names of classes to the usual ones.

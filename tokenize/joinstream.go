@@ -15,15 +15,22 @@ func (f fused) end()          { f.to.next(); f.to.end() }
 // text. It keeps a token unchanged if one of its code points represents no byte. Bytes that are not UTF-8 become
 // U+FFFD.
 func byteLevelDecoder(to joiner) joiner {
-	b := &byteJoiner{to: to}
+	b := &byteJoiner{to: to, bad: "\ufffd"}
 	w := &wholeTokens{to: b, each: func(_ int, token string) { b.part(token) }}
 	return w
 }
 
-// byteJoiner takes byte-level tokens and passes on valid UTF-8.
+// byteJoiner takes byte-level tokens, or bytes, and passes on valid UTF-8.
 type byteJoiner struct {
 	to      joiner
+	bad     string // what becomes of bytes that are not UTF-8
 	pending []byte // bytes of a character that is not complete
+}
+
+// add takes bytes of the text.
+func (b *byteJoiner) add(text []byte) {
+	b.pending = append(b.pending, text...)
+	b.flush(false)
 }
 
 func (b *byteJoiner) part(token string) {
@@ -56,7 +63,7 @@ func (b *byteJoiner) flush(end bool) {
 			if n = badPrefix(rest); !end && !utf8.FullRune(rest) {
 				break
 			}
-			out = append(out, "\ufffd"...)
+			out = append(out, b.bad...)
 		} else {
 			out = append(out, rest[:n]...)
 		}

@@ -22,7 +22,8 @@ const (
 
 // Load reads a checkpoint's tokenizer from tokenizer.json or, if that does not exist, from vocab.json with merges.txt,
 // from vocab.txt, or from a SentencePiece model: spiece.model, sentencepiece.bpe.model or tokenizer.model, as the
-// tokenizer class has it. As transformers does, it applies to each the settings of tokenizer_config.json,
+// tokenizer class has it. MarianTokenizer reads source.spm, target.spm and vocab.json, ByT5Tokenizer none. As
+// transformers does, it applies to each the settings of tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json, for the tokenizer class that they or config.json name. open returns
 // the content of the named file, or an error that is fs.ErrNotExist if the file does not exist.
 //
@@ -43,6 +44,16 @@ func load(open func(name string) ([]byte, error), lower bool) (*Tokenizer, error
 	if err != nil {
 		return nil, err
 	}
+	switch set.ownClass() {
+	case marianClass:
+		return loadMarian(open, set, lower)
+	case byT5Class: // which has no file
+		s, err := set.byT5()
+		if err != nil {
+			return nil, err
+		}
+		return finish(configFile, s, set, lower)
+	}
 	for _, f := range set.vocabularyFiles(open) {
 		raw, err := open(f.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -55,12 +66,17 @@ func load(open func(name string) ([]byte, error), lower bool) (*Tokenizer, error
 		if err != nil {
 			return nil, err
 		}
-		if lower {
-			s.normalizer = lowercased(s.normalizer)
-		}
-		return build(f.name, s, set)
+		return finish(f.name, s, set, lower)
 	}
 	return nil, set.errNoFile(open)
+}
+
+// finish makes the tokenizer that s describes, which maps texts to lower case if lower is true.
+func finish(file string, s *spec, set *settings, lower bool) (*Tokenizer, error) {
+	if lower {
+		s.normalizer = lowercased(s.normalizer)
+	}
+	return build(file, s, set)
 }
 
 // vocabularyFile is a file that may have a tokenizer's vocabulary, and how to read it.

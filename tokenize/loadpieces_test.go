@@ -167,7 +167,9 @@ func TestSentencePieceLinearTime(t *testing.T) {
 	for _, c := range []struct {
 		name, unit string
 		n          int
-	}{{"pegasus", "word ", 100_000}, {"llama", "a", 200_000}, {"nllb", "\u1e9f", 100_000}, {"mbart50", " ", 300_000}} {
+	}{{"pegasus", "word ", 100_000}, {"llama", "a", 200_000}, {"nllb", "\u1e9f", 100_000},
+		{"marian bytes", "\u1e9f", 50_000},
+		{"marian bpe", "ab ", 50_000}, {"mbart50", " ", 300_000}} {
 		t.Run(c.name, func(t *testing.T) { checkLinearTime(t, spmCaseOf(t, c.name).load(t), c.unit, c.n) })
 	}
 }

@@ -212,6 +212,10 @@ func parsePlaces(spec string, ids map[string]int32, want [2]int) ([]part, error)
 func writePlaces(list []part) (string, error) {
 	var names []string
 	for _, p := range list {
+		if p.once {
+			return "", fmt.Errorf("the template has %q only after texts that do not end with it, which a specification "+
+				"cannot say", p.tokens)
+		}
 		places := p.tokens
 		if p.text >= 0 {
 			places = []string{[]string{textPlace, pairPlace}[p.text]}

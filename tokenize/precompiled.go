@@ -128,6 +128,31 @@ func (m *charsMap) find(text []byte) (string, bool) {
 	return "", false
 }
 
+// longest returns the replacement of the longest key that text begins with and the length of that key, or 0.
+func (m *charsMap) longest(text []byte) (to string, size int) {
+	at := unitOffset(m.units[0])
+	value := uint32(0)
+	for i, b := range text {
+		if b == 0 {
+			break
+		}
+		at ^= uint32(b)
+		u := m.units[at]
+		if unitLabel(u) != uint32(b) {
+			break
+		}
+		at ^= unitOffset(u)
+		if unitEnds(u) {
+			size, value = i+1, unitValue(m.units[at])
+		}
+	}
+	if size == 0 {
+		return "", 0
+	}
+	rest := m.strings[value:]
+	return rest[:strings.IndexByte(rest, 0)], size
+}
+
 // maxCluster is the length in bytes below which a grapheme cluster is looked up as a whole before its code points are.
 const maxCluster = 6
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // The fixtures of these tests are written by reference/sentencepiece_models.py and
@@ -23,6 +24,7 @@ type spmCase struct {
 	Files     map[string]string
 	ModelType string `json:"model_type"`
 	Config    json.RawMessage
+	Vocab     []string // of Marian
 	Class     string
 	Size      int
 	Saved     *spmResults // as tokenizer.json, if they differ
@@ -121,6 +123,17 @@ func (c spmCase) dir(t testing.TB) files {
 	for name, model := range c.Files {
 		out[name] = string(spmModel(t, model))
 	}
+	if c.Vocab != nil {
+		vocab := map[string]int{}
+		for id, token := range c.Vocab {
+			vocab[token] = id
+		}
+		raw, err := json.Marshal(vocab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[bpeFile] = string(raw)
+	}
 	return out
 }
 
@@ -134,7 +147,7 @@ func (c spmCase) load(t testing.TB) *Tokenizer {
 }
 
 // masked returns an encoding with the mask of special tokens instead of types. Tokenizers that transformers writes in
-// Python have no offsets.
+// Python have no offsets, and no mask of this kind.
 func masked(t testing.TB, tok *Tokenizer, in Input, target, offsets bool) Encoding {
 	e, err := tok.encode(in, Options{Offsets: offsets, Words: true, Target: target})
 	if err != nil {
@@ -145,6 +158,9 @@ func masked(t testing.TB, tok *Tokenizer, in Input, target, offsets bool) Encodi
 		if s < 0 {
 			e.Types[i] = 1
 		}
+	}
+	if !offsets {
+		e.Types = nil
 	}
 	e.Words = nil
 	return e
@@ -187,7 +203,21 @@ func (c spmCase) check(t *testing.T, tok *Tokenizer, texts []string, all bool) {
 	compare("pairs", c.Pairs, len(texts)/8, func(i int) any {
 		return masked(t, tok, Input{Text: texts[8*i], Pair: texts[len(texts)-1-i], HasPair: true}, false, offsets)
 	})
-	compare("noise", c.Noise, len(c.IDs), func(i int) any { return tok.Decode(c.IDs[i], i%2 == 0) })
+	compare("noise", c.Noise, len(c.IDs), func(i int) any {
+		stream, parts := tok.Stream(i%2 == 0), ""
+		for _, id := range c.IDs[i] {
+			piece := stream.Next(id)
+			if !utf8.ValidString(piece) {
+				t.Errorf("%v: piece %q", c.IDs[i], piece)
+			}
+			parts += piece
+		}
+		text := tok.Decode(c.IDs[i], i%2 == 0)
+		if parts += stream.Flush(); parts != text {
+			t.Errorf("%v: %q in parts, %q at once", c.IDs[i], parts, text)
+		}
+		return text
+	})
 }
 
 // TestPieceClassJSON checks that a tokenizer.json of a class that reads SentencePiece models, with another

@@ -22,6 +22,7 @@ type part struct {
 	ids    []int32
 	tokens []string // the tokens of ids
 	typ    int32
+	once   bool // the tokens are left out if the text before them ends with them
 }
 
 // plain is the template of a tokenizer without a post-processor.
@@ -90,15 +91,19 @@ func (t *Tokenizer) assemble(parts []part, texts [2][]token, o Options) Encoding
 			e.Sequences = append(e.Sequences, sequence)
 		}
 	}
+	inText := false // whether the last token is one of a text
 	for _, p := range parts {
-		if p.text >= 0 {
+		switch {
+		case p.text >= 0:
 			for _, k := range texts[p.text] {
 				put(k.id, p.typ, k, int8(p.text))
 			}
-		} else if !o.NoSpecial {
+			inText = len(texts[p.text]) > 0
+		case !o.NoSpecial && !(p.once && inText && e.IDs[len(e.IDs)-1] == p.ids[0]):
 			for _, id := range p.ids {
 				put(id, p.typ, token{word: -1}, -1)
 			}
+			inText = false
 		}
 	}
 	return e

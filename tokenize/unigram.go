@@ -9,6 +9,7 @@ type unigram struct {
 	unk      int32       // token of neighbouring characters that no piece covers
 	unkScore float64     // score of such a character
 	bytes    *[256]int32 // tokens of bytes for characters that no piece covers, or nil
+	single   bool        // sums are rounded to float32, as those of SentencePiece itself
 }
 
 // unkPenalty is the difference between the score of the least likely piece and that of a character that no piece covers
@@ -52,8 +53,12 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 	for at := 0; at < len(word); {
 		so := s.ends[at].score
 		offer := func(to int, id int32, score float64) {
-			if e := &s.ends[to]; e.link < 0 || score > e.score {
-				*e = pathEnd{score, int32(at), id}
+			sum := score + so
+			if m.single {
+				sum = float64(float32(sum))
+			}
+			if e := &s.ends[to]; e.link < 0 || sum > e.score {
+				*e = pathEnd{sum, int32(at), id}
 			}
 		}
 		_, size := runeAt(word, at)
@@ -61,7 +66,7 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 		n := m.trie.root[word[at]]
 		for to := at + 1; n != 0; to++ {
 			if id := m.trie.value[n]; id >= 0 {
-				offer(to, id, m.scores[id]+so)
+				offer(to, id, m.scores[id])
 				covered = covered || to == at+size
 			}
 			if to == len(word) {
@@ -70,7 +75,7 @@ func (m *unigram) search(word []byte, s *unigramScratch) {
 			n = m.trie.child(n, word[to])
 		}
 		if !covered {
-			offer(at+size, m.unk, m.unkScore+so)
+			offer(at+size, m.unk, m.unkScore)
 		}
 		at += size
 	}

@@ -59,8 +59,8 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "tokenize_chinese_chars", Effect: Acts, Note: "for the classes of BERT; the default is `true`"},
 		{Name: "legacy", Effect: Acts, Note: "for LLaMA's class: `true` puts the blank of `add_prefix_space` after every " +
 			"added token, too"},
-		{Name: "extra_ids", Effect: Acts, Note: "the number of sentinel tokens `<extra_id_0>` …, for T5's class; the " +
-			"default is 100"},
+		{Name: "extra_ids", Effect: Acts, Note: "the number of sentinel tokens `<extra_id_0>` …, for the classes of T5 " +
+			"and ByT5; the default is 100 or 125"},
 		{Name: "keep_accents", Effect: Acts, Note: "for ALBERT's class; the default is `false`"},
 		{Name: "src_lang", Effect: Acts, Note: "the language of source texts, for the classes of mBART, mBART-50 and NLLB; " +
 			"the default is `en_XX` or `eng_Latn`"},
@@ -69,6 +69,7 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "legacy_behaviour", Effect: Acts, Note: "for NLLB's class: `true` puts the language after the text"},
 		{Name: "offset", Effect: Acts, Note: "for Pegasus' class: the number of ids before its pieces; the default is 103"},
 		{Name: "mask_token_sent", Effect: Acts, Note: "for Pegasus' class: the token for a masked sentence"},
+		{Name: "separate_vocabs", Effect: Acts, Note: "for Marian's class: `true`, vocabularies of each side, is refused"},
 		{Name: "chat_template", Effect: Acts, Note: "the template of chats"},
 
 		{Name: "padding_side", Effect: Neutral, Note: "no padding is computed: results are those of unpadded texts; in " +
@@ -112,6 +113,9 @@ var TokenizerConfig = File{Name: "tokenizer_config.json", Keys: slices.Concat(
 		{Name: "verbose", Effect: Neutral, Note: "for messages"},
 		{Name: "transformers_version", Effect: Neutral, Note: "names the version that wrote the file"},
 		{Name: "vocab_size", Effect: Neutral, Note: "the vocabulary itself counts"},
+		{Name: "source_lang", Effect: Neutral, Note: "for a clean-up of punctuation that Marian's class of transformers 5 " +
+			"does not call"},
+		{Name: "target_lang", Effect: Neutral, Note: "transformers 5 does not read it"},
 		{Name: "language_codes", Effect: Neutral, Note: "transformers 5 does not read it: the class has the languages"},
 
 		{Name: "auto_map", Effect: Warned, Silent: []string{"{}", "[]"},
