@@ -34,7 +34,8 @@ func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
 	cli.Optional(fs, &g.MinLength, "min-length", 0,
 		"no end token before this number of tokens, those of the prompt included; default: generation_config.json's")
 	cli.Default(fs, &g.NumBeams, "num-beams", 0,
-		"beams of beam search, which looks for the most probable texts; 1: no beam search"+file+"1")
+		"beams of beam search, which looks for the most probable texts and shows each when it is complete; 1: no beam search"+
+			file+"1")
 	cli.Optional(fs, &g.LengthPenalty, "length-penalty", 0,
 		"of beam search: the exponent of the length that divides the score of a text; above 0 favours long texts"+file+"1")
 	fs.Var(stopping{&g.EarlyStopping}, "early-stopping",
