@@ -40,7 +40,7 @@ type seq2seqFixture struct {
 
 func eachSeq2Seq(t *testing.T, f func(t *testing.T, x *seq2seqFixture)) {
 	files, err := filepath.Glob("../testdata/seq2seq/*/case.json")
-	if err != nil || len(files) < 6 {
+	if err != nil || len(files) < 11 {
 		t.Fatalf("%d fixtures: %v", len(files), err)
 	}
 	for _, file := range files {

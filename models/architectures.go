@@ -8,6 +8,7 @@ import (
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/models/bart"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/models/distilbert"
 	"github.com/spalora/spalora/models/electra"
@@ -26,6 +27,7 @@ var architectures = catalogue{
 	gpt.Arch,
 	llama.Arch,
 	t5.Arch,
+	bart.Arch,
 }
 
 // catalogue is a list of architectures; each model type occurs once.

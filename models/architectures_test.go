@@ -141,7 +141,8 @@ func TestNewArchitecture(t *testing.T) {
 			"config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
 		{`{"model_type": "toy", "width": 0}`, arch.Token, "toy: vocab_size 5, width 0"},
 		{`{"model_type": "jigsaw"}`, arch.Token, `model_type "jigsaw" is not supported; want bert, roberta, xlm-roberta, ` +
-			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3, t5, mt5 or toy`},
+			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3, t5, mt5, ` +
+			`bart, mbart, marian, pegasus or toy`},
 	} {
 		_, _, err := open[TokenClassifier](list, toySource(t, c.config, words), c.kind, 2, 1)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -66,7 +66,7 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 	wants := make([]checkpoint.Want, 0, len(weights))
 	for _, w := range weights {
 		if head := within(w.Name, l.heads); !slices.Contains(misfits, head) {
-			fresh := head != "" || within(w.Name, l.inner) != ""
+			fresh := head != "" || within(w.Name, l.inner) != "" || w.Weight.Buffer
 			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: fresh})
 		}
 	}

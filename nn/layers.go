@@ -16,7 +16,17 @@ type Linear struct {
 	Weight *op.Weight `hf:"weight"` // out×in
 	Bias   *op.Weight `hf:"bias"`   // out; nil: none
 
+	Offset *op.Weight `hf:"-"` // out; in place of Bias, added to the result, and no part of the layer; nil: none
+
 	key *op.Weight `hf:"-"` // identifies the layer to adapters if its weight is another layer's; never filled
+}
+
+// added returns what the layer adds to its products: its bias or its offset.
+func (l *Linear) added() *op.Weight {
+	if l.Offset != nil {
+		return l.Offset
+	}
+	return l.Bias
 }
 
 // NewLinear returns a layer with in inputs and out outputs whose weights are empty.
@@ -82,7 +92,7 @@ func (l *Linear) projection(p *Pass, x mat.Tensor) op.Projection {
 	if parts := l.parts(p); parts != nil {
 		return op.Projection{Parts: parts}
 	}
-	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.Bias), Adapt: p.correction(l.Key())}
+	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.added()), Adapt: p.correction(l.Key())}
 }
 
 // Project applies several layers to x (N×in) and returns their results side by side, N×Σout.
@@ -148,6 +158,7 @@ type Embedding struct {
 	spago.Module
 	Weight  *op.Weight `hf:"weight"` // V×C
 	Padding int        `hf:"-"`      // padding_idx: its row gets no gradient; op.NoPadding: none
+	Class   string     `hf:"-"`      // class name in the printed tree; "": Embedding
 
 	key *op.Weight `hf:"-"` // identifies the table to adapters if it is another layer's; never filled
 }
@@ -185,13 +196,16 @@ func (e *Embedding) Forward(p *Pass, ids []int32) mat.Tensor {
 }
 
 // Describe returns the line that PyTorch prints for the table.
-func (e *Embedding) Describe() string { return describeTable(e.Weight, e.Padding) }
+func (e *Embedding) Describe() string { return describeTable(e.Class, e.Weight, e.Padding) }
 
-func describeTable(w *op.Weight, padding int) string {
-	if padding == op.NoPadding {
-		return fmt.Sprintf("Embedding(%d, %d)", w.Rows, w.Cols)
+func describeTable(class string, w *op.Weight, padding int) string {
+	if class == "" {
+		class = "Embedding"
 	}
-	return fmt.Sprintf("Embedding(%d, %d, padding_idx=%d)", w.Rows, w.Cols, padding)
+	if padding == op.NoPadding {
+		return fmt.Sprintf("%s(%d, %d)", class, w.Rows, w.Cols)
+	}
+	return fmt.Sprintf("%s(%d, %d, padding_idx=%d)", class, w.Rows, w.Cols, padding)
 }
 
 // SharedTable is a table of V rows that embeddings and heads borrow under names of their own, as the encoder and the
@@ -200,6 +214,7 @@ type SharedTable struct {
 	spago.Module
 	Weight  *op.Weight `hf:"weight"` // V×C
 	Padding int        `hf:"-"`      // padding_idx of those that borrow it; op.NoPadding: none
+	Class   string     `hf:"-"`      // class name in the printed tree; "": Embedding
 }
 
 // NewSharedTable returns a table of rows×cols without values. padding is the id whose row gets no gradient, or
@@ -210,14 +225,16 @@ func NewSharedTable(rows, cols, padding int) *SharedTable {
 
 // Embedding returns an embedding that borrows the table. As in PEFT, an adapter of it acts on no other layer.
 func (s *SharedTable) Embedding() *Embedding {
-	return &Embedding{Weight: s.Weight, Padding: s.Padding, key: op.NewMatrix(s.Weight.Rows, s.Weight.Cols)}
+	return &Embedding{
+		Weight: s.Weight, Padding: s.Padding, Class: s.Class, key: op.NewMatrix(s.Weight.Rows, s.Weight.Cols),
+	}
 }
 
 // Head returns a head without a bias that borrows the table.
 func (s *SharedTable) Head() *Linear { return NewTied(&Embedding{Weight: s.Weight}) }
 
 // Describe returns the line that PyTorch prints for the table.
-func (s *SharedTable) Describe() string { return describeTable(s.Weight, s.Padding) }
+func (s *SharedTable) Describe() string { return describeTable(s.Class, s.Weight, s.Padding) }
 
 // LayerNorm normalises each row of C values to mean 0 and variance 1, then scales and shifts it (torch.nn.LayerNorm).
 type LayerNorm struct {

@@ -233,10 +233,14 @@ func VectorRole(vector bool) Role {
 	return Whole
 }
 
-// Train makes all weights of m trainable, for full fine-tuning, and returns them in the order of declaration.
+// Train makes all weights of m trainable, for full fine-tuning, and returns them in the order of declaration. Buffers
+// stay frozen.
 func Train(m spago.Model) []NamedParam {
 	var list []NamedParam
 	for _, w := range Weights(m) {
+		if w.Weight.Buffer {
+			continue
+		}
 		list = append(list, NamedParam{
 			Name: w.Name, Param: w.Weight.Train(), NoDecay: w.Weight.Vector, Role: VectorRole(w.Weight.Vector),
 		})
@@ -244,12 +248,23 @@ func Train(m spago.Model) []NamedParam {
 	return list
 }
 
-// Count returns the number of values of all weights of m.
+// Computed is a module whose values follow from their number, so that no checkpoint needs them, but which PyTorch has
+// as parameters. ComputedValues returns their number.
+type Computed interface{ ComputedValues() int }
+
+// Count returns the number of values of all weights of m, buffers excepted, and of computed tables.
 func Count(m spago.Model) int {
 	n := 0
 	for _, w := range Weights(m) {
-		n += w.Weight.Len()
+		if !w.Weight.Buffer {
+			n += w.Weight.Len()
+		}
 	}
+	Walk(m, func(_ string, module any) {
+		if c, ok := module.(Computed); ok {
+			n += c.ComputedValues()
+		}
+	})
 	return n
 }
 

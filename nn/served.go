@@ -136,13 +136,13 @@ func (l *Linear) parts(p *Pass) []op.Part {
 	if p.Served == nil {
 		return nil
 	}
-	runs := p.runs([]*op.Weight{l.Key(), l.Bias})
+	runs := p.runs([]*op.Weight{l.Key(), l.added()})
 	if len(runs) == 1 {
 		return nil
 	}
 	parts := make([]op.Part, len(runs))
 	for i, r := range runs {
-		parts[i] = op.Part{Rows: r.to - r.from, Weight: r.known(l.Key(), l.Weight), Bias: r.Weight(l.Bias),
+		parts[i] = op.Part{Rows: r.to - r.from, Weight: r.known(l.Key(), l.Weight), Bias: r.Weight(l.added()),
 			Adapt: r.correction(l.Key())}
 	}
 	return parts

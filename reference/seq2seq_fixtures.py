@@ -24,8 +24,9 @@ import torch.nn.functional as F
 import transformers
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from safetensors.torch import save_file
-from transformers import AutoModelForSeq2SeqLM, MT5Config, MT5ForConditionalGeneration, T5Config
-from transformers import T5ForConditionalGeneration
+from transformers import AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration, MarianConfig, MarianMTModel
+from transformers import MBartConfig, MBartForConditionalGeneration, MT5Config, MT5ForConditionalGeneration
+from transformers import PegasusConfig, PegasusForConditionalGeneration, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
 import causallm
@@ -33,13 +34,22 @@ import causallm
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "seq2seq"
 IGNORE = causallm.IGNORE
 FAMILIES = {
-    "t5": (T5Config, T5ForConditionalGeneration), "mt5": (MT5Config, MT5ForConditionalGeneration)}
+    "t5": (T5Config, T5ForConditionalGeneration), "mt5": (MT5Config, MT5ForConditionalGeneration),
+    "bart": (BartConfig, BartForConditionalGeneration), "mbart": (MBartConfig, MBartForConditionalGeneration),
+    "marian": (MarianConfig, MarianMTModel), "pegasus": (PegasusConfig, PegasusForConditionalGeneration)}
 
 # Sizes of a family's checkpoints; each case overrides some. Every name is one of config.json.
 T5 = dict(
     vocab_size=56, d_model=16, d_kv=6, d_ff=20, num_layers=2, num_heads=3, relative_attention_num_buckets=8,
     relative_attention_max_distance=10, dropout_rate=0.0, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0)
-SIZES = {"t5": T5, "mt5": T5}
+BART = dict(
+    vocab_size=52, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=4,
+    encoder_ffn_dim=20, decoder_ffn_dim=22, max_position_embeddings=24, dropout=0.0, attention_dropout=0.0,
+    activation_dropout=0.0, pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2)
+SIZES = {
+    "t5": T5, "mt5": T5, "bart": BART, "mbart": BART | dict(decoder_start_token_id=None),
+    "marian": BART | dict(pad_token_id=51, eos_token_id=0, bos_token_id=None, decoder_start_token_id=51),
+    "pegasus": BART | dict(pad_token_id=0, eos_token_id=1, bos_token_id=None, decoder_start_token_id=0)}
 
 # How a case is trained; each case overrides some.
 DEFAULT = dict(
@@ -78,6 +88,21 @@ CASES = {
     "t5_saved": ("t5", dict(), dict(
         targets=["k", "wi", "relative_attention_bias"], modules_to_save=["lm_head"], print=True,
         note="LoRA on the relative positions; a saved head")),
+    "bart": ("bart", dict(), dict(
+        masked=True, print=True,
+        note="BART: post-norm, learned positions, norm of the embeddings; PEFT's default targets; ignored labels")),
+    "bart_embed": ("bart", dict(scale_embedding=True, activation_function="relu", encoder_layers=1), dict(
+        targets=["embed_tokens", "fc1"], dtype=torch.float16,
+        note="scale_embedding, which also scales the correction; LoRA on both word tables; ReLU; F16")),
+    "mbart": ("mbart", dict(scale_embedding=True), dict(
+        targets="all-linear", accumulate=2, batch=2, decay=0.05,
+        note="mBART: pre-norm with a norm at the end; the decoder starts with the target's last token; all-linear, "
+        "accumulation over 2 batches, weight decay")),
+    "marian": ("marian", dict(scale_embedding=True, activation_function="swish"), dict(
+        targets=["k_proj", "out_proj"], masked=True,
+        note="Marian: sinusoidal positions, no norm of the embeddings; the decoder starts with padding; swish")),
+    "pegasus": ("pegasus", dict(activation_function="gelu_new"), dict(
+        targets=["q_proj", "fc2"], dora=True, note="Pegasus: pre-norm, sinusoidal positions; DoRA")),
 }
 
 
@@ -134,9 +159,11 @@ def write_base(family, config, c, directory, gen):
 
 def stored(model, c):
     """Returns the names of the tensors that save_pretrained writes, and that of a head of its own."""
-    with_head = {"lm_head.weight"} if c["head"] else set()
-    copies = set(model._tied_weights_keys) - with_head
-    return {k for k in model.state_dict() if k not in copies}
+    left = ["embed_tokens.weight"] if c["head"] else ["embed_tokens.weight", "lm_head.weight"]
+    sinusoidal = c["family"] in ("marian", "pegasus")
+    return {
+        k for k in model.state_dict()
+        if not k.endswith(tuple(left)) and not (sinusoidal and k.endswith("embed_positions.weight"))}
 
 
 def load_base(directory):
@@ -198,7 +225,8 @@ def observe(model, sources, labels, pad, prefix):
     tokens = []
     for source in sources:
         made = model.generate(
-            input_ids=torch.tensor([source]), max_new_tokens=12, num_beams=1, do_sample=False, forced_eos_token_id=None)
+            input_ids=torch.tensor([source]), max_new_tokens=12, num_beams=1, do_sample=False, forced_eos_token_id=None,
+            decoder_start_token_id=model.config.decoder_start_token_id or source[-1])
         tokens.append(made[0, 1:].tolist())
     return parts | {f"{prefix}tokens": flat(tokens), f"{prefix}starts": starts(tokens)}
 
@@ -213,7 +241,7 @@ def attach(base, c, gen):
 
 def make(name, seed):
     family, config, c = CASES[name]
-    config, c = SIZES[family] | config, DEFAULT | c
+    config, c = SIZES[family] | config, DEFAULT | c | dict(family=family)
     gen, rng = torch.Generator().manual_seed(seed), random.Random(seed)
     torch.manual_seed(seed)
     directory = ROOT / name

@@ -48,6 +48,7 @@ type Weight struct {
 	Rows, Cols int
 	Vector     bool         // one-dimensional in the checkpoint
 	InOut      bool         // in×out in checkpoints, as GPT-2's Conv1D
+	Buffer     bool         // a vector that never trains and has the shape [1, n] in checkpoints, as final_logits_bias
 	Param      *spago.Param // holds the values of a weight that trains; nil: frozen
 
 	// Stored values: of a frozen weight with values, exactly one of f32, u16 and blocks is set.
@@ -65,12 +66,18 @@ func NewMatrix(out, in int) *Weight { return &Weight{Rows: out, Cols: in} }
 // NewVector returns a vector of length n without values.
 func NewVector(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true} }
 
+// NewBuffer returns a vector of length n without values that is no parameter: it does not train.
+func NewBuffer(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true, Buffer: true} }
+
 // Len returns the number of values, Rows·Cols.
 func (w *Weight) Len() int { return w.Rows * w.Cols }
 
-// Shape returns the shape of the tensor in checkpoints: [n] for a vector, [in, out] if InOut, [out, in] otherwise.
+// Shape returns the shape of the tensor in checkpoints: [n] for a vector, [1, n] for a buffer, [in, out] if InOut,
+// [out, in] otherwise.
 func (w *Weight) Shape() []int {
 	switch {
+	case w.Buffer:
+		return []int{1, w.Cols}
 	case w.Vector:
 		return []int{w.Cols}
 	case w.InOut:

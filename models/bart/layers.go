@@ -1,0 +1,140 @@
+package bart
+
+import (
+	"github.com/nlpodyssey/spago/mat"
+	spago "github.com/nlpodyssey/spago/nn"
+
+	"github.com/spalora/spalora/nn"
+)
+
+// Attention is multi-head attention with its projections, to the own rows or to those of the encoder.
+type Attention struct {
+	spago.Module
+	Key   *nn.Linear   `hf:"k_proj"` // C→C, all four
+	Value *nn.Linear   `hf:"v_proj"`
+	Query *nn.Linear   `hf:"q_proj"`
+	Out   *nn.Linear   `hf:"out_proj"`
+	Drop  *nn.Dropout  `hf:"dropout"`
+	Attn  nn.Attention `hf:"-"` // heads; no weights
+	class string       `hf:"-"`
+}
+
+func newAttention(c Config, heads, layer int, causal bool) *Attention {
+	w := c.Width
+	return &Attention{
+		Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true), Query: nn.NewLinear(w, w, true),
+		Out: nn.NewLinear(w, w, true), Drop: c.drop(c.AttentionDropout), class: c.class("Attention"),
+		Attn: nn.Attention{Heads: heads, KV: heads, Dim: w / heads, Causal: causal, Layer: layer},
+	}
+}
+
+// own returns attention of x (N×C) to itself before the last projection, N×C, or p.Keep's rows of it.
+func (l *Attention) own(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	return l.Attn.Forward(p, x, l.Query, l.Key, l.Value, *l.Drop)
+}
+
+// cross returns attention of x (N×C) to p.Memory, N×C.
+func (l *Attention) cross(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	return l.Out.Forward(p, l.Attn.Cross(p, x, l.Query, l.Key, l.Value, *l.Drop))
+}
+
+// EncoderLayer is one block of the encoder. Rows are tokens, N = ΣT. With the norms after branches (BART, Marian) and
+// before them (mBART, Pegasus) it is
+//
+//	a = attnNorm(x + drop(attention(x)))    a = x + drop(attention(attnNorm(x)))
+//	y = norm(a + drop(down(gelu(up(a)))))   y = a + drop(down(gelu(up(norm(a)))))
+type EncoderLayer struct {
+	spago.Module
+	Attn     *Attention     `hf:"self_attn"`
+	AttnNorm *nn.LayerNorm  `hf:"self_attn_layer_norm"`
+	Act      *nn.Activation `hf:"activation_fn"`
+	Up       *nn.Linear     `hf:"fc1"` // C→F
+	Down     *nn.Linear     `hf:"fc2"` // F→C
+	Norm     *nn.LayerNorm  `hf:"final_layer_norm"`
+	AttnDrop *nn.Dropout    `hf:"attention_dropout"`
+	ActDrop  *nn.Dropout    `hf:"activation_dropout"`
+	Drop     *nn.Dropout    `hf:"dropout"`
+	config   Config         `hf:"-"`
+}
+
+func newEncoderLayer(c Config) *EncoderLayer {
+	return &EncoderLayer{
+		Attn: newAttention(c, c.EncoderHeads, 0, false), AttnNorm: c.norm(), Act: c.activation(),
+		Up: nn.NewLinear(c.Width, c.EncoderFeedForward, true), Down: nn.NewLinear(c.EncoderFeedForward, c.Width, true),
+		Norm: c.norm(), AttnDrop: c.drop(c.Dropout), ActDrop: c.drop(c.ActivationDropout), Drop: c.drop(c.Dropout), config: c,
+	}
+}
+
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it.
+func (l *EncoderLayer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	h := l.Attn.own(p, l.config.before(p, x, l.AttnNorm))
+	x, p = p.KeptRows(x)
+	a := l.config.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
+	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.config.before(p, a, l.Norm))))
+	return l.config.after(p, a, l.Down.Forward(p, h), l.Norm, l.Drop)
+}
+
+// DecoderLayer is one block of the decoder, with attention to the encoder's rows between that to earlier rows and the
+// feed-forward part. Norms are as in [EncoderLayer].
+type DecoderLayer struct {
+	spago.Module
+	Attn      *Attention     `hf:"self_attn"`
+	Act       *nn.Activation `hf:"activation_fn"`
+	AttnNorm  *nn.LayerNorm  `hf:"self_attn_layer_norm"`
+	Cross     *Attention     `hf:"encoder_attn"`
+	CrossNorm *nn.LayerNorm  `hf:"encoder_attn_layer_norm"`
+	Up        *nn.Linear     `hf:"fc1"` // C→F
+	Down      *nn.Linear     `hf:"fc2"` // F→C
+	Norm      *nn.LayerNorm  `hf:"final_layer_norm"`
+	AttnDrop  *nn.Dropout    `hf:"attention_dropout"`
+	CrossDrop *nn.Dropout    `hf:"encoder_attention_dropout"`
+	ActDrop   *nn.Dropout    `hf:"activation_dropout"`
+	Drop      *nn.Dropout    `hf:"dropout"`
+	config    Config         `hf:"-"`
+}
+
+func newDecoderLayer(c Config, layer int) *DecoderLayer {
+	return &DecoderLayer{
+		Attn: newAttention(c, c.DecoderHeads, layer, true), Act: c.activation(), AttnNorm: c.norm(),
+		Cross: newAttention(c, c.DecoderHeads, layer, false), CrossNorm: c.norm(),
+		Up: nn.NewLinear(c.Width, c.DecoderFeedForward, true), Down: nn.NewLinear(c.DecoderFeedForward, c.Width, true),
+		Norm: c.norm(), AttnDrop: c.drop(c.Dropout), CrossDrop: c.drop(c.Dropout), ActDrop: c.drop(c.ActivationDropout),
+		Drop: c.drop(c.Dropout), config: c,
+	}
+}
+
+// Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it.
+func (l *DecoderLayer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	h := l.Attn.own(p, l.config.before(p, x, l.AttnNorm))
+	x, p = p.KeptRows(x)
+	a := l.config.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
+	h = l.Cross.cross(p, l.config.before(p, a, l.CrossNorm))
+	b := l.config.after(p, a, h, l.CrossNorm, l.CrossDrop)
+	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.config.before(p, b, l.Norm))))
+	return l.config.after(p, b, l.Down.Forward(p, h), l.Norm, l.Drop)
+}
+
+// before returns the input of a branch: norm(x) if norms are before branches, otherwise x.
+func (c Config) before(p *nn.Pass, x mat.Tensor, norm *nn.LayerNorm) mat.Tensor {
+	if c.family().before {
+		return norm.Forward(p, x)
+	}
+	return x
+}
+
+// after returns x + drop(h), normalised if norms are after branches.
+func (c Config) after(p *nn.Pass, x, h mat.Tensor, norm *nn.LayerNorm, drop *nn.Dropout) mat.Tensor {
+	if c.family().before {
+		return drop.Residual(p, x, h)
+	}
+	return norm.Residual(p, x, h, *drop)
+}
+
+// activation returns the function whose name Check has accepted.
+func (c Config) activation() *nn.Activation {
+	a, err := nn.NewActivation(c.Activation)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
