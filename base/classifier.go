@@ -126,7 +126,9 @@ func OpenClassifier[M models.TextModel](
 	if err != nil {
 		return nil, err
 	}
-	o.Log.Info().Msgf("model %s: %v, %d outputs", b.Name, k.labels.Problem, outputs)
+	if dir != "" || o.Shared == nil || o.Shared.Untrained == nil {
+		o.Log.Info().Msgf("model %s: %v, %d outputs", b.Name, k.labels.Problem, outputs)
+	}
 	return &Classifier[M]{
 		Trained: *t, Labels: k.labels, Outputs: outputs, ProblemKnown: k.problemKnown, LabelsNamed: k.named,
 	}, nil

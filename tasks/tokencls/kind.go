@@ -177,6 +177,9 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Adapter.Dir == "" && o.Shared != nil && o.Shared.Untrained != nil {
+		s.SeqevalMode = "" // nothing is predicted without an adapter, so nothing is scored
+	}
 	names := tagged.New("the labels of the model")
 	for _, name := range c.Labels.Names {
 		names.Append(tagged.Sentence{Tags: []string{name}})

@@ -24,7 +24,7 @@ type object = map[string]any
 type mixedTask struct {
 	command string
 	train   map[string][]object // of each adapter; the base model has a head that was trained on those of "base"
-	more    []string            // flags of training
+	more    map[string][]string // flags of training of an adapter
 	rows    []object            // to predict
 	flags   [][]string          // of predictions
 }
@@ -102,16 +102,18 @@ func mixedTasks() []mixedTask {
 	}
 	return []mixedTask{
 		{"seq-cls", map[string][]object{"base": labelled(texts, "x", "y"), "spam": labelled(texts, "spam", "ham"),
-			"topics": labelled(texts, "sport", "money", "film", "other")}, nil,
+			"topics": labelled(texts, "sport", "money", "film", "other")}, map[string][]string{"topics": {"--max-length=6"}},
 			without(labelled(texts, ""), "label"), [][]string{{"--logits", "--all-scores"}, {"--max-length=5"}}},
 		{"token-cls", map[string][]object{"base": tagged("O", "B-X"), "spam": tagged("O", "B-PER", "B-LOC", "O"),
-			"topics": tagged("NOUN", "VERB", "X")}, nil, without(tagged("O"), "tags"), [][]string{{"--words"}}},
+			"topics": tagged("NOUN", "VERB", "X")}, map[string][]string{"topics": {"--crf"}},
+			without(tagged("O"), "tags"), [][]string{{"--words"}}},
 		{"question-answering", map[string][]object{"base": asked(0), "spam": asked(1), "topics": asked(0)}, nil,
 			without(asked(1), "answers"),
 			[][]string{{"--all-answers", "--n-best-size=3"}, {"--max-length=12", "--doc-stride=2"}}},
 		{"multiple-choice", map[string][]object{"base": chosen(0), "spam": chosen(0), "topics": chosen(1)}, nil,
 			without(chosen(0), "label"), [][]string{{"--logits", "--all-scores"}}},
-		{"embed", map[string][]object{"spam": pairs(1), "topics": pairs(2)}, []string{"--loss=cosine"},
+		{"embed", map[string][]object{"spam": pairs(1), "topics": pairs(2)},
+			map[string][]string{"spam": {"--loss=cosine"}, "topics": {"--loss=cosine", "--pooling=max"}},
 			without(labelled(texts, ""), "label"), [][]string{nil, {"--normalize"}}},
 	}
 }
@@ -139,7 +141,7 @@ func (m mixedTask) trained(t *testing.T) (base string, adapters map[string]strin
 		out := filepath.Join(t.TempDir(), name)
 		clitest.OK(t, finetune.Command, append([]string{m.command, "--quiet", "--model", base, "--train-file",
 			jsonl(t, m.train[name]), "--max-steps=12", "--batch-size=4", "--learning-rate=0.02", "--output-dir", out},
-			m.more...)...)
+			m.more[name]...)...)
 		return out
 	}
 	if m.train["base"] != nil {
@@ -245,7 +247,10 @@ func TestAdaptersGenerate(t *testing.T) {
 	}
 	mixed, names, alone := namedRows(rows)
 	in := jsonl(t, mixed)
-	for _, flags := range [][]string{{"--max-new-tokens=6"}, {"--logits", "--text-column=prompt"}} {
+	for _, flags := range [][]string{
+		{"--max-new-tokens=6"}, {"--max-new-tokens=5", "--num-beams=3"},
+		{"--logits", "--text-column=prompt"},
+	} {
 		out := map[string]string{}
 		for name, rows := range alone {
 			args := append([]string{"causal-lm", "--quiet", "--model", base, "--input", jsonl(t, rows)}, flags...)
@@ -333,6 +338,11 @@ func TestAdaptersRefused(t *testing.T) {
 	clitest.Run(t, predict.Command, "token-cls", "--quiet", "--input", tokens, "--adapters",
 		"x="+filepath.Join(clitest.Testdata, "minilm_tokens", "adapter_init")).Refused(t, cli.BadInput,
 		"t.jsonl:3: the row names no adapter, and the base model has no trained head to serve it: name one of x")
+	r := clitest.OK(t, predict.Command, "seq-cls", "--model", c.Path("base"), "--adapters=x="+ours, "--input",
+		file("n.jsonl", `{"text": "good", "adaptor": "x"}`))
+	if !strings.Contains(r.Err, `n.jsonl: no row has the name of an adapter in "adapter"; the base model serves`) {
+		t.Errorf("no warning: %s", r.Err)
+	}
 	story := clitest.ReadCausal(t, "causal/gpt2_c_attn")
 	for want, args := range map[string][]string{
 		"--adapters is for rows of --input": {"--prompt=a"},
@@ -345,6 +355,18 @@ func TestAdaptersRefused(t *testing.T) {
 		if r.Code == cli.Done || !strings.Contains(r.Err, want) {
 			t.Errorf("exit code %d, want %q:\n%s", r.Code, want, r.Err)
 		}
+	}
+}
+
+// TestAdaptersWithoutHead: of a base model without a head, which nothing asks for, neither classes nor settings count.
+func TestAdaptersWithoutHead(t *testing.T) {
+	dir := clitest.CopyDir(t, filepath.Join(clitest.Testdata, "minilm_tokens", "adapter_init"))
+	clitest.Write(t, filepath.Join(dir, "labels.json"), `["O","B-A","I-A","B-B","I-B","B-C","I-C","B-D","I-D"]`)
+	in := jsonl(t, []object{{"tokens": []string{"good"}, "tags": []string{"B-A"}, "adapter": "x"}})
+	r := clitest.OK(t, predict.Command, "token-cls", "--input", in, "--adapters=x="+dir, "--seqeval-mode=strict")
+	if strings.Count(r.Err, "token_classification, 9 outputs") != 1 || strings.Contains(r.Err, "1 outputs") ||
+		!strings.Contains(r.Err, "1 labelled rows: f1 ") {
+		t.Errorf("standard error is %s", r.Err)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
@@ -24,6 +26,7 @@ var ErrNoRows = errors.New("--adapters is for rows of --input, which name the ad
 type Models struct {
 	names []string // of --adapters; nil: one model serves all rows
 	model *spalora.Model
+	log   zerolog.Logger
 }
 
 // OpenModels opens the model that flags name, or the embedded one, for a task, with its adapters.
@@ -42,7 +45,7 @@ func OpenModels(
 	} else {
 		options = append(options, spalora.WithBase(head.Model))
 	}
-	m := &Models{}
+	m := &Models{log: console.Log}
 	for _, a := range head.Adapters {
 		m.names = append(m.names, a.Name)
 		options = append(options, spalora.WithAdapter(a.Name, a.Dir))
@@ -117,6 +120,10 @@ func Parts[P tasks.Predictor, E data.Row[E], K any, F data.Of[E, K]](
 			return nil, err
 		}
 		parts = append(parts, Part[P, F]{adapter, p, rows, numbers})
+	}
+	if m.names != nil && parts[0].Adapter == "" {
+		m.log.Warn().Msgf("%s: no row has the name of an adapter in %q; the base model serves them all", name,
+			data.AdapterColumn)
 	}
 	return parts, nil
 }
