@@ -146,3 +146,64 @@ func trainTags(t *testing.T, tags ...string) string {
 	}
 	return dir
 }
+
+// TestActive adds two adapters of sentence encoders: a factor of 0 leaves the other one, scaling and replacing a part
+// changes the sum, and removing one removes the sum.
+func TestActive(t *testing.T) {
+	first := filepath.Join("testdata", "embedding", "cosine", "adapter_final")
+	second := filepath.Join("testdata", "embedding", "multiple_negatives", "adapter_final")
+	m, err := spalora.Open("", spalora.WithBaseFiles(embedded.MiniLMName, embedded.MiniLM()), spalora.WithTask("embed"),
+		spalora.WithAdapter("a", first), spalora.WithAdapter("b", second), spalora.WithThreads(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	embed := func(name string) []float32 {
+		t.Helper()
+		v, err := m.Embed(t.Context(), "a late payment", spalora.Use(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v[0]
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := embed("a"), embed("b")
+	for range 2 { // the second has no effect
+		do(m.Active("a", "b"))
+	}
+	sum := embed("a+b")
+	if reflect.DeepEqual(sum, a) || reflect.DeepEqual(sum, b) {
+		t.Error("the sum is one of its parts")
+	}
+	do(m.Scale("b", 0))
+	if !reflect.DeepEqual(embed("a+b"), a) {
+		t.Error("with the factor 0 for b, the sum is not a")
+	}
+	do(m.Scale("b", 1))
+	if !reflect.DeepEqual(embed("a+b"), sum) || !reflect.DeepEqual(embed("b"), b) {
+		t.Error("the factor 1 does not restore the sum")
+	}
+	do(m.Replace("b", first))
+	do(m.Scale("a", 0))
+	if !reflect.DeepEqual(embed("a+b"), a) {
+		t.Error("the sum does not have the adapter that replaced b")
+	}
+	do(m.Disable("b"))
+	if _, err := m.Embed(t.Context(), "a", spalora.Use("a+b")); err == nil {
+		t.Error("a sum with a disabled adapter")
+	}
+	list := m.Adapters()
+	if len(list) != 3 || list[2].Name != "a+b" || !reflect.DeepEqual(list[2].Parts, []string{"a", "b"}) ||
+		!list[1].Disabled || list[0].Scale != 0 || list[1].Dir != first {
+		t.Errorf("%+v", list)
+	}
+	do(m.Remove("b"))
+	if list := m.Adapters(); len(list) != 1 || list[0].Name != "a" {
+		t.Errorf("after Remove: %+v", list)
+	}
+}
