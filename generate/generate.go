@@ -17,7 +17,7 @@ import (
 
 // Generator continues prompts. Its methods are safe for concurrent use as long as its fields do not change.
 type Generator struct {
-	model models.CausalLM
+	model Model
 	tok   *tokenize.Tokenizer
 	pool  *op.Pool
 
@@ -32,7 +32,7 @@ type Generator struct {
 // New returns a generator for m. Without a tokenizer (nil) its sequences have ids but no text. With a nil pool
 // everything runs on the goroutine of the caller.
 func New(m models.CausalLM, tok *tokenize.Tokenizer, pool *op.Pool) *Generator {
-	return &Generator{model: m, tok: tok, pool: pool}
+	return NewOf(causal{m}, tok, pool)
 }
 
 // Text continues a text and returns cfg.NumReturnSequences sequences. It encodes the text as [Generator.Encode] does
@@ -90,6 +90,7 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	r := &run{g: g, cfg: cfg, began: time.Now(), choose: chooser{cfg: cfg}, ends: g.ends(cfg)}
 	defer r.close()
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
+	r.prompts = &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	room := 0 // positions for which the cache reserves memory
 	prompts = slices.Clone(prompts)
 	order := g.order(prompts)
@@ -98,8 +99,9 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 		if p.Adapter == nil {
 			p.Adapter = g.Adapter
 		}
-		b.Seqs.Index, b.IDs = append(b.Seqs.Index, i), append(b.IDs, p.IDs...)
-		b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
+		appendSequence(r.prompts, i, p.IDs)
+		p.IDs = g.model.Begin(p.IDs)
+		appendSequence(b, i, p.IDs)
 		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
 		for k := range n {
 			out[i*n+k] = Sequence{Prompt: i, Copy: k}
@@ -149,9 +151,13 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	}
 	longest := cfg.LongestPrompt(g.model.MaxLength())
 	for i, q := range prompts {
-		switch n := len(q.IDs); {
-		case n == 0:
+		if len(q.IDs) == 0 {
 			return fmt.Errorf("generate: prompt %d is empty; start it with the tokenizer's bos or eos token", i)
+		}
+		switch n := len(g.model.Begin(q.IDs)); {
+		case len(q.IDs) > g.model.MaxLength() && n < g.model.MaxLength():
+			return fmt.Errorf("generate: prompt %d has %d tokens; want at most the model's %d", i, len(q.IDs),
+				g.model.MaxLength())
 		case n >= g.model.MaxLength():
 			return fmt.Errorf("generate: prompt %d has %d tokens, which leave no position for a new one; want at most %d", i, n,
 				g.model.MaxLength()-1)
@@ -193,6 +199,8 @@ type run struct {
 	choose chooser
 	tape   *op.Tape
 	cache  *nn.Cache
+
+	prompts *batch.Batch // until the model has read them
 }
 
 // decoder chooses the tokens of the sequences of a run: a sampler, or a searcher with beams.
@@ -224,6 +232,10 @@ func (r *run) loop(ctx context.Context, d decoder, b *batch.Batch) error {
 		}
 		p := &nn.Pass{Tape: r.tape, Cache: r.cache}
 		p.Serve(d.adapters())
+		if r.prompts != nil {
+			p.Memory = r.g.model.Read(p, r.prompts)
+			r.prompts = nil
+		}
 		if rows := len(b.Seqs.Starts) - 1; len(b.IDs) > rows {
 			p.Keep = nn.LastRows(r.cache.Place(b.Seqs))
 		}

@@ -222,11 +222,11 @@ def observe(model, sources, labels, pad, prefix):
     parts = {
         f"{prefix}logits": out.logits[real],
         f"{prefix}encoder": out.encoder_last_hidden_state[batch["attention_mask"].bool()][:16]}
-    tokens = []
+    tokens, start = [], model.config.decoder_start_token_id
     for source in sources:
         made = model.generate(
             input_ids=torch.tensor([source]), max_new_tokens=12, num_beams=1, do_sample=False, forced_eos_token_id=None,
-            decoder_start_token_id=model.config.decoder_start_token_id or source[-1])
+            decoder_start_token_id=source[-1] if start is None else start)
         tokens.append(made[0, 1:].tolist())
     return parts | {f"{prefix}tokens": flat(tokens), f"{prefix}starts": starts(tokens)}
 
