@@ -20,6 +20,7 @@ type Arena struct {
 	chunks []*chunk
 	inUse  int // floats handed out, rounded up to cache lines
 	peak   int // largest inUse so far
+	lazy   bool
 }
 
 // chunk is one mapping. Its free spans are sorted by offset and never adjoin.
@@ -27,6 +28,7 @@ type chunk struct {
 	mapping mmap.MMap
 	data    []float32
 	free    []span
+	top     int // end of the last float that was ever handed out
 }
 
 type span struct{ off, n int }
@@ -34,7 +36,12 @@ type span struct{ off, n int }
 const (
 	lineFloats  = 16       // one cache line
 	chunkFloats = 16 << 20 // 64 MiB: the smallest mapping asked for
+	pageFloats  = 1 << 19  // 2 MiB: a huge page
 )
+
+// NewLazyArena returns an arena for buffers of which hardly any is written to: it does without huge pages, so that the
+// system gives memory only for the small pages that are.
+func NewLazyArena() *Arena { return &Arena{lazy: true} }
 
 // Alloc returns a buffer of n floats with undefined contents, or nil if n <= 0. Like make, it panics if the system has
 // no memory left.
@@ -55,6 +62,7 @@ func (a *Arena) Alloc(n int) []float32 {
 	} else {
 		c.free[i] = span{s.off + size, s.n - size}
 	}
+	c.top = max(c.top, s.off+size)
 	a.inUse += size
 	a.peak = max(a.peak, a.inUse)
 	return c.data[s.off : s.off+n : s.off+size]
@@ -82,7 +90,9 @@ func (a *Arena) grow(size int) *chunk {
 		panic(fmt.Sprintf("kernel: no memory for %d MiB of activations: %v; use smaller batches or shorter sequences",
 			n>>18, err))
 	}
-	hugePages(m)
+	if !a.lazy {
+		hugePages(m)
+	}
 	c := &chunk{mapping: m, data: unsafe.Slice((*float32)(unsafe.Pointer(&m[0])), n), free: []span{{0, n}}}
 	a.chunks = append(a.chunks, c)
 	return c
@@ -151,6 +161,19 @@ func (a *Arena) InUse() (now, peak int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return 4 * a.inUse, 4 * a.peak
+}
+
+// Footprint returns the number of bytes of the arena's memory that were ever handed out, in whole pages of 2 MiB: what
+// the process holds once they have been written to. It is at least the largest number of bytes in use at a time, and
+// more where that left gaps between buffers.
+func (a *Arena) Footprint() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, c := range a.chunks {
+		n += roundUp(c.top, pageFloats)
+	}
+	return 4 * n
 }
 
 // Close returns all memory to the system and leaves the arena empty; buffers still in use become invalid. It returns

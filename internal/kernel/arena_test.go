@@ -82,3 +82,30 @@ func mustPanic(t *testing.T, name string, f func()) {
 	}()
 	f()
 }
+
+// TestArenaFootprint: the footprint is the memory that was ever handed out, in pages of 2 MiB, and does not shrink.
+func TestArenaFootprint(t *testing.T) {
+	for _, a := range []*Arena{new(Arena), NewLazyArena()} {
+		if n := a.Footprint(); n != 0 {
+			t.Errorf("an empty arena has %d bytes", n)
+		}
+		const page = 2 << 20
+		first, second := a.Alloc(page/4), a.Alloc(1)
+		if n := a.Footprint(); n != 2*page {
+			t.Errorf("%d bytes after a page and a value, want %d", n, 2*page)
+		}
+		a.Free(first)
+		a.Free(second)
+		a.Free(a.Alloc(100))
+		if n := a.Footprint(); n != 2*page {
+			t.Errorf("%d bytes after buffers were reused, want %d", n, 2*page)
+		}
+		a.Free(a.Alloc(chunkFloats + 1)) // a chunk of its own
+		if n := a.Footprint(); n != 2*page+4*chunkFloats+page {
+			t.Errorf("%d bytes with a second chunk", n)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -27,6 +27,10 @@ type scratch struct {
 	tile tile
 }
 
+// ScratchBytes returns how many bytes of scratch the given number of workers keep for products, of which each has its
+// own: a packed block of B and a widened block of A.
+func ScratchBytes(workers int) int { return 4 * workers * blockK * (blockN + blockM) }
+
 // product is one call of MatMul, divided into tasks that each compute a rectangle of dst.
 type product struct {
 	kernel *tileKernels
@@ -56,7 +60,7 @@ var (
 // matMul is MatMul with the given version of the kernels.
 func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms []Term, e Epilogue) {
 	check(dst, ldd, m, n, terms, e)
-	if m == 0 || n == 0 {
+	if m == 0 || n == 0 || p.Skips() {
 		return
 	}
 	c := products.Get().(*product)

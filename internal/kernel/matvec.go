@@ -32,7 +32,7 @@ func (p *Pool) MatVec(dst []float32, ldd int, x []float32, ldx, m int, w Mat, n,
 		panic(fmt.Sprintf("kernel: MatVec: %d×%d of %v with row stride %d do not fit %d values, %d halves and %d bytes",
 			rows, cols, w.Type, w.Stride, len(w.F32), len(w.U16), len(w.Bytes)))
 	}
-	if m == 0 || n == 0 {
+	if m == 0 || n == 0 || p.Skips() {
 		return
 	}
 	c := matvecs.Get().(*matvec)

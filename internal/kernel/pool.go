@@ -14,6 +14,7 @@ import (
 type Pool struct {
 	workers int
 	spin    bool // whether waiting workers spin before they park
+	skips   bool // nothing is computed
 
 	busy   atomic.Bool  // whether a call owns the workers
 	region atomic.Int64 // the region's number (shifted), whether it is open, and the workers inside: see join
@@ -75,6 +76,15 @@ func NewPool(workers int) *Pool {
 	return p
 }
 
+// NewSkippingPool returns a pool that computes nothing: [Pool.For] runs no task, and products check the sizes of their
+// operands and leave their results as they are. It reports the given number of workers, but has none, so it need not
+// be closed. Code that allocates outside of tasks and reads no result then allocates as it does with a real pool of as
+// many workers, which shows how much memory it takes.
+func NewSkippingPool(workers int) *Pool { return &Pool{workers: max(workers, 1), skips: true} }
+
+// Skips reports whether the pool is one of [NewSkippingPool].
+func (p *Pool) Skips() bool { return p != nil && p.skips }
+
 // Workers returns the number of workers, which includes the caller: 1 for a nil pool. Tasks get worker numbers below
 // it.
 func (p *Pool) Workers() int {
@@ -103,7 +113,7 @@ func (p *Pool) Close() {
 // too. If body panics, For drops the remaining tasks, waits until all workers have left and raises the panic again on
 // the caller.
 func (p *Pool) For(tasks int, body func(task, worker int)) {
-	if tasks <= 0 {
+	if tasks <= 0 || p.Skips() {
 		return
 	}
 	if tasks == 1 || !p.acquire() {

@@ -100,3 +100,28 @@ func TestPoolAfterClose(t *testing.T) {
 		t.Errorf("%d tasks ran on the caller, want 3", ran)
 	}
 }
+
+// TestSkippingPool: nothing is computed, but sizes are checked.
+func TestSkippingPool(t *testing.T) {
+	p := NewSkippingPool(3)
+	if p.Workers() != 3 || !p.Skips() || (*Pool)(nil).Skips() || NewSkippingPool(0).Workers() != 1 {
+		t.Errorf("%d workers, skips %v", p.Workers(), p.Skips())
+	}
+	p.For(5, func(int, int) { t.Error("a task ran") })
+	a := []float32{1, 2, 3, 4}
+	dst := []float32{7, 7, 7, 7}
+	terms := []Term{{A: Mat{F32: a, Stride: 2}, B: Mat{F32: a, Stride: 2}, K: 2}}
+	p.MatMul(dst, 2, 2, 2, terms, Epilogue{})
+	p.MatVec(dst, 2, a, 2, 2, Mat{F32: a, Stride: 2}, 2, 2, nil)
+	for _, v := range dst {
+		if v != 7 {
+			t.Errorf("the results are %v", dst)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a result that is too short was accepted")
+		}
+	}()
+	p.MatMul(dst[:3], 2, 2, 2, terms, Epilogue{})
+}

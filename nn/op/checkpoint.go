@@ -68,7 +68,7 @@ func (f *checkpoint) Backward(gy mat.Tensor) error {
 			"let the block depend on its operands only")
 	}
 	dst, _ := y.target()
-	copy(dst, Values(gy))
+	t.accumulate(dst, Values(gy), false)
 	if err := inner.walk(); err != nil {
 		return err
 	}

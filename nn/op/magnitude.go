@@ -54,6 +54,10 @@ func (c *Correction) Norms(pool *Pool, w *Weight, table bool) []float32 {
 // than multiplying by them, and generating would otherwise read W twice for each token. The caller must not change the
 // slice.
 func (c *Correction) norms(pool *Pool, w *Weight, table bool) []float32 {
+	if pool.Skips() {
+		out, _ := Size(c.B)
+		return make([]float32, out)
+	}
 	last := c.Magnitude.last.Load()
 	key := w.values()
 	if last != nil && (key == nil || last.key != key) {

@@ -52,6 +52,17 @@ func NewEvalTape(pool *kernel.Pool) *Tape {
 // spago's ag.Backward may also walk its operators. With a nil pool everything runs on the calling goroutine.
 func NewHeapTape(pool *kernel.Pool) *Tape { return &Tape{pool: pool, record: true} }
 
+// NewSizingTape returns a tape that computes nothing but allocates as a tape with the given number of workers does, a
+// recording one if record: values and gradients have undefined contents, mostly zeros, and [Tape.Memory] and
+// [Tape.Footprint] tell how much memory a pass with the same shapes takes. The memory is reserved, and hardly any of it
+// used. A Backward gives every parameter a gradient of undefined contents. The caller must Close the tape.
+//
+// It serves functions that compute in tasks of the tape's pool and whose shapes do not depend on values, as all of
+// this package do. Layers of other libraries run on what the buffers hold.
+func NewSizingTape(workers int, record bool) *Tape {
+	return &Tape{pool: kernel.NewSkippingPool(workers), arena: kernel.NewLazyArena(), record: record}
+}
+
 // FewRows sets whether [Affine] expects few rows in the following calls, as in generation token by token. It then reads
 // each weight once and multiplies it with one row after the other, which is several times faster for one row and slower
 // for more than about eight. In both modes the bits of a row depend neither on the other rows nor on their number, but
@@ -72,6 +83,15 @@ func (t *Tape) Memory() (now, peak int) {
 		return 0, 0
 	}
 	return t.arena.InUse()
+}
+
+// Footprint returns the number of bytes that the arena has taken from the system, if all buffers it ever lent have been
+// written to: the peak of Memory, and the gaps between buffers. Without an arena it is 0.
+func (t *Tape) Footprint() int {
+	if t.arena == nil {
+		return 0
+	}
+	return t.arena.Footprint()
 }
 
 // Close returns the arena's memory to the system. The tape and its tensors must not be used afterwards.
