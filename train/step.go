@@ -113,10 +113,15 @@ func (r *run) accumulate(ctx context.Context, f *feed, number int) (window, erro
 
 // microBatch runs one batch forward and backward.
 func (r *run) microBatch(b *batch.Batch, number int) (loss, targets float64, err error) {
-	defer r.tape.Reset()
+	return r.pass(r.tape, b, number, r.cfg.GradientCheckpointing)
+}
+
+// pass is microBatch on a given tape, with gradient checkpointing or without.
+func (r *run) pass(tape *op.Tape, b *batch.Batch, number int, checkpointed bool) (loss, targets float64, err error) {
+	defer tape.Reset()
 	p := &nn.Pass{
-		Tape: r.tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true,
-		Adapter: r.cfg.Adapter, Checkpoint: r.cfg.GradientCheckpointing,
+		Tape: tape, Key: op.Key{Seed: r.cfg.Seed, Step: uint64(number)}, Train: true,
+		Adapter: r.cfg.Adapter, Checkpoint: checkpointed,
 	}
 	sum, targets, err := r.task.Loss(p, b)
 	if err != nil {
@@ -133,7 +138,7 @@ func (r *run) microBatch(b *batch.Batch, number int) (loss, targets float64, err
 	if !sum.RequiresGrad() {
 		return 0, 0, errors.New("the loss does not depend on any trainable parameter")
 	}
-	return loss, targets, r.tape.Backward(sum)
+	return loss, targets, tape.Backward(sum)
 }
 
 // checkStep returns an error if the loss or a gradient is not finite or if, in the first step that has targets, a
@@ -157,11 +162,17 @@ func (r *run) checkStep(w window, info StepInfo) error {
 		return nil
 	}
 	r.checked = true
-	if names := r.opt.withoutGradient(); len(names) > 0 {
-		return fmt.Errorf("train: step %d: %d of %d parameters have no gradient, since the loss does not depend on them: "+
-			"%s; do not train them", info.Step, len(names), len(r.params), strings.Join(names, ", "))
+	return r.checkDependence(info.Step)
+}
+
+// checkDependence returns an error if a parameter has no gradient.
+func (r *run) checkDependence(step int) error {
+	names := r.opt.withoutGradient()
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("train: step %d: %d of %d parameters have no gradient, since the loss does not depend on them: "+
+		"%s; do not train them", step, len(names), len(r.params), strings.Join(names, ", "))
 }
 
 // tokens returns the number of rows that a model computes for a batch, including those of a decoder.
