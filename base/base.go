@@ -217,6 +217,18 @@ func (m *Model[M]) Again() (M, error) {
 	return net, Input(err)
 }
 
+// Release returns the memory of all weights that are mapped from the checkpoint's files to the system, which reads them
+// again at the next access, and returns these weights. On systems other than Linux it releases nothing.
+func (m *Model[M]) Release() (mapped map[*op.Weight]bool) {
+	mapped = map[*op.Weight]bool{}
+	for _, w := range nn.Weights(m.Net) {
+		if m.Base.Source.Release(w.Weight.Stored()) {
+			mapped[w.Weight] = true
+		}
+	}
+	return mapped
+}
+
 // CheckFinite returns an error if weights of the checkpoint are NaN or infinite.
 func (m *Model[M]) CheckFinite() error {
 	bad := m.Report.NonFinite

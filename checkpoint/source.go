@@ -29,7 +29,7 @@ type Source struct {
 type container interface {
 	Names() []string // in the order of the data
 	Tensor(name string) (safetensors.Tensor, bool)
-	Release(data []byte)
+	Release(data []byte) (mapped bool)
 	Close() error
 }
 
@@ -178,11 +178,12 @@ func (s *Source) Transposed(name string) bool {
 }
 
 // Release tells the system that the mapped pages within data are not needed for now; see [safetensors.File.Release]. It
-// ignores data that is not mapped from this checkpoint.
-func (s *Source) Release(data []byte) {
+// returns false for data that is not mapped from this checkpoint, which it ignores.
+func (s *Source) Release(data []byte) (mapped bool) {
 	for _, f := range s.shards {
-		f.Release(data)
+		mapped = f.Release(data) || mapped
 	}
+	return mapped
 }
 
 // Close removes all mappings; tensors of the source must not be used afterwards. A second Close does nothing.

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// availableMemory returns how many bytes the process can still take: what the system has available or, if that is
+// AvailableMemory returns how many bytes the process can still take: what the system has available or, if that is
 // less, what the limit of the process's control group leaves. 0 means that it is not known.
-func availableMemory() uint64 {
+func AvailableMemory() uint64 {
 	free := memAvailable()
 	limit, used := controlGroup("memory.max"), controlGroup("memory.current")
 	if limit > used && (free == 0 || limit-used < free) {

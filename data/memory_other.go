@@ -2,5 +2,5 @@
 
 package data
 
-// availableMemory returns 0: how much memory is free is not known here.
-func availableMemory() uint64 { return 0 }
+// AvailableMemory returns 0: how much memory is free is not known here.
+func AvailableMemory() uint64 { return 0 }

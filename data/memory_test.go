@@ -21,7 +21,7 @@ func TestCheckMemory(t *testing.T) {
 			t.Errorf("%d bytes with %d free: %v, want %q", c.size, c.available, err, c.want)
 		}
 	}
-	if runtime.GOOS == "linux" && availableMemory() == 0 {
+	if runtime.GOOS == "linux" && AvailableMemory() == 0 {
 		t.Error("the available memory is not known")
 	}
 }

@@ -45,7 +45,7 @@ func ReadPath[F, O any](path string, o O, read func(r io.Reader, name string, o 
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil {
-		if err := checkMemory(path, info.Size(), availableMemory()); err != nil {
+		if err := checkMemory(path, info.Size(), AvailableMemory()); err != nil {
 			var none F
 			return none, err
 		}

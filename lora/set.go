@@ -161,16 +161,21 @@ func (s *Set) SetNote(name, value string) {
 // Summary returns PEFT's line with the number of trainable parameters and of all parameters of m and the set. The total
 // counts a saved module twice: the original and the copy.
 func (s *Set) Summary(m spago.Model) string {
-	trainable := 0
+	trainable, all := s.Counts(m)
+	return fmt.Sprintf("trainable params: %s || all params: %s || trainable%%: %.4f",
+		thousands(trainable), thousands(all), 100*float64(trainable)/float64(all))
+}
+
+// Counts returns the numbers of PEFT's line: the trainable values, and all values of m and the set.
+func (s *Set) Counts(m spago.Model) (trainable, all int) {
 	for _, p := range s.Params() {
 		trainable += len(op.Values(p.Param))
 	}
-	all := nn.Count(m) + trainable
+	all = nn.Count(m) + trainable
 	for _, c := range s.biases { // the base model's own
 		all -= c.own.Len()
 	}
-	return fmt.Sprintf("trainable params: %s || all params: %s || trainable%%: %.4f",
-		thousands(trainable), thousands(all), 100*float64(trainable)/float64(all))
+	return trainable, all
 }
 
 // thousands returns n with a comma before every third digit from the right.

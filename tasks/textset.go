@@ -82,6 +82,12 @@ func (s *TextSet) IDs(dst []int32, i int) []int32 {
 	return s.ids.AppendTo(dst, s.Start(i), s.Start(i+1))
 }
 
+// Bytes returns how much memory the set takes.
+func (s *TextSet) Bytes() int64 {
+	values := s.ids.Len() + s.TokenLabels.Len() + len(s.Labels) + len(s.Values) + 2*len(s.starts)
+	return 4*int64(values) + int64(s.types.Len())
+}
+
 // Batch returns the given texts one after another, without padding.
 func (s *TextSet) Batch(_ context.Context, examples []int, _ op.Key) (*batch.Batch, error) {
 	n := 0

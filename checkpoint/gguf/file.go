@@ -107,8 +107,9 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 }
 
 // Release tells the system that the mapped pages that lie completely within data are not needed for now; see
-// File.Release in package safetensors. It ignores data that is not a view of this file's mapping.
-func (f *File) Release(data []byte) { f.mapping.Release(data) }
+// File.Release in package safetensors. It returns false for data that is not a view of this file's mapping, which
+// it ignores.
+func (f *File) Release(data []byte) (mapped bool) { return f.mapping.Release(data) }
 
 // Close removes the mapping; nothing of the file may be used afterwards. A second Close does nothing.
 func (f *File) Close() error {

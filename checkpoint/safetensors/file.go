@@ -112,9 +112,9 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 func (f *File) Metadata() map[string]string { return f.metadata }
 
 // Release tells the system that the mapped pages that lie completely within data are not needed for now: they no longer
-// count as memory of this process and are read again from the file at the next access. It ignores data that is not a
-// view of this file's mapping. On systems other than Linux it does nothing.
-func (f *File) Release(data []byte) { f.mapping.Release(data) }
+// count as memory of this process and are read again from the file at the next access. It returns false for
+// data that is not a view of this file's mapping, which it ignores. On systems other than Linux it releases nothing.
+func (f *File) Release(data []byte) (mapped bool) { return f.mapping.Release(data) }
 
 // Close removes the mapping; Data of the file's tensors must not be used afterwards. A second Close does nothing.
 func (f *File) Close() error {

@@ -17,6 +17,9 @@ type pairSet struct {
 // Len returns the number of pairs.
 func (s *pairSet) Len() int { return s.texts.Len() / 2 }
 
+// Bytes returns how much memory the set takes.
+func (s *pairSet) Bytes() int64 { return s.texts.Bytes() + 4*int64(len(s.scores)) }
+
 // Tokens returns the length of both texts of pair i.
 func (s *pairSet) Tokens(i int) int { return s.texts.Tokens(2*i) + s.texts.Tokens(2*i+1) }
 

@@ -129,6 +129,9 @@ func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 	if t.cfg.PromptedTrain {
 		skip = t.skip
 	}
+	if t.cfg.Loss == Cosine && b.Values == nil {
+		return nil, 0, errors.New("embed: the pairs have no scores, which the loss cosine needs")
+	}
 	x := op.NormalizeRows(p.Tape, t.pooled(p, b, skip))
 	if t.cfg.Loss == Cosine {
 		return op.MSE(p.Tape, op.PairDots(p.Tape, x), b.Values), float64(len(b.Values)), nil

@@ -20,6 +20,11 @@ type questions struct {
 // Len returns the number of questions.
 func (s *questions) Len() int { return len(s.labels) }
 
+// Bytes returns how much memory the set takes.
+func (s *questions) Bytes() int64 {
+	return s.texts.Bytes() + 8*int64(len(s.starts)) + 4*int64(len(s.labels))
+}
+
 // Tokens returns the length of all choices of question q.
 func (s *questions) Tokens(q int) int {
 	return s.texts.Start(s.starts[q+1]) - s.texts.Start(s.starts[q])

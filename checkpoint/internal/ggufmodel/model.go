@@ -167,9 +167,9 @@ func (m *Model) Transposed(name string) bool {
 // Notes returns the oddities of the metadata that are not errors.
 func (m *Model) Notes() []string { return m.notes }
 
-// Release tells the system that the mapped pages within data are not needed for now. It ignores data that is not mapped
-// from the file.
-func (m *Model) Release(data []byte) { m.file.Release(data) }
+// Release tells the system that the mapped pages within data are not needed for now. It returns false for data that
+// is not mapped from the file, which it ignores.
+func (m *Model) Release(data []byte) (mapped bool) { return m.file.Release(data) }
 
 // Close closes the file and frees the reordered rows; a second Close does nothing.
 func (m *Model) Close() error {

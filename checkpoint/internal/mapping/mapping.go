@@ -40,16 +40,16 @@ func Open(f *os.File) (*File, error) {
 func (f *File) Bytes() []byte { return f.data }
 
 // Release tells the system that the pages that lie completely within data are not needed for now: they no longer count
-// as memory of this process and are read again from the file at the next access. It ignores data that is not a view of
-// this mapping. On systems other than Linux it does nothing.
-func (f *File) Release(data []byte) {
+// as memory of this process and are read again from the file at the next access. It returns false for data that is not
+// a view of this mapping, which it ignores. On systems other than Linux it releases nothing.
+func (f *File) Release(data []byte) (mapped bool) {
 	if f == nil || len(f.data) == 0 || len(data) == 0 {
-		return
+		return false
 	}
 	base := uintptr(unsafe.Pointer(&f.data[0]))
 	first := uintptr(unsafe.Pointer(&data[0]))
 	if first < base || first-base > uintptr(len(f.data)) || uintptr(len(data)) > uintptr(len(f.data))-(first-base) {
-		return
+		return false
 	}
 	page := os.Getpagesize()
 	from := int(first - base)
@@ -61,6 +61,7 @@ func (f *File) Release(data []byte) {
 	if from < to {
 		release(f.data[from:to])
 	}
+	return true
 }
 
 // Close removes the mapping; its bytes must not be used afterwards. A second Close does nothing.
