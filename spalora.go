@@ -60,6 +60,9 @@ type Run = tasks.Run
 // Results is the outcome of a run: the content of results.json.
 type Results = tasks.Results
 
+// Forecast is what [DryRun] says about a run.
+type Forecast = tasks.Forecast
+
 // The configurations of the task types.
 type (
 	// SeqCls trains a classifier of texts and pairs, or a regression.
@@ -79,10 +82,27 @@ type (
 // Finetune trains an adapter with a configuration, such as a *[SeqCls], and returns the content of results.json. See
 // [tasks.Finetune].
 func Finetune(ctx context.Context, c tasks.Finetuning) (*Results, error) {
-	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, base.Settings(errors.New("the configuration is nil; give a pointer to that of a task type, as SeqCls"))
+	if err := checkNil(c); err != nil {
+		return nil, err
 	}
 	return tasks.Finetune(ctx, c, Kinds())
+}
+
+// DryRun says what [Finetune] with the same configuration will train, and how much memory, time and disk space that
+// will take. It trains nothing and writes nothing. See [tasks.DryRun].
+func DryRun(ctx context.Context, c tasks.Finetuning) (*Forecast, error) {
+	if err := checkNil(c); err != nil {
+		return nil, err
+	}
+	return tasks.DryRun(ctx, c, Kinds())
+}
+
+// checkNil returns an error if there is no configuration.
+func checkNil(c tasks.Finetuning) error {
+	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return base.Settings(errors.New("the configuration is nil; give a pointer to that of a task type, as SeqCls"))
+	}
+	return nil
 }
 
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.

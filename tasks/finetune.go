@@ -113,11 +113,13 @@ type Subject struct {
 	sample      func() string
 	load        func(a base.Adapter, t base.TaskType, log zerolog.Logger, pool *op.Pool) (*lora.Set, error)
 	checkFinite func() error
+	release     func() (mapped map[*op.Weight]bool)
 	// Adds are modules that an adapter to start from trains in full and saves even if it was made without them.
 	Adds []string
 	// Params, if set, are all weights, which train in place of an adapter; Save writes them into a directory.
-	Params []nn.NamedParam
-	Save   func(dir string) error
+	Params    []nn.NamedParam
+	Save      func(dir string) error
+	SaveBytes int64 // size of the weights that Save writes
 }
 
 // OpenSubject opens the model of a run with open; t returns its task type.
@@ -131,6 +133,7 @@ func OpenSubject[M models.TextModel](
 	return m.Net, &Subject{
 		Net: m.Net, Report: m.Report, Type: t(m.Net),
 		identify: m.Fingerprint, sample: m.SampledFingerprint, load: m.LoadAdapter, checkFinite: m.CheckFinite,
+		release: m.Release,
 	}, nil
 }
 
@@ -141,63 +144,91 @@ func OpenSubject[M models.TextModel](
 // removes the files that an earlier one for a task of any of kinds has left in the directory. Errors about settings
 // wrap [base.ErrSettings], those about files [base.ErrInput], [data.ErrOption], or are a [*data.Error].
 func Finetune(ctx context.Context, f Finetuning, kinds []Kind) (results *Results, err error) {
+	err = begin(ctx, f, kinds, false, func(b *begun) error {
+		results, err = b.train(ctx)
+		return err
+	})
+	return results, err
+}
+
+// begun is a run before its first step: everything is open.
+type begun struct {
+	*Session
+	plan    *Plan
+	subject *Subject
+	task    train.Task
+	dir     string // output directory
+}
+
+// begin opens everything that a run needs, calls run and closes it again. If the run is dry, begin makes no directory.
+// A plan with a preview ends with that.
+func begin(ctx context.Context, f Finetuning, kinds []Kind, dry bool, run func(b *begun) error) (err error) {
 	r, p := f.Common(), f.Plan()
 	what, err := base.Recall(r.Adapter, p.Options)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if what != "" {
 		r.Logger.Info().Msgf("%s was trained with %s; the same is used here", r.Adapter, what)
 	}
 	s := &Session{Run: r, Log: r.Logger, kinds: kinds}
 	if s.Config, err = r.training(p.Training); err != nil {
-		return nil, err
+		return err
 	}
 	config := r.adapter(p.Adapter)
 	errs := r.check(config, p.OpenBase != nil)
 	if p.Check != nil {
 		errs = append(errs, p.Check()...)
 	}
-	if err := base.Settings(errors.Join(errs...)); err != nil {
-		return nil, err
+	if dry && p.Preview != nil {
+		errs = append(errs, errors.New("`dry_run` and `preview` exclude each other; give one"))
 	}
-	var out *output
-	if p.Preview == nil {
+	if err := base.Settings(errors.Join(errs...)); err != nil {
+		return err
+	}
+	b := &begun{Session: s, plan: p}
+	switch {
+	case p.Preview != nil:
+	case dry:
+		if b.dir, _, err = r.outputDir(p.Command); err != nil {
+			return err
+		}
+	default:
+		var out *output
 		if out, err = r.prepareOutput(p.Command); err != nil {
-			return nil, err
+			return err
 		}
 		defer func() { err = errors.Join(err, out.release()) }()
+		b.dir = out.dir
 	}
 	if s.Base, err = p.openBase(r); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, s.Base.Close()) }()
 	if err := p.Read(s); err != nil {
-		return nil, err
+		return err
 	}
 	s.Pool = op.NewPool(r.Threads)
 	defer s.Pool.Close()
-	m, err := p.Open(s)
-	if err != nil {
-		return nil, err
+	if b.subject, err = p.Open(s); err != nil {
+		return err
 	}
-	if err := s.prepare(m, config, p.Options); err != nil {
-		return nil, err
+	if err := s.prepare(b.subject, config, p.Options); err != nil {
+		return err
 	}
-	task, err := p.NewTask(ctx, s)
-	if err != nil {
-		return nil, err
+	if b.task, err = p.NewTask(ctx, s); err != nil {
+		return err
 	}
-	if c, ok := task.(io.Closer); ok { // its memory is not Go's
+	if c, ok := b.task.(io.Closer); ok { // its memory is not Go's
 		defer func() { err = errors.Join(err, c.Close()) }()
 	}
 	if p.Preview != nil {
-		return nil, p.Preview()
+		return p.Preview()
 	}
-	if err := s.initEVA(ctx, p, m, task); err != nil {
-		return nil, err
+	if err := s.initEVA(ctx, p, b.subject, b.task); err != nil {
+		return err
 	}
-	return s.train(ctx, p, m, task, out.dir)
+	return run(b)
 }
 
 func (p *Plan) openBase(r *Run) (*base.Base, error) {
@@ -263,11 +294,37 @@ func freshModules(m *Subject) []string {
 	return list
 }
 
+// loop returns the settings of the loop, the fingerprint of the base, and what trains.
+func (b *begun) loop() (cfg train.Config, fingerprint string, params []nn.NamedParam) {
+	s, p, m := b.Session, b.plan, b.subject
+	cfg = s.Config
+	cfg.OutputDir, cfg.Logger, cfg.Pool, cfg.Adapter = b.dir, s.Log, s.Pool, s.AdapterSet()
+	cfg.Replaces = s.Run.replaced(b.dir, s.kinds, append(slices.Clone(p.Inputs), s.Run.Model)...)
+	cfg.Save = func(dir string) error { return s.save(p, m, dir) }
+	fingerprint = m.identify(s.Pool)
+	if s.Set != nil {
+		s.Set.SetFingerprint(fingerprint)
+	}
+	cfg.Identity = s.identity(fingerprint)
+	if s.Run.ResumeFromCheckpoint != "" {
+		cfg.Earlier = map[string]string{baseModel: m.sample()}
+	}
+	p.Rows.Identity(cfg.Identity)
+	if p.Identity != nil {
+		p.Identity(cfg.Identity)
+	}
+	params = m.Params
+	if s.Set != nil {
+		params = s.Set.Params()
+	}
+	return cfg, fingerprint, params
+}
+
 // train runs the loop, scores the test rows with the best state and writes results.json.
-func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Task, dir string) (*Results, error) {
-	r, cfg := s.Run, s.Config
-	cfg.OutputDir, cfg.Logger, cfg.Pool, cfg.Adapter = dir, s.Log, s.Pool, s.AdapterSet()
-	cfg.Replaces = r.replaced(dir, s.kinds, append(slices.Clone(p.Inputs), r.Model)...)
+func (b *begun) train(ctx context.Context) (*Results, error) {
+	s, p, task, dir := b.Session, b.plan, b.task, b.dir
+	r := s.Run
+	cfg, fingerprint, params := b.loop()
 	cfg.OnStep = r.OnStep
 	cfg.OnEval = func(e train.Evaluation) {
 		if r.OnEval != nil {
@@ -286,23 +343,6 @@ func (s *Session) train(ctx context.Context, p *Plan, m *Subject, task train.Tas
 		if r.OnStart != nil {
 			r.OnStart(plan)
 		}
-	}
-	cfg.Save = func(dir string) error { return s.save(p, m, dir) }
-	fingerprint := m.identify(s.Pool)
-	if s.Set != nil {
-		s.Set.SetFingerprint(fingerprint)
-	}
-	cfg.Identity = s.identity(fingerprint)
-	if r.ResumeFromCheckpoint != "" {
-		cfg.Earlier = map[string]string{baseModel: m.sample()}
-	}
-	p.Rows.Identity(cfg.Identity)
-	if p.Identity != nil {
-		p.Identity(cfg.Identity)
-	}
-	params := m.Params
-	if s.Set != nil {
-		params = s.Set.Params()
 	}
 	results := s.newResults(p.Command, fingerprint, dir)
 	if p.Describe != nil {

@@ -15,14 +15,14 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
-// prepareOutput makes and locks the output directory. Only that of a run that is resumed may hold anything without
-// Overwrite.
-func (r *Run) prepareOutput(command string) (*output, error) {
-	dir := r.OutputDir
+// outputDir returns the output directory and whether its contents may be replaced. Only that of a run that is resumed
+// may hold anything without Overwrite.
+func (r *Run) outputDir(command string) (dir string, overwrite bool, err error) {
+	dir = r.OutputDir
 	resumed := ""
 	if r.ResumeFromCheckpoint != "" {
 		if _, err := os.Stat(r.ResumeFromCheckpoint); err != nil {
-			return nil, base.Input(fmt.Errorf("`resume_from_checkpoint`: %w", err))
+			return "", false, base.Input(fmt.Errorf("`resume_from_checkpoint`: %w", err))
 		}
 		resumed = filepath.Clean(r.ResumeFromCheckpoint)
 		if strings.HasPrefix(filepath.Base(resumed), "checkpoint-") {
@@ -42,12 +42,17 @@ func (r *Run) prepareOutput(command string) (*output, error) {
 			dir = fmt.Sprintf("%s-%d", name, i)
 		}
 	}
-	overwrite := r.Overwrite || resumed != "" && filepath.Clean(dir) == resumed
-	if err := files.CheckOutput(dir, overwrite); err != nil {
-		return nil, base.Settings(err)
+	overwrite = r.Overwrite || resumed != "" && filepath.Clean(dir) == resumed
+	return dir, overwrite, base.Settings(files.CheckOutput(dir, overwrite))
+}
+
+// prepareOutput makes and locks the output directory.
+func (r *Run) prepareOutput(command string) (*output, error) {
+	dir, overwrite, err := r.outputDir(command)
+	if err != nil {
+		return nil, err
 	}
 	o := &output{dir: dir, made: missing(dir)}
-	var err error
 	if o.lock, err = files.PrepareOutput(dir, overwrite); err != nil {
 		o.removeEmpty()
 		return nil, err

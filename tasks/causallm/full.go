@@ -15,6 +15,9 @@ import (
 // trainAll lets all weights train in place of an adapter.
 func (r *run) trainAll(s *tasks.Session, m *tasks.Subject) {
 	m.Params = nn.Train(r.model)
+	if dtype, err := r.dtype(); err == nil { // check has returned the error
+		m.SaveBytes = int64(dtype.Bits()/8) * int64(nn.Count(r.model))
+	}
 	m.Save = func(dir string) error { return r.saveModel(s, m, dir) }
 }
 

@@ -65,6 +65,7 @@ type finetuning struct {
 	run        *tasks.Run
 	log        cli.LogFlags
 	printModel bool
+	dryRun     bool
 	console    *cli.Console
 }
 
@@ -96,6 +97,8 @@ func (f *Finetune) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
 		f.Last(fs)
 	}
 	cli.Section(fs, "Messages", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&j.dryRun, "dry-run", false,
+			"do not train; print what would train and its steps, memory, time and disk space, as text and as JSON")
 		j.log.Add(fs)
 		fs.BoolVar(&j.run.AllowNonFinite, "allow-non-finite", false,
 			"train although weights of the checkpoint are NaN or infinite")
@@ -125,6 +128,9 @@ func (j *finetuning) finetune(cmd *cobra.Command) (err error) {
 	r.OnStart, r.OnStep, r.OnEval = j.console.Start, j.console.Step, j.console.Evaluation
 	if j.printModel {
 		r.OnModel = j.print
+	}
+	if j.dryRun {
+		return j.forecast(cmd)
 	}
 	results, err := spalora.Finetune(cmd.Context(), j.Config)
 	j.console.Stop()

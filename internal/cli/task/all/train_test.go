@@ -1,13 +1,19 @@
 package all_test
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
+	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tasks"
 )
 
@@ -83,16 +89,30 @@ func TestDoorTrains(t *testing.T) {
 				model = causal.Base
 			}
 			of, want := filepath.Join(t.TempDir(), "door"), filepath.Join(t.TempDir(), "command")
-			clitest.OK(t, finetune.Command, append([]string{command, "--quiet", "--model", model, "--train-file", x.file,
+			flags := append([]string{command, "--quiet", "--model", model, "--train-file", x.file,
 				"--test-file", x.file, "--eval-file", x.file, "--output-dir", want, "--max-steps=3", "--eval-steps=2",
-				"--batch-size=2", "--learning-rate=0.01", "--lora-r=4", "--lora-dropout=0.1", "--seed=7"}, x.flags...)...)
-			r, err := spalora.Finetune(t.Context(), x.config(spalora.Run{
-				Model: model, TrainFile: x.file, TestFile: x.file, EvalFile: x.file, OutputDir: of, MaxSteps: 3, EvalSteps: 2,
-				BatchSize: 2, LearningRate: new(0.01), LoraR: 4, LoraDropout: new(float32(0.1)), Seed: new(uint64(7)),
-			}))
+				"--batch-size=2", "--learning-rate=0.01", "--lora-r=4", "--lora-dropout=0.1", "--seed=7"}, x.flags...)
+			dry := clitest.OK(t, finetune.Command, append(flags, "--dry-run")...).Out
+			if _, err := os.Stat(want); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a dry run made the output directory: %v", err)
+			}
+			clitest.OK(t, finetune.Command, flags...)
+			config := func() tasks.Finetuning {
+				return x.config(spalora.Run{
+					Model: model, TrainFile: x.file, TestFile: x.file, EvalFile: x.file, OutputDir: of, MaxSteps: 3, EvalSteps: 2,
+					BatchSize: 2, LearningRate: new(0.01), LoraR: 4, LoraDropout: new(float32(0.1)), Seed: new(uint64(7)),
+				})
+			}
+			f, err := spalora.DryRun(t.Context(), config())
 			if err != nil {
 				t.Fatal(err)
 			}
+			r, err := spalora.Finetune(t.Context(), config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameForecast(t, dry, f, want)
+			forecastHolds(t, f, r)
 			if r.Dir != of || r.Train.Steps != 3 || r.Test == nil {
 				t.Errorf("results %+v", r)
 			}
@@ -117,5 +137,84 @@ func TestDoorTrains(t *testing.T) {
 				t.Errorf("files %v", names)
 			}
 		})
+	}
+}
+
+// sameForecast compares the line of JSON that a dry run of a command prints with the forecast of the front door, apart
+// from what is measured.
+func sameForecast(t *testing.T, line string, of *spalora.Forecast, dir string) {
+	t.Helper()
+	got := clitest.Lines[spalora.Forecast](t, line)
+	if len(got) != 1 {
+		t.Fatalf("standard output %q, want one line", line)
+	}
+	want := *of
+	want.Dir = dir
+	for _, f := range []*spalora.Forecast{&got[0], &want} {
+		if f.Time == nil || f.Time.Total <= 0 || f.Time.ProbeBatches < 1 || f.Time.Evaluation <= 0 {
+			t.Errorf("time %+v", f.Time)
+		}
+		m := &f.Memory
+		f.Time, m.Program, m.Preparation, m.Peak, m.Available = nil, 0, 0, 0, 0
+	}
+	a, b := mustEncode(t, got[0]), mustEncode(t, want)
+	if a != b {
+		t.Errorf("the command forecasts\n%s\nthe front door\n%s", a, b)
+	}
+}
+
+func mustEncode(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// forecastHolds compares a forecast with the run that followed it.
+func forecastHolds(t *testing.T, f *spalora.Forecast, r *spalora.Results) {
+	t.Helper()
+	done := r.Train
+	if f.Task != r.Task || f.Kind != r.Kind || f.Steps != done.Steps || f.Tokens != done.Tokens ||
+		f.Evaluations != len(done.Evaluations) || f.TestRows == 0 || f.EvalRows != f.TestRows {
+		t.Errorf("forecast %+v\nof the run %+v", f, done)
+	}
+	file := golden.Open(t, filepath.Join(r.Dir, "adapter_model.safetensors"))
+	values := 0
+	for _, name := range file.Names() {
+		values += len(file.Float32(name))
+	}
+	if f.Trainable != int64(values) || f.Disk.Save != int64(4*values) || f.All <= f.Trainable {
+		t.Errorf("%d of %d trainable values and %d bytes; the adapter has %d values", f.Trainable, f.All, f.Disk.Save, values)
+	}
+	layers := 0
+	for _, m := range f.Modules {
+		layers += m.Count
+		if m.R != r.Adapter.R || m.Alpha != r.Adapter.Alpha || m.In < 1 || m.Out < 1 {
+			t.Errorf("modules %+v", m)
+		}
+	}
+	pairs := 0
+	for _, name := range file.Names() {
+		if strings.HasSuffix(name, ".lora_A.weight") {
+			pairs++
+		}
+	}
+	if layers != pairs {
+		t.Errorf("%d adapted layers in %+v; the adapter has %d", layers, f.Modules, pairs)
+	}
+	m := f.Memory
+	if m.PeakActivations != int64(done.PeakActivations) || m.Activations < m.PeakActivations {
+		t.Errorf("activations of %d bytes, %d with gaps; the run had %d", m.PeakActivations, m.Activations,
+			done.PeakActivations)
+	}
+	if m.Weights <= 0 || m.Data <= 0 || m.Gradients != 4*f.Trainable || m.Optimizer != 8*f.Trainable ||
+		m.Best != 4*f.Trainable || m.Evaluation <= 0 || m.Test <= 0 {
+		t.Errorf("memory %+v", m)
+	}
+	sum := m.Weights + m.Adapter + m.Data + m.Gradients + m.Optimizer + m.Best + m.Kernels + m.Program
+	if m.Peak < sum+m.Activations+m.Evaluation {
+		t.Errorf("memory %+v: the peak is less than its parts", m)
 	}
 }
