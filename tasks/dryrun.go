@@ -176,11 +176,15 @@ func (b *begun) rehearse(ctx context.Context, f *Forecast, h *train.Rehearsal, c
 	if m.Test, err = b.evaluationBytes(ctx, batch.Test); err != nil {
 		return err
 	}
+	scored := m.Evaluation
+	if b.plan.TestsFirst {
+		scored = max(scored, m.Test)
+	}
 	if b.Set == nil {
 		m.Saving = 4 * f.All
 	}
 	m.Peak = max(m.Preparation, m.Weights+m.Adapter+m.Data+m.Gradients+m.Optimizer+m.Best+m.Kernels+m.Saving+m.Program+
-		max(m.Activations+m.Evaluation, m.Test))
+		max(m.Activations+scored, m.Test))
 	if m.Suffices() {
 		speed, err := h.Probe(ctx, probeTime, f.Evaluations > 0 || f.TestRows > 0)
 		if err != nil {

@@ -61,6 +61,8 @@ type Plan struct {
 	Describe func(r *Results)
 	// Started is called before the first step of a run that is not resumed. An error is logged.
 	Started func(ctx context.Context) error
+	// TestsFirst says that Started scores the test rows, so that the memory for them is there during training.
+	TestsFirst bool
 	// Evaluated is called after each evaluation in training.
 	Evaluated func(ctx context.Context, e train.Evaluation)
 	// Complete adds to the results of a completed run, before they are written.

@@ -69,7 +69,8 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Command: Type.Command, Adapter: tasks.DefaultAdapter(), Training: DefaultTraining(),
 		Options: options(&c.Prompt, &c.MaxLength, &c.MaxScore),
 		Check:   r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
-		Beside: func(dir string) error { return savePooling(dir, r.pooling) }, Rows: &r.parts,
+		TestsFirst: true,
+		Beside:     func(dir string) error { return savePooling(dir, r.pooling) }, Rows: &r.parts,
 	}
 }
 
