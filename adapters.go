@@ -218,6 +218,10 @@ func (m *Model) open(dir string) (tasks.Predictor, error) {
 	}
 	o := m.opening
 	o.Adapter.Dir = dir
+	var err error
+	if o.Base, err = m.base.ForAdapter(dir, o.Log); err != nil {
+		return nil, err
+	}
 	p, err := m.kind.Open(o)
 	if err != nil {
 		return nil, err // with an error p may be an interface that holds a nil pointer

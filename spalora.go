@@ -258,7 +258,11 @@ func Open(dir string, options ...Option) (m *Model, err error) {
 		Opening:  base.Opening{Base: m.base, Adapter: adapter, Log: o.log, Pool: m.pool, Shared: shared},
 		Settings: o.settings, Tapes: tasks.NewTapes(m.pool),
 	}
-	p, err := m.kind.Open(m.opening)
+	first := m.opening
+	if first.Base, err = m.base.ForAdapter(adapter.Dir, o.log); err != nil {
+		return m, err
+	}
+	p, err := m.kind.Open(first)
 	if err != nil {
 		return m, err
 	}

@@ -32,6 +32,9 @@ type Base struct {
 	// File returns a file of the checkpoint beside the weights: of the tokenizer, the chat template, the terms. Its error
 	// wraps fs.ErrNotExist if there is no file of that name.
 	File func(name string) ([]byte, error)
+
+	own        map[string][]byte // files of an adapter in place of the checkpoint's; nil: none
+	checkpoint *Base             // the base without them; nil: the base itself
 }
 
 // OpenOption changes how a base is opened.
@@ -182,17 +185,18 @@ func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, ope
 	if warning != "" {
 		log.Warn().Msg(warning)
 	}
-	for _, w := range b.Tokenizer.Warnings() {
+	tok := b.bare().Tokenizer // an adapter's has the adapter's rows
+	for _, w := range tok.Warnings() {
 		log.Warn().Msg(w)
 	}
-	switch tokens, rows := b.Tokenizer.VocabSize(), net.Vocabulary(); {
+	switch tokens, rows := tok.VocabSize(), net.Vocabulary(); {
 	case tokens > rows:
 		level, first := zerolog.InfoLevel, ""
 		for id := int32(rows); int(id) < tokens; id++ {
-			if !b.Tokenizer.IsSpecial(id) { // not just a token for padding: it may be another model's tokenizer
+			if !tok.IsSpecial(id) { // not just a token for padding: it may be another model's tokenizer
 				level = zerolog.WarnLevel
 			}
-			if token, ok := b.Tokenizer.Token(id); ok && first == "" {
+			if token, ok := tok.Token(id); ok && first == "" {
 				first = token
 			}
 		}

@@ -31,6 +31,9 @@ type original struct {
 	Config  string         `json:"config"` // the text of config.json
 	Tensors []storedTensor `json:"tensors"`
 	SHA256  string         `json:"sha256"` // of the tensors in the order of the list
+	// Files are the base model's files of the tokenizer where the merged model has an adapter's, by name: null if there is
+	// none.
+	Files map[string]*string `json:"files,omitempty"`
 }
 
 // storedTensor is a tensor of the base model.
@@ -127,6 +130,18 @@ func KeepOriginal(
 		s.hash(hash, t.Data)
 		record.Tensors = append(record.Tensors, s)
 	}
+	for name := range b.own {
+		if record.Files == nil {
+			record.Files = map[string]*string{}
+		}
+		record.Files[name] = nil
+		text, err := b.bare().File(name)
+		if err == nil {
+			record.Files[name] = new(string(text))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return Input(err)
+		}
+	}
 	record.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	text, err := compactJSON(record)
 	if err != nil {
@@ -205,6 +220,12 @@ func Unmerge(model, dir string, overwrite bool) (u Unmerged, err error) {
 	return Unmerged{len(tensors), len(f.Names())}, files.WriteDir(dir, overwrite, func(d *files.Dir) error {
 		for _, name := range CopiedNames() {
 			text, err := os.ReadFile(filepath.Join(model, name))
+			if own, ok := record.Files[name]; ok {
+				if own == nil {
+					continue
+				}
+				text, err = []byte(*own), nil
+			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}

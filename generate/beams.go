@@ -52,16 +52,31 @@ func (d *searcher) adapters() []nn.AdapterSet {
 	return d.sets
 }
 
+// vocabulary returns the number of logits of a search.
+func (d *searcher) vocabulary(s *search) int { return d.vocabularies[d.prompts[s.prompt].Adapter] }
+
 // step extends the beams of every prompt by a token.
 func (d *searcher) step(logits mat.Tensor) error {
-	v := d.g.model.Vocabulary()
-	op.LogSoftmax(d.g.pool, logits, v)
-	late := d.late()
 	_, cols := op.Size(logits)
 	rows := make([][]float32, d.each())
+	row := func(search, k int) []float32 { return op.Values(logits)[(search*len(rows)+k)*cols:][:cols] }
+	most := 0 // logits of the widest rows
+	for _, s := range d.searches {
+		most = max(most, d.vocabulary(s))
+	}
 	for i, s := range d.searches {
 		for k := range rows {
-			rows[k] = op.Values(logits)[(i*len(rows)+k)*cols:][:v]
+			narrow := row(i, k)[d.vocabulary(s):most]
+			for j := range narrow {
+				narrow[j] = none
+			}
+		}
+	}
+	op.LogSoftmax(d.g.pool, logits, most)
+	late := d.late()
+	for i, s := range d.searches {
+		for k := range rows {
+			rows[k] = row(i, k)[:d.vocabulary(s)]
 		}
 		if err := s.step(rows, late); err != nil {
 			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.prompt, s.running[0].count(), err)

@@ -3,6 +3,7 @@ package generate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,11 +95,10 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	room := 0 // positions for which the cache reserves memory
 	prompts = slices.Clone(prompts)
 	order := g.order(prompts)
+	r.vocabularies = g.vocabularies(prompts)
 	for _, i := range order {
 		p := &prompts[i]
-		if p.Adapter == nil {
-			p.Adapter = g.Adapter
-		}
+		p.Adapter = g.adapter(*p)
 		appendSequence(r.prompts, i, p.IDs)
 		p.IDs = g.model.Begin(p.IDs)
 		appendSequence(b, i, p.IDs)
@@ -118,6 +118,29 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	err := r.loop(ctx, d, b)
 	d.interrupt()
 	return out, err
+}
+
+// adapter returns the adapter that serves a prompt.
+func (g *Generator) adapter(p Prompt) nn.AdapterSet {
+	if p.Adapter != nil {
+		return p.Adapter
+	}
+	return g.Adapter
+}
+
+// vocabularies returns the number of token ids with each adapter of the prompts, and with the generator's.
+func (g *Generator) vocabularies(prompts []Prompt) map[nn.AdapterSet]int {
+	sizes := map[nn.AdapterSet]int{g.Adapter: 0}
+	for _, p := range prompts {
+		sizes[g.adapter(p)] = 0
+	}
+	for a := range sizes {
+		sizes[a] = g.model.Vocabulary()
+		if m, ok := g.model.(causal); ok {
+			sizes[a] = nn.Vocabulary(m.CausalLM, a)
+		}
+	}
+	return sizes
 }
 
 // order returns the numbers of the prompts so that those of one adapter follow one another.
@@ -145,7 +168,8 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	}
 	var p problems
 	p.check(g.tok != nil || len(cfg.StopStrings) == 0, "`stop_strings` need a tokenizer; remove them")
-	cfg.checkTokens(&p, g.model.Vocabulary())
+	vocabularies := g.vocabularies(prompts)
+	cfg.checkTokens(&p, slices.Min(slices.Collect(maps.Values(vocabularies))))
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -165,10 +189,11 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 			return fmt.Errorf("generate: %w: prompt %d has %d tokens, which leaves none for new ones, since max_length is %d "+
 				"with the prompt counted; set `max_new_tokens`", ErrConfig, i, n, cfg.MaxLength)
 		}
+		vocabulary := vocabularies[g.adapter(q)]
 		for k, id := range q.IDs {
-			if id < 0 || int(id) >= g.model.Vocabulary() {
+			if id < 0 || int(id) >= vocabulary {
 				return fmt.Errorf("generate: prompt %d: token %d is %d; want an id below the model's %d tokens", i, k, id,
-					g.model.Vocabulary())
+					vocabulary)
 			}
 		}
 	}
@@ -201,6 +226,8 @@ type run struct {
 	cache  *nn.Cache
 
 	prompts *batch.Batch // until the model has read them
+
+	vocabularies map[nn.AdapterSet]int // number of logits of a position
 }
 
 // decoder chooses the tokens of the sequences of a run: a sampler, or a searcher with beams.

@@ -44,11 +44,10 @@ func (d *sampler) adapters() []nn.AdapterSet {
 
 // step chooses the next token of every sequence from its row of logits.
 func (d *sampler) step(logits mat.Tensor) error {
-	v := d.g.model.Vocabulary()
 	_, cols := op.Size(logits)
 	d.keep = d.keep[:0]
 	for i, s := range d.live {
-		row := op.Values(logits)[i/d.copies*cols:][:v]
+		row := op.Values(logits)[i/d.copies*cols:][:d.vocabularies[s.adapter]]
 		if i%d.copies < d.copies-1 { // choosing changes the row
 			d.row = append(d.row[:0], row...)
 			row = d.row

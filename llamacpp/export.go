@@ -2,6 +2,7 @@ package llamacpp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -66,6 +67,9 @@ func Export(
 		return Exported{}, err
 	}
 	config, err := models.FullConfig(t.Base.Source)
+	if n := nn.Vocabulary(t.Net, t.AdapterSet()); err == nil && n != t.Net.Vocabulary() {
+		config, err = withVocabulary(config, n)
+	}
 	if err != nil {
 		return Exported{}, base.Input(err)
 	}
@@ -88,6 +92,16 @@ func Export(
 		return e.verify(t, temp, kind, pool)
 	}))
 	return e, err
+}
+
+// withVocabulary returns config.json for a model of n tokens.
+func withVocabulary(config []byte, n int) ([]byte, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(config, &m); err != nil {
+		return nil, err
+	}
+	m["vocab_size"] = fmt.Append(nil, n)
+	return json.Marshal(m)
 }
 
 // nameOf returns the name of a model by the name of its base.
@@ -189,7 +203,7 @@ func (e *Exported) verify(t *base.Trained[models.CausalLM], path, kind string, p
 	if err != nil {
 		return fmt.Errorf("reading the file back: %w", err)
 	}
-	rows := tasks.Probe(t.Net.Vocabulary(), t.Net.MaxLength())
+	rows := tasks.Probe(nn.Vocabulary(t.Net, t.AdapterSet()), t.Net.MaxLength())
 	want, err := logits(t.Net, t.AdapterSet(), rows, pool)
 	if err != nil {
 		return err

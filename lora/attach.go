@@ -24,7 +24,7 @@ const siteBase = 1 << 24
 // layer or does not fit c.InitLoraWeights, or a target matches no linear or embedding layer; the error names the
 // nearest modules.
 func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
-	s, err := attach(m, c, false)
+	s, err := attach(m, c, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +57,26 @@ func (s *Set) startMagnitudes() error {
 
 // attach returns a set whose pairs are zero. The targets of a loaded adapter may also name modules of modules_to_save,
 // which PEFT lists for all-linear but does not adapt, and modules that the model does not have, since PEFT only
-// requires that one name of a list matches.
-func attach(m spago.Model, c Config, loaded bool) (*Set, error) {
+// requires that one name of a list matches. resize, unless it is nil, sets the tables of another vocabulary.
+func attach(m spago.Model, c Config, loaded bool, resize func(s *Set) error) (*Set, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Set{config: c, pairOf: map[*op.Weight]*op.Correction{}, copyOf: map[*op.Weight]*op.Weight{}}
+	s := &Set{config: c, pairOf: map[*op.Weight]*op.Correction{}, copyOf: map[*op.Weight]*op.Weight{},
+		words: map[*op.Weight]*op.Weight{}, grown: map[*op.Weight]bool{}}
 	if err := s.tie(m); err != nil {
 		return nil, err
+	}
+	if resize != nil {
+		if err := resize(s); err != nil {
+			return nil, fmt.Errorf("lora: %w", err)
+		}
 	}
 	if err := s.copyModules(m, loaded); err != nil {
 		return nil, err
 	}
 	s.tieCopies()
+	s.useWords()
 	if err := s.addTokens(m); err != nil {
 		return nil, err
 	}
@@ -125,7 +132,8 @@ func (s *Set) copyModules(m spago.Model, loaded bool) error {
 				hit[n] = true
 			}
 		}
-		if s.copyOf[w.key] != nil {
+		frozen := s.wordsOf(w.key, w.Weight)
+		if own := s.copyOf[w.key]; own != nil && own != s.words[w.key] {
 			continue
 		}
 		if shared[w.Weight] && w.key == w.Weight {
@@ -135,11 +143,12 @@ func (s *Set) copyModules(m spago.Model, loaded bool) error {
 		if !w.Weight.Filled() {
 			return fmt.Errorf("lora: attach: %s has no values; load the model first", w.Name)
 		}
+		s.bases = slices.DeleteFunc(s.bases, func(c copied) bool { return c.base == w.key })
 		var own *op.Weight
 		if loaded {
-			own = w.Weight.Sized(w.Weight.Rows, w.Weight.Cols)
+			own = frozen.Sized(frozen.Rows, frozen.Cols)
 		} else {
-			own = w.Weight.Trained()
+			own = frozen.Trained()
 		}
 		s.copies = append(s.copies, copied{w.Name, w.key, own})
 		s.copyOf[w.key] = own
@@ -235,10 +244,11 @@ func (s *Set) candidates(m spago.Model) (list []candidate, others []candidate) {
 		}
 		switch l := module.(type) {
 		case *nn.Linear:
-			list = append(list, candidate{path: path, weight: l.Key(), values: l.Weight, bias: l.Bias, module: l,
-				inOut: l.Weight.InOut})
+			list = append(list, candidate{path: path, weight: l.Key(), values: s.wordsOf(l.Key(), l.Weight), bias: l.Bias,
+				module: l, inOut: l.Weight.InOut})
 		case *nn.Embedding:
-			list = append(list, candidate{path: path, weight: l.Key(), values: l.Weight, table: true, module: l})
+			list = append(list, candidate{path: path, weight: l.Key(), values: s.wordsOf(l.Key(), l.Weight), table: true,
+				module: l})
 		case *op.Weight:
 		default:
 			others = append(others, candidate{path: path, module: l})
@@ -253,10 +263,8 @@ func (s *Set) inSaved(path string) bool {
 	return ok
 }
 
-const (
-	outputLayer = "lm_head" // the head of language models, which all-linear excludes, as in PEFT
-	pooler      = "pooler." // prefix of the pooler of an encoder without a head, whose output has no use
-)
+// pooler is the prefix of the pooler of an encoder without a head, whose output has no use.
+const pooler = "pooler."
 
 // find sets hits and out of the modules in list. all-linear has no hits.
 func (s *selector) find(list []candidate) error {
@@ -287,7 +295,7 @@ func (s *selector) find(list []candidate) error {
 func (s *Set) addAllLinear(sel *selector, list []candidate) error {
 	unread := false
 	for _, c := range list {
-		if c.table || c.out || c.path == outputLayer {
+		if c.table || c.out || c.path == nn.OutputLayer {
 			continue
 		}
 		if s.config.TaskType == FeatureExtraction && strings.HasPrefix(c.path, pooler) {
@@ -391,7 +399,7 @@ func (s *Set) skipUnmatched(hit []bool, others []candidate) {
 // add adds the pair of one layer, all zero. It returns an error if the rank exceeds the size of the layer: such a pair
 // would not be low-rank, and a damaged adapter_config.json could request any amount of memory.
 func (s *Set) add(sel *selector, c candidate) error {
-	rows, cols := c.weight.Rows, c.weight.Cols // out×in, or V×C
+	rows, cols := c.values.Rows, c.values.Cols // out×in, or V×C
 	r, alpha, err := sel.rank(c.path)
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)

@@ -248,7 +248,7 @@ type residual struct {
 func (s *Set) split(m spago.Model, seed uint64) error {
 	weights := map[*op.Weight]*op.Weight{} // by key
 	for _, w := range weightsOf(m) {
-		weights[w.key] = w.Weight
+		weights[w.key] = s.wordsOf(w.key, w.Weight)
 	}
 	var todo []pair
 	for _, p := range s.pairs {

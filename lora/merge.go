@@ -98,7 +98,7 @@ func Mergeable(m spago.Model, s *Set, pool *op.Pool) ([]PendingWeight, error) {
 		if own := s.Replacement(w.key); own != nil {
 			from = own
 		}
-		list = append(list, PendingWeight{w.Name, w.Weight.Shape(), func() ([]float32, error) {
+		list = append(list, PendingWeight{w.Name, from.Shape(), func() ([]float32, error) {
 			v := op.Merged(pool, from, s.Correction(w.key), tables[w.key])
 			if c := biases[w.key]; c != nil {
 				v = op.MergedBias(from, c)
@@ -133,6 +133,19 @@ func (s *Set) belongsTo(m spago.Model) error {
 	return nil
 }
 
+// Fit changes the vocabulary of m, a model without values of its own, to that of merged weights, of which size returns
+// the number of values by their names in the checkpoint.
+func Fit(m spago.Model, size func(name string) int) {
+	layers := nn.WordLayers(m)
+	if len(layers) == 0 {
+		return
+	}
+	words := layers[0]
+	if n := size(words.Path+".weight") / words.Weight.Cols; n > 0 && n != words.Weight.Rows {
+		nn.Resize(m, n)
+	}
+}
+
 // Assign makes the merged weights the frozen values of m, a new model of the same architecture, for example to compare
 // a merged model with the attached one. It unties tied layers that have a merged weight. m owns the values from then
 // on. It returns an error if a weight of m is missing or has another size.
@@ -141,6 +154,7 @@ func Assign(m spago.Model, merged []MergedWeight) error {
 	for _, w := range merged {
 		byName[w.Name] = w.Values
 	}
+	Fit(m, func(name string) int { return len(byName[name]) })
 	for _, h := range nn.TiedLayers(m) {
 		if byName[h.Path+".weight"] != nil {
 			h.Layer.Untie(op.NewMatrix(h.Layer.Table().Rows, h.Layer.Table().Cols))

@@ -226,7 +226,7 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model, options []Lo
 	for _, o := range options {
 		o(&l)
 	}
-	if s, err = attach(m, c, true); err != nil {
+	if s, err = attach(m, c, true, func(s *Set) error { return s.readWords(m, f) }); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if l.shaped != nil {
@@ -238,10 +238,7 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model, options []Lo
 	if err := s.splitLoaded(m); err != nil {
 		return nil, nil, fmt.Errorf("lora: %s: %w", filepath.Join(dir, configName), err)
 	}
-	for _, c := range s.bases {
-		warnings = append(warnings, fmt.Sprintf("%s: %s is not the base model's and replaces it, as in PEFT", weightsName,
-			keyPrefix+c.path))
-	}
+	warnings = append(warnings, s.replaced(m)...)
 	for _, key := range s.absentBiases {
 		warnings = append(warnings, fmt.Sprintf("%s: %s is missing; the base model's values are used, as in PEFT",
 			weightsName, key))
@@ -347,7 +344,12 @@ func (s *Set) fill(m spago.Model, f *safetensors.File) error {
 	if err != nil {
 		return err
 	}
-	twice = append(twice, differing...)
+	again, err := s.dropWords(m, f, left)
+	if err != nil {
+		return err
+	}
+	s.keepWords(m)
+	twice = append(append(twice, differing...), again...)
 	var extra []string
 	for _, name := range f.Names() {
 		if left[name] {
@@ -428,13 +430,20 @@ func (s *Set) fillBase(m spago.Model, f *safetensors.File, left map[string]bool,
 			continue
 		}
 		delete(left, keyPrefix+path)
-		if !slices.Equal(t.Shape, w.Weight.Shape()) {
-			wrong(keyPrefix+path, t.Shape, w.Weight.Shape())
+		base := s.wordsOf(w.key, w.Weight)
+		if !slices.Equal(t.Shape, base.Shape()) {
+			wrong(keyPrefix+path, t.Shape, base.Shape())
 			continue
 		}
-		v, err := w.Weight.Like(string(t.DType), t.Data)
+		v, err := base.Like(string(t.DType), t.Data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", keyPrefix+path, err)
+		}
+		if base != w.Weight { // read before
+			if !v.Same(base) {
+				twice = append(twice, keyPrefix+path+" and another tensor of that table")
+			}
+			continue
 		}
 		if before, again := first[w.Weight]; again {
 			if !v.Same(own[w.Weight]) {

@@ -24,12 +24,15 @@ type Set struct {
 	biases       []copied                      // biases of the base model that train
 	bases        []copied                      // weights of the base model that the adapter file replaces, frozen
 	residuals    []residual                    // base weights without what the pairs start with
+	words        map[*op.Weight]*op.Weight     // frozen tables of another vocabulary or other values, by key
+	grown        map[*op.Weight]bool           // those of words that begin with the base model's rows
 	pairOf       map[*op.Weight]*op.Correction // for lookup only; the slices have the order
 	copyOf       map[*op.Weight]*op.Weight
 	absent       []string          // modules_to_save that the model does not have
 	unused       []string          // target_modules of a loaded adapter that match no layer
 	idle         []string          // entries of the configuration without effect, as messages
 	absentBiases []string          // biases that train and that the file of a loaded adapter does not have
+	unread       []string          // tables and heads whose further rows the file of a loaded adapter does not have
 	base         string            // fingerprint of the base model, "" if unknown
 	notes        map[string]string // by name
 }
@@ -172,6 +175,13 @@ func (s *Set) Counts(m spago.Model) (trainable, all int) {
 		trainable += len(op.Values(p.Param))
 	}
 	all = nn.Count(m) + trainable
+	resized := map[*op.Weight]bool{}
+	for _, l := range nn.WordLayers(m) {
+		if own := s.words[l.Key]; own != nil && !resized[own] {
+			resized[own] = true
+			all += own.Len() - l.Weight.Len()
+		}
+	}
 	for _, c := range s.biases { // the base model's own
 		all -= c.own.Len()
 	}
@@ -198,7 +208,11 @@ func (s *Set) Tree(m spago.Model) string {
 		saved[h.Path] = true
 	}
 	rows := s.rowTrees(m)
+	words := s.resized(m)
 	return nn.Tree(m, func(path string, _ any, text string) string {
+		if line, ok := words[path]; ok {
+			text = line
+		}
 		if p, ok := pairs[path]; ok {
 			return p.tree(text)
 		}

@@ -16,3 +16,6 @@ func (l Limits) Vocabulary() int { return l.Words }
 // TokenTypes returns the number of token types that the model distinguishes. With 0 or 1 the token types of a batch
 // have no effect.
 func (l Limits) TokenTypes() int { return l.Types }
+
+// setVocabulary changes the number of token ids.
+func (l *Limits) setVocabulary(n int) { l.Words = n }

@@ -65,7 +65,7 @@ def train(c, model, targets, loss, make_optimizer=adamw, gradients=True):
             mean.backward()
             total += mean.item()
         if step == 0 and gradients:
-            named = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+            named = {n: p.grad.clone() for n, p in model.named_parameters(remove_duplicate=False) if p.grad is not None}
             grads = get_peft_model_state_dict(model, state_dict=named)
         norm = torch.nn.utils.clip_grad_norm_(params, c["max_norm"])
         log.append({
@@ -91,8 +91,8 @@ def observe(model, ids, types, prefix):
     return parts | {f"{prefix}pooled": out.pooler_output, f"{prefix}logits": logits}
 
 
-def save_adapter(model, name):
-    model.save_pretrained(name)
+def save_adapter(model, name, **options):
+    model.save_pretrained(name, **options)
     (pathlib.Path(name) / "README.md").unlink(missing_ok=True)
 
 

@@ -75,22 +75,35 @@ CASES = {
 }
 
 
-def rows_of(base, c):
-    """Returns the rows of a fixture: the functions that train needs, and one that returns a batch."""
+def renumber(ids, known, vocabulary):
+    """Returns ids of a vocabulary of another size: some become those of new tokens, or none are above the last one."""
+    if not vocabulary:
+        return ids
+    new = vocabulary - known
+    return [i if i < 0 else known + i % new if new > 0 and i % 5 == 2 else i % vocabulary for i in ids]
+
+
+def rows_of(base, c, vocabulary=None):
+    """Returns the rows of a fixture: the functions that train needs, and one that returns a batch. vocabulary is the
+    size of the vocabulary, if it is not that of the base model."""
     b = load_file(DATA / base / "batches.safetensors")
     ends = b["starts"].tolist()
-    cut = lambda values: [values[lo:hi].tolist() for lo, hi in zip(ends, ends[1:])]
+    known = json.loads((DATA / base / "base" / "config.json").read_text())["vocab_size"]
+    cut = lambda values: [renumber(values[lo:hi].tolist(), known, vocabulary) for lo, hi in zip(ends, ends[1:])]
     ids = cut(b["ids"])
     if base == BERT:
-        types = cut(b["types"])
+        types = [b["types"][lo:hi].tolist() for lo, hi in zip(ends, ends[1:])]
         return *seqcls_rows(c, ids, types, b["labels"]), lambda lo, hi: seqcls.pad(ids[lo:hi], types[lo:hi])
     rows = causallm.Rows(ids, cut(b["labels"]))
     return rows.targets, rows.loss, lambda lo, hi: causallm.pad(ids[lo:hi])
 
 
-def load_base(base):
+def load_base(base, vocabulary=None):
     directory = DATA / base / "base"
-    return seqcls.load_base(directory, 3) if base == BERT else causallm.load_base(directory)
+    model = seqcls.load_base(directory, 3) if base == BERT else causallm.load_base(directory)
+    if vocabulary:
+        model.resize_token_embeddings(vocabulary)
+    return model
 
 
 @torch.no_grad()
@@ -115,9 +128,9 @@ def shake(model, gen):
             p.data += 0.3 * noise
 
 
-def merge(base, directory, batch, want):
+def merge(base, directory, batch, want, vocabulary=None):
     """Returns the logits of the merged model, or None if PEFT refuses or merges into a table that the head shares."""
-    again = PeftModel.from_pretrained(load_base(base), directory)
+    again = PeftModel.from_pretrained(load_base(base, vocabulary), directory)
     torch.testing.assert_close(logits(again, batch), want, rtol=1e-4, atol=1e-4)
     try:
         merged = logits(again.merge_and_unload(), batch)
@@ -127,34 +140,34 @@ def merge(base, directory, batch, want):
     return merged if torch.allclose(merged, want, rtol=1e-3, atol=1e-4) else None
 
 
-def make(name, seed):
-    base, run, options = CASES[name]
-    c = DEFAULT | run
+def make(directory, base, c, options, seed, vocabulary=None, tables=False):
+    """Writes a case. vocabulary is the size of the vocabulary, if it is not that of the base model; tables says whether
+    the adapter files have the tables of words (save_embedding_layers)."""
     gen = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    directory = ROOT / name
+    save = lambda name: save_adapter(model, name, save_embedding_layers=tables)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     os.chdir(directory)
-    targets, loss, batch = rows_of(base, c)
+    targets, loss, batch = rows_of(base, c, vocabulary)
     first = batch(0, 4)
-    model = get_peft_model(load_base(base), LoraConfig(
+    model = get_peft_model(load_base(base, vocabulary), LoraConfig(
         r=c["r"], lora_alpha=c["alpha"], target_modules=c["targets"], modules_to_save=c["modules_to_save"],
         task_type="SEQ_CLS" if base == BERT else "CAUSAL_LM", **options))
-    save_adapter(model, "adapter_fresh")
+    save("adapter_fresh")
     fresh = load_file("adapter_fresh/adapter_model.safetensors")
     expected = {f"fresh.{k}": v for k, v in fresh.items() if "magnitude" in k}
     shutil.rmtree("adapter_fresh")
     shake(model, gen)
-    save_adapter(model, "adapter_init")
+    save("adapter_init")
     expected["init.logits"] = logits(model, first)
     double = copy.deepcopy(model).double()
     log, grads = train(c, model, targets, loss)
     log64, _ = train(c, double, targets, loss)
     expected |= {f"grad.{k}": v for k, v in grads.items()}
     expected["final.logits"] = logits(model, first)
-    save_adapter(model, "adapter_final")
-    merged = merge(base, "adapter_final", first, expected["final.logits"])
+    save("adapter_final")
+    merged = merge(base, "adapter_final", first, expected["final.logits"], vocabulary)
     if merged is not None:
         expected["merged.logits"] = merged
     save_file({k: v.contiguous().clone() for k, v in expected.items()}, "expected.safetensors",
@@ -162,11 +175,12 @@ def make(name, seed):
     pathlib.Path("print_lora.txt").write_text(str(model.base_model.model) + "\n")
     drift = deviation(model, double, log, log64, ["key.lora_B.bias", "k_proj.lora_B.bias", "key.base_layer.bias", "key.bias"])
     case = {
-        "name": name, "seed": seed, "base": base, **hyperparameters(c), **options,
+        "name": directory.name, "seed": seed, "base": base, **hyperparameters(c), **options,
+        **({"vocabulary": vocabulary} if vocabulary else {}),
         "trainable_line": trainable_line(model), "float64_deviation": drift, "log": log, "versions": versions()}
     pathlib.Path("case.json").write_text(json.dumps(case, indent=1) + "\n")
     total = sum(f.stat().st_size for f in directory.rglob("*") if f.is_file())
-    print(f"{name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, norm "
+    print(f"{directory.name}: {total // 1024} kB, loss {log[0]['loss']:.4f} -> {log[-1]['loss']:.4f}, norm "
           f"{log[0]['grad_norm']:.3f}, merged {merged is not None}, float64: loss {drift['loss']:.1e} norm "
           f"{drift['grad_norm']:.1e} adapter {drift['adapter']:.1e} ({drift['worst_tensor']})")
 
@@ -177,7 +191,8 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore")
     for name in sys.argv[1:] or CASES:
-        make(name, 8000 + list(CASES).index(name))
+        base, run, options = CASES[name]
+        make(ROOT / name, base, DEFAULT | run, options, 8000 + list(CASES).index(name))
 
 
 if __name__ == "__main__":

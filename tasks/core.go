@@ -29,18 +29,19 @@ type Core[M models.TextModel] struct {
 	CoreConfig
 	Net   M
 	Tok   *tokenize.Tokenizer
+	all   *tokenize.Tokenizer // Tok without the limit of the vocabulary
 	limit int
 	own   bool // the tapes are closed with the predictor
 }
 
 // NewCore returns the core of a predictor. [CheckText] returns the errors about its settings. A text with a token for
-// which the model has no word embedding is an error when it is tokenised.
+// which model and adapter have no word embedding is an error when it is tokenised.
 func NewCore[M models.TextModel](m M, tok *tokenize.Tokenizer, c CoreConfig) Core[M] {
 	own := c.Tapes == nil
 	if own {
 		c.Tapes = NewTapes(c.Pool)
 	}
-	return Core[M]{c, m, tok.Within(m.Vocabulary()), TextLimit(m, tok, c.MaxLength), own}
+	return Core[M]{c, m, tok.Within(nn.Vocabulary(m, c.Adapter)), tok, TextLimit(m, tok, c.MaxLength), own}
 }
 
 // Close releases the memory that the predictor keeps, unless it shares it.
@@ -58,6 +59,7 @@ func (c *Core[M]) AdapterSet() nn.AdapterSet { return c.Adapter }
 func (c *Core[M]) Adapted(a nn.AdapterSet) Core[M] {
 	d := *c
 	d.Adapter, d.own = a, false
+	d.Tok = d.all.Within(d.Vocabulary())
 	return d
 }
 
@@ -66,6 +68,9 @@ func (c *Core[M]) Limit() int { return c.limit }
 
 // CheckRoom returns an error if the limit leaves no room beside the special tokens of a text, or of a pair.
 func (c *Core[M]) CheckRoom(pair bool) error { return CheckRoom(c.Tok, c.MaxLength, pair) }
+
+// Vocabulary returns the number of token ids that the model reads with the adapter.
+func (c *Core[M]) Vocabulary() int { return nn.Vocabulary(c.Net, c.Adapter) }
 
 // NewSet returns an empty set of texts for the model.
 func (c *Core[M]) NewSet() *TextSet { return NewTextSet(c.Net.TokenTypes() > 1) }

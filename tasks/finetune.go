@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,6 +208,9 @@ func begin(ctx context.Context, f Finetuning, kinds []Kind, dry bool, run func(b
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Base.Close()) }()
+	if err := s.takeTokenizer(); err != nil {
+		return nil, err
+	}
 	if err := p.Read(s); err != nil {
 		return err
 	}
@@ -241,6 +245,15 @@ func (p *Plan) openBase(r *Run) (*base.Base, error) {
 		return base.FromFiles(r.Model, r.ModelFiles, base.WithTokenizer(r.CustomTokenizer))
 	}
 	return base.Open(r.Model, base.WithTokenizer(r.CustomTokenizer))
+}
+
+// takeTokenizer makes the tokenizer of the adapter to start from the base's, if it has more tokens.
+func (s *Session) takeTokenizer() error {
+	b, err := s.Base.ForAdapter(s.Run.Adapter, s.Log)
+	if err == nil {
+		s.Base = b
+	}
+	return err
 }
 
 // prepare checks the model, sets its dropout and makes or loads the adapter.
@@ -387,6 +400,11 @@ func (s *Session) save(p *Plan, m *Subject, dir string) error {
 	}
 	if err := s.Set.Save(dir); err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Base.OwnFiles())) {
+		if err := files.WriteFile(filepath.Join(dir, name), files.Bytes(s.Base.OwnFiles()[name])); err != nil {
+			return err
+		}
 	}
 	if p.Labels != nil {
 		if labels := p.Labels(); labels != nil {

@@ -73,7 +73,14 @@ func (m *Merging) Merge(ctx context.Context, dir string, o MergeOptions, pool *o
 		return d, fmt.Errorf("merge: the logits of the merged model differ from those of base and adapter by "+
 			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
 	}
-	config, err := base.EditConfig(m.Base, m.attached.TextModel, common, m.Config)
+	keys := maps.Clone(m.Config)
+	if n := whole.Vocabulary(); n != m.attached.Vocabulary() {
+		if keys == nil {
+			keys = map[string]any{}
+		}
+		keys["vocab_size"] = n
+	}
+	config, err := base.EditConfig(m.Base, m.attached.TextModel, common, keys)
 	if err != nil {
 		return d, fmt.Errorf("merge: %w", err)
 	}
@@ -170,6 +177,13 @@ func fill(m models.TextModel, tensors []safetensors.Tensor) error {
 	for _, t := range tensors {
 		byName[t.Name] = t
 	}
+	lora.Fit(m, func(name string) int {
+		n := 0
+		if t, ok := byName[name]; ok {
+			n = t.Shape[0] * t.Shape[1]
+		}
+		return n
+	})
 	for _, h := range nn.TiedLayers(m) {
 		if _, own := byName[h.Path+".weight"]; own {
 			h.Layer.Untie(op.NewMatrix(h.Layer.Table().Rows, h.Layer.Table().Cols))

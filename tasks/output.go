@@ -71,6 +71,10 @@ func (r *Run) replaced(dir string, kinds []Kind, models ...string) []string {
 			list = append(list, k.Files...)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, lora.FileNames()[0])); err == nil && !slices.ContainsFunc(
+		append(models, r.Adapter), func(m string) bool { return files.Same(dir, m) }) {
+		list = append(list, base.OwnFileNames()...)
+	}
 	if holdsWholeModel(dir) && !slices.ContainsFunc(models, func(m string) bool { return files.Same(dir, m) }) {
 		list = append(list, base.ModelFileNames()...)
 	}

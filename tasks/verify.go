@@ -94,7 +94,7 @@ func (m *Merging) Verify(dir string, pool *op.Pool) (difference float64, found b
 
 // record runs the attached model over fixed token sequences.
 func (m *Merging) record(pool *op.Pool) (record, error) {
-	b := Probe(m.attached.Vocabulary(), m.attached.MaxLength())
+	b := Probe(m.Set.Vocabulary(m.attached.TextModel), m.attached.MaxLength())
 	p := &nn.Pass{Tape: op.NewEvalTape(pool), Adapter: m.Set}
 	outputs := m.attached.outputs(p, b)
 	rows, columns := op.Size(outputs)

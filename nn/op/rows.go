@@ -40,6 +40,31 @@ func (w *Weight) WithRows(index []int32) (*Weight, *spago.Param, error) {
 	return &own, some.param, nil
 }
 
+// WithMoreRows returns a frozen weight with the rows of w followed by those of more, whose length must be a multiple of
+// w.Cols. It has the stored type of w, or F32 if that is quantised; values are rounded to it. WithMoreRows returns an
+// error if w is not a frozen out×in matrix with values.
+func (w *Weight) WithMoreRows(more []float32) (*Weight, error) {
+	if w.Param != nil || w.Vector || w.InOut || w.rows != nil || !w.Filled() || len(more)%w.Cols != 0 {
+		return nil, fmt.Errorf("op: %d values cannot follow the rows of a weight of %d×%d; want a frozen table with values "+
+			"and whole rows", len(more), w.Rows, w.Cols)
+	}
+	own := NewMatrix(w.Rows+len(more)/w.Cols, w.Cols)
+	switch {
+	case w.u16 != nil:
+		own.Type, own.u16 = w.Type, make([]uint16, own.Len())
+		copy(own.u16, w.u16)
+		kernel.Narrow(own.u16[w.Len():], more, w.Type)
+	default:
+		own.f32 = make([]float32, own.Len())
+		w.widen(own.f32[:w.Len()], 0)
+		copy(own.f32[w.Len():], more)
+	}
+	return own, nil
+}
+
+// Row sets dst, of length Cols, to the values of row i of an out×in matrix.
+func (w *Weight) Row(dst []float32, i int) { w.row(dst, i) }
+
 // into replaces the rows in dst, the values of a table of cols columns that start at index from.
 func (s *someRows) into(dst []float32, from, cols int) {
 	v := Values(s.param)

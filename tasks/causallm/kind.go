@@ -71,7 +71,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	decoding, warnings, err := s.Generation.config(o.Base, t.Net.Vocabulary())
+	decoding, warnings, err := s.Generation.config(o.Base, p.Vocabulary())
 	if err != nil {
 		return nil, err
 	}

@@ -89,9 +89,6 @@ func NewPredictor(m models.CausalLM, tok *tokenize.Tokenizer, c Config) (*Predic
 // Positions returns how many tokens the model can read: a prompt with what follows it.
 func (p *Predictor) Positions() int { return p.Net.MaxLength() }
 
-// Vocabulary returns the number of logits of a position.
-func (p *Predictor) Vocabulary() int { return p.Net.Vocabulary() }
-
 // Tokenizer returns the tokenizer.
 func (p *Predictor) Tokenizer() *tokenize.Tokenizer { return p.Tok }
 
@@ -149,7 +146,7 @@ func GenerateEach(
 	}
 	p := of(0)
 	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
-		return int(id) >= p.Net.Vocabulary()
+		return int(id) >= p.Vocabulary()
 	})
 	prompts = slices.Clone(prompts)
 	for i := range prompts {

@@ -56,7 +56,7 @@ func (r *run) newSampler(s *tasks.Session) (*sampler, error) {
 	}
 	kind := r.parts.Train.Kind
 	p := &sampler{task: r.task, cfg: generate.Defaults()}
-	p.cfg.EosTokenIDs, _ = endIDs(s.Base, r.model.Vocabulary())
+	p.cfg.EosTokenIDs, _ = endIDs(s.Base, r.task.Vocabulary())
 	if kind == document.Text {
 		p.cfg.DoSample, p.cfg.Temperature, p.cfg.TopP = true, 0.8, 0.95
 	}

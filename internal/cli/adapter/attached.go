@@ -73,8 +73,12 @@ func (r *attached) open() (m *tasks.Merging, err error) {
 		return nil, err
 	}
 	r.kind = kind
+	b, err := r.base.ForAdapter(r.adapter.Dir, r.console.Log)
+	if err != nil {
+		return nil, err
+	}
 	return kind.Merge(tasks.Opening{
-		Opening:  base.Opening{Base: r.base, Adapter: r.adapter, Log: r.console.Log, Pool: r.pool},
+		Opening:  base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log, Pool: r.pool},
 		Settings: settings,
 	})
 }

@@ -89,6 +89,10 @@ func (r *exportRun) run(cmd *cobra.Command) (err error) {
 
 // write writes the GGUF file and, if asked for, the Modelfile.
 func (r *exportRun) write(ctx context.Context, b *base.Base, pool *op.Pool) error {
+	b, err := b.ForAdapter(r.adapter.Dir, r.console.Log)
+	if err != nil {
+		return err
+	}
 	t, err := llamacpp.Open(base.Opening{Base: b, Adapter: r.adapter, Log: r.console.Log, Pool: pool})
 	if err != nil {
 		return err
