@@ -209,7 +209,7 @@ func begin(ctx context.Context, f Finetuning, kinds []Kind, dry bool, run func(b
 	}
 	defer func() { err = errors.Join(err, s.Base.Close()) }()
 	if err := s.takeTokenizer(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.Read(s); err != nil {
 		return err
