@@ -97,7 +97,7 @@ func (l catalogue) find(modelType string) (arch.Arch, bool) {
 	return l[i], true
 }
 
-// types lists the model types that have a kind of head, for messages.
+// types lists the model types of the architectures for which has returns true, for messages.
 func (l catalogue) types(has func(arch.Arch) bool) string {
 	var names []string
 	for _, a := range l {
@@ -110,6 +110,11 @@ func (l catalogue) types(has func(arch.Arch) bool) string {
 		return strings.Join(names, "")
 	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// with lists the model types that have a kind of head, for messages.
+func (l catalogue) with(kind arch.Kind) string {
+	return l.types(func(a arch.Arch) bool { _, ok := a.Head(kind); return ok })
 }
 
 // read returns the model type of src with its architecture and its configuration, which is checked.

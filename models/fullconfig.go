@@ -22,7 +22,7 @@ func FullConfig(src *checkpoint.Source) ([]byte, error) {
 	full, ok := c.(completed)
 	if !ok {
 		return nil, fmt.Errorf("models: %s: model_type %q does not predict the next token; want %s", src.Name(), modelType,
-			architectures.types(func(a arch.Arch) bool { _, ok := a.Head(arch.Causal); return ok }))
+			architectures.with(arch.Causal))
 	}
 	text, err := json.Marshal(full.Full())
 	if err != nil {

@@ -131,9 +131,10 @@ func build[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, 
 			what = "have an encoder and a decoder"
 		}
 		return none, loading{}, fmt.Errorf("models: %s: model_type %q does not %s; want %s",
-			src.Name(), modelType, what, list.types(func(a arch.Arch) bool { _, ok := a.Head(kind); return ok }))
+			src.Name(), modelType, what, list.with(kind))
 	case !ok:
-		return none, loading{}, fmt.Errorf("models: %s: there is no %v head for model_type %q", src.Name(), kind, modelType)
+		return none, loading{}, fmt.Errorf("models: %s: there is no %v head for model_type %q; want %s", src.Name(), kind,
+			modelType, list.with(kind))
 	}
 	built := h.Build(c, labels)
 	m, ok := built.(M)
