@@ -135,8 +135,8 @@ func TestNewArchitecture(t *testing.T) {
 		kind   arch.Kind
 		want   string
 	}{
-		{config, arch.Question, `there is no question-answering head for model_type "toy"; want bert, roberta, xlm-roberta, ` +
-			`distilbert or electra`},
+		{config, arch.Question, `there is no question-answering head for model_type "toy"; want bert, roberta, ` +
+			`xlm-roberta, distilbert or electra`},
 		{config, arch.Causal, `model_type "toy" does not predict the next token; want gpt2, llama, mistral, qwen2 or qwen3`},
 		{`{"model_type": "toy", "width": 4}`, arch.Token,
 			"config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
