@@ -92,6 +92,6 @@ func (b *Base) bare() *Base {
 	return b
 }
 
-// OwnFiles returns the files of the tokenizer that an adapter for b has beside its tensors: those that ForAdapter found.
-// The caller must not change them.
+// OwnFiles returns the files of the tokenizer that an adapter for b has beside its tensors: those that ForAdapter
+// found. The caller must not change them.
 func (b *Base) OwnFiles() map[string][]byte { return b.own }
