@@ -23,8 +23,11 @@ const siteBase = 1 << 24
 // Attach returns an error if c is not valid, a weight to copy or to decompose has no values, r exceeds the size of a
 // layer or does not fit c.InitLoraWeights, or a target matches no linear or embedding layer; the error names the
 // nearest modules.
-func Attach(m spago.Model, c Config, seed uint64) (*Set, error) {
-	s, err := attach(m, c, false, nil)
+func Attach(m spago.Model, c Config, seed uint64) (*Set, error) { return fresh(m, c, seed, nil) }
+
+// fresh is Attach with the argument resize of attach.
+func fresh(m spago.Model, c Config, seed uint64, resize func(s *Set) error) (*Set, error) {
+	s, err := attach(m, c, false, resize)
 	if err != nil {
 		return nil, err
 	}

@@ -163,6 +163,7 @@ func (s *Set) readWords(m spago.Model, f *safetensors.File) error {
 		}
 		n, table = known+w.newTokens(), true
 	}
+	table = table || n > known && w.newTokens() == n-known // a table with all new rows beside a head of that size
 	if n == 0 || n != known && !table {
 		return nil
 	}

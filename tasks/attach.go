@@ -28,7 +28,7 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 		}
 		c.TargetModules = lora.Names(names...)
 	}
-	set, err := lora.Attach(m.Net, c, s.Config.Seed)
+	set, err := s.fresh(m, c)
 	if err != nil {
 		return nil, base.Settings(err)
 	}
@@ -42,6 +42,18 @@ func (s *Session) attach(m *Subject, c lora.Config) (*lora.Set, error) {
 		s.Log.Warn().Msg(text + "; it has no effect")
 	}
 	set.SetNote(base.UseNote, m.Type.Name)
+	return set, nil
+}
+
+// fresh makes a new adapter, which trains the rows of the tokens that were added.
+func (s *Session) fresh(m *Subject, c lora.Config) (*lora.Set, error) {
+	if len(s.added) == 0 {
+		return lora.Attach(m.Net, c, s.Config.Seed)
+	}
+	set, err := lora.AttachTokens(m.Net, c, s.Config.Seed, s.added)
+	if err != nil {
+		return nil, fmt.Errorf("`add_tokens`: %w", err)
+	}
 	return set, nil
 }
 

@@ -223,6 +223,9 @@ func (b *begun) disk(f *Forecast, cfg train.Config) (err error) {
 			return fmt.Errorf("tasks: %w", err)
 		}
 	}
+	for _, text := range b.Base.OwnFiles() {
+		d.Save += int64(len(text))
+	}
 	m := f.Memory
 	d.Checkpoint = d.Save + 4*f.Trainable + m.Optimizer + m.Best
 	left := f.Steps - f.StepsDone

@@ -2,6 +2,8 @@ package tasks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +94,7 @@ type Session struct {
 	Config train.Config // settings of the loop
 	Set    *lora.Set    // adapter that trains; nil: all weights do, or it is not made yet
 	kinds  []Kind       // task types whose files a new run replaces
+	added  []int32      // ids of the tokens that the run adds to the base's
 }
 
 // AdapterSet returns Set for a [nn.Pass]: a nil interface, not a nil pointer in one, if there is no adapter.
@@ -247,8 +250,16 @@ func (p *Plan) openBase(r *Run) (*base.Base, error) {
 	return base.Open(r.Model, base.WithTokenizer(r.CustomTokenizer))
 }
 
-// takeTokenizer makes the tokenizer of the adapter to start from the base's, if it has more tokens.
+// takeTokenizer makes the tokenizer of the adapter to start from the base's, if it has more tokens, or adds those of
+// Run.AddTokens to it.
 func (s *Session) takeTokenizer() error {
+	if file := s.Run.AddTokens; file != "" {
+		b, ids, err := s.Base.AddTokens(file, s.Log)
+		if err == nil {
+			s.Base, s.added = b, ids
+		}
+		return err
+	}
 	b, err := s.Base.ForAdapter(s.Run.Adapter, s.Log)
 	if err == nil {
 		s.Base = b
@@ -426,6 +437,14 @@ const baseModel = "base model"
 // trains.
 func (s *Session) identity(fingerprint string) map[string]string {
 	id := map[string]string{baseModel: fingerprint, "config.json": s.Base.ConfigHash()}
+	if len(s.added) > 0 {
+		h := sha256.New()
+		for _, token := range s.added {
+			text, _ := s.Base.Tokenizer.Token(token)
+			fmt.Fprintf(h, "%d %q\n", token, text)
+		}
+		id["add_tokens"] = hex.EncodeToString(h.Sum(nil))
+	}
 	if s.Run.Dropout != nil {
 		id["dropout"] = fmt.Sprint(*s.Run.Dropout)
 	}

@@ -167,6 +167,11 @@ func (b *begun) weightBytes(ctx context.Context) (mapped, held int64, err error)
 	}
 	for _, w := range nn.Weights(b.subject.Net) {
 		n := int64(len(w.Weight.Stored()))
+		if b.Set != nil {
+			if own := b.Set.Replacement(w.Weight); own != nil && own.Param == nil && own.Rows != w.Weight.Rows {
+				held += int64(len(own.Stored())) // a table with more tokens
+			}
+		}
 		switch {
 		case w.Weight.Param != nil:
 			held += 4 * int64(w.Weight.Len())

@@ -60,10 +60,12 @@ type Run struct {
 	ModulesToSave []string // names of modules to train in full and save with the adapter, beside the task's head
 	// TrainableTokenIndices lists rows of tables to train and save: of the table of words, or by table.
 	TrainableTokenIndices lora.TokenRows
-	EnsureWeightTying     bool     // let a head that shares the table of words follow its copy in ModulesToSave
-	Adapter               string   // directory of an adapter to start from, with its configuration
-	AllowOtherBase        bool     // start from an Adapter of another base model, or of another tokenizer
-	Dropout               *float32 // dropout of the model; nil: the checkpoint's
+	// AddTokens is a file of tokens to add to the vocabulary ([base.Base.AddTokens]); their rows train.
+	AddTokens         string
+	EnsureWeightTying bool     // let a head that shares the table of words follow its copy in ModulesToSave
+	Adapter           string   // directory of an adapter to start from, with its configuration
+	AllowOtherBase    bool     // start from an Adapter of another base model, or of another tokenizer
+	Dropout           *float32 // dropout of the model; nil: the checkpoint's
 
 	BatchSize                 int      // rows of a batch
 	TokensPerBatch            int      // tokens of a batch, in place of BatchSize
@@ -251,6 +253,10 @@ func (r *Run) check(a lora.Config, ownBase bool) []error {
 	errs = append(errs, a.Check())
 	add(r.EVAConfig != nil && a.InitLoraWeights != lora.InitEVA, "`eva_config` needs `init_lora_weights eva`")
 	add(r.AllowOtherBase && r.Adapter == "", "`allow_other_base` needs `adapter`")
+	add(r.AddTokens != "" && r.Adapter != "", "`add_tokens` is for a new adapter, but `adapter` gives one; leave one of "+
+		"them out, or merge that adapter first")
+	add(r.AddTokens != "" && ownBase, "`add_tokens` does not work with a model from scratch; add the tokens to its "+
+		"tokenizer, and give it the `vocab_size`")
 	errs = append(errs, r.removedInput())
 	stdin := slices.DeleteFunc([]string{r.TrainFile, r.EvalFile, r.TestFile}, func(f string) bool { return f != "-" })
 	add(len(stdin) > 1, "only one of `train_file`, `eval_file` and `test_file` can be standard input (-)")

@@ -142,7 +142,7 @@ func (r *run) check() []error {
 		{"use_rslora", r.UseRSLoRA}, {"init_lora_weights", r.InitLoraWeights != ""},
 		{"use_dora", r.UseDoRA}, {"lora_bias", r.LoRABias}, {"bias", r.Bias != ""},
 		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
-		{"adapter", r.Adapter != ""},
+		{"adapter", r.Adapter != ""}, {"add_tokens", r.AddTokens != ""},
 		{"allow_other_base", r.AllowOtherBase},
 	} {
 		add(r.Full && x.given, "`%s` is for adapters, not for `full`", x.option)

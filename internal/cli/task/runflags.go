@@ -54,6 +54,8 @@ func AddAdapter(fs *pflag.FlagSet, r *tasks.Run, c lora.Config, head string) {
 		"`names` of modules to train in full and save with the adapter"+head)
 	cli.TokenRows(fs, &r.TrainableTokenIndices, "trainable-token-indices",
 		"`rows` of the table of words to train and save, 3,17, or of tables by name, embed_tokens=3,17;lm_head=5")
+	fs.StringVar(&r.AddTokens, "add-tokens", "",
+		"`file` of tokens to add to the vocabulary and to train: one a line, or a list in a .json file")
 	fs.BoolVar(&r.EnsureWeightTying, "ensure-weight-tying", false,
 		"with embed_tokens or lm_head in --modules-to-save: keep a tied head tied")
 	fs.StringVar(&r.Adapter, "adapter", "", "start from the adapter in this `directory` and its configuration")
