@@ -86,8 +86,8 @@ func (s *search) step(rows [][]float32, late bool) error {
 	return nil
 }
 
-// extend sets s.list to the best extensions: so many that even if all beams are extended by each of the end tokens,
-// there are NumBeams others. Of equal ones, those of the first beam and of the lowest token come first. A heap has the
+// extend sets s.list to the best extensions: enough of them that NumBeams are left if every beam is extended by each of
+// the end tokens. Of equal ones, those of the first beam and of the lowest token come first. A heap has the
 // worst of the best ones on top.
 func (s *search) extend(rows [][]float32) {
 	n := min(max(2, 1+len(s.cfg.EosTokenIDs)), len(rows[0])) * s.cfg.NumBeams

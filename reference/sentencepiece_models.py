@@ -17,7 +17,7 @@ import unigram_fixtures as unigram
 from sentencepiece import sentencepiece_model_pb2
 
 OUT = os.path.join(unigram.OUT, "sentencepiece")
-DATA = os.environ.get("SPALORA_SHARED_DATA", "/work/shared/data")
+DATA = os.path.join(os.environ["SPALORA_SHARED"], "data")
 
 CONTROL = {"unk_id": 0, "bos_id": 1, "eos_id": 2}
 T5 = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}

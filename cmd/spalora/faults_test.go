@@ -334,7 +334,7 @@ func TestBaseFaults(t *testing.T) {
 		}
 		f.in(t).check([]fault{
 			{name: "keys", code: 3, flags: alone(`"2":`, `"3":`), want: []string{"id2label lacks the key 2"}},
-			{name: "key that is no number", code: 3, flags: alone(`"2":`, `"two":`),
+			{name: "key other than a number", code: 3, flags: alone(`"2":`, `"two":`),
 				want: []string{`id2label has the key "two"; want 0, 1, …`}},
 			{name: "duplicate names", code: 3, flags: alone(`"1": "[^"]*"`, `"1": "mixed"`),
 				want: []string{`id2label has the name "mixed" twice`}},

@@ -160,7 +160,7 @@ func TestGenerationConfig(t *testing.T) {
 				NumReturnSequences: 1, NumBeams: 1, LengthPenalty: 1,
 			}, nil},
 		{"beams", beams, Generation{}, with(searching, func(c *generate.Config) { c.NumReturnSequences = 4 }),
-			[]string{"generation_config.json: num_return_sequences is 7, but `num_beams` is 4; so many are generated"}},
+			[]string{"generation_config.json: num_return_sequences is 7, but `num_beams` is 4; the search returns 4"}},
 		{"other beams as settings", beams, Generation{NumBeams: 5, LengthPenalty: new(0.0), EarlyStopping: new(
 			generate.UntilUnlikely), NumReturnSequences: 2}, with(searching, func(c *generate.Config) {
 			c.NumBeams, c.LengthPenalty, c.EarlyStopping, c.NumReturnSequences = 5, 0, generate.UntilUnlikely, 2

@@ -124,7 +124,7 @@ func (f *generationFile) over(g *Generation, ends bool) (m Generation, warnings 
 		case most == 1:
 			warn("num_return_sequences is %d, but without `do_sample` or `num_beams` all would be equal; one is generated", n)
 		case n > most:
-			warn("num_return_sequences is %d, but `num_beams` is %d; so many are generated", n, most)
+			warn("num_return_sequences is %d, but `num_beams` is %d; the search returns %d", n, most, most)
 		}
 		m.NumReturnSequences = min(n, most)
 	}
