@@ -59,15 +59,18 @@ func (p Projection) mustFit(what string, n, in int) {
 	rows := 0
 	for _, part := range p.parts(n) {
 		w := part.Weight
-		mustBe(w.Cols == in, "%s of %d×%d with a weight %d×%d", what, n, in, w.Rows, w.Cols)
-		mustBe(part.Bias == nil || part.Bias.Len() == w.Rows, "%s with %d rows of weight and a bias of another length",
-			what, w.Rows)
+		if w.Cols != in || part.Bias != nil && part.Bias.Len() != w.Rows { // mustBe alone allocates its arguments
+			mustBe(w.Cols == in, "%s of %d×%d with a weight %d×%d", what, n, in, w.Rows, w.Cols)
+			mustBe(false, "%s with %d rows of weight and a bias of another length", what, w.Rows)
+		}
 		for c := part.Adapt; c != nil; c = c.And {
 			c.mustFit(w.Cols, w.Rows)
 		}
 		rows += part.Rows
 	}
-	mustBe(rows == n, "%s of %d rows in parts of %d", what, n, rows)
+	if rows != n {
+		mustBe(false, "%s of %d rows in parts of %d", what, n, rows)
+	}
 }
 
 // operands appends the parameters of the projection to xs.
