@@ -25,15 +25,9 @@ func (b *Base) ForAdapter(dir string, log zerolog.Logger) (*Base, error) {
 	if dir == "" || b.Tokenizer.Identity() != "" {
 		return b, nil
 	}
-	own := map[string][]byte{}
-	for _, name := range OwnFileNames() {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		switch {
-		case err == nil:
-			own[name] = text
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, Input(err)
-		}
+	own, err := ownFiles(func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) })
+	if err != nil {
+		return nil, Input(err)
 	}
 	if !b.differs(own) {
 		return b, nil
@@ -52,6 +46,21 @@ func (b *Base) ForAdapter(dir string, log zerolog.Logger) (*Base, error) {
 
 // OwnFileNames lists the files that [Base.OwnFiles] may hold.
 func OwnFileNames() []string { return slices.Concat(tokenizerFiles, chatFiles) }
+
+// ownFiles reads those files of a tokenizer and a chat template that exist.
+func ownFiles(read func(name string) ([]byte, error)) (map[string][]byte, error) {
+	own := map[string][]byte{}
+	for _, name := range OwnFileNames() {
+		text, err := read(name)
+		switch {
+		case err == nil:
+			own[name] = text
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return own, nil
+}
 
 // differs reports whether the vocabulary in files is not that of the checkpoint's files, byte by byte.
 func (b *Base) differs(own map[string][]byte) bool {

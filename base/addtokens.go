@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/rs/zerolog"
@@ -114,15 +113,9 @@ const (
 // listTokens returns the files of b's tokenizer and chat template with further tokens: in added_tokens of
 // tokenizer.json, and in added_tokens_decoder of tokenizer_config.json if that exists or there is only a vocabulary.
 func (b *Base) listTokens(added []addedToken) (map[string][]byte, error) {
-	own := map[string][]byte{}
-	for _, name := range OwnFileNames() {
-		text, err := b.File(name)
-		switch {
-		case err == nil:
-			own[name] = text
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, err
-		}
+	own, err := ownFiles(b.File)
+	if err != nil {
+		return nil, err
 	}
 	var list, object [][]byte
 	for _, a := range added {
@@ -137,7 +130,6 @@ func (b *Base) listTokens(added []addedToken) (map[string][]byte, error) {
 		list = append(list, in)
 		object = append(object, append([]byte(strconv.Quote(strconv.Itoa(int(a.id)))+":"), under...))
 	}
-	var err error
 	text, whole := own[tokenizerName]
 	if whole {
 		if own[tokenizerName], err = extend(text, addedKey, '[', list); err != nil {
