@@ -57,6 +57,9 @@ var ErrClosed = errors.New("the model is closed")
 // Run holds the settings that fine-tuning has in common for all task types.
 type Run = tasks.Run
 
+// AllWeights are the settings of runs that train all weights of a model in place of an adapter.
+type AllWeights = tasks.AllWeights
+
 // Results is the outcome of a run: the content of results.json.
 type Results = tasks.Results
 

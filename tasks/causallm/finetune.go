@@ -3,16 +3,12 @@ package causallm
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/chat"
-	"github.com/spalora/spalora/checkpoint"
-	"github.com/spalora/spalora/checkpoint/safetensors"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/document"
-	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
@@ -24,15 +20,12 @@ import (
 // "finetune causal-lm"; the zero value of each is the default.
 type Finetuning struct {
 	tasks.Run
+	tasks.AllWeights
 	// Train, Eval and Test are documents that were read already, in place of the files of Run.
 	Train, Eval, Test *document.File
 	// Data says how the files of Run are read.
 	Data document.Options
 
-	Full        bool   // train all weights and write a whole model, not an adapter
-	FromScratch string // config.json of a model to begin with random weights; needs Full
-	Tokenizer   string // directory with the tokenizer of FromScratch; "": that of config.json
-	SaveDType   string // how the weights of Full are stored: float32 (the default), float16 or bfloat16
 	// BlockSize is the number of tokens of the windows that texts are cut into, 0 for none; nil: StandardBlock for plain
 	// text, none for rows.
 	BlockSize             *int
@@ -97,27 +90,11 @@ func (c *Finetuning) Plan() *tasks.Plan {
 		Rows:      &r.parts, TokenLabels: tasks.NextLabels,
 	}
 	p.Training.GradientCheckpointing = c.GradientCheckpointing
-	if c.Full && c.FromScratch == "" {
-		p.Training.LearningRate = 5e-5
-	}
-	if c.FromScratch != "" {
-		p.OpenBase = func() (*base.Base, error) {
-			return base.FromScratch(c.FromScratch, c.tokenizerDir(), base.WithTokenizer(c.CustomTokenizer))
-		}
-		p.Inputs = []string{filepath.Dir(c.FromScratch), c.tokenizerDir()}
-	}
+	c.AllWeights.Prepare(p, &c.Run)
 	if c.OnPreview != nil {
 		p.Preview = func() error { return c.OnPreview(r.task.Preview(batch.Train, c.Preview)) }
 	}
 	return p
-}
-
-// tokenizerDir returns the directory with the tokenizer of a model from scratch.
-func (c *Finetuning) tokenizerDir() string {
-	if c.Tokenizer == "" {
-		return filepath.Dir(c.FromScratch)
-	}
-	return c.Tokenizer
 }
 
 func (r *run) check() []error {
@@ -129,27 +106,7 @@ func (r *run) check() []error {
 	}
 	_, err := ParseTooLong(r.TooLong)
 	errs = append(errs, err)
-	_, err = r.dtype()
-	errs = append(errs, err)
-	add(r.FromScratch != "" && r.Model != "", "`from_scratch` and `model` exclude each other; give one")
-	add(r.FromScratch != "" && !r.Full, "`from_scratch` needs `full`: an adapter needs a pretrained model")
-	add(r.Tokenizer != "" && r.FromScratch == "", "`tokenizer` needs `from_scratch`; a checkpoint has its own")
-	for _, x := range []struct {
-		option string
-		given  bool
-	}{
-		{"lora_r", r.LoraR != 0}, {"lora_alpha", r.LoraAlpha != nil}, {"lora_dropout", r.LoraDropout != nil},
-		{"use_rslora", r.UseRSLoRA}, {"init_lora_weights", r.InitLoraWeights != ""},
-		{"use_dora", r.UseDoRA}, {"lora_bias", r.LoRABias}, {"bias", r.Bias != ""},
-		{"target_modules", len(r.TargetModules) > 0}, {"modules_to_save", len(r.ModulesToSave) > 0},
-		{"adapter", r.Adapter != ""}, {"add_tokens", r.AddTokens != ""},
-		{"allow_other_base", r.AllowOtherBase},
-	} {
-		add(r.Full && x.given, "`%s` is for adapters, not for `full`", x.option)
-	}
-	add(r.SaveDType != "" && !r.Full, "`save_dtype` needs `full`; adapters are stored in float32")
-	add(r.Full && files.Same(r.Model, r.OutputDir),
-		"`output_dir %s` is `model`, whose weights would be replaced; give another", r.OutputDir)
+	errs = append(errs, r.AllWeights.Check(&r.Run)...)
 	if r.BlockSize != nil {
 		add(*r.BlockSize < 0 && *r.BlockSize != StandardWindows,
 			"`block_size` is %d; want 2 or more, or 0 for texts as they are", *r.BlockSize)
@@ -157,14 +114,6 @@ func (r *run) check() []error {
 	add(r.sampleTokens() < 0, "`sample_max_new_tokens` is %d; want 1 or more, or 0 for no samples", r.sampleTokens())
 	add(r.OnPreview != nil && r.Preview < 1, "`preview` is %d; want 1 or more", r.Preview)
 	return errs
-}
-
-// dtype returns how all weights are stored.
-func (c *Finetuning) dtype() (safetensors.DType, error) {
-	if c.SaveDType == "" {
-		return safetensors.F32, nil
-	}
-	return base.ParseDType("save_dtype", c.SaveDType)
 }
 
 // read reads the documents and logs remarks about them.
@@ -211,23 +160,7 @@ func (r *run) read(s *tasks.Session) error {
 
 // open opens the model: the checkpoint's, or one with random weights.
 func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
-	open := func(src *checkpoint.Source, seed uint64) (models.CausalLM, checkpoint.Report, error) {
-		if r.FromScratch == "" {
-			return models.OpenCausalLM(src)
-		}
-		m, err := models.NewCausalLM(src.Config(), seed)
-		if n := s.Base.Tokenizer.VocabSize(); err == nil && n > m.Vocabulary() {
-			err = fmt.Errorf("vocab_size is %d, but the tokenizer has %d tokens; give the model a row for each",
-				m.Vocabulary(), n)
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", s.Base.Name, err)
-		}
-		return m, checkpoint.Report{}, err
-	}
-	if r.model, subject, err = tasks.OpenSubject(s, Type.Of, open); err == nil && r.Full {
-		r.trainAll(s, subject)
-	}
+	r.model, subject, err = tasks.OpenAll(s, &r.AllWeights, Type, models.OpenCausalLM, models.NewCausalLM)
 	return subject, err
 }
 

@@ -3,6 +3,7 @@ package task
 import (
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/tasks"
@@ -165,4 +166,14 @@ func Epochs(r *tasks.Run, n float64) {
 	if r.NumTrainEpochs == 0 && (r.MaxSteps == 0 || r.MaxSteps == -1) { // Hugging Face's files say -1 where epochs count
 		r.NumTrainEpochs = n
 	}
+}
+
+// AddFull defines the flags of runs that can train all weights.
+func AddFull(fs *pflag.FlagSet, a *tasks.AllWeights) {
+	fs.BoolVar(&a.Full, "full", false, "train all weights and write a whole model, not an adapter")
+	fs.StringVar(&a.FromScratch, "from-scratch", "",
+		"`file` config.json of a model to begin with random weights; needs --full")
+	fs.StringVar(&a.Tokenizer, "tokenizer", "",
+		"`directory` with the tokenizer of --from-scratch; default: that of config.json")
+	cli.Default(fs, &a.SaveDType, "save-dtype", "float32", base.DTypes+": how the weights of --full are stored")
 }

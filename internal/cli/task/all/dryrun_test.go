@@ -56,7 +56,7 @@ func TestDryRunOfCheckpointing(t *testing.T) {
 				return &spalora.CausalLM{
 					Run: spalora.Run{Model: causal.Base, TrainFile: causal.File(t), OutputDir: filepath.Join(t.TempDir(), "out"),
 						MaxSteps: 2, BatchSize: 3, Threads: 3},
-					Full: full, GradientCheckpointing: checkpointing,
+					AllWeights: spalora.AllWeights{Full: full}, GradientCheckpointing: checkpointing,
 				}
 			}
 			f, err := spalora.DryRun(t.Context(), config())

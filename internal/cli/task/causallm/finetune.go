@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora"
-	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/embedded"
@@ -54,9 +53,11 @@ func finetune(env cli.Env) *cobra.Command {
 		Config: c, BuiltIn: cli.GPT(), Models: task.DirectoriesOrGGUF, Formats: "plain text, JSON Lines, CSV or TSV",
 		Data: "questions of banking77", Chosen: "; of one text its end",
 		Adapter: causallm.DefaultAdapter(), Training: causallm.DefaultTraining(),
-		Reading:  func(fs *pflag.FlagSet) { addReading(fs, &c.Data) },
-		Sections: func(fs *pflag.FlagSet) { cli.Section(fs, "All weights", r.addFull) },
-		Task:     r.addTask, WithoutDropout: true,
+		Reading: func(fs *pflag.FlagSet) { addReading(fs, &c.Data) },
+		Sections: func(fs *pflag.FlagSet) {
+			cli.Section(fs, "All weights", func(fs *pflag.FlagSet) { task.AddFull(fs, &c.AllWeights) })
+		},
+		Task: r.addTask, WithoutDropout: true,
 		Last:     func(fs *pflag.FlagSet) { cli.Section(fs, "Samples", r.addSamples) },
 		Embedded: func() error { return banking77(c) }, OwnBase: func() bool { return c.FromScratch != "" },
 		Defaults: r.defaults, Check: r.check, Print: r.print,
@@ -102,15 +103,6 @@ func addReading(fs *pflag.FlagSet, o *document.Options) {
 		Format: &o.Format, Delimiter: &o.Delimiter, NoHeader: &o.NoHeader, NoQuotes: &o.NoQuotes,
 		ReplaceInvalid: &o.ReplaceInvalid,
 	}.Add(fs, "csv, tsv, jsonl or txt (the whole file is one text)")
-}
-
-func (r *finetuning) addFull(fs *pflag.FlagSet) {
-	fs.BoolVar(&r.Full, "full", false, "train all weights and write a whole model, not an adapter")
-	fs.StringVar(&r.FromScratch, "from-scratch", "",
-		"`file` config.json of a model to begin with random weights; needs --full")
-	fs.StringVar(&r.Tokenizer, "tokenizer", "",
-		"`directory` with the tokenizer of --from-scratch; default: that of config.json")
-	cli.Default(fs, &r.SaveDType, "save-dtype", "float32", base.DTypes+": how the weights of --full are stored")
 }
 
 func (r *finetuning) addTask(fs *pflag.FlagSet) {
