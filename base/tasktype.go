@@ -20,7 +20,11 @@ type TaskType struct {
 	Accepts []lora.TaskType // other task types that an adapter for this task may have; null is always accepted
 	Saves   []string        // modules that a new adapter trains in full, beside those that PEFT saves for the task type
 	Classes []string        // endings of transformers' class names: "ForTokenClassification"
+	Twins   []string        // names of task types with the same models, whose adapters serve this one, too
 }
+
+// Serves reports whether an adapter for the task with the given name can be used for this one.
+func (t TaskType) Serves(name string) bool { return name == t.Name || slices.Contains(t.Twins, name) }
 
 // Keeps reports whether a new adapter trains a module in full and saves it because it is part of the task's head.
 func (t TaskType) Keeps(module string) bool {
@@ -45,7 +49,7 @@ func (t TaskType) Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	if use := notes[UseNote]; use != "" && use != t.Name {
+	if use := notes[UseNote]; use != "" && !t.Serves(use) {
 		return fmt.Errorf("%s: the adapter was trained for %s, not for %s", dir, use, t)
 	}
 	return nil

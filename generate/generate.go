@@ -100,7 +100,7 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 		p := &prompts[i]
 		p.Adapter = g.adapter(*p)
 		appendSequence(r.prompts, i, p.IDs)
-		p.IDs = g.model.Begin(p.IDs)
+		p.IDs = g.begin(*p)
 		appendSequence(b, i, p.IDs)
 		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
 		for k := range n {
@@ -126,6 +126,14 @@ func (g *Generator) adapter(p Prompt) nn.AdapterSet {
 		return p.Adapter
 	}
 	return g.Adapter
+}
+
+// begin returns the tokens that the sequence of a prompt begins with.
+func (g *Generator) begin(p Prompt) []int32 {
+	if p.Start != nil {
+		return p.Start
+	}
+	return g.model.Begin(p.IDs)
 }
 
 // vocabularies returns the number of token ids with each adapter of the prompts, and with the generator's.
@@ -178,7 +186,7 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 		if len(q.IDs) == 0 {
 			return fmt.Errorf("generate: prompt %d is empty; start it with the tokenizer's bos or eos token", i)
 		}
-		switch n := len(g.model.Begin(q.IDs)); {
+		switch n := len(g.begin(q)); {
 		case len(q.IDs) > g.model.MaxLength() && n < g.model.MaxLength():
 			return fmt.Errorf("generate: prompt %d has %d tokens; want at most the model's %d", i, len(q.IDs),
 				g.model.MaxLength())

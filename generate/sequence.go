@@ -25,6 +25,9 @@ const (
 type Prompt struct {
 	// IDs are the tokens of the prompt, at least one. A prompt for an empty text can be the tokenizer's BosID or EosID.
 	IDs []int32
+	// Start, unless nil, are the tokens that the target of an encoder–decoder begins with, in place of the model's; they
+	// are not among the new tokens of a sequence.
+	Start []int32
 	// Number identifies the prompt among all prompts of a job. With the seed it determines the random numbers, so that the
 	// distribution of prompts over calls has no effect. Prompts with the same number get the same random numbers.
 	Number int

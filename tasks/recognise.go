@@ -27,7 +27,7 @@ func Explicit(kinds []Kind, adapter, command string) (k Kind, sure bool, err err
 		if k, err = Find(kinds, command); err != nil {
 			return k, false, err
 		}
-		if err = k.Check(adapter); err == nil && known && made.Name != k.Name {
+		if err = k.Check(adapter); err == nil && known && !k.Serves(made.Name) {
 			err = fmt.Errorf("%s: the adapter was made for %s, not for %s", adapter, made.Name, k.Name)
 		}
 		if err != nil {
