@@ -44,5 +44,6 @@
 //
 // # Limits
 //
-// The rows of a file are held in memory. Compressed files, Parquet and spreadsheets are recognised and refused.
+// The rows of a file are held in memory. A file whose name ends in .gz is read as what gzip packed, in the format of
+// the ending before. Other compressed files, Parquet and spreadsheets are recognised and refused.
 package data

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -27,9 +26,9 @@ func Formats() []Format { return []Format{CSV, TSV, JSONLines, PlainText} }
 // Delimited reports whether f is CSV or TSV.
 func (f Format) Delimited() bool { return f == CSV || f == TSV }
 
-// FormatOf returns the format of files whose names end like name, "" for none.
+// FormatOf returns the format of files whose names have the [Ending] of name, "" for none.
 func FormatOf(name string) Format {
-	switch strings.ToLower(filepath.Ext(name)) {
+	switch Ending(name) {
 	case ".csv":
 		return CSV
 	case ".tsv", ".tab":

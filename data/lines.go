@@ -37,9 +37,15 @@ type Lines struct {
 	buf      []byte
 }
 
-// NewLines returns the lines of r. Messages call the stream name. With replace, bytes that are not UTF-8 become U+FFFD
-// instead of an error.
+// NewLines returns the lines of r, or of what r holds compressed with gzip if name ends in .gz. Messages call the
+// stream name. With replace, bytes that are not UTF-8 become U+FFFD instead of an error.
 func NewLines(r io.Reader, name string, replace bool) (*Lines, error) {
+	if isZipped(name) {
+		var err error
+		if r, err = unzip(r, name, AvailableMemory()); err != nil {
+			return nil, err
+		}
+	}
 	l := &Lines{r: bufio.NewReaderSize(r, buffer), name: name, max: maxRecord, replace: replace}
 	head, err := l.r.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
@@ -218,7 +224,7 @@ func foreign(head []byte) string {
 	case bytes.HasPrefix(head, []byte("\xFF\xFE")), bytes.HasPrefix(head, []byte("\xFE\xFF")):
 		return "the file is UTF-16 (byte order mark); convert it to UTF-8, for example with iconv -f UTF-16 -t UTF-8"
 	case bytes.HasPrefix(head, []byte("\x1F\x8B")):
-		return "the file is compressed with gzip" + unpack
+		return "the file is compressed with gzip" + unpack + ", or let its name end in " + zipped
 	case bytes.HasPrefix(head, []byte("BZh")) && len(head) > 3 && head[3] >= '1' && head[3] <= '9':
 		return "the file is compressed with bzip2" + unpack
 	case bytes.HasPrefix(head, []byte("\xFD7zXZ\x00")):

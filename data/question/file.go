@@ -3,8 +3,6 @@ package question
 import (
 	"bytes"
 	"io"
-	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/spalora/spalora/data"
@@ -190,7 +188,7 @@ func (o Options) fits(f data.Format, name string) error {
 
 // detect returns the format to read: from the name, or the first object.
 func detect(lines *data.Lines) (data.Format, error) {
-	ending := strings.ToLower(filepath.Ext(lines.Name()))
+	ending := data.Ending(lines.Name())
 	switch {
 	case ending == ".jsonl" || ending == ".ndjson":
 		return data.JSONLines, nil

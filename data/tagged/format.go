@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 )
 
 // formatOf returns the format of files whose names end like name, "" for none.
 func formatOf(name string) data.Format {
-	switch strings.ToLower(filepath.Ext(name)) {
+	switch data.Ending(name) {
 	case ".conll", ".bio", ".iob", ".iob2", ".iobes":
 		return CoNLL
 	case ".conllu":

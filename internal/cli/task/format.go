@@ -1,9 +1,7 @@
 package task
 
 import (
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spalora/spalora/data"
 )
@@ -13,7 +11,7 @@ import (
 // chooses.
 func FormatOf(name string, content []byte, given data.Format, delimiter rune) data.Format {
 	endings := []string{".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt"}
-	switch ending := strings.ToLower(filepath.Ext(name)); {
+	switch ending := data.Ending(name); {
 	case given != "":
 		return given
 	case slices.Contains(endings[3:6], ending):
