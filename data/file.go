@@ -155,6 +155,36 @@ func Map[E Row[E], K any, P Of[E, K]](f P, change func(E) E) P {
 	return c
 }
 
+// Merge returns a copy of f in which the rows that have the same key, and are served by the same adapter, are one row,
+// at the place of the first of them. join adds a later row to what the rows before became.
+func Merge[E Row[E], K any, P Of[E, K]](f P, key func(E) string, join func(e *E, later E)) P {
+	type group struct {
+		server int
+		key    string
+	}
+	number := map[group]int{}
+	var rows []E
+	var servers []int
+	b := f.base()
+	for i, e := range b.All() {
+		_, server := b.row(i)
+		g := group{server, key(e)}
+		n, ok := number[g]
+		if ok {
+			join(&rows[n], e)
+			continue
+		}
+		number[g] = len(rows)
+		rows, servers = append(rows, e), append(servers, server)
+	}
+	c := with[E, K](f, nil)
+	c.base().rows = store{}
+	for i, e := range rows {
+		c.base().AppendFor(servers[i], e)
+	}
+	return c
+}
+
 // Filter returns a copy of f with the rows that keep holds for.
 func Filter[E Row[E], K any, P Of[E, K]](f P, keep func(E) bool) P {
 	var at []uint64

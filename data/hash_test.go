@@ -6,6 +6,7 @@ import (
 
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/data/text"
@@ -78,6 +79,12 @@ func TestHashesAndSplitsAreFixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = append(got, documents.Hash()[:16])
+	lines := "source,target\n"
+	for i := range 6 {
+		lines += fmt.Sprintf("s%d,t%d\n", i/2, i)
+	}
+	pairs, err := pair.ReadBytes([]byte(lines+"é,\n"), "f.csv", pair.Options{OptionalLabels: true})
+	hashes(t, &got, pairs, err)
 	want := []string{
 		"5a5cda405bc5ffe6", "d58309121b496da6", "f226f878428cb3a8", // pairs of texts
 		"d58309121b496da6", "f226f878428cb3a8", // split by class
@@ -87,7 +94,8 @@ func TestHashesAndSplitsAreFixed(t *testing.T) {
 		"2a525c525c09a1a8", "8bc198bb86c38d83", "b332b2338392d0a1", // choices
 		"b9d2fba8cab21381", "688d84fbe2844429", "ae155fb48e844271", // a document
 		"02dacdec0365940f", "0ebadbe6146bb5f7", "ed344b567de3bc9a", // prompts
-		"cc9d071c54fd8c42", // a chat
+		"cc9d071c54fd8c42",                                         // a chat
+		"498a3bcebc8242b5", "95099d6846740428", "585d92a6789f571a", // pairs of sources and targets
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d hashes, want %d", len(got), len(want))

@@ -7,6 +7,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/data/text"
@@ -81,5 +82,10 @@ func TestOverlap(t *testing.T) {
 		return question.ReadBytes([]byte(content), name, question.Options{})
 	}, rows(`{"question":"q","context":"X","answers":[]}`), "questions", func(train, eval *question.File) []data.Warning {
 		return question.Warnings(train, eval, nil)
+	})
+	overlap(t, func(content, name string) (*pair.File, error) {
+		return pair.ReadBytes([]byte(content), name, pair.Options{})
+	}, rows(`{"source":"X","target":"y"}`), "pairs", func(train, eval *pair.File) []data.Warning {
+		return pair.Warnings(train, nil, eval)
 	})
 }

@@ -12,8 +12,8 @@ type Reading struct {
 	Noun    string   // what the rows are: "sentences"
 	// Check returns an error if the options contradict each other, beyond those of the layout. May be nil.
 	Check func() error
-	// Detect returns the format of a stream if the options do not say it. nil: by the ending of its name or, of standard
-	// input, by its first byte.
+	// Detect returns the format of a stream if the options do not say it. nil, or if it returns "": by the ending of its
+	// name or, of standard input, by its first byte.
 	Detect func(lines *Lines) (Format, error)
 	// Fits returns an error if an option has no meaning for the format, beyond those of the layout. May be nil.
 	Fits func(f Format, name string) error
@@ -91,7 +91,8 @@ func (x Reading) format(lines *Lines) (f Format, err error) {
 		f = x.Layout.Format
 	case x.Detect != nil:
 		f, err = x.Detect(lines)
-	default:
+	}
+	if err == nil && f == "" {
 		f, err = x.Layout.detect(lines)
 	}
 	if err == nil && x.Fits != nil {
