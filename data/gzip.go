@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bufio"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -25,6 +26,33 @@ func Ending(name string) string {
 	return strings.ToLower(filepath.Ext(name))
 }
 
+// Unzip returns what r, the content of a file of this name, holds compressed with gzip, or r itself if the name does
+// not end in .gz or r does not begin as a gzip stream does: what has received a file may have unpacked it already. It
+// returns an error if the stream does not begin as it should, and the returned reader if it is corrupt, ends early, or
+// unpacks to more than could be read into memory.
+func Unzip(r io.Reader, name string) (io.Reader, error) { return unzip(r, name, AvailableMemory()) }
+
+func unzip(r io.Reader, name string, available uint64) (io.Reader, error) {
+	if !isZipped(name) {
+		return r, nil
+	}
+	head := bufio.NewReader(r)
+	first, err := head.Peek(1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return head, nil
+	case err != nil:
+		return nil, &Error{File: name, Msg: "cannot read", Err: err}
+	case first[0] != 0x1F: // with which no text begins
+		return head, nil
+	}
+	z, err := gzip.NewReader(head)
+	if err != nil {
+		return nil, &Error{File: name, Msg: "cannot read", Err: gzipError(err)}
+	}
+	return &unzipper{z: z, available: available}, nil
+}
+
 // unzipper reads the content of a gzip stream. It returns an error if that is corrupt or ends early, or if the rows of
 // so much content would not fit into memory.
 type unzipper struct {
@@ -32,20 +60,6 @@ type unzipper struct {
 	n         uint64 // bytes that were read
 	available uint64 // bytes of memory that were free at the start, 0 if it is not known
 	err       error  // what the last Read returned
-}
-
-// unzip returns the content of the gzip stream r, a file of this name.
-func unzip(r io.Reader, name string, available uint64) (io.Reader, error) {
-	z, err := gzip.NewReader(r)
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, Errorf(name, 0, "the file is empty")
-	case errors.Is(err, gzip.ErrHeader):
-		return nil, Errorf(name, 0, "the name ends in %s, but the file is not compressed with gzip; rename it", zipped)
-	case err != nil:
-		return nil, &Error{File: name, Msg: "cannot read", Err: gzipError(err)}
-	}
-	return &unzipper{z: z, available: available}, nil
 }
 
 // Read reads content.

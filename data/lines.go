@@ -37,14 +37,12 @@ type Lines struct {
 	buf      []byte
 }
 
-// NewLines returns the lines of r, or of what r holds compressed with gzip if name ends in .gz. Messages call the
-// stream name. With replace, bytes that are not UTF-8 become U+FFFD instead of an error.
+// NewLines returns the lines of r, unpacked as [Unzip] does. Messages call the stream name. With replace, bytes that
+// are not UTF-8 become U+FFFD instead of an error.
 func NewLines(r io.Reader, name string, replace bool) (*Lines, error) {
-	if isZipped(name) {
-		var err error
-		if r, err = unzip(r, name, AvailableMemory()); err != nil {
-			return nil, err
-		}
+	r, err := Unzip(r, name)
+	if err != nil {
+		return nil, err
 	}
 	l := &Lines{r: bufio.NewReaderSize(r, buffer), name: name, max: maxRecord, replace: replace}
 	head, err := l.r.Peek(512)

@@ -34,6 +34,7 @@ func TestBadContent(t *testing.T) {
 		want                string
 	}{
 		{"empty", "f.jsonl", "", Options{}, 0, "the file is empty"},
+		{"empty, named as compressed", "f.jsonl.gz", "", Options{}, 0, "f.jsonl.gz: the file is empty"},
 		{"header only", "f.csv", "source,target\n", Options{}, 0, "no rows below its header"},
 		{"unknown ending", "f.dat.x1", "a\tb\n", Options{}, -1, "it looks like `format tsv`"},
 		{"Latin-1", "f.tsv", "source\ttarget\na\tb\nc\tcaf\xE9\n", Options{}, 3, "byte 6 of the line"},

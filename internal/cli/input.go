@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/tasks"
 )
@@ -80,10 +82,22 @@ func (f *InputFlags) File() *text.File {
 	return file
 }
 
-// ReadInput returns the content of a file, or of standard input for "-".
+// ReadInput returns the content of a file, unpacked if it is compressed with gzip, or of standard input for "-".
 func ReadInput(path string, in io.Reader) ([]byte, error) {
 	if path != "-" {
-		return base.ReadFile(path)
+		packed, err := base.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		r, err := data.Unzip(bytes.NewReader(packed), path)
+		if err != nil {
+			return nil, err
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return nil, InputError(fmt.Errorf("%s: %w", path, err))
+		}
+		return content, nil
 	}
 	content, err := io.ReadAll(in)
 	if err != nil {

@@ -1,6 +1,7 @@
 package predict_test
 
 import (
+	"compress/gzip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,6 +80,29 @@ func TestTokenizeTexts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A file that is compressed with gzip has the same texts, whether its ending tells the format or its content does.
+func TestTokenizeZipped(t *testing.T) {
+	const rows = "{\"text\": \"hello\"}\n{\"text\": \"hello\", \"text_pair\": \"world\"}\n"
+	for _, name := range []string{"in.jsonl", "in"} {
+		dir := t.TempDir()
+		want := clitest.OK(t, predict.Command, "tokenize", "--input", clitest.Write(t, filepath.Join(dir, name), rows))
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		z.Write([]byte(rows))
+		z.Close()
+		got := clitest.OK(t, predict.Command, "tokenize", "--input",
+			clitest.Write(t, filepath.Join(dir, name+".gz"), b.String()))
+		if got.Out != want.Out || len(want.Out) == 0 {
+			t.Errorf("%s.gz: got\n%swant\n%s", name, got.Out, want.Out)
+		}
+		cut := clitest.Write(t, filepath.Join(dir, "cut."+name+".gz"), b.String()[:b.Len()-2])
+		r := clitest.Run(t, predict.Command, "tokenize", "--input", cut)
+		if r.Code != 3 || !strings.Contains(r.Err, "cut."+name+".gz: the gzip stream ends early") {
+			t.Errorf("cut off: exit code %d, %s", r.Code, r.Err)
+		}
 	}
 }
 
