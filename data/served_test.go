@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/choice"
 	"github.com/spalora/spalora/data/document"
+	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/data/question"
 	"github.com/spalora/spalora/data/tagged"
 	"github.com/spalora/spalora/data/text"
@@ -46,6 +47,9 @@ var servedReaders = map[string]func(content, name string, check func(string) err
 	},
 	"document": func(content, name string, check func(string) error) (served, error) {
 		return document.ReadBytes([]byte(content), name, document.Options{Adapter: check})
+	},
+	"pair": func(content, name string, check func(string) error) (served, error) {
+		return pair.ReadBytes([]byte(content), name, pair.Options{OptionalLabels: true, Adapter: check})
 	},
 }
 
@@ -91,6 +95,11 @@ var mixed = []struct{ kind, name, content string }{
 {"prompt":"c","completion":"x","adapter":"topics"}
 {"prompt":"d","completion":"x"}`},
 	{"document", "f.csv", "text,adapter\na,spam\nb,\nc,topics\nd,\n"},
+	{"pair", "f.jsonl", `{"source":"a","adapter":"spam"}
+{"source":"b","target":"x"}
+{"source":"c","adapter":"topics","target":["x","y"]}
+{"source":"d"}`},
+	{"pair", "f.csv", "source,target,adapter\na,x,spam\nb,x,\nc,x,topics\nd,x,none\n"},
 }
 
 // TestAdapterOf reads files whose rows name adapters. Without a check of names the column is a column like others.
@@ -154,6 +163,7 @@ func TestAdapterErrors(t *testing.T) {
 			"\"adapter\":\"x\"}]}]}]}", `f.json:2: article 1, paragraph 1: question 1 (id "i"): no adapter has the name "x"`},
 		{"choice", "f.csv", "context,ending0,ending1,adapter\na,x,y,z\n", `f.csv:2: no adapter has the name "z"`},
 		{"document", "f.jsonl", "{\"text\":\"a\",\"adapter\":true}", `f.jsonl:1: "adapter" is "true", not a string`},
+		{"pair", "f.en", "a\n", "f.en is read as txt, whose rows cannot name an adapter"},
 	} {
 		_, err := servedReaders[c.kind](c.content, c.name, known)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -199,6 +209,17 @@ func TestServedBy(t *testing.T) {
 		}
 		if texts != c.texts || !slices.Equal(numbers, c.numbers) {
 			t.Errorf("%q serves %q, rows %v; want %q, rows %v", c.name, texts, numbers, c.texts, c.numbers)
+		}
+	}
+	pairs, err := pair.ReadBytes([]byte("source,target,adapter\na,x,\na,y,spam\nb,z,\na,v,spam\na,w,\n"), "f.csv",
+		pair.Options{GroupSources: true, Adapter: known})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"a/x,w/", "a/y,v/spam", "b/z/"} {
+		p := pairs.At(i)
+		if got := p.Source + "/" + strings.Join(p.Targets, ",") + "/" + pairs.AdapterOf(i); got != want {
+			t.Errorf("group %d is %q, want %q", i, got, want)
 		}
 	}
 	f.Append(text.Example{Text: "e", Line: 9})

@@ -103,7 +103,7 @@ type File struct {
 	Unread  int     // messages that have keys that are not read
 
 	unreadKeys []string // those keys, sorted
-	beside     unreadColumns
+	beside     data.Unread
 	otherRoles data.Tally // messages of others than the assistant that are marked as to be learned
 }
 

@@ -59,13 +59,7 @@ func (r *rows) Record(row [][]byte, line int) error {
 			*f.to = string(row[f.i])
 		}
 	}
-	beside := map[string]string{}
-	for i, name := range r.names {
-		if r.isBeside(name) {
-			beside[name] = string(row[i])
-		}
-	}
-	r.f.beside.add(line, r.unreadOf(beside))
+	r.f.beside.Add(line, r.beside().OfRecord(r.names, row))
 	r.f.Append(e)
 	return nil
 }
@@ -96,11 +90,7 @@ func (r *rows) Object(row data.Object, line int) error {
 	if err != nil {
 		return err
 	}
-	beside := make(map[string]string, len(row))
-	for key, v := range row {
-		beside[key] = string(v)
-	}
-	r.f.beside.add(line, r.unreadOf(beside))
+	r.f.beside.Add(line, r.beside().OfObject(row))
 	r.f.Append(e)
 	return nil
 }
@@ -160,7 +150,7 @@ func (r *rows) system(row data.Object, e *Document, line int) error {
 	first := e.Messages[0]
 	switch {
 	case !r.shareGPT && (err != nil || first.Role == "system" && first.Content != text):
-		r.f.beside.add(line, []string{"system"})
+		r.f.beside.Add(line, []string{"system"})
 		return nil
 	case err != nil:
 		return err

@@ -28,7 +28,7 @@ func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err er
 		}
 	}
 	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "document"), ""); err == nil {
-		held.Unread, held.otherRoles, held.beside = 0, data.Tally{}, unreadColumns{}
+		held.Unread, held.otherRoles, held.beside = 0, data.Tally{}, data.Unread{}
 	}
 	return rest, held, err
 }

@@ -50,8 +50,7 @@ func (f *File) warnings() []data.Warning {
 	if f.Kind == Prompt || f.Kind == Instruction {
 		what = "with an empty completion"
 	}
-	out = append(out, f.beside.Warn(f.Name, "with other columns than those that are learned from, which are not read: "+
-		data.NameList(f.beside.names))...)
+	out = append(out, f.beside.Warn(f.Name)...)
 	out = append(out, hollow.Warn(f.Name, what)...)
 	why := "without an assistant's message to learn"
 	if len(called) > 0 {

@@ -24,6 +24,10 @@ var (
 	}
 )
 
+// besides are columns with content for the model that rows may have beside source and target.
+var besides = []string{"prefix", "prompt", "instruction", "context", "passage", "question", "query", "history",
+	"system"}
+
 // names are those of a source and of targets that go with it.
 type names struct {
 	source  string

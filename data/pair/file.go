@@ -38,6 +38,8 @@ type File struct {
 	data.File[Pair]
 	Columns Columns    // which columns were used
 	Gaps    data.Tally // lines of parallel files that are empty on one side, which were left out
+
+	unread data.Unread
 }
 
 // Columns names the columns (JSON: keys) that pairs were read from, "" for none. Without a header a column's name is
@@ -149,7 +151,7 @@ func (f *File) GroupSources() *File {
 func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
 	source := func(_ int, p Pair) string { return p.Source }
 	if rest, held, err = data.SplitGroups(f, source, "pair", "of source", fraction, seed); err == nil {
-		held.Gaps = data.Tally{}
+		held.Gaps, held.unread = data.Tally{}, data.Unread{}
 	}
 	return rest, held, err
 }

@@ -267,6 +267,17 @@ func TestWarnings(t *testing.T) {
 			"test.csv:3: 1 row with a source that is also in train.jsonl",
 		}},
 		{nil, nil, plain, nil},
+		{readPairs(t, "t.jsonl", `{"source":"a","target":"b","context":"c"}
+{"source":"b","target":"c","context":"","weight":1}
+{"source":"c","target":"d","title":"e","weight":0.5,"Prefix":"summarize"}
+`, Options{}), nil, nil, []string{"t.jsonl:1: 2 rows with other columns than those that are learned from, which are " +
+			`not read: "Prefix", "context", "weight"`}},
+		{readPairs(t, "t.csv", "en,sv,prefix,sample_weight\na,b,,1.0\nc,d,translate,1\n",
+			Options{SourceLang: "en", TargetLang: "sv"}), nil, nil, []string{
+			`t.csv:3: 1 row with other columns than those that are learned from, which are not read: "prefix"`}},
+		{readPairs(t, "t.csv", "q,a,context\na,b,c\n", Options{SourceColumn: "q", TargetColumn: "a"}), nil, nil, nil},
+		{nil, nil, readPairs(t, "t.csv", "source,target\na,b\na,c\n", Options{}), []string{"t.csv:3: 1 row with the source " +
+			"of a row before but another target: `group_sources` makes them one row with several references"}},
 		{nil, parallel, nil, []string{
 			"t.en:2: 1 line without text in one of the two files or in both, which were left out"}},
 	} {

@@ -14,6 +14,8 @@ type rows struct {
 	f *File
 	o Options
 	c columns
+
+	names []string // of all columns
 }
 
 // read reads a stream whose rows are pairs in columns, or what other reads of plain text.
@@ -53,6 +55,7 @@ func isLanguage(s string) bool {
 // Resolve finds the columns.
 func (r *rows) Resolve(h *data.Header) (err error) {
 	if r.c, err = (header{h}).columns(r.o); err == nil {
+		r.names = h.Names
 		r.f.Columns = Columns{h.Name(r.c.languages), h.Name(r.c.source), h.Name(r.c.target)}
 	}
 	return err
@@ -76,6 +79,7 @@ func (r *rows) Record(row [][]byte, line int) error {
 	if r.c.target >= 0 {
 		p.Targets = r.targets(string(row[r.c.target]))
 	}
+	r.f.unread.Add(line, r.beside().OfRecord(r.names, row))
 	r.f.Append(p)
 	return nil
 }
@@ -88,9 +92,20 @@ func (r *rows) targets(text string) []string {
 	return []string{text}
 }
 
+// beside returns which columns that are not read are reported. Where options name the columns to read, the others are
+// meant not to be read.
+func (r *rows) beside() data.Beside {
+	c := r.f.Columns
+	b := data.Beside{Read: []string{c.Languages, c.Source, c.Target}}
+	if r.o.SourceColumn+r.o.TargetColumn == "" {
+		b.Content = besides
+	}
+	return b
+}
+
 // Object appends one row of JSON Lines.
 func (r *rows) Object(row data.Object, line int) error {
-	to := &r.f.Columns
+	to, unread := &r.f.Columns, r.beside().OfObject(row)
 	if to.Languages != "" {
 		texts, err := r.translation(row)
 		if err != nil {
@@ -116,6 +131,7 @@ func (r *rows) Object(row data.Object, line int) error {
 	if p.Targets, err = r.targetsOf(row); err != nil {
 		return inObject(to.Languages, err)
 	}
+	r.f.unread.Add(line, unread)
 	r.f.Append(p)
 	return nil
 }

@@ -7,8 +7,9 @@ import (
 )
 
 // Warnings returns what is odd about the pairs of a run, of which each may be nil: replaced bytes, lines of parallel
-// files that were left out, empty sources and targets, pairs without a target, pairs to train on with several targets,
-// repeated pairs, sources with another target before, and sources to train on that are also evaluated or tested on.
+// files that were left out, columns that are not read, empty sources and targets, pairs without a target, pairs to
+// train on with several targets, repeated pairs, sources with another target before, and sources to train on that are
+// also evaluated or tested on.
 func Warnings(train, eval, test *File) []data.Warning {
 	return data.Warnings(train, eval, test, "a source that is", func(f *File) []data.Warning {
 		return f.warnings(f == train)
@@ -34,6 +35,7 @@ func (f *File) warnings(train bool) []data.Warning {
 	}
 	repeated, contrary := f.Repeated(func(a, b Pair) bool { return slices.Equal(a.Targets, b.Targets) })
 	out := f.Gaps.WarnOf(f.Name, "line", "without text in one of the two files or in both, which were left out")
+	out = append(out, f.unread.Warn(f.Name)...)
 	out = append(out, hollow.Warn(f.Name, "with an empty source")...)
 	out = append(out, mute.Warn(f.Name, "with an empty target")...)
 	if without.N < f.Len() {
@@ -41,5 +43,9 @@ func (f *File) warnings(train bool) []data.Warning {
 	}
 	out = append(out, several.Warn(f.Name, "with several targets, of which only the first is learned")...)
 	out = append(out, repeated.Warn(f.Name, "with the source and target of a row before")...)
-	return append(out, contrary.Warn(f.Name, "with the source of a row before but another target")...)
+	what := "with the source of a row before but another target"
+	if !train {
+		what += ": `group_sources` makes them one row with several references"
+	}
+	return append(out, contrary.Warn(f.Name, what)...)
 }
