@@ -9,6 +9,7 @@ import (
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
 // rowsCall makes the call for rows of a task: one result for each row, which names its adapter.
@@ -72,7 +73,7 @@ func TestAdaptersOfEveryTask(t *testing.T) {
 				return m.EmbedAll(t.Context(), text(adapters))
 			}},
 		{"causal-lm", spalora.WithBase(c.Base), []spalora.Option{spalora.WithSettings(&causallm.Settings{
-			Generation: causallm.Generation{MaxNewTokens: 4}})},
+			Generation: generation.Settings{MaxNewTokens: 4}})},
 			[]string{c.Path("adapter_init"), c.Path("adapter_final")},
 			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
 				list := text(adapters)

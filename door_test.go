@@ -18,6 +18,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
 // call is a call of the front door with an input that has a number.
@@ -80,7 +81,7 @@ func openAll(t *testing.T) map[string]*spalora.Model {
 		open(task, filepath.Join("testdata", dir), spalora.WithOpenedBase(b))
 	}
 	open("causal-lm", c.Path("adapter_final"), spalora.WithBase(c.Base),
-		spalora.WithSettings(&causallm.Settings{Generation: causallm.Generation{MaxNewTokens: 4}}))
+		spalora.WithSettings(&causallm.Settings{Generation: generation.Settings{MaxNewTokens: 4}}))
 	return models
 }
 

@@ -55,10 +55,13 @@ var mayImport = map[string][]string{
 		"base", "batch", "checkpoint", "checkpoint/safetensors", "data", "internal/files", "internal/settings", "lora",
 		"models", "models/arch", "nn", "nn/op", "tasks/metrics", "tokenize", "train",
 	},
+	"tasks/generation": {
+		"base", "checkpoint", "generate", "internal/settings",
+	},
 	"tasks/": { // a task type knows no other
-		"tasks", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors", "data", "data/",
-		"generate", "internal/files", "internal/settings", "lora", "models", "models/arch", "nn", "nn/op", "tokenize",
-		"train",
+		"tasks", "tasks/generation", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors",
+		"data", "data/", "generate", "internal/files", "internal/settings", "lora", "models", "models/arch", "nn",
+		"nn/op", "tokenize", "train",
 	},
 	"llamacpp": {
 		"base", "batch", "chat", "checkpoint", "checkpoint/gguf", "checkpoint/safetensors", "data/document",
@@ -67,11 +70,14 @@ var mayImport = map[string][]string{
 	"": { // the front door
 		"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize",
 	},
-	"embedded":              {},
-	"internal/cli":          {"", "!cmd/", "!internal/cli/", "!examples/", "!internal/tasktest"},
-	"internal/cli/":         {"", "!cmd/", "!examples/", "!internal/tasktest"},
-	"internal/cli/task":     {"", "!cmd/", "!examples/", "!tasks/", "!internal/cli/", "!internal/tasktest"},
-	"internal/cli/task/":    {"", "!cmd/", "!examples/", "!internal/cli/", "internal/cli/task", "!internal/tasktest"},
+	"embedded":          {},
+	"internal/cli":      {"", "!cmd/", "!internal/cli/", "!examples/", "!internal/tasktest"},
+	"internal/cli/":     {"", "!cmd/", "!examples/", "!internal/tasktest"},
+	"internal/cli/task": {"", "!cmd/", "!examples/", "!tasks/", "!internal/cli/", "!internal/tasktest"},
+	"internal/cli/task/": {
+		"", "!cmd/", "!examples/", "!internal/cli/", "internal/cli/task", "internal/cli/task/generation",
+		"!internal/tasktest",
+	},
 	"internal/cli/task/all": {"internal/cli/task", "internal/cli/task/"},
 	"internal/tasktest":     {"", "!cmd/", "!internal/cli", "!internal/cli/", "!examples/"}, // for tests of all tasks
 	"cmd/":                  {"", "!examples/"},

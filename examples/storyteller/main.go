@@ -25,6 +25,7 @@ import (
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tasks/generation"
 	"github.com/spalora/spalora/train"
 )
 
@@ -143,7 +144,7 @@ func finetune(ctx context.Context, questions *document.File, dir string) error {
 func continueAll(
 	ctx context.Context, questions *document.File, dir string, options ...spalora.Option,
 ) ([]spalora.Generated, error) {
-	settings := &causallm.Settings{Generation: causallm.Generation{
+	settings := &causallm.Settings{Generation: generation.Settings{
 		MaxNewTokens: 32, Temperature: new(0.8), TopP: new(0.95), Seed: new(uint64(42)),
 	}}
 	m, err := spalora.Open(dir, append(options, spalora.WithSettings(settings))...)

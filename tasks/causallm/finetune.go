@@ -13,6 +13,7 @@ import (
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/generation"
 	"github.com/spalora/spalora/train"
 )
 
@@ -184,7 +185,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 		return nil, err
 	}
 	if r.parts.Train.Kind == document.Chat {
-		ends, _ := endIDs(s.Base, nn.Vocabulary(r.model, s.AdapterSet()))
+		ends, _ := generation.EndIDs(s.Base, nn.Vocabulary(r.model, s.AdapterSet()))
 		for _, w := range templateWarnings(r.template, s.Base.Tokenizer, ends) {
 			s.Log.Warn().Msgf("%s: %s", s.Base.Name, w)
 		}

@@ -1,7 +1,11 @@
 package causallm
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/lora"
@@ -9,6 +13,7 @@ import (
 	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
 // Type is causal language modelling by its names in adapters and commands.
@@ -29,7 +34,7 @@ var Kind = tasks.Kind{
 type Settings struct {
 	MaxLength int // tokens of a text whose logits or scores are computed; 0: what the checkpoint allows
 	// Generation are the settings of generated text.
-	Generation Generation
+	Generation generation.Settings
 }
 
 // Options implements [tasks.Settings]: language models remember none.
@@ -71,7 +76,7 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	decoding, warnings, err := s.Generation.config(o.Base, p.Vocabulary())
+	decoding, warnings, err := s.Generation.Config(o.Base, p.Vocabulary())
 	if err != nil {
 		return nil, err
 	}
@@ -108,4 +113,16 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 		config["tie_word_embeddings"] = false
 	}
 	return tasks.NewMerging(t, models.CausalLM.Logits, config), nil
+}
+
+// chatTemplate returns the chat template of a base, nil if it has none.
+func chatTemplate(b *base.Base) (*chat.Template, error) {
+	t, err := chat.Load(b.File)
+	if errors.Is(err, chat.ErrNoTemplate) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, base.Input(fmt.Errorf("%s: %w", b.Name, err))
+	}
+	return t, nil
 }

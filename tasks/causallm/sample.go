@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/data/document"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
 // When is the point of a run at which samples were generated.
@@ -56,7 +57,7 @@ func (r *run) newSampler(s *tasks.Session) (*sampler, error) {
 	}
 	kind := r.parts.Train.Kind
 	p := &sampler{task: r.task, cfg: generate.Defaults()}
-	p.cfg.EosTokenIDs, _ = endIDs(s.Base, r.task.Vocabulary())
+	p.cfg.EosTokenIDs, _ = generation.EndIDs(s.Base, r.task.Vocabulary())
 	if kind == document.Text {
 		p.cfg.DoSample, p.cfg.Temperature, p.cfg.TopP = true, 0.8, 0.95
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/predict"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
 // rows encodes values as JSON Lines.
@@ -228,7 +229,7 @@ func TestDoorGenerates(t *testing.T) {
 		args = append(args, "--prompt", p)
 	}
 	list := clitest.Lines[row](t, clitest.OK(t, predict.Command, args...).Out)
-	settings := &causallm.Settings{Generation: causallm.Generation{MaxNewTokens: 6}}
+	settings := &causallm.Settings{Generation: generation.Settings{MaxNewTokens: 6}}
 	m, err := spalora.Open(adapter, spalora.WithBase(c.Base), spalora.WithSettings(settings))
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +258,7 @@ func TestDoorGenerates(t *testing.T) {
 	if pieces.String() != answer.Text {
 		t.Errorf("streamed %q, the answer is %q", pieces.String(), answer.Text)
 	}
-	settings = &causallm.Settings{Generation: causallm.Generation{DoSample: new(false), TopK: new(3)}}
+	settings = &causallm.Settings{Generation: generation.Settings{DoSample: new(false), TopK: new(3)}}
 	_, err = spalora.Open(adapter, spalora.WithBase(c.Base), spalora.WithSettings(settings))
 	if !errors.Is(err, spalora.ErrSettings) || !strings.Contains(err.Error(), "`top_k` has no effect") {
 		t.Errorf("settings that contradict each other: %v", err)

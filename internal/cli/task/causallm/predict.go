@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/generation"
 	"github.com/spalora/spalora/tasks/causallm"
 )
 
@@ -84,7 +85,7 @@ With --chat and no prompt, the lines of standard input are turns of one chat; on
 		r.head.Add(fs, cli.GPT(), "`directory` of an adapter, of finetune or of PEFT; default: none")
 	})
 	cli.Section(fs, "Input", r.addInput)
-	cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { addGeneration(fs, &r.settings.Generation) })
+	cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { generation.AddFlags(fs, &r.settings.Generation) })
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
 		fs.BoolVar(&r.logits, "logits", false, "write the logits of the input's texts instead of continuing them")
@@ -240,12 +241,8 @@ const atOnce = 8
 
 // sequence is the output for one generated sequence.
 type sequence struct {
-	Prompt string          `json:"prompt"`
-	Copy   *int            `json:"sequence,omitempty"` // of several for one prompt
-	Text   string          `json:"text"`
-	Finish generate.Finish `json:"finish_reason"`
-	Tokens []int32         `json:"tokens"`
-	Score  *float32        `json:"score,omitempty"` // of beam search
+	Prompt string `json:"prompt"`
+	generation.Row
 }
 
 // generate continues all prompts and writes a line for each sequence.
@@ -267,13 +264,7 @@ func (r *predicting) generate(
 				return err
 			}
 			for _, s := range out {
-				row := sequence{Prompt: part[s.Prompt].shown, Text: s.Text, Finish: s.Finish, Tokens: s.IDs}
-				if cfg.NumReturnSequences > 1 {
-					row.Copy = &s.Copy
-				}
-				if cfg.NumBeams > 1 {
-					row.Score = &s.Score
-				}
+				row := sequence{part[s.Prompt].shown, generation.RowOf(s, cfg)}
 				tokens += len(s.IDs)
 				if err := task.WriteLine(w, r.models.Row(part[s.Prompt].adapter, row)); err != nil {
 					return err

@@ -1,15 +1,16 @@
-package causallm
+// Package generation defines the flags of generated text, and the rows in which commands write it.
+package generation
 
 import (
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/cli"
-	"github.com/spalora/spalora/tasks/causallm"
+	"github.com/spalora/spalora/tasks/generation"
 )
 
-// addGeneration defines the flags of generated text. Names are those of transformers' GenerationConfig.
-func addGeneration(fs *pflag.FlagSet, g *causallm.Generation) {
+// AddFlags defines the flags of generated text. Names are those of transformers' GenerationConfig.
+func AddFlags(fs *pflag.FlagSet, g *generation.Settings) {
 	const file = "; default: generation_config.json's, else "
 	cli.Default(fs, &g.MaxNewTokens, "max-new-tokens", 0,
 		"most tokens to generate for a prompt; default: max_new_tokens of generation_config.json, else what its max_length "+

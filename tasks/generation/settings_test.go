@@ -1,4 +1,4 @@
-package causallm
+package generation
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ func withSettings(t testing.TB, file, config string) *base.Base {
 			return []byte(file), nil
 		}
 		if strings.HasPrefix(name, "tokenizer") {
-			return os.ReadFile(filepath.Join("testdata", "causal", name))
+			return os.ReadFile(filepath.Join("..", "causallm", "testdata", "causal", name))
 		}
 		return nil, fs.ErrNotExist
 	}}
@@ -60,9 +60,9 @@ func withSettings(t testing.TB, file, config string) *base.Base {
 // TestFileKeys: the keys that the table says act are those that are read, and each is refused with another type.
 func TestFileKeys(t *testing.T) {
 	read := []string{"eos_token_id"} // by package models
-	for _, k := range new(Generation).fileKeys() {
+	for _, k := range new(Settings).fileKeys() {
 		read = append(read, k.name)
-		_, _, err := new(Generation).config(withSettings(t, fmt.Sprintf(`{"%s": {"a": 1}}`, k.name), ""), vocabulary)
+		_, _, err := new(Settings).Config(withSettings(t, fmt.Sprintf(`{"%s": {"a": 1}}`, k.name), ""), vocabulary)
 		if want := "dir: generation_config.json: " + k.name + ` is {"a":1}; want `; !errors.Is(err, base.ErrInput) ||
 			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v\nwant %s", err, want)
@@ -126,22 +126,22 @@ func TestGenerationConfig(t *testing.T) {
 	for _, x := range []struct {
 		name     string
 		file     string
-		given    Generation
+		given    Settings
 		want     generate.Config
 		warnings []string
 	}{
-		{"defaults", `{"eos_token_id": 13}`, Generation{}, standard, nil},
-		{"nulls", `{"eos_token_id": 13, "max_length": null, "top_k": null, "stop_strings": null}`, Generation{}, standard,
+		{"defaults", `{"eos_token_id": 13}`, Settings{}, standard, nil},
+		{"nulls", `{"eos_token_id": 13, "max_length": null, "top_k": null, "stop_strings": null}`, Settings{}, standard,
 			nil},
-		{"file", every, Generation{}, full, nil},
-		{"greedy", every, Generation{DoSample: new(false)}, greedy, []string{alone}},
-		{"temperature 0", every, Generation{Temperature: new(0.0)}, greedy, []string{alone}},
+		{"file", every, Settings{}, full, nil},
+		{"greedy", every, Settings{DoSample: new(false)}, greedy, []string{alone}},
+		{"temperature 0", every, Settings{Temperature: new(0.0)}, greedy, []string{alone}},
 		{"sampling values without sampling", `{"eos_token_id": 13, "temperature": 0, "top_p": 7, "typical_p": -1}`,
-			Generation{}, standard, nil},
-		{"a setting implies sampling", `{"eos_token_id": 13, "top_p": 0.9}`, Generation{TypicalP: new(0.5)},
+			Settings{}, standard, nil},
+		{"a setting implies sampling", `{"eos_token_id": 13, "top_p": 0.9}`, Settings{TypicalP: new(0.5)},
 			with(standard, func(c *generate.Config) { c.DoSample, c.TypicalP, c.TopP = true, 0.5, 0.9 }), nil},
 		{"settings", every,
-			Generation{
+			Settings{
 				MaxNewTokens: 5, MinNewTokens: new(0), Stop: []string{"z"}, MaxTime: time.Hour,
 				SequenceBias: []generate.Bias{}, EncoderRepetitionPenalty: new(1.0), RepetitionPenalty: new(1.0),
 				NoRepeatNgramSize: new(0), EncoderNoRepeatNgramSize: new(0), BadWordsIDs: [][]int32{},
@@ -159,40 +159,40 @@ func TestGenerationConfig(t *testing.T) {
 				BeginSuppressTokens: []int32{}, DoSample: true, Temperature: 1, TopP: 1, TypicalP: 1, Seed: 1,
 				NumReturnSequences: 1, NumBeams: 1, LengthPenalty: 1,
 			}, nil},
-		{"beams", beams, Generation{}, with(searching, func(c *generate.Config) { c.NumReturnSequences = 4 }),
+		{"beams", beams, Settings{}, with(searching, func(c *generate.Config) { c.NumReturnSequences = 4 }),
 			[]string{"generation_config.json: num_return_sequences is 7, but `num_beams` is 4; the search returns 4"}},
-		{"other beams as settings", beams, Generation{NumBeams: 5, LengthPenalty: new(0.0), EarlyStopping: new(
+		{"other beams as settings", beams, Settings{NumBeams: 5, LengthPenalty: new(0.0), EarlyStopping: new(
 			generate.UntilUnlikely), NumReturnSequences: 2}, with(searching, func(c *generate.Config) {
 			c.NumBeams, c.LengthPenalty, c.EarlyStopping, c.NumReturnSequences = 5, 0, generate.UntilUnlikely, 2
 		}), nil},
-		{"no beams as setting", beams, Generation{NumBeams: 1, NumReturnSequences: 1},
+		{"no beams as setting", beams, Settings{NumBeams: 1, NumReturnSequences: 1},
 			with(searching, func(c *generate.Config) { c.NumBeams = 1 }), nil},
-		{"beams of the file, drawing as setting", beams, Generation{TopP: new(0.5)},
+		{"beams of the file, drawing as setting", beams, Settings{TopP: new(0.5)},
 			with(searching, func(c *generate.Config) {
 				c.NumBeams, c.DoSample, c.TopP, c.NumReturnSequences = 1, true, 0.5, 7
 			}), []string{"generation_config.json: num_beams is 4, but tokens are drawn"}},
 		{"drawing of the file, beams as setting", `{"eos_token_id": 13, "do_sample": true, "length_penalty": 2,
-			"early_stopping": "never"}`, Generation{NumBeams: 4}, searching,
+			"early_stopping": "never"}`, Settings{NumBeams: 4}, searching,
 			[]string{"generation_config.json: do_sample is true, but `num_beams` is 4; no tokens are drawn"}},
-		{"length of the file", `{"eos_token_id": 13, "max_length": 40, "min_length": 9}`, Generation{},
+		{"length of the file", `{"eos_token_id": 13, "max_length": 40, "min_length": 9}`, Settings{},
 			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MaxLength, c.MinLength = 0, 40, 9 }), nil},
 		{"other lengths as settings", `{"eos_token_id": 13, "max_new_tokens": 40, "min_new_tokens": 9}`,
-			Generation{MaxLength: 20, MinLength: new(4)},
+			Settings{MaxLength: 20, MinLength: new(4)},
 			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MaxLength, c.MinLength = 0, 20, 4 }), nil},
-		{"more at least than at most", `{"eos_token_id": 13, "min_new_tokens": 40}`, Generation{MaxNewTokens: 6},
+		{"more at least than at most", `{"eos_token_id": 13, "min_new_tokens": 40}`, Settings{MaxNewTokens: 6},
 			with(standard, func(c *generate.Config) { c.MaxNewTokens, c.MinNewTokens = 6, 6 }),
 			[]string{"generation_config.json: min_new_tokens is 40, but a text has at most 6 new tokens"}},
 		{"negative counts are none", `{"eos_token_id": 13, "min_length": -1, "min_new_tokens": -5,
-			"no_repeat_ngram_size": -1, "encoder_no_repeat_ngram_size": -1}`, Generation{}, standard, nil},
-		{"one string", `{"eos_token_id": 13, "stop_strings": "x", "max_time": 0}`, Generation{},
+			"no_repeat_ngram_size": -1, "encoder_no_repeat_ngram_size": -1}`, Settings{}, standard, nil},
+		{"one string", `{"eos_token_id": 13, "stop_strings": "x", "max_time": 0}`, Settings{},
 			with(standard, func(c *generate.Config) { c.StopStrings, c.MaxTime = []string{"x"}, 1 }), nil},
-		{"end tokens that the model lacks", `{"eos_token_id": [100, 13, 200]}`, Generation{}, standard,
+		{"end tokens that the model lacks", `{"eos_token_id": [100, 13, 200]}`, Settings{}, standard,
 			[]string{"eos_token_id has [100 200], but the model has 100 tokens; it is ignored"}},
-		{"not honoured", `{"eos_token_id": 13, "guidance_scale": 2, "typo": 1}`, Generation{}, standard,
+		{"not honoured", `{"eos_token_id": 13, "guidance_scale": 2, "typo": 1}`, Settings{}, standard,
 			[]string{"generation_config.json: guidance_scale is 2: ",
 				"generation_config.json: not known and without effect: typo"}},
 	} {
-		got, warnings, err := x.given.config(withSettings(t, x.file, ""), vocabulary)
+		got, warnings, err := x.given.Config(withSettings(t, x.file, ""), vocabulary)
 		if err != nil || !reflect.DeepEqual(got, x.want) {
 			t.Errorf("%s: %v\n got %+v\nwant %+v", x.name, err, got, x.want)
 		}
@@ -206,8 +206,8 @@ func TestGenerationConfig(t *testing.T) {
 func TestGenerationFileMissing(t *testing.T) {
 	keys := strings.TrimSuffix(strings.TrimPrefix(every, "{"), "}")
 	b := withSettings(t, "", ", "+keys+`, "guidance_scale": 4, "n_embd": 8`)
-	got, warnings, err := new(Generation).config(b, vocabulary)
-	want, _, wantErr := new(Generation).config(withSettings(t, every, ""), vocabulary)
+	got, warnings, err := new(Settings).Config(b, vocabulary)
+	want, _, wantErr := new(Settings).Config(withSettings(t, every, ""), vocabulary)
 	if err := errors.Join(err, wantErr); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestGenerationFileMissing(t *testing.T) {
 		!strings.HasPrefix(warnings[0], "config.json: guidance_scale is 4") {
 		t.Errorf("got %+v, %q\nwant %+v", got, warnings, want)
 	}
-	if got, warnings, err := new(Generation).config(withSettings(t, "{}", ", "+keys), vocabulary); err != nil ||
+	if got, warnings, err := new(Settings).Config(withSettings(t, "{}", ", "+keys), vocabulary); err != nil ||
 		len(warnings) != 0 || got.MaxNewTokens != StandardNewTokens || got.DoSample {
 		t.Errorf("config.json counts beside generation_config.json: %+v, %q, %v", got, warnings, err)
 	}
@@ -225,41 +225,41 @@ func TestGenerationFileMissing(t *testing.T) {
 func TestGenerationErrors(t *testing.T) {
 	for _, x := range []struct {
 		file  string
-		given Generation
+		given Settings
 		kind  error
 		want  string
 	}{
-		{`{"do_sample": true, "temperature": 0}`, Generation{}, base.ErrInput, "temperature is 0"},
-		{`{"do_sample": true, "temperature": 0}`, Generation{DoSample: new(false)}, nil, ""},
-		{`{"do_sample": true, "temperature": 0}`, Generation{Temperature: new(0.5)}, nil, ""},
-		{`{"top_k": -3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrInput,
+		{`{"do_sample": true, "temperature": 0}`, Settings{}, base.ErrInput, "temperature is 0"},
+		{`{"do_sample": true, "temperature": 0}`, Settings{DoSample: new(false)}, nil, ""},
+		{`{"do_sample": true, "temperature": 0}`, Settings{Temperature: new(0.5)}, nil, ""},
+		{`{"top_k": -3, "do_sample": true}`, Settings{TopP: new(2.0)}, base.ErrInput,
 			"dir: generation_config.json: top_k is -3; want"},
-		{`{"top_k": -3, "do_sample": true, "bad_words_ids": [[100]]}`, Generation{}, base.ErrInput, "top_k is -3"},
-		{`{"top_k": 3, "do_sample": true}`, Generation{TopP: new(2.0)}, base.ErrSettings, "`top_p` is 2"},
-		{`{"max_new_tokens": 20}`, Generation{MinNewTokens: new(50)}, base.ErrSettings, "`min_new_tokens` is 50"},
-		{`{"max_new_tokens": 0}`, Generation{}, base.ErrInput, "max_new_tokens is 0; want a whole number of at least 1"},
-		{`{"max_length": 2.5}`, Generation{}, base.ErrInput, "max_length is 2.5; want a whole number"},
-		{`{"bad_words_ids": [[3], [100]]}`, Generation{}, base.ErrInput, "bad_words_ids is 100; want an id below"},
-		{`{"sequence_bias": [[[3, 101], 1]]}`, Generation{}, base.ErrInput, "sequence_bias is 101"},
-		{`{"sequence_bias": {"(3, 4)": 1.5}}`, Generation{}, base.ErrInput, "want a list of pairs"},
-		{`{"exponential_decay_length_penalty": [5]}`, Generation{}, base.ErrInput, "such as [15, 1.2]"},
-		{`{"repetition_penalty": 0}`, Generation{}, base.ErrInput, "repetition_penalty is 0"},
-		{`{"repetition_penalty": 0}`, Generation{RepetitionPenalty: new(1.0)}, nil, ""},
-		{`{}`, Generation{ForcedBosTokenID: new(int32(100))}, base.ErrSettings, "`forced_bos_token_id` is 100"},
-		{`{"num_return_sequences": 3}`, Generation{}, nil, ""},
-		{`{"num_beams": 3}`, Generation{NumReturnSequences: 4}, base.ErrSettings, "want at most `num_beams`, 3"},
-		{`{"num_beams": 0}`, Generation{}, base.ErrInput, "num_beams is 0; want a whole number of at least 1"},
-		{`{"early_stopping": "sometimes"}`, Generation{}, base.ErrInput, "want true, false or \"never\""},
-		{`{"early_stopping": 1}`, Generation{}, base.ErrInput, "early_stopping is 1; want true, false or \"never\""},
-		{`{}`, Generation{NumBeams: -2}, base.ErrSettings, "`num_beams` is -2"},
-		{`{}`, Generation{NumBeams: 2, TopK: new(5)}, base.ErrSettings, "`top_k` draws tokens"},
-		{`{}`, Generation{NumBeams: 2, DoSample: new(true)}, base.ErrSettings, "`do_sample` draws tokens"},
-		{`{}`, Generation{LengthPenalty: new(2.0)}, base.ErrSettings, "are for beam search; set `num_beams`"},
-		{`{"num_beams": 2}`, Generation{LengthPenalty: new(2.0)}, nil, ""},
-		{`{}`, Generation{NumReturnSequences: 3}, base.ErrSettings, "`num_return_sequences` is 3"},
-		{`{"suppress_tokens": [-1, 4000], "begin_suppress_tokens": [220]}`, Generation{}, nil, ""},
+		{`{"top_k": -3, "do_sample": true, "bad_words_ids": [[100]]}`, Settings{}, base.ErrInput, "top_k is -3"},
+		{`{"top_k": 3, "do_sample": true}`, Settings{TopP: new(2.0)}, base.ErrSettings, "`top_p` is 2"},
+		{`{"max_new_tokens": 20}`, Settings{MinNewTokens: new(50)}, base.ErrSettings, "`min_new_tokens` is 50"},
+		{`{"max_new_tokens": 0}`, Settings{}, base.ErrInput, "max_new_tokens is 0; want a whole number of at least 1"},
+		{`{"max_length": 2.5}`, Settings{}, base.ErrInput, "max_length is 2.5; want a whole number"},
+		{`{"bad_words_ids": [[3], [100]]}`, Settings{}, base.ErrInput, "bad_words_ids is 100; want an id below"},
+		{`{"sequence_bias": [[[3, 101], 1]]}`, Settings{}, base.ErrInput, "sequence_bias is 101"},
+		{`{"sequence_bias": {"(3, 4)": 1.5}}`, Settings{}, base.ErrInput, "want a list of pairs"},
+		{`{"exponential_decay_length_penalty": [5]}`, Settings{}, base.ErrInput, "such as [15, 1.2]"},
+		{`{"repetition_penalty": 0}`, Settings{}, base.ErrInput, "repetition_penalty is 0"},
+		{`{"repetition_penalty": 0}`, Settings{RepetitionPenalty: new(1.0)}, nil, ""},
+		{`{}`, Settings{ForcedBosTokenID: new(int32(100))}, base.ErrSettings, "`forced_bos_token_id` is 100"},
+		{`{"num_return_sequences": 3}`, Settings{}, nil, ""},
+		{`{"num_beams": 3}`, Settings{NumReturnSequences: 4}, base.ErrSettings, "want at most `num_beams`, 3"},
+		{`{"num_beams": 0}`, Settings{}, base.ErrInput, "num_beams is 0; want a whole number of at least 1"},
+		{`{"early_stopping": "sometimes"}`, Settings{}, base.ErrInput, "want true, false or \"never\""},
+		{`{"early_stopping": 1}`, Settings{}, base.ErrInput, "early_stopping is 1; want true, false or \"never\""},
+		{`{}`, Settings{NumBeams: -2}, base.ErrSettings, "`num_beams` is -2"},
+		{`{}`, Settings{NumBeams: 2, TopK: new(5)}, base.ErrSettings, "`top_k` draws tokens"},
+		{`{}`, Settings{NumBeams: 2, DoSample: new(true)}, base.ErrSettings, "`do_sample` draws tokens"},
+		{`{}`, Settings{LengthPenalty: new(2.0)}, base.ErrSettings, "are for beam search; set `num_beams`"},
+		{`{"num_beams": 2}`, Settings{LengthPenalty: new(2.0)}, nil, ""},
+		{`{}`, Settings{NumReturnSequences: 3}, base.ErrSettings, "`num_return_sequences` is 3"},
+		{`{"suppress_tokens": [-1, 4000], "begin_suppress_tokens": [220]}`, Settings{}, nil, ""},
 	} {
-		_, _, err := x.given.config(withSettings(t, x.file, ""), vocabulary)
+		_, _, err := x.given.Config(withSettings(t, x.file, ""), vocabulary)
 		if x.kind == nil {
 			if err != nil {
 				t.Errorf("%s: %v", x.file, err)
@@ -284,7 +284,7 @@ func FuzzGenerationFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		own := *b
 		own.File = func(string) ([]byte, error) { return text, nil }
-		c, warnings, err := new(Generation).config(&own, vocabulary)
+		c, warnings, err := new(Settings).Config(&own, vocabulary)
 		if err == nil {
 			err = errors.Join(c.Validate(), c.CheckTokens(vocabulary))
 		} else if base.Blame(err) == base.ErrInput {

@@ -1,4 +1,4 @@
-package causallm
+package generation
 
 import (
 	"encoding/json"
@@ -16,18 +16,18 @@ import (
 	"github.com/spalora/spalora/internal/settings"
 )
 
-// generationFile is the file of a checkpoint with settings of generated text: its generation_config.json, else its
+// file is the file of a checkpoint with settings of generated text: its generation_config.json, else its
 // config.json, where versions of transformers before 4.26 kept them.
-type generationFile struct {
+type file struct {
 	name     string
 	values   map[string]json.RawMessage // of the keys of settings.GenerationConfig
 	warnings []string                   // about settings that are not honoured
 }
 
-// readGeneration reads the file of a checkpoint.
-func readGeneration(b *base.Base) (*generationFile, error) {
+// read reads the file of a checkpoint.
+func read(b *base.Base) (*file, error) {
 	table := settings.GenerationConfig
-	f := &generationFile{name: table.Name}
+	f := &file{name: table.Name}
 	text, err := b.File(f.name)
 	inConfig := errors.Is(err, fs.ErrNotExist)
 	if inConfig {
@@ -54,7 +54,7 @@ func readGeneration(b *base.Base) (*generationFile, error) {
 	return f, err
 }
 
-// fileKey is a key of the file that acts, with the setting that it gives: a pointer to a field of Generation, or a
+// fileKey is a key of the file that acts, with the setting that it gives: a pointer to a field of Settings, or a
 // pointer to one under a type that reads another form.
 type fileKey struct {
 	name string
@@ -62,7 +62,7 @@ type fileKey struct {
 }
 
 // fileKeys lists the keys of the file that act, but for the tokens of models.Info.
-func (g *Generation) fileKeys() []fileKey {
+func (g *Settings) fileKeys() []fileKey {
 	return []fileKey{
 		{"max_new_tokens", (*atLeastOne)(&g.MaxNewTokens)}, {"max_length", (*atLeastOne)(&g.MaxLength)},
 		{"min_new_tokens", &g.MinNewTokens}, {"min_length", &g.MinLength},
@@ -84,7 +84,7 @@ func (g *Generation) fileKeys() []fileKey {
 
 // over returns settings in which those that are not given have the values of the file. Where a setting and the file do
 // not fit, the file gives way, with a warning. ends says that there are end tokens.
-func (f *generationFile) over(g *Generation, ends bool) (m Generation, warnings []string, err error) {
+func (f *file) over(g *Settings, ends bool) (m Settings, warnings []string, err error) {
 	m = *g
 	instead := map[string]bool{ // settings that replace a key of another name
 		"max_new_tokens": g.MaxLength != 0, "max_length": g.MaxNewTokens != 0,

@@ -1,4 +1,6 @@
-package causallm
+// Package generation holds the settings of generated text that the tasks of all generating models share, and reads
+// those of a checkpoint's generation_config.json.
+package generation
 
 import (
 	"errors"
@@ -8,17 +10,16 @@ import (
 	"time"
 
 	"github.com/spalora/spalora/base"
-	"github.com/spalora/spalora/chat"
 	"github.com/spalora/spalora/generate"
 )
 
 // StandardNewTokens is the default number of new tokens of a sequence; transformers' 20 are hardly a sentence.
 const StandardNewTokens = 128
 
-// Generation holds the settings of generated text. Fields that are nil or zero take the values of the checkpoint's
+// Settings holds the settings of generated text. Fields that are nil or zero take the values of the checkpoint's
 // generation_config.json (of its config.json, if it has no such file), else transformers' defaults. Names are those of
 // its GenerationConfig; [generate.Config] says what each does.
-type Generation struct {
+type Settings struct {
 	// MaxNewTokens is the largest number of new tokens of a prompt. 0: max_new_tokens of the file, else its max_length,
 	// which counts the prompt, else StandardNewTokens.
 	MaxNewTokens int
@@ -61,7 +62,7 @@ type Generation struct {
 }
 
 // Check returns an error if settings contradict each other.
-func (g *Generation) Check() error {
+func (g *Settings) Check() error {
 	zero := g.Temperature != nil && *g.Temperature == 0
 	if g.MinLength != nil && g.MinNewTokens != nil {
 		return errors.New("`min_length` has no effect with `min_new_tokens`; leave one of them out")
@@ -91,7 +92,7 @@ func (g *Generation) Check() error {
 }
 
 // sampling returns the names of the settings that imply sampling.
-func (g *Generation) sampling() (names []string) {
+func (g *Settings) sampling() (names []string) {
 	for _, x := range []struct {
 		option string
 		given  bool
@@ -108,7 +109,7 @@ func (g *Generation) sampling() (names []string) {
 }
 
 // draws reports whether tokens are drawn, where inFile is do_sample of the file.
-func (g *Generation) draws(inFile *bool) bool {
+func (g *Settings) draws(inFile *bool) bool {
 	switch {
 	case g.Temperature != nil && *g.Temperature == 0:
 		return false
@@ -118,18 +119,18 @@ func (g *Generation) draws(inFile *bool) bool {
 	return len(g.sampling()) > 0 || g.NumBeams <= 1 && inFile != nil && *inFile
 }
 
-// config returns the configuration of generation with a checkpoint whose model has the given number of tokens, and
+// Config returns the configuration of generation with a checkpoint whose model has the given number of tokens, and
 // warnings about settings of its files that are not honoured.
-func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, warnings []string, err error) {
+func (g *Settings) Config(b *base.Base, vocabulary int) (c generate.Config, warnings []string, err error) {
 	if err := g.Check(); err != nil {
 		return c, nil, base.Settings(err)
 	}
-	f, err := readGeneration(b)
+	f, err := read(b)
 	if err != nil {
 		return c, nil, base.Input(fmt.Errorf("%s: %w", b.Name, err))
 	}
-	ends, unknown := endIDs(b, vocabulary)
-	resolve := func(g *Generation) (generate.Config, []string, error) {
+	ends, unknown := EndIDs(b, vocabulary)
+	resolve := func(g *Settings) (generate.Config, []string, error) {
 		m, warnings, err := f.over(g, len(ends) > 0)
 		if err != nil {
 			return c, nil, err
@@ -146,7 +147,7 @@ func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, wa
 	}
 	c, warnings, err = resolve(g)
 	if err != nil {
-		if _, _, inFile := resolve(new(Generation)); inFile != nil {
+		if _, _, inFile := resolve(new(Settings)); inFile != nil {
 			// The file is wrong, not the options. Without backquotes the command line keeps the names of its keys.
 			text := strings.TrimPrefix(inFile.Error(), "generate: "+generate.ErrConfig.Error()+": ")
 			return c, nil, base.Input(fmt.Errorf("%s: %s: %s", b.Name, f.name, strings.ReplaceAll(text, "`", "")))
@@ -161,7 +162,7 @@ func (g *Generation) config(b *base.Base, vocabulary int) (c generate.Config, wa
 }
 
 // build returns the configuration of settings in which DoSample is set.
-func (g *Generation) build(ends []int32) generate.Config {
+func (g *Settings) build(ends []int32) generate.Config {
 	c := generate.Defaults()
 	c.MaxNewTokens, c.MaxLength = g.MaxNewTokens, g.MaxLength
 	if g.MaxNewTokens == 0 && g.MaxLength == 0 {
@@ -210,9 +211,9 @@ func use[T any](to, given *T) {
 	}
 }
 
-// endIDs returns the tokens that end a generated text: those of the checkpoint's configuration, else the tokenizer's.
+// EndIDs returns the tokens that end a generated text: those of the checkpoint's configuration, else the tokenizer's.
 // unknown are those that a model of the given number of tokens does not have.
-func endIDs(b *base.Base, vocabulary int) (ends, unknown []int32) {
+func EndIDs(b *base.Base, vocabulary int) (ends, unknown []int32) {
 	ends = slices.Clone(b.Info.EosIDs)
 	if id := b.Tokenizer.EosID(); len(ends) == 0 && id >= 0 {
 		ends = []int32{id}
@@ -224,16 +225,4 @@ func endIDs(b *base.Base, vocabulary int) (ends, unknown []int32) {
 		}
 	}
 	return slices.DeleteFunc(ends, func(id int32) bool { return !has(id) }), unknown
-}
-
-// chatTemplate returns the chat template of a base, nil if it has none.
-func chatTemplate(b *base.Base) (*chat.Template, error) {
-	t, err := chat.Load(b.File)
-	if errors.Is(err, chat.ErrNoTemplate) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, base.Input(fmt.Errorf("%s: %w", b.Name, err))
-	}
-	return t, nil
 }
