@@ -232,7 +232,7 @@ func TestCustomTokenizerWholeModel(t *testing.T) {
 	}
 	out := filepath.Join(dir, "model")
 	_, err := spalora.Finetune(context.Background(), &spalora.CausalLM{
-		Run:  spalora.Run{OutputDir: out, TrainFile: text, MaxSteps: 1, BatchSize: 1, CustomTokenizer: same},
+		Run:        spalora.Run{OutputDir: out, TrainFile: text, MaxSteps: 1, BatchSize: 1, CustomTokenizer: same},
 		AllWeights: spalora.AllWeights{Full: true, FromScratch: "testdata/causal/gpt2_c_attn/base/config.json"},
 	})
 	if err != nil {

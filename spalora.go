@@ -39,6 +39,7 @@ import (
 	"github.com/spalora/spalora/tasks/embed"
 	"github.com/spalora/spalora/tasks/multiplechoice"
 	"github.com/spalora/spalora/tasks/qa"
+	"github.com/spalora/spalora/tasks/seq2seq"
 	"github.com/spalora/spalora/tasks/seqcls"
 	"github.com/spalora/spalora/tasks/tokencls"
 	"github.com/spalora/spalora/tokenize"
@@ -80,6 +81,10 @@ type (
 	Embedding = embed.Finetuning
 	// CausalLM trains a language model.
 	CausalLM = causallm.Finetuning
+	// Seq2SeqLM trains an encoder–decoder that writes a target for a source.
+	Seq2SeqLM = seq2seq.Finetuning
+	// Translation trains a translator.
+	Translation = seq2seq.Translation
 )
 
 // Finetune trains an adapter with a configuration, such as a *[SeqCls], and returns the content of results.json. See
@@ -110,7 +115,8 @@ func checkNil(c tasks.Finetuning) error {
 
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.
 func Kinds() []tasks.Kind {
-	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind}
+	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind,
+		seq2seq.Kind, seq2seq.TranslationKind}
 }
 
 // Model is a trained model that predicts. It is safe for concurrent use: concurrent calls return bit for bit the

@@ -22,7 +22,7 @@ func TestDocs(t *testing.T) {
 	const page = "../../docs/commands.md"
 	text := clitest.Read(t, page)
 	seen := map[string]bool{}
-	tables := regexp.MustCompile(`(?s)<!-- flags: ([a-z -]+) -->\n.*?<!-- end -->\n`)
+	tables := regexp.MustCompile(`(?s)<!-- flags: ([a-z0-9 -]+) -->\n.*?<!-- end -->\n`)
 	want := tables.ReplaceAllStringFunc(text, func(old string) string {
 		name := tables.FindStringSubmatch(old)[1]
 		seen[name] = true

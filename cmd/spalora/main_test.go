@@ -78,10 +78,10 @@ func TestGroups(t *testing.T) {
 	clitest.Run(t, command, "train").Refused(t, 2, `there is no command "train"`)
 	clitest.Run(t, command, "finetune").Refused(t, 2, "spalora finetune: a command is missing")
 	clitest.Run(t, command, "finetune", "ner").Refused(t, 2, `spalora finetune: there is no command "ner"`)
-	for _, args := range []string{"seq2seq --model DIR", "seq2seq --quiet", "seq2seq -x"} {
+	for _, args := range []string{"summarise --model DIR", "summarise --quiet", "summarise -x"} {
 		for _, group := range []string{"finetune", "predict"} {
 			clitest.Run(t, command, append([]string{group}, strings.Fields(args)...)...).Refused(t, 2,
-				`spalora `+group+`: there is no command "seq2seq"; want one of seq-cls, `)
+				`spalora `+group+`: there is no command "summarise"; want one of seq-cls, `)
 		}
 	}
 	clitest.Run(t, command, "finetune", "seqcls", "--x").Refused(t, 2,

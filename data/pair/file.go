@@ -135,6 +135,9 @@ func (f *File) Limit(n int) *File { return data.Limit(f, n) }
 // Labelled returns the number of pairs that have a target.
 func (f *File) Labelled() int { return f.Count(Pair.labelled) }
 
+// WithTargets returns the pairs that have a target.
+func (f *File) WithTargets() *File { return data.Filter(f, Pair.labelled) }
+
 // GroupSources returns a copy of f in which the pairs with the same source, served by the same adapter, are one pair
 // with the targets of all, in their order, at the place and line of the first. Scores then compare what a model makes
 // of a source with all its references; training learns the first only, so group the rows to evaluate or test on.

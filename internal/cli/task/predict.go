@@ -23,7 +23,7 @@ type Predict struct {
 	Kind     tasks.Kind
 	BuiltIn  cli.BuiltIn
 	Settings tasks.Settings // set by flags
-	Tokens   *int           // the setting tokens_per_batch
+	Tokens   *int           // the setting tokens_per_batch; nil: the task has none
 
 	// Model defines further flags of the model, Input those of the input, Answers (with its title) a section of its own,
 	// and Output those of what is written. nil: none.
@@ -88,8 +88,10 @@ func (t *Predict) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
 		fs.BoolVar(&p.overwrite, "overwrite", false, "replace --output and --metrics-file if they exist")
 	})
 	cli.Section(fs, "Speed", func(fs *pflag.FlagSet) {
-		cli.Default(fs, t.Tokens, "tokens-per-batch", tasks.EvalTokens,
-			"tokens that are computed at once. Results do not depend on it")
+		if t.Tokens != nil {
+			cli.Default(fs, t.Tokens, "tokens-per-batch", tasks.EvalTokens,
+				"tokens that are computed at once. Results do not depend on it")
+		}
 		fs.IntVar(&p.threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
 	})
 	cli.Section(fs, "Messages", p.log.Add)

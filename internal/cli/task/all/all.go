@@ -7,6 +7,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/task/embed"
 	"github.com/spalora/spalora/internal/cli/task/multiplechoice"
 	"github.com/spalora/spalora/internal/cli/task/qa"
+	"github.com/spalora/spalora/internal/cli/task/seq2seq"
 	"github.com/spalora/spalora/internal/cli/task/seqcls"
 	"github.com/spalora/spalora/internal/cli/task/tokencls"
 )
@@ -20,5 +21,7 @@ func Tasks() []task.Descriptor {
 		multiplechoice.Task,
 		embed.Task,
 		causallm.Task,
+		seq2seq.LanguageModel,
+		seq2seq.Translation,
 	}
 }

@@ -1,0 +1,288 @@
+package seq2seq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spalora/spalora/base"
+	"github.com/spalora/spalora/data/pair"
+	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/internal/cli"
+	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/generation"
+	"github.com/spalora/spalora/tasks"
+	settings "github.com/spalora/spalora/tasks/generation"
+	"github.com/spalora/spalora/tasks/seq2seq"
+	"github.com/spalora/spalora/train"
+)
+
+// predicting is one run of "predict seq2seq-lm" or "predict translation".
+type predicting struct {
+	variant
+	settings   seq2seq.Settings
+	input      cli.InputFlags
+	targetFile string
+	data       pair.Options
+	logits     bool
+	noStemmer  bool
+}
+
+// part is the rows that one predictor serves.
+type part = task.Part[*seq2seq.Opened, *pair.File]
+
+// predict returns the subcommand of a variant.
+func (v variant) predict(env cli.Env) *cobra.Command {
+	r := &predicting{variant: v}
+	t := &task.Predict{
+		Kind: v.kind, BuiltIn: v.builtIn, Settings: &r.settings,
+		AdapterUsage: "`directory` of an adapter, of finetune or of PEFT; default: none",
+		Input:        r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
+		Sections: func(fs *pflag.FlagSet) {
+			cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { generation.AddFlags(fs, &r.settings.Generation) })
+		},
+	}
+	return t.Command(env, &cobra.Command{
+		Use:     v.kind.Command,
+		Short:   v.short,
+		Long:    v.predictLong + predictLong + task.ExitCodes + ". After an error nothing is written.",
+		Example: v.predictExamples,
+	})
+}
+
+const predictLong = `
+It writes one JSON object for each sequence, in the order of the input:
+  adapter        with --adapters: name of the adapter that served the row, null for the base model
+  source         the source
+  sequence       with --num-return-sequences: number of the sequence among those of the source, from 0
+  text           the generated text, without special tokens
+  finish_reason  stop (an end token), stop_string, length, or time (max_time of generation_config.json)
+  tokens         ids of the generated tokens, including the end token
+  score          with --num-beams: log-probability, divided by a power of the length
+If rows have targets, the texts (of several for a source the first) are scored: rouge1, rouge2, rougeL and rougeLsum
+(F1), bleu (sacreBLEU, tokenizer 13a), chrf, chrf++ and exact_match, from 0 to 100. The scores go to standard error
+and, with --metrics-file, to a file.
+With --logits nothing is generated; each row gives
+  ids            the token ids of its first target, none if it has no target
+  logits         the logits of each of them, given the source and those before it
+and the metrics are loss, perplexity and accuracy.
+`
+
+func (r *predicting) addInput(fs *pflag.FlagSet) {
+	r.input.AddTexts(fs)
+	fs.StringVar(&r.targetFile, "target-file", "",
+		"`file` whose lines are the targets of the lines of --input, both plain text")
+	addReading(fs, &r.data)
+	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read targets, even if the input has some")
+	addTexts(fs, &r.settings.Texts)
+}
+
+func (r *predicting) addOutput(fs *pflag.FlagSet) {
+	fs.BoolVar(&r.logits, "logits", false, "write the logits of the targets instead of generating some")
+	fs.BoolVar(&r.noStemmer, "no-stemmer", false, "let ROUGE compare words, not their stems")
+}
+
+func (r *predicting) check(p *task.Predicting) []error {
+	p.Input = &r.input.Input
+	reading := cli.FlagNames(func(fs *pflag.FlagSet) { addReading(fs, new(pair.Options)) })
+	errs := []error{r.input.Check(p.Env, p.Given, append(reading, "target-file")), r.settings.Generation.Check()}
+	add := func(bad bool, message string) {
+		if bad {
+			errs = append(errs, errors.New(message))
+		}
+	}
+	add(r.data.NoLabels && (r.data.TargetColumn != "" || r.targetFile != ""),
+		"--no-labels excludes --target-column and --target-file")
+	unlabelled := r.data.NoLabels || len(r.input.Texts) > 0
+	add(p.Scored && unlabelled, "--metrics-file needs an input with targets")
+	add(r.logits && unlabelled, "--logits needs an input with targets")
+	add(r.noStemmer && r.logits, "--no-stemmer is for generated texts, not for --logits")
+	if r.logits {
+		for _, flag := range cli.FlagNames(func(fs *pflag.FlagSet) { generation.AddFlags(fs, new(settings.Settings)) }) {
+			add(p.Given(flag), fmt.Sprintf("--%s is for generating, not for --logits", flag))
+		}
+	}
+	return errs
+}
+
+func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
+	f, err := r.read(p)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := task.Parts[*seq2seq.Opened](p.Models, f.Name, f)
+	if err != nil {
+		return nil, err
+	}
+	out := &task.Predictions{Name: f.Name}
+	if r.logits {
+		out.Rows = func(w io.Writer) error { return r.writeLogits(cmd.Context(), w, p, f, parts) }
+		return out, r.score(cmd.Context(), parts, out)
+	}
+	out.Rows = func(w io.Writer) error { return r.generate(cmd.Context(), w, p, f, parts, out) }
+	return out, nil
+}
+
+// read returns the rows.
+func (r *predicting) read(p *task.Predicting) (*pair.File, error) {
+	if len(r.input.Texts) > 0 {
+		var list []pair.Pair
+		for i, text := range r.input.Texts {
+			list = append(list, pair.Pair{Source: text, Line: i + 1})
+		}
+		return pair.New("--text", list...), nil
+	}
+	o := r.data
+	o.OptionalLabels, o.Adapter = true, p.Models.Adapter()
+	o.SourceLang, o.TargetLang = r.settings.SourceLang, r.settings.TargetLang
+	open := func(path string, o pair.Options) (*pair.File, error) {
+		if r.targetFile != "" {
+			return pair.ReadParallel(path, r.targetFile, o)
+		}
+		return pair.Read(path, o)
+	}
+	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, open, pair.ReadFrom)
+	if err != nil {
+		return nil, err
+	}
+	p.WarnRead(f.ReadWarnings())
+	if (p.Scored || r.logits) && f.Labelled() == 0 {
+		return nil, base.Input(fmt.Errorf("%s: no row has a target (`target_column` names their column)", f.Name))
+	}
+	return f, nil
+}
+
+// sequence is the output for one generated sequence.
+type sequence struct {
+	Source string `json:"source"`
+	generation.Row
+}
+
+// generate writes a line for each sequence, and scores the texts.
+func (r *predicting) generate(
+	ctx context.Context, w io.Writer, p *task.Predicting, f *pair.File, parts []part, out *task.Predictions,
+) error {
+	began, tokens := time.Now(), 0
+	logged := began
+	c := parts[0].Predictor.Decoding
+	sources := make([]string, 0, f.Len())
+	for row := range f.Values() {
+		sources = append(sources, row.Source)
+	}
+	by := task.ByRow(parts)
+	all, each := seq2seq.NewMeasures(!r.noStemmer), make([]*seq2seq.Measures, len(parts))
+	of := map[string]*seq2seq.Measures{}
+	for i, s := range parts {
+		each[i] = seq2seq.NewMeasures(!r.noStemmer)
+		of[s.Adapter] = each[i]
+	}
+	cut, err := seq2seq.GenerateEach(ctx, sources, func(i int) *seq2seq.Predictor { return by[i].Predictor }, c,
+		func(i int, list []generate.Sequence) error {
+			row := f.At(i)
+			for _, s := range list {
+				tokens += len(s.IDs)
+				line := sequence{row.Source, generation.RowOf(s, c)}
+				if err := task.WriteLine(w, p.Models.Row(f.AdapterOf(i), line)); err != nil {
+					return err
+				}
+			}
+			if len(row.Targets) > 0 {
+				all.Add(list[0].Text, row.Targets)
+				of[f.AdapterOf(i)].Add(list[0].Text, row.Targets)
+			}
+			if i+1 < f.Len() && time.Since(logged) > 5*time.Second {
+				logged = time.Now()
+				p.Console.Log.Info().Msgf("%d of %d sources", i+1, f.Len())
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	limit, _ := task.Limits(parts)
+	tasks.WarnCut(p.Console.Log, f.Name, cut, f.Len(), limit)
+	spent := time.Since(began).Seconds()
+	p.Console.Log.Info().Msgf("%d sources, %d tokens in %.2f s: %.1f tokens/s", f.Len(), tokens, spent,
+		float64(tokens)/spent)
+	if out.Labelled = all.Len(); out.Labelled == 0 {
+		return nil
+	}
+	out.Metrics = r.metrics(all)
+	if len(parts) > 1 {
+		for i, s := range parts {
+			if each[i].Len() > 0 {
+				out.Add(s.Adapter, r.metrics(each[i]), each[i].Len(), each[i].Len())
+			}
+		}
+	}
+	return nil
+}
+
+func (r *predicting) metrics(m *seq2seq.Measures) train.Metrics {
+	values := m.Metrics(r.main)
+	return train.Metrics{Main: values[0].Name, Values: values}
+}
+
+// targetLogits is the output for a row with --logits.
+type targetLogits struct {
+	IDs    []int32     `json:"ids"`
+	Logits [][]float32 `json:"logits"`
+}
+
+// writeLogits writes a line for each row.
+func (r *predicting) writeLogits(
+	ctx context.Context, w io.Writer, p *task.Predicting, f *pair.File, parts []part,
+) error {
+	by := task.ByRow(parts)
+	for i := range f.Len() { // rows are computed one by one: in turn, in their order
+		row := targetLogits{IDs: []int32{}, Logits: [][]float32{}}
+		take := func(_ int, ids []int32, logits []float32) error {
+			row.IDs = ids
+			for v := range slices.Chunk(logits, len(logits)/len(ids)) {
+				row.Logits = append(row.Logits, v)
+				for id, x := range v {
+					if l := float64(x); math.IsNaN(l) || math.IsInf(l, 0) {
+						return fmt.Errorf("%s:%d: the logit of token %d is %v; the weights of the model or the adapter are damaged",
+							f.Name, f.At(i).Line, id, l)
+					}
+				}
+			}
+			return task.WriteLine(w, p.Models.Row(f.AdapterOf(i), row))
+		}
+		one := pair.New(f.Name, f.At(i))
+		if len(f.At(i).Targets) == 0 {
+			if err := task.WriteLine(w, p.Models.Row(f.AdapterOf(i), row)); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := by[i].Logits(ctx, one, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// score adds the metrics of the targets, each token given those before it.
+func (r *predicting) score(ctx context.Context, parts []part, out *task.Predictions) error {
+	for _, s := range parts {
+		if s.File.Labelled() == 0 {
+			continue
+		}
+		scores, counts, err := s.Predictor.Score(ctx, s.File.WithTargets())
+		if err != nil {
+			return err
+		}
+		values := scores.Metrics()
+		out.Add(s.Adapter, train.Metrics{Main: values[0].Name, Values: values}, counts.Rows, counts.TargetTokens)
+	}
+	out.Average("loss", "accuracy")
+	return nil
+}

@@ -1,0 +1,284 @@
+package seq2seq
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data/pair"
+	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
+	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tokenize"
+	"github.com/spalora/spalora/train"
+)
+
+// Config says how texts become tokens. The zero value of each field is usable.
+type Config struct {
+	tasks.CoreConfig        // MaxLength is that of sources
+	MaxTargetLength  int    // tokens of a target; 0: StandardTarget, or what the model allows
+	SourcePrefix     string // put before every source
+	// TargetLanguage says that targets begin with the token of the tokenizer's target language, whatever the model's
+	// files say.
+	TargetLanguage bool
+}
+
+// Predictor writes targets for sources, and computes the logits of targets. It is safe for concurrent use and keeps the
+// memory of a call for the next; Close releases it.
+type Predictor struct {
+	tasks.Core[models.Seq2SeqLM]
+	cfg Config
+}
+
+// NewPredictor returns a predictor. Settings that contradict the model or the tokenizer are reported in one error.
+func NewPredictor(m models.Seq2SeqLM, tok *tokenize.Tokenizer, c Config) (*Predictor, error) {
+	c.MaxLength = length(c.MaxLength, StandardSource, m, tok)
+	c.MaxTargetLength = length(c.MaxTargetLength, StandardTarget, m, tok)
+	if err := checkLengths(m, tok, c.MaxLength, c.MaxTargetLength); err != nil {
+		return nil, fmt.Errorf("seq2seq: %w", err)
+	}
+	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
+}
+
+// TargetLimit returns how many tokens a target may have; what is longer is cut.
+func (p *Predictor) TargetLimit() int { return p.cfg.MaxTargetLength }
+
+// Logits computes the logits of the targets of rows, each token given those before it: f is called in order with the
+// number of each row that has a target, the T ids of its first target (which the logits should predict) and its T×V
+// logits, which are valid until f returns. It returns the counts of these rows.
+func (p *Predictor) Logits(
+	ctx context.Context, rows *pair.File, f func(i int, labels []int32, logits []float32) error,
+) (Counts, error) {
+	var numbers []int
+	for i, row := range rows.All() {
+		if len(row.Targets) > 0 {
+			numbers = append(numbers, i)
+		}
+	}
+	list, err := p.encode(ctx, rows.WithTargets())
+	if err != nil {
+		return Counts{}, err
+	}
+	return list.counts, p.Tapes.Use(func(tape *op.Tape) error {
+		for i, number := range numbers {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			b, err := list.Batch(ctx, []int{i}, op.Key{})
+			if err != nil {
+				return err
+			}
+			y := p.Net.Logits(&nn.Pass{Tape: tape, Adapter: p.Adapter}, b)
+			err = f(number, b.Target.Labels, op.Values(y))
+			tape.Reset()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Score returns the metrics of rows with targets, each token given those before it: loss, perplexity and accuracy.
+func (p *Predictor) Score(ctx context.Context, rows *pair.File) (Scores, Counts, error) {
+	list, err := p.encode(ctx, rows)
+	if err != nil {
+		return Scores{}, Counts{}, err
+	}
+	s, err := p.score(ctx, list)
+	return s, list.counts, err
+}
+
+// Scores are the mean cross-entropy of a target's token in nats, and the share of tokens with the largest logit.
+type Scores struct{ Loss, Accuracy float64 }
+
+// Metrics returns the scores by name, with the exponential of the loss as perplexity.
+func (s Scores) Metrics() []train.Metric {
+	return []train.Metric{
+		{Name: "loss", Value: s.Loss, LowerIsBetter: true},
+		{Name: "perplexity", Value: math.Exp(s.Loss), LowerIsBetter: true},
+		{Name: "accuracy", Value: s.Accuracy},
+	}
+}
+
+func (p *Predictor) score(ctx context.Context, list *set) (s Scores, err error) {
+	var all, stats op.TargetStats // of the list and of a batch
+	n := p.Inference(func(q *nn.Pass, b *batch.Batch) (sum mat.Tensor) {
+		sum, stats = p.Net.Loss(q, b)
+		return sum
+	})
+	err = n.Run(ctx, list, func(_ []int, _ *op.Tape, _ *batch.Batch, sum mat.Tensor) error {
+		s.Loss += float64(op.Values(sum)[0])
+		all.Targets += stats.Targets
+		all.Correct += stats.Correct
+		return nil
+	})
+	s.Loss /= float64(all.Targets)
+	s.Accuracy = float64(all.Correct) / float64(all.Targets)
+	return s, err
+}
+
+// Generate writes targets for sources: each is called in order with the number of a source and its
+// c.NumReturnSequences sequences. It returns the number of sources that were cut to the length limit.
+func (p *Predictor) Generate(
+	ctx context.Context, sources []string, c generate.Config, each func(i int, list []generate.Sequence) error,
+) (cut int, err error) {
+	return GenerateEach(ctx, sources, func(int) *Predictor { return p }, c, each)
+}
+
+// GenerateEach is like [Predictor.Generate] for sources that several predictors serve: of returns that of each source.
+// The predictors have one model in common, see [tasks.Opening], and their sources share batches.
+func GenerateEach(
+	ctx context.Context, sources []string, of func(i int) *Predictor, c generate.Config,
+	each func(i int, list []generate.Sequence) error,
+) (cut int, err error) {
+	type key struct {
+		options tokenize.Options
+		tok     *tokenize.Tokenizer
+		first   int32 // token that targets must begin with
+	}
+	for lo := 0; lo < len(sources); lo += sourcesAtOnce {
+		n := min(sourcesAtOnce, len(sources)-lo)
+		lists := make([][]generate.Sequence, n)
+		keyOf := func(i int) key {
+			p := of(lo + i)
+			return key{p.sourceOptions(), p.Tok, p.first(c)}
+		}
+		for _, same := range tasks.Alike(n, keyOf) {
+			p := of(lo + same[0])
+			start, err := p.start()
+			if err != nil {
+				return cut, err
+			}
+			texts := tasks.Texts{
+				Name: "texts", Len: len(same), Line: func(i int) int { return lo + same[i] + 1 },
+				Input: func(i int) tokenize.Input {
+					return tokenize.Input{Text: of(lo+same[i]).cfg.SourcePrefix + sources[lo+same[i]]}
+				},
+			}
+			options := func(int) tokenize.Options { return p.sourceOptions() }
+			prompts := make([]generate.Prompt, len(same))
+			err = tasks.Encode(ctx, p.Tok, texts, options, p.Pool.Workers(), func(i int, e *tokenize.Encoding) error {
+				if e.Truncated > 0 {
+					cut++
+				}
+				number := lo + same[i]
+				prompts[i] = generate.Prompt{IDs: e.IDs, Start: start, Number: number, Adapter: of(number).Adapter}
+				return nil
+			})
+			if err != nil {
+				return cut, err
+			}
+			d := c
+			if first := p.first(c); first >= 0 {
+				d.ForcedBosTokenID = &first
+			}
+			err = p.decode(ctx, prompts, d, func(i int, list []generate.Sequence) error {
+				lists[same[i]] = list
+				return nil
+			})
+			if err != nil {
+				return cut, err
+			}
+		}
+		for i, list := range lists {
+			if err := each(lo+i, list); err != nil {
+				return cut, err
+			}
+		}
+	}
+	return cut, nil
+}
+
+const (
+	// sourcesAtOnce is the number of sources whose targets are generated before the first of them is passed on.
+	sourcesAtOnce = 512
+	// sequencesAtOnce is the largest number of targets that are generated side by side, beams counted.
+	sequencesAtOnce = 64
+)
+
+// decode generates targets for prompts, those of similar length side by side, and calls each in order.
+func (p *Predictor) decode(
+	ctx context.Context, prompts []generate.Prompt, c generate.Config, each func(i int, list []generate.Sequence) error,
+) error {
+	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
+		return int(id) >= p.Vocabulary()
+	})
+	order := make([]int, len(prompts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[b].IDs), len(prompts[a].IDs)) })
+	lists := make([][]generate.Sequence, len(prompts))
+	g := generate.NewSeq2Seq(p.Net, p.Tok, p.Pool)
+	step := max(1, sequencesAtOnce/max(c.NumReturnSequences, c.NumBeams, 1))
+	for lo := 0; lo < len(order); {
+		hi, tokens := lo, 0
+		for hi < len(order) && hi-lo < step && (hi == lo || tokens+len(prompts[order[hi]].IDs) <= tasks.EvalTokens) {
+			tokens += len(prompts[order[hi]].IDs)
+			hi++
+		}
+		part := make([]generate.Prompt, 0, hi-lo)
+		for _, i := range order[lo:hi] {
+			part = append(part, prompts[i])
+		}
+		out, err := g.Generate(ctx, part, c)
+		if err != nil {
+			return err
+		}
+		for k, i := range order[lo:hi] {
+			lists[i] = out[k*c.NumReturnSequences : (k+1)*c.NumReturnSequences]
+			for j := range lists[i] {
+				lists[i][j].Prompt = i
+			}
+		}
+		lo = hi
+	}
+	for i, list := range lists {
+		if err := each(i, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// language returns the token of the target's language, if the settings name it, and whether targets begin with it.
+func (p *Predictor) language() (ids []int32, begins bool) {
+	if !p.cfg.TargetLanguage || p.Tok.TargetLanguage() == "" {
+		return nil, false
+	}
+	e, err := p.Tok.Encode("", tokenize.Options{Target: true})
+	if err != nil || len(e.IDs) == 0 {
+		return nil, false
+	}
+	id, ok := p.Tok.ID(p.Tok.TargetLanguage())
+	return e.IDs, ok && e.IDs[0] == id
+}
+
+// first returns the token that targets must begin with, -1 for none.
+func (p *Predictor) first(c generate.Config) int32 {
+	switch ids, begins := p.language(); {
+	case begins:
+		return ids[0]
+	case c.ForcedBosTokenID != nil:
+		return *c.ForcedBosTokenID
+	}
+	return -1
+}
+
+// start returns what the decoder starts with if the settings name a language that ends the tokens of a target: a model
+// that reads what ends a text at its start then begins with the language. nil: what the model begins with.
+func (p *Predictor) start() ([]int32, error) {
+	ids, begins := p.language()
+	if ids == nil || begins {
+		return nil, nil
+	}
+	return p.Net.Shift(ids)[:1], nil
+}
