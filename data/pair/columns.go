@@ -142,16 +142,19 @@ func (h header) target(source int, o Options) (int, error) {
 	if i := h.language(o.TargetLang); i >= 0 && !used(i) {
 		return i, nil
 	}
-	list := slices.Clone(winning.targets)
+	var list []string // of all names if the source has another one than these
 	for _, n := range append([]names{winning}, others...) {
 		if data.Fold(n.source) == data.Fold(h.Names[source]) {
 			list = n.targets
 			break
 		}
-		list = append(list, n.targets...)
+		for _, name := range n.targets {
+			if !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
 	}
-	slices.Sort(list)
-	i, err := h.Only(slices.Compact(list), used, "target", "`target_column`")
+	i, err := h.Only(list, used, "target", "`target_column`")
 	if err == nil && i < 0 && !o.OptionalLabels {
 		err = h.Errorf("say which %s is the target with `target_column`%s; there is %s%s", h.What, h.unnamed(o), h.List(),
 			h.Hint())

@@ -58,6 +58,15 @@ func TestRead(t *testing.T) {
 		{"target named", "f.jsonl", `{"document":"a","summary":"x","title":"b"}`, Options{TargetColumn: "title"}, one},
 		{"source named, target by its language", "f.jsonl", `{"body":"a","sv":"b","target":"x"}`,
 			Options{SourceColumn: "body", TargetLang: "sv"}, one},
+		{"target named, source by its language", "f.jsonl", `{"en":"a","ref":"b","source":"x"}`,
+			Options{SourceLang: "en", TargetColumn: "ref"}, one},
+		{"target named, source as usual", "f.jsonl", `{"source":"a","ref":"b","text":"x"}`, Options{TargetColumn: "ref"},
+			one},
+		{"a language without targets", "f.jsonl", `{"en":"a","sv":"b"}`,
+			Options{SourceLang: "en", TargetLang: "sv", NoLabels: true}, []Pair{pairOf(1, "a")}},
+		{"a language whose target is missing", "f.jsonl", `{"en":"x","source":"a","target":"b"}`, enSV, one},
+		{"a language to predict from", "f.csv", "en\na\n", Options{SourceLang: "en", TargetLang: "sv", OptionalLabels: true},
+			[]Pair{pairOf(2, "a")}},
 		{"translation", "f.jsonl", `{"id":"1","translation":{"en":"a","sv":"b"}}`, enSV, one},
 		{"translation, turned round", "f.jsonl", `{"translation":{"en":"b","sv":"a"}}`,
 			Options{SourceLang: "sv", TargetLang: "en"}, one},
@@ -205,6 +214,14 @@ func TestReadParallel(t *testing.T) {
 				t.Errorf("%d lines replaced, want 2", f.Replaced)
 			}
 		})
+	}
+}
+
+func TestLimit(t *testing.T) {
+	f := New("f", pairOf(1, "a", "b"), pairOf(2, "c"), pairOf(3, "d", "e"))
+	first := f.Limit(2)
+	if first.Len() != 2 || first.Labelled() != 1 || f.Limit(0).Len() != 3 || f.Limit(9).Labelled() != 2 {
+		t.Errorf("%d rows, %d with a target", first.Len(), first.Labelled())
 	}
 }
 
