@@ -162,28 +162,19 @@ func (h header) target(source int, o Options) (int, error) {
 	return i, err
 }
 
-// known looks for well-known columns.
+// known looks for well-known columns. Where targets are optional, sources without them count if there are no pairs: a
+// column source that says where a text is from is then not taken for the text, neither in training nor in prediction.
 func (h header) known(o Options) (columns, error) {
-	if found, err := h.pair(winning, o); err != nil || found.source >= 0 {
-		return found, err
+	found, err := h.pairs(o, true)
+	if err == nil && len(found) == 0 && o.optional() {
+		found, err = h.pairs(o, false)
 	}
-	var found []columns
-	for _, n := range others {
-		c, err := h.pair(n, o)
-		if err != nil {
-			return c, err
-		}
-		if c.source >= 0 {
-			found = append(found, c)
-		}
-	}
-	if i := h.Index(translation); i >= 0 && h.What == "key" {
-		found = append(found, columns{i, -1, -1})
-	}
-	switch len(found) {
-	case 1:
+	switch {
+	case err != nil:
+		return columns{}, err
+	case len(found) == 1:
 		return found[0], nil
-	case 0:
+	case len(found) == 0:
 		return columns{}, h.Errorf("no %ss have names that are known for pairs of texts (source and target, document and "+
 			"summary, article and highlights …): say which with `source_column` and `target_column`, or with `source_lang` "+
 			"and `target_lang` if they are named after their languages%s; there is %s%s", h.What, h.unnamed(o), h.List(),
@@ -193,17 +184,28 @@ func (h header) known(o Options) (columns, error) {
 		max(found[1].source, found[1].languages))
 }
 
-// pair returns the columns of these names. There are none if one is missing that o does not allow to be.
-func (h header) pair(n names, o Options) (columns, error) {
-	c := columns{-1, h.Index(n.source), -1}
-	if c.source < 0 || o.NoLabels {
-		return c, nil
+// pairs returns the ways to read the rows by well-known names, only those that have targets or all. Those that win come
+// alone.
+func (h header) pairs(o Options, whole bool) (found []columns, err error) {
+	for i, n := range append([]names{winning}, others...) {
+		c := columns{-1, h.Index(n.source), -1}
+		targets := h.All(n.targets, c.source)
+		switch {
+		case c.source < 0 || whole && len(targets) == 0:
+			continue
+		case len(targets) > 1 && !o.NoLabels:
+			return nil, h.Unclear("target", "`target_column`", targets...)
+		case len(targets) == 1 && !o.NoLabels:
+			c.target = targets[0]
+		}
+		if found = append(found, c); i == 0 {
+			return found, nil
+		}
 	}
-	target, err := h.Only(n.targets, func(i int) bool { return i == c.source }, "target", "`target_column`")
-	if c.target = target; target < 0 && !o.OptionalLabels {
-		c.source = -1
+	if i := h.Index(translation); i >= 0 && h.What == "key" {
+		found = append(found, columns{i, -1, -1})
 	}
-	return c, err
+	return found, nil
 }
 
 // unnamed says which languages name no column, for a message.
