@@ -115,6 +115,8 @@ func (r *run) check() []error {
 	}
 	add(!(r.LabelSmoothingFactor >= 0 && r.LabelSmoothingFactor < 1),
 		"`label_smoothing_factor` is %g; want at least 0 and below 1", r.LabelSmoothingFactor)
+	add(r.MaxSourceLength < 0, "`max_source_length` is %d; want 1 or more, or 0 for the default", r.MaxSourceLength)
+	add(r.MaxTargetLength < 0, "`max_target_length` is %d; want 1 or more, or 0 for the default", r.MaxTargetLength)
 	add(r.GenerationNumBeams < 0, "`generation_num_beams` is %d; want 1 or more, or 0 for the checkpoint's",
 		r.GenerationNumBeams)
 	add(r.GenerationMaxLength < 0, "`generation_max_length` is %d; want 1 or more, or 0 for `max_target_length`",

@@ -172,6 +172,14 @@ func CopyDir(t testing.TB, from string) string {
 	return to
 }
 
+// Bytes returns the directory of a small ByT5 with its tokenizer, whose tokens are bytes.
+func Bytes(t testing.TB) string {
+	t.Helper()
+	dir := CopyDir(t, filepath.Join(Testdata, "seq2seq", "byt5", "base"))
+	Write(t, filepath.Join(dir, "tokenizer_config.json"), `{"tokenizer_class": "ByT5Tokenizer"}`)
+	return dir
+}
+
 // Read returns the content of a file.
 func Read(t testing.TB, path string) string {
 	t.Helper()

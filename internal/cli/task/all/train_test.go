@@ -15,6 +15,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/finetune"
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/seq2seq"
 )
 
 // Rows that the small BERT fixture can read.
@@ -33,7 +34,8 @@ const (
 // apart from times in metrics and results.
 func TestDoorTrains(t *testing.T) {
 	causal := clitest.ReadCausal(t, "causal/gpt2_c_attn")
-	small := clitest.Small(t)
+	small, bytes := clitest.Small(t), clitest.Bytes(t)
+	sources := filepath.Join(clitest.Testdata, "seq2seq_task", "rows.jsonl")
 	dir := t.TempDir()
 	write := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
 	for command, x := range map[string]struct {
@@ -79,6 +81,22 @@ func TestDoorTrains(t *testing.T) {
 				return &spalora.CausalLM{Run: r, MaxLength: 8, SampleMaxNewTokens: new(0)}
 			},
 		},
+		"seq2seq-lm": {
+			sources, []string{"--source-prefix=task: ", "--max-target-length=20"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.Seq2SeqLM{Run: r, Texts: seq2seq.Texts{SourcePrefix: new("task: "), MaxTargetLength: 20}}
+			},
+		},
+		"translation": {
+			sources, []string{"--source-column=source", "--target-column=target", "--max-source-length=24",
+				"--predict-with-generate", "--generation-num-beams=2", "--generation-max-length=6"},
+			func(r spalora.Run) tasks.Finetuning {
+				c := &spalora.Translation{}
+				c.Run, c.MaxSourceLength, c.Data.SourceColumn, c.Data.TargetColumn = r, 24, "source", "target"
+				c.PredictWithGenerate, c.GenerationNumBeams, c.GenerationMaxLength = true, 2, 6
+				return c
+			},
+		},
 	} {
 		t.Run(command, func(t *testing.T) {
 			model := small.Path("base")
@@ -87,6 +105,8 @@ func TestDoorTrains(t *testing.T) {
 				model = filepath.Join(clitest.Testdata, "bert", "save_pooler", "base")
 			case "causal-lm":
 				model = causal.Base
+			case "seq2seq-lm", "translation":
+				model = bytes
 			}
 			of, want := filepath.Join(t.TempDir(), "door"), filepath.Join(t.TempDir(), "command")
 			flags := append([]string{command, "--quiet", "--model", model, "--train-file", x.file,
