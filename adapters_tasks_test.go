@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/generation"
+	"github.com/spalora/spalora/tasks/seq2seq"
 )
 
 // rowsCall makes the call for rows of a task: one result for each row, which names its adapter.
@@ -28,7 +29,7 @@ func TestAdaptersOfEveryTask(t *testing.T) {
 	}
 	pooled := clitest.CopyDir(t, data("embedding/cosine/adapter_init"))
 	clitest.Write(t, filepath.Join(pooled, "pooling.json"), `{"pooling_mode": "max"}`)
-	c := clitest.ReadCausal(t, "causal/gpt2_c_attn")
+	c, bytes := clitest.ReadCausal(t, "causal/gpt2_c_attn"), clitest.Bytes(t)
 	for _, x := range []struct {
 		task    string
 		base    spalora.Option
@@ -81,6 +82,13 @@ func TestAdaptersOfEveryTask(t *testing.T) {
 					list[i].Text = list[i].Text[:2+i%3]
 				}
 				return m.GenerateAll(t.Context(), list)
+			}},
+		{"translation", spalora.WithBase(bytes), []spalora.Option{spalora.WithOtherBase(),
+			spalora.WithSettings(&seq2seq.Settings{Generation: generation.Settings{
+				MaxNewTokens: 4, NumBeams: 2, NoRepeatNgramSize: new(1)}})},
+			[]string{data("seq2seq/byt5/adapter_init"), data("seq2seq/byt5/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				return m.TranslateAll(t.Context(), text(adapters))
 			}},
 	} {
 		t.Run(x.task, func(t *testing.T) {

@@ -64,8 +64,9 @@ func small(t *testing.T, task, out string, flags ...string) []string {
 func TestStoppedAndResumed(t *testing.T) {
 	model, dir := clitest.Bytes(t), t.TempDir()
 	args := func(out string) []string {
-		return []string{"translation", "--quiet", "--model", model, "--train-file", rows, "--eval-file", rows, "--eval-steps=3",
-			"--predict-with-generate", "--generation-max-length=4", "--max-steps=6", "--batch-size=2", "--lora-dropout=0.1",
+		return []string{"translation", "--quiet", "--model", model, "--train-file", rows, "--eval-file", rows,
+			"--eval-steps=3", "--predict-with-generate",
+			"--generation-max-length=4", "--max-steps=6", "--batch-size=2", "--lora-dropout=0.1",
 			"--output-dir", filepath.Join(dir, out)}
 	}
 	clitest.OK(t, finetune.Command, args("whole")...)
@@ -89,8 +90,8 @@ func TestFullAndFromScratch(t *testing.T) {
 	model, dir := clitest.Bytes(t), t.TempDir()
 	full, scratch := filepath.Join(dir, "full"), filepath.Join(dir, "scratch")
 	clitest.OK(t, finetune.Command, small(t, "seq2seq-lm", full, "--train-file", rows, "--full")...)
-	clitest.OK(t, finetune.Command, "seq2seq-lm", "--quiet", "--from-scratch", filepath.Join(model, "config.json"), "--full",
-		"--train-file", rows, "--max-steps=2", "--save-dtype=float16", "--output-dir", scratch)
+	clitest.OK(t, finetune.Command, "seq2seq-lm", "--quiet", "--from-scratch", filepath.Join(model, "config.json"),
+		"--full", "--train-file", rows, "--max-steps=2", "--save-dtype=float16", "--output-dir", scratch)
 	for _, dir := range []string{full, scratch} {
 		r := clitest.OK(t, predict.Command, "seq2seq-lm", "--quiet", "--model", dir, "--text=A cat.", "--max-new-tokens=3")
 		if !strings.Contains(r.Out, `"tokens":[`) {
@@ -106,8 +107,8 @@ func TestAdaptersOfTwins(t *testing.T) {
 	clitest.OK(t, finetune.Command, "translation", "--quiet", "--model", model, "--train-file", rows, "--max-steps=3",
 		"--learning-rate=0.05", "--source-prefix=x: ", "--max-target-length=9", "--output-dir", out)
 	write := func(task string, flags ...string) string {
-		return clitest.OK(t, predict.Command, append([]string{task, "--quiet", "--text=Yes", "--text=No", "--max-new-tokens=6",
-			"--no-repeat-ngram-size=1"}, flags...)...).Out
+		return clitest.OK(t, predict.Command, append([]string{task, "--quiet", "--text=Yes", "--text=No",
+			"--max-new-tokens=6", "--no-repeat-ngram-size=1"}, flags...)...).Out
 	}
 	want := write("translation", "--model", model, "--adapter", out)
 	if got := write("seq2seq-lm", "--model", model, "--adapter", out); got != want {
@@ -139,10 +140,10 @@ func TestMistakes(t *testing.T) {
 		"no target":      {3, []string{"--train-file", noTarget}, []string{"sources.jsonl", "target"}},
 		"wrong column":   {3, []string{"--train-file", rows, "--target-column=svar"}, []string{"svar"}},
 		"lines":          {3, []string{"--train-file", en, "--train-target-file", sv}, []string{"3", "2", "a.en", "a.sv"}},
-		"smoothing":      {2, []string{"--train-file", rows, "--label-smoothing-factor=1"}, []string{"--label-smoothing-factor is 1"}},
-		"short":          {2, []string{"--train-file", rows, "--max-target-length=-3"}, []string{"--max-target-length is -3"}},
-		"beams":          {2, []string{"--train-file", rows, "--generation-num-beams=2"}, []string{"--predict-with-generate"}},
-		"target file":    {2, []string{"--train-file", rows, "--eval-target-file", sv}, []string{"--eval-target-file needs --eval-file"}},
+		"smoothing":      {2, []string{"--train-file", rows, "--label-smoothing-factor=1"}, []string{"-factor is 1"}},
+		"short":          {2, []string{"--train-file", rows, "--max-target-length=-3"}, []string{"-length is -3"}},
+		"beams":          {2, []string{"--train-file", rows, "--generation-num-beams=2"}, []string{"with-generate"}},
+		"target file":    {2, []string{"--train-file", rows, "--eval-target-file", sv}, []string{"needs --eval-file"}},
 		"scratch":        {2, []string{"--train-file", rows, "--from-scratch", "config.json"}, []string{"--from-scratch"}},
 		"target modules": {2, []string{"--train-file", rows, "--target-modules=q_proj"}, []string{"q_proj"}},
 	} {
