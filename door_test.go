@@ -19,6 +19,7 @@ import (
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/generation"
+	"github.com/spalora/spalora/tasks/seq2seq"
 )
 
 // call is a call of the front door with an input that has a number.
@@ -47,6 +48,9 @@ var calls = map[string]struct {
 	"causal-lm": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
 		return m.Generate(ctx, sampleText(i)[:2+i%3])
 	}, "call Generate, Stream or Chat"},
+	"translation": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
+		return m.Translate(ctx, sampleText(i))
+	}, "call Rewrite or Translate"},
 }
 
 // sampleText returns a text of some words.
@@ -82,6 +86,9 @@ func openAll(t *testing.T) map[string]*spalora.Model {
 	}
 	open("causal-lm", c.Path("adapter_final"), spalora.WithBase(c.Base),
 		spalora.WithSettings(&causallm.Settings{Generation: generation.Settings{MaxNewTokens: 4}}))
+	open("translation", filepath.Join("testdata", "seq2seq", "byt5", "adapter_final"), spalora.WithBase(clitest.Bytes(t)),
+		spalora.WithOtherBase(), spalora.WithSettings(&seq2seq.Settings{Generation: generation.Settings{
+			MaxNewTokens: 4, NumBeams: 2, NoRepeatNgramSize: new(1)}}))
 	return models
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/spalora/spalora/internal/golden"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/generation"
+	"github.com/spalora/spalora/tasks/seq2seq"
 )
 
 // rows encodes values as JSON Lines.
@@ -266,6 +267,43 @@ func TestDoorGenerates(t *testing.T) {
 	if _, err := m.Chat(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "no messages") {
 		t.Errorf("a chat without messages: %v", err)
 	}
+}
+
+func TestDoorWritesTargets(t *testing.T) {
+	type row struct {
+		Text   string
+		Finish string `json:"finish_reason"`
+		Tokens []int32
+		Score  float32
+	}
+	base, adapter := clitest.Bytes(t), filepath.Join(clitest.Testdata, "seq2seq", "byt5", "adapter_final")
+	args := []string{"seq2seq-lm", "--quiet", "--model", base, "--adapter", adapter, "--allow-other-base",
+		"--source-prefix=to: ", "--num-beams=3", "--num-return-sequences=2", "--no-repeat-ngram-size=1", "--max-new-tokens=5"}
+	for _, text := range texts {
+		args = append(args, "--text", text)
+	}
+	list := clitest.Lines[row](t, clitest.OK(t, predict.Command, args...).Out)
+	settings := &seq2seq.Settings{Generation: generation.Settings{
+		NumBeams: 3, NumReturnSequences: 2, NoRepeatNgramSize: new(1), MaxNewTokens: 5}}
+	settings.SourcePrefix = new("to: ")
+	m, err := spalora.Open(adapter, spalora.WithBase(base), spalora.WithOtherBase(), spalora.WithSettings(settings))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if m.Task() != "seq2seq-lm" {
+		t.Errorf("PEFT's adapter is opened for %s", m.Task())
+	}
+	written, err := m.RewriteAll(t.Context(), spalora.Texts(texts...))
+	var got []row
+	for _, g := range written {
+		got = append(got, row{g.Text, string(g.Finish), g.IDs, g.Score})
+	}
+	equal(t, got, err, list)
+	translated, err := m.TranslateAll(t.Context(), spalora.Texts(texts...))
+	equal(t, translated, err, written)
+	one, err := m.Rewrite(t.Context(), texts[0])
+	equal(t, len(one), err, 2)
 }
 
 // TestDoorOpensMerged opens a merged model, which names its task and its classes itself.
