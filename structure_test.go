@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 		"models", "models/arch", "nn", "nn/op", "tasks/metrics", "tokenize", "train",
 	},
 	"tasks/generation": {
-		"base", "checkpoint", "generate", "internal/settings",
+		"base", "checkpoint", "generate", "internal/settings", "models", "models/arch",
 	},
 	"tasks/": { // a task type knows no other
 		"tasks", "tasks/generation", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors",

@@ -45,6 +45,9 @@ type Config struct {
 	EncoderNoRepeatNgramSize int
 	// BadWordsIDs are sequences of tokens that must not be generated. An end token alone is ignored.
 	BadWordsIDs [][]int32
+	// DecoderStartTokenID is the token that the targets of an encoder–decoder begin with, unless their prompts have a
+	// Start; nil: what the model begins with. It has no effect on causal models.
+	DecoderStartTokenID *int32
 	// ForcedBosTokenID is the token that follows a prompt of one token; nil: any.
 	ForcedBosTokenID *int32
 	// ForcedEosTokenIDs are the tokens that may be the last one of a sequence that ends by its length.
@@ -240,8 +243,13 @@ func (c *Config) checkTokens(p *problems, vocabulary int) {
 		}
 	}
 	check("eos_token_id", c.EosTokenIDs)
-	if c.ForcedBosTokenID != nil {
-		check("forced_bos_token_id", []int32{*c.ForcedBosTokenID})
+	for _, x := range []struct {
+		option string
+		id     *int32
+	}{{"decoder_start_token_id", c.DecoderStartTokenID}, {"forced_bos_token_id", c.ForcedBosTokenID}} {
+		if x.id != nil {
+			check(x.option, []int32{*x.id})
+		}
 	}
 	check("forced_eos_token_id", c.ForcedEosTokenIDs)
 	for _, word := range c.BadWordsIDs {

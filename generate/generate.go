@@ -80,6 +80,7 @@ func (g *Generator) Encode(text string) (Prompt, error) {
 // leaves no position for a new token. If ctx ends or the logits are not numbers, it returns the sequences generated up
 // to then with the error.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) ([]Sequence, error) {
+	prompts = g.started(prompts, cfg)
 	if err := g.check(prompts, cfg); err != nil {
 		return nil, err
 	}
@@ -126,6 +127,20 @@ func (g *Generator) adapter(p Prompt) nn.AdapterSet {
 		return p.Adapter
 	}
 	return g.Adapter
+}
+
+// started returns prompts of which those without a Start have that of the options. A causal model has none.
+func (g *Generator) started(prompts []Prompt, cfg Config) []Prompt {
+	if _, ok := g.model.(causal); ok || cfg.DecoderStartTokenID == nil {
+		return prompts
+	}
+	prompts = slices.Clone(prompts)
+	for i := range prompts {
+		if prompts[i].Start == nil {
+			prompts[i].Start = []int32{*cfg.DecoderStartTokenID}
+		}
+	}
+	return prompts
 }
 
 // begin returns the tokens that the sequence of a prompt begins with.

@@ -6,7 +6,6 @@ const (
 	helper   = "is for a second, smaller model, which a program passes to the call and no file names"
 	compiled = "changes how fast the reference runs, not what it computes"
 	returned = "adds arrays to what the reference's call returns; texts and tokens stay the same"
-	seq2seq  = "is for models with an encoder; a causal model begins with its prompt"
 	whisper  = "is for models that transcribe speech"
 	author   = "says which program wrote the file"
 	kept     = "how keys and values are kept changes speed and memory only"
@@ -18,11 +17,12 @@ const (
 var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 	// Length.
 	{Name: "max_length", Effect: Acts,
-		Note: "the largest number of tokens with the prompt, if there is no `max_new_tokens`, here or as a setting"},
+		Note: "the largest number of tokens with the prompt (of an encoder–decoder: with the token that the decoder " +
+			"starts with), if there is no `max_new_tokens`, here or as a setting"},
 	{Name: "max_new_tokens", Effect: Acts,
 		Note: "the largest number of new tokens; without it and `max_length` there are up to 128"},
 	{Name: "min_length", Effect: Acts,
-		Note: "no end token before this number of tokens with the prompt; `min_new_tokens` replaces it"},
+		Note: "no end token before this number of tokens, counted as for `max_length`; `min_new_tokens` replaces it"},
 	{Name: "min_new_tokens", Effect: Acts, Note: "no end token before this number of new tokens"},
 	{Name: "early_stopping", Effect: Acts, Note: "when beam search ends: `true` with as many finished texts as beams, " +
 		"`false` when a better one is unlikely, `\"never\"` when there can be none"},
@@ -51,14 +51,17 @@ var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 		Note: "classifier-free guidance is not supported; the logits are used as they are"},
 	{Name: "sequence_bias", Effect: Acts,
 		Note: "pairs of a list of tokens and a number to add where the last of them would complete the list"},
-	{Name: "encoder_repetition_penalty", Effect: Acts, Note: "above 1: makes tokens of the prompt more probable"},
+	{Name: "encoder_repetition_penalty", Effect: Acts,
+		Note: "above 1: makes tokens of the prompt (of an encoder–decoder: of the source) more probable"},
 	{Name: "repetition_penalty", Effect: Acts, Note: "makes tokens that have occurred less probable"},
 	{Name: "no_repeat_ngram_size", Effect: Acts,
-		Note: "groups of this number of tokens occur once, the prompt's included"},
+		Note: "groups of this number of tokens occur once, the prompt's included, not those of an encoder's source"},
 	{Name: "encoder_no_repeat_ngram_size", Effect: Acts,
-		Note: "groups of this number of tokens of the prompt do not occur again"},
+		Note: "groups of this number of tokens of the prompt (of an encoder–decoder: of the source) do not occur " +
+			"again"},
 	{Name: "bad_words_ids", Effect: Acts, Note: "lists of tokens that are not generated"},
-	{Name: "forced_bos_token_id", Effect: Acts, Note: "the token after a prompt of one token"},
+	{Name: "forced_bos_token_id", Effect: Acts,
+		Note: "the token after a prompt of one token, so the first one of an encoder–decoder"},
 	{Name: "forced_eos_token_id", Effect: Acts,
 		Note: "the last token of a text that reaches its largest length, a number or a list"},
 	{Name: "remove_invalid_values", Effect: Acts,
@@ -82,10 +85,11 @@ var GenerationConfig = File{Name: "generation_config.json", Keys: []Key{
 
 	// Tokens.
 	{Name: "eos_token_id", Effect: Acts, Note: "the tokens that end a text, a number or a list"},
-	{Name: "bos_token_id", Effect: Neutral,
-		Note: "begins a text without a prompt; here there is always one, and the tokenizer writes its first token"},
+	{Name: "bos_token_id", Effect: Acts, Note: "what the decoder of an encoder–decoder starts with, if there is no " +
+		"`decoder_start_token_id`; a causal model begins with its prompt, whose first token the tokenizer writes"},
 	{Name: "pad_token_id", Effect: Neutral, Note: "fills the shorter rows of a batch, and no row is filled up here"},
-	{Name: "decoder_start_token_id", Effect: Neutral, Note: seq2seq},
+	{Name: "decoder_start_token_id", Effect: Acts,
+		Note: "what the decoder of an encoder–decoder starts with; a causal model begins with its prompt"},
 	{Name: "token_healing", Effect: Warned, Silent: []string{"false"}, Note: "prompts are continued as they are"},
 
 	// What is returned.

@@ -14,6 +14,8 @@ import (
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/internal/settings"
+	"github.com/spalora/spalora/models"
+	"github.com/spalora/spalora/models/arch"
 )
 
 // file is the file of a checkpoint with settings of generated text: its generation_config.json, else its
@@ -22,12 +24,13 @@ type file struct {
 	name     string
 	values   map[string]json.RawMessage // of the keys of settings.GenerationConfig
 	warnings []string                   // about settings that are not honoured
+	seq2seq  bool                       // the model is an encoder–decoder
 }
 
 // read reads the file of a checkpoint.
 func read(b *base.Base) (*file, error) {
 	table := settings.GenerationConfig
-	f := &file{name: table.Name}
+	f := &file{name: table.Name, seq2seq: encodes(b)}
 	text, err := b.File(f.name)
 	inConfig := errors.Is(err, fs.ErrNotExist)
 	if inConfig {
@@ -54,6 +57,12 @@ func read(b *base.Base) (*file, error) {
 	return f, err
 }
 
+// encodes reports whether the model of a checkpoint has an encoder beside its decoder.
+func encodes(b *base.Base) bool {
+	a, _ := models.ArchOf(b.Info.ModelType)
+	return slices.ContainsFunc(a.Heads, func(h arch.Head) bool { return h.Kind == arch.Seq2Seq })
+}
+
 // fileKey is a key of the file that acts, with the setting that it gives: a pointer to a field of Settings, or a
 // pointer to one under a type that reads another form.
 type fileKey struct {
@@ -61,7 +70,7 @@ type fileKey struct {
 	to   any
 }
 
-// fileKeys lists the keys of the file that act, but for the tokens of models.Info.
+// fileKeys lists the keys of the file that act on every model, but for the tokens of models.Info.
 func (g *Settings) fileKeys() []fileKey {
 	return []fileKey{
 		{"max_new_tokens", (*atLeastOne)(&g.MaxNewTokens)}, {"max_length", (*atLeastOne)(&g.MaxLength)},
@@ -82,6 +91,19 @@ func (g *Settings) fileKeys() []fileKey {
 	}
 }
 
+// startKey returns the key that gives the first token of a target: as in transformers bos_token_id, if the file has no
+// decoder_start_token_id.
+func (f *file) startKey(g *Settings) fileKey {
+	key := fileKey{"decoder_start_token_id", &g.DecoderStartTokenID}
+	if !f.has(key.name) {
+		key.name = "bos_token_id"
+	}
+	return key
+}
+
+// has reports whether the file gives a key.
+func (f *file) has(key string) bool { return f.values[key] != nil && string(f.values[key]) != "null" }
+
 // over returns settings in which those that are not given have the values of the file. Where a setting and the file do
 // not fit, the file gives way, with a warning. ends says that there are end tokens.
 func (f *file) over(g *Settings, ends bool) (m Settings, warnings []string, err error) {
@@ -90,10 +112,14 @@ func (f *file) over(g *Settings, ends bool) (m Settings, warnings []string, err 
 		"max_new_tokens": g.MaxLength != 0, "max_length": g.MaxNewTokens != 0,
 		"min_new_tokens": g.MinLength != nil, "min_length": g.MinNewTokens != nil,
 	}
-	for _, k := range m.fileKeys() {
+	keys := m.fileKeys()
+	if f.seq2seq {
+		keys = append(keys, f.startKey(&m))
+	}
+	for _, k := range keys {
 		value := f.values[k.name]
 		given := !reflect.ValueOf(k.to).Elem().IsZero()
-		if value == nil || string(value) == "null" || given || instead[k.name] {
+		if !f.has(k.name) || given || instead[k.name] {
 			continue
 		}
 		if err := json.Unmarshal(value, k.to); err != nil {

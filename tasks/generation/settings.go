@@ -21,7 +21,7 @@ const StandardNewTokens = 128
 // its GenerationConfig; [generate.Config] says what each does.
 type Settings struct {
 	// MaxNewTokens is the largest number of new tokens of a prompt. 0: max_new_tokens of the file, else its max_length,
-	// which counts the prompt, else StandardNewTokens.
+	// which counts the prompt (of an encoder–decoder the token that the decoder starts with), else StandardNewTokens.
 	MaxNewTokens int
 	MaxLength    int // the largest number of tokens with the prompt; no effect if MaxNewTokens is set; 0: none
 	MinNewTokens *int
@@ -35,9 +35,12 @@ type Settings struct {
 	NoRepeatNgramSize        *int
 	EncoderNoRepeatNgramSize *int
 	BadWordsIDs              [][]int32
-	ForcedBosTokenID         *int32
-	ForcedEosTokenIDs        []int32
-	RemoveInvalidValues      *bool
+	// DecoderStartTokenID is the token that the targets of an encoder–decoder begin with; for causal models it is an
+	// error. Without decoder_start_token_id the file's bos_token_id counts, then what the model begins with.
+	DecoderStartTokenID *int32
+	ForcedBosTokenID    *int32
+	ForcedEosTokenIDs   []int32
+	RemoveInvalidValues *bool
 	// ExponentialDecayLengthPenalty has no effect if there is no end token.
 	ExponentialDecayLengthPenalty *generate.LengthPenalty
 	SuppressTokens                []int32
@@ -129,6 +132,10 @@ func (g *Settings) Config(b *base.Base, vocabulary int) (c generate.Config, warn
 	if err != nil {
 		return c, nil, base.Input(fmt.Errorf("%s: %w", b.Name, err))
 	}
+	if g.DecoderStartTokenID != nil && !f.seq2seq {
+		return c, nil, base.Settings(errors.New("`decoder_start_token_id` is for encoder–decoders, but the model " +
+			"continues its prompts; leave it out"))
+	}
 	ends, unknown := EndIDs(b, vocabulary)
 	resolve := func(g *Settings) (generate.Config, []string, error) {
 		m, warnings, err := f.over(g, len(ends) > 0)
@@ -174,7 +181,8 @@ func (g *Settings) build(ends []int32) generate.Config {
 	}
 	c.EosTokenIDs, c.StopStrings, c.MaxTime = ends, g.Stop, g.MaxTime
 	c.SequenceBias, c.BadWordsIDs, c.ForcedEosTokenIDs = g.SequenceBias, g.BadWordsIDs, g.ForcedEosTokenIDs
-	c.ForcedBosTokenID, c.ExponentialDecayLengthPenalty = g.ForcedBosTokenID, g.ExponentialDecayLengthPenalty
+	c.DecoderStartTokenID, c.ForcedBosTokenID = g.DecoderStartTokenID, g.ForcedBosTokenID
+	c.ExponentialDecayLengthPenalty = g.ExponentialDecayLengthPenalty
 	c.SuppressTokens, c.BeginSuppressTokens = g.SuppressTokens, g.BeginSuppressTokens
 	use(&c.EncoderRepetitionPenalty, g.EncoderRepetitionPenalty)
 	use(&c.RepetitionPenalty, g.RepetitionPenalty)

@@ -59,7 +59,7 @@ func withSettings(t testing.TB, file, config string) *base.Base {
 
 // TestFileKeys: the keys that the table says act are those that are read, and each is refused with another type.
 func TestFileKeys(t *testing.T) {
-	read := []string{"eos_token_id"} // by package models
+	read := []string{"eos_token_id", "decoder_start_token_id", "bos_token_id"} // in other places, see TestStart
 	for _, k := range new(Settings).fileKeys() {
 		read = append(read, k.name)
 		_, _, err := new(Settings).Config(withSettings(t, fmt.Sprintf(`{"%s": {"a": 1}}`, k.name), ""), vocabulary)
