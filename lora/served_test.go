@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	spago "github.com/nlpodyssey/spago/nn"
+
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/lora"
@@ -105,48 +107,73 @@ func TestServedPrompts(t *testing.T) {
 		if strings.HasPrefix(name, "gpt2") {
 			linear, table, norm = "c_attn", "wte", "ln_f"
 		}
-		sets := []nn.AdapterSet{nil}
-		configs := servedConfigs(linear, table, norm)
-		for i, config := range slices.Sorted(maps.Keys(configs)) {
-			s, err := lora.Attach(x.model, configs[config], 7)
+		servePrompts(t, name, x.model, generate.New(x.model, nil, x.pool), servedConfigs(linear, table, norm))
+	}
+}
+
+// TestServedSources: the same of sources that an encoder reads, also with adapters that differ in the table of relative
+// positions or in the embeddings of both sides.
+func TestServedSources(t *testing.T) {
+	for _, name := range []string{"t5", "t5_gated_untied", "bart", "mbart", "pegasus"} {
+		x := openSeq2Seq(t, "../testdata/seq2seq/"+name)
+		linear, norm := "q_proj", "final_layer_norm"
+		if strings.HasPrefix(name, "t5") {
+			linear = "q"
+		}
+		configs := servedConfigs(linear, "embed_tokens", norm)
+		delete(configs, "tokens") // which a shared table does not take
+		if strings.HasPrefix(name, "t5") {
+			c := configs["plain"]
+			c.TargetModules = lora.Names("relative_attention_bias")
+			configs["positions"] = c
+			c.TargetModules, c.ModulesToSave = lora.Names("v"), []string{"relative_attention_bias"}
+			configs["saved positions"] = c
+		}
+		servePrompts(t, name, x.model, generate.NewSeq2Seq(x.model, nil, x.pool), configs)
+	}
+}
+
+func servePrompts(t *testing.T, name string, m spago.Model, g *generate.Generator, configs map[string]lora.Config) {
+	t.Helper()
+	sets := []nn.AdapterSet{nil}
+	for i, config := range slices.Sorted(maps.Keys(configs)) {
+		s, err := lora.Attach(m, configs[config], 7)
+		if err != nil {
+			t.Fatalf("%s, %s: %v", name, config, err)
+		}
+		shake(s, uint64(i))
+		sets = append(sets, s)
+	}
+	var prompts []generate.Prompt
+	for i, s := range mixed(sets) {
+		ids := []int32{int32(3 + i), 1, int32(i % 5)}
+		prompts = append(prompts, generate.Prompt{IDs: ids[:1+i%3], Number: i, Adapter: s})
+	}
+	for _, c := range []struct{ n, beams int }{{8, 1}, {len(prompts), 1}, {len(prompts), 3}} { // FewRows in the first
+		n, cfg := c.n, generate.Defaults()
+		cfg.MaxNewTokens, cfg.NumReturnSequences, cfg.NumBeams = 6, 1, c.beams
+		together, err := g.Generate(context.Background(), prompts[:n], cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		distinct := map[string]bool{}
+		for i, p := range prompts[:n] {
+			distinct[fmt.Sprint(together[i].IDs)] = true
+			same := make([]generate.Prompt, n) // as many, so that both sum in the same order
+			for k := range same {
+				same[k] = p
+			}
+			alone, err := g.Generate(context.Background(), same, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
-			shake(s, uint64(i))
-			sets = append(sets, s)
+			if !slices.Equal(together[i].IDs, alone[0].IDs) || together[i].Score != alone[0].Score {
+				t.Errorf("%s, %d prompts, %d beams, prompt %d: got %v %v, alone %v %v", name, n, c.beams, i, together[i].IDs,
+					together[i].Score, alone[0].IDs, alone[0].Score)
+			}
 		}
-		var prompts []generate.Prompt
-		for i, s := range mixed(sets) {
-			ids := []int32{int32(3 + i), 1, int32(i % 5)}
-			prompts = append(prompts, generate.Prompt{IDs: ids[:1+i%3], Number: i, Adapter: s})
-		}
-		g := generate.New(x.model, nil, x.pool)
-		for _, c := range []struct{ n, beams int }{{8, 1}, {len(prompts), 1}, {len(prompts), 3}} { // FewRows in the first
-			n, cfg := c.n, generate.Defaults()
-			cfg.MaxNewTokens, cfg.NumReturnSequences, cfg.NumBeams = 6, 1, c.beams
-			together, err := g.Generate(context.Background(), prompts[:n], cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			distinct := map[string]bool{}
-			for i, p := range prompts[:n] {
-				distinct[fmt.Sprint(together[i].IDs)] = true
-				same := make([]generate.Prompt, n) // as many, so that both sum in the same order
-				for k := range same {
-					same[k] = p
-				}
-				alone, err := g.Generate(context.Background(), same, cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !slices.Equal(together[i].IDs, alone[0].IDs) {
-					t.Errorf("%s, %d prompts, %d beams, prompt %d: got %v, alone %v", name, n, c.beams, i, together[i].IDs,
-						alone[0].IDs)
-				}
-			}
-			if len(distinct) < n/2 {
-				t.Errorf("%s: %d prompts with adapters of their own have %d continuations", name, n, len(distinct))
-			}
+		if len(distinct) < n/2 {
+			t.Errorf("%s: %d prompts with adapters of their own have %d continuations", name, n, len(distinct))
 		}
 	}
 }

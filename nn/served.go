@@ -59,6 +59,33 @@ func (p *Pass) Apart(compute func(r Run) mat.Tensor, weights ...*op.Weight) mat.
 	return op.Below(p.Tape, ys...)
 }
 
+// Bias looks up the rows of a table of biases (buckets×heads) for some distances, of which low is the first. All
+// sequences of the pass share them, unless adapters of the batch differ in the table: then each has those of its
+// adapter.
+func (e *Embedding) Bias(p *Pass, buckets []int32, low int) op.Bias {
+	b := op.Bias{Low: low}
+	var tables []mat.Tensor
+	add := func(r Run) {
+		if len(tables) > 0 || !r.whole {
+			for range r.Last - r.First {
+				b.Tables = append(b.Tables, len(tables))
+			}
+		}
+		tables = append(tables, op.Embedding(p.Tape, buckets, r.known(e.Key(), e.Weight), r.correction(e.Key()), e.Padding))
+	}
+	if p.Served == nil {
+		add(p.entire())
+	} else {
+		for _, r := range p.runs([]*op.Weight{e.Key()}) {
+			add(r)
+		}
+	}
+	if b.X = tables[0]; len(tables) > 1 {
+		b.X = op.Below(p.Tape, tables...)
+	}
+	return b
+}
+
 // entire returns all sequences of the pass.
 func (p *Pass) entire() Run { return Run{Pass: p, Last: p.Seqs.Len(), whole: true} }
 

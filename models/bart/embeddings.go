@@ -38,6 +38,10 @@ func (s *Sinusoidal) Forward(p *nn.Pass, positions []int32) mat.Tensor {
 	}
 	for i, position := range positions {
 		row := values[i*s.Cols:][:s.Cols]
+		if i > 0 && position == positions[i-1] { // beams are of equal length
+			copy(row, values[(i-1)*s.Cols:])
+			continue
+		}
 		for j, length := range lengths {
 			angle := float64(position) / length
 			if j%2 == 0 {

@@ -51,5 +51,5 @@ func (c Config) relative(p *nn.Pass, table *nn.Embedding, both bool) op.Bias {
 	for i := range ids {
 		ids[i] = int32(bucket(i-longest+1, c.Buckets, c.MaxDistance, both))
 	}
-	return op.Bias{X: table.Forward(p, ids), Low: 1 - longest}
+	return table.Bias(p, ids, 1-longest)
 }

@@ -2,6 +2,7 @@ package op
 
 import (
 	"math"
+	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
 
@@ -31,6 +32,18 @@ type Heads struct {
 type Bias struct {
 	X   mat.Tensor // distances×Q; nil: none
 	Low int        // distance of row 0: the key's position less the query's
+	// Tables, unless nil, says which of several tables one below the other, each of distances×Q, each segment has: 0 is
+	// the first. They are for tapes that do not record.
+	Tables []int
+}
+
+// distances returns the number of distances, which is the number of rows of a table.
+func (b Bias) distances() int {
+	rows, _ := Size(b.X)
+	if len(b.Tables) == 0 {
+		return rows
+	}
+	return rows / (slices.Max(b.Tables) + 1)
 }
 
 // mustCover panics unless b has a column for each head and a row for each distance of queries qs and keys ks.
@@ -38,8 +51,11 @@ func (b Bias) mustCover(qs, ks Seqs, h Heads) {
 	if b.X == nil {
 		return
 	}
-	rows, cols := Size(b.X)
+	_, cols := Size(b.X)
+	rows := b.distances()
 	mustBe(cols == h.Q, "Attention with %d query heads and a bias of %d", h.Q, cols)
+	mustBe(b.Tables == nil || len(b.Tables) == qs.Len(), "Attention of %d segments with the biases of %d", qs.Len(),
+		len(b.Tables))
 	for i := range qs.Len() {
 		nq, nk := qs.Starts[i+1]-qs.Starts[i], ks.Starts[i+1]-ks.Starts[i]
 		if nq == 0 || nk == 0 {
@@ -245,16 +261,20 @@ func (f *attention) probabilities(s *scratch, b part, q, k view) {
 			continue
 		}
 		kernel.Scale(row, row, f.h.Scale)
-		at := f.h.Bias.at(b.head, f.ks.first(b.segment)+from-position)
+		at := f.h.Bias.at(b.segment, b.head, f.ks.first(b.segment)+from-position)
 		kernel.AddTo(row[from-b.from:to-b.from], f.bias[at:at+to-from])
 		kernel.Softmax(row, 1)
 	}
 }
 
-// at returns the index of a distance in the values by head.
-func (b Bias) at(head, distance int) int {
+// at returns the index of a distance in the values by head, for a segment.
+func (b Bias) at(segment, head, distance int) int {
 	rows, _ := Size(b.X)
-	return head*rows + distance - b.Low
+	at := head*rows + distance - b.Low
+	if b.Tables != nil {
+		at += b.Tables[segment] * b.distances()
+	}
+	return at
 }
 
 // hide sets products to −∞, so that their probability is 0.
@@ -402,7 +422,7 @@ func (f *attention) newDiagonals() *diagonals {
 func (d *diagonals) add(f *attention, b part, i int, row []float32) {
 	position, first := f.qs.first(b.segment)+b.lo+i, f.ks.first(b.segment)
 	from, to := f.h.seen(position, position+1, first, b.to)
-	at := b.segment*d.heads*d.places + f.h.Bias.at(b.head, first+from-position)
+	at := b.segment*d.heads*d.places + f.h.Bias.at(b.segment, b.head, first+from-position)
 	kernel.AddTo(d.sums[at:at+to-from], row[from-b.from:to-b.from])
 }
 

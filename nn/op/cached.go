@@ -70,7 +70,7 @@ func (f *cached) Forward() (mat.Tensor, error) {
 			}
 			var add []float32
 			if bias != nil {
-				add = bias[h.Bias.at(head, from-position):][:to-from]
+				add = bias[h.Bias.at(segment, head, from-position):][:to-from]
 			}
 			kernel.AttendOne(dst, query, keys, values, width, to-from, h.Scale, add, scores[worker*most:][:to-from])
 		}
