@@ -58,14 +58,14 @@ func (d *searcher) vocabulary(s *search) int { return d.vocabularies[d.prompts[s
 // step extends the beams of every prompt by a token.
 func (d *searcher) step(logits mat.Tensor) error {
 	_, cols := op.Size(logits)
-	rows := make([][]float32, d.each())
-	row := func(search, k int) []float32 { return op.Values(logits)[(search*len(rows)+k)*cols:][:cols] }
+	each := d.each()
+	row := func(search, k int) []float32 { return op.Values(logits)[(search*each+k)*cols:][:cols] }
 	most := 0 // logits of the widest rows
 	for _, s := range d.searches {
 		most = max(most, d.vocabulary(s))
 	}
 	for i, s := range d.searches {
-		for k := range rows {
+		for k := range each {
 			narrow := row(i, k)[d.vocabulary(s):most]
 			for j := range narrow {
 				narrow[j] = none
@@ -73,13 +73,18 @@ func (d *searcher) step(logits mat.Tensor) error {
 		}
 	}
 	op.LogSoftmax(d.g.pool, logits, most)
-	late := d.late()
-	for i, s := range d.searches {
+	late, errs := d.late(), make([]error, len(d.searches))
+	d.g.pool.For(len(d.searches), func(i, _ int) { // each search has rows and beams of its own
+		s := d.searches[i]
+		rows := make([][]float32, each)
 		for k := range rows {
 			rows[k] = row(i, k)[:d.vocabulary(s)]
 		}
-		if err := s.step(rows, late); err != nil {
-			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.prompt, s.running[0].count(), err)
+		errs[i] = s.step(rows, late)
+	})
+	for i, s := range d.searches {
+		if errs[i] != nil {
+			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.prompt, s.running[0].count(), errs[i])
 		}
 	}
 	return nil
