@@ -101,9 +101,9 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 		p := &prompts[i]
 		p.Adapter = g.adapter(*p)
 		appendSequence(r.prompts, i, p.IDs)
-		p.IDs = g.begin(*p)
-		appendSequence(b, i, p.IDs)
-		room = max(room, min(cfg.limit(len(p.IDs), g.model.MaxLength()), len(p.IDs)+reserve))
+		p.Start = g.begin(*p)
+		appendSequence(b, i, p.Start)
+		room = max(room, min(cfg.limit(len(p.Start), g.model.MaxLength()), len(p.Start)+reserve))
 		for k := range n {
 			out[i*n+k] = Sequence{Prompt: i, Copy: k}
 		}
@@ -201,7 +201,13 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 		if len(q.IDs) == 0 {
 			return fmt.Errorf("generate: prompt %d is empty; start it with the tokenizer's bos or eos token", i)
 		}
-		switch n := len(g.begin(q)); {
+		if _, ok := g.model.(causal); ok && q.Start != nil {
+			return fmt.Errorf("generate: prompt %d has start tokens, but the model has no encoder; append them to the prompt", i)
+		}
+		start := g.begin(q)
+		switch n := len(start); {
+		case n == 0:
+			return fmt.Errorf("generate: prompt %d has a start without tokens; want at least one, or nil for the model's", i)
 		case len(q.IDs) > g.model.MaxLength() && n < g.model.MaxLength():
 			return fmt.Errorf("generate: prompt %d has %d tokens; want at most the model's %d", i, len(q.IDs),
 				g.model.MaxLength())
@@ -213,10 +219,15 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 				"with the prompt counted; set `max_new_tokens`", ErrConfig, i, n, cfg.MaxLength)
 		}
 		vocabulary := vocabularies[g.adapter(q)]
-		for k, id := range q.IDs {
-			if id < 0 || int(id) >= vocabulary {
-				return fmt.Errorf("generate: prompt %d: token %d is %d; want an id below the model's %d tokens", i, k, id,
-					vocabulary)
+		for _, x := range []struct {
+			name string
+			ids  []int32
+		}{{"token", q.IDs}, {"start token", q.Start}} {
+			for k, id := range x.ids {
+				if id < 0 || int(id) >= vocabulary {
+					return fmt.Errorf("generate: prompt %d: %s %d is %d; want an id below the model's %d tokens", i, x.name, k, id,
+						vocabulary)
+				}
 			}
 		}
 	}

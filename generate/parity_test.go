@@ -152,7 +152,7 @@ func TestProcessors(t *testing.T) {
 					list = append(list, int32(id))
 				}
 				prompt := cmp.Or(c.Prompt, 5)
-				h := newHistory(list[:prompt], cfg.limit(prompt, 100), cfg)
+				h := newHistory(Prompt{IDs: list[:prompt], Start: list[:prompt]}, 100, cfg)
 				for _, id := range list[prompt:cmp.Or(c.Length, len(list))] {
 					h.add(id)
 				}

@@ -8,25 +8,28 @@ import (
 
 // history is what the processors know about a sequence.
 type history struct {
-	ids    []int32 // tokens of the prompt and the new ones
-	prompt int     // number of tokens of the prompt
+	ids    []int32 // tokens that the sequence began with, and the new ones
+	prompt int     // number of tokens that the sequence began with
 	limit  int     // number of tokens with which the sequence ends
-	asked  []int32 // tokens of the prompt, each once; nil without encoder_repetition_penalty
+	source []int32 // tokens of the encoder, or of the prompt if there is none
+	asked  []int32 // tokens of the source, each once; nil without encoder_repetition_penalty
 	seen   []int32 // all tokens, each once; nil without repetition_penalty
 	known  map[int32]bool
 }
 
-// newHistory returns the history of a sequence of at most limit tokens that begins with the prompt.
-func newHistory(prompt []int32, limit int, cfg Config) history {
-	h := history{ids: slices.Clone(prompt), prompt: len(prompt), limit: limit}
+// newHistory returns the history of a sequence for a prompt with its Start. positions is the number of positions of the
+// model.
+func newHistory(p Prompt, positions int, cfg Config) history {
+	n := len(p.Start)
+	h := history{ids: slices.Clone(p.Start), prompt: n, limit: cfg.limit(n, positions), source: p.IDs}
 	if cfg.penalises(cfg.EncoderRepetitionPenalty) {
-		h.asked = slices.Clone(prompt)
+		h.asked = slices.Clone(p.IDs)
 		slices.Sort(h.asked)
 		h.asked = slices.Compact(h.asked)
 	}
 	if cfg.penalises(cfg.RepetitionPenalty) {
 		h.known = map[int32]bool{}
-		for _, id := range prompt {
+		for _, id := range p.Start {
 			h.see(id)
 		}
 	}
@@ -71,7 +74,7 @@ func (c *chooser) process(logits []float32, h *history) {
 		penalise(logits, h.seen, float32(cfg.RepetitionPenalty))
 	}
 	forbidRepeated(logits, h.ids, h.ids, cfg.NoRepeatNgramSize)
-	forbidRepeated(logits, h.ids[:h.prompt], h.ids, cfg.EncoderNoRepeatNgramSize)
+	forbidRepeated(logits, h.source, h.ids, cfg.EncoderNoRepeatNgramSize)
 	c.forbidWords(logits, h)
 	if len(h.ids) < cfg.MinLength || h.count() < cfg.MinNewTokens {
 		forbid(logits, cfg.EosTokenIDs)

@@ -42,7 +42,7 @@ const never = -1e9
 
 func newSearch(at int, p Prompt, r *run) *search {
 	s := &search{run: r, prompt: at, improvable: true, open: true}
-	start := newHistory(p.IDs, r.cfg.limit(len(p.IDs), r.g.model.MaxLength()), r.cfg)
+	start := newHistory(p, r.g.model.MaxLength(), r.cfg)
 	for i := range r.cfg.NumBeams { // of equal beams only the first counts in the first step
 		x := beam{history: start.fork()}
 		if i > 0 {

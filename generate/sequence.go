@@ -21,12 +21,12 @@ const (
 	Interrupted Finish = "interrupted" // the call returned an error before the sequence ended
 )
 
-// Prompt is the beginning of a sequence.
+// Prompt is the beginning of a sequence, or the source that an encoder–decoder reads.
 type Prompt struct {
 	// IDs are the tokens of the prompt, at least one. A prompt for an empty text can be the tokenizer's BosID or EosID.
 	IDs []int32
-	// Start, unless nil, are the tokens that the target of an encoder–decoder begins with, in place of the model's; they
-	// are not among the new tokens of a sequence.
+	// Start, unless nil, are the tokens that the target of an encoder–decoder begins with, at least one, in place of the
+	// model's; they are not among the new tokens of a sequence. It must be nil for causal models.
 	Start []int32
 	// Number identifies the prompt among all prompts of a job. With the seed it determines the random numbers, so that the
 	// distribution of prompts over calls has no effect. Prompts with the same number get the same random numbers.
@@ -62,8 +62,8 @@ type live struct {
 // newLive returns the sequence at an index of the result. positions is the number of positions of the model.
 func newLive(at int, p Prompt, out *Sequence, cfg Config, positions int, tok *tokenize.Tokenizer) *live {
 	s := &live{
-		history: newHistory(p.IDs, cfg.limit(len(p.IDs), positions), cfg), at: at, out: out,
-		adapter: p.Adapter, stop: stopText{stops: cfg.StopStrings},
+		history: newHistory(p, positions, cfg), at: at, out: out, adapter: p.Adapter,
+		stop: stopText{stops: cfg.StopStrings},
 	}
 	if cfg.DoSample { // it draws one number for each position, in order
 		s.draw = nn.NewRand(cfg.Seed, fmt.Sprintf("generate.%d.%d", p.Number, out.Copy))
