@@ -33,8 +33,13 @@ func loadingOf(list catalogue, a arch.Arch, h arch.Head, f arch.Facts) loading {
 	if h.Bare || h.Kind == arch.Features {
 		inner = ""
 	}
+	for _, module := range h.Without {
+		l.skip = append(l.skip, regexp.MustCompile(`^`+regexp.QuoteMeta(module)+`\.`))
+	}
 	for _, repeat := range a.Copies {
-		l.tied[inner+repeat+".weight"] = inner + a.Words
+		if !slices.ContainsFunc(h.Without, func(module string) bool { return strings.HasPrefix(repeat, module+".") }) {
+			l.tied[inner+repeat+".weight"] = inner + a.Words
+		}
 	}
 	if !h.Kind.Trained() { // nothing may be missing
 		for _, part := range h.Parts {

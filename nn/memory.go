@@ -28,6 +28,17 @@ func (p *Pass) Source(s op.Seqs) *Pass {
 	return q
 }
 
+// Shifted returns what shift makes of the ids of each sequence of the pass, as many ids. The slice belongs to the tape
+// and is valid until its Reset.
+func (p *Pass) Shifted(ids []int32, shift func(to, from []int32)) []int32 {
+	to := p.Tape.Ints(len(ids))
+	for i := range p.Seqs.Len() {
+		lo, hi := p.Seqs.Starts[i], p.Seqs.Starts[i+1]
+		shift(to[lo:hi], ids[lo:hi])
+	}
+	return to
+}
+
 // operands returns the tensors that a block with the input x reads: x, and what all blocks share.
 func (p *Pass) operands(x mat.Tensor) []mat.Tensor {
 	xs := []mat.Tensor{x}

@@ -84,6 +84,20 @@ func LastTokens(s op.Seqs, ids []int32, padding int) *Kept {
 	return oneRow(s, k.Rows)
 }
 
+// LastOf returns, for every sequence of s, the last row with the given id, or the last row if it has none with that id.
+func LastOf(s op.Seqs, ids []int32, id int) *Kept {
+	k := LastRows(s)
+	for i, last := range k.Rows {
+		for row := last; row >= s.Starts[i]; row-- {
+			if int(ids[row]) == id {
+				k.Rows[i] = row
+				break
+			}
+		}
+	}
+	return oneRow(s, k.Rows)
+}
+
 // oneRow returns the given rows, one for each sequence of s.
 func oneRow(s op.Seqs, rows []int) *Kept {
 	n := len(rows)

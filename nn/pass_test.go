@@ -217,3 +217,16 @@ func TestTrailing(t *testing.T) {
 		}
 	}
 }
+
+// TestLastOf: each sequence has its own last row with an id, wherever it is and however often; without one its last
+// row.
+func TestLastOf(t *testing.T) {
+	s := op.Seqs{Starts: []int{0, 4, 5, 9, 11}, Index: []int{3, 1, 4, 2}}
+	k := nn.LastOf(s, []int32{2, 7, 2, 9, 2, 5, 6, 7, 8, 2, 5}, 2)
+	if want := []int{2, 4, 8, 9}; !slices.Equal(k.Rows, want) {
+		t.Errorf("rows %v, want %v", k.Rows, want)
+	}
+	if want := []int{2, 0, 3, 0}; !slices.Equal(k.Seqs.First, want) || !slices.Equal(k.Seqs.Index, s.Index) {
+		t.Errorf("places %v, want %v", k.Seqs.First, want)
+	}
+}

@@ -31,7 +31,7 @@ func Tree(m spago.Model, decorate func(path string, module any, text string) str
 	root := &branch{}
 	groups, trailing := map[string]string{}, map[string]string{}
 	Walk(m, func(path string, module any) {
-		if c, ok := module.(Classed); ok {
+		if c, ok := module.(Classed); ok && groups[path] == "" { // else it has no name of its own in the module around it
 			groups[path] = c.Class()
 		}
 		if g, ok := module.(Grouped); ok {

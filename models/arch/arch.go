@@ -47,6 +47,9 @@ type Head struct {
 	Parts []string
 	// Inner are modules of the base model that only heads read, so that checkpoints may lack them: "pooler".
 	Inner []string
+	// Without lists modules of the base model that this model does not have, so that the loader skips their tensors:
+	// "decoder" of an encoder alone.
+	Without []string
 	// Outputs is the weight that has a row for each output; "" if the task does not choose their number.
 	Outputs string
 	// Bare says that the base model's names have no Prefix in this model.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/nn/op"
 )
 
 // Encoder is a base model below a head that several architectures share.
@@ -115,6 +116,79 @@ func (o Origin) Trailing() string {
 	}
 	return ""
 }
+
+// ForSequenceClassification is an encoder–decoder with a head of two layers on the last end token of each sequence
+// (transformers' BartForSequenceClassification, T5ForSequenceClassification, …). With one label it predicts a number.
+type ForSequenceClassification struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Encoder   Encoder             `hf:"$base"`
+	Head      *ClassificationHead `hf:"classification_head"`
+	end       EndToken            `hf:"-"`
+	origin    Origin              `hf:"-"`
+}
+
+// NewForSequenceClassification returns the model with an empty head on e, whose rows are those of a decoder that reads
+// the sequence itself. dropout is the probability before both layers of the head.
+func NewForSequenceClassification(e Encoder, o Origin, end EndToken, dropout float32,
+	labels int,
+) *ForSequenceClassification {
+	m := &ForSequenceClassification{
+		Limits: limits(e), Encoder: e, Head: NewClassificationHead(e.Width(), labels, dropout, o.Class), end: end, origin: o,
+	}
+	nn.Number(m)
+	return m
+}
+
+// Logits returns B×labels for the B sequences of b. It reads the last end token of each sequence, or the last token of
+// a sequence without one; in the last block the other rows only serve as keys and values.
+func (m *ForSequenceClassification) Logits(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	p = p.With(b.Seqs)
+	p.Keep = nn.LastOf(p.Seqs, b.IDs, int(m.end))
+	return m.Head.Forward(p.After(), m.Encoder.Forward(p, b))
+}
+
+// Labels returns the number of outputs.
+func (m *ForSequenceClassification) Labels() int { return m.Head.Out.Weight.Rows }
+
+// String prints the module tree in the style of PyTorch.
+func (m *ForSequenceClassification) String() string { return nn.Tree(m, nil) }
+
+// Base names the encoder–decoder in a checkpoint.
+func (m *ForSequenceClassification) Base() string { return m.origin.Name }
+
+// Class names the model in the printed tree.
+func (m *ForSequenceClassification) Class() string {
+	return m.origin.Class + "ForSequenceClassification"
+}
+
+// ClassificationHead is out(drop(tanh(dense(drop(x))))) (transformers' RobertaClassificationHead,
+// BartClassificationHead, …).
+type ClassificationHead struct {
+	spago.Module
+	Dense *nn.Linear  `hf:"dense"` // C→C
+	Drop  *nn.Dropout `hf:"dropout"`
+	Out   *nn.Linear  `hf:"out_proj"` // C→labels
+	class string      `hf:"-"`        // in the printed tree
+}
+
+// NewClassificationHead returns the empty head for rows of the given width. class is the beginning of its name in the
+// printed tree.
+func NewClassificationHead(width, labels int, dropout float32, class string) *ClassificationHead {
+	return &ClassificationHead{
+		Dense: nn.NewLinear(width, width, true), Out: nn.NewLinear(width, labels, true),
+		Drop: &nn.Dropout{P: dropout}, class: class + "ClassificationHead",
+	}
+}
+
+// Forward turns B×C into B×labels.
+func (h *ClassificationHead) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
+	x = op.Activate(p.Tape, h.Dense.Forward(p, h.Drop.Forward(p, x)), op.Tanh)
+	return h.Out.Forward(p, h.Drop.Again().Forward(p, x))
+}
+
+// Class names the head in the printed tree.
+func (h *ClassificationHead) Class() string { return h.class }
 
 func limits(e Encoder) nn.Limits {
 	return nn.Limits{Positions: e.MaxLength(), Words: e.Vocabulary(), Types: e.TokenTypes()}

@@ -8,7 +8,6 @@ import (
 	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/nn"
-	"github.com/spalora/spalora/nn/op"
 )
 
 // origin names the models whose heads other architectures share. transformers' XLM-RoBERTa makes the encoder after the
@@ -22,13 +21,16 @@ func (c Config) origin() arch.Origin {
 type ForSequenceClassification struct {
 	spago.Module
 	nn.Limits  `hf:"-"`
-	Roberta    *Model              `hf:"roberta"`
-	Classifier *ClassificationHead `hf:"classifier"`
+	Roberta    *Model                   `hf:"roberta"`
+	Classifier *arch.ClassificationHead `hf:"classifier"`
 }
 
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
 func NewForSequenceClassification(c Config, labels int) *ForSequenceClassification {
-	m := &ForSequenceClassification{Limits: c.limits(), Roberta: newModel(c), Classifier: newClassificationHead(c, labels)}
+	m := &ForSequenceClassification{
+		Limits: c.limits(), Roberta: newModel(c),
+		Classifier: arch.NewClassificationHead(c.HiddenSize, labels, c.HeadDropout(), c.ClassPrefix()),
+	}
 	nn.Number(m)
 	return m
 }
@@ -52,31 +54,6 @@ func (m *ForSequenceClassification) Class() string {
 
 // Trailing names the part that the printed tree has last.
 func (m *ForSequenceClassification) Trailing() string { return m.Roberta.trailing() }
-
-// ClassificationHead is out(drop(tanh(dense(drop(x))))) (transformers' RobertaClassificationHead).
-type ClassificationHead struct {
-	spago.Module
-	Dense *nn.Linear  `hf:"dense"` // C→C
-	Drop  *nn.Dropout `hf:"dropout"`
-	Out   *nn.Linear  `hf:"out_proj"` // C→labels
-	class string      `hf:"-"`        // in the printed tree
-}
-
-func newClassificationHead(c Config, labels int) *ClassificationHead {
-	return &ClassificationHead{
-		Dense: nn.NewLinear(c.HiddenSize, c.HiddenSize, true), Out: nn.NewLinear(c.HiddenSize, labels, true),
-		Drop: &nn.Dropout{P: c.HeadDropout()}, class: c.ClassPrefix() + "ClassificationHead",
-	}
-}
-
-// Forward turns B×C into B×labels.
-func (h *ClassificationHead) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
-	x = op.Activate(p.Tape, h.Dense.Forward(p, h.Drop.Forward(p, x)), op.Tanh)
-	return h.Out.Forward(p, h.Drop.Again().Forward(p, x))
-}
-
-// Class names the head in the printed tree.
-func (h *ClassificationHead) Class() string { return h.class }
 
 // ForMultipleChoice gives each sequence, one choice of a question, a score from its pooled first token (transformers'
 // RobertaForMultipleChoice).
