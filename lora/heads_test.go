@@ -47,7 +47,8 @@ func (c headCase) open(src *checkpoint.Source) (m printed, r checkpoint.Report, 
 }
 
 // TestHeads: models with heads print as in Python, and an adapter that is loaded and saved again has PEFT's tensors and
-// settings (reference/causal_heads_fixtures.py, reference/encoder_fixtures.py).
+// settings (reference/causal_heads_fixtures.py, reference/encoder_fixtures.py,
+// reference/seq2seq_heads_fixtures.py).
 func TestHeads(t *testing.T) {
 	causal, err := filepath.Glob("../testdata/causal_heads/*/case.json")
 	if err != nil || len(causal) == 0 {
@@ -57,7 +58,11 @@ func TestHeads(t *testing.T) {
 	if err != nil || len(encoders) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
-	for _, file := range append(causal, encoders...) {
+	both, err := filepath.Glob("../testdata/seq2seq_heads/*/case.json")
+	if err != nil || len(both) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, file := range slices.Concat(causal, encoders, both) {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var c headCase

@@ -28,6 +28,7 @@ var architectures = catalogue{
 	llama.Arch,
 	t5.Arch,
 	bart.Arch,
+	bart.ArchMarian,
 }
 
 // catalogue is a list of architectures; each model type occurs once.

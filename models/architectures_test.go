@@ -136,7 +136,7 @@ func TestNewArchitecture(t *testing.T) {
 		want   string
 	}{
 		{config, arch.Question, `there is no question-answering head for model_type "toy"; want bert, roberta, ` +
-			`xlm-roberta, distilbert or electra`},
+			`xlm-roberta, distilbert, electra, t5, mt5, bart or mbart`},
 		{config, arch.Causal, `model_type "toy" does not predict the next token; want gpt2, llama, mistral, qwen2 or qwen3`},
 		{`{"model_type": "toy", "width": 4}`, arch.Token,
 			"config.json says vocab_size 5 and width 4, but toy.words.weight is 5×3"},
@@ -239,6 +239,7 @@ func TestNamesOfHeads(t *testing.T) {
 		"score.weight":                    {[]arch.Kind{arch.Sequence, arch.Token}, true},
 		"qa_outputs.bias":                 {[]arch.Kind{arch.Question}, true},
 		"sequence_summary.summary.bias":   {[]arch.Kind{arch.Choice}, true},
+		"classification_head.dense.bias":  {[]arch.Kind{arch.Sequence}, true},
 		"lm_head.weight":                  {[]arch.Kind{arch.Causal, arch.Seq2Seq}, false},
 		"bert.pooler.dense.weight":        {nil, false},
 		"bert.encoder.layer.0.classifier": {nil, false},
@@ -247,8 +248,9 @@ func TestNamesOfHeads(t *testing.T) {
 			t.Errorf("%s: got %v, %v", weight, got, InHead(weight))
 		}
 	}
-	if got := OutputWeights(); !slices.Equal(got,
-		[]string{"classifier.weight", "classifier.out_proj.weight", "score.weight"}) {
+	if got := OutputWeights(); !slices.Equal(got, []string{
+		"classifier.weight", "classifier.out_proj.weight", "score.weight", "classification_head.out_proj.weight",
+	}) {
 		t.Errorf("got %v", got)
 	}
 	for modelType, want := range map[string][]string{

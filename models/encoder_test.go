@@ -13,10 +13,12 @@ import (
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/models/arch"
+	"github.com/spalora/spalora/models/bart"
 	"github.com/spalora/spalora/models/bert"
 	"github.com/spalora/spalora/models/distilbert"
 	"github.com/spalora/spalora/models/electra"
 	"github.com/spalora/spalora/models/roberta"
+	"github.com/spalora/spalora/models/t5"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -90,6 +92,35 @@ func encoderModels() (list []encoderModel) {
 		d.SummaryType, d.SummaryUseProj, d.SummaryActivation = "last", false, ""
 		l := electra.NewForMultipleChoice(d)
 		add("electra multiple-choice last", l, l.Logits, l.Electra)
+	}
+	for _, family := range []string{"t5", "mt5"} {
+		d, err := t5.DefaultConfig(family)
+		if err != nil {
+			panic(err)
+		}
+		layers := 2
+		d.VocabSize, d.Width, d.HeadSize, d.FeedForward, d.Layers, d.Heads = 40, 24, 6, 32, 3, 3
+		d.Buckets, d.MaxDistance = 8, 12
+		d.DecoderLayers, d.Dropout, d.HeadDropout, d.End = &layers, 0.2, 0.25, 5
+		s, k, q, e := t5.NewForSequenceClassification(d, 5), t5.NewForTokenClassification(d, 4),
+			t5.NewForQuestionAnswering(d), t5.NewEncoderModel(d)
+		add(family+" seq-cls", s, s.Logits, s.Encoder)
+		add(family+" token-cls", k, k.Logits, k.Encoder)
+		add(family+" question-answering", q, q.Logits, q.Encoder)
+		add(family+" encoder", e, e.Forward, e)
+	}
+	for _, family := range []string{"bart", "mbart"} {
+		d, err := bart.DefaultConfig(family)
+		if err != nil {
+			panic(err)
+		}
+		d.VocabSize, d.Width, d.EncoderLayers, d.DecoderLayers, d.MaxPositions = 40, 24, 2, 3, 64
+		d.EncoderHeads, d.DecoderHeads, d.EncoderFeedForward, d.DecoderFeedForward = 3, 4, 36, 30
+		d.Dropout, d.AttentionDropout, d.ActivationDropout, d.HeadDropout, d.End = 0.2, 0.3, 0.15, 0.25, 5
+		s, q, e := bart.NewForSequenceClassification(d, 5), bart.NewForQuestionAnswering(d), bart.New(d)
+		add(family+" seq-cls", s, s.Logits, s.Encoder)
+		add(family+" question-answering", q, q.Logits, q.Encoder)
+		add(family+" encoder", e, e.Forward, e)
 	}
 	return list
 }
@@ -335,10 +366,11 @@ func TestTokenTypes(t *testing.T) {
 	})
 }
 
-// TestLongest: a sequence may have MaxLength tokens.
+// TestLongest: a sequence may have MaxLength tokens. Relative positions have no limit, for which some hundred tokens
+// stand.
 func TestLongest(t *testing.T) {
 	eachEncoder(t, func(t *testing.T, m encoderModel) {
-		n := m.MaxLength()
+		n := min(m.MaxLength(), 300)
 		b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, n}, Index: []int{0}}, IDs: slices.Repeat([]int32{5}, n)}
 		if out := m.evaluated(nn.Pass{}, b); len(out) == 0 || math.IsNaN(norm(out, nil)) {
 			t.Errorf("%d values for %d tokens", len(out), n)

@@ -132,7 +132,7 @@ def check_task(a):
     """Reports whether the output for each sequence agrees."""
     rows = read_rows(a.logits)
     if a.merged:
-        model = open_merged(a.paths[0], encoders.AUTO[a.task])
+        model = open_merged(a.paths[0], encoders.auto_of(a.task, a.paths[0]))
     else:
         width = len(rows[0]["logits"][0])
         model = open_adapter(encoders.load_base(a.task, a.paths[0], width), pathlib.Path(a.paths[1]))

@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from transformers import BertConfig, DistilBertConfig, ElectraConfig, RobertaConfig, XLMRobertaConfig
 
 import encoders
-from encoders import AUTO, CHOICE, FEATURES, QA, SEQ, TOKEN
+from encoders import CHOICE, FEATURES, QA, SEQ, TOKEN
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "encoder"
 IGNORE = -100
@@ -53,12 +53,12 @@ FAMILIES = {  # config, sizes, the model as which it is pretrained
 
 # How a case is made and trained; each case overrides some. base: "head" (a checkpoint of the task), "bare" (AutoModel:
 # names without prefix) or "pretrained" (another head). task_type: the type given to PEFT, if it is not that of the
-# task.
+# task. end: the token that ends each row, with pairs also, twice, the first of two texts.
 DEFAULT = dict(
     steps=10, base="head", dtype=torch.float32, targets=["query", "value"], r=2, alpha=4, modules_to_save=None,
     task_type="", labels=3, problem=None,
     batch=3, accumulate=1, lr=3e-3, decay=0.0, schedule="linear", warmup=2, max_norm=1.0, smoothing=0.0,
-    inner_pad=False, note="")
+    inner_pad=False, end=None, pairs=False, note="")
 BF16, F16 = torch.bfloat16, torch.float16
 QA_WITH_TYPES = dict(task_type=None, modules_to_save=["qa_outputs"])
 CASES = {
@@ -194,11 +194,12 @@ def fill_adapter(model, gen):
             p.data = noise * (1 / math.sqrt(p.shape[-1]) if p.dim() > 1 else 0.3)
 
 
-def write_base(family, task, sizes, c, directory, gen):
-    kind, defaults, pretrained = FAMILIES[family]
+def write_base(families, fill, family, task, sizes, c, directory, gen):
+    kind, defaults, pretrained = families[family]
     options = {} if task in (QA, CHOICE, FEATURES) or c["base"] != "head" else dict(num_labels=c["labels"])
     config = kind(**(defaults | sizes | options))
-    makers = {"head": AUTO[task].from_config, "bare": transformers.AutoModel.from_config, "pretrained": pretrained}
+    bare = encoders.auto(FEATURES, family) if task == FEATURES else transformers.AutoModel
+    makers = {"head": encoders.auto(task, family).from_config, "bare": bare.from_config, "pretrained": pretrained}
     model = makers[c["base"]](config)
     fill(model, config, gen)
     model.to(c["dtype"]).save_pretrained(directory)
@@ -217,8 +218,8 @@ class Rows:
         items = c["batch"] * c["accumulate"] * c["steps"]
         self.sizes = [{CHOICE: 2 + (i // c["batch"]) % 3, FEATURES: 2}.get(task, 1) for i in range(items)]
         self.offsets = [sum(self.sizes[:i]) for i in range(items + 1)]
-        longest = config.max_position_embeddings - (self.pad + 1 if family.endswith("roberta") else 0)
-        words = [t for t in range(config.vocab_size) if t != self.pad]
+        longest = getattr(config, "max_position_embeddings", 18) - (self.pad + 1 if family.endswith("roberta") else 0)
+        words = [t for t in range(config.vocab_size) if t not in (self.pad, c["end"])]
         self.ids, self.types, self.labels = [], [], []
         for i in range(items):
             batch = i // c["batch"]
@@ -229,9 +230,15 @@ class Rows:
                 # padding has logits too, and takes part in transformers' softmax
                 if task == QA or name == "electra_choice_last":
                     length = longest if batch == 1 else 4 + batch
+                if c["pairs"]:
+                    length = max(length, 4)
                 row = [rng.choice(words) for _ in range(length)]
                 if c["inner_pad"] and len(self.ids) in (1, 4) and length > 2:
                     row[length // 2] = self.pad
+                if c["end"] is not None:
+                    row[-1] = c["end"]
+                if c["pairs"]:
+                    row[length // 2 - 1:length // 2 + 1] = [c["end"]] * 2
                 self.ids.append(row)
                 self.types.append([int(t > length // 3) for t in range(length)])
             self.labels.append(self.label(i, rng))
@@ -320,15 +327,21 @@ def check_types(rows, model):
         sys.exit("token types do not act as expected")
 
 
-def make(name, seed):
-    family, task, sizes, run = CASES[name]
+def shares_table(model):
+    """Reports whether adapters of two tables that share their weight are merged, both into the one weight."""
+    return sum(hasattr(m, "lora_embedding_A") and n.endswith("embed_tokens") for n, m in model.named_modules()) > 1
+
+
+def make(root, families, fill, name, case, seed, source):
+    """Writes a case of families, filled by fill, below root; source names the script."""
+    family, task, sizes, run = case
     c = DEFAULT | run
     gen, rng = torch.Generator().manual_seed(seed), random.Random(seed)
     torch.manual_seed(seed)
-    directory = ROOT / name
+    directory = root / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    config = write_base(family, task, sizes, c, directory / "base", gen)
+    config = write_base(families, fill, family, task, sizes, c, directory / "base", gen)
     os.chdir(directory)  # so that the adapter's config says "base", not a path of this machine
     rows = Rows(name, family, task, config, c, rng)
 
@@ -358,12 +371,16 @@ def make(name, seed):
     expected |= {f"grad.{k}": v for k, v in grads.items()} | rows.observe(model, "final.logits")
     again = PeftModel.from_pretrained(load_base(), "adapter_final")
     torch.testing.assert_close(rows.observe(again, "x")["x"], expected["final.logits"])
-    save_file(rows.tensors(), "batches.safetensors", metadata={"source": "reference/encoder_fixtures.py"})
+    save_file(rows.tensors(), "batches.safetensors", metadata={"source": source})
     rows.typed = rows.typed and not rows.types_dropped  # the merged model is not PEFT's any more
-    expected |= rows.observe(again.merge_and_unload(), "merged.logits")
+    merged = rows.observe(again.merge_and_unload(), "merged.logits")
+    if torch.allclose(merged["merged.logits"], expected["final.logits"], rtol=1e-3, atol=1e-4):
+        expected |= merged
+    elif not shares_table(model):
+        sys.exit(f"{name}: PEFT merges wrongly")
     save_file(
         {k: v.contiguous().clone() for k, v in expected.items()}, "expected.safetensors",
-        metadata={"source": "reference/encoder_fixtures.py"},
+        metadata={"source": source},
     )
     # A softmax over rows is not changed by a constant that is added to all of them: only rounding moves such a bias,
     # scaled up by Adam.
@@ -393,7 +410,7 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore")
     for name in sys.argv[1:] or CASES:
-        make(name, 5000 + list(CASES).index(name))
+        make(ROOT, FAMILIES, fill, name, CASES[name], 5000 + list(CASES).index(name), "reference/encoder_fixtures.py")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,19 @@ AUTO = {
     SEQ: transformers.AutoModelForSequenceClassification, TOKEN: transformers.AutoModelForTokenClassification,
     QA: transformers.AutoModelForQuestionAnswering, CHOICE: transformers.AutoModelForMultipleChoice,
     FEATURES: transformers.AutoModel}
+ENCODERS_ALONE = ("t5", "mt5")  # sentence-transformers takes the encoder of these encoder-decoders
+
+
+def auto(task, model_type):
+    """Returns the class that opens a checkpoint for a task."""
+    if task == FEATURES and model_type in ENCODERS_ALONE:
+        return transformers.AutoModelForTextEncoding
+    return AUTO[task]
+
+
+def auto_of(task, directory):
+    """Returns the class that opens the checkpoint in a directory for a task."""
+    return auto(task, transformers.AutoConfig.from_pretrained(directory).model_type)
 
 
 def load_base(task, directory, labels, problem=None):
@@ -15,7 +28,7 @@ def load_base(task, directory, labels, problem=None):
     options = dict(num_labels=labels) if task in (SEQ, TOKEN) else {}
     if problem:
         options["problem_type"] = problem
-    model = AUTO[task].from_pretrained(directory, dtype=torch.float32, **options)
+    model = auto_of(task, directory).from_pretrained(directory, dtype=torch.float32, **options)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

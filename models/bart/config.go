@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	TieWordEmbeddings  bool    `json:"tie_word_embeddings"`
 	ShareEmbeddings    bool    `json:"share_encoder_decoder_embeddings"` // marian
 	DecoderVocabSize   *int    `json:"decoder_vocab_size"`               // marian; nil: vocab_size
+	HeadDropout        float32 `json:"classifier_dropout"`
+
+	End arch.EndToken `json:"eos_token_id"` // of sources, which the head for sequences reads
 }
 
 // family says what distinguishes a model type.
@@ -66,7 +70,7 @@ func DefaultConfig(modelType string) (Config, error) {
 	c := Config{
 		ModelType: modelType, VocabSize: 50265, Width: 1024, MaxPositions: 1024, EncoderLayers: 12, EncoderFeedForward: 4096,
 		EncoderHeads: 16, DecoderLayers: 12, DecoderFeedForward: 4096, DecoderHeads: 16, Activation: "gelu", Dropout: 0.1,
-		InitStd: 0.02, PadTokenID: 1, TieWordEmbeddings: true, ShareEmbeddings: true,
+		InitStd: 0.02, PadTokenID: 1, TieWordEmbeddings: true, ShareEmbeddings: true, End: 2,
 	}
 	start := 2
 	switch modelType {
@@ -126,6 +130,7 @@ func (c Config) Check() error {
 	k.Probability("dropout", c.Dropout)
 	k.Probability("attention_dropout", c.AttentionDropout)
 	k.Probability("activation_dropout", c.ActivationDropout)
+	k.Probability("classifier_dropout", c.HeadDropout)
 	if !(c.InitStd >= 0 && c.InitStd <= 100) {
 		k.Add(fmt.Errorf("init_std is %g; want 0 to 100", c.InitStd))
 	}

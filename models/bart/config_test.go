@@ -38,6 +38,7 @@ func TestConfigCheck(t *testing.T) {
 		{"10^9 layers", "mbart", `{"decoder_layers": 1000000000}`, []string{"decoder_layers is 1000000000"}},
 		{"activation", "bart", `{"activation_function": "x"}`, []string{`activation "x"`}},
 		{"layer drop", "bart", `{"decoder_layerdrop": 0.1}`, []string{"decoder_layerdrop 0.1"}},
+		{"dropout of the head", "bart", `{"classifier_dropout": -1}`, []string{"classifier_dropout is -1"}},
 		{"padding", "bart", `{"pad_token_id": 50265}`, []string{"pad_token_id 50265"}},
 		{"start", "pegasus", `{"decoder_start_token_id": -1}`, []string{"decoder_start_token_id -1"}},
 		{"no start", "bart", `{"decoder_start_token_id": null}`, []string{"decoder_start_token_id is missing"}},

@@ -5,6 +5,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -32,7 +33,7 @@ func NewForConditionalGeneration(c Config) *ForConditionalGeneration {
 
 // Encode returns the encoder's rows for the source b.
 func (m *ForConditionalGeneration) Encode(p *nn.Pass, b *batch.Batch) *nn.Memory {
-	return &nn.Memory{X: m.Base.Encoder.Forward(p.Source(b.Seqs), b.IDs), Seqs: b.Seqs}
+	return m.Base.Encode(p, b)
 }
 
 // Decode returns the logits of the next token, rows×V, for the target's rows b, which read p.Memory: of every row, or
@@ -55,9 +56,14 @@ func (m *ForConditionalGeneration) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor,
 // Shift returns the decoder's inputs for the labels of a target: decoder_start_token_id, then each label but the last.
 // mBART starts with the target's last token that is not padding. A label that is ignored becomes padding.
 func (m *ForConditionalGeneration) Shift(labels []int32) []int32 {
-	c := m.Base.Config
-	pad := int32(c.PadTokenID)
 	ids := make([]int32, len(labels))
+	m.Base.Config.shift(ids, labels)
+	return ids
+}
+
+// shift sets the decoder's inputs for labels.
+func (c Config) shift(ids, labels []int32) {
+	pad := int32(c.PadTokenID)
 	words := 0
 	for i, l := range labels {
 		if l == batch.Ignore {
@@ -79,8 +85,21 @@ func (m *ForConditionalGeneration) Shift(labels []int32) []int32 {
 			ids[0] = pad
 		}
 	}
-	return ids
 }
+
+// NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
+func NewForSequenceClassification(c Config, labels int) *arch.ForSequenceClassification {
+	return arch.NewForSequenceClassification(New(c), c.origin(), c.End, c.HeadDropout, labels)
+}
+
+// NewForQuestionAnswering returns the model with empty weights. Its head reads the decoder's rows. The configuration
+// must have passed Check.
+func NewForQuestionAnswering(c Config) *arch.ForQuestionAnswering {
+	return arch.NewForQuestionAnswering(New(c), c.origin())
+}
+
+// origin names the models whose heads other architectures share.
+func (c Config) origin() arch.Origin { return arch.Origin{Name: "model", Class: c.family().class} }
 
 // NewCache returns an empty cache for generating the given number of targets of at most capacity tokens.
 func (m *ForConditionalGeneration) NewCache(sequences, capacity int) *nn.Cache {

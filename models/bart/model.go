@@ -4,17 +4,19 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 )
 
 // Model is the encoder and the decoder with the table that they share (transformers' BartModel and its relatives,
-// models/bart/modeling_bart.py).
+// models/bart/modeling_bart.py). By itself it is the model for feature extraction, whose features are the decoder's.
 type Model struct {
 	spago.Module
-	Config  Config          `hf:"-"`
-	Shared  *nn.SharedTable `hf:"shared"` // V×C
-	Encoder *Encoder        `hf:"encoder"`
-	Decoder *Decoder        `hf:"decoder"`
+	nn.Limits `hf:"-"`
+	Config    Config          `hf:"-"`
+	Shared    *nn.SharedTable `hf:"shared"` // V×C
+	Encoder   *Encoder        `hf:"encoder"`
+	Decoder   *Decoder        `hf:"decoder"`
 }
 
 // New returns the model with empty weights. The configuration must have passed Check.
@@ -23,8 +25,31 @@ func New(c Config) *Model {
 	if c.family().scaledClass {
 		shared.Class = c.class("ScaledWordEmbedding")
 	}
-	return &Model{Config: c, Shared: shared, Encoder: newEncoder(c, shared), Decoder: newDecoder(c, shared)}
+	m := &Model{
+		Limits: c.limits(), Config: c, Shared: shared, Encoder: newEncoder(c, shared), Decoder: newDecoder(c, shared),
+	}
+	nn.Number(m)
+	return m
 }
+
+// Encode returns the encoder's rows for the source b.
+func (m *Model) Encode(p *nn.Pass, b *batch.Batch) *nn.Memory {
+	return &nn.Memory{X: m.Encoder.Forward(p.Source(b.Seqs), b.IDs), Seqs: b.Seqs}
+}
+
+// Forward returns the hidden states of the decoder that reads the sources of b themselves, shifted by a token: N×C for
+// their N tokens, or p.Keep's rows of it.
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	memory := m.Encode(p, b)
+	p = p.With(b.Seqs).Read(memory)
+	return m.Decoder.Forward(p, p.Shifted(b.IDs, m.Config.shift))
+}
+
+// Width returns C, the columns of a hidden state.
+func (m *Model) Width() int { return m.Config.Width }
+
+// String prints the module tree in the style of PyTorch.
+func (m *Model) String() string { return nn.Tree(m, nil) }
 
 // Encoder turns the source into the rows that the decoder reads.
 type Encoder struct {

@@ -13,6 +13,16 @@ var Arch = arch.Arch{
 	Config:  arch.ReadOver(DefaultConfig),
 	Heads: []arch.Head{
 		{Kind: arch.Seq2Seq, Build: arch.Unlabelled(NewForConditionalGeneration), Parts: []string{"lm_head"}, Bare: true},
+		{
+			Kind: arch.Sequence, Build: arch.Labelled(NewForSequenceClassification),
+			Parts: []string{"classification_head"}, Outputs: "classification_head.out_proj.weight",
+		},
+		{
+			Kind: arch.Token, Build: arch.Labelled(NewForTokenClassification), Without: []string{"decoder"},
+			Parts: []string{"classifier"}, Outputs: "classifier.weight",
+		},
+		{Kind: arch.Question, Build: arch.Unlabelled(NewForQuestionAnswering), Parts: []string{"qa_outputs"}, Bare: true},
+		{Kind: arch.Features, Build: arch.Unlabelled(NewEncoderModel), Without: []string{"decoder"}},
 	},
 }
 

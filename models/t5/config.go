@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 )
 
@@ -26,6 +27,9 @@ type Config struct {
 	FeedForwardProj   string  `json:"feed_forward_proj"` // relu, gated-gelu, gated-silu …
 	PadTokenID        int     `json:"pad_token_id"`
 	DecoderStart      *int    `json:"decoder_start_token_id"` // nil: pad_token_id
+	HeadDropout       float32 `json:"classifier_dropout"`
+
+	End arch.EndToken `json:"eos_token_id"` // of sources, which the head for sequences reads
 
 	// Files of T5 1.1 say that their head has its own table, which for T5 also means that the decoder's rows are not
 	// scaled before the head. transformers 5 writes the latter as a field of its own.
@@ -45,6 +49,7 @@ func DefaultConfig(modelType string) (Config, error) {
 	c := Config{
 		ModelType: modelType, VocabSize: 32128, Width: 512, HeadSize: 64, FeedForward: 2048, Layers: 6, Heads: 8,
 		Buckets: 32, MaxDistance: 128, Dropout: 0.1, LayerNormEpsilon: 1e-6, InitializerFactor: 1, FeedForwardProj: "relu",
+		End: 1,
 	}
 	if modelType == "mt5" {
 		c.VocabSize, c.FeedForward, c.Layers, c.Heads, c.FeedForwardProj = 250112, 1024, 8, 6, "gated-gelu"
@@ -117,6 +122,7 @@ func (c Config) Check() error {
 	}
 	k.Eps("layer_norm_epsilon", c.LayerNormEpsilon)
 	k.Probability("dropout_rate", c.Dropout)
+	k.Probability("classifier_dropout", c.HeadDropout)
 	if !(c.InitializerFactor >= 0 && c.InitializerFactor <= 100) {
 		k.Add(fmt.Errorf("initializer_factor is %g; want 0 to 100", c.InitializerFactor))
 	}

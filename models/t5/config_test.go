@@ -28,6 +28,7 @@ func TestConfigCheck(t *testing.T) {
 		{"padding", "t5", `{"pad_token_id": -1}`, []string{"pad_token_id -1", "decoder_start_token_id -1"}},
 		{"start", "t5", `{"decoder_start_token_id": 32128}`, []string{"decoder_start_token_id 32128"}},
 		{"dropout", "t5", `{"dropout_rate": 1}`, []string{"dropout_rate is 1"}},
+		{"dropout of the head", "t5", `{"classifier_dropout": 1}`, []string{"classifier_dropout is 1"}},
 		{"factor", "t5", `{"initializer_factor": -1}`, []string{"initializer_factor is -1"}},
 		{"everything at once", "mt5", `{"d_ff": 0, "vocab_size": 0}`, []string{"d_ff is 0", "vocab_size is 0"}},
 	} {

@@ -7,6 +7,7 @@ import (
 	spago "github.com/nlpodyssey/spago/nn"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/models/arch"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -24,10 +25,9 @@ type ForConditionalGeneration struct {
 
 // NewForConditionalGeneration returns the model with empty weights. The configuration must have passed Check.
 func NewForConditionalGeneration(c Config) *ForConditionalGeneration {
-	shared := nn.NewSharedTable(c.VocabSize, c.Width, noPadding)
+	b := New(c)
 	m := &ForConditionalGeneration{
-		Limits: c.limits(), Config: c, Shared: shared, Encoder: NewEncoder(c, shared), Decoder: NewDecoder(c, shared),
-		Head: shared.Head(),
+		Limits: b.Limits, Config: c, Shared: b.Shared, Encoder: b.Encoder, Decoder: b.Decoder, Head: b.Shared.Head(),
 	}
 	nn.Number(m)
 	return m
@@ -35,7 +35,7 @@ func NewForConditionalGeneration(c Config) *ForConditionalGeneration {
 
 // Encode returns the encoder's rows for the source b.
 func (m *ForConditionalGeneration) Encode(p *nn.Pass, b *batch.Batch) *nn.Memory {
-	return &nn.Memory{X: m.Encoder.Forward(p.Source(b.Seqs), b.IDs), Seqs: b.Seqs}
+	return m.Encoder.read(p, b)
 }
 
 // Decode returns the logits of the next token, rows×V, for the target's rows b, which read p.Memory: of every row, or
@@ -67,17 +67,22 @@ func (s scaled) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 // A label that is ignored becomes padding.
 func (m *ForConditionalGeneration) Shift(labels []int32) []int32 {
 	ids := make([]int32, len(labels))
+	m.Config.shift(ids, labels)
+	return ids
+}
+
+// shift sets the decoder's inputs for labels.
+func (c Config) shift(ids, labels []int32) {
 	for i := range ids {
 		switch {
 		case i == 0:
-			ids[i] = int32(m.Config.start())
+			ids[i] = int32(c.start())
 		case labels[i-1] == batch.Ignore:
-			ids[i] = int32(m.Config.PadTokenID)
+			ids[i] = int32(c.PadTokenID)
 		default:
 			ids[i] = labels[i-1]
 		}
 	}
-	return ids
 }
 
 // NewCache returns an empty cache for generating the given number of targets of at most capacity tokens.
@@ -109,3 +114,25 @@ func (m *ForConditionalGeneration) Init(seed uint64) error {
 func (m *ForConditionalGeneration) String() string { return nn.Tree(m, nil) }
 
 const noPadding = op.NoPadding
+
+// NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
+func NewForSequenceClassification(c Config, labels int) *arch.ForSequenceClassification {
+	return arch.NewForSequenceClassification(New(c), c.origin("transformer"), c.End, c.HeadDropout, labels)
+}
+
+// NewForTokenClassification returns the encoder with a head for tokens and empty weights. The configuration must have
+// passed Check.
+func NewForTokenClassification(c Config, labels int) *arch.ForTokenClassification {
+	return arch.NewForTokenClassification(NewEncoderModel(c), c.origin("transformer"), c.HeadDropout, labels)
+}
+
+// NewForQuestionAnswering returns the model with empty weights. Its head reads the decoder's rows. The configuration
+// must have passed Check.
+func NewForQuestionAnswering(c Config) *arch.ForQuestionAnswering {
+	return arch.NewForQuestionAnswering(New(c), c.origin(""))
+}
+
+// origin names the models whose heads other architectures share; base is the name of the model below the head.
+func (c Config) origin(base string) arch.Origin {
+	return arch.Origin{Name: base, Class: classes[c.ModelType]}
+}

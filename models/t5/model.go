@@ -6,8 +6,65 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 	spago "github.com/nlpodyssey/spago/nn"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/nn"
 )
+
+// Model is the encoder and the decoder with the table that they share (transformers' T5Model and MT5Model).
+type Model struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Config    Config          `hf:"-"`
+	Shared    *nn.SharedTable `hf:"shared"` // V×C
+	Encoder   *Encoder        `hf:"encoder"`
+	Decoder   *Decoder        `hf:"decoder"`
+}
+
+// New returns the model with empty weights. The configuration must have passed Check.
+func New(c Config) *Model {
+	shared := nn.NewSharedTable(c.VocabSize, c.Width, noPadding)
+	return &Model{
+		Limits: c.limits(), Config: c, Shared: shared, Encoder: NewEncoder(c, shared), Decoder: NewDecoder(c, shared),
+	}
+}
+
+// Forward returns the hidden states of the decoder that reads the sources of b themselves, shifted by a token: N×C for
+// their N tokens, or p.Keep's rows of it.
+func (m *Model) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	memory := m.Encoder.read(p, b)
+	p = p.With(b.Seqs).Read(memory)
+	return m.Decoder.Forward(p, p.Shifted(b.IDs, m.Config.shift))
+}
+
+// Width returns C, the columns of a hidden state.
+func (m *Model) Width() int { return m.Config.Width }
+
+// EncoderModel is the encoder alone, for feature extraction (transformers' T5EncoderModel and MT5EncoderModel).
+type EncoderModel struct {
+	spago.Module
+	nn.Limits `hf:"-"`
+	Shared    *nn.SharedTable `hf:"shared"` // V×C
+	Encoder   *Encoder        `hf:"encoder"`
+}
+
+// NewEncoderModel returns the encoder with empty weights. The configuration must have passed Check.
+func NewEncoderModel(c Config) *EncoderModel {
+	shared := nn.NewSharedTable(c.VocabSize, c.Width, noPadding)
+	m := &EncoderModel{Limits: c.limits(), Shared: shared, Encoder: NewEncoder(c, shared)}
+	nn.Number(m)
+	return m
+}
+
+// Forward returns the hidden states after the last block: N×C for the N tokens of b, or p.Keep's rows of it.
+func (m *EncoderModel) Forward(p *nn.Pass, b *batch.Batch) mat.Tensor {
+	return m.Encoder.Forward(p.With(b.Seqs), b.IDs)
+}
+
+// Width returns C, the columns of a hidden state.
+func (m *EncoderModel) Width() int { return m.Encoder.Config.Width }
+
+// String prints the module tree in the style of PyTorch.
+func (m *EncoderModel) String() string { return nn.Tree(m, nil) }
 
 // Encoder turns the source into the rows that the decoder reads (transformers' T5Stack, models/t5/modeling_t5.py).
 type Encoder struct {
@@ -35,6 +92,11 @@ func (e *Encoder) Forward(p *nn.Pass, ids []int32) mat.Tensor {
 	x := e.Drop.Forward(p, e.Words.Forward(p, ids))
 	x = e.Norm.Forward(p.After(), nn.Stack(&q, x, e.Blocks))
 	return e.Drop.Again().Forward(p.After(), x)
+}
+
+// read returns the rows for the source b.
+func (e *Encoder) read(p *nn.Pass, b *batch.Batch) *nn.Memory {
+	return &nn.Memory{X: e.Forward(p.Source(b.Seqs), b.IDs), Seqs: b.Seqs}
 }
 
 // EncoderBlock is one pre-norm block of the encoder. Rows are tokens, N = ΣT:

@@ -5,7 +5,15 @@ package t5
 func (c Config) class(name string) string { return classes[c.ModelType] + name }
 
 // Class names the model in the printed tree.
-func (m *ForConditionalGeneration) Class() string { return m.Config.class("ForConditionalGeneration") }
+func (m *ForConditionalGeneration) Class() string {
+	return m.Config.class("ForConditionalGeneration")
+}
+
+// Class names the model without its head in the printed tree.
+func (m *Model) Class() string { return m.Config.class("Model") }
+
+// Class names the encoder alone in the printed tree.
+func (m *EncoderModel) Class() string { return m.Encoder.Config.class("EncoderModel") }
 
 // Class names the encoder in the printed tree.
 func (e *Encoder) Class() string { return e.Config.class("Stack") }

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,13 @@ func encoderArgs(t *testing.T, name, out string, edits ...string) []string {
 	dir := filepath.Join(clitest.Testdata, "encoder", name)
 	base, trained := clitest.CopyDir(t, filepath.Join(dir, "base")),
 		clitest.CopyDir(t, filepath.Join(dir, "adapter_final"))
-	clitest.Characters(t, base, 60)
+	var config struct {
+		Vocab int `json:"vocab_size"`
+	}
+	if err := json.Unmarshal([]byte(clitest.Read(t, filepath.Join(base, "config.json"))), &config); err != nil {
+		t.Fatal(err)
+	}
+	clitest.Characters(t, base, config.Vocab)
 	path := filepath.Join(trained, "adapter_config.json")
 	text := clitest.Read(t, path)
 	for i := 0; i < len(edits); i += 2 {
@@ -32,6 +39,7 @@ func encoderArgs(t *testing.T, name, out string, edits ...string) []string {
 }
 
 const (
+	both    = "../seq2seq_heads/"
 	class   = `"base_model_class"`
 	noClass = `"a_class"`
 	noTask  = `"task_type": null`
@@ -72,6 +80,19 @@ func TestMergeTask(t *testing.T) {
 			class: "BertForTokenClassification"},
 		{name: "bert_features", edits: []string{`"FEATURE_EXTRACTION"`, "null"},
 			args: []string{"--task=embed"}, class: "BertModel"},
+		{name: both + "t5_seq_cls", class: "T5ForSequenceClassification"},
+		{name: both + "t5_seq_cls", edits: []string{`"SEQ_CLS"`, "null"}, class: "T5ForSequenceClassification"},
+		{name: both + "t5_seq_cls_frozen", class: "T5ForSequenceClassification"},
+		{name: both + "mt5_seq_cls", class: "MT5ForSequenceClassification"},
+		{name: both + "bart_seq_cls", edits: []string{`"SEQ_CLS"`, "null"}, class: "BartForSequenceClassification"},
+		{name: both + "mbart_seq_cls", class: "MBartForSequenceClassification"},
+		{name: both + "t5_token_cls", class: "T5ForTokenClassification"},
+		{name: both + "t5_qa", class: "T5ForQuestionAnswering"},
+		{name: both + "bart_qa", edits: []string{`"QUESTION_ANS"`, "null"}, class: "BartForQuestionAnswering"},
+		{name: both + "t5_features", class: "T5EncoderModel"},
+		{name: both + "mt5_features", class: "MT5EncoderModel"},
+		{name: both + "bart_features", class: "BartModel"},
+		{name: both + "mbart_features", class: "MBartModel"},
 	} {
 		t.Run(x.name+strings.Join(append(x.edits, x.args...), " "), func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")

@@ -60,8 +60,8 @@ func Text(ids []int) string {
 	return b.String()
 }
 
-// CausalCase is a fixture of reference/causal_fixtures.py or reference/causal_heads_fixtures.py with a copy of its
-// base that has a tokenizer of characters.
+// CausalCase is a fixture of reference/causal_fixtures.py or reference/causal_heads_fixtures.py, or a classifier of
+// reference/seq2seq_heads_fixtures.py, with a copy of its base that has a tokenizer of characters.
 type CausalCase struct {
 	Case
 	Base   string

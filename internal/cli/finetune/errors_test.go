@@ -159,8 +159,8 @@ func TestWrongFiles(t *testing.T) {
 		{"other architecture", []string{"--model", base("", func(d string) {
 			text := clitest.Read(t, filepath.Join(d, "config.json"))
 			clitest.Write(t, filepath.Join(d, "config.json"),
-				strings.Replace(text, `"model_type": "bert"`, `"model_type": "t5"`, 1))
-		})}, 3, []string{`"t5"`, "bert"}},
+				strings.Replace(text, `"model_type": "bert"`, `"model_type": "pegasus"`, 1))
+		})}, 3, []string{`"pegasus"`, "bert"}},
 		{"no adapter", []string{"--adapter", "none"}, 3, []string{"--adapter none", "no such directory"}},
 		{"adapter without weights", []string{"--adapter", adapter(remove("adapter_model.safetensors"))}, 3,
 			[]string{"adapter_model.safetensors"}},

@@ -34,16 +34,20 @@ func trainAs(t *testing.T, c clitest.Case, args []string) {
 	c.Train(t, finetune.Command, args...)
 }
 
-// TestHeadsParity trains classifiers on causal models through the command as PEFT did.
+// TestHeadsParity trains classifiers on causal models and on encoder–decoders through the command as PEFT did.
 func TestHeadsParity(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(clitest.Testdata, "causal_heads", "*"))
-	if err != nil {
-		t.Fatal(err)
+	var paths []string
+	for _, pattern := range []string{"causal_heads/*", "seq2seq_heads/*_seq_cls*"} {
+		list, err := filepath.Glob(filepath.Join(clitest.Testdata, pattern))
+		if err != nil || len(list) == 0 {
+			t.Fatalf("fixtures: %v, %v", list, err)
+		}
+		paths = append(paths, list...)
 	}
 	compared := 0
 	for _, path := range paths {
 		name := filepath.Base(path)
-		c := clitest.ReadCausal(t, filepath.Join("causal_heads", name))
+		c := clitest.ReadCausal(t, filepath.Join(filepath.Base(filepath.Dir(path)), name))
 		if len(c.Labels) != len(c.Rows) && len(c.Values) != len(c.Rows)*c.NumLabels {
 			continue // a label for each token
 		}
@@ -56,7 +60,7 @@ func TestHeadsParity(t *testing.T) {
 			c.Train(t, finetune.Command, args...)
 		})
 	}
-	if compared < 6 {
+	if compared < 13 {
 		t.Errorf("only %d fixtures compared", compared)
 	}
 }
