@@ -228,18 +228,7 @@ func (r *run) report(s *tasks.Session, split batch.Split, f *pair.File) {
 	c := r.task.Counts(split)
 	s.Log.Info().Msgf("%v data %s: %d pairs, %d tokens of sources and %d of targets", split, f.Name, c.Rows,
 		c.SourceTokens, c.TargetTokens)
-	for _, side := range []struct {
-		what, option string
-		cut, limit   int
-	}{
-		{"sources", "max_source_length", c.CutSources, r.task.Limit()},
-		{"targets", "max_target_length", c.CutTargets, r.task.TargetLimit()},
-	} {
-		if side.cut > 0 {
-			s.Log.Warn().Msgf("%s: %d of %d %s are longer than %d tokens and were cut (`%s`)", f.Name, side.cut, c.Rows,
-				side.what, side.limit, side.option)
-		}
-	}
+	r.task.WarnCut(s.Log, f.Name, c)
 	if c.Endless > 0 && split == batch.Train {
 		s.Log.Warn().Msgf("%s: the tokenizer puts no end token behind %d of %d targets, so the model will not learn where "+
 			"they end; its files should name an `eos_token` and a template that adds it", f.Name, c.Endless, c.Rows)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/nlpodyssey/spago/mat"
+	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data/pair"
@@ -49,6 +50,22 @@ func NewPredictor(m models.Seq2SeqLM, tok *tokenize.Tokenizer, c Config) (*Predi
 
 // TargetLimit returns how many tokens a target may have; what is longer is cut.
 func (p *Predictor) TargetLimit() int { return p.cfg.MaxTargetLength }
+
+// WarnCut logs how many sources and targets of a file were cut to their length limits, if there are any.
+func (p *Predictor) WarnCut(log zerolog.Logger, file string, c Counts) {
+	for _, side := range []struct {
+		what, option string
+		cut, limit   int
+	}{
+		{"sources", "max_source_length", c.CutSources, p.Limit()},
+		{"targets", "max_target_length", c.CutTargets, p.TargetLimit()},
+	} {
+		if side.cut > 0 {
+			log.Warn().Msgf("%s: %d of %d %s are longer than %d tokens and were cut (`%s`)", file, side.cut, c.Rows,
+				side.what, side.limit, side.option)
+		}
+	}
+}
 
 // Logits computes the logits of the targets of rows, each token given those before it: f is called in order with the
 // number of each row that has a target, the T ids of its first target (which the logits should predict) and its T×V
@@ -153,10 +170,6 @@ func GenerateEach(
 		}
 		for _, same := range tasks.Alike(n, keyOf) {
 			p := of(lo + same[0])
-			start, err := p.start()
-			if err != nil {
-				return cut, err
-			}
 			texts := tasks.Texts{
 				Name: "texts", Len: len(same), Line: func(i int) int { return lo + same[i] + 1 },
 				Input: func(i int) tokenize.Input {
@@ -170,17 +183,13 @@ func GenerateEach(
 					cut++
 				}
 				number := lo + same[i]
-				prompts[i] = generate.Prompt{IDs: e.IDs, Start: start, Number: number, Adapter: of(number).Adapter}
+				prompts[i] = generate.Prompt{IDs: e.IDs, Number: number, Adapter: of(number).Adapter}
 				return nil
 			})
 			if err != nil {
 				return cut, err
 			}
-			d := c
-			if first := p.first(c); first >= 0 {
-				d.ForcedBosTokenID = &first
-			}
-			err = p.decode(ctx, prompts, d, func(i int, list []generate.Sequence) error {
+			err = p.decode(ctx, prompts, c, func(i int, list []generate.Sequence) error {
 				lists[same[i]] = list
 				return nil
 			})
@@ -199,18 +208,25 @@ func GenerateEach(
 
 const (
 	// sourcesAtOnce is the number of sources whose targets are generated before the first of them is passed on.
-	sourcesAtOnce = 512
+	sourcesAtOnce = 128
 	// sequencesAtOnce is the largest number of targets that are generated side by side, beams counted.
 	sequencesAtOnce = 64
 )
 
-// decode generates targets for prompts, those of similar length side by side, and calls each in order.
+// decode generates targets for prompts, those of similar length side by side, and calls each in order. Targets are in
+// the language that the settings name.
 func (p *Predictor) decode(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, each func(i int, list []generate.Sequence) error,
 ) error {
 	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
 		return int(id) >= p.Vocabulary()
 	})
+	if first := p.first(c); first >= 0 {
+		c.ForcedBosTokenID = &first
+	}
+	if start := p.start(); start != nil {
+		c.DecoderStartTokenID = &start[0]
+	}
 	order := make([]int, len(prompts))
 	for i := range order {
 		order[i] = i
@@ -275,10 +291,10 @@ func (p *Predictor) first(c generate.Config) int32 {
 
 // start returns what the decoder starts with if the settings name a language that ends the tokens of a target: a model
 // that reads what ends a text at its start then begins with the language. nil: what the model begins with.
-func (p *Predictor) start() ([]int32, error) {
+func (p *Predictor) start() []int32 {
 	ids, begins := p.language()
 	if ids == nil || begins {
-		return nil, nil
+		return nil
 	}
-	return p.Net.Shift(ids)[:1], nil
+	return p.Net.Shift(ids)[:1]
 }

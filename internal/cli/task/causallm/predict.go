@@ -85,7 +85,9 @@ With --chat and no prompt, the lines of standard input are turns of one chat; on
 		r.head.Add(fs, cli.GPT(), "`directory` of an adapter, of finetune or of PEFT; default: none")
 	})
 	cli.Section(fs, "Input", r.addInput)
-	cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { generation.AddFlags(fs, &r.settings.Generation) })
+	cli.Section(fs, "Generation", func(fs *pflag.FlagSet) {
+		generation.AddFlags(fs, &r.settings.Generation, generation.Prompts)
+	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.output, "output", "", "`file` of JSON lines; default, or -: standard output")
 		fs.BoolVar(&r.logits, "logits", false, "write the logits of the input's texts instead of continuing them")

@@ -9,12 +9,25 @@ import (
 	"github.com/spalora/spalora/tasks/generation"
 )
 
+// Wording is how the flags of a task name what texts are generated for.
+type Wording struct {
+	one      string // what a text is generated for
+	counted  string // tokens that lengths count besides the new ones
+	repeated string // what the groups of --no-repeat-ngram-size include besides the new tokens
+}
+
+// Prompts are continued, Sources have targets of their own.
+var (
+	Prompts = Wording{"prompt", "those of the prompt", ", those of the prompt included"}
+	Sources = Wording{"source", "the one that the decoder starts with", ""}
+)
+
 // AddFlags defines the flags of generated text. Names are those of transformers' GenerationConfig.
-func AddFlags(fs *pflag.FlagSet, g *generation.Settings) {
+func AddFlags(fs *pflag.FlagSet, g *generation.Settings, w Wording) {
 	const file = "; default: generation_config.json's, else "
 	cli.Default(fs, &g.MaxNewTokens, "max-new-tokens", 0,
-		"most tokens to generate for a prompt; default: max_new_tokens of generation_config.json, else what its max_length "+
-			"leaves, else 128")
+		"most tokens to generate for a "+w.one+"; default: max_new_tokens of generation_config.json, else what its "+
+			"max_length leaves, else 128")
 	cli.Optional(fs, &g.MinNewTokens, "min-new-tokens", 0,
 		"no end token before this number of new tokens; default: generation_config.json's")
 	cli.Optional(fs, &g.DoSample, "do-sample", false,
@@ -31,9 +44,9 @@ func AddFlags(fs *pflag.FlagSet, g *generation.Settings) {
 	cli.Optional(fs, &g.RepetitionPenalty, "repetition-penalty", 0,
 		"above 1: make tokens that have occurred less probable"+file+"1")
 	cli.Optional(fs, &g.NoRepeatNgramSize, "no-repeat-ngram-size", 0,
-		"groups of this number of tokens occur only once, those of the prompt included; 0: any number of times"+file+"0")
+		"groups of this number of tokens occur only once"+w.repeated+"; 0: any number of times"+file+"0")
 	cli.Optional(fs, &g.MinLength, "min-length", 0,
-		"no end token before this number of tokens, those of the prompt included; default: generation_config.json's")
+		"no end token before this number of tokens, "+w.counted+" included; default: generation_config.json's")
 	cli.Default(fs, &g.NumBeams, "num-beams", 0,
 		"beams of beam search, which looks for the most probable texts and shows each when it is complete; 1: no beam search"+
 			file+"1")
@@ -48,7 +61,7 @@ func AddFlags(fs *pflag.FlagSet, g *generation.Settings) {
 	fs.StringArrayVar(&g.Stop, "stop", nil,
 		"a `text` to stop before; may be given several times; default: stop_strings of generation_config.json")
 	cli.Optional(fs, &g.Seed, "seed", 42, "decides what is drawn")
-	cli.Default(fs, &g.NumReturnSequences, "num-return-sequences", 0, "sequences for each prompt"+file+"1")
+	cli.Default(fs, &g.NumReturnSequences, "num-return-sequences", 0, "sequences for each "+w.one+file+"1")
 }
 
 // stopping is the value of --early-stopping.

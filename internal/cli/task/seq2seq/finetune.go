@@ -79,6 +79,9 @@ func addReading(fs *pflag.FlagSet, o *pair.Options) {
 	}.Add(fs, "csv, tsv, jsonl or txt (a source in each line)")
 }
 
+// maxTarget is the name of the flag for the largest number of tokens of a target.
+const maxTarget = "max-target-length"
+
 // addTexts defines the flags that say how texts become tokens.
 func addTexts(fs *pflag.FlagSet, t *seq2seq.Texts) {
 	cli.Optional(fs, &t.SourcePrefix, "source-prefix", "", "`text` to put before every source, as \"summarize: \" for T5")
@@ -87,7 +90,7 @@ func addTexts(fs *pflag.FlagSet, t *seq2seq.Texts) {
 	fs.StringVar(&t.TargetLang, "target-lang", "", "`language` of the targets")
 	cli.Default(fs, &t.MaxSourceLength, "max-source-length", seq2seq.StandardSource,
 		"tokens of a source, or fewer if the checkpoint allows fewer; longer ones are cut")
-	cli.Default(fs, &t.MaxTargetLength, "max-target-length", seq2seq.StandardTarget, "tokens of a target, likewise")
+	cli.Default(fs, &t.MaxTargetLength, maxTarget, seq2seq.StandardTarget, "tokens of a target, likewise")
 }
 
 func (r *finetuning) addTargetFiles(fs *pflag.FlagSet) {

@@ -46,7 +46,7 @@ func (v variant) predict(env cli.Env) *cobra.Command {
 		AdapterUsage: "`directory` of an adapter, of finetune or of PEFT; default: none",
 		Input:        r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
 		Sections: func(fs *pflag.FlagSet) {
-			cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { generation.AddFlags(fs, &r.settings.Generation) })
+			cli.Section(fs, "Generation", func(fs *pflag.FlagSet) { addGeneration(fs, &r.settings.Generation) })
 		},
 	}
 	return t.Command(env, &cobra.Command{
@@ -68,12 +68,17 @@ It writes one JSON object for each sequence, in the order of the input:
   score          with --num-beams: log-probability, divided by a power of the length
 If rows have targets, the texts (of several for a source the first) are scored: rouge1, rouge2, rougeL and rougeLsum
 (F1), bleu (sacreBLEU, tokenizer 13a), chrf, chrf++ and exact_match, from 0 to 100. The scores go to standard error
-and, with --metrics-file, to a file.
+and, with --metrics-file, to a file, together with loss, perplexity and accuracy of the first targets, each token given
+those before it.
 With --logits nothing is generated; each row gives
   ids            the token ids of its first target, none if it has no target
   logits         the logits of each of them, given the source and those before it
-and the metrics are loss, perplexity and accuracy.
+and the metrics are loss, perplexity and accuracy only.
 `
+
+func addGeneration(fs *pflag.FlagSet, s *settings.Settings) {
+	generation.AddFlags(fs, s, generation.Sources)
+}
 
 func (r *predicting) addInput(fs *pflag.FlagSet) {
 	r.input.AddTexts(fs)
@@ -82,6 +87,7 @@ func (r *predicting) addInput(fs *pflag.FlagSet) {
 	addReading(fs, &r.data)
 	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read targets, even if the input has some")
 	addTexts(fs, &r.settings.Texts)
+	fs.Lookup(maxTarget).Usage = "tokens of a target of the input, likewise; --max-new-tokens limits what is generated"
 }
 
 func (r *predicting) addOutput(fs *pflag.FlagSet) {
@@ -105,7 +111,7 @@ func (r *predicting) check(p *task.Predicting) []error {
 	add(r.logits && unlabelled, "--logits needs an input with targets")
 	add(r.noStemmer && r.logits, "--no-stemmer is for generated texts, not for --logits")
 	if r.logits {
-		for _, flag := range cli.FlagNames(func(fs *pflag.FlagSet) { generation.AddFlags(fs, new(settings.Settings)) }) {
+		for _, flag := range cli.FlagNames(func(fs *pflag.FlagSet) { addGeneration(fs, new(settings.Settings)) }) {
 			add(p.Given(flag), fmt.Sprintf("--%s is for generating, not for --logits", flag))
 		}
 	}
@@ -113,6 +119,10 @@ func (r *predicting) check(p *task.Predicting) []error {
 }
 
 func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predictions, error) {
+	if p.Given(maxTarget) && !r.logits && !p.Scored {
+		p.Console.Log.Warn().Msg("--max-target-length is for --logits and --metrics-file; --max-new-tokens limits what is " +
+			"generated")
+	}
 	f, err := r.read(p)
 	if err != nil {
 		return nil, err
@@ -124,7 +134,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	out := &task.Predictions{Name: f.Name}
 	if r.logits {
 		out.Rows = func(w io.Writer) error { return r.writeLogits(cmd.Context(), w, p, f, parts) }
-		return out, r.score(cmd.Context(), parts, out)
+		return out, r.score(cmd.Context(), p, parts, out)
 	}
 	out.Rows = func(w io.Writer) error { return r.generate(cmd.Context(), w, p, f, parts, out) }
 	return out, nil
@@ -214,14 +224,24 @@ func (r *predicting) generate(
 	if out.Labelled = all.Len(); out.Labelled == 0 {
 		return nil
 	}
-	out.Metrics = r.metrics(all)
-	if len(parts) > 1 {
-		for i, s := range parts {
-			if each[i].Len() > 0 {
-				out.Add(s.Adapter, r.metrics(each[i]), each[i].Len(), each[i].Len())
-			}
+	for i, s := range parts {
+		if each[i].Len() > 0 {
+			out.Add(s.Adapter, r.metrics(each[i]), each[i].Len(), each[i].Len())
 		}
 	}
+	given := &task.Predictions{} // the metrics of the targets given those before it
+	if p.Scored {
+		if err := r.score(ctx, p, parts, given); err != nil {
+			return err
+		}
+	}
+	for i, s := range given.Each {
+		out.Each[i].Metrics.Values = append(out.Each[i].Metrics.Values, s.Metrics.Values...)
+	}
+	if out.Metrics = r.metrics(all); len(out.Each) == 1 { // one adapter served all rows with a target
+		out.Each = nil
+	}
+	out.Metrics.Values = append(out.Metrics.Values, given.Metrics.Values...)
 	return nil
 }
 
@@ -270,8 +290,8 @@ func (r *predicting) writeLogits(
 	return nil
 }
 
-// score adds the metrics of the targets, each token given those before it.
-func (r *predicting) score(ctx context.Context, parts []part, out *task.Predictions) error {
+// score adds the metrics of the targets, each token given those before it, and warns of texts that were cut.
+func (r *predicting) score(ctx context.Context, p *task.Predicting, parts []part, out *task.Predictions) error {
 	for _, s := range parts {
 		if s.File.Labelled() == 0 {
 			continue
@@ -280,6 +300,10 @@ func (r *predicting) score(ctx context.Context, parts []part, out *task.Predicti
 		if err != nil {
 			return err
 		}
+		if !r.logits {
+			counts.CutSources = 0 // generating has reported them
+		}
+		s.Predictor.WarnCut(p.Console.Log, s.File.Name, counts)
 		values := scores.Metrics()
 		out.Add(s.Adapter, train.Metrics{Main: values[0].Name, Values: values}, counts.Rows, counts.TargetTokens)
 	}
