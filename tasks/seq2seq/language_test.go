@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/models"
@@ -91,6 +93,7 @@ func TestTargetLanguage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			evaluatedInLanguage(t, p, tok, c)
 			rows := pair.New("rows", pair.Pair{Source: "Tom", Targets: []string{"Tom"}})
 			_, err = p.Logits(t.Context(), rows, func(_ int, labels []int32, _ []float32) error {
 				at := len(labels) - 1
@@ -109,6 +112,39 @@ func TestTargetLanguage(t *testing.T) {
 	}
 }
 
+// evaluatedInLanguage: what evaluations generate is what a predictor writes for a target language.
+func evaluatedInLanguage(t *testing.T, p *seq2seq.Predictor, tok *tokenize.Tokenizer, c generate.Config) {
+	t.Helper()
+	var rows []pair.Pair
+	for _, source := range []string{"Tom", "a dog", "in the house"} {
+		_, err := p.Generate(t.Context(), []string{source}, c, func(_ int, list []generate.Sequence) error {
+			rows = append(rows, pair.Pair{Source: source, Targets: []string{list[0].Text}})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	task, err := seq2seq.NewTask(p.Net, tok, seq2seq.TaskConfig{
+		Config:   seq2seq.Config{CoreConfig: tasks.CoreConfig{Pool: p.Pool}, TargetLanguage: true},
+		Generate: &c, Main: seq2seq.MainBLEU,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer task.Close()
+	if err := task.Add(t.Context(), batch.Eval, pair.New("rows", rows...)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := task.Evaluate(t.Context(), batch.Eval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, _ := m.Get("exact_match"); same.Value != 100 || rows[0].Targets[0] == "" {
+		t.Errorf("of %v evaluations generate %v %%", rows, same.Value)
+	}
+}
+
 // sameFrom compares a target with what the model writes if its decoder starts with these tokens.
 func sameFrom(t *testing.T, m models.Seq2SeqLM, tok *tokenize.Tokenizer, start, want []int32) error {
 	t.Helper()
@@ -123,4 +159,32 @@ func sameFrom(t *testing.T, m models.Seq2SeqLM, tok *tokenize.Tokenizer, start, 
 		t.Errorf("the target is %v; %v if the decoder starts with the language", want, list[0].IDs)
 	}
 	return err
+}
+
+// TestSourceWithoutTokens: a tokenizer that puts no end token behind a text leaves nothing of an empty source.
+func TestSourceWithoutTokens(t *testing.T) {
+	tok, err := tokenize.Load(func(name string) ([]byte, error) {
+		return os.ReadFile("../causallm/testdata/causal/" + name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := models.NewSeq2SeqLM(fmt.Appendf(nil, `{"model_type": "t5", "vocab_size": %d, "d_model": 8, "d_kv": 4,
+		"d_ff": 8, "num_layers": 1, "num_heads": 2, "pad_token_id": 0}`, tok.VocabSize()), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := op.NewPool(1)
+	defer pool.Close()
+	p, err := seq2seq.NewPredictor(m, tok, seq2seq.Config{CoreConfig: tasks.CoreConfig{Pool: pool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	_, err = p.Generate(t.Context(), []string{"a", ""}, generate.Defaults(), func(int, []generate.Sequence) error {
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "texts:2: the source has no tokens") {
+		t.Errorf("the error is %v", err)
+	}
 }

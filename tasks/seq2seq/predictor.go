@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/spalora/spalora/batch"
+	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/models"
@@ -179,6 +180,9 @@ func GenerateEach(
 			options := func(int) tokenize.Options { return p.sourceOptions() }
 			prompts := make([]generate.Prompt, len(same))
 			err = tasks.Encode(ctx, p.Tok, texts, options, p.Pool.Workers(), func(i int, e *tokenize.Encoding) error {
+				if len(e.IDs) == 0 {
+					return &data.Error{File: texts.Name, Line: texts.Line(i), Msg: "the source has no tokens"}
+				}
 				if e.Truncated > 0 {
 					cut++
 				}
