@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -501,6 +502,9 @@ func ReadFile[T, O any](
 		t, err := open(path, o)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
+			if e, ok := errors.AsType[*fs.PathError](err); ok {
+				path = e.Path // one of two parallel files
+			}
 			err = base.MissingFile(path)
 		case errors.Is(err, os.ErrPermission):
 			err = base.Input(err)

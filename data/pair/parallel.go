@@ -21,7 +21,25 @@ func ReadParallel(source, target string, o Options) (*File, error) {
 	})
 }
 
-// readParallel is [ReadParallel] of streams.
+// ReadWith reads path with [Read], or together with a file of targets as [ReadParallel] does if target is not empty.
+func ReadWith(path, target string, o Options) (*File, error) {
+	if target == "" {
+		return Read(path, o)
+	}
+	return ReadParallel(path, target, o)
+}
+
+// ReadFromWith is like [ReadWith], but reads the pairs, or the sources, from r. Messages call them name.
+func ReadFromWith(r io.Reader, name, target string, o Options) (*File, error) {
+	if target == "" {
+		return ReadFrom(r, name, o)
+	}
+	return data.ReadPath(target, o, func(targets io.Reader, _ string, o Options) (*File, error) {
+		return readParallel(r, name, targets, target, o)
+	})
+}
+
+// readParallel reads the pairs of two streams.
 func readParallel(sources io.Reader, source string, targets io.Reader, target string, o Options) (*File, error) {
 	if o.NoLabels {
 		return nil, data.OptionErrorf("a file of targets is given where no targets are read")

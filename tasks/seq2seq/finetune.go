@@ -3,7 +3,9 @@ package seq2seq
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spalora/spalora/base"
@@ -96,15 +98,12 @@ func (c *Finetuning) plan(kind base.TaskType, main string) *tasks.Plan {
 		Command: kind.Command, Adapter: DefaultAdapter(), Training: DefaultTraining(), Options: c.options(),
 		Check: r.check, Read: r.read, Open: r.open, NewTask: r.newTask, Identity: r.identity, Started: r.started,
 		TestsFirst: c.OnBefore != nil, Finished: r.finished,
-		Rows: &r.parts, TokenLabels: targetLabels,
+		Rows: &r.parts,
 	}
 	p.Training.GradientCheckpointing = c.GradientCheckpointing
 	c.AllWeights.Prepare(p, &c.Run)
 	return p
 }
-
-// targetLabels returns the labels of the target's tokens.
-func targetLabels(b *batch.Batch) []int32 { return b.Target.Labels }
 
 func (r *run) check() []error {
 	errs := r.AllWeights.Check(&r.Run)
@@ -144,21 +143,32 @@ func (r *run) read(s *tasks.Session) error {
 	given := tasks.Parts[*pair.File]{Train: r.Train, Eval: r.Eval, Test: r.Test}
 	o := r.Data
 	o.SourceLang, o.TargetLang, o.GroupSources = r.SourceLang, r.TargetLang, false
-	targets := map[string]string{
-		r.TrainFile: r.TrainTargetFile, r.EvalFile: r.EvalTargetFile, r.TestFile: r.TestTargetFile,
-	}
-	open := func(path string, o pair.Options) (*pair.File, error) {
-		if target := targets[path]; target != "" {
-			return pair.ReadParallel(path, target, o)
+	var targets []string // of the files, in the order in which they are read
+	for _, x := range []struct{ file, target string }{
+		{r.TrainFile, r.TrainTargetFile}, {r.EvalFile, r.EvalTargetFile}, {r.TestFile, r.TestTargetFile},
+	} {
+		if x.file != "" {
+			targets = append(targets, x.target)
 		}
-		return pair.Read(path, o)
 	}
-	p, err := tasks.ReadParts(&r.Run, given, o, open, pair.ReadFrom)
+	next := func() (target string) {
+		target, targets = targets[0], targets[1:]
+		return target
+	}
+	open := func(path string, o pair.Options) (*pair.File, error) { return pair.ReadWith(path, next(), o) }
+	stream := func(in io.Reader, name string, o pair.Options) (*pair.File, error) {
+		return pair.ReadFromWith(in, name, next(), o)
+	}
+	p, err := tasks.ReadParts(&r.Run, given, o, open, stream)
 	if err != nil {
 		return err
 	}
 	if err := p.Choose(&r.Run, s.Config.Seed); err != nil {
 		return err
+	}
+	if r.PredictWithGenerate && p.Eval == nil && p.Test == nil {
+		return base.Settings(errors.New("`predict_with_generate` needs rows to score; give `eval_file`, " +
+			"`validation_split` or `test_file`"))
 	}
 	if r.Data.GroupSources {
 		for _, f := range []**pair.File{&p.Eval, &p.Test} {

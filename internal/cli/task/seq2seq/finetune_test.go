@@ -100,6 +100,42 @@ func TestFullAndFromScratch(t *testing.T) {
 	}
 }
 
+// TestParallelFiles takes sources from a file and from standard input where another file has the targets.
+func TestParallelFiles(t *testing.T) {
+	model, dir := clitest.Bytes(t), t.TempDir()
+	sources, targets := "one\ntwo\nthree\n", clitest.Write(t, filepath.Join(dir, "a.sv"), "ett\ntvå\ntre\n")
+	others := clitest.Write(t, filepath.Join(dir, "a.de"), "eins\nzwei\ndrei\n")
+	en := clitest.Write(t, filepath.Join(dir, "a.en"), sources)
+	for name, x := range map[string]struct{ stdin, file string }{"file": {"", en}, "pipe": {sources, "-"}} {
+		out := filepath.Join(dir, name)
+		r := clitest.RunWith(t, t.Context(), x.stdin, finetune.Command, small(t, "translation", out, "--train-file", x.file,
+			"--train-target-file", targets, "--eval-file", en, "--eval-target-file", others, "--predict-with-generate",
+			"--val_max_target_length=2")...)
+		if r.Code != 0 {
+			t.Fatal(r.Err)
+		}
+	}
+	const weights = "adapter_model.safetensors"
+	if clitest.Read(t, filepath.Join(dir, "pipe", weights)) != clitest.Read(t, filepath.Join(dir, "file", weights)) {
+		t.Error("sources from standard input train another adapter than those of a file")
+	}
+	r := clitest.RunWith(t, t.Context(), sources, predict.Command, "translation", "--quiet", "--model", model,
+		"--target-file", targets, "--max-new-tokens=2", "--metrics-file", filepath.Join(dir, "metrics.json"))
+	if r.Code != 0 || !strings.Contains(clitest.Read(t, filepath.Join(dir, "metrics.json")), "bleu") {
+		t.Errorf("predict: exit code %d: %s", r.Code, r.Err)
+	}
+}
+
+// TestEVA begins with the directions of the inputs. Layers of the encoder have other rows than targets have tokens.
+func TestEVA(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	clitest.OK(t, finetune.Command, small(t, "seq2seq-lm", out, "--train-file", rows, "--init-lora-weights=eva",
+		"--lora-r=2", "--target-modules=all-linear")...)
+	if c := clitest.Read(t, filepath.Join(out, "adapter_config.json")); !strings.Contains(c, `"eva"`) {
+		t.Errorf("configuration %s", c)
+	}
+}
+
 // TestAdaptersOfTwins opens the adapter of one task type with the command of the other, merged and not.
 func TestAdaptersOfTwins(t *testing.T) {
 	model, dir := clitest.Bytes(t), t.TempDir()
@@ -135,17 +171,19 @@ func TestMistakes(t *testing.T) {
 		args  []string
 		texts []string
 	}{
-		"no file":        {3, []string{"--train-file", filepath.Join(dir, "none.jsonl")}, []string{"none.jsonl"}},
-		"empty file":     {3, []string{"--train-file", empty}, []string{"empty.jsonl"}},
-		"no target":      {3, []string{"--train-file", noTarget}, []string{"sources.jsonl", "target"}},
-		"wrong column":   {3, []string{"--train-file", rows, "--target-column=svar"}, []string{"svar"}},
-		"lines":          {3, []string{"--train-file", en, "--train-target-file", sv}, []string{"3", "2", "a.en", "a.sv"}},
-		"smoothing":      {2, []string{"--train-file", rows, "--label-smoothing-factor=1"}, []string{"-factor is 1"}},
-		"short":          {2, []string{"--train-file", rows, "--max-target-length=-3"}, []string{"-length is -3"}},
-		"beams":          {2, []string{"--train-file", rows, "--generation-num-beams=2"}, []string{"with-generate"}},
-		"target file":    {2, []string{"--train-file", rows, "--eval-target-file", sv}, []string{"needs --eval-file"}},
-		"scratch":        {2, []string{"--train-file", rows, "--from-scratch", "config.json"}, []string{"--from-scratch"}},
-		"target modules": {2, []string{"--train-file", rows, "--target-modules=q_proj"}, []string{"q_proj"}},
+		"no file":          {3, []string{"--train-file", filepath.Join(dir, "none.jsonl")}, []string{"none.jsonl"}},
+		"empty file":       {3, []string{"--train-file", empty}, []string{"empty.jsonl"}},
+		"no target":        {3, []string{"--train-file", noTarget}, []string{"sources.jsonl", "target"}},
+		"wrong column":     {3, []string{"--train-file", rows, "--target-column=svar"}, []string{"svar"}},
+		"lines":            {3, []string{"--train-file", en, "--train-target-file", sv}, []string{"3", "2", "a.en", "a.sv"}},
+		"smoothing":        {2, []string{"--train-file", rows, "--label-smoothing-factor=1"}, []string{"-factor is 1"}},
+		"short":            {2, []string{"--train-file", rows, "--max-target-length=-3"}, []string{"-length is -3"}},
+		"beams":            {2, []string{"--train-file", rows, "--generation-num-beams=2"}, []string{"with-generate"}},
+		"lost targets":     {3, []string{"--train-file", en, "--train-target-file", en + "x"}, []string{"a.enx: there"}},
+		"nothing to score": {2, []string{"--train-file", rows, "--predict-with-generate"}, []string{"give --eval-file"}},
+		"target file":      {2, []string{"--train-file", rows, "--eval-target-file", sv}, []string{"needs --eval-file"}},
+		"scratch":          {2, []string{"--train-file", rows, "--from-scratch", "config.json"}, []string{"--from-scratch"}},
+		"target modules":   {2, []string{"--train-file", rows, "--target-modules=q_proj"}, []string{"q_proj"}},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
 		args := append([]string{"seq2seq-lm", "--quiet", "--model", model, "--output-dir", out, "--max-steps=1"}, x.args...)

@@ -152,13 +152,11 @@ func (r *predicting) read(p *task.Predicting) (*pair.File, error) {
 	o := r.data
 	o.OptionalLabels, o.Adapter = true, p.Models.Adapter()
 	o.SourceLang, o.TargetLang = r.settings.SourceLang, r.settings.TargetLang
-	open := func(path string, o pair.Options) (*pair.File, error) {
-		if r.targetFile != "" {
-			return pair.ReadParallel(path, r.targetFile, o)
-		}
-		return pair.Read(path, o)
+	open := func(path string, o pair.Options) (*pair.File, error) { return pair.ReadWith(path, r.targetFile, o) }
+	stream := func(in io.Reader, name string, o pair.Options) (*pair.File, error) {
+		return pair.ReadFromWith(in, name, r.targetFile, o)
 	}
-	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, open, pair.ReadFrom)
+	f, err := tasks.ReadFile(r.input.Input, p.Env.In, o, open, stream)
 	if err != nil {
 		return nil, err
 	}
