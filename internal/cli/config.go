@@ -42,6 +42,8 @@ var aliases = map[string]string{
 	"overwrite-output-dir":        "overwrite",
 	"text-column-name":            "text-column",
 	"label-column-name":           "label-column",
+	"summary-column":              "target-column",
+	"val-max-target-length":       "generation-max-length",
 	"save-total-limit":            "keep-checkpoints",
 	"label-smoothing":             "label-smoothing-factor",
 	"max-samples":                 "max-train-samples",
