@@ -139,12 +139,17 @@ def fill_adapter(model, gen):
 
 def write_base(family, config, c, directory, gen):
     """Saves a checkpoint with the file layout of the case."""
-    directory.mkdir(parents=True)
     config_class, model_class = FAMILIES[family]
     model = model_class(config_class(**config))
     fill(model, gen)
     if c["head"]:
         model.lm_head.weight = torch.nn.Parameter(torch.randn(model.lm_head.weight.shape, generator=gen) * 0.4)
+    store(model, c, directory)
+
+
+def store(model, c, directory):
+    """Saves a model with the file layout of the case."""
+    directory.mkdir(parents=True)
     model.to(c["dtype"]).config.save_pretrained(directory)
     tensors = {k: v.contiguous() for k, v in model.state_dict().items() if k in stored(model, c)}
     if not c["prefix"]:

@@ -1,0 +1,6 @@
+//go:build !race
+
+package generate
+
+// promptStep is 1: tests read every prompt of a fixture.
+const promptStep = 1
