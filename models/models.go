@@ -72,8 +72,8 @@ type CausalLM interface {
 	TextModel
 	// Logits returns the logits of the next token, rows×V: of every row of b, or of p.Keep's.
 	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
-	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label. b.Labels has N entries: the id
-	// after each row, batch.Ignore for none.
+	// Loss returns the summed cross-entropy (1×1) of the rows of b that have a label, with p.Smoothing. b.Labels has N
+	// entries: the id after each row, batch.Ignore for none.
 	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, stats op.TargetStats)
 	// NewCache returns an empty cache for the given number of sequences of at most capacity tokens.
 	NewCache(sequences, capacity int) *nn.Cache
@@ -92,8 +92,8 @@ type Seq2SeqLM interface {
 	Decode(p *nn.Pass, b *batch.Batch) mat.Tensor
 	// Logits returns Encode and Decode of b and b.Target, rows×V: of every row of the target, or of p.Keep's.
 	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
-	// Loss returns the summed cross-entropy (1×1) of the rows of b.Target that have a label. b.Target.Labels has an entry
-	// for each row, batch.Ignore for none.
+	// Loss returns the summed cross-entropy (1×1) of the rows of b.Target that have a label, with p.Smoothing.
+	// b.Target.Labels has an entry for each row, batch.Ignore for none.
 	Loss(p *nn.Pass, b *batch.Batch) (sum mat.Tensor, stats op.TargetStats)
 	// Shift returns the decoder's inputs for the labels of one target, as many ids.
 	Shift(labels []int32) []int32

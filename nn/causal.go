@@ -52,10 +52,10 @@ func CausalLogits(p *Pass, s op.Seqs, ids []int32, d Decoder, head *Linear) mat.
 	return head.Forward(q, x)
 }
 
-// CausalLoss returns the cross-entropy (1×1) summed over the rows that have a label, and the number of these rows. The
-// label of a row is the id that follows it; labels has N values, op.Ignore for a row without one. In the last block,
-// the rows before the first and after the last label of a sequence serve as keys and values only, which does not change
-// the result.
+// CausalLoss returns the cross-entropy (1×1) summed over the rows that have a label, with p.Smoothing, and the counts
+// of these rows. The label of a row is the id that follows it; labels has N values, op.Ignore for a row without one. In
+// the last block, the rows before the first and after the last label of a sequence serve as keys and values only, which
+// does not change the result.
 func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear) (mat.Tensor, op.TargetStats) {
 	p = p.place(s)
 	if k := RowsFrom(s, labels); k != nil && len(k.Rows) > 0 {
@@ -67,7 +67,7 @@ func CausalLoss(p *Pass, s op.Seqs, ids, labels []int32, d Decoder, head *Linear
 		labels = kept
 	}
 	x, q := decode(p, ids, d)
-	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q, x), labels)
+	return op.LinearCrossEntropy(q.Tape, x, q.adapterDrop(), head.projection(q, x), labels, p.Smoothing)
 }
 
 // LastTokenLogits returns the head's logits, B×labels, for the last row of each sequence that is not the padding token

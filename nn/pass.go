@@ -27,6 +27,10 @@ type Pass struct {
 	// of Keep afterwards, so that its layers see them all.
 	Watch func(key *op.Weight, x mat.Tensor)
 
+	// Smoothing is the label smoothing of a language model's loss, in [0, 1): the share of the loss of each token that is
+	// the mean over the whole vocabulary (transformers' LabelSmoother).
+	Smoothing float32
+
 	// Checkpoint keeps only the input of each block and runs the blocks again in the backward: the same bits, less memory.
 	Checkpoint bool
 }

@@ -16,6 +16,7 @@ import sys
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from transformers.trainer_pt_utils import LabelSmoother
 
 SEED = 20261123
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "ops.safetensors"
@@ -221,21 +222,24 @@ def rotary(case, positions, heads, dim, rotated, theta):
     )
 
 
-def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=()):
-    """The loss of a language model's head: logits = x·wᵀ, sum = F.cross_entropy(reduction="sum"). correct is the
-    number of rows whose label is the first of the largest logits; targets is the number of labels that are not -100."""
+def linear_cross_entropy(case, n, width, classes, std=1.0, ignore=(), smoothing=0.0):
+    """The loss of a language model's head: logits = x·wᵀ, cross_entropy = F.cross_entropy(reduction="sum"), and sum is the
+    same or, with smoothing, that of transformers' LabelSmoother before it divides by targets. correct is the number of
+    rows whose label is the first of the largest logits; targets is the number of labels that are not -100."""
     x, w = normal(n, width, std=std).requires_grad_(), normal(classes, width, std=1 / width**0.5).requires_grad_()
     logits = F.linear(x, w)
     labels = torch.randint(0, classes, (n,), generator=gen)
     labels[::3] = logits.detach().argmax(-1)[::3]
     labels[list(ignore)] = -100
-    total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=-100)
+    total = plain = F.cross_entropy(logits, labels, reduction="sum", ignore_index=-100)
+    if smoothing:
+        total = LabelSmoother(epsilon=smoothing)((logits,), labels, num_items_in_batch=1)
     correct, targets = (logits.argmax(-1) == labels).sum().float(), (labels >= 0).sum().float()
     dx, dw = torch.autograd.grad(total, (x, w))
     put("linear_cross_entropy", case, x=x, w=w, labels=labels, sum=total, rows=F.cross_entropy(
         logits, labels, reduction="none", ignore_index=-100,
     ),
-        correct=correct, targets=targets, dx=dx, dw=dw)
+        cross_entropy=plain, smoothing=smoothing, correct=correct, targets=targets, dx=dx, dw=dw)
 
 
 def group_cross_entropy(case, lengths, columns, std=2.0, ignore=()):
@@ -353,6 +357,8 @@ cosine("normal", 7, 16)
 multiple_negatives("plain", 6, 16, 20)
 multiple_negatives("flat", 9, 8, 1)
 multiple_negatives("single", 1, 4, 20)
+linear_cross_entropy("smoothing", 7, 12, 33, ignore=(1, 5), smoothing=0.1)
+linear_cross_entropy("smoothing_sharp", 6, 16, 70, std=9.0, smoothing=0.4)
 
 if "--keep" in sys.argv[1:]:
     for name, old in load_file(OUT).items():

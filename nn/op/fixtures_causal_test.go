@@ -76,8 +76,10 @@ func torchRotary(c torchCase) {
 
 func torchHeadLoss(c torchCase) {
 	x, w := c.param("x"), c.trainedWeight("w")
-	sum, stats := LinearCrossEntropy(c.tape, x, Drop{}, Projection{Weight: w}, int32s(c.ints("labels")))
+	labels, smoothing := int32s(c.ints("labels")), c.number("smoothing")
+	sum, stats := LinearCrossEntropy(c.tape, x, Drop{}, Projection{Weight: w}, labels, smoothing)
 	c.near("sum", Values(sum), 1e-6, 0)
+	c.near("cross_entropy", []float32{stats.CrossEntropy}, 1e-6, 0)
 	if float32(stats.Correct) != c.number("correct") || float32(stats.Targets) != c.number("targets") {
 		c.Errorf("%d of %d correct, want %v of %v", stats.Correct, stats.Targets, c.number("correct"), c.number("targets"))
 	}

@@ -12,21 +12,26 @@ import (
 type TargetStats struct {
 	Targets int // rows that have a label
 	Correct int // rows with a label whose largest logit (the first among equal ones) is that of the label
+	// CrossEntropy is the sum of −log softmax(logits)[label] over these rows: the loss without label smoothing.
+	CrossEntropy float32
 }
 
 // LinearCrossEntropy computes a head and its cross-entropy in one operator. It returns the sum (1×1) of −log
 // softmax(logits)[label] over the rows of x (N×C) that have a label, and the counts of these rows. The logits are
 // x·Wᵀ + b + s·drop(x)·Aᵀ·Bᵀ and the rest of the [Correction], as in [Affine]. labels has N entries, [Ignore]
-// for a row without a label. It panics if the sizes do not fit or a label is out of range.
+// for a row without a label. smoothing, in [0, 1), is PyTorch's label_smoothing: that share of a row's loss is
+// the mean of −log softmax over all V ids. It panics if sizes do not fit or a label or smoothing is out of range.
 //
 // It computes at most 64 MiB of logits at a time and turns them into their gradient in place (Hsu et al. 2024,
 // arXiv:2410.10989): the N×V matrix never exists, rows without a label cost nothing, and no logit is computed twice.
-func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, labels []int32) (sum mat.Tensor,
-	stats TargetStats) {
+func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, labels []int32, smoothing float32) (
+	sum mat.Tensor, stats TargetStats,
+) {
 	n, in := Size(x)
 	head.mustFit("LinearCrossEntropy", n, in)
 	mustBe(len(labels) == n, "LinearCrossEntropy of %d×%d with %d labels", n, in, len(labels))
-	f := &headLoss{x: x, head: head, drop: drop, labels: labels, in: in, out: head.out()}
+	mustBe(smoothing >= 0 && smoothing < 1, "LinearCrossEntropy with a label smoothing of %g", smoothing)
+	f := &headLoss{x: x, head: head, drop: drop, labels: labels, smoothing: float64(smoothing), in: in, out: head.out()}
 	f.inputs = head.operands([]mat.Tensor{x})
 	if c := head.Adapt; c != nil {
 		f.drop.P, f.drop.Site = c.Dropout, c.Site
@@ -48,7 +53,7 @@ func LinearCrossEntropy(t *Tape, x mat.Tensor, drop Drop, head Projection, label
 		}
 	}
 	y := t.run(f)
-	return y, TargetStats{len(f.rows), f.correct}
+	return y, TargetStats{len(f.rows), f.correct, float32(f.plain)}
 }
 
 // logitsAtOnce is the number of logits in memory at a time: 64 MiB.
@@ -63,7 +68,10 @@ type headLoss struct {
 	rows    []int // rows that have a label
 	classes []int // of each of them
 	in, out int
-	correct int
+
+	smoothing float64
+	correct   int
+	plain     float64 // sum of the losses without smoothing
 
 	// Gradients for an upstream gradient of 1.
 	dx     []float32 // of the rows that have a label; nil if not wanted
@@ -93,7 +101,7 @@ func (f *headLoss) Forward() (mat.Tensor, error) {
 	parts = min(max(parts, 1), max(len(f.rows), 1))
 	most := (len(f.rows) + parts - 1) / parts
 	logits, x := t.alloc(most*v), t.alloc(most*f.in)
-	losses := make([]float64, most)
+	losses := make([]rowOfLoss, most)
 	sum := 0.0
 	for i := range parts {
 		lo, hi := i*len(f.rows)/parts, (i+1)*len(f.rows)/parts
@@ -150,21 +158,48 @@ func (f *headLoss) gather(c *chunk) {
 }
 
 // losses returns the sum of the losses, rows in order, and replaces the logits by their gradient if it is wanted.
-func (f *headLoss) losses(c *chunk, losses []float64) float64 {
+func (f *headLoss) losses(c *chunk, losses []rowOfLoss) float64 {
 	v := f.out
-	right := make([]bool, c.rows)
 	f.t.pool.For(c.rows, func(i, _ int) {
-		logits := c.logits[i*v:][:f.classes[c.at+i]]
-		losses[i], right[i] = kernel.CrossEntropyRow(logits, int(f.labels[c.list[i]]), f.keep)
+		logits, label := c.logits[i*v:][:f.classes[c.at+i]], int(f.labels[c.list[i]])
+		l := &losses[i]
+		if f.smoothing > 0 {
+			l.smooth = f.smoothing * above(logits, label)
+		}
+		l.plain, l.right = kernel.CrossEntropyRow(logits, label, f.keep)
+		if f.keep && f.smoothing > 0 {
+			logits[label] += float32(f.smoothing)
+			each := float32(f.smoothing / float64(len(logits)))
+			for j := range logits {
+				logits[j] -= each
+			}
+		}
 	})
 	sum := 0.0
-	for i := range c.rows {
-		sum += losses[i]
-		if right[i] {
+	for _, l := range losses[:c.rows] {
+		sum += l.plain + l.smooth
+		f.plain += l.plain
+		if l.right {
 			f.correct++
 		}
 	}
 	return sum
+}
+
+// rowOfLoss is the loss of a row: plain + smooth.
+type rowOfLoss struct {
+	plain, smooth float64
+	right         bool
+}
+
+// above returns how much x[label] is above the mean of x: the difference between the mean loss of all ids and the loss
+// of the label.
+func above(x []float32, label int) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v)
+	}
+	return float64(x[label]) - sum/float64(len(x))
 }
 
 // gradients adds the contribution of a chunk.

@@ -77,7 +77,7 @@ func TestParts(t *testing.T) {
 	loss := func(x []float32, p Projection, labels []int32) (float64, TargetStats) {
 		tape := NewEvalTape(pool)
 		defer tape.Close()
-		y, s := LinearCrossEntropy(tape, dense(x, len(x)/in, in), Drop{}, p, labels)
+		y, s := LinearCrossEntropy(tape, dense(x, len(x)/in, in), Drop{}, p, labels, 0)
 		return float64(Values(y)[0]), s
 	}
 	for _, few := range []bool{false, true} {
@@ -103,9 +103,14 @@ func TestParts(t *testing.T) {
 	for _, p := range parts {
 		one, s := loss(x[at*in:(at+p.Rows)*in], Projection{Weight: p.Weight, Bias: p.Bias, Adapt: p.Adapt},
 			labels[at:at+p.Rows])
-		want, wantCounts.Targets, wantCounts.Correct = want+one, wantCounts.Targets+s.Targets, wantCounts.Correct+s.Correct
+		want += one
+		wantCounts.Targets, wantCounts.Correct = wantCounts.Targets+s.Targets, wantCounts.Correct+s.Correct
 		at += p.Rows
 	}
+	if float32(sum) != counts.CrossEntropy {
+		t.Errorf("without smoothing the loss is %v, but the cross-entropy %v", sum, counts.CrossEntropy)
+	}
+	counts.CrossEntropy = 0
 	if math.Abs(sum-want) > 1e-5*want || counts != wantCounts {
 		t.Errorf("loss %v of %v, want %v of %v", sum, counts, want, wantCounts)
 	}

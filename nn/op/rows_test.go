@@ -74,7 +74,7 @@ func TestWithRows(t *testing.T) {
 				return Add(tape, x, Embedding(tape, ids, w, nil, 3))
 			},
 			"LinearCrossEntropy": func(tape *Tape, x mat.Tensor, w *Weight) mat.Tensor {
-				y, _ := LinearCrossEntropy(tape, x, Drop{}, Projection{Weight: w}, labels)
+				y, _ := LinearCrossEntropy(tape, x, Drop{}, Projection{Weight: w}, labels, 0.1)
 				return y
 			},
 		} {

@@ -95,7 +95,7 @@ type head struct {
 	dtype              DType
 	train, inOut, bias bool
 	dora, low          bool // the correction has a magnitude, a bias
-	drop               float32
+	drop, smoothing    float32
 }
 
 func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) sample {
@@ -146,7 +146,7 @@ func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) samp
 		if h.low {
 			q.Adapt.Bias = ps[lowBias]
 		}
-		sum, _ := LinearCrossEntropy(t, xs[0], Drop{Key: d.Key, Seqs: seqs}, q, labels)
+		sum, _ := LinearCrossEntropy(t, xs[0], Drop{Key: d.Key, Seqs: seqs}, q, labels, h.smoothing)
 		return sum
 	}
 	s.ref = func(xs, ps [][]float64) []float64 {
@@ -169,7 +169,7 @@ func headLossSample(name string, seqs Seqs, in int, labels []int32, h head) samp
 		if h.low {
 			q.lowBias = ps[lowBias]
 		}
-		return []float64{refCrossEntropy(refAffine(xs[0], in, mask, q), labels, nil, 0)}
+		return []float64{refCrossEntropy(refAffine(xs[0], in, mask, q), labels, nil, float64(h.smoothing))}
 	}
 	return s
 }
@@ -300,6 +300,9 @@ func causalSamples() []sample {
 		headLossSample("correction", ragged(), 5, labels, head{classes: 7, r: 2}),
 		headLossSample("correction dropout", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, train: true}),
 		headLossSample("correction bias", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, low: true}),
+		headLossSample("smoothing", ragged(), 5, labels, head{classes: 7, train: true, bias: true, smoothing: 0.1}),
+		headLossSample("smoothing correction", ragged(), 5, labels, head{classes: 7, r: 2, drop: 0.4, smoothing: 0.6}),
+		headLossSample("big smoothing", many, 40, wide, head{classes: 90, r: 4, smoothing: 0.1}),
 		headLossSample("magnitude", ragged(), 5, labels, head{classes: 7, r: 2, dora: true, bias: true}),
 		headLossSample("magnitude dropout", ragged(), 5, labels,
 			head{classes: 7, r: 2, drop: 0.4, dora: true, train: true, inOut: true}),

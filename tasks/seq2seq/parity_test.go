@@ -99,6 +99,16 @@ func near(got, want, bound float64) bool { return math.Abs(got/want-1) <= bound 
 func TestTrainingEqualsPEFT(t *testing.T) {
 	x, dir := readExpected(t), bytesBase(t)
 	var before train.Metrics
+	smoothed, _ := finetune(t, x, dir, func(c *seq2seq.Finetuning) {
+		c.LabelSmoothingFactor, c.Test = x.Smoothing, rows(t)
+		c.OnBefore = func(_ int, m train.Metrics) { before = m }
+	})
+	loss, _ := before.Get("loss")
+	perplexity, _ := before.Get("perplexity")
+	if !near(perplexity.Value, math.Exp(x.LossBefore), 2e-5) || near(loss.Value, x.LossBefore, 5e-4) {
+		t.Errorf("with label smoothing the loss is %v and the perplexity %v; without, the loss is %v", loss.Value,
+			perplexity.Value, x.LossBefore)
+	}
 	losses, out := finetune(t, x, dir, func(c *seq2seq.Finetuning) {
 		c.Test = rows(t)
 		c.OnBefore = func(_ int, m train.Metrics) { before = m }
@@ -106,7 +116,7 @@ func TestTrainingEqualsPEFT(t *testing.T) {
 	for _, run := range []struct {
 		name      string
 		got, want []float64
-	}{{"loss", losses, x.Losses}} {
+	}{{"loss", losses, x.Losses}, {"smoothed loss", smoothed, x.SmoothedLosses}} {
 		if len(run.got) != len(run.want) {
 			t.Fatalf("%d steps, want %d", len(run.got), len(run.want))
 		}

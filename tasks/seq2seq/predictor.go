@@ -110,35 +110,42 @@ func (p *Predictor) Score(ctx context.Context, rows *pair.File) (Scores, Counts,
 	if err != nil {
 		return Scores{}, Counts{}, err
 	}
-	s, err := p.score(ctx, list)
+	s, err := p.score(ctx, list, 0)
 	return s, list.counts, err
 }
 
-// Scores are the mean cross-entropy of a target's token in nats, and the share of tokens with the largest logit.
-type Scores struct{ Loss, Accuracy float64 }
+// Scores compare a model with the tokens of targets.
+type Scores struct {
+	Loss         float64 // mean of a target's token in nats, with the label smoothing of an evaluation in training
+	CrossEntropy float64 // the same without label smoothing
+	Accuracy     float64 // share of tokens with the largest logit
+}
 
-// Metrics returns the scores by name, with the exponential of the loss as perplexity.
+// Metrics returns the scores by name, with the exponential of the cross-entropy as perplexity.
 func (s Scores) Metrics() []train.Metric {
 	return []train.Metric{
 		{Name: "loss", Value: s.Loss, LowerIsBetter: true},
-		{Name: "perplexity", Value: math.Exp(s.Loss), LowerIsBetter: true},
+		{Name: "perplexity", Value: math.Exp(s.CrossEntropy), LowerIsBetter: true},
 		{Name: "accuracy", Value: s.Accuracy},
 	}
 }
 
-func (p *Predictor) score(ctx context.Context, list *set) (s Scores, err error) {
+func (p *Predictor) score(ctx context.Context, list *set, smoothing float32) (s Scores, err error) {
 	var all, stats op.TargetStats // of the list and of a batch
 	n := p.Inference(func(q *nn.Pass, b *batch.Batch) (sum mat.Tensor) {
+		q.Smoothing = smoothing
 		sum, stats = p.Net.Loss(q, b)
 		return sum
 	})
 	err = n.Run(ctx, list, func(_ []int, _ *op.Tape, _ *batch.Batch, sum mat.Tensor) error {
 		s.Loss += float64(op.Values(sum)[0])
+		s.CrossEntropy += float64(stats.CrossEntropy)
 		all.Targets += stats.Targets
 		all.Correct += stats.Correct
 		return nil
 	})
 	s.Loss /= float64(all.Targets)
+	s.CrossEntropy /= float64(all.Targets)
 	s.Accuracy = float64(all.Correct) / float64(all.Targets)
 	return s, err
 }

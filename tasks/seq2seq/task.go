@@ -19,8 +19,8 @@ import (
 // TaskConfig is the configuration of a [Task].
 type TaskConfig struct {
 	Config
-	// LabelSmoothing is the share of the loss that is spread over the whole vocabulary, as Trainer's
-	// label_smoothing_factor; it counts in training only.
+	// LabelSmoothing is the share of the loss that is spread over the whole vocabulary (label_smoothing_factor). As in
+	// Trainer, the loss of evaluations has it too; their perplexity does not.
 	LabelSmoothing float32
 	// Generate, if set, lets evaluations generate targets with these settings and score them.
 	Generate *generate.Config
@@ -63,9 +63,12 @@ func (t *Task) Add(ctx context.Context, s batch.Split, rows *pair.File) error {
 // Counts returns the counts of the rows of a split.
 func (t *Task) Counts(s batch.Split) Counts { return cmp.Or(t.Splits[s], &set{}).counts }
 
-// Loss returns the cross-entropy of the labels, summed over the tokens of the targets in b, and their number.
+// Loss returns the cross-entropy of the labels, with label smoothing, summed over the tokens of the targets in b, and
+// their number.
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, stats := t.Net.Loss(p, b)
+	q := *p
+	q.Smoothing = t.settings.LabelSmoothing
+	sum, stats := t.Net.Loss(&q, b)
 	return sum, float64(stats.Targets), nil
 }
 
@@ -78,9 +81,9 @@ func (t *Task) MetricNames() []string {
 	return names
 }
 
-// Evaluate scores a split with the adapter of the configuration: the mean loss of a target's token in nats, its
-// exponential, the share of tokens with the largest logit and, if the configuration says so, the measures of the texts
-// that the model generates.
+// Evaluate scores a split with the adapter of the configuration: the mean loss of a target's token in nats, the
+// exponential of the loss without label smoothing, the share of tokens with the largest logit and, if the configuration
+// says so, the measures of the texts that the model generates.
 func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, error) {
 	list, err := t.Examples(s)
 	if err != nil {
@@ -92,7 +95,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 			return train.Metrics{}, err
 		}
 	}
-	r, err := t.score(ctx, list)
+	r, err := t.score(ctx, list, t.settings.LabelSmoothing)
 	if err != nil {
 		return train.Metrics{}, err
 	}

@@ -106,7 +106,7 @@ func (r *finetuning) addTargetFiles(fs *pflag.FlagSet) {
 func (r *finetuning) addTask(fs *pflag.FlagSet) {
 	addTexts(fs, &r.Texts)
 	fs.Float64Var(&r.LabelSmoothingFactor, "label-smoothing-factor", 0,
-		"share of the loss that is spread over the whole vocabulary, in training")
+		"share of the loss that is spread over the whole vocabulary")
 	fs.BoolVar(&r.GradientCheckpointing, "gradient-checkpointing", false,
 		"compute each block again in the backward: less memory, more time, the same results")
 	fs.BoolVar(&r.PredictWithGenerate, "predict-with-generate", false,
