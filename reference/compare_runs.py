@@ -2,11 +2,14 @@
 """Compares runs of `finetune` with runs of train_peft.py.
 
 usage: python reference/compare_runs.py OURS PEFT [--predictions FILE]
+       python reference/compare_runs.py --tokens OURS PEFT [--float64 FILE]
        python reference/compare_runs.py --seeds [--metric f1] --ours DIR… --peft DIR…
 
 The first form compares two runs of the same rows step by step: losses, gradient norms, the tensors of the saved
 adapters and, with --predictions, the predictions: labels, the tag of each word, or answers. --predictions is the output
 of `predict` for the test file that train_peft.py got, with --logits if the command has that flag. The second form
+compares generated tokens, row by row: the output of `predict` with that of generate_seq2seq.py; with --float64, its
+output in float64, it says in how many of the other rows PEFT in float32 differs from itself, too. The third form
 compares a test score (accuracy) of two groups of runs with Welch's t-test. It needs, besides requirements.txt: pip
 install scipy==1.17.1
 """
@@ -78,6 +81,22 @@ def compare_predictions(file, peft):
         print(f"logits or probabilities: max |difference| / largest {(x - y).abs().max() / y.abs().max():.1e}")
 
 
+def compare_tokens(ours, peft, double):
+    a, b = ([row["tokens"] for row in lines(file)] for file in (ours, peft))
+    off = [i for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    print(f"generated tokens: {len(a) - len(off)} of {len(a)} rows the same ({1 - len(off) / len(a):.2%}), "
+          f"{len(set(map(tuple, b)))} different ones, {sum(map(len, b)) / len(b):.1f} tokens a row")
+    for i in off[:10]:
+        at = next((k for k, (x, y) in enumerate(zip(a[i], b[i])) if x != y), min(len(a[i]), len(b[i])))
+        print(f"  row {i + 1}: {len(a[i])} and {len(b[i])} tokens, different from token {at + 1} on")
+    if double:
+        c = [row["tokens"] for row in lines(double)]
+        unstable = [i for i, (x, y) in enumerate(zip(b, c, strict=True)) if x != y]
+        print(f"PEFT in float32 differs from PEFT in float64 in {len(unstable)} rows, ours in "
+              f"{sum(x != y for x, y in zip(a, c, strict=True))}; of the rows above, {len(set(off) & set(unstable))} are "
+              f"among PEFT's")
+
+
 def score(run, metric):
     r = json.loads((run / "results.json").read_text(encoding="utf-8"))
     scores = r["test"] if "test" in r else {k.removeprefix("test_"): v for k, v in r.items()}
@@ -100,6 +119,8 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("runs", nargs="*", type=pathlib.Path, metavar="DIR")
     p.add_argument("--predictions", type=pathlib.Path)
+    p.add_argument("--tokens", action="store_true")
+    p.add_argument("--float64", type=pathlib.Path)
     p.add_argument("--seeds", action="store_true")
     p.add_argument("--metric", default="accuracy", help="accuracy, f1, exact_match …")
     p.add_argument("--ours", nargs="+", type=pathlib.Path)
@@ -112,6 +133,9 @@ def main():
         return
     if len(a.runs) != 2:
         p.error("expected OURS PEFT")
+    if a.tokens:
+        compare_tokens(*a.runs, a.float64)
+        return
     compare_steps(*a.runs)
     compare_adapters(*a.runs)
     if a.predictions:

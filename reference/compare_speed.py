@@ -9,11 +9,16 @@ minilm-sst2   MiniLM on SST-2 sentences, batches of 32, r=8, alpha=32, lora_drop
 gpt2-text     GPT-2's shapes (124 M random weights, dropout 0.1) on 4 windows of 256 tokens, the same adapter on c_attn
 smollm2-text  SmolLM2-135M-Instruct on 4 windows of 256 tokens of Tiny Shakespeare, the same adapter on q_proj and
               v_proj
+t5-multi30k   T5-small's shapes (60 M random weights, dropout 0.1) on batches of 8 pairs of multi30k, English to German,
+              the same adapter on q and v; both sides take the rows in the file's order and count the tokens of both
+              texts
+t5-scitldr    the same on abstracts with their summaries
 
 The optimiser is AdamW at a constant 2e-4. The Python side is peft_bench.py. Both sides count only real tokens, without
 the first steps (--warmup) and without loading. Memory is the peak resident size of the whole process. --models holds
-all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/ and gpt2-random/ (made here if it is missing: random weights with SmolLM2's
-tokenizer), --data holds sst2/train.tsv and tinyshakespeare/input.txt. --finetune-flags and --peft-flags are passed to
+all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/, gpt2-random/ and t5-random/ (made here if they are missing: random weights
+with SmolLM2's tokenizer, or with one that is trained on the pairs), --data holds sst2/train.tsv,
+tinyshakespeare/input.txt, multi30k-en-de/ and scitldr/. --finetune-flags and --peft-flags are passed to
 the two sides, for example --gradient-checkpointing and --ckpt.
 """
 import argparse, json, os, shlex, shutil, statistics, subprocess, sys, tempfile
@@ -22,7 +27,9 @@ ap = argparse.ArgumentParser(usage=__doc__)
 ap.add_argument('--finetune', required=True); ap.add_argument('--models', required=True); ap.add_argument(
     '--data', required=True,
 )
-ap.add_argument('--workload', default='minilm-sst2', choices=['minilm-sst2', 'gpt2-text', 'smollm2-text'])
+ap.add_argument('--workload', default='minilm-sst2', choices=[
+    'minilm-sst2', 'gpt2-text', 'smollm2-text', 't5-multi30k', 't5-scitldr',
+])
 ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--steps', type=int, default=30); ap.add_argument(
     '--threads', type=int, default=2,
 )
@@ -52,6 +59,15 @@ def gpt2():
     return path
 
 
+def t5():
+    """Returns the directory of a T5 with random weights, which also holds the pairs."""
+    path = f'{a.models}/t5-random'
+    if not os.path.exists(f'{path}/scitldr.jsonl'):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'seq2seq_bases.py')
+        run([sys.executable, script, '--data', a.data, '--output-dir', a.models, '--only', 't5-random'])
+    return path
+
+
 def workload():
     """Returns the flags of finetune that depend on the workload."""
     text = [
@@ -61,16 +77,20 @@ def workload():
         return text + ['--model', gpt2(), '--target-modules', 'c_attn']
     if a.workload == 'smollm2-text':
         return text + ['--model', f'{a.models}/SmolLM2-135M-Instruct', '--target-modules', 'q_proj,v_proj']
+    if a.workload.startswith('t5-'):
+        return ['seq2seq-lm', '--model', t5(), '--train-file', f'{t5()}/{a.workload[3:]}.jsonl', '--target-modules',
+                'q,v', '--batch-size', '8', '--max-source-length', '1024', '--max-target-length', '128', '--no-shuffle']
     return ['seq-cls', '--model', f'{a.models}/all-MiniLM-L6-v2', '--train-file', f'{a.data}/sst2/train.tsv',
             '--no-header', '--no-quotes', '--text-column', '0',
             '--label-column', '1', '--target-modules', 'query,value,word_embeddings', '--batch-size', '32',
             '--max-length', '128']
 
 
-def ours():
+def ours(tokens):
+    """Returns tokens/s and memory. tokens are the numbers of tokens of the steps if both sides take the same rows."""
     with tempfile.TemporaryDirectory() as d:
         out = os.path.join(d, 'run')
-        _, rss = run([a.finetune, *workload(), '--lora-r', '8', '--lora-alpha', '32', '--lora-dropout',
+        _, rss = run([a.finetune, *flags, '--lora-r', '8', '--lora-alpha', '32', '--lora-dropout',
                       '0.1', '--max-steps', str(a.warmup + a.steps),
                       '--learning-rate', '2e-4', '--lr-scheduler-type', 'constant', '--warmup-ratio', '0', '--threads',
                       str(a.threads), '--output-dir', out, '--quiet',
@@ -78,8 +98,9 @@ def ours():
         steps = [s for s in map(json.loads, open(os.path.join(out, 'metrics.jsonl'))) if 'tokens_per_second' in s][
             a.warmup:
         ]
-        # The harmonic mean is not weighted: batches have about the same number of tokens.
-        return len(steps) / sum(1 / s['tokens_per_second'] for s in steps), rss
+        # Without numbers, all steps count alike: batches have about the same number of tokens.
+        tokens = tokens or [1] * len(steps)
+        return sum(tokens) / sum(n / s['tokens_per_second'] for n, s in zip(tokens, steps, strict=True)), rss
 
 
 def peft():
@@ -87,13 +108,16 @@ def peft():
     out, rss = run([sys.executable, script, a.workload, '--models', a.models, '--data', a.data, '--steps',
                     str(a.steps), '--warmup', str(a.warmup),
                     '--threads', str(a.threads), '--pad', a.pad, *shlex.split(a.peft_flags)])
-    return json.loads(out.strip().splitlines()[-1])['tokens_per_s'], rss
+    line = json.loads(out.strip().splitlines()[-1])
+    return line['tokens_per_s'], rss, line['step_tokens']
 
 
+flags = workload()
 print(f'{"round":>5} {"ours tok/s":>11} {"PEFT tok/s":>11} {"ratio":>6} {"ours MiB":>9} {"PEFT MiB":>9}')
 rows = []
 for i in range(a.rounds):
-    (x, xm), (y, ym) = ours(), peft()
+    y, ym, tokens = peft()
+    x, xm = ours(tokens)
     rows.append((x, y, x / y, xm, ym))
     print(f'{i + 1:5d} {x:11.0f} {y:11.0f} {x / y:6.2f} {xm:9.0f} {ym:9.0f}', flush=True)
 m = [statistics.median(c) for c in zip(*rows)]

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Trains encoders with LoRA in transformers and PEFT as `finetune` does.
+"""Trains encoders and encoder-decoders with LoRA in transformers and PEFT as `finetune` does.
 
 usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-file F] --output-dir D [options]
 
-TASK is seq-cls (the default), token-cls, question-answering or multiple-choice. Flags have the meaning of the Go
-command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves it, labels.json
-if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a line for each row
-of the test file: label and logits; tags of the words and their probabilities; id, answer and the sum of its logits;
-number of the choice and the logits of all choices) and results.json. With --save-init DIR it also saves the adapter
-before training, with labels.json, so that the other program can start from it; --init-only stops there.
+TASK is seq-cls (the default), token-cls, question-answering, multiple-choice, seq2seq-lm or translation. Flags have the
+meaning of the Go command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves
+it, labels.json if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a
+line for each row of the test file: label and logits; tags of the words and their probabilities; id, answer and the sum
+of its logits; number of the choice and the logits of all choices; the loss of a target, summed over its tokens) and
+results.json. With --save-init DIR it also saves the adapter before training, with labels.json, so that the other
+program can start from it; --init-only stops there.
 
-A row of training is a text, a sentence, a window of a question, or a question with all its choices.
+A row of training is a text, a sentence, a window of a question, a question with all its choices, or a pair of texts.
 """
 import argparse
 import json
@@ -29,17 +30,19 @@ from transformers import AutoTokenizer
 
 import choices
 import questions
+import seq2seq
 import seqcls
 import tokencls
 
 TASKS = {"seq-cls": seqcls.SeqCls, "token-cls": tokencls.TokenCls, "question-answering": questions.QuestionAnswering,
-         "multiple-choice": choices.MultipleChoice}
+         "multiple-choice": choices.MultipleChoice, "seq2seq-lm": seq2seq.Seq2SeqLM,
+         "translation": seq2seq.Seq2SeqLM}
 
 
 def parse():
     p = argparse.ArgumentParser()
     p.add_argument("task", nargs="?", choices=TASKS, default="seq-cls")
-    for kind in TASKS.values():
+    for kind in dict.fromkeys(TASKS.values()):
         kind.flags(p)
     p.add_argument("--model", required=True)
     p.add_argument("--train-file", required=True)
