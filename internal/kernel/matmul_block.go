@@ -6,6 +6,9 @@ import "unsafe"
 // term.
 type block struct {
 	*product
+	dst            []float32 // element (i, j) of the result is at i·ldd + j − origin
+	ldd, origin    int
+	e              Epilogue
 	term           *Term
 	i0, i1, j0, j1 int
 	k0, k1         int
@@ -19,9 +22,16 @@ var zeros [panelCols]float32
 // rectangle computes one task's part of dst.
 func (c *product) rectangle(task int, s *scratch) {
 	i0, j0 := task/c.across*c.rows, task%c.across*c.cols
-	b := block{product: c, i0: i0, i1: min(i0+c.rows, c.m), j0: j0, j1: min(j0+c.cols, c.n), first: true}
-	height := b.i1 - b.i0
-	b.height = roundUp(ceilDiv(height, ceilDiv(height, blockM)), tileRows)
+	b := block{
+		product: c, dst: c.dst, ldd: c.ldd, e: c.e,
+		i0: i0, i1: min(i0+c.rows, c.m), j0: j0, j1: min(j0+c.cols, c.n), first: true,
+	}
+	height, most := b.i1-b.i0, blockM
+	if c.turned {
+		b.turnedIn(s)
+		most = turnedHeight
+	}
+	b.height = roundUp(ceilDiv(height, ceilDiv(height, most)), tileRows)
 	for i := range c.terms {
 		b.term = &c.terms[i]
 		unit := b.depthUnit()
@@ -34,6 +44,9 @@ func (c *product) rectangle(task int, s *scratch) {
 	}
 	if b.first {
 		b.start()
+	}
+	if c.turned {
+		b.turnedOut()
 	}
 }
 
@@ -63,7 +76,7 @@ func (b *block) depthUnit() int {
 // start sets the rectangle to the values that its sums start from.
 func (b *block) start() {
 	for i := b.i0; i < b.i1; i++ {
-		row := b.dst[i*b.ldd+b.j0 : i*b.ldd+b.j1]
+		row := b.dst[i*b.ldd+b.j0-b.origin:][:b.j1-b.j0]
 		if !b.e.Accumulate {
 			clear(row)
 		}
@@ -132,7 +145,7 @@ func (b *block) multiply(t *tile, a []float32, i, m, j int) {
 		return
 	}
 	t.a, t.m = a, m
-	t.to, t.toRow = b.dst[i*b.ldd+j:], b.ldd
+	t.to, t.toRow = b.dst[i*b.ldd+j-b.origin:], b.ldd
 	switch {
 	case b.e.Accumulate || !b.first:
 		t.from, t.fromRow = t.to, t.toRow

@@ -21,15 +21,18 @@ const (
 
 // scratch is the working memory of one worker. It grows to the size that products need and is then reused.
 type scratch struct {
-	b    []float32 // packed block of B: panels of blockK×panelCols
-	a    []float32 // widened block of A
-	wide window    // widened part of a quantised B
-	tile tile
+	b      []float32 // packed block of B: panels of blockK×panelCols
+	a      []float32 // widened block of A
+	wide   window    // widened part of a quantised B
+	turned []float32 // part of the transpose of a result
+	tile   tile
 }
 
 // ScratchBytes returns how many bytes of scratch the given number of workers keep for products, of which each has its
-// own: a packed block of B and a widened block of A.
-func ScratchBytes(workers int) int { return 4 * workers * blockK * (blockN + blockM) }
+// own: a packed block of B, a widened block of A and a part of a transposed result.
+func ScratchBytes(workers int) int {
+	return 4 * workers * (blockK*(blockN+blockM) + turnedRows*skinny)
+}
 
 // product is one call of MatMul, divided into tasks that each compute a rectangle of dst.
 type product struct {
@@ -39,6 +42,7 @@ type product struct {
 	m, n   int
 	terms  []Term
 	e      Epilogue
+	turned bool // dst is n×m: the transpose is computed
 
 	rows, cols int // size of a task's rectangle
 	across     int // number of rectangles beside each other
@@ -66,6 +70,9 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 	c := products.Get().(*product)
 	c.kernel, c.dst, c.ldd, c.m, c.n, c.e, c.pool = kernel, dst, ldd, m, n, e, p
 	c.terms = append(c.terms[:0], terms...) // a copy, so that the caller's slice may live on its stack
+	if turns(m, n, terms) {
+		c.turn()
+	}
 	work := 0
 	for i := range terms {
 		work += m * n * terms[i].K
@@ -81,7 +88,7 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 		scratches.Put(s)
 	}
 	clear(c.terms)
-	c.dst, c.e, c.pool = nil, Epilogue{}, nil
+	c.dst, c.e, c.pool, c.turned = nil, Epilogue{}, nil, false
 	products.Put(c)
 }
 
@@ -96,6 +103,9 @@ func (c *product) divide(workers int) int {
 	wanted := 4 * workers // so that workers of different speed finish together
 	if min(c.m, c.n) <= skinny && len(c.terms) > 0 && c.terms[0].A.Trans {
 		wanted = workers // keeping stored rows whole matters more
+	}
+	if c.turned { // each task packs all columns
+		c.rows, wanted = min(c.rows, turnedRows), 2*workers
 	}
 	for workers > 1 && c.tasks() < wanted {
 		switch {

@@ -198,9 +198,11 @@ func TestMatMulTermsAndEpilogue(t *testing.T) {
 		for _, ks := range [][]int{nil, {0}, {0, 0, 5}, {40, 8}, {8, 0, 40}, {300, 16, 8, 2}} {
 			for _, accumulate := range []bool{false, true} {
 				for _, bias := range [][]float32{nil, biasFor(45)} {
-					c := newCase(rng, 20, 45, ks, F32, F32, false, true, 3, Epilogue{accumulate, bias})
-					name := fmt.Sprintf("terms %v, accumulate %v, bias %v", ks, accumulate, bias != nil)
-					t.Run(name, func(t *testing.T) { c.verify(t, c.run(nil, k)) })
+					for _, m := range []int{20, 9} { // 9 rows are turned
+						c := newCase(rng, m, 45, ks, F32, F32, false, true, 3, Epilogue{accumulate, bias})
+						name := fmt.Sprintf("%d rows, terms %v, accumulate %v, bias %v", m, ks, accumulate, bias != nil)
+						t.Run(name, func(t *testing.T) { c.verify(t, c.run(nil, k)) })
+					}
 				}
 			}
 		}
@@ -220,6 +222,8 @@ func TestMatMulBlocks(t *testing.T) {
 		{8, 40, longK + 1, 1},
 		{50, 9, longK + 70, 1},
 		{40, 130, 24, 1000}, // rows of A 4 KiB apart
+		{skinny, 2*turnedRows + 70, 50, 1},
+		{skinny + 1, turnedRows, blockK + 9, 1}, // parts of it are turned, the whole is not
 	}
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
 		rng := rand.New(rand.NewPCG(7, 8))
