@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes encoder-decoders, with the rows on which their fine-tuning is compared with PEFT's.
 
-usage: python reference/seq2seq_bases.py --data DIR --output-dir OUT [--steps 600] [--only multi30k|scitldr|t5-random]
+usage: python reference/seq2seq_bases.py --data DIR --output-dir OUT [--only multi30k|scitldr|t5-random]
 
 --data holds multi30k-en-de/ (train and test_2016_flickr, .en.gz and .de.gz) and scitldr/ (train, dev and test.jsonl).
 
@@ -90,7 +90,7 @@ def byte_bpe(texts):
 
 def t5(vocabulary):
     return transformers.T5ForConditionalGeneration(transformers.T5Config(
-        vocab_size=vocabulary, d_model=160, d_kv=32, d_ff=512, num_layers=3, num_heads=5, dropout_rate=0.0,
+        vocab_size=vocabulary, d_model=128, d_kv=32, d_ff=512, num_layers=2, num_heads=4, dropout_rate=0.0,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0))
 
 
@@ -98,7 +98,8 @@ def bart(vocabulary):
     return transformers.BartForConditionalGeneration(transformers.BartConfig(
         vocab_size=vocabulary, d_model=128, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
         decoder_attention_heads=4, encoder_ffn_dim=512, decoder_ffn_dim=512, max_position_embeddings=514, dropout=0.0,
-        init_std=0.05, forced_eos_token_id=2))
+        init_std=0.05,
+        forced_eos_token_id=2))
 
 
 def t5_random(data, out):
@@ -110,10 +111,11 @@ def t5_random(data, out):
         write_pairs(out / f"{name}.jsonl", rows)
 
 
-SETS = {"multi30k": (multi30k, unigram, t5), "scitldr": (scitldr, byte_bpe, bart)}
+# How rows are read, tokenizer, model, and how the base learns: steps, and padded tokens of source in a batch.
+SETS = {"multi30k": (multi30k, unigram, t5, 500, 400), "scitldr": (scitldr, byte_bpe, bart, 600, 800)}
 
 
-def learn(model, tokenizer, pairs, steps, tokens=800):
+def learn(model, tokenizer, pairs, steps, tokens):
     """Trains all weights on batches of pairs of similar length with at most so many padded tokens of source."""
     rows = seq2seq.encode(tokenizer, pairs, 512, 128)
     rng = random.Random(2)
@@ -149,14 +151,13 @@ def main():
     p.add_argument("--only", action="append", choices=[*SETS, "t5-random"])
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--output-dir", required=True, type=pathlib.Path)
-    p.add_argument("--steps", type=int, default=600)
     a = p.parse_args()
     torch.set_num_threads(1)
     for name in a.only or [*SETS, "t5-random"]:
         if name == "t5-random":
             t5_random(a.data, a.output_dir / name)
             continue
-        read, tokenizer, model = SETS[name]
+        read, tokenizer, model, *learning = SETS[name]
         train, test, rest = read(a.data)
         out = a.output_dir / name
         out.mkdir(parents=True, exist_ok=True)
@@ -168,7 +169,7 @@ def main():
         net = model(len(tok))
         print(f"{name}: {len(train)} pairs to train on, {len(test)} to test on, {len(rest)} for the base, "
               f"{len(tok)} tokens, {net.num_parameters():,} parameters")
-        learn(net, tok, rest, a.steps)
+        learn(net, tok, rest, *learning)
         net.save_pretrained(out / "base")
 
 
