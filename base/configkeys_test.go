@@ -67,3 +67,25 @@ func TestConfigKeys(t *testing.T) {
 		t.Error("damaged JSON is accepted")
 	}
 }
+
+// TestConfigKeysOfPublishedModels: keys of published encoder–decoders that no longer have an effect are not reported.
+func TestConfigKeysOfPublishedModels(t *testing.T) {
+	const bart = `"encoder_layers": 6, "add_bias_logits": false, "add_final_layer_norm": true, "classif_dropout": 0.1,
+		"extra_pos_embeddings": 2, "normalize_before": true, "normalize_embedding": false,
+		"static_position_embeddings": true, "do_blenderbot_90_layernorm": false,
+		"force_bos_token_to_be_generated": false`
+	const warning = "config.json: not known and without effect: "
+	for _, x := range []struct{ modelType, text, want string }{
+		{"marian", bart + `, "num_hidden_layers": 6`, ""},
+		{"pegasus", bart + `, "num_hidden_layers": 12`, warning + "num_hidden_layers"},
+		{"bart", bart + `, "n_positions": 512`, warning + "n_positions"},
+		{"t5", `"n_positions": 512`, ""},
+		{"bart", `"force_bos_token_to_be_generated": true`, warning + "force_bos_token_to_be_generated"},
+		{"t5", `"n_positions": 512, "num_hidden_layers": 6`, warning + "num_hidden_layers"},
+	} {
+		w, err := settings.CheckConfig([]byte("{"+x.text+"}"), models.ConfigKeys(x.modelType))
+		if err != nil || w != x.want {
+			t.Errorf("%s {%s}: %q, %v, want %q", x.modelType, x.text, w, err, x.want)
+		}
+	}
+}

@@ -9,7 +9,8 @@ import (
 
 // neutralConfig lists the keys of config.json that transformers writes, or wrote, for the architectures of this project
 // and that change no result of their models: names of classes and types, settings of how a call returns its results,
-// of beam search and training, and of heads that other models have.
+// of beam search and training, and of heads that other models have. The last ones said how BART, Marian and Pegasus
+// differ before each had a class of its own.
 var neutralConfig = strings.Fields(`
 	_attn_implementation _attn_implementation_autoset _commit_hash _name_or_path _num_labels add_cross_attention
 	architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward classifier_dropout
@@ -23,7 +24,20 @@ var neutralConfig = strings.Fields(`
 	tie_encoder_decoder tie_weights_ tie_word_embeddings tokenizer_class torch_dtype torchscript
 	transformers_version unk_token_id use_bfloat16 use_cache use_return_dict use_sliding_window vocab_size
 	xla_device
+
+	add_bias_logits add_final_layer_norm classif_dropout do_blenderbot_90_layernorm extra_pos_embeddings
+	normalize_before normalize_embedding static_position_embeddings
 `)
+
+// neutralBeside names keys that change nothing beside one that the architecture reads: transformers once wrote
+// n_positions for T5, whose positions have no end.
+var neutralBeside = map[string]string{"n_positions": "relative_attention_num_buckets"}
+
+// neutralAs has the value of keys that only another value gives an effect.
+var neutralAs = map[string]string{"force_bos_token_to_be_generated": "false"}
+
+// equals names keys that are another name of a key, from which their value may not differ.
+var equals = map[string]string{"num_hidden_layers": "encoder_layers"}
 
 // CheckConfig returns a warning that lists the keys of content, the text of config.json, that nothing reads, or "" if
 // there are none. read holds those that the architecture reads. Settings of generation were kept in this file once.
@@ -35,7 +49,10 @@ func CheckConfig(content []byte, read []string) (warning string, err error) {
 	var unknown []string
 	for name, value := range object {
 		_, generation := GenerationConfig.Key(name)
-		if !generation && string(value) != "null" && !slices.Contains(read, name) && !slices.Contains(neutralConfig, name) {
+		neutral := generation || string(value) == "null" || slices.Contains(neutralConfig, name) ||
+			slices.Contains(read, neutralBeside[name]) || neutralAs[name] == string(value) ||
+			slices.Contains(read, equals[name]) && string(value) == string(object[equals[name]])
+		if !neutral && !slices.Contains(read, name) {
 			unknown = append(unknown, oneLine(name))
 		}
 	}
