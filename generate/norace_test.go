@@ -2,5 +2,5 @@
 
 package generate
 
-// promptStep is 1: tests read every prompt of a fixture.
+// promptStep is 1: tests read every prompt and case of a fixture.
 const promptStep = 1

@@ -2,5 +2,6 @@
 
 package generate
 
-// promptStep thins out the fixtures with many prompts under the race detector, which makes products slow.
+// promptStep thins out the fixtures with many prompts or cases under the race detector, which makes products slow.
+// These tests use one goroutine.
 const promptStep = 10
