@@ -36,7 +36,7 @@ func (s *Set) unties(table, key *op.Weight) bool {
 }
 
 // Merge returns all weights of m with the set merged into them: W + s·B·A for adapted layers, times m/n with DoRA,
-// and the set's own copy for saved modules, trained biases and weights that the adapter file replaces. A tied layer is
+// and the set's own copy for saved modules, trained biases and weights that the adapter file replaces. Tied layers are
 // included if [Set.Unties] reports true. The caller owns the values; m and the set do not change. Merge returns an
 // error if the set was made for another model, a weight has no values, or a merged value is not finite.
 func Merge(m spago.Model, s *Set, pool *op.Pool) ([]MergedWeight, error) {
@@ -87,8 +87,9 @@ func Mergeable(m spago.Model, s *Set, pool *op.Pool) ([]PendingWeight, error) {
 		biases[p.bias] = p.c
 	}
 	var list []PendingWeight
+	unties := s.Unties(m) // all layers, since config.json has one field for them
 	for _, w := range weightsOf(m) {
-		if w.key != w.Weight && !s.unties(w.Weight, w.key) { // the layer stays tied
+		if w.key != w.Weight && !unties { // the layer stays tied
 			continue
 		}
 		if !w.Weight.Filled() {

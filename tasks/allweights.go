@@ -140,7 +140,7 @@ func (a *AllWeights) save(s *Session, m *Subject, dir string) error {
 	}
 	set := map[string]any{}
 	if len(m.Report.Untied) > 0 {
-		set["tie_word_embeddings"] = false
+		set = models.Untied(m.Net)
 	}
 	config, err := base.EditConfig(s.Base, m.Net, dtype, set)
 	if err != nil {

@@ -221,7 +221,11 @@ func (b *begun) usedWords(ctx context.Context) (words *op.Weight, bytes int64, e
 			continue
 		}
 		err := EachBatch(ctx, set, 1<<18, func(_ []int, x *batch.Batch) error {
-			for _, id := range x.IDs {
+			ids := x.IDs
+			if x.Target != nil {
+				ids = slices.Concat(ids, x.Target.IDs)
+			}
+			for _, id := range ids {
 				from := int(id) * row
 				for at := from / mappedAtOnce; at <= (from+row-1)/mappedAtOnce && at < len(present); at++ {
 					present[at] = true

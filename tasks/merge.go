@@ -139,7 +139,7 @@ func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Mer
 			if m.Config == nil {
 				m.Config = map[string]any{}
 			}
-			m.Config["tie_word_embeddings"] = false
+			maps.Copy(m.Config, models.Untied(next.TextModel))
 		}
 		last = step{model: next, set: set}
 	}

@@ -85,6 +85,15 @@ func (c Config) shift(ids, labels []int32) {
 	}
 }
 
+// Untied returns the keys of config.json, beside tie_word_embeddings, of a model whose word tables or head have weights
+// of their own: T5 would take the end of the tie for the end of the factor before the head.
+func (m *ForConditionalGeneration) Untied() map[string]any {
+	if m.Config.ModelType == "mt5" { // never scales
+		return nil
+	}
+	return map[string]any{"scale_decoder_outputs": m.Config.headScale() != 1}
+}
+
 // NewCache returns an empty cache for generating the given number of targets of at most capacity tokens.
 func (m *ForConditionalGeneration) NewCache(sequences, capacity int) *nn.Cache {
 	return nn.NewCache(m.Config.decoderLayers(), sequences, capacity, m.Config.Heads*m.Config.HeadSize)

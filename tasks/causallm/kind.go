@@ -108,9 +108,9 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := map[string]any{}
+	var config map[string]any
 	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
-		config["tie_word_embeddings"] = false
+		config = models.Untied(t.Net)
 	}
 	return tasks.NewMerging(t, models.CausalLM.Logits, config), nil
 }

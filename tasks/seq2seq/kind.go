@@ -117,9 +117,9 @@ func merging(o tasks.Opening, t base.TaskType) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := map[string]any{}
+	var config map[string]any
 	if trained.Set.Unties(trained.Net) || len(trained.Report.Untied) > 0 {
-		config["tie_word_embeddings"] = false
+		config = models.Untied(trained.Net)
 	}
 	return tasks.NewMerging(trained, probe, config), nil
 }
