@@ -35,6 +35,26 @@ var (
 	gptNotice []byte
 	//go:embed gpt/LICENSE-GSM8K.txt
 	gptLicense []byte
+	//go:embed t5/config.json
+	t5Config []byte
+	//go:embed t5/model.safetensors
+	t5Weights []byte
+	//go:embed t5/tokenizer.json
+	t5Tokenizer []byte
+	//go:embed t5/tokenizer_config.json
+	t5TokenizerConfig []byte
+	//go:embed t5/NOTICE.txt
+	t5Notice []byte
+	//go:embed t5/AUTHORS.txt
+	t5Authors []byte
+	//go:embed tatoeba/train.tsv
+	tatoebaTrain []byte
+	//go:embed tatoeba/test.tsv
+	tatoebaTest []byte
+	//go:embed e2e/train.jsonl
+	e2eTrain []byte
+	//go:embed e2e/test.jsonl
+	e2eTest []byte
 	//go:embed banking77/train.csv
 	banking77Train []byte
 	//go:embed banking77/test.csv
@@ -57,6 +77,9 @@ var (
 const (
 	MiniLMName       = "sentence-transformers/all-MiniLM-L6-v2"
 	GPTName          = "spalora/gpt-shakespeare-3m"
+	T5Name           = "spalora/t5-en-sv-4m"
+	TatoebaName      = "tatoeba-en-sv"
+	E2EName          = "e2e-nlg"
 	Banking77Name    = "banking77"
 	Restaurant8kName = "restaurant8k"
 	PolicyQAName     = "policyqa"
@@ -84,6 +107,27 @@ func GPT() map[string][]byte {
 		"tokenizer_config.json": gptTokenizerConfig, "NOTICE.txt": gptNotice, "LICENSE-GSM8K.txt": gptLicense,
 	}
 }
+
+// T5 returns the files of a small encoder–decoder by name (T5 architecture, 3 layers a side, C=192, 3.9 million
+// weights in float16,
+// a Unigram vocabulary of 4,096 tokens). This project trained it on short pairs of English and Swedish
+// sentences and on spans of English texts; docs/embedded-t5.md describes how. The contents must not be changed.
+func T5() map[string][]byte {
+	return map[string][]byte{
+		"config.json": t5Config, "model.safetensors": t5Weights, "tokenizer.json": t5Tokenizer,
+		"tokenizer_config.json": t5TokenizerConfig, "NOTICE.txt": t5Notice, "AUTHORS.txt": t5Authors,
+	}
+}
+
+// Tatoeba returns English sentences of at least seven words with Swedish translations, for training and for testing:
+// tab-separated columns en, sv and tatoeba (the numbers and authors of both sentences) without quotes, 4,495 and 189
+// rows. The contents must not be changed.
+func Tatoeba() (train, test []byte) { return tatoebaTrain, tatoebaTest }
+
+// E2E returns a part of the E2E data set, tables about restaurants with sentences that say what they hold, for training
+// and for testing: JSON Lines with source and target (1,548 rows), and with source and targets (210 rows). The contents
+// must not be changed.
+func E2E() (train, test []byte) { return e2eTrain, e2eTest }
 
 // Banking77 returns the training and test questions of BANKING77: CSV with the columns text and category, 10,003 and
 // 3,080 rows, 77 intents. The contents must not be changed.

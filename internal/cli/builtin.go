@@ -19,6 +19,9 @@ func MiniLM() BuiltIn { return BuiltIn{embedded.MiniLMName, "MiniLM", embedded.M
 // GPT returns the embedded language model: the default of commands for causal language models.
 func GPT() BuiltIn { return BuiltIn{embedded.GPTName, "GPT", embedded.GPT} }
 
+// T5 returns the embedded encoder–decoder: the default of commands for encoder–decoders.
+func T5() BuiltIn { return BuiltIn{embedded.T5Name, "T5", embedded.T5} }
+
 // ThreadsError returns the error about a number of --threads that has no meaning.
 func ThreadsError(threads int) error {
 	return fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads)

@@ -13,7 +13,6 @@ import (
 	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seq2seq"
-	"github.com/spalora/spalora/train"
 )
 
 // finetuning is one run of "finetune seq2seq-lm" or "finetune translation".
@@ -30,18 +29,16 @@ func (v variant) finetune(env cli.Env) *cobra.Command {
 	r := &finetuning{Finetuning: c, variant: v, env: env}
 	c.OnSamples = r.samples
 	f := &task.Finetune{
-		Config: config, BuiltIn: v.builtIn, Models: task.Directories,
+		Config: config, BuiltIn: cli.T5(), Models: task.Directories,
 		Formats: "JSON Lines, CSV, TSV, or plain text with --train-target-file; also compressed (.gz)", Data: v.data,
 		Adapter: seq2seq.DefaultAdapter(), Training: seq2seq.DefaultTraining(),
 		Reading: func(fs *pflag.FlagSet) { addReading(fs, &c.Data); r.addTargetFiles(fs) },
 		Sections: func(fs *pflag.FlagSet) {
 			cli.Section(fs, "All weights", func(fs *pflag.FlagSet) { task.AddFull(fs, &c.AllWeights) })
 		},
-		Task:    r.addTask,
-		OwnBase: func() bool { return c.FromScratch != "" }, Defaults: r.defaults, Print: r.print,
-	}
-	if v.embedded != nil {
-		f.Embedded = func() error { return v.embedded(c) }
+		Task:     r.addTask,
+		Embedded: func() error { return v.embedded(c) },
+		OwnBase:  func() bool { return c.FromScratch != "" }, Defaults: r.defaults, Print: r.print,
 	}
 	return f.Command(env, &cobra.Command{
 		Use:     v.kind.Command,
@@ -115,20 +112,6 @@ func (r *finetuning) addTask(fs *pflag.FlagSet) {
 		"beams of --predict-with-generate; 0: those of generation_config.json, else 1")
 	fs.IntVar(&r.GenerationMaxLength, "generation-max-length", 0,
 		"tokens of a target of --predict-with-generate; 0: --max-target-length")
-}
-
-// defaults changes defaults, where no flag says otherwise, for what is embedded.
-func (r *finetuning) defaults(model, data bool) {
-	if !model || !data || r.Full {
-		return
-	}
-	r.PredictWithGenerate = true
-	r.OnBefore = func(rows int, m train.Metrics) {
-		fmt.Fprintf(r.env.Out, "before training: test, %d rows: %s\n", rows, cli.MetricsText(m))
-	}
-	if r.variant.defaults != nil {
-		r.variant.defaults(r.Finetuning)
-	}
 }
 
 // samples prints samples: those before training at once, the others with the results.

@@ -42,7 +42,7 @@ type part = task.Part[*seq2seq.Opened, *pair.File]
 func (v variant) predict(env cli.Env) *cobra.Command {
 	r := &predicting{variant: v}
 	t := &task.Predict{
-		Kind: v.kind, BuiltIn: v.builtIn, Settings: &r.settings,
+		Kind: v.kind, BuiltIn: cli.T5(), Settings: &r.settings,
 		AdapterUsage: "`directory` of an adapter, of finetune or of PEFT; default: none",
 		Input:        r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
 		Sections: func(fs *pflag.FlagSet) {
