@@ -80,7 +80,6 @@ func TestConfigKeysOfPublishedModels(t *testing.T) {
 		{"pegasus", bart + `, "num_hidden_layers": 12`, warning + "num_hidden_layers"},
 		{"bart", bart + `, "n_positions": 512`, warning + "n_positions"},
 		{"t5", `"n_positions": 512`, ""},
-		{"bart", `"force_bos_token_to_be_generated": true`, warning + "force_bos_token_to_be_generated"},
 		{"t5", `"n_positions": 512, "num_hidden_layers": 6`, warning + "num_hidden_layers"},
 	} {
 		w, err := settings.CheckConfig([]byte("{"+x.text+"}"), models.ConfigKeys(x.modelType))

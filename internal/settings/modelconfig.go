@@ -26,15 +26,13 @@ var neutralConfig = strings.Fields(`
 	xla_device
 
 	add_bias_logits add_final_layer_norm classif_dropout do_blenderbot_90_layernorm extra_pos_embeddings
+	force_bos_token_to_be_generated
 	normalize_before normalize_embedding static_position_embeddings
 `)
 
 // neutralBeside names keys that change nothing beside one that the architecture reads: transformers once wrote
 // n_positions for T5, whose positions have no end.
 var neutralBeside = map[string]string{"n_positions": "relative_attention_num_buckets"}
-
-// neutralAs has the value of keys that only another value gives an effect.
-var neutralAs = map[string]string{"force_bos_token_to_be_generated": "false"}
 
 // equals names keys that are another name of a key, from which their value may not differ.
 var equals = map[string]string{"num_hidden_layers": "encoder_layers"}
@@ -50,7 +48,7 @@ func CheckConfig(content []byte, read []string) (warning string, err error) {
 	for name, value := range object {
 		_, generation := GenerationConfig.Key(name)
 		neutral := generation || string(value) == "null" || slices.Contains(neutralConfig, name) ||
-			slices.Contains(read, neutralBeside[name]) || neutralAs[name] == string(value) ||
+			slices.Contains(read, neutralBeside[name]) ||
 			slices.Contains(read, equals[name]) && string(value) == string(object[equals[name]])
 		if !neutral && !slices.Contains(read, name) {
 			unknown = append(unknown, oneLine(name))

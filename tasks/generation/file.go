@@ -42,6 +42,9 @@ func read(b *base.Base) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
+	if inConfig && string(f.values[forceBos]) == "true" {
+		f.values["forced_bos_token_id"] = f.values["bos_token_id"]
+	}
 	if inConfig { // its other keys are the model's
 		for name := range f.values {
 			if _, ok := table.Key(name); !ok {
@@ -56,6 +59,9 @@ func read(b *base.Base) (*file, error) {
 	f.warnings, err = table.Check(text)
 	return f, err
 }
+
+// forceBos is the key by which the config.json of early BART checkpoints says that targets begin with bos_token_id.
+const forceBos = "force_bos_token_to_be_generated"
 
 // encodes reports whether the model of a checkpoint has an encoder beside its decoder.
 func encodes(b *base.Base) bool {

@@ -219,6 +219,17 @@ func TestGenerationFileMissing(t *testing.T) {
 		len(warnings) != 0 || got.MaxNewTokens != StandardNewTokens || got.DoSample {
 		t.Errorf("config.json counts beside generation_config.json: %+v, %q, %v", got, warnings, err)
 	}
+	const early = `, "bos_token_id": 3, "force_bos_token_to_be_generated": `
+	for value, want := range map[string]int32{"true": 3, "false": -1} {
+		got, _, err := new(Settings).Config(withSettings(t, "", early+value), vocabulary)
+		first := int32(-1)
+		if got.ForcedBosTokenID != nil {
+			first = *got.ForcedBosTokenID
+		}
+		if err != nil || first != want {
+			t.Errorf("force_bos_token_to_be_generated %s: targets begin with %d, want %d; %v", value, first, want, err)
+		}
+	}
 }
 
 // TestGenerationErrors: errors say whether the file or a setting is wrong.
