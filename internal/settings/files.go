@@ -4,5 +4,5 @@ package settings
 var Files = []File{
 	GenerationConfig, TokenizerConfig, SpecialTokensMap, AddedTokens, AdapterConfig,
 	TransformerModule, ProcessorKwargs, ProcessingKwargs, TextKwargs, ModelKwargs, ConfigKwargs,
-	SentenceTransformer, Module, PoolingModule, NormalizeModule,
+	SentenceTransformer, Module, PoolingModule, DenseModule, NormalizeModule,
 }

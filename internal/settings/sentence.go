@@ -191,7 +191,7 @@ var SentenceTransformer = File{Name: "config_sentence_transformers.json", Keys: 
 // Module has the keys of an entry of modules.json.
 var Module = File{Name: "modules.json", Keys: []Key{
 	{Name: "type", Effect: Acts,
-		Note: "Transformer, Pooling and Normalize, in this order; any other module is refused"},
+		Note: "Transformer, Pooling, perhaps Dense and Normalize, in this order; any other module is refused"},
 	{Name: "path", Effect: Acts, Note: "the directory of the module's config.json"},
 	{Name: "idx", Effect: Neutral, Note: "modules are in the order of the list"},
 	{Name: "name", Effect: Neutral, Note: "is for messages of the reference"},
@@ -211,6 +211,19 @@ var PoolingModule = File{Name: "1_Pooling/config.json", Keys: []Key{
 	{Name: "include_prompt", Effect: Acts, Note: "whether the tokens of the prompt count"},
 	{Name: "embedding_dimension", Effect: Neutral, Note: "the width is that of the model"},
 	{Name: "word_embedding_dimension", Effect: Neutral, Note: "the width is that of the model"},
+}}
+
+// DenseModule has the keys of 2_Dense/config.json.
+var DenseModule = File{Name: "2_Dense/config.json", Keys: []Key{
+	{Name: "in_features", Effect: Acts, Note: "values of the vector that pooling makes"},
+	{Name: "out_features", Effect: Acts, Note: "values of the new vector"},
+	{Name: "bias", Effect: Acts, Note: "the layer has a bias"},
+	{Name: "activation_function", Effect: Acts, Note: "`Tanh`, the default, or `Identity`; any other is refused"},
+	{Name: "module_input_name", Effect: Refused, Silent: []string{`"sentence_embedding"`},
+		Note: "only the vector of a text goes through the layer"},
+	{Name: "module_output_name", Effect: Refused, Silent: []string{`"sentence_embedding"`},
+		Note: "only the vector of a text goes through the layer"},
+	{Name: "use_residual", Effect: Refused, Silent: []string{`false`}, Note: "the input is not added to the output"},
 }}
 
 // NormalizeModule has the keys of 2_Normalize/config.json.

@@ -27,6 +27,7 @@ type modules struct {
 	transformerSettings
 	vectorSettings
 
+	dense         []*Dense
 	normalize     bool // vectors are divided by their length
 	pooling       Pooling
 	poolingErr    error // why the file of the Pooling module names no pooling
@@ -45,8 +46,8 @@ const (
 )
 
 // readModules reads the files of sentence-transformers in a checkpoint, which may all be missing, and logs what has no
-// effect here. It returns an error that names any module other than Transformer, Pooling and Normalize, in this order,
-// and any setting that is not honoured, since they would change the vectors.
+// effect here. It returns an error that names any module other than Transformer, Pooling, Dense and Normalize, in this
+// order, and any setting that is not honoured, since they would change the vectors.
 func readModules(b *base.Base, log zerolog.Logger) (*modules, error) {
 	m := &modules{base: b, log: log, tokenizer: b.Tokenizer, poolingFile: path.Join(poolingDir, moduleName)}
 	for _, read := range []func() error{m.readList, m.readPooling, m.readTransformer, m.readVectors} {
@@ -118,7 +119,7 @@ func (m *modules) readList() error {
 		return fail("%w", err)
 	}
 	m.listed = true
-	order, next := []string{"Transformer", "Pooling", "Normalize"}, 0
+	order, next := []string{"Transformer", "Pooling", "Dense", "Normalize"}, 0
 	for i, raw := range list {
 		if _, err := m.check(fmt.Sprintf("%s: module %d", m.path(modulesName), i), raw, settings.Module); err != nil {
 			return err
@@ -134,13 +135,16 @@ func (m *modules) readList() error {
 		at := slices.Index(order, name)
 		if at < 0 || !strings.HasPrefix(x.Type, "sentence_transformers.") {
 			return fail("the module %s is not supported: without it the vectors would differ; "+
-				"Transformer, Pooling and Normalize are", x.Type)
+				"Transformer, Pooling, Dense and Normalize are", x.Type)
 		}
 		if at < next {
-			return fail("the module %s is out of order; want Transformer, then Pooling, then perhaps Normalize", x.Type)
+			return fail("the module %s is out of order; want Transformer, then Pooling, then perhaps Dense and Normalize",
+				x.Type)
 		}
-		next = at + 1
-		if (x.Path != "" || name == "Pooling") && !filepath.IsLocal(x.Path) {
+		if next = at + 1; name == "Dense" { // of which there may be several
+			next = at
+		}
+		if (x.Path != "" || name == "Pooling" || name == "Dense") && !filepath.IsLocal(x.Path) {
 			return fail("the path of %s is %q, which is not in this directory", name, x.Path)
 		}
 		file := path.Join(filepath.ToSlash(x.Path), moduleName)
@@ -156,6 +160,12 @@ func (m *modules) readList() error {
 			}
 		case name == "Pooling":
 			m.poolingFile, m.named = file, true
+		case name == "Dense":
+			d, err := m.readDense(filepath.ToSlash(x.Path))
+			if err != nil {
+				return err
+			}
+			m.dense = append(m.dense, d)
 		}
 	}
 	return nil
@@ -199,7 +209,8 @@ func (m *modules) unlisted(name string) {
 // config returns the settings of the files for a predictor.
 func (m *modules) config() Config {
 	return Config{
-		ExcludePrompt: m.excludePrompt, Normalize: m.normalize, Dimensions: m.dimensions, Similarity: m.similarity,
+		ExcludePrompt: m.excludePrompt, Dense: m.dense, Normalize: m.normalize, Dimensions: m.dimensions,
+		Similarity: m.similarity,
 	}
 }
 
@@ -219,24 +230,13 @@ func (m *modules) files(adapter string, width int, prompt *string) (map[string][
 	if err != nil {
 		return nil, err
 	}
-	type module struct {
-		Index int    `json:"idx"`
-		Name  string `json:"name"`
-		Path  string `json:"path"`
-		Type  string `json:"type"`
-	}
-	const types = "sentence_transformers.models."
-	list := []module{{0, "0", "", types + "Transformer"}, {1, "1", poolingDir, types + "Pooling"}}
-	if m.normalize {
-		list = append(list, module{2, "2", "2_Normalize", types + "Normalize"})
-	}
+	list, out := m.writeList()
 	written := map[string]any{
 		modulesName: list, path.Join(poolingDir, moduleName): poolingConfig(p, width, m.excludePrompt),
 	}
 	if changed := m.withPrompt(prompt); changed != nil {
 		written[settings.SentenceTransformer.Name] = changed
 	}
-	out := map[string][]byte{}
 	for name, v := range written {
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)

@@ -29,9 +29,10 @@ type Config struct {
 	Pooling       Pooling
 	Prompt        string // text before each text
 	ExcludePrompt bool   // the tokens of the prompt do not count in pooling
-	Normalize     bool   // vectors are divided by their length
-	Dimensions    int    // values of a vector that are kept, from the first, after Normalize; 0: all
-	Unit          bool   // vectors are divided by their length after Dimensions
+	Dense         []*Dense
+	Normalize     bool // vectors are divided by their length
+	Dimensions    int  // values of a vector that are kept, from the first, after Normalize; 0: all
+	Unit          bool // vectors are divided by their length after Dimensions
 	Similarity    Similarity
 	MaxScore      float64 // score of texts that mean the same: scores are divided by it; 0: 1
 }
@@ -60,6 +61,9 @@ func NewPredictor(m models.Encoder, tok *tokenize.Tokenizer, c Config) (*Predict
 	}
 	c.MaxScore, c.Pooling = cmp.Or(c.MaxScore, 1), pooling
 	p := &Predictor{Core: tasks.NewCore(m, tok, c.CoreConfig), cfg: c, ways: pooling.ways()}
+	if err := checkDense(c.Dense, len(p.ways)*m.Width()); err != nil {
+		return nil, fmt.Errorf("embed: %w", err)
+	}
 	if p.skip, err = p.promptTokens(); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
@@ -91,8 +95,13 @@ func (p *Predictor) Width() int {
 	return p.cfg.Dimensions
 }
 
-// pooledWidth returns the number of values that pooling makes of a text.
-func (p *Predictor) pooledWidth() int { return len(p.ways) * p.Net.Width() }
+// pooledWidth returns the number of values that pooling and the Dense modules make of a text.
+func (p *Predictor) pooledWidth() int {
+	if n := len(p.cfg.Dense); n > 0 {
+		return p.cfg.Dense[n-1].weight.Rows
+	}
+	return len(p.ways) * p.Net.Width()
+}
 
 // Pooling returns how the tokens of a text become one vector.
 func (p *Predictor) Pooling() Pooling { return p.cfg.Pooling }
@@ -248,8 +257,17 @@ func (p *Predictor) truncate(pooled []float32) []float32 {
 	return pooled[:n*w]
 }
 
-// pooled returns what pooling makes of the B sequences of b, whose first skip tokens do not count.
+// pooled returns what pooling and the Dense modules make of the B sequences of b, whose first skip tokens do not count.
 func (p *Predictor) pooled(pass *nn.Pass, b *batch.Batch, skip int) mat.Tensor {
+	x := p.pooledTokens(pass, b, skip)
+	for _, d := range p.cfg.Dense {
+		x = d.forward(pass.Tape, x)
+	}
+	return x
+}
+
+// pooledTokens returns what pooling makes of the B sequences of b, whose first skip tokens do not count.
+func (p *Predictor) pooledTokens(pass *nn.Pass, b *batch.Batch, skip int) mat.Tensor {
 	keep := map[Pooling]func(op.Seqs) *nn.Kept{First: nn.FirstRows, Last: nn.LastRows}[p.cfg.Pooling]
 	if keep != nil && (skip == 0 || p.cfg.Pooling == Last) {
 		pass = pass.With(b.Seqs)

@@ -216,9 +216,9 @@ func TestFinetuneSentenceEncoder(t *testing.T) {
 	const types = `[{"type":"sentence_transformers.models.Transformer","path":""},` +
 		`{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"}`
 	clitest.Write(t, filepath.Join(model, "modules.json"),
-		types+`,{"type":"sentence_transformers.models.Dense","path":"2_Dense"}]`)
+		types+`,{"type":"sentence_transformers.models.LayerNorm","path":"2_LayerNorm"}]`)
 	clitest.Run(t, finetune.Command, args...).Refused(t, cli.BadInput,
-		"modules.json: the module sentence_transformers.models.Dense is not supported")
+		"modules.json: the module sentence_transformers.models.LayerNorm is not supported")
 	clitest.NothingIn(t, parent)
 	clitest.Write(t, filepath.Join(model, "modules.json"), types+"]")
 	clitest.Write(t, filepath.Join(model, "1_Pooling", "config.json"), `{"pooling_mode_mean_tokens":true}`)

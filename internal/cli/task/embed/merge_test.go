@@ -48,10 +48,10 @@ func TestMerge(t *testing.T) {
 		}
 	}
 	clitest.Write(t, filepath.Join(base, "modules.json"),
-		`[{"type":"sentence_transformers.models.Transformer"},{"type":"sentence_transformers.models.Dense"}]`)
+		`[{"type":"sentence_transformers.models.Transformer"},{"type":"sentence_transformers.models.LayerNorm"}]`)
 	other := filepath.Join(dir, "other")
 	r := clitest.Run(t, adapter.Command, "merge", "--quiet", "--model", base, "--adapter", trained, "--output-dir", other)
-	r.Refused(t, cli.BadInput, "modules.json: the module sentence_transformers.models.Dense is not supported")
+	r.Refused(t, cli.BadInput, "modules.json: the module sentence_transformers.models.LayerNorm is not supported")
 	if _, err := os.Stat(other); err == nil {
 		t.Error("something was written")
 	}

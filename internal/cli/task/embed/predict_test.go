@@ -183,10 +183,10 @@ func TestPredictSentenceEncoder(t *testing.T) {
 	write("sentence_bert_config.json", `{"max_seq_length":0}`)
 	clitest.Run(t, predict.Command, command()...).Refused(t, cli.BadInput, "max_seq_length is 0")
 	write("sentence_bert_config.json", `{}`)
-	const dense = "sentence_transformers.models.Dense"
+	const norm = "sentence_transformers.models.LayerNorm"
 	for modules, want := range map[string]string{
 		transformer + `,{"type":"sentence_transformers.models.Pooling","path":"1_Pooling"},` +
-			`{"type":"` + dense + `","path":"2_Dense"}`: "the module " + dense + " is not supported",
+			`{"type":"` + norm + `","path":"2_LayerNorm"}`: "the module " + norm + " is not supported",
 		`{"type":"custom_st.Transformer"}`: "the module custom_st.Transformer is not supported",
 		`{"type":"sentence_transformers.models.Normalize"},` +
 			transformer: "models.Transformer is out of order",
