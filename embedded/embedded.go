@@ -77,7 +77,7 @@ var (
 const (
 	MiniLMName       = "sentence-transformers/all-MiniLM-L6-v2"
 	GPTName          = "spalora/gpt-shakespeare-3m"
-	T5Name           = "spalora/t5-en-sv-4m"
+	T5Name           = "spalora/t5-en-sv-2m"
 	TatoebaName      = "tatoeba-en-sv"
 	E2EName          = "e2e-nlg"
 	Banking77Name    = "banking77"
@@ -108,7 +108,7 @@ func GPT() map[string][]byte {
 	}
 }
 
-// T5 returns the files of a small encoder–decoder by name (T5 architecture, 3 layers a side, C=192, 3.9 million
+// T5 returns the files of a small encoder–decoder by name (T5 architecture, 3 layers a side, C=128, 1.9 million
 // weights in float16,
 // a Unigram vocabulary of 4,096 tokens). This project trained it on short pairs of English and Swedish
 // sentences and on spans of English texts; docs/embedded-t5.md describes how. The contents must not be changed.

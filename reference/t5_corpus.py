@@ -33,8 +33,8 @@ SHORT = 6  # English words of the longest pairs that the base model sees
 VOCABULARY, SENTINELS = 4096, 32
 TEST_TABLES = 3  # every third table of the test file is a test row
 CONFIG = {
-    "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "vocab_size": VOCABULARY, "d_model": 192,
-    "d_kv": 32, "d_ff": 768, "num_layers": 3, "num_decoder_layers": 3, "num_heads": 6,
+    "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "vocab_size": VOCABULARY, "d_model": 128,
+    "d_kv": 32, "d_ff": 512, "num_layers": 3, "num_decoder_layers": 3, "num_heads": 4,
     "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128, "dropout_rate": 0.1,
     "layer_norm_epsilon": 1e-6, "initializer_factor": 1.0, "feed_forward_proj": "relu", "is_encoder_decoder": True,
     "tie_word_embeddings": True, "use_cache": True, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0,

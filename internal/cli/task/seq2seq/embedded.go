@@ -67,7 +67,7 @@ func (r *finetuning) defaults(model, data bool) {
 		return
 	}
 	if r.LearningRate == nil {
-		r.LearningRate = new(5e-3)
+		r.LearningRate = new(2e-3)
 	}
 	if r.Adapter == "" {
 		if len(r.TargetModules) == 0 {

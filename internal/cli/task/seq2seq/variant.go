@@ -34,7 +34,7 @@ func (v variant) descriptor() task.Descriptor {
 }
 
 var languageModel = variant{
-	kind: seq2seq.Kind, main: seq2seq.MainRouge, data: "tables of e2e-nlg", embedded: e2e, epochs: 4,
+	kind: seq2seq.Kind, main: seq2seq.MainRouge, data: "tables of e2e-nlg", embedded: e2e, epochs: 8,
 	short: "A text for a text: summaries, data in words, corrections",
 	long: `Fine-tune a LoRA adapter (or, with --full, all weights) of an encoder–decoder that writes a target for a
 source.
@@ -67,7 +67,7 @@ with rank 16. Targets are generated and scored before and after training.
 
 var translation = variant{
 	kind: seq2seq.TranslationKind, main: seq2seq.MainBLEU,
-	data: "longer pairs of tatoeba-en-sv", embedded: tatoeba, prefix: swedish, epochs: 3,
+	data: "longer pairs of tatoeba-en-sv", embedded: tatoeba, prefix: swedish, epochs: 6,
 	short: "Translations",
 	long: `Fine-tune a LoRA adapter (or, with --full, all weights) of an encoder–decoder that translates.
 `,
