@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens adapters that the tests saved with PEFT and compares logits, attached and merged.
 
-usage: SPALORA_ADAPTERS=DIR go test -count=1 ./lora -run SaveLaws
+usage: SPALORA_ADAPTERS=DIR go test -count=1 ./lora -run 'SaveLaws|Seq2SeqSaved'
        python reference/check_saved.py DIR [--tolerance X] [--verbose]
 
 DIR holds a directory for each adapter: the files that Set.Save writes, and case.json with the base model (below
@@ -30,12 +30,16 @@ from check_adapter import open_adapter
 
 TESTDATA = pathlib.Path(__file__).resolve().parent.parent / "testdata"
 LABELS = 3  # of the classifiers
-FAMILIES = ("bert", "roberta", "distilbert", "electra", "gpt2", "llama_tied", "llama_biased")
-CAUSAL = "causal_lm"
+FAMILIES = ("bert", "roberta", "distilbert", "electra", "gpt2", "llama_tied", "llama_biased", "seq2seq_t5_gated_untied",
+    "seq2seq_t5_tied_unscaled", "seq2seq_t5_saved", "seq2seq_t5", "seq2seq_mt5", "seq2seq_byt5", "seq2seq_bart_embed",
+    "seq2seq_bart", "seq2seq_mbart", "seq2seq_marian", "seq2seq_pegasus")
+CAUSAL, SEQ2SEQ = "causal_lm", "seq2seq_lm"
 
 
 def open_base(case):
     directory = TESTDATA / case["base"]
+    if case["task"] == SEQ2SEQ:
+        return transformers.AutoModelForSeq2SeqLM.from_pretrained(directory, dtype=torch.float32)
     return causallm.load_base(directory) if case["task"] == CAUSAL else encoders.load_base(case["task"], directory, LABELS)
 
 
@@ -47,7 +51,11 @@ def logits(case, model):
     parts = []
     for lo, hi in zip(ends, ends[1:]):
         ids = torch.tensor([case["ids"][lo:hi]])
-        parts.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.reshape(-1))
+        inputs = dict(input_ids=ids, attention_mask=torch.ones_like(ids))
+        if case["task"] == SEQ2SEQ:
+            lo, hi = case["label_starts"][len(parts):len(parts) + 2]
+            inputs["labels"] = torch.tensor([case["labels"][lo:hi]])
+        parts.append(model(**inputs).logits.reshape(-1))
     return torch.cat(parts)
 
 
