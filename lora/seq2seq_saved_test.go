@@ -14,8 +14,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// seq2seqTargets are the layers that adapters of each encoder–decoder have. The word tables of encoder and decoder are
-// two layers of one name.
+// seq2seqTargets are the layers that adapters of each encoder–decoder have. The word tables of encoder and decoder
+// are two layers of one name.
 func seq2seqTargets(t5 bool) map[string]lora.Config {
 	attention := []string{"q_proj", "v_proj"}
 	if t5 {
