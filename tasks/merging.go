@@ -64,6 +64,18 @@ func NewMerging[M models.TextModel](
 	}, load: t.LoadAdapter}
 }
 
+// NewTiedMerging is [NewMerging] for a model whose head may share the table of words: config.json says so if the merge
+// or the checkpoint gives them weights of their own.
+func NewTiedMerging[M models.TextModel](
+	t *base.Trained[M], outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor,
+) *Merging {
+	var config map[string]any
+	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
+		config = models.Untied(t.Net)
+	}
+	return NewMerging(t, outputs, config)
+}
+
 // Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem
 // type.
 func Classes(l *data.Labels, problemKnown bool) map[string]any {

@@ -76,12 +76,9 @@ func Open(o tasks.Opening) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	decoding, warnings, err := s.Generation.Config(o.Base, p.Vocabulary())
+	decoding, err := s.Generation.Use(o.Base, p.Vocabulary(), o.Log)
 	if err != nil {
 		return nil, err
-	}
-	for _, w := range warnings {
-		o.Log.Warn().Msgf("%s: %s", o.Base.Name, w)
 	}
 	o.Log.Info().Msgf("model %s: %s, %d positions", o.Base.Name, o.Base.Info.ModelType, t.Net.MaxLength())
 	return &Opened{p, o.Base, decoding}, nil
@@ -108,11 +105,7 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config map[string]any
-	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
-		config = models.Untied(t.Net)
-	}
-	return tasks.NewMerging(t, models.CausalLM.Logits, config), nil
+	return tasks.NewTiedMerging(t, models.CausalLM.Logits), nil
 }
 
 // chatTemplate returns the chat template of a base, nil if it has none.

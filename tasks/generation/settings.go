@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/generate"
 )
@@ -166,6 +167,15 @@ func (g *Settings) Config(b *base.Base, vocabulary int) (c generate.Config, warn
 			vocabulary))
 	}
 	return c, append(f.warnings, warnings...), nil
+}
+
+// Use is like Config, and logs the warnings.
+func (g *Settings) Use(b *base.Base, vocabulary int, log zerolog.Logger) (generate.Config, error) {
+	c, warnings, err := g.Config(b, vocabulary)
+	for _, w := range warnings {
+		log.Warn().Msgf("%s: %s", b.Name, w)
+	}
+	return c, err
 }
 
 // build returns the configuration of settings in which DoSample is set.

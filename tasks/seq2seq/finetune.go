@@ -220,12 +220,9 @@ func (r *run) setDecoding(s *tasks.Session, tok *tokenize.Tokenizer, t *TaskConf
 	}
 	longest := cmp.Or(r.GenerationMaxLength, length(t.MaxTargetLength, StandardTarget, r.model, tok))
 	g := generation.Settings{NumBeams: r.GenerationNumBeams, MaxNewTokens: longest}
-	c, warnings, err := g.Config(s.Base, nn.Vocabulary(r.model, s.AdapterSet()))
+	c, err := g.Use(s.Base, nn.Vocabulary(r.model, s.AdapterSet()), s.Log)
 	if err != nil {
 		return err
-	}
-	for _, w := range warnings {
-		s.Log.Warn().Msgf("%s: %s", s.Base.Name, w)
 	}
 	if r.decode = c; r.PredictWithGenerate {
 		t.Generate = &c

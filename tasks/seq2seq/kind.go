@@ -93,12 +93,9 @@ func Open(o tasks.Opening, t base.TaskType) (*Opened, error) {
 	if err != nil {
 		return nil, base.Settings(err)
 	}
-	decoding, warnings, err := s.Generation.Config(o.Base, p.Vocabulary())
+	decoding, err := s.Generation.Use(o.Base, p.Vocabulary(), o.Log)
 	if err != nil {
 		return nil, err
-	}
-	for _, w := range warnings {
-		o.Log.Warn().Msgf("%s: %s", o.Base.Name, w)
 	}
 	o.Log.Info().Msgf("model %s: %s", o.Base.Name, o.Base.Info.ModelType)
 	return &Opened{p, o.Base, decoding}, nil
@@ -117,11 +114,7 @@ func merging(o tasks.Opening, t base.TaskType) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config map[string]any
-	if trained.Set.Unties(trained.Net) || len(trained.Report.Untied) > 0 {
-		config = models.Untied(trained.Net)
-	}
-	return tasks.NewMerging(trained, probe, config), nil
+	return tasks.NewTiedMerging(trained, probe), nil
 }
 
 // probe computes logits of sequences that are read by the encoder and the decoder.
