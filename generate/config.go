@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -225,6 +226,13 @@ func (c Config) Validate() error {
 		p.check(utf8.ValidString(s), "`stop_strings` has %q, which is not valid UTF-8", s)
 	}
 	return p.err()
+}
+
+// Within returns c without the end tokens that a model of the given number of tokens does not have and so never
+// generates.
+func (c Config) Within(vocabulary int) Config {
+	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { return int(id) >= vocabulary })
+	return c
 }
 
 // CheckTokens returns an error that names all tokens of the options that a model of the given number of tokens does not

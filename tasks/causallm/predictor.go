@@ -145,16 +145,13 @@ func GenerateEach(
 		return nil, ctx.Err()
 	}
 	p := of(0)
-	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
-		return int(id) >= p.Vocabulary()
-	})
 	prompts = slices.Clone(prompts)
 	for i := range prompts {
 		prompts[i].Adapter = of(i).Adapter
 	}
 	g := generate.New(p.Net, p.Tok, p.Pool)
 	g.OnText = onText
-	return g.Generate(ctx, prompts, c)
+	return g.Generate(ctx, prompts, c.Within(p.Vocabulary()))
 }
 
 // Prompt returns the tokens of a prompt: of the messages of a chat, rendered by the template up to where the

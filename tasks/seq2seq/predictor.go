@@ -36,7 +36,8 @@ type Config struct {
 // memory of a call for the next; Close releases it.
 type Predictor struct {
 	tasks.Core[models.Seq2SeqLM]
-	cfg Config
+	cfg          Config
+	first, start *int32 // what targets begin with, and decoders start with, in the language of the settings; nil: any
 }
 
 // NewPredictor returns a predictor. Settings that contradict the model or the tokenizer are reported in one error.
@@ -46,7 +47,8 @@ func NewPredictor(m models.Seq2SeqLM, tok *tokenize.Tokenizer, c Config) (*Predi
 	if err := checkLengths(m, tok, c.MaxLength, c.MaxTargetLength); err != nil {
 		return nil, fmt.Errorf("seq2seq: %w", err)
 	}
-	return &Predictor{tasks.NewCore(m, tok, c.CoreConfig), c}, nil
+	p := &Predictor{Core: tasks.NewCore(m, tok, c.CoreConfig), cfg: c}
+	return p, p.setLanguage()
 }
 
 // TargetLimit returns how many tokens a target may have; what is longer is cut.
@@ -166,15 +168,14 @@ func GenerateEach(
 ) (cut int, err error) {
 	type key struct {
 		options tokenize.Options
-		tok     *tokenize.Tokenizer
-		first   int32 // token that targets must begin with
+		tok     *tokenize.Tokenizer // which has the languages
 	}
 	for lo := 0; lo < len(sources); lo += sourcesAtOnce {
 		n := min(sourcesAtOnce, len(sources)-lo)
 		lists := make([][]generate.Sequence, n)
 		keyOf := func(i int) key {
 			p := of(lo + i)
-			return key{p.sourceOptions(), p.Tok, p.first(c)}
+			return key{p.sourceOptions(), p.Tok}
 		}
 		for _, same := range tasks.Alike(n, keyOf) {
 			p := of(lo + same[0])
@@ -229,14 +230,12 @@ const (
 func (p *Predictor) decode(
 	ctx context.Context, prompts []generate.Prompt, c generate.Config, each func(i int, list []generate.Sequence) error,
 ) error {
-	c.EosTokenIDs = slices.DeleteFunc(slices.Clone(c.EosTokenIDs), func(id int32) bool { // no model generates these
-		return int(id) >= p.Vocabulary()
-	})
-	if first := p.first(c); first >= 0 {
-		c.ForcedBosTokenID = &first
+	c = c.Within(p.Vocabulary())
+	if p.first != nil {
+		c.ForcedBosTokenID = p.first
 	}
-	if start := p.start(); start != nil {
-		c.DecoderStartTokenID = &start[0]
+	if p.start != nil {
+		c.DecoderStartTokenID = p.start
 	}
 	order := make([]int, len(prompts))
 	for i := range order {
@@ -263,7 +262,7 @@ func (p *Predictor) decode(
 		for k, i := range order[lo:hi] {
 			lists[i] = out[k*c.NumReturnSequences : (k+1)*c.NumReturnSequences]
 			for j := range lists[i] {
-				lists[i][j].Prompt = i
+				lists[i][j].Prompt = prompts[i].Number
 			}
 		}
 		lo = hi
@@ -276,36 +275,21 @@ func (p *Predictor) decode(
 	return nil
 }
 
-// language returns the token of the target's language, if the settings name it, and whether targets begin with it.
-func (p *Predictor) language() (ids []int32, begins bool) {
-	if !p.cfg.TargetLanguage || p.Tok.TargetLanguage() == "" {
-		return nil, false
-	}
-	e, err := p.Tok.Encode("", tokenize.Options{Target: true})
-	if err != nil || len(e.IDs) == 0 {
-		return nil, false
-	}
+// setLanguage sets what targets begin with if the settings name their language. If its token ends the tokens of a
+// target, a model whose decoder starts with what ends a text starts with the language.
+func (p *Predictor) setLanguage() error {
 	id, ok := p.Tok.ID(p.Tok.TargetLanguage())
-	return e.IDs, ok && e.IDs[0] == id
-}
-
-// first returns the token that targets must begin with, -1 for none.
-func (p *Predictor) first(c generate.Config) int32 {
-	switch ids, begins := p.language(); {
-	case begins:
-		return ids[0]
-	case c.ForcedBosTokenID != nil:
-		return *c.ForcedBosTokenID
-	}
-	return -1
-}
-
-// start returns what the decoder starts with if the settings name a language that ends the tokens of a target: a model
-// that reads what ends a text at its start then begins with the language. nil: what the model begins with.
-func (p *Predictor) start() []int32 {
-	ids, begins := p.language()
-	if ids == nil || begins {
+	if !p.cfg.TargetLanguage || !ok {
 		return nil
 	}
-	return p.Net.Shift(ids)[:1]
+	e, err := p.Tok.Encode("", tokenize.Options{Target: true})
+	switch {
+	case err != nil:
+		return fmt.Errorf("seq2seq: %w", err)
+	case e.IDs[0] == id:
+		p.first = &id
+	default:
+		p.start = &p.Net.Shift(e.IDs)[0]
+	}
+	return nil
 }

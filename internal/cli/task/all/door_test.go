@@ -302,6 +302,19 @@ func TestDoorWritesTargets(t *testing.T) {
 	equal(t, got, err, list)
 	translated, err := m.TranslateAll(t.Context(), spalora.Texts(texts...))
 	equal(t, translated, err, written)
+	var many []spalora.Text // more than are written at once
+	for i := range 130 {
+		many = append(many, spalora.Text{Text: texts[i%len(texts)]})
+	}
+	all, err := m.RewriteAll(t.Context(), many)
+	if err != nil || len(all) != 2*len(many) {
+		t.Fatalf("%d texts for %d sources: %v", len(all), len(many), err)
+	}
+	for i, g := range all {
+		if g.Prompt != i/2 || g.Copy != i%2 {
+			t.Fatalf("text %d is text %d of source %d", i, g.Copy, g.Prompt)
+		}
+	}
 	one, err := m.Rewrite(t.Context(), texts[0])
 	equal(t, len(one), err, 2)
 }

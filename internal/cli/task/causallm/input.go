@@ -14,6 +14,7 @@ import (
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/generation"
 	"github.com/spalora/spalora/internal/files"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
@@ -151,12 +152,6 @@ func (r *predicting) scorePart(
 	return metrics, c.Targets, err
 }
 
-// tokenLogits is the output for a text with --logits.
-type tokenLogits struct {
-	IDs    []int32     `json:"ids"`
-	Logits [][]float32 `json:"logits"` // of the next token, after each of the ids
-}
-
 // Bounds of --logits on standard output: the approximate bytes of a number, and the largest total.
 const (
 	bytesOfLogit = 11
@@ -193,7 +188,7 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 			for hi = lo; hi < docs.Len() && by[hi] == by[lo]; hi++ {
 			}
 			n, err := by[lo].Logits(ctx, data.Part(docs, lo, hi), func(i int, ids []int32, logits []float32) error {
-				row, err := logitsRow(docs, lo+i, ids, logits)
+				row, err := generation.LogitsOf(docs.Name, docs.At(lo+i).Line, ids, logits)
 				if err != nil {
 					return err
 				}
@@ -207,25 +202,6 @@ func (r *predicting) writeLogits(ctx context.Context, m *causallm.Opened, result
 		tasks.WarnCut(r.console.Log, docs.Name, cut, docs.Len(), m.Limit())
 		return nil
 	})
-}
-
-// logitsRow returns the output for a document of T ids with T×V logits.
-func logitsRow(docs *document.File, i int, ids []int32, logits []float32) (tokenLogits, error) {
-	row := tokenLogits{IDs: ids, Logits: make([][]float32, len(ids))}
-	for at := range ids {
-		v := len(logits) / len(ids)
-		row.Logits[at] = logits[at*v : (at+1)*v]
-		for id, x := range row.Logits[at] {
-			if f := float64(x); math.IsNaN(f) || math.IsInf(f, 0) {
-				return row, fmt.Errorf("%s:%d: the logit of token %d at position %d is %v; the weights of the model or the "+
-					"adapter are damaged", docs.Name, docs.At(i).Line, id, at, f)
-			}
-		}
-	}
-	if ids == nil {
-		row.IDs = []int32{}
-	}
-	return row, nil
 }
 
 // checkSize returns an error if the logits are too large for standard output, and logs the size of a large file.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -248,40 +246,26 @@ func (r *predicting) metrics(m *seq2seq.Measures) train.Metrics {
 	return train.Metrics{Main: values[0].Name, Values: values}
 }
 
-// targetLogits is the output for a row with --logits.
-type targetLogits struct {
-	IDs    []int32     `json:"ids"`
-	Logits [][]float32 `json:"logits"`
-}
-
 // writeLogits writes a line for each row.
 func (r *predicting) writeLogits(
 	ctx context.Context, w io.Writer, p *task.Predicting, f *pair.File, parts []part,
 ) error {
 	by := task.ByRow(parts)
-	for i := range f.Len() { // rows are computed one by one: in turn, in their order
-		row := targetLogits{IDs: []int32{}, Logits: [][]float32{}}
-		take := func(_ int, ids []int32, logits []float32) error {
-			row.IDs = ids
-			for v := range slices.Chunk(logits, len(logits)/len(ids)) {
-				row.Logits = append(row.Logits, v)
-				for id, x := range v {
-					if l := float64(x); math.IsNaN(l) || math.IsInf(l, 0) {
-						return fmt.Errorf("%s:%d: the logit of token %d is %v; the weights of the model or the adapter are damaged",
-							f.Name, f.At(i).Line, id, l)
-					}
-				}
+	for i, pairs := range f.All() { // rows are computed one by one: in turn, in their order
+		write := func(_ int, ids []int32, logits []float32) error {
+			row, err := generation.LogitsOf(f.Name, pairs.Line, ids, logits)
+			if err != nil {
+				return err
 			}
 			return task.WriteLine(w, p.Models.Row(f.AdapterOf(i), row))
 		}
-		one := pair.New(f.Name, f.At(i))
-		if len(f.At(i).Targets) == 0 {
-			if err := task.WriteLine(w, p.Models.Row(f.AdapterOf(i), row)); err != nil {
-				return err
-			}
-			continue
+		var err error
+		if len(pairs.Targets) == 0 {
+			err = write(i, nil, nil)
+		} else {
+			_, err = by[i].Logits(ctx, pair.New(f.Name, pairs), write)
 		}
-		if _, err := by[i].Logits(ctx, one, take); err != nil {
+		if err != nil {
 			return err
 		}
 	}

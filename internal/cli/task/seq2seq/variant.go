@@ -40,9 +40,8 @@ var languageModel = variant{
 source.
 `,
 	defaultsText: `With the embedded model and data (tables about restaurants and sentences that say what they hold) the
-learning rate is 5e-3
-with batches of 1,024 tokens, for 4 epochs; a tenth of the steps warm up, and all linear layers are adapted
-with rank 16. Targets are generated and scored before and after training.
+learning rate is 2e-3 with batches of 1,024 tokens, for 8 epochs; a tenth of the steps warm up, and all linear layers
+are adapted with rank 16. Targets are generated and scored before and after training.
 `,
 	finetuneExamples: `  # the embedded model and tables
   finetune seq2seq-lm
@@ -72,10 +71,9 @@ var translation = variant{
 	long: `Fine-tune a LoRA adapter (or, with --full, all weights) of an encoder–decoder that translates.
 `,
 	defaultsText: `With the embedded model and data (English sentences of at least seven words with Swedish ones; the model
-has seen shorter ones)
-the prefix is "Swedish: ", the learning rate 5e-3 with batches of 1,024 tokens, for 3 epochs; a tenth
-of the steps warm up, and all linear layers are adapted with rank 16. Targets are generated and scored before and after
-training.
+has seen shorter ones) the prefix is "Swedish: ", the learning rate 2e-3 with batches of 1,024 tokens, for 6 epochs; a
+tenth of the steps warm up, and all linear layers are adapted with rank 16. Targets are generated and scored before and
+after training.
 `,
 	finetuneExamples: `  # the embedded model and pairs of sentences
   finetune translation
