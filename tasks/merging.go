@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/nlpodyssey/spago/mat"
@@ -51,29 +52,23 @@ type computing struct {
 }
 
 // NewMerging prepares a trained model for a merge. outputs computes a model's logits or hidden states, by which the
-// merge is checked. config has the keys of config.json that change, beside the class; it may be nil.
+// merge is checked. config has the keys of config.json that change, beside the class and those that keep apart tables
+// which the merge or the checkpoint gives weights of their own; it may be nil.
 func NewMerging[M models.TextModel](
 	t *base.Trained[M], outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor, config map[string]any,
 ) *Merging {
 	with := func(m M) computing {
 		return computing{m, func(p *nn.Pass, b *batch.Batch) mat.Tensor { return outputs(m, p, b) }}
 	}
+	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
+		untied := models.Untied(t.Net)
+		maps.Copy(untied, config)
+		config = untied
+	}
 	return &Merging{Base: t.Base, Set: t.Set, Config: config, attached: with(t.Net), reopen: func() (computing, error) {
 		m, err := t.Again()
 		return with(m), err
 	}, load: t.LoadAdapter}
-}
-
-// NewTiedMerging is [NewMerging] for a model whose head may share the table of words: config.json says so if the merge
-// or the checkpoint gives them weights of their own.
-func NewTiedMerging[M models.TextModel](
-	t *base.Trained[M], outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor,
-) *Merging {
-	var config map[string]any
-	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
-		config = models.Untied(t.Net)
-	}
-	return NewMerging(t, outputs, config)
 }
 
 // Classes returns the keys of config.json about a classifier's head: the class names and, if it is known, the problem

@@ -105,7 +105,7 @@ func merging(o tasks.Opening) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tasks.NewTiedMerging(t, models.CausalLM.Logits), nil
+	return tasks.NewMerging(t, models.CausalLM.Logits, nil), nil
 }
 
 // chatTemplate returns the chat template of a base, nil if it has none.

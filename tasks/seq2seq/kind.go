@@ -114,7 +114,7 @@ func merging(o tasks.Opening, t base.TaskType) (*tasks.Merging, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tasks.NewTiedMerging(trained, probe), nil
+	return tasks.NewMerging(trained, probe, nil), nil
 }
 
 // probe computes logits of sequences that are read by the encoder and the decoder.
