@@ -30,8 +30,10 @@ var mayImport = map[string][]string{
 	"tokenize":          {"internal/settings"},
 	"tokenize/":         {"tokenize"},
 	"batch":             {"nn/op"},
+	"audio":             {"internal/files", "internal/kernel", "internal/settings", "nn/op"},
+	"vision":            {"internal/files", "internal/kernel", "internal/settings", "nn/op"},
 	"data":              {"batch"},
-	"data/":             {"data", "batch"},
+	"data/":             {"data", "batch", "audio", "vision"},
 	"chat":              {"data/document", "internal/settings"},
 	"nn/op":             {"internal/kernel"},
 	"nn":                {"nn/op"},
@@ -46,6 +48,9 @@ var mayImport = map[string][]string{
 	"models":         {"models/", "checkpoint", "batch", "nn", "nn/op"},
 	"train":          {"nn", "nn/op", "batch", "internal/files", "internal/kernel", "checkpoint/safetensors"},
 	"generate":       {"models", "nn", "nn/op", "batch", "tokenize"},
+	"transcribe": {
+		"audio", "batch", "checkpoint", "generate", "internal/settings", "models", "nn", "nn/op", "tokenize",
+	},
 	"base": {
 		"checkpoint", "checkpoint/safetensors", "data", "internal/files", "internal/kernel", "internal/settings", "lora",
 		"models", "nn", "nn/op", "tokenize",
@@ -59,16 +64,17 @@ var mayImport = map[string][]string{
 		"base", "checkpoint", "generate", "internal/settings", "models", "models/arch",
 	},
 	"tasks/": { // a task type knows no other
-		"tasks", "tasks/generation", "tasks/metrics", "base", "batch", "chat", "checkpoint", "checkpoint/safetensors",
-		"data", "data/", "generate", "internal/files", "internal/settings", "lora", "models", "models/arch", "nn",
-		"nn/op", "tokenize", "train",
+		"tasks", "tasks/classification", "tasks/generation", "tasks/metrics", "audio", "base", "batch", "chat", "checkpoint",
+		"checkpoint/safetensors", "data", "data/", "generate", "internal/files", "internal/settings", "lora", "models",
+		"models/arch", "nn", "nn/op", "tokenize", "train", "transcribe", "vision",
 	},
 	"llamacpp": {
 		"base", "batch", "chat", "checkpoint", "checkpoint/gguf", "checkpoint/safetensors", "data/document",
 		"internal/files", "internal/kernel", "lora", "models", "nn", "nn/op", "tasks", "tasks/causallm", "tokenize",
 	},
 	"": { // the front door
-		"base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize",
+		"audio", "base", "batch", "data", "data/", "generate", "lora", "nn/op", "tasks", "tasks/", "tokenize", "transcribe",
+		"vision",
 	},
 	"embedded":          {},
 	"internal/cli":      {"", "!cmd/", "!internal/cli/", "!examples/", "!internal/tasktest"},

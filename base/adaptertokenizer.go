@@ -18,11 +18,11 @@ import (
 var chatFiles = []string{"chat_template.jinja", "chat_template.json"}
 
 // ForAdapter returns b as the adapter in dir is used with it: with the tokenizer in dir, and the chat template there,
-// if that tokenizer has more tokens than b's, as after tokens were added to it. Otherwise, and for a custom tokenizer,
-// it returns b itself. The result shares the checkpoint with b, which the caller must close in its place. ForAdapter
-// returns an error if the tokenizer in dir cannot be read.
+// if that tokenizer has more tokens than b's, as after tokens were added to it. Otherwise, and for a custom tokenizer
+// or none, it returns b itself. The result shares the checkpoint with b, which the caller must close in its place.
+// ForAdapter returns an error if the tokenizer in dir cannot be read.
 func (b *Base) ForAdapter(dir string, log zerolog.Logger) (*Base, error) {
-	if dir == "" || b.Tokenizer.Identity() != "" {
+	if dir == "" || b.Tokenizer == nil || b.CustomTokenizer() != "" {
 		return b, nil
 	}
 	own, err := ownFiles(func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) })

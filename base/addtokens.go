@@ -24,7 +24,10 @@ import (
 // AddTokens returns an error if the file cannot be read or has no new token, or if the tokenizer of b is a custom one
 // or has no files that can list added tokens.
 func (b *Base) AddTokens(path string, log zerolog.Logger) (*Base, []int32, error) {
-	if custom := b.Tokenizer.Identity(); custom != "" {
+	if b.Tokenizer == nil {
+		return nil, nil, Settings(fmt.Errorf("`add_tokens`: %s reads no tokens", b.Name))
+	}
+	if custom := b.CustomTokenizer(); custom != "" {
 		return nil, nil, Settings(fmt.Errorf("`add_tokens` changes the tokenizer's files, but %s has the custom tokenizer "+
 			"%s; add the tokens to that", b.Name, custom))
 	}

@@ -27,7 +27,7 @@ type Base struct {
 	// Name is the directory, the file, or the name of a checkpoint in memory; adapters remember it.
 	Name      string
 	Source    *checkpoint.Source
-	Tokenizer *tokenize.Tokenizer
+	Tokenizer *tokenize.Tokenizer // nil: the model reads no tokens
 	Info      models.Info
 	// File returns a file of the checkpoint beside the weights: of the tokenizer, the chat template, the terms. Its error
 	// wraps fs.ErrNotExist if there is no file of that name.
@@ -69,8 +69,8 @@ func opened(name string, src *checkpoint.Source, err error, options []OpenOption
 	return b.ready(options)
 }
 
-// FromScratch returns a base without weights: the config.json at path with the tokenizer of another directory. The
-// caller must close the base.
+// FromScratch returns a base without weights: the config.json at path with the tokenizer of another directory, or for a
+// model that reads no tokens with that directory's other files. The caller must close the base.
 func FromScratch(path, tokenizer string, options ...OpenOption) (*Base, error) {
 	config, err := ReadFile(path)
 	if err != nil {
@@ -96,7 +96,11 @@ func (b *Base) ready(options []OpenOption) (*Base, error) {
 	if b.Info, err = models.ReadInfo(b.Source); err != nil {
 		return nil, Input(errors.Join(err, b.Close()))
 	}
-	if b.Tokenizer != nil {
+	switch reads := models.ReadsTokens(b.Info.ModelType); {
+	case !reads && b.Tokenizer != nil:
+		return nil, Input(errors.Join(fmt.Errorf("%s: model_type %q reads no tokens, so it takes no tokenizer", b.Name,
+			b.Info.ModelType), b.Close()))
+	case !reads || b.Tokenizer != nil:
 		return b, nil
 	}
 	if b.Tokenizer, err = tokenize.Load(b.File); err != nil {
@@ -144,17 +148,17 @@ func ReadFile(path string) ([]byte, error) {
 func MissingFile(path string) error { return Input(fmt.Errorf("%s: there is no such file", path)) }
 
 // Opener opens a model of a checkpoint. Weights that the checkpoint lacks are drawn with the seed.
-type Opener[M models.TextModel] func(src *checkpoint.Source, seed uint64) (M, checkpoint.Report, error)
+type Opener[M models.Model] func(src *checkpoint.Source, seed uint64) (M, checkpoint.Report, error)
 
 // Outputs returns an opener of models whose head has n outputs.
-func Outputs[M models.TextModel](
+func Outputs[M models.Model](
 	open func(src *checkpoint.Source, n int, seed uint64) (M, checkpoint.Report, error), n int,
 ) Opener[M] {
 	return func(src *checkpoint.Source, seed uint64) (M, checkpoint.Report, error) { return open(src, n, seed) }
 }
 
 // Model is a model that was opened from a base.
-type Model[M models.TextModel] struct {
+type Model[M models.Model] struct {
 	Net    M
 	Base   *Base
 	Report checkpoint.Report // which tensors were loaded, drawn at random or skipped
@@ -166,7 +170,7 @@ type Model[M models.TextModel] struct {
 }
 
 // OpenModel opens a model of the base's checkpoint with open and logs which weights were drawn at random or skipped.
-func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, open Opener[M]) (*Model[M], error) {
+func OpenModel[M models.Model](b *Base, log zerolog.Logger, seed uint64, open Opener[M]) (*Model[M], error) {
 	net, report, err := open(b.Source, seed)
 	if err != nil {
 		return nil, Input(err)
@@ -185,11 +189,25 @@ func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, ope
 	if warning != "" {
 		log.Warn().Msg(warning)
 	}
-	tok := b.bare().Tokenizer // an adapter's has the adapter's rows
+	if text, ok := any(net).(models.TextModel); ok {
+		compareVocabulary(b.bare().Tokenizer, text.Vocabulary(), log) // an adapter's tokenizer has the adapter's rows
+	}
+	types := map[string]bool{}
+	for _, w := range nn.Weights(net) {
+		types[w.Weight.Type.String()] = true
+	}
+	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(net)).
+		Str("stored_as", strings.Join(slices.Sorted(maps.Keys(types)), ",")).Msgf("model %s", b.Name)
+	return &Model[M]{Net: net, Base: b, Report: report, open: open}, nil
+}
+
+// compareVocabulary logs the tokenizer's warnings, and that the word embeddings have another number of rows than it has
+// tokens.
+func compareVocabulary(tok *tokenize.Tokenizer, rows int, log zerolog.Logger) {
 	for _, w := range tok.Warnings() {
 		log.Warn().Msg(w)
 	}
-	switch tokens, rows := tok.VocabSize(), net.Vocabulary(); {
+	switch tokens := tok.VocabSize(); {
 	case tokens > rows:
 		level, first := zerolog.InfoLevel, ""
 		for id := int32(rows); int(id) < tokens; id++ {
@@ -206,13 +224,6 @@ func OpenModel[M models.TextModel](b *Base, log zerolog.Logger, seed uint64, ope
 		log.Info().Msgf("the tokenizer has %d tokens, the model's word embeddings have %d rows; the others are not used",
 			tokens, rows)
 	}
-	types := map[string]bool{}
-	for _, w := range nn.Weights(net) {
-		types[w.Weight.Type.String()] = true
-	}
-	log.Info().Str("architecture", b.Info.ModelType).Int("weights", nn.Count(net)).
-		Str("stored_as", strings.Join(slices.Sorted(maps.Keys(types)), ",")).Msgf("model %s", b.Name)
-	return &Model[M]{Net: net, Base: b, Report: report, open: open}, nil
 }
 
 // Again opens the model once more, with the seed 0.

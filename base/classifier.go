@@ -65,7 +65,7 @@ type ClassifierOptions struct {
 
 // Classifier is a trained classifier of sequences or of tokens: a base model with an adapter, or a checkpoint that
 // has its own head.
-type Classifier[M models.TextModel] struct {
+type Classifier[M models.Model] struct {
 	Trained[M]
 	Labels  *data.Labels
 	Outputs int // of the head: the adapter's, if it has one
@@ -77,7 +77,7 @@ type Classifier[M models.TextModel] struct {
 // OpenClassifier opens a classifier with as many outputs as the head of the adapter or of the checkpoint. If neither
 // has a head, it returns an error. If o shares a model, see [Shared]: an adapter without a head of its own needs the
 // one of the checkpoint there.
-func OpenClassifier[M models.TextModel](
+func OpenClassifier[M models.Model](
 	o Opening, c ClassifierOptions, task TaskType,
 	open func(*checkpoint.Source, int, uint64) (M, checkpoint.Report, error),
 ) (*Classifier[M], error) {

@@ -79,7 +79,7 @@ func StoreWeights(
 
 // EditConfig returns the config.json of b in which the keys of set, the class and the type of the weights have new
 // values: those of the model net. Keys are sorted, as in files that transformers writes.
-func EditConfig(b *Base, net models.TextModel, dtype safetensors.DType, set map[string]any) ([]byte, error) {
+func EditConfig(b *Base, net models.Model, dtype safetensors.DType, set map[string]any) ([]byte, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(b.Source.Config(), &m); err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
@@ -174,7 +174,7 @@ func CopiedNames() []string { return slices.Concat(tokenizerFiles, taken, terms)
 // Write passes the files to put one after another, config.json last.
 func (f ModelFiles) Write(put func(name string, write func(io.Writer) error) error) error {
 	names := CopiedNames()
-	if f.Base.Tokenizer.Identity() != "" {
+	if f.Base.CustomTokenizer() != "" {
 		names = slices.Concat(taken, terms)
 	}
 	for _, name := range names {

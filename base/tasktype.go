@@ -56,7 +56,7 @@ func (t TaskType) Check(dir string) error {
 }
 
 // Of returns t, whatever the model. It is for functions that ask for the task type of a model.
-func (t TaskType) Of(models.TextModel) TaskType { return t }
+func (t TaskType) Of(models.Model) TaskType { return t }
 
 // String returns the name with PEFT's task type, as in "token classification (TOKEN_CLS)".
 func (t TaskType) String() string {

@@ -8,10 +8,19 @@ import (
 	"github.com/spalora/spalora/lora"
 )
 
+// CustomTokenizer returns the identity of b's tokenizer if it is a custom one, "" if it is that of the checkpoint's
+// files or if the model reads no tokens.
+func (b *Base) CustomTokenizer() string {
+	if b.Tokenizer == nil {
+		return ""
+	}
+	return b.Tokenizer.Identity()
+}
+
 // RememberTokenizer notes the tokenizer of b in an adapter if it is a custom one, and removes the note if it is that of
 // the checkpoint's files.
 func (b *Base) RememberTokenizer(set *lora.Set) {
-	set.SetNote(lora.TokenizerNote, b.Tokenizer.Identity())
+	set.SetNote(lora.TokenizerNote, b.CustomTokenizer())
 }
 
 // checkTokenizer returns an error if an adapter was trained with a custom tokenizer that is not b's, or logs it if that
@@ -22,7 +31,7 @@ func (b *Base) checkTokenizer(a Adapter, log zerolog.Logger) error {
 	if err != nil {
 		return Input(err)
 	}
-	trained, given := notes[lora.TokenizerNote], b.Tokenizer.Identity()
+	trained, given := notes[lora.TokenizerNote], b.CustomTokenizer()
 	switch {
 	case trained == given:
 		return nil

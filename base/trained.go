@@ -50,7 +50,7 @@ func (s *Shared) accepts(err error) bool {
 
 // Reshaped returns s with another model in place of the one that is open: what f makes of it, with the same weights
 // below the head. s may be nil.
-func Reshaped[M models.TextModel](s *Shared, f func(net M) M) *Shared {
+func Reshaped[M models.Model](s *Shared, f func(net M) M) *Shared {
 	if !s.open() {
 		return s
 	}
@@ -63,7 +63,7 @@ func Reshaped[M models.TextModel](s *Shared, f func(net M) M) *Shared {
 }
 
 // openShared returns the model of an opening, which it opens if it is the first.
-func openShared[M models.TextModel](o Opening, open Opener[M]) (*Model[M], error) {
+func openShared[M models.Model](o Opening, open Opener[M]) (*Model[M], error) {
 	if o.Shared.open() {
 		m, ok := o.Shared.model.(*Model[M])
 		if !ok {
@@ -79,7 +79,7 @@ func openShared[M models.TextModel](o Opening, open Opener[M]) (*Model[M], error
 }
 
 // Trained is a base model with the adapter that it is used with.
-type Trained[M models.TextModel] struct {
+type Trained[M models.Model] struct {
 	*Model[M]
 	Set *lora.Set // nil: none
 }
@@ -95,8 +95,8 @@ func (t *Trained[M]) AdapterSet() nn.AdapterSet {
 // OpenTrained opens a model with open and the adapter for it; t returns the task type of a model. It returns an error
 // if neither the checkpoint nor the adapter has a weight, since predictions would be random; harmless reports whether
 // no prediction reads a weight. If o shares a model, see [Shared].
-func OpenTrained[M models.TextModel](
-	o Opening, t func(models.TextModel) TaskType, open Opener[M], harmless func(weight string) bool,
+func OpenTrained[M models.Model](
+	o Opening, t func(models.Model) TaskType, open Opener[M], harmless func(weight string) bool,
 ) (*Trained[M], error) {
 	beside := o.Shared.open()
 	m, err := openShared(o, open)

@@ -23,8 +23,11 @@ type Batch struct {
 	IDs []int32
 	// Types holds the N token type ids; nil if the model has none.
 	Types []int32
-	// Features holds N×C inputs that are not tokens (speech, images).
+	// Features holds N×C inputs that are not tokens: the frames of sound, the patches of images.
 	Features []float32
+	// Grids holds the number of patches of each image, down and across; nil if all have the size that the model was
+	// trained with.
+	Grids [][2]int
 	// Target is the decoder's side of a sequence-to-sequence batch, else nil.
 	Target *Batch
 	// Labels holds classes: k for each item; Ignore means no target.

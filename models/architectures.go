@@ -37,6 +37,13 @@ type catalogue []arch.Arch
 // ArchOf returns the architecture of config.json's model_type, and whether there is one.
 func ArchOf(modelType string) (arch.Arch, bool) { return architectures.find(modelType) }
 
+// ReadsTokens reports whether models of config.json's model_type read or write token ids, so that they need a
+// tokenizer. Those of an unknown type are taken to.
+func ReadsTokens(modelType string) bool {
+	a, ok := architectures.find(modelType)
+	return !ok || a.Words != ""
+}
+
 // DefaultTargets returns the names of the modules that LoRA adapts by default, by config.json's model_type. They are
 // PEFT's where PEFT has a default. An architecture without a default is an error.
 func DefaultTargets(modelType string) ([]string, error) {
@@ -144,6 +151,9 @@ func (l catalogue) read(src *checkpoint.Source) (string, arch.Arch, arch.Config,
 
 // checkTable compares the sizes in config.json with the word table before anything of those sizes is allocated.
 func checkTable(src *checkpoint.Source, a arch.Arch, f arch.Facts) error {
+	if a.Words == "" {
+		return nil
+	}
 	for _, name := range []string{a.Prefix + a.Words, a.Words} {
 		t, ok := src.Tensor(name)
 		if ok && len(t.Shape) == 2 && (t.Shape[0] != f.Vocabulary || t.Shape[1] != f.Width) {

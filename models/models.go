@@ -12,17 +12,22 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// TextModel is a model that reads token ids.
-type TextModel interface {
+// Model is a model that this package opens.
+type Model interface {
 	spago.Model
+	// String returns the module tree in the style of PyTorch.
+	String() string
+}
+
+// TextModel is a model that reads token ids, or writes them.
+type TextModel interface {
+	Model
 	// MaxLength returns the largest number of tokens of a sequence.
 	MaxLength() int
 	// Vocabulary returns the number of token ids.
 	Vocabulary() int
 	// TokenTypes returns the number of token types. Below 2 the model ignores the types of a batch.
 	TokenTypes() int
-	// String returns the module tree in the style of PyTorch.
-	String() string
 }
 
 // SequenceClassifier is a model with a head that gives one row of logits for each sequence.
@@ -99,6 +104,34 @@ type Seq2SeqLM interface {
 	Shift(labels []int32) []int32
 	// NewCache returns an empty cache for the given number of targets of at most capacity tokens.
 	NewCache(sequences, capacity int) *nn.Cache
+	// Init draws all weights from seed.
+	Init(seed uint64) error
+}
+
+// SpeechSeq2SeqLM is an encoder–decoder that writes a text for sound. A batch holds the frames of a window of each
+// clip, rows of log-mel features (Features, Frames()×Bins() for a whole window), and its Target the decoder's side, as
+// for text. A window with fewer frames is computed as the beginning of a whole one would be, without the rest.
+type SpeechSeq2SeqLM interface {
+	Seq2SeqLM
+	// Bins returns the number of columns of a frame.
+	Bins() int
+	// Frames returns the number of frames of a whole window. Windows have an even number of frames.
+	Frames() int
+}
+
+// ImageClassifier is a model with a head that gives one row of logits for each image. A batch holds the patches of
+// each image as rows of Features, from left to right and from top to bottom, each with its values channel by channel
+// and row by row.
+type ImageClassifier interface {
+	Model
+	// Logits returns B×labels for the B images of b. Without b.Grids, each has the size that Image returns.
+	Logits(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Labels returns the number of columns of the logits.
+	Labels() int
+	// Image returns the size of the images that the positions were learned for.
+	Image() (channels, height, width int)
+	// Patch returns the size of a patch.
+	Patch() (height, width int)
 	// Init draws all weights from seed.
 	Init(seed uint64) error
 }

@@ -57,31 +57,59 @@ func OpenSeq2SeqLM(src *checkpoint.Source) (Seq2SeqLM, checkpoint.Report, error)
 	return open[Seq2SeqLM](architectures, src, arch.Seq2Seq, 0, 0)
 }
 
+// OpenSpeechSeq2SeqLM builds the encoder–decoder for sound of src and fills it. The weights are views of src, which
+// must stay open. The head shares the word table unless the checkpoint has another one for it.
+func OpenSpeechSeq2SeqLM(src *checkpoint.Source) (SpeechSeq2SeqLM, checkpoint.Report, error) {
+	return open[SpeechSeq2SeqLM](architectures, src, arch.Speech, 0, 0)
+}
+
+// OpenImageClassifier builds the model of src with an image-classification head for the given number of labels and
+// fills it. A head that the checkpoint lacks, or has for another number of labels, is drawn from N(0,
+// initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of src, which must stay
+// open.
+func OpenImageClassifier(src *checkpoint.Source, labels int, seed uint64) (
+	ImageClassifier, checkpoint.Report, error,
+) {
+	return openClassifier[ImageClassifier](src, arch.Image, labels, seed)
+}
+
+// NewImageClassifier builds a classifier of images from the text of a config.json, with fresh weights that depend on
+// the seed only.
+func NewImageClassifier(config []byte, labels int, seed uint64) (ImageClassifier, error) {
+	return fresh[ImageClassifier](config, arch.Image, labels, seed)
+}
+
 // NewCausalLM builds a language model from the text of a config.json, with fresh weights that depend on the seed only.
 func NewCausalLM(config []byte, seed uint64) (CausalLM, error) {
-	return fresh[CausalLM](config, arch.Causal, seed)
+	return fresh[CausalLM](config, arch.Causal, 0, seed)
+}
+
+// NewSpeechSeq2SeqLM builds an encoder–decoder for sound from the text of a config.json, with fresh weights that
+// depend on the seed only.
+func NewSpeechSeq2SeqLM(config []byte, seed uint64) (SpeechSeq2SeqLM, error) {
+	return fresh[SpeechSeq2SeqLM](config, arch.Speech, 0, seed)
 }
 
 // NewSeq2SeqLM builds an encoder–decoder from the text of a config.json, with fresh weights that depend on the seed
 // only.
 func NewSeq2SeqLM(config []byte, seed uint64) (Seq2SeqLM, error) {
-	return fresh[Seq2SeqLM](config, arch.Seq2Seq, seed)
+	return fresh[Seq2SeqLM](config, arch.Seq2Seq, 0, seed)
 }
 
 // initialised is a model that can draw its weights.
 type initialised interface {
-	TextModel
+	Model
 	Init(seed uint64) error
 }
 
 // fresh builds the model of a config.json with a kind of head and draws its weights.
-func fresh[M initialised](config []byte, kind arch.Kind, seed uint64) (M, error) {
+func fresh[M initialised](config []byte, kind arch.Kind, labels int, seed uint64) (M, error) {
 	var none M
 	src, err := checkpoint.Empty(config)
 	if err != nil {
 		return none, fmt.Errorf("models: %w", err)
 	}
-	m, _, err := build[M](architectures, src, kind, 0)
+	m, _, err := build[M](architectures, src, kind, labels)
 	if err != nil {
 		return none, err
 	}
@@ -89,7 +117,7 @@ func fresh[M initialised](config []byte, kind arch.Kind, seed uint64) (M, error)
 }
 
 // openClassifier is open for heads whose number of labels is given.
-func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
+func openClassifier[M Model](src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
 	M, checkpoint.Report, error,
 ) {
 	if labels < 1 {
@@ -100,7 +128,7 @@ func openClassifier[M TextModel](src *checkpoint.Source, kind arch.Kind, labels 
 }
 
 // open builds and fills the model of src with a kind of head.
-func open[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
+func open[M Model](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int, seed uint64) (
 	M, checkpoint.Report, error,
 ) {
 	var none M
@@ -117,7 +145,7 @@ func open[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, l
 }
 
 // build returns the model of src with a kind of head and empty weights, and how it is filled.
-func build[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int) (M, loading, error) {
+func build[M Model](list catalogue, src *checkpoint.Source, kind arch.Kind, labels int) (M, loading, error) {
 	var none M
 	modelType, a, c, err := list.read(src)
 	if err != nil {
@@ -126,12 +154,8 @@ func build[M TextModel](list catalogue, src *checkpoint.Source, kind arch.Kind, 
 	h, ok := a.Head(kind)
 	switch {
 	case !ok && !kind.Trained():
-		what := "predict the next token"
-		if kind == arch.Seq2Seq {
-			what = "have an encoder and a decoder"
-		}
 		return none, loading{}, fmt.Errorf("models: %s: model_type %q does not %s; want %s",
-			src.Name(), modelType, what, list.with(kind))
+			src.Name(), modelType, kind.Does(), list.with(kind))
 	case !ok:
 		return none, loading{}, fmt.Errorf("models: %s: there is no %v head for model_type %q; want %s", src.Name(), kind,
 			modelType, list.with(kind))

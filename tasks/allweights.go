@@ -3,6 +3,7 @@ package tasks
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 
 	"github.com/spalora/spalora/base"
@@ -12,6 +13,7 @@ import (
 	"github.com/spalora/spalora/lora"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
+	"github.com/spalora/spalora/tokenize"
 )
 
 // AllWeights holds the settings of runs that can train all weights of a model in place of an adapter. Fields have the
@@ -89,7 +91,7 @@ func (a *AllWeights) dtype() (safetensors.DType, error) {
 
 // OpenAll opens the model of a run: the checkpoint's with open, or one with random weights with fresh, which gets the
 // text of config.json. If all weights train, they are the parameters of the subject.
-func OpenAll[M models.TextModel](
+func OpenAll[M models.Model](
 	s *Session, a *AllWeights, t base.TaskType, open func(src *checkpoint.Source) (M, checkpoint.Report, error),
 	fresh func(config []byte, seed uint64) (M, error),
 ) (net M, subject *Subject, err error) {
@@ -99,10 +101,7 @@ func OpenAll[M models.TextModel](
 		}
 		m, err := fresh(src.Config(), seed)
 		if err == nil {
-			if n := s.Base.Tokenizer.VocabSize(); n > m.Vocabulary() {
-				err = fmt.Errorf("vocab_size is %d, but the tokenizer has %d tokens; give the model a row for each",
-					m.Vocabulary(), n)
-			}
+			err = roomFor(s.Base.Tokenizer, m)
 		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.Base.Name, err)
@@ -113,6 +112,16 @@ func OpenAll[M models.TextModel](
 		a.trainAll(s, subject)
 	}
 	return net, subject, err
+}
+
+// roomFor returns an error if a model of text has fewer rows of words than the tokenizer has tokens.
+func roomFor(tok *tokenize.Tokenizer, m models.Model) error {
+	text, ok := m.(models.TextModel)
+	if !ok || tok.VocabSize() <= text.Vocabulary() {
+		return nil
+	}
+	return fmt.Errorf("vocab_size is %d, but the tokenizer has %d tokens; give the model a row for each",
+		text.Vocabulary(), tok.VocabSize())
 }
 
 // trainAll lets all weights of a model train in place of an adapter.
@@ -142,6 +151,7 @@ func (a *AllWeights) save(s *Session, m *Subject, dir string) error {
 	if len(m.Report.Untied) > 0 {
 		set = models.Untied(m.Net)
 	}
+	maps.Copy(set, m.Config)
 	config, err := base.EditConfig(s.Base, m.Net, dtype, set)
 	if err != nil {
 		return err

@@ -16,49 +16,66 @@ import (
 
 // CoreConfig holds the settings that the predictors of all task types share. The zero value is usable.
 type CoreConfig struct {
-	MaxLength  int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow
-	EvalTokens int // tokens of a batch that is not trained on; 0: the constant EvalTokens
+	MaxLength  int // tokens of a sequence, special tokens included; 0: what model and tokenizer allow. For text only
+	EvalTokens int // tokens (of images patches) of a batch that is not trained on; 0: the constant EvalTokens
 	Pool       *op.Pool
 	Adapter    nn.AdapterSet // in use when evaluating and predicting; nil: the base model
 	Tapes      *Tapes        // shared with other predictors, which closing this one does not close; nil: its own
 }
 
-// Core is what the predictors of all task types share: a model with its tokenizer, and the memory of a call, which it
-// keeps for the next. It is safe for concurrent use.
-type Core[M models.TextModel] struct {
+// Runner is what the predictors of all task types share: a model, and the memory of a call, which it keeps for the
+// next. It is safe for concurrent use.
+type Runner[M models.Model] struct {
 	CoreConfig
-	Net   M
+	Net M
+	own bool // the tapes are closed with the predictor
+}
+
+// NewRunner returns the runner of a predictor.
+func NewRunner[M models.Model](m M, c CoreConfig) Runner[M] {
+	own := c.Tapes == nil
+	if own {
+		c.Tapes = NewTapes(c.Pool)
+	}
+	return Runner[M]{c, m, own}
+}
+
+// Close releases the memory that the predictor keeps, unless it shares it.
+func (r *Runner[M]) Close() error {
+	if !r.own {
+		return nil
+	}
+	return r.Tapes.Close()
+}
+
+// AdapterSet implements [Adaptable].
+func (r *Runner[M]) AdapterSet() nn.AdapterSet { return r.Adapter }
+
+// Adapted returns a runner that uses another adapter and shares everything else; closing it has no effect.
+func (r *Runner[M]) Adapted(a nn.AdapterSet) Runner[M] {
+	other := *r
+	other.Adapter, other.own = a, false
+	return other
+}
+
+// Core is the runner of a model of text with its tokenizer.
+type Core[M models.TextModel] struct {
+	Runner[M]
 	Tok   *tokenize.Tokenizer
 	all   *tokenize.Tokenizer // Tok without the limit of the vocabulary
 	limit int
-	own   bool // the tapes are closed with the predictor
 }
 
 // NewCore returns the core of a predictor. [CheckText] returns the errors about its settings. A text with a token for
 // which model and adapter have no word embedding is an error when it is tokenised.
 func NewCore[M models.TextModel](m M, tok *tokenize.Tokenizer, c CoreConfig) Core[M] {
-	own := c.Tapes == nil
-	if own {
-		c.Tapes = NewTapes(c.Pool)
-	}
-	return Core[M]{c, m, tok.Within(nn.Vocabulary(m, c.Adapter)), tok, TextLimit(m, tok, c.MaxLength), own}
+	return Core[M]{NewRunner(m, c), tok.Within(nn.Vocabulary(m, c.Adapter)), tok, TextLimit(m, tok, c.MaxLength)}
 }
-
-// Close releases the memory that the predictor keeps, unless it shares it.
-func (c *Core[M]) Close() error {
-	if !c.own {
-		return nil
-	}
-	return c.Tapes.Close()
-}
-
-// AdapterSet implements [Adaptable].
-func (c *Core[M]) AdapterSet() nn.AdapterSet { return c.Adapter }
 
 // Adapted returns a core that uses another adapter and shares everything else; closing it has no effect.
 func (c *Core[M]) Adapted(a nn.AdapterSet) Core[M] {
 	d := *c
-	d.Adapter, d.own = a, false
+	d.Runner = c.Runner.Adapted(a)
 	d.Tok = d.all.Within(d.Vocabulary())
 	return d
 }
@@ -112,27 +129,27 @@ func (c *Core[M]) EncodeEach(
 }
 
 // Inference returns a forward pass over a set with the settings of the predictor.
-func (c *Core[M]) Inference(forward func(p *nn.Pass, b *batch.Batch) mat.Tensor) Inference {
+func (r *Runner[M]) Inference(forward func(p *nn.Pass, b *batch.Batch) mat.Tensor) Inference {
 	return Inference{
-		Tapes: c.Tapes, Adapter: c.Adapter, Tokens: c.EvalTokens,
+		Tapes: r.Tapes, Adapter: r.Adapter, Tokens: r.EvalTokens,
 		Forward: func(p *nn.Pass, b *batch.Batch) (mat.Tensor, error) { return forward(p, b), nil },
 	}
 }
 
 // Rows computes forward over a set of n sequences and returns its results, k values for each sequence, in the order of
 // their numbers in Seqs.Index. each, if set, is called with every batch and its result.
-func (c *Core[M]) Rows(
+func (r *Runner[M]) Rows(
 	ctx context.Context, set batch.Set, n, k int, forward func(p *nn.Pass, b *batch.Batch) mat.Tensor,
 	each func(tape *op.Tape, b *batch.Batch, y mat.Tensor),
 ) ([]float32, error) {
 	out := make([]float32, n*k)
 	row := func(seq int) []float32 { return out[seq*k : (seq+1)*k] }
-	return out, c.fill(ctx, c.Inference(forward), set, row, each)
+	return out, r.fill(ctx, r.Inference(forward), set, row, each)
 }
 
-// RowsEach is like [Core.Rows] for a set whose sequences several predictors on one model serve: it returns a row of
+// RowsEach is like [Runner.Rows] for a set whose sequences several predictors on one model serve: it returns a row of
 // width(seq) values for each sequence, and adapter returns the adapter of each example.
-func (c *Core[M]) RowsEach(
+func (r *Runner[M]) RowsEach(
 	ctx context.Context, set batch.Set, n int, width func(seq int) int, adapter func(example int) nn.AdapterSet,
 	forward func(p *nn.Pass, b *batch.Batch) mat.Tensor,
 ) ([][]float32, error) {
@@ -144,13 +161,13 @@ func (c *Core[M]) RowsEach(
 	for i := range rows {
 		rows[i] = all[ends[i]:ends[i+1]:ends[i+1]]
 	}
-	run := c.Inference(forward)
+	run := r.Inference(forward)
 	run.AdapterOf = adapter
-	return rows, c.fill(ctx, run, set, func(seq int) []float32 { return rows[seq] }, nil)
+	return rows, r.fill(ctx, run, set, func(seq int) []float32 { return rows[seq] }, nil)
 }
 
 // fill copies the results of a forward pass over a set to the rows of its sequences.
-func (c *Core[M]) fill(
+func (r *Runner[M]) fill(
 	ctx context.Context, run Inference, set batch.Set, row func(seq int) []float32,
 	each func(tape *op.Tape, b *batch.Batch, y mat.Tensor),
 ) error {

@@ -113,7 +113,7 @@ func (s *Session) Core(maxLength *int) CoreConfig {
 
 // Subject is the model of a run.
 type Subject struct {
-	Net         models.TextModel
+	Net         models.Model
 	Report      checkpoint.Report
 	Type        base.TaskType
 	identify    func(pool *op.Pool) string
@@ -126,12 +126,13 @@ type Subject struct {
 	// Params, if set, are all weights, which train in place of an adapter; Save writes them into a directory.
 	Params    []nn.NamedParam
 	Save      func(dir string) error
-	SaveBytes int64 // size of the weights that Save writes
+	SaveBytes int64          // size of the weights that Save writes
+	Config    map[string]any // keys of config.json that the task changes in a whole model; nil: none
 }
 
 // OpenSubject opens the model of a run with open; t returns its task type.
-func OpenSubject[M models.TextModel](
-	s *Session, t func(models.TextModel) base.TaskType, open base.Opener[M],
+func OpenSubject[M models.Model](
+	s *Session, t func(models.Model) base.TaskType, open base.Opener[M],
 ) (net M, subject *Subject, err error) {
 	m, err := base.OpenModel(s.Base, s.Log, s.Config.Seed, open)
 	if err != nil {
@@ -449,7 +450,7 @@ func (s *Session) identity(fingerprint string) map[string]string {
 	if s.Run.Dropout != nil {
 		id["dropout"] = fmt.Sprint(*s.Run.Dropout)
 	}
-	if custom := s.Base.Tokenizer.Identity(); custom != "" {
+	if custom := s.Base.CustomTokenizer(); custom != "" {
 		id["tokenizer"] = custom
 	}
 	if s.Set == nil {

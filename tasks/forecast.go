@@ -12,6 +12,7 @@ import (
 
 	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/lora"
+	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 )
@@ -199,7 +200,10 @@ func (b *begun) replaced(w *op.Weight) bool {
 // usedWords returns the table of words, unless a head shares it, and the number of its bytes that the rows of the data
 // make present.
 func (b *begun) usedWords(ctx context.Context) (words *op.Weight, bytes int64, err error) {
-	net := b.subject.Net
+	net, ok := b.subject.Net.(models.TextModel)
+	if !ok {
+		return nil, 0, nil
+	}
 	nn.Walk(spago.Model(net), func(_ string, module any) {
 		if e, ok := module.(*nn.Embedding); ok && words == nil && e.Weight.Rows == net.Vocabulary() {
 			words = e.Weight

@@ -61,7 +61,7 @@ func (m *Merging) Merge(ctx context.Context, dir string, o MergeOptions, pool *o
 	rounded := slices.ContainsFunc(tensors, func(t safetensors.Tensor) bool { return t.DType != safetensors.F32 })
 	whole, err := m.reopen()
 	if err == nil {
-		err = fill(whole.TextModel, tensors)
+		err = fill(whole.Model, tensors)
 	}
 	if err == nil {
 		err = d.compare(last.model, last.set, whole, pool)
@@ -74,13 +74,13 @@ func (m *Merging) Merge(ctx context.Context, dir string, o MergeOptions, pool *o
 			"%.3g (largest logit %.3g); nothing is written", d.Difference, d.Logit)
 	}
 	keys := maps.Clone(m.Config)
-	if n := whole.Vocabulary(); n != m.attached.Vocabulary() {
+	if n := vocabulary(whole); n != vocabulary(m.attached) {
 		if keys == nil {
 			keys = map[string]any{}
 		}
 		keys["vocab_size"] = n
 	}
-	config, err := base.EditConfig(m.Base, m.attached.TextModel, common, keys)
+	config, err := base.EditConfig(m.Base, m.attached.Model, common, keys)
 	if err != nil {
 		return d, fmt.Errorf("merge: %w", err)
 	}
@@ -115,7 +115,7 @@ type step struct {
 func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Merged, err error) {
 	last = step{model: m.attached, set: m.Set}
 	for i := 0; ; i++ {
-		if last.weights, err = lora.Merge(last.model.TextModel, last.set, pool); err != nil || i == len(m.further) {
+		if last.weights, err = lora.Merge(last.model.Model, last.set, pool); err != nil || i == len(m.further) {
 			return last, d, err
 		}
 		if err := ctx.Err(); err != nil {
@@ -125,21 +125,21 @@ func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Mer
 		if err != nil {
 			return last, d, err
 		}
-		if err := lora.Assign(next.TextModel, last.weights); err != nil {
+		if err := lora.Assign(next.Model, last.weights); err != nil {
 			return last, d, err
 		}
 		if err := d.compare(last.model, last.set, next, pool); err != nil {
 			return last, d, err
 		}
-		set, err := m.further[i].For(next.TextModel)
+		set, err := m.further[i].For(next.Model)
 		if err != nil {
 			return last, d, fmt.Errorf("merge: %w", err)
 		}
-		if set.Unties(next.TextModel) {
+		if set.Unties(next.Model) {
 			if m.Config == nil {
 				m.Config = map[string]any{}
 			}
-			maps.Copy(m.Config, models.Untied(next.TextModel))
+			maps.Copy(m.Config, models.Untied(next.Model))
 		}
 		last = step{model: next, set: set}
 	}
@@ -147,7 +147,7 @@ func (m *Merging) mergeAll(ctx context.Context, pool *op.Pool) (last step, d Mer
 
 // compare runs the attached model and the merged one over a few token sequences, and takes up their difference.
 func (d *Merged) compare(attached computing, set *lora.Set, merged computing, pool *op.Pool) error {
-	b := Probe(merged.Vocabulary(), merged.MaxLength())
+	b := merged.inputs(nil)
 	run := func(c computing, p *nn.Pass) ([]float32, error) {
 		p.Tape = op.NewEvalTape(pool)
 		logits := append([]float32(nil), op.Values(c.outputs(p, b))...)
@@ -171,8 +171,16 @@ func (d *Merged) compare(attached computing, set *lora.Set, merged computing, po
 	return nil
 }
 
+// vocabulary returns the number of token ids of a model, 0 if it reads none.
+func vocabulary(c computing) int {
+	if text, ok := c.Model.(models.TextModel); ok {
+		return text.Vocabulary()
+	}
+	return 0
+}
+
 // fill makes tensors the weights of m. A tied layer that has a tensor of its own is untied.
-func fill(m models.TextModel, tensors []safetensors.Tensor) error {
+func fill(m models.Model, tensors []safetensors.Tensor) error {
 	byName := map[string]safetensors.Tensor{}
 	for _, t := range tensors {
 		byName[t.Name] = t

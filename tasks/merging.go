@@ -45,20 +45,39 @@ func (m *Merging) Add(a base.Adapter, t base.TaskType, log zerolog.Logger, pool 
 	return nil
 }
 
-// computing is a model with the function that computes its outputs.
+// computing is a model with the functions that compute its outputs, and the inputs for them.
 type computing struct {
-	models.TextModel
+	models.Model
+	inputs  func(set *lora.Set) *batch.Batch // for the model with an adapter, nil: without one
 	outputs func(p *nn.Pass, b *batch.Batch) mat.Tensor
 }
 
-// NewMerging prepares a trained model for a merge. outputs computes a model's logits or hidden states, by which the
-// merge is checked. config has the keys of config.json that change, beside the class and those that keep apart tables
-// which the merge or the checkpoint gives weights of their own; it may be nil.
+// NewMerging prepares a trained model of text for a merge. outputs computes a model's logits or hidden states, by which
+// the merge is checked. config has the keys of config.json that change, beside the class and those that keep apart
+// tables which the merge or the checkpoint gives weights of their own; it may be nil.
 func NewMerging[M models.TextModel](
 	t *base.Trained[M], outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor, config map[string]any,
 ) *Merging {
+	return NewMergingOf(t, func(m M, set *lora.Set) *batch.Batch {
+		n := m.Vocabulary()
+		if set != nil {
+			n = set.Vocabulary(m)
+		}
+		return Probe(n, m.MaxLength())
+	}, outputs, config)
+}
+
+// NewMergingOf is [NewMerging] for any model: inputs returns a batch for the model with an adapter, or without one
+// (nil), by whose outputs models are compared.
+func NewMergingOf[M models.Model](
+	t *base.Trained[M], inputs func(m M, set *lora.Set) *batch.Batch,
+	outputs func(m M, p *nn.Pass, b *batch.Batch) mat.Tensor, config map[string]any,
+) *Merging {
 	with := func(m M) computing {
-		return computing{m, func(p *nn.Pass, b *batch.Batch) mat.Tensor { return outputs(m, p, b) }}
+		return computing{
+			m, func(set *lora.Set) *batch.Batch { return inputs(m, set) },
+			func(p *nn.Pass, b *batch.Batch) mat.Tensor { return outputs(m, p, b) },
+		}
 	}
 	if t.Set.Unties(t.Net) || len(t.Report.Untied) > 0 {
 		untied := models.Untied(t.Net)

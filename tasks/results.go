@@ -75,7 +75,7 @@ func (s *Session) newResults(command, fingerprint, dir string) *Results {
 		Dir: dir, Kind: "model", Task: command, Model: s.Base.Name, Fingerprint: fingerprint,
 		Platform: runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version(),
 	}
-	if custom := s.Base.Tokenizer.Identity(); custom != "" {
+	if custom := s.Base.CustomTokenizer(); custom != "" {
 		r.Facts = append(r.Facts, Fact{"tokenizer", custom})
 	}
 	if s.Set != nil {

@@ -94,7 +94,7 @@ func (m *Merging) Verify(dir string, pool *op.Pool) (difference float64, found b
 
 // record runs the attached model over fixed token sequences.
 func (m *Merging) record(pool *op.Pool) (record, error) {
-	b := Probe(m.Set.Vocabulary(m.attached.TextModel), m.attached.MaxLength())
+	b := m.attached.inputs(m.Set)
 	p := &nn.Pass{Tape: op.NewEvalTape(pool), Adapter: m.Set}
 	outputs := m.attached.outputs(p, b)
 	rows, columns := op.Size(outputs)
@@ -113,7 +113,7 @@ func (m *Merging) record(pool *op.Pool) (record, error) {
 }
 
 // Tree returns the modules of the base model with the adapter attached.
-func (m *Merging) Tree() string { return m.Set.Tree(m.attached.TextModel) }
+func (m *Merging) Tree() string { return m.Set.Tree(m.attached.Model) }
 
 // Candidates returns the modules of the base model that target_modules may name.
-func (m *Merging) Candidates() []lora.Candidate { return lora.Candidates(m.attached.TextModel) }
+func (m *Merging) Candidates() []lora.Candidate { return lora.Candidates(m.attached.Model) }

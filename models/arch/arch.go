@@ -11,7 +11,7 @@ import (
 type Arch struct {
 	Types   []string // values of model_type in config.json
 	Prefix  string   // of the base model's tensors in a checkpoint with a head, with its dot: "bert."
-	Words   string   // the word table, rows×columns, without Prefix
+	Words   string   // the word table, rows×columns, without Prefix; "" if the model reads no tokens
 	Copies  []string // modules whose weight repeats the word table, without Prefix; checkpoints may have them or not
 	Targets []string // default target_modules of LoRA; nil: none, so the user has to name them
 	Unused  []string // modules of heads that are not built here, as those for pretraining

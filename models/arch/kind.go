@@ -12,16 +12,31 @@ const (
 	Features             // no head: the hidden states
 	Causal               // logits of the next token
 	Seq2Seq              // logits of the next token of a target, given a source
+	Speech               // logits of the next token of a text, given sound
+	Image                // logits for each image
 )
 
 // String returns the kind as messages name it.
 func (k Kind) String() string {
 	return [...]string{
 		"sequence-classification", "token-classification", "question-answering", "multiple-choice", "feature-extraction",
-		"causal-language-model", "sequence-to-sequence",
+		"causal-language-model", "sequence-to-sequence", "speech-to-text", "image-classification",
 	}[k]
 }
 
 // Trained reports whether the head belongs to a task, so that it is drawn anew if a checkpoint lacks it and does not
 // count as part of the base model. The head of a language model, causal or with an encoder, is part of it.
-func (k Kind) Trained() bool { return k != Causal && k != Seq2Seq }
+func (k Kind) Trained() bool { return k.Does() == "" }
+
+// Does says what models with a head do that belongs to them, for messages; "" for a head that a task trains.
+func (k Kind) Does() string {
+	switch k {
+	case Causal:
+		return "predict the next token"
+	case Seq2Seq:
+		return "have an encoder and a decoder of text"
+	case Speech:
+		return "write text for sound"
+	}
+	return ""
+}

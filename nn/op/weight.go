@@ -49,6 +49,7 @@ type Weight struct {
 	Vector     bool         // one-dimensional in the checkpoint
 	InOut      bool         // in×out in checkpoints, as GPT-2's Conv1D
 	Buffer     bool         // a vector that never trains and has the shape [1, n] in checkpoints, as final_logits_bias
+	Dims       []int        // shape in checkpoints if it is none of these, as that of a convolution; nil: it is
 	Param      *spago.Param // holds the values of a weight that trains; nil: frozen
 
 	// Stored values: of a frozen weight with values, exactly one of f32, u16 and blocks is set.
@@ -69,13 +70,21 @@ func NewVector(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true} }
 // NewBuffer returns a vector of length n without values that is no parameter: it does not train.
 func NewBuffer(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true, Buffer: true} }
 
+// NewShaped returns a weight of rows×cols without values that has another shape in checkpoints, with as many values in
+// the same order: a convolution's [out, in, width] as out×(in·width), a table's [1, rows, cols].
+func NewShaped(rows, cols int, dims ...int) *Weight {
+	return &Weight{Rows: rows, Cols: cols, Dims: dims}
+}
+
 // Len returns the number of values, Rows·Cols.
 func (w *Weight) Len() int { return w.Rows * w.Cols }
 
 // Shape returns the shape of the tensor in checkpoints: [n] for a vector, [1, n] for a buffer, [in, out] if InOut,
-// [out, in] otherwise.
+// Dims if that is set, [out, in] otherwise.
 func (w *Weight) Shape() []int {
 	switch {
+	case w.Dims != nil:
+		return slices.Clone(w.Dims)
 	case w.Buffer:
 		return []int{1, w.Cols}
 	case w.Vector:
@@ -283,7 +292,9 @@ func (w *Weight) stored(dst []float32, from int) {
 
 // Copy returns a frozen float32 weight with the same sizes and a copy of the values.
 func (w *Weight) Copy() *Weight {
-	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, f32: w.Float32()}
+	c := w.form()
+	c.f32 = w.Float32()
+	return c
 }
 
 // Sized returns a weight of rows×cols values that trains, all 0, and is stored in checkpoints as w is.
@@ -294,14 +305,20 @@ func (w *Weight) Sized(rows, cols int) *Weight {
 
 // Trained returns a weight with the sizes and a copy of the values of w that trains.
 func (w *Weight) Trained() *Weight {
-	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut,
-		Param: NewParam(w.Rows, w.Cols, w.Float32())}
+	t := w.form()
+	t.Param = NewParam(w.Rows, w.Cols, w.Float32())
+	return t
 }
 
 // Like returns a frozen weight with the sizes of w and the values of b, see [Weight.SetStored].
 func (w *Weight) Like(dtype string, b []byte) (*Weight, error) {
-	v := &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut}
+	v := w.form()
 	return v, v.SetStored(dtype, b)
+}
+
+// form returns a weight of the sizes and the shape of w without values.
+func (w *Weight) form() *Weight {
+	return &Weight{Rows: w.Rows, Cols: w.Cols, Vector: w.Vector, InOut: w.InOut, Dims: w.Dims}
 }
 
 // mat returns the weight as an out×in matrix for the kernels.

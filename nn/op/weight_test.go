@@ -100,9 +100,19 @@ func TestWeightErrors(t *testing.T) {
 func TestWeightShape(t *testing.T) {
 	inOut := NewMatrix(2, 3)
 	inOut.InOut = true
-	for want, w := range map[string]*Weight{"[2 3]": NewMatrix(2, 3), "[3]": NewVector(3), "[3 2]": inOut} {
-		if got := fmt.Sprint(w.Shape()); got != want {
-			t.Errorf("shape %s, want %s", got, want)
+	shaped := NewShaped(2, 6, 2, 3, 2)
+	if err := shaped.SetValues(make([]float32, 12)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		w    *Weight
+		want string
+	}{
+		{NewMatrix(2, 3), "[2 3]"}, {NewVector(3), "[3]"}, {inOut, "[3 2]"}, {shaped, "[2 3 2]"},
+		{shaped.Copy(), "[2 3 2]"}, {shaped.Trained(), "[2 3 2]"},
+	} {
+		if got := fmt.Sprint(c.w.Shape()); got != c.want {
+			t.Errorf("shape %s, want %s", got, c.want)
 		}
 	}
 }

@@ -17,7 +17,7 @@ var Type = base.TaskType{
 }
 
 // typeFor returns a function that returns the type with the head that a new adapter saves for the architecture of b.
-func typeFor(b *base.Base) func(models.TextModel) base.TaskType {
+func typeFor(b *base.Base) func(models.Model) base.TaskType {
 	a, _ := models.ArchOf(b.Info.ModelType)
 	head, _ := a.Head(arch.Choice)
 	t := Type

@@ -23,9 +23,9 @@ var Type = base.TaskType{
 
 // TypeFor returns the task type of a model. PEFT's model for QUESTION_ANS does not pass token types on, so a new
 // adapter of a model that has some is saved without a task type.
-func TypeFor(m models.TextModel) base.TaskType {
+func TypeFor(m models.Model) base.TaskType {
 	t := Type
-	if m.TokenTypes() > 1 {
+	if text, ok := m.(models.TextModel); ok && text.TokenTypes() > 1 {
 		t.PEFT, t.Accepts, t.Saves = lora.NoTask, []lora.TaskType{lora.QuestionAns}, lora.QuestionAns.Heads()
 	}
 	return t
