@@ -40,16 +40,15 @@ func (e Example) Key() (string, bool) {
 	return e.Text, true
 }
 
-func (e Example) labelled() bool { return e.Label.Kind != data.NoLabel }
+// LabelOf returns the label of the example.
+func (e Example) LabelOf() data.Label { return e.Label }
 
 // File holds the texts or pairs of texts of one file. No function of this package changes it after it was read, and it
 // is safe for concurrent reading.
 type File struct {
-	data.File[Example]
+	data.LabelledFile[Example]
 	Columns Columns // which columns were used
-	Dropped int     // rows left out by [File.WithTargets]
 
-	optional  bool   // rows need no label
 	negatives string // a column of texts that do not belong to those of the rows, "" for none: it is not read
 }
 
@@ -59,7 +58,9 @@ type Columns struct{ Text, Pair, Label string }
 
 // New returns a file of these rows. Messages call it name. Its format is plain text.
 func New(name string, rows ...Example) *File {
-	return &File{File: data.NewFile(name, data.PlainText, rows...)}
+	f := &File{}
+	f.File = data.NewFile(name, data.PlainText, rows...)
+	return f
 }
 
 // Options say how a file is read. The zero value reads a labelled file with a header and well-known column names in the
@@ -145,7 +146,7 @@ func ReadBytes(content []byte, name string, o Options) (*File, error) {
 // name decides the format unless o does.
 func ReadFrom(r io.Reader, name string, o Options) (*File, error) {
 	f := New(name)
-	f.optional = o.OptionalLabels || o.NoLabels
+	f.Optional = o.OptionalLabels || o.NoLabels
 	rows := &rows{f: f, o: o}
 	layout := data.Layout{Format: o.Format, Delimiter: o.Delimiter, NoHeader: o.NoHeader, NoQuotes: o.NoQuotes,
 		ReplaceInvalid: o.ReplaceInvalid, MaxSamples: o.MaxSamples, Adapter: o.Adapter}
@@ -164,9 +165,6 @@ func (f *File) WithoutLabels() *File {
 		return e
 	})
 }
-
-// Labelled returns the number of rows that have a label.
-func (f *File) Labelled() int { return f.Count(Example.labelled) }
 
 // HasPairs reports whether some of the rows are pairs of texts.
 func (f *File) HasPairs() bool { return f.Count(func(e Example) bool { return e.HasPair }) > 0 }

@@ -267,7 +267,7 @@ func TestClassesRowsTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	table := labelled("f.jsonl", name("b"), index(0), data.Label{}, index(-1))
-	table.optional = true
+	table.Optional = true
 	if got, err := table.Classes(l); err != nil || !slices.Equal(got, []int32{1, 0, batch.Ignore, batch.Ignore}) {
 		t.Errorf("classes %v, %v", got, err)
 	}

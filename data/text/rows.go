@@ -41,29 +41,15 @@ func (r *rows) plain(lines *data.Lines, _ data.Format) error {
 
 // Record appends one row of CSV or TSV.
 func (r *rows) Record(row [][]byte, line int) error {
-	c, o := r.c, r.o
+	c := r.c
 	e := Example{Text: string(row[c.text]), Line: line}
 	if c.pair >= 0 {
 		e.Pair, e.HasPair = string(row[c.pair]), true
 	}
 	if c.label >= 0 {
-		label := string(row[c.label])
-		switch {
-		case o.LabelSeparator != "":
-			e.Label.Kind = data.ListLabel
-			if strings.TrimSpace(label) == "" {
-				break
-			}
-			for part := range strings.SplitSeq(label, o.LabelSeparator) {
-				if strings.TrimSpace(part) == "" {
-					return fmt.Errorf("the label %q has an empty part", label)
-				}
-				e.Label.List = append(e.Label.List, data.Label{Kind: data.NameLabel, Name: part})
-			}
-		case strings.TrimSpace(label) != "":
-			e.Label = data.Label{Kind: data.NameLabel, Name: label}
-		case !o.OptionalLabels:
-			return fmt.Errorf("the label (column %q) is empty", r.f.Columns.Label)
+		var err error
+		if e.Label, err = r.labels().Field(string(row[c.label]), r.f.Columns.Label); err != nil {
+			return err
 		}
 	}
 	r.f.Append(e)
@@ -122,17 +108,11 @@ func (r *rows) example(row data.Object) (Example, error) {
 	case r.f.Columns.Text == "text" && r.o.TextColumn == "" && row["text_pair"] != nil:
 		return e, errors.New(`the row has "text_pair", the first row has none: either every row is a pair or none is`)
 	}
-	key := r.f.Columns.Label
-	v, ok := row[key]
-	if key == "" || r.o.OptionalLabels && (!ok || string(v) == "null") {
-		return e, nil
-	}
-	if !ok {
-		return e, fmt.Errorf("the row has no %q", key)
-	}
-	e.Label, err = data.ParseLabel(v, true)
-	if err != nil {
-		return e, fmt.Errorf("%q: %w", key, err)
-	}
-	return e, nil
+	e.Label, err = r.labels().Object(row, r.f.Columns.Label)
+	return e, err
+}
+
+// labels says how labels are read.
+func (r *rows) labels() data.LabelReader {
+	return data.LabelReader{Separator: r.o.LabelSeparator, Optional: r.o.OptionalLabels}
 }

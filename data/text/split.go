@@ -7,45 +7,31 @@ import "github.com/spalora/spalora/data"
 // counted when the file was read stays with rest, so that it is reported once. It returns an error if fraction is not
 // between 0 and 1 or a part would be empty.
 func (f *File) SplitOff(fraction float64, seed uint64) (rest, held *File, err error) {
-	all := make([]int, f.Len())
-	for i := range all {
-		all[i] = i
-	}
-	return f.splitStrata([][]int{all}, "", fraction, seed)
+	return withoutNegatives(data.SplitOff(f, fraction, seed))
 }
 
 // SplitClasses divides the rows like [File.SplitOff], but class by class, for rows whose label is one class: each class
 // gives fraction of its rows, rounded so that round(fraction × rows) are held in all (largest remainders first), and
 // keeps at least one. Rows without a label count as a class.
 func (f *File) SplitClasses(fraction float64, seed uint64) (rest, held *File, err error) {
-	return f.splitStrata(f.strata(), " that leave each class a row to train on", fraction, seed)
+	return withoutNegatives(data.SplitClasses(f, fraction, seed))
 }
 
-// splitStrata divides rows stratum by stratum. parts ends the error about what cannot be divided.
-func (f *File) splitStrata(strata [][]int, parts string, fraction float64, seed uint64) (rest, held *File, err error) {
-	take, err := data.SplitStrata(strata, f.Len(), fraction, seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	if rest, held, err = data.Divide(f, take, fraction, data.Plural(f.Len(), "row"), parts); err == nil {
-		held.Dropped, held.negatives = 0, ""
+// withoutNegatives lets only the rest of a file report a column that is not read.
+func withoutNegatives(rest, held *File, err error) (*File, *File, error) {
+	if err == nil {
+		held.negatives = ""
 	}
 	return rest, held, err
 }
 
-// strata returns the row numbers of each class, classes in the order of their first row.
-func (f *File) strata() [][]int {
-	var out [][]int
-	index := map[string]int{}
-	for i, e := range f.All() {
-		key := e.Label.String()
-		c, ok := index[key]
-		if !ok {
-			c = len(out)
-			index[key] = c
-			out = append(out, nil)
-		}
-		out[c] = append(out[c], i)
-	}
-	return out
+// WithTargets returns the rows for which [data.Label.HasTarget] holds. Dropped counts the others.
+func (f *File) WithTargets(p data.Problem) *File { return data.WithTargets(f, p) }
+
+// FindLabels returns the classes of files of texts, see [data.FindLabels].
+func FindLabels(p data.Problem, src data.LabelSource, files ...*File) (*data.Labels, error) {
+	return data.FindLabels[Example](p, src, files...)
 }
+
+// GuessProblem returns the problem type that fits the labels of a file, and why, see [data.GuessProblem].
+func GuessProblem(f *File) (data.Problem, string, error) { return data.GuessProblem(f) }

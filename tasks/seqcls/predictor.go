@@ -199,7 +199,7 @@ func (p *Predictor) Score(f *text.File, logits []float32) (train.Metrics, error)
 	}
 	var kept []float32
 	for i, e := range f.All() {
-		if e.HasTarget(problem) {
+		if e.Label.HasTarget(problem) {
 			kept = append(kept, logits[i*k:(i+1)*k]...)
 		}
 	}

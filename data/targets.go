@@ -1,21 +1,20 @@
-package text
+package data
 
 import (
 	"fmt"
 	"math"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
 )
 
 // Classes returns the class of each row, [batch.Ignore] where there is none. A label that is not a class is an error.
-func (f *File) Classes(l *data.Labels) ([]int32, error) {
+func (f *LabelledFile[E]) Classes(l *Labels) ([]int32, error) {
 	out := make([]int32, f.Len())
-	var bad data.Faults
+	var bad Faults
 	for i, e := range f.All() {
-		c, err := classOf(e.Label, l, f.optional)
+		c, err := classOf(e.LabelOf(), l, f.Optional)
 		if err != nil {
-			bad.Add(e.Line, err)
+			bad.Add(e.StartLine(), err)
 		}
 		out[i] = c
 	}
@@ -23,16 +22,16 @@ func (f *File) Classes(l *data.Labels) ([]int32, error) {
 }
 
 // classOf returns the class of a single label.
-func classOf(label data.Label, l *data.Labels, optional bool) (int32, error) {
+func classOf(label Label, l *Labels, optional bool) (int32, error) {
 	switch label.Kind {
-	case data.NoLabel:
+	case NoLabel:
 		return batch.Ignore, nil
-	case data.NameLabel:
+	case NameLabel:
 		if c, ok := l.Index(label.Name); ok {
 			return c, nil
 		}
 		return 0, l.Unknown(label.Name)
-	case data.IndexLabel, data.NumberLabel:
+	case IndexLabel, NumberLabel:
 		n, whole := label.Integer()
 		c, ok := l.OfInteger(n)
 		switch {
@@ -51,36 +50,36 @@ func classOf(label data.Label, l *data.Labels, optional bool) (int32, error) {
 
 // Indicators returns 0 or 1 for each row and each of k classes, B×k (multi-label). A row without a label is k times
 // NaN.
-func (f *File) Indicators(l *data.Labels) ([]float32, error) {
+func (f *LabelledFile[E]) Indicators(l *Labels) ([]float32, error) {
 	k := len(l.Names)
 	out := make([]float32, f.Len()*k)
 	form := l.Lists
-	if form == data.UnknownLists {
-		form = formOfLists([]*File{f}, k)
+	if form == UnknownLists {
+		form = formOfLists([]*LabelledFile[E]{f}, k)
 	}
-	var bad data.Faults
+	var bad Faults
 	for i, e := range f.All() {
-		if err := indicate(out[i*k:(i+1)*k], e.Label, l, form); err != nil {
-			bad.Add(e.Line, err)
+		if err := indicate(out[i*k:(i+1)*k], e.LabelOf(), l, form); err != nil {
+			bad.Add(e.StartLine(), err)
 		}
 	}
 	return out, bad.Err(f.Name)
 }
 
 // indicate writes one row of 0 and 1.
-func indicate(out []float32, label data.Label, l *data.Labels, form data.ListForm) error {
+func indicate(out []float32, label Label, l *Labels, form ListForm) error {
 	switch {
-	case label.Kind == data.NoLabel:
+	case label.Kind == NoLabel:
 		for i := range out {
 			out[i] = float32(math.NaN())
 		}
 		return nil
-	case label.Kind == data.NameLabel:
+	case label.Kind == NameLabel:
 		return fmt.Errorf("the label %q is not a list: give with `label_separator` what separates the classes of a row",
 			label.Name)
-	case label.Kind != data.ListLabel:
+	case label.Kind != ListLabel:
 		return fmt.Errorf("the label %s is not a list", label)
-	case form == data.BitLists || len(label.List) > 0 && label.List[0].Kind == data.NumberLabel:
+	case form == BitLists || len(label.List) > 0 && label.List[0].Kind == NumberLabel:
 		if len(label.List) != len(out) || !isBits(label.List) {
 			return fmt.Errorf("the label %s is not a row of %d times 0 or 1", label, len(out))
 		}
@@ -104,31 +103,33 @@ func indicate(out []float32, label data.Label, l *data.Labels, form data.ListFor
 
 // Targets returns the regression target of each row, NaN where there is none. Text that is not a number is an error,
 // and so is a number that float32 cannot hold.
-func (f *File) Targets() ([]float32, error) {
+func (f *LabelledFile[E]) Targets() ([]float32, error) {
 	out := make([]float32, f.Len())
-	var bad data.Faults
+	var bad Faults
 	for i, e := range f.All() {
-		v, err := e.Label.Float()
+		label := e.LabelOf()
+		v, err := label.Float()
 		if err == nil && math.Abs(v) > math.MaxFloat32 {
-			err = fmt.Errorf("%s is too large a number", e.Label)
+			err = fmt.Errorf("%s is too large a number", label)
 		}
 		if err != nil {
-			bad.Add(e.Line, fmt.Errorf("the target %w", err))
+			bad.Add(e.StartLine(), fmt.Errorf("the target %w", err))
 		}
 		out[i] = float32(v)
 	}
 	return out, bad.Err(f.Name)
 }
 
-// HasTarget reports whether a model can learn from the row: it has a label, and for regression one that is not NaN.
-func (e Example) HasTarget(p data.Problem) bool {
-	v, err := e.Label.Float()
-	return e.Label.Kind != data.NoLabel && (p != data.Regression || err != nil || !math.IsNaN(v))
+// HasTarget reports whether a model can learn from a row with the label: there is one, and for regression one that is
+// not NaN.
+func (l Label) HasTarget(p Problem) bool {
+	v, err := l.Float()
+	return l.Kind != NoLabel && (p != Regression || err != nil || !math.IsNaN(v))
 }
 
-// WithTargets returns the rows for which [Example.HasTarget] holds. Dropped counts the others.
-func (f *File) WithTargets(p data.Problem) *File {
-	kept := data.Filter(f, func(e Example) bool { return e.HasTarget(p) })
-	kept.Dropped += f.Len() - kept.Len()
+// WithTargets returns the rows of f for whose labels [Label.HasTarget] holds. Dropped counts the others.
+func WithTargets[E LabelledRow[E], K any, P LabelledOf[E, K]](f P, p Problem) P {
+	kept := Filter(f, func(e E) bool { return e.LabelOf().HasTarget(p) })
+	kept.labelled().Dropped += f.Len() - kept.Len()
 	return kept
 }
