@@ -1,6 +1,7 @@
 // Package checkpoint opens a pretrained model in the layout of Hugging Face: a directory with config.json, the weights
 // in one or several safetensors files and the tokenizer's files, or the same files in memory. It opens a GGUF file as
-// if it were such a directory, and keeps its weights quantised.
+// if it were such a directory, and keeps its weights quantised. A directory may also have quantised weights with
+// transformers' names in model.transformers.gguf, whose metadata say so (spalora.tensor_names is "transformers").
 //
 //	src, err := checkpoint.Open("models/all-MiniLM-L6-v2")
 //	if err != nil { … }

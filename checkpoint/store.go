@@ -110,6 +110,9 @@ func (d *directory) weights(name string) (container, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if name == quantisedName {
+		return quantisedFile(f)
+	}
 	file, err := safetensors.FromFile(f)
 	if err != nil {
 		return nil, err // not file, which would be a container with a nil pointer
@@ -136,6 +139,9 @@ func (m memory) weights(name string) (container, error) {
 	data, err := m.read(name)
 	if err != nil {
 		return nil, err
+	}
+	if name == quantisedName {
+		return quantisedBytes(data)
 	}
 	file, err := safetensors.Parse(data)
 	if err != nil {

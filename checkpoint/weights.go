@@ -26,7 +26,7 @@ var shardName = regexp.MustCompile(`^(.+)-(\d{5})-of-(\d{5})\.safetensors$`)
 var deviceName = regexp.MustCompile(`^(CON|PRN|AUX|NUL|(COM|LPT)[0-9])$`)
 
 // openWeights opens the weights in transformers' order of preference: the single file, the index, other safetensors
-// files.
+// files; then a GGUF file with transformers' names.
 func (s *Source) openWeights() error {
 	files := s.files
 	if g, ok := s.store.(*ggufFile); ok {
@@ -46,7 +46,10 @@ func (s *Source) openWeights() error {
 			parts = append(parts, name)
 		}
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) == 0 && slices.Contains(files, quantisedName):
+		return s.openShards([]string{quantisedName})
+	case len(parts) == 0:
 		return noWeights(files)
 	}
 	if err := checkParts(parts); err != nil {
