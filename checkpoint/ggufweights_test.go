@@ -75,7 +75,8 @@ func TestQuantisedErrors(t *testing.T) {
 	config := []byte(`{"model_type": "whisper"}`)
 	whole := quantisedModel(t, ownNames)
 	for want, data := range map[string][]byte{
-		"llama.cpp's names": quantisedModel(t, ""), quantisedName: whole[:len(whole)-100], "not a GGUF file": []byte("no GGUF"),
+		"llama.cpp's names": quantisedModel(t, ""), quantisedName: whole[:len(whole)-100],
+		"not a GGUF file": []byte("no GGUF"),
 	} {
 		_, err := FromBytes(map[string][]byte{"config.json": config, quantisedName: data})
 		if err == nil || !strings.Contains(err.Error(), want) {
