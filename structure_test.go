@@ -55,7 +55,8 @@ var mayImport = map[string][]string{
 		"checkpoint", "checkpoint/safetensors", "data", "internal/files", "internal/kernel", "internal/settings", "lora",
 		"models", "nn", "nn/op", "tokenize",
 	},
-	"tasks/metrics": {"batch", "data/"},
+	"tasks/metrics":           {"batch", "data/", "tasks/metrics/normalize"},
+	"tasks/metrics/normalize": {},
 	"tasks": {
 		"base", "batch", "checkpoint", "checkpoint/safetensors", "data", "internal/files", "internal/settings", "lora",
 		"models", "models/arch", "nn", "nn/op", "tasks/metrics", "tokenize", "train",
@@ -64,9 +65,9 @@ var mayImport = map[string][]string{
 		"base", "checkpoint", "generate", "internal/settings", "models", "models/arch",
 	},
 	"tasks/": { // a task type knows no other
-		"tasks", "tasks/classification", "tasks/generation", "tasks/metrics", "audio", "base", "batch", "chat", "checkpoint",
-		"checkpoint/safetensors", "data", "data/", "generate", "internal/files", "internal/settings", "lora", "models",
-		"models/arch", "nn", "nn/op", "tokenize", "train", "transcribe", "vision",
+		"tasks", "tasks/classification", "tasks/generation", "tasks/metrics", "tasks/metrics/normalize", "audio", "base",
+		"batch", "chat", "checkpoint", "checkpoint/safetensors", "data", "data/", "generate", "internal/files",
+		"internal/settings", "lora", "models", "models/arch", "nn", "nn/op", "tokenize", "train", "transcribe", "vision",
 	},
 	"llamacpp": {
 		"base", "batch", "chat", "checkpoint", "checkpoint/gguf", "checkpoint/safetensors", "data/document",

@@ -3,6 +3,8 @@ package metrics
 import (
 	"fmt"
 	"strings"
+
+	"github.com/spalora/spalora/tasks/metrics/normalize"
 )
 
 // CHRF collects what chrF (Popović 2015, aclanthology.org/W15-3049) and chrF++ (2017, aclanthology.org/W17-4770)
@@ -66,7 +68,7 @@ func (c *CHRF) Signature() string {
 
 // groups counts the groups of characters, by their length, and after them those of words.
 func (c *CHRF) groups(text string) (list [chrfChars + chrfWords]map[string]int) {
-	fields := strings.FieldsFunc(text, isSpace)
+	fields := strings.FieldsFunc(text, normalize.IsSpace)
 	chars := []rune(strings.Join(fields, ""))
 	for n := 1; n <= chrfChars; n++ {
 		count := map[string]int{}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/spalora/spalora/tasks/metrics/normalize"
 )
 
 // textFixture is what reference/text_metrics_fixture.py writes. Scores are from 0 to 100.
@@ -226,11 +228,11 @@ func FuzzWords(f *testing.F) {
 		if !utf8.ValidString(text) {
 			return
 		}
-		chars := strings.Join(strings.FieldsFunc(text, isSpace), "")
+		chars := strings.Join(strings.FieldsFunc(text, normalize.IsSpace), "")
 		for _, tok := range Tokenizers() {
 			words := tok.Words(text)
 			for _, w := range words {
-				if w == "" || strings.ContainsFunc(w, isSpace) {
+				if w == "" || strings.ContainsFunc(w, normalize.IsSpace) {
 					t.Fatalf("%s of %q gives the word %q", tok, text, w)
 				}
 			}

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/spalora/spalora/tasks/metrics/normalize"
 )
 
 // Tokenizer divides texts into the words that BLEU counts, as sacreBLEU's tokenizer of the same name.
@@ -40,7 +41,7 @@ func ParseTokenizer(name string) (Tokenizer, error) {
 // Words returns the words of a text. White space at its end is ignored. A Tokenizer that is not one of the constants
 // divides at white space only.
 func (t Tokenizer) Words(text string) []string {
-	text = strings.TrimRightFunc(text, isSpace)
+	text = strings.TrimRightFunc(text, normalize.IsSpace)
 	switch t {
 	case Tokenizer13a:
 		text = strings.ReplaceAll(strings.ReplaceAll(text, "<skipped>", ""), "-\n", "")
@@ -53,7 +54,7 @@ func (t Tokenizer) Words(text string) []string {
 		text = divideIntl([]rune(text))
 	case TokenizerZh:
 		var apart []rune
-		for _, r := range strings.TrimFunc(text, isSpace) {
+		for _, r := range strings.TrimFunc(text, normalize.IsSpace) {
 			if inRanges(chinese, r) {
 				apart = append(apart, ' ', r, ' ')
 			} else {
@@ -64,17 +65,14 @@ func (t Tokenizer) Words(text string) []string {
 	case TokenizerChar:
 		var chars []string
 		for _, r := range text {
-			if !isSpace(r) {
+			if !normalize.IsSpace(r) {
 				chars = append(chars, string(r))
 			}
 		}
 		return chars
 	}
-	return strings.FieldsFunc(text, isSpace)
+	return strings.FieldsFunc(text, normalize.IsSpace)
 }
-
-// isSpace reports whether Python's str.split divides at a character.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 // pairs writes a text in which two characters that follow one another and match are written by join. After a match it
 // continues behind both, as a regular expression of two characters does.

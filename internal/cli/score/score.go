@@ -14,14 +14,16 @@ import (
 
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/tasks/metrics"
+	"github.com/spalora/spalora/tasks/metrics/normalize"
 )
 
 const examples = `  score --metric rouge --predictions summaries.jsonl --references highlights.jsonl
   score --metric bleu --predictions hyp.txt --references ref-a.txt --references ref-b.txt --tokenize intl
-  score --metric chrf --predictions hyp.txt --references ref.txt --output chrf.json`
+  score --metric chrf --predictions hyp.txt --references ref.txt --output chrf.json
+  score --metric wer --normalize english --predictions transcripts.jsonl --references spoken.jsonl`
 
 // measures are the values of --metric.
-var measures = []string{"rouge", "bleu", "chrf", "exact-match"}
+var measures = []string{"rouge", "bleu", "chrf", "exact-match", "wer", "cer"}
 
 // scoring is one run of the command.
 type scoring struct {
@@ -29,6 +31,8 @@ type scoring struct {
 	references          []string
 	tokenize            string
 	noStemmer           bool
+	normalize           string
+	form                func(text string) string // what --normalize names
 	result              cli.Result
 }
 
@@ -39,14 +43,16 @@ func Command(env cli.Env) *cobra.Command {
 		Use:   "score",
 		Short: "Score generated texts against reference texts",
 		Long: `Compare a file of generated texts with one or more files of reference texts, row by row, and print JSON. All
-scores are from 0 to 100:
+scores are in percent:
   rouge        rouge1, rouge2, rougeL, rougeLsum: mean F-measures, as rouge_score computes them
   bleu         bleu, with precisions, brevity_penalty, the lengths and the signature of sacreBLEU
   chrf         chrf and chrf++, with their signatures
   exact-match  exact_match: the share of rows that equal a reference
+  wer          wer: word errors for 100 words of the references, as jiwer counts them; more than 100 is possible
+  cer          cer: the same for characters
 A file has one text in each line, also empty ones; a file whose name ends in .jsonl, .ndjson or .json has objects with
 the key text, for texts with line feeds. A row of references may have a list of texts. Of several references of a row,
-rouge and chrf take the best one, bleu counts what any of them has.
+rouge and chrf take the best one, bleu counts what any of them has; wer and cer take one reference a row.
 Exit codes: 0 done, 2 wrong flags, 3 a file is damaged or has another number of rows. After an error nothing is
 written.`,
 		Example: examples,
@@ -59,10 +65,12 @@ written.`,
 			"`file` of reference texts; may be given several times, for several references of each row")
 	})
 	cli.Section(fs, "Measure", func(fs *pflag.FlagSet) {
-		fs.StringVar(&r.metric, "metric", "", "rouge, bleu, chrf or exact-match")
+		fs.StringVar(&r.metric, "metric", "", "rouge, bleu, chrf, exact-match, wer or cer")
 		fs.StringVar(&r.tokenize, "tokenize", string(metrics.Tokenizer13a),
 			"`tokenizer` of bleu: 13a, intl (punctuation of all scripts), zh (Chinese), char or none")
 		fs.BoolVar(&r.noStemmer, "no-stemmer", false, "rouge compares whole words; default: their stems")
+		fs.StringVar(&r.normalize, "normalize", "", "Whisper's normal `form` of the texts that wer and cer compare: english "+
+			"(numbers as figures, contractions in full) or basic (any language); default: the texts as they are")
 	})
 	cli.Section(fs, "Output", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.result.Path, "output", "", "`file` of JSON; default, or -: standard output")
@@ -86,8 +94,11 @@ func (r *scoring) check(given func(string) bool) error {
 	add(len(r.references) == 0, "--references is missing; give a file of reference texts")
 	add(given("tokenize") && r.metric != "bleu", "--tokenize is for --metric bleu")
 	add(given("no-stemmer") && r.metric != "rouge", "--no-stemmer is for --metric rouge")
+	add(given("normalize") && !r.errorRate(), "--normalize is for --metric wer and cer")
 	_, err := metrics.ParseTokenizer(r.tokenize)
-	errs = append(errs, err)
+	form, unknown := normalize.Named(r.normalize)
+	r.form = form
+	errs = append(errs, err, unknown)
 	if err := cli.UsageError(errors.Join(errs...)); err != nil {
 		return err
 	}
@@ -98,6 +109,9 @@ func (r *scoring) check(given func(string) bool) error {
 	}
 	return nil
 }
+
+// errorRate reports whether the metric compares each row with one reference.
+func (r *scoring) errorRate() bool { return r.metric == "wer" || r.metric == "cer" }
 
 func (r *scoring) run(env cli.Env, given func(string) bool) error {
 	if err := r.check(given); err != nil {
@@ -121,6 +135,10 @@ func (r *scoring) run(env cli.Env, given func(string) bool) error {
 			references[i] = append(references[i], texts...)
 		}
 	}
+	if i := slices.IndexFunc(references, func(list []string) bool { return len(list) > 1 }); i >= 0 && r.errorRate() {
+		return cli.InputError(fmt.Errorf("row %d has %d references, but %s compares with one; give one file with one text "+
+			"a row", i+1, len(references[i]), r.metric))
+	}
 	scores := r.scores(predictions, references)
 	return r.result.Write(env, func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -130,7 +148,7 @@ func (r *scoring) run(env cli.Env, given func(string) bool) error {
 	})
 }
 
-// The scores of each measure, from 0 to 100.
+// The scores of each measure, in percent.
 type (
 	rougeScores struct {
 		Rows      int     `json:"rows"`
@@ -154,6 +172,18 @@ type (
 		CHRFPlus      float64 `json:"chrf++"`
 		Signature     string  `json:"signature"`
 		SignaturePlus string  `json:"signature++"`
+	}
+	wordScores struct {
+		Rows           int     `json:"rows"`
+		WER            float64 `json:"wer"`
+		Edits          int     `json:"edits"`
+		ReferenceWords int     `json:"reference_words"`
+	}
+	characterScores struct {
+		Rows                int     `json:"rows"`
+		CER                 float64 `json:"cer"`
+		Edits               int     `json:"edits"`
+		ReferenceCharacters int     `json:"reference_characters"`
 	}
 	matchScores struct {
 		Rows       int     `json:"rows"`
@@ -188,6 +218,12 @@ func (r *scoring) scores(predictions, references [][]string) any {
 		each(c.Add)
 		each(plus.Add)
 		return chrfScores{rows, c.Score(), plus.Score(), c.Signature(), plus.Signature()}
+	case "wer":
+		e := r.edits(metrics.NewWER(), each)
+		return wordScores{rows, e.Score(), e.Edits, e.Length}
+	case "cer":
+		e := r.edits(metrics.NewCER(), each)
+		return characterScores{rows, e.Score(), e.Edits, e.Length}
 	}
 	same := 0
 	each(func(p string, refs []string) {
@@ -196,4 +232,10 @@ func (r *scoring) scores(predictions, references [][]string) any {
 		}
 	})
 	return matchScores{rows, 100 * float64(same) / float64(rows)}
+}
+
+// edits adds all rows to an error rate, as --normalize asks.
+func (r *scoring) edits(e *metrics.ErrorRate, each func(func(string, []string))) *metrics.ErrorRate {
+	each(func(p string, refs []string) { e.Add(r.form(p), r.form(refs[0])) })
+	return e
 }

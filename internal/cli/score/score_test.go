@@ -62,6 +62,32 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// TestErrorRates: digits that one text has as words and the other as a figure are equal after normalising.
+func TestErrorRates(t *testing.T) {
+	dir := t.TempDir()
+	hyp := clitest.Write(t, filepath.Join(dir, "hyp.jsonl"), `{"text": " 434."}
+{"text": "The colour of you, you, you"}`)
+	ref := clitest.Write(t, filepath.Join(dir, "ref.txt"), "four three four\nthe color\n")
+	for _, x := range []struct {
+		args []string
+		want map[string]any
+	}{
+		{[]string{"--metric=wer"}, map[string]any{"rows": 2.0, "wer": 180.0, "edits": 9.0, "reference_words": 5.0}},
+		{[]string{"--metric=wer", "--normalize=basic"}, map[string]any{"wer": 160.0, "edits": 8.0, "reference_words": 5.0}},
+		{[]string{"--metric=wer", "--normalize=english"}, map[string]any{"wer": 400.0 / 3, "reference_words": 3.0}},
+		{[]string{"--metric=cer", "--normalize=english"}, map[string]any{
+			"rows": 2.0, "cer": 1500.0 / 12, "edits": 15.0, "reference_characters": 12.0,
+		}},
+	} {
+		got := scores(t, append([]string{"--predictions", hyp, "--references", ref}, x.args...)...)
+		for key, want := range x.want {
+			if v, ok := got[key].(float64); !ok || math.Abs(v-want.(float64)) > 1e-9 {
+				t.Errorf("%v: %s is %v, want %v", x.args, key, got[key], want)
+			}
+		}
+	}
+}
+
 // TestLines: rougeLsum compares lines, which only JSON can hold; plain text is never taken for JSON.
 func TestLines(t *testing.T) {
 	dir := t.TempDir()
@@ -93,7 +119,7 @@ func TestRefused(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"nothing", nil, cli.Usage, []string{`--metric is ""; want one of rouge, bleu, chrf, exact-match`,
+		{"nothing", nil, cli.Usage, []string{`--metric is ""; want one of rouge, bleu, chrf, exact-match, wer, cer`,
 			"--predictions is missing", "--references is missing"}},
 		{"lengths", []string{"--metric=bleu", "--predictions", two, "--references", two, "--references", three},
 			cli.BadInput, []string{two + " has 2 texts, " + three + " has 3"}},
@@ -101,6 +127,12 @@ func TestRefused(t *testing.T) {
 			cli.Usage, []string{`--tokenize is "ja-mecab"; want one of 13a, intl, zh, char and none`}},
 		{"flags of others", []string{"--metric=chrf", "--tokenize=zh", "--no-stemmer", "--predictions", two, "--references",
 			two}, cli.Usage, []string{"--tokenize is for --metric bleu", "--no-stemmer is for --metric rouge"}},
+		{"normaliser", []string{"--metric=wer", "--normalize=german", "--predictions", two, "--references", two}, cli.Usage,
+			[]string{`--normalize is "german"; want one of english, basic`}},
+		{"normaliser of others", []string{"--metric=bleu", "--normalize=basic", "--predictions", two, "--references", two},
+			cli.Usage, []string{"--normalize is for --metric wer and cer"}},
+		{"several references", []string{"--metric=wer", "--predictions", two, "--references", two, "--references", two},
+			cli.BadInput, []string{"row 1 has 2 references, but wer compares with one"}},
 		{"no file", []string{"--metric=chrf", "--predictions", "none.txt", "--references", two}, cli.BadInput,
 			[]string{"none.txt", "there is no such file"}},
 		{"no texts", []string{"--metric=chrf", "--predictions", file("empty.txt", ""), "--references", two}, cli.BadInput,
