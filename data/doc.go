@@ -6,6 +6,7 @@
 //   - question: questions about a context that has the answer
 //   - choice: questions with several choices
 //   - document: documents and chats for language models
+//   - picture: images with labels
 //   - pair: source texts with target texts for encoder–decoders
 //
 // From a file to the classes that a task trains on, with package text:
