@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/spalora/spalora/audio"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/generate"
@@ -64,6 +66,7 @@ func InputError(err error) error { return base.Input(err) }
 // ExitCode returns the code for an error: an explicit mark decides, then the errors that packages declare.
 func ExitCode(err error) int {
 	var d *data.Error
+	var a *audio.Error
 	switch blame := base.Blame(err); {
 	case err == nil:
 		return Done
@@ -73,7 +76,7 @@ func ExitCode(err error) int {
 		return Usage
 	case blame == base.ErrInput:
 		return BadInput
-	case errors.As(err, &d), errors.Is(err, train.ErrCheckpoint):
+	case errors.As(err, &d), errors.As(err, &a), errors.Is(err, train.ErrCheckpoint):
 		return BadInput
 	case errors.Is(err, data.ErrOption), errors.Is(err, train.ErrConfig), errors.Is(err, generate.ErrConfig):
 		return Usage
@@ -91,6 +94,7 @@ func Main(build func(Env) *cobra.Command) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	log.SetOutput(io.Discard) // only libraries log there: the FLAC decoder does, for every frame of 24 kHz
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

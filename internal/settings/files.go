@@ -5,4 +5,5 @@ var Files = []File{
 	GenerationConfig, TokenizerConfig, SpecialTokensMap, AddedTokens, AdapterConfig,
 	TransformerModule, ProcessorKwargs, ProcessingKwargs, TextKwargs, ModelKwargs, ConfigKwargs,
 	SentenceTransformer, Module, PoolingModule, DenseModule, NormalizeModule,
+	SoundPreprocessor,
 }
