@@ -16,8 +16,8 @@ const (
 	beta     = 14.769656459379492
 )
 
-// Resample returns the sound at another rate, ⌈n·rate/c.Rate⌉ samples for n, or c itself if it has that rate already.
-// A windowed sinc filters it, and both ends are followed by silence: the result is that of
+// Resample returns the sound at another rate, n·rate/c.Rate samples for n, rounded up, or c itself if it has that rate
+// already. A windowed sinc filters it, as if silence surrounded it. The result is that of
 // torchaudio.functional.resample with sinc_interp_kaiser and the parameters of librosa's "kaiser_best", within 1e-6 of
 // full scale. It returns an error if a rate is outside [MinRate] and [MaxRate].
 func (c *Clip) Resample(rate int) (*Clip, error) {
