@@ -11,30 +11,14 @@ import (
 // Config holds the fields of config.json that the model needs. DefaultConfig has transformers' defaults for fields
 // that a file leaves out.
 type Config struct {
-	ModelType          string  `json:"model_type"`
-	VocabSize          int     `json:"vocab_size"`
-	Width              int     `json:"d_model"`
-	MaxPositions       int     `json:"max_position_embeddings"`
-	EncoderLayers      int     `json:"encoder_layers"`
-	EncoderFeedForward int     `json:"encoder_ffn_dim"`
-	EncoderHeads       int     `json:"encoder_attention_heads"`
-	DecoderLayers      int     `json:"decoder_layers"`
-	DecoderFeedForward int     `json:"decoder_ffn_dim"`
-	DecoderHeads       int     `json:"decoder_attention_heads"`
-	EncoderLayerDrop   float32 `json:"encoder_layerdrop"`
-	DecoderLayerDrop   float32 `json:"decoder_layerdrop"`
-	Activation         string  `json:"activation_function"`
-	Dropout            float32 `json:"dropout"`
-	AttentionDropout   float32 `json:"attention_dropout"`
-	ActivationDropout  float32 `json:"activation_dropout"`
-	InitStd            float64 `json:"init_std"`
-	ScaleEmbedding     bool    `json:"scale_embedding"`
-	PadTokenID         int     `json:"pad_token_id"`
-	DecoderStart       *int    `json:"decoder_start_token_id"` // mbart: nil, the target's last token
-	TieWordEmbeddings  bool    `json:"tie_word_embeddings"`
-	ShareEmbeddings    bool    `json:"share_encoder_decoder_embeddings"` // marian
-	DecoderVocabSize   *int    `json:"decoder_vocab_size"`               // marian; nil: vocab_size
-	HeadDropout        float32 `json:"classifier_dropout"`
+	Common
+	ModelType        string  `json:"model_type"`
+	MaxPositions     int     `json:"max_position_embeddings"`
+	ScaleEmbedding   bool    `json:"scale_embedding"`
+	DecoderStart     *int    `json:"decoder_start_token_id"`           // mbart: nil, the target's last token
+	ShareEmbeddings  bool    `json:"share_encoder_decoder_embeddings"` // marian
+	DecoderVocabSize *int    `json:"decoder_vocab_size"`               // marian; nil: vocab_size
+	HeadDropout      float32 `json:"classifier_dropout"`
 
 	End arch.EndToken `json:"eos_token_id"` // of sources, which the head for sequences reads
 }
@@ -68,9 +52,12 @@ func DefaultConfig(modelType string) (Config, error) {
 		return Config{}, fmt.Errorf("bart: model_type %q is not of this family", modelType)
 	}
 	c := Config{
-		ModelType: modelType, VocabSize: 50265, Width: 1024, MaxPositions: 1024, EncoderLayers: 12, EncoderFeedForward: 4096,
-		EncoderHeads: 16, DecoderLayers: 12, DecoderFeedForward: 4096, DecoderHeads: 16, Activation: "gelu", Dropout: 0.1,
-		InitStd: 0.02, PadTokenID: 1, TieWordEmbeddings: true, ShareEmbeddings: true, End: 2,
+		ModelType: modelType, MaxPositions: 1024, ShareEmbeddings: true, End: 2,
+		Common: Common{
+			VocabSize: 50265, Width: 1024, EncoderLayers: 12, EncoderFeedForward: 4096, EncoderHeads: 16, DecoderLayers: 12,
+			DecoderFeedForward: 4096, DecoderHeads: 16, Activation: "gelu", Dropout: 0.1, InitStd: 0.02, PadTokenID: 1,
+			TieWordEmbeddings: true,
+		},
 	}
 	start := 2
 	switch modelType {
@@ -90,6 +77,16 @@ func (c Config) family() family { return families[c.ModelType] }
 // class returns the name of a class in the printed tree.
 func (c Config) class(name string) string { return c.family().class + name }
 
+// encoder describes the layers of the encoder.
+func (c Config) encoder() Block { return c.Encoder(c.style()) }
+
+// decoder describes the layers of the decoder.
+func (c Config) decoder() Block { return c.Decoder(c.style()) }
+
+func (c Config) style() Style {
+	return Style{Class: c.family().class, Before: c.family().before, KeyBias: true}
+}
+
 // embeddingScale returns the factor of looked-up words.
 func (c Config) embeddingScale() float32 {
 	if !c.ScaleEmbedding {
@@ -104,39 +101,9 @@ func (c Config) Check() error {
 	if _, ok := families[c.ModelType]; !ok {
 		k.Add(fmt.Errorf("model_type %q is not of this family", c.ModelType))
 	}
-	k.Size("vocab_size", c.VocabSize, nn.MaxVocabulary)
-	k.Size("d_model", c.Width, nn.MaxWidth)
+	c.Common.Check(&k)
 	k.Size("max_position_embeddings", c.MaxPositions, nn.MaxVocabulary)
-	k.Size("encoder_ffn_dim", c.EncoderFeedForward, nn.MaxWidth)
-	k.Size("decoder_ffn_dim", c.DecoderFeedForward, nn.MaxWidth)
-	k.Size("encoder_layers", c.EncoderLayers, nn.MaxLayers)
-	k.Size("decoder_layers", c.DecoderLayers, nn.MaxLayers)
-	for _, side := range []struct {
-		name      string
-		heads     int
-		layerDrop float32
-	}{{"encoder", c.EncoderHeads, c.EncoderLayerDrop}, {"decoder", c.DecoderHeads, c.DecoderLayerDrop}} {
-		k.Size(side.name+"_attention_heads", side.heads, nn.MaxWidth)
-		if side.heads > 0 && c.Width%side.heads != 0 {
-			k.Add(fmt.Errorf("d_model %d is not a multiple of %s_attention_heads %d", c.Width, side.name, side.heads))
-		}
-		if side.layerDrop != 0 {
-			k.Add(fmt.Errorf("%s_layerdrop %g is not supported; write 0", side.name, side.layerDrop))
-		}
-	}
-	if _, err := nn.NewActivation(c.Activation); err != nil {
-		k.Add(fmt.Errorf("activation_function: %w", err))
-	}
-	k.Probability("dropout", c.Dropout)
-	k.Probability("attention_dropout", c.AttentionDropout)
-	k.Probability("activation_dropout", c.ActivationDropout)
 	k.Probability("classifier_dropout", c.HeadDropout)
-	if !(c.InitStd >= 0 && c.InitStd <= 100) {
-		k.Add(fmt.Errorf("init_std is %g; want 0 to 100", c.InitStd))
-	}
-	if c.PadTokenID < 0 || c.PadTokenID >= c.VocabSize {
-		k.Add(fmt.Errorf("pad_token_id %d is outside the vocabulary of %d", c.PadTokenID, c.VocabSize))
-	}
 	if s := c.DecoderStart; s != nil && (*s < 0 || *s >= c.VocabSize) {
 		k.Add(fmt.Errorf("decoder_start_token_id %d is outside the vocabulary of %d", *s, c.VocabSize))
 	}

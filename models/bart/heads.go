@@ -63,28 +63,24 @@ func (m *ForConditionalGeneration) Shift(labels []int32) []int32 {
 
 // shift sets the decoder's inputs for labels.
 func (c Config) shift(ids, labels []int32) {
-	pad := int32(c.PadTokenID)
-	words := 0
-	for i, l := range labels {
-		if l == batch.Ignore {
-			l = pad
-		}
-		if l != pad {
-			words++
-		}
-		if i+1 < len(ids) {
-			ids[i+1] = l
-		}
-	}
+	start := int32(c.PadTokenID)
 	switch {
-	case len(ids) == 0:
+	case len(labels) == 0:
+		return
 	case c.ModelType != "mbart":
-		ids[0] = int32(*c.DecoderStart)
+		start = int32(*c.DecoderStart)
 	default: // as transformers counts: the place that the last token has if no padding is before it
-		if ids[0] = labels[max(words-1, 0)]; ids[0] == batch.Ignore {
-			ids[0] = pad
+		words := 0
+		for _, l := range labels {
+			if l != batch.Ignore && l != int32(c.PadTokenID) {
+				words++
+			}
+		}
+		if last := labels[max(words-1, 0)]; last != batch.Ignore {
+			start = last
 		}
 	}
+	c.Shift(ids, labels, start)
 }
 
 // NewForSequenceClassification returns the model with empty weights. The configuration must have passed Check.
@@ -127,12 +123,3 @@ func (e *Encoder) Class() string { return e.Config.class("Encoder") }
 
 // Class names the decoder in the printed tree.
 func (d *Decoder) Class() string { return d.Config.class("Decoder") }
-
-// Class names the block in the printed tree.
-func (l *EncoderLayer) Class() string { return l.config.class("EncoderLayer") }
-
-// Class names the block in the printed tree.
-func (l *DecoderLayer) Class() string { return l.config.class("DecoderLayer") }
-
-// Class names the layer in the printed tree.
-func (l *Attention) Class() string { return l.class }

@@ -19,12 +19,12 @@ type Attention struct {
 	class string       `hf:"-"`
 }
 
-func newAttention(c Config, heads, layer int, causal bool) *Attention {
-	w := c.Width
+func (b Block) attention(layer int, causal bool) *Attention {
+	w := b.common.Width
 	return &Attention{
-		Key: nn.NewLinear(w, w, true), Value: nn.NewLinear(w, w, true), Query: nn.NewLinear(w, w, true),
-		Out: nn.NewLinear(w, w, true), Drop: c.drop(c.AttentionDropout), class: c.class("Attention"),
-		Attn: nn.Attention{Heads: heads, KV: heads, Dim: w / heads, Causal: causal, Layer: layer},
+		Key: nn.NewLinear(w, w, b.KeyBias), Value: nn.NewLinear(w, w, true), Query: nn.NewLinear(w, w, true),
+		Out: nn.NewLinear(w, w, true), Drop: silent(b.common.AttentionDropout), class: b.Class + "Attention",
+		Attn: nn.Attention{Heads: b.Heads, KV: b.Heads, Dim: w / b.Heads, Causal: causal, Layer: layer},
 	}
 }
 
@@ -38,8 +38,8 @@ func (l *Attention) cross(p *nn.Pass, x mat.Tensor) mat.Tensor {
 	return l.Out.Forward(p, l.Attn.Cross(p, x, l.Query, l.Key, l.Value, *l.Drop))
 }
 
-// EncoderLayer is one block of the encoder. Rows are tokens, N = ΣT. With the norms after branches (BART, Marian) and
-// before them (mBART, Pegasus) it is
+// EncoderLayer is one block of the encoder. N is the number of rows of all sequences. With the norms after branches
+// (BART, Marian) and before them (mBART, Pegasus, Whisper) it is
 //
 //	a = attnNorm(x + drop(attention(x)))    a = x + drop(attention(attnNorm(x)))
 //	y = norm(a + drop(down(gelu(up(a)))))   y = a + drop(down(gelu(up(norm(a)))))
@@ -54,24 +54,26 @@ type EncoderLayer struct {
 	AttnDrop *nn.Dropout    `hf:"attention_dropout"`
 	ActDrop  *nn.Dropout    `hf:"activation_dropout"`
 	Drop     *nn.Dropout    `hf:"dropout"`
-	config   Config         `hf:"-"`
+	block    Block          `hf:"-"`
 }
 
-func newEncoderLayer(c Config) *EncoderLayer {
+// NewEncoderLayer returns a block with empty weights.
+func NewEncoderLayer(b Block) *EncoderLayer {
+	c := b.common
 	return &EncoderLayer{
-		Attn: newAttention(c, c.EncoderHeads, 0, false), AttnNorm: c.norm(), Act: c.activation(),
-		Up: nn.NewLinear(c.Width, c.EncoderFeedForward, true), Down: nn.NewLinear(c.EncoderFeedForward, c.Width, true),
-		Norm: c.norm(), AttnDrop: c.drop(c.Dropout), ActDrop: c.drop(c.ActivationDropout), Drop: c.drop(c.Dropout), config: c,
+		Attn: b.attention(0, false), AttnNorm: c.Norm(), Act: c.activation(),
+		Up: nn.NewLinear(c.Width, b.FeedForward, true), Down: nn.NewLinear(b.FeedForward, c.Width, true), Norm: c.Norm(),
+		AttnDrop: silent(c.Dropout), ActDrop: silent(c.ActivationDropout), Drop: silent(c.Dropout), block: b,
 	}
 }
 
 // Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it.
 func (l *EncoderLayer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
-	h := l.Attn.own(p, l.config.before(p, x, l.AttnNorm))
+	h := l.Attn.own(p, l.block.before(p, x, l.AttnNorm))
 	x, p = p.KeptRows(x)
-	a := l.config.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
-	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.config.before(p, a, l.Norm))))
-	return l.config.after(p, a, l.Down.Forward(p, h), l.Norm, l.Drop)
+	a := l.block.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
+	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.block.before(p, a, l.Norm))))
+	return l.block.after(p, a, l.Down.Forward(p, h), l.Norm, l.Drop)
 }
 
 // DecoderLayer is one block of the decoder, with attention to the encoder's rows between that to earlier rows and the
@@ -90,51 +92,56 @@ type DecoderLayer struct {
 	CrossDrop *nn.Dropout    `hf:"encoder_attention_dropout"`
 	ActDrop   *nn.Dropout    `hf:"activation_dropout"`
 	Drop      *nn.Dropout    `hf:"dropout"`
-	config    Config         `hf:"-"`
+	block     Block          `hf:"-"`
 }
 
-func newDecoderLayer(c Config, layer int) *DecoderLayer {
+// NewDecoderLayer returns the block with the given index, with empty weights.
+func NewDecoderLayer(b Block, layer int) *DecoderLayer {
+	c := b.common
 	return &DecoderLayer{
-		Attn: newAttention(c, c.DecoderHeads, layer, true), Act: c.activation(), AttnNorm: c.norm(),
-		Cross: newAttention(c, c.DecoderHeads, layer, false), CrossNorm: c.norm(),
-		Up: nn.NewLinear(c.Width, c.DecoderFeedForward, true), Down: nn.NewLinear(c.DecoderFeedForward, c.Width, true),
-		Norm: c.norm(), AttnDrop: c.drop(c.Dropout), CrossDrop: c.drop(c.Dropout), ActDrop: c.drop(c.ActivationDropout),
-		Drop: c.drop(c.Dropout), config: c,
+		Attn: b.attention(layer, true), Act: c.activation(), AttnNorm: c.Norm(),
+		Cross: b.attention(layer, false), CrossNorm: c.Norm(),
+		Up: nn.NewLinear(c.Width, b.FeedForward, true), Down: nn.NewLinear(b.FeedForward, c.Width, true), Norm: c.Norm(),
+		AttnDrop: silent(c.Dropout), CrossDrop: silent(c.Dropout), ActDrop: silent(c.ActivationDropout),
+		Drop: silent(c.Dropout), block: b,
 	}
 }
 
 // Forward turns x (N×C) into the block's output: N×C, or p.Keep's rows of it.
 func (l *DecoderLayer) Forward(p *nn.Pass, x mat.Tensor) mat.Tensor {
-	h := l.Attn.own(p, l.config.before(p, x, l.AttnNorm))
+	h := l.Attn.own(p, l.block.before(p, x, l.AttnNorm))
 	x, p = p.KeptRows(x)
-	a := l.config.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
-	h = l.Cross.cross(p, l.config.before(p, a, l.CrossNorm))
-	b := l.config.after(p, a, h, l.CrossNorm, l.CrossDrop)
-	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.config.before(p, b, l.Norm))))
-	return l.config.after(p, b, l.Down.Forward(p, h), l.Norm, l.Drop)
+	a := l.block.after(p, x, l.Attn.Out.Forward(p, h), l.AttnNorm, l.AttnDrop)
+	h = l.Cross.cross(p, l.block.before(p, a, l.CrossNorm))
+	b := l.block.after(p, a, h, l.CrossNorm, l.CrossDrop)
+	h = l.ActDrop.Forward(p, l.Act.Forward(p, l.Up.Forward(p, l.block.before(p, b, l.Norm))))
+	return l.block.after(p, b, l.Down.Forward(p, h), l.Norm, l.Drop)
 }
 
 // before returns the input of a branch: norm(x) if norms are before branches, otherwise x.
-func (c Config) before(p *nn.Pass, x mat.Tensor, norm *nn.LayerNorm) mat.Tensor {
-	if c.family().before {
+func (b Block) before(p *nn.Pass, x mat.Tensor, norm *nn.LayerNorm) mat.Tensor {
+	if b.Before {
 		return norm.Forward(p, x)
 	}
 	return x
 }
 
 // after returns x + drop(h), normalised if norms are after branches.
-func (c Config) after(p *nn.Pass, x, h mat.Tensor, norm *nn.LayerNorm, drop *nn.Dropout) mat.Tensor {
-	if c.family().before {
+func (b Block) after(p *nn.Pass, x, h mat.Tensor, norm *nn.LayerNorm, drop *nn.Dropout) mat.Tensor {
+	if b.Before {
 		return drop.Residual(p, x, h)
 	}
 	return norm.Residual(p, x, h, *drop)
 }
 
-// activation returns the function whose name Check has accepted.
-func (c Config) activation() *nn.Activation {
-	a, err := nn.NewActivation(c.Activation)
-	if err != nil {
-		panic(err)
-	}
-	return a
-}
+// silent returns dropout that the printed tree does not show.
+func silent(p float32) *nn.Dropout { return &nn.Dropout{P: p, Silent: true} }
+
+// Class names the block in the printed tree.
+func (l *EncoderLayer) Class() string { return l.block.Class + "EncoderLayer" }
+
+// Class names the block in the printed tree.
+func (l *DecoderLayer) Class() string { return l.block.Class + "DecoderLayer" }
+
+// Class names the layer in the printed tree.
+func (l *Attention) Class() string { return l.class }

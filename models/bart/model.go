@@ -64,11 +64,11 @@ type Encoder struct {
 }
 
 func newEncoder(c Config, shared *nn.SharedTable) *Encoder {
-	e := &Encoder{Config: c, Words: shared.Embedding(), Drop: c.drop(c.Dropout)}
+	e := &Encoder{Config: c, Words: shared.Embedding(), Drop: silent(c.Dropout)}
 	e.Positions = c.positions()
 	e.EmbedNorm, e.Norm = c.norms()
 	for range c.EncoderLayers {
-		e.Layers = append(e.Layers, newEncoderLayer(c))
+		e.Layers = append(e.Layers, NewEncoderLayer(c.encoder()))
 	}
 	return e
 }
@@ -92,11 +92,11 @@ type Decoder struct {
 }
 
 func newDecoder(c Config, shared *nn.SharedTable) *Decoder {
-	d := &Decoder{Config: c, Words: shared.Embedding(), Drop: c.drop(c.Dropout)}
+	d := &Decoder{Config: c, Words: shared.Embedding(), Drop: silent(c.Dropout)}
 	d.Positions = c.positions()
 	d.EmbedNorm, d.Norm = c.norms()
 	for i := range c.DecoderLayers {
-		d.Layers = append(d.Layers, newDecoderLayer(c, i))
+		d.Layers = append(d.Layers, NewDecoderLayer(c.decoder(), i))
 	}
 	return d
 }
@@ -119,18 +119,10 @@ func last(p *nn.Pass, x mat.Tensor, norm *nn.LayerNorm) mat.Tensor {
 // norms returns the norm of the embeddings and the last one; nil if the family has none.
 func (c Config) norms() (embeddings, last *nn.LayerNorm) {
 	if c.family().embeddingNorm {
-		embeddings = c.norm()
+		embeddings = c.Norm()
 	}
 	if c.family().before {
-		last = c.norm()
+		last = c.Norm()
 	}
 	return embeddings, last
 }
-
-// eps is the default of torch.nn.LayerNorm, which no configuration changes.
-const eps = 1e-5
-
-func (c Config) norm() *nn.LayerNorm { return nn.NewLayerNorm(c.Width, eps) }
-
-// drop returns dropout that the printed tree does not show.
-func (c Config) drop(p float32) *nn.Dropout { return &nn.Dropout{P: p, Silent: true} }
