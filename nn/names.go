@@ -234,11 +234,11 @@ func VectorRole(vector bool) Role {
 }
 
 // Train makes all weights of m trainable, for full fine-tuning, and returns them in the order of declaration. Buffers
-// stay frozen.
+// and weights that are never trained stay frozen.
 func Train(m spago.Model) []NamedParam {
 	var list []NamedParam
 	for _, w := range Weights(m) {
-		if w.Weight.Buffer {
+		if w.Weight.Buffer || w.Weight.Frozen {
 			continue
 		}
 		list = append(list, NamedParam{

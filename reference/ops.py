@@ -183,6 +183,19 @@ def attention(case, heads, kv_heads, dim, lengths, causal=False, key_lengths=Non
         heads=heads, kv_heads=kv_heads, causal=float(causal))
 
 
+def conv1d(case, frames, n_in, n_out, size, stride, padding):
+    """A convolution over each of several sequences of frames; x and y hold their rows one after another."""
+    w, b = normal(n_out, n_in, size, std=1.2 / (n_in * size) ** 0.5).requires_grad_(), normal(n_out).requires_grad_()
+    x = normal(sum(frames), n_in).requires_grad_()
+    parts = [F.conv1d(r.T[None], w, b, stride, padding)[0].T for r in x.split(frames)]
+    y = torch.cat(parts)
+    dy = normal(*y.shape)
+    dx, dw, db = backward(y, dy, x, w, b)
+    starts = torch.tensor([0] + frames).cumsum(0)
+    put("conv1d", case, x=x, w=w.flatten(1), b=b[None], starts=starts, size=size, stride=stride, padding=padding, y=y,
+        dy=dy, dx=dx, dw=dw.flatten(1), db=db[None])
+
+
 def rmsnorm(case, n, width, eps, std=1.0):
     """y = gain·(x·rsqrt(mean(x²) + eps)), in the order of roundings of transformers' LlamaRMSNorm."""
     x = normal(n, width, std=std).requires_grad_()
@@ -359,6 +372,10 @@ multiple_negatives("flat", 9, 8, 1)
 multiple_negatives("single", 1, 4, 20)
 linear_cross_entropy("smoothing", 7, 12, 33, ignore=(1, 5), smoothing=0.1)
 linear_cross_entropy("smoothing_sharp", 6, 16, 70, std=9.0, smoothing=0.4)
+conv1d("whisper", [8, 2, 6], 5, 7, 3, 1, 1)
+conv1d("whisper_half", [8, 2, 6], 5, 7, 3, 2, 1)
+conv1d("odd", [7, 1, 9], 3, 4, 3, 2, 1)
+conv1d("apart", [9, 4], 3, 2, 2, 3, 0)
 
 if "--keep" in sys.argv[1:]:
     for name, old in load_file(OUT).items():

@@ -113,6 +113,17 @@ var torchFunctions = map[string]func(c torchCase){
 		c.backward(y)
 		c.is("dw", Grad(w.Param))
 	},
+	"conv1d": func(c torchCase) {
+		x, w, b := c.param("x"), c.trainedWeight("w"), c.trainedWeight("b")
+		s := Seqs{Starts: c.ints("starts")}
+		window := Window{Size: int(c.number("size")), Stride: int(c.number("stride")), Padding: int(c.number("padding"))}
+		u := Unfold(c.tape, x, s, window)
+		y := Affine(c.tape, u, Drop{}, Projection{Weight: w, Bias: b})
+		c.tape.Release(u)
+		c.is("y", Values(y))
+		c.backward(y)
+		c.gradients(map[string]*spago.Param{"dx": x, "dw": w.Param, "db": b.Param})
+	},
 	"layernorm": func(c torchCase) {
 		x, gain, bias := c.param("x"), c.trainedWeight("gamma"), c.trainedWeight("beta")
 		y := LayerNorm(c.tape, x, nil, Drop{}, gain, bias, c.number("eps"))

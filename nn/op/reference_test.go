@@ -178,6 +178,26 @@ func refLayerNorm(x, h, mask, gain, bias []float64, eps float64) []float64 {
 	return y
 }
 
+// refUnfold returns the windows over the rows of each segment, column after column.
+func refUnfold(x []float64, cols int, s Seqs, w Window) []float64 {
+	var y []float64
+	for i := range s.Len() {
+		first, end := s.Starts[i]-w.Padding, s.Starts[i+1]+w.Padding
+		for ; first+w.Size <= end; first += w.Stride {
+			for c := range cols {
+				for row := first; row < first+w.Size; row++ {
+					if row < s.Starts[i] || row >= s.Starts[i+1] {
+						y = append(y, 0)
+					} else {
+						y = append(y, x[row*cols+c])
+					}
+				}
+			}
+		}
+	}
+	return y
+}
+
 func refActivate(x []float64, a Activation) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {

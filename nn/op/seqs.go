@@ -56,12 +56,19 @@ func (s Seqs) index(i int) int {
 
 // each calls f for the rows lo to hi−1, each with the number of its example and its position within the sequence.
 func (s Seqs) each(lo, hi int, f func(row, example, position int)) {
-	i := sort.SearchInts(s.Starts, lo+1) - 1
+	s.eachSegment(lo, hi, func(row, segment int) {
+		f(row, s.index(segment), s.first(segment)+row-s.Starts[segment])
+	})
+}
+
+// eachSegment calls f for the rows lo to hi−1, each with the segment that it is in.
+func (s Seqs) eachSegment(lo, hi int, f func(row, segment int)) {
+	segment := sort.SearchInts(s.Starts, lo+1) - 1
 	for row := lo; row < hi; row++ {
-		for row >= s.Starts[i+1] {
-			i++
+		for row >= s.Starts[segment+1] {
+			segment++
 		}
-		f(row, s.index(i), s.first(i)+row-s.Starts[i])
+		f(row, segment)
 	}
 }
 

@@ -197,6 +197,12 @@ func rowSamples() []sample {
 			}
 			return y
 		}))
+	for _, w := range []Window{{3, 1, 1}, {3, 2, 1}, {2, 3, 0}, {4, 1, 3}, {1, 1, 0}} {
+		s := Seqs{Starts: []int{0, 5, 5, 6, 10}}
+		list = append(list, unary(fmt.Sprintf("unfold/%d %d %d", w.Size, w.Stride, w.Padding), 10, 3,
+			func(t *Tape, x mat.Tensor) mat.Tensor { return Unfold(t, x, s, w) },
+			func(x []float64) []float64 { return refUnfold(x, 3, s, w) }))
+	}
 	for _, n := range []int{1, 2, 3} {
 		s := sample{name: fmt.Sprintf("add/%d", n)}
 		for i := range n {

@@ -50,6 +50,7 @@ type Weight struct {
 	InOut      bool         // in×out in checkpoints, as GPT-2's Conv1D
 	Buffer     bool         // a vector that never trains and has the shape [1, n] in checkpoints, as final_logits_bias
 	Dims       []int        // shape in checkpoints if it is none of these, as that of a convolution; nil: it is
+	Frozen     bool         // never trains, not even in full fine-tuning, although it is a parameter in PyTorch
 	Param      *spago.Param // holds the values of a weight that trains; nil: frozen
 
 	// Stored values: of a frozen weight with values, exactly one of f32, u16 and blocks is set.
@@ -69,6 +70,9 @@ func NewVector(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true} }
 
 // NewBuffer returns a vector of length n without values that is no parameter: it does not train.
 func NewBuffer(n int) *Weight { return &Weight{Rows: 1, Cols: n, Vector: true, Buffer: true} }
+
+// NewFrozen returns a weight of size rows×cols without values that never trains: a table that follows from a formula.
+func NewFrozen(rows, cols int) *Weight { return &Weight{Rows: rows, Cols: cols, Frozen: true} }
 
 // NewShaped returns a weight of rows×cols without values that has another shape in checkpoints, with as many values in
 // the same order: a convolution's [out, in, width] as out×(in·width), a table's [1, rows, cols].
@@ -297,10 +301,12 @@ func (w *Weight) Copy() *Weight {
 	return c
 }
 
-// Sized returns a weight of rows×cols values that trains, all 0, and is stored in checkpoints as w is.
+// Sized returns a weight of rows×cols values that trains, all 0, and is stored in checkpoints as w is. Of a weight
+// with Dims, rows and cols must be its own.
 func (w *Weight) Sized(rows, cols int) *Weight {
-	return &Weight{Rows: rows, Cols: cols, Vector: w.Vector, InOut: w.InOut,
-		Param: NewParam(rows, cols, make([]float32, rows*cols))}
+	v := w.form()
+	v.Rows, v.Cols, v.Param = rows, cols, NewParam(rows, cols, make([]float32, rows*cols))
+	return v
 }
 
 // Trained returns a weight with the sizes and a copy of the values of w that trains.
