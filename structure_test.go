@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"models/arch":    {"nn", "nn/op", "batch"},
 	"models/":        {"models/arch", "nn", "nn/op", "batch"},
 	"models/roberta": {"models/bert", "models/arch", "nn", "nn/op", "batch"},
+	"models/whisper": {"models/bart", "models/arch", "nn", "nn/op", "batch"},
 	"models/electra": {"models/bert", "models/arch", "nn", "nn/op", "batch"},
 	"models":         {"models/", "checkpoint", "batch", "nn", "nn/op"},
 	"train":          {"nn", "nn/op", "batch", "internal/files", "internal/kernel", "checkpoint/safetensors"},

@@ -52,7 +52,7 @@ func TestConfigKeys(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"bert", "roberta", "xlm-roberta", "distilbert", "electra", "gpt2", "llama", "mistral",
-		"qwen2", "qwen3"} {
+		"qwen2", "qwen3", "t5", "bart", "whisper"} {
 		if !types[name] {
 			t.Errorf("no config.json of %s was looked at", name)
 		}
@@ -80,6 +80,8 @@ func TestConfigKeysOfPublishedModels(t *testing.T) {
 		{"pegasus", bart + `, "num_hidden_layers": 12`, warning + "num_hidden_layers"},
 		{"bart", bart + `, "n_positions": 512`, warning + "n_positions"},
 		{"t5", `"n_positions": 512`, ""},
+		{"whisper", `"encoder_layers": 4, "num_hidden_layers": 4, "max_length": 448, "forced_decoder_ids": null`, ""},
+		{"t5", `"mask_time_prob": 0.05, "scale_embedding": true`, warning + "mask_time_prob, scale_embedding"},
 		{"t5", `"n_positions": 512, "num_hidden_layers": 6`, warning + "num_hidden_layers"},
 	} {
 		w, err := settings.CheckConfig([]byte("{"+x.text+"}"), models.ConfigKeys(x.modelType))

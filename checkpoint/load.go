@@ -254,7 +254,7 @@ func (l *loading) complete() {
 		}
 	}
 	switch {
-	case len(missing) == 1 && strings.HasSuffix(missing[0], "lm_head.weight"):
+	case len(missing) == 1 && (strings.HasSuffix(missing[0], "lm_head.weight") || missing[0] == "proj_out.weight"):
 		l.remedy = `; if the head shares the word table, write "tie_word_embeddings": true into config.json`
 	case len(missing) == 0 && len(l.unexpected) > 0:
 		l.remedy = "; if they are not needed, load the checkpoint with transformers and save it with save_pretrained, " +

@@ -298,7 +298,7 @@ func (s *selector) find(list []candidate) error {
 func (s *Set) addAllLinear(sel *selector, list []candidate) error {
 	unread := false
 	for _, c := range list {
-		if c.table || c.out || c.path == nn.OutputLayer {
+		if c.table || c.out || nn.IsOutputLayer(c.path) {
 			continue
 		}
 		if s.config.TaskType == FeatureExtraction && strings.HasPrefix(c.path, pooler) {

@@ -206,7 +206,8 @@ func (s *Set) reshape(f *safetensors.File, fits func(weight string, got, want []
 	for _, c := range s.copies {
 		t, ok := f.Tensor(keyPrefix + c.path)
 		want := c.own.Shape()
-		if !ok || len(t.Shape) != len(want) || slices.Equal(t.Shape, want) || c.own.InOut || !fits(c.path, t.Shape, want) {
+		if !ok || len(t.Shape) != len(want) || slices.Equal(t.Shape, want) || c.own.InOut || c.own.Dims != nil ||
+			!fits(c.path, t.Shape, want) {
 			continue
 		}
 		if c.own.Vector {

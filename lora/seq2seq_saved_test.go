@@ -32,10 +32,11 @@ func seq2seqTargets(t5 bool) map[string]lora.Config {
 // savedPairs is what reference/check_saved.py reads beside an adapter of an encoder–decoder.
 type savedPairs struct {
 	Base string `json:"base"` // below testdata
-	Task string `json:"task"` // seq2seq_lm
-	// IDs are the sources, Labels the targets, one after another; Starts and LabelStarts are where each starts, and the
-	// end of the last.
+	Task string `json:"task"` // seq2seq_lm or speech
+	// IDs are the sources, or Features their frames, and Labels the targets, one after another; Starts and LabelStarts are
+	// where each starts, and the end of the last.
 	IDs         []int32   `json:"ids"`
+	Features    []float32 `json:"features"`
 	Starts      []int     `json:"starts"`
 	Labels      []int32   `json:"labels"`
 	LabelStarts []int     `json:"label_starts"`
@@ -49,13 +50,17 @@ func TestSeq2SeqSaved(t *testing.T) {
 	eachSeq2Seq(t, func(t *testing.T, x *seq2seqFixture) {
 		name := filepath.Base(x.Dir)
 		for option, c := range seq2seqTargets(strings.Contains(name, "t5")) {
-			c.R, c.Alpha, c.TaskType = 2, 5, lora.Seq2SeqLM
+			c.R, c.Alpha = 2, 5
+			task, family := "speech", "speech"
+			if !x.speech() {
+				c.TaskType, task, family = lora.Seq2SeqLM, "seq2seq_lm", "seq2seq"
+			}
 			s, err := lora.Attach(x.model, c, 3)
 			if err != nil {
 				t.Fatalf("%s: %v", option, err)
 			}
 			shakePairs(s)
-			dir := tasktest.OutputDir(t, "seq2seq_"+name+"_"+option)
+			dir := tasktest.OutputDir(t, family+"_"+name+"_"+option)
 			if err := s.Save(dir); err != nil {
 				t.Fatal(err)
 			}
@@ -72,8 +77,8 @@ func TestSeq2SeqSaved(t *testing.T) {
 			}
 			b := x.observed()
 			text, err := json.Marshal(savedPairs{
-				filepath.Join("seq2seq", name, "base"), "seq2seq_lm", b.IDs, b.Seqs.Starts, b.Target.Labels,
-				b.Target.Seqs.Starts, option != "embeddings", logits,
+				filepath.Join(family, name, "base"), task, b.IDs, b.Features, b.Seqs.Starts, b.Target.Labels,
+				b.Target.Seqs.Starts, option != "embeddings" || !s.Unties(x.model), logits,
 			})
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, "case.json"), text, 0o644)

@@ -22,8 +22,9 @@ import (
 	training "github.com/spalora/spalora/train"
 )
 
-// seq2seqFixture is a directory of testdata/seq2seq: an encoder–decoder with the results of transformers and PEFT
-// (reference/seq2seq_fixtures.py). It is the task of its training run.
+// seq2seqFixture is a directory of testdata/seq2seq or testdata/speech: an encoder–decoder with the results of
+// transformers and PEFT (reference/seq2seq_fixtures.py, reference/whisper_fixtures.py). It is the task of its training
+// run.
 type seq2seqFixture struct {
 	tasktest.Case
 	t        *testing.T
@@ -33,17 +34,20 @@ type seq2seqFixture struct {
 	expected *golden.Fixture
 	pool     *op.Pool
 
+	ModelType     string `json:"model_type"`
 	Observed      int    `json:"observed_rows"`
+	ShortFrames   int    `json:"short_frames"` // of speech: frames of a part of the window
 	TrainableLine string `json:"trainable_line"`
 	KeepsTie      bool   `json:"merge_keeps_tie"`
 }
 
 func eachSeq2Seq(t *testing.T, f func(t *testing.T, x *seq2seqFixture)) {
-	files, err := filepath.Glob("../testdata/seq2seq/*/case.json")
-	if err != nil || len(files) < 11 {
-		t.Fatalf("%d fixtures: %v", len(files), err)
+	text, err := filepath.Glob("../testdata/seq2seq/*/case.json")
+	speech, err2 := filepath.Glob("../testdata/speech/*/case.json")
+	if err != nil || err2 != nil || len(text) < 11 || len(speech) < 4 {
+		t.Fatalf("%d and %d fixtures: %v, %v", len(text), len(speech), err, err2)
 	}
-	for _, file := range files {
+	for _, file := range slices.Concat(text, speech) {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) { f(t, openSeq2Seq(t, dir)) })
 	}
@@ -75,14 +79,21 @@ func (x *seq2seqFixture) open() models.Seq2SeqLM {
 		x.t.Fatal(err)
 	}
 	x.t.Cleanup(func() { src.Close() })
-	m, report, err := models.OpenSeq2SeqLM(src)
+	var m models.Seq2SeqLM
+	if x.speech() {
+		m, x.report, err = models.OpenSpeechSeq2SeqLM(src)
+	} else {
+		m, x.report, err = models.OpenSeq2SeqLM(src)
+	}
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	x.report = report
 	nn.SetDropout(m, 0)
 	return m
 }
+
+// speech reports whether the sources are sound.
+func (x *seq2seqFixture) speech() bool { return x.ModelType == "whisper" }
 
 func (x *seq2seqFixture) load(name string) *lora.Set {
 	x.t.Helper()
@@ -105,23 +116,35 @@ func (e examples) Batch(_ context.Context, which []int, _ op.Key) (*batch.Batch,
 
 // batch returns the examples with the given numbers.
 func (x *seq2seqFixture) batch(which ...int) *batch.Batch {
-	ids, at := x.batches.Ints("sources"), x.batches.Ints("source_starts")
 	labels, starts := x.batches.Ints("labels"), x.batches.Ints("starts")
 	b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}, Target: &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}}
 	t := b.Target
 	for _, i := range which {
 		b.Seqs.Index, t.Seqs.Index = append(b.Seqs.Index, i), append(t.Seqs.Index, i)
-		for _, id := range ids[at[i]:at[i+1]] {
-			b.IDs = append(b.IDs, int32(id))
-		}
+		b.Seqs.Starts = append(b.Seqs.Starts, b.Seqs.Rows()+x.addSource(b, i))
 		var own []int32
 		for _, l := range labels[starts[i]:starts[i+1]] {
 			own = append(own, int32(l))
 		}
 		t.Labels, t.IDs = append(t.Labels, own...), append(t.IDs, x.model.Shift(own)...)
-		b.Seqs.Starts, t.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs)), append(t.Seqs.Starts, len(t.IDs))
+		t.Seqs.Starts = append(t.Seqs.Starts, len(t.IDs))
 	}
 	return b
+}
+
+// addSource adds the source of an example to b and returns the number of its rows.
+func (x *seq2seqFixture) addSource(b *batch.Batch, i int) int {
+	if x.speech() { // the examples share the clips
+		shape, values := x.batches.Shape("features"), x.batches.Float32("features")
+		size := shape[1] * shape[2]
+		b.Features = append(b.Features, values[i%shape[0]*size:][:size]...)
+		return shape[1]
+	}
+	ids, at := x.batches.Ints("sources"), x.batches.Ints("source_starts")
+	for _, id := range ids[at[i]:at[i+1]] {
+		b.IDs = append(b.IDs, int32(id))
+	}
+	return at[i+1] - at[i]
 }
 
 // Set implements [train.Task].
@@ -134,6 +157,7 @@ func (x *seq2seqFixture) Set(s batch.Split) batch.Set {
 
 // Loss implements [train.Task].
 func (x *seq2seqFixture) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
+	p.Smoothing = x.Smoothing
 	sum, stats := x.model.Loss(p, b)
 	return sum, float64(stats.Targets), nil
 }
@@ -198,6 +222,27 @@ func TestSeq2SeqLogits(t *testing.T) {
 	})
 }
 
+// TestSpeechBeginnings compares the encoder's rows for the first frames of the clips with those of a model of
+// transformers that has no more positions.
+func TestSpeechBeginnings(t *testing.T) {
+	eachSeq2Seq(t, func(t *testing.T, x *seq2seqFixture) {
+		if !x.speech() {
+			return
+		}
+		tape := op.NewEvalTape(x.pool)
+		defer tape.Close()
+		whole := x.observed()
+		bins := len(whole.Features) / whole.Seqs.Rows()
+		b := &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
+		for _, first := range whole.Seqs.Starts[:whole.Seqs.Len()] {
+			b.Features = append(b.Features, whole.Features[first*bins:][:x.ShortFrames*bins]...)
+			b.Seqs.Starts = append(b.Seqs.Starts, b.Seqs.Rows()+x.ShortFrames)
+		}
+		rows := op.Values(x.model.Encode(pass(tape, nil), b).X)
+		closeTo(t, "encoder", rows, x.expected.Float32("short.encoder"), 2e-5)
+	})
+}
+
 // TestSeq2SeqRun repeats PEFT's training: losses, norms, the adapter's tensors and the logits afterwards.
 func TestSeq2SeqRun(t *testing.T) {
 	eachSeq2Seq(t, func(t *testing.T, x *seq2seqFixture) {
@@ -228,7 +273,7 @@ func TestSeq2SeqGradients(t *testing.T) {
 				which = append(which, i*x.BatchSize+k)
 			}
 			p := pass(tape, s)
-			p.Train = true
+			p.Train, p.Smoothing = true, x.Smoothing
 			sum, stats := x.model.Loss(p, x.batch(which...))
 			targets += stats.Targets
 			if err := tape.Backward(sum); err != nil {

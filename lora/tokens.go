@@ -228,7 +228,7 @@ func (s *Set) tie(m spago.Model) error {
 	named := func(list []string) bool {
 		return slices.ContainsFunc(list, func(n string) bool {
 			last := n[strings.LastIndexByte(n, '.')+1:]
-			return last == "embed_tokens" || last == "lm_head"
+			return last == "embed_tokens" || nn.IsOutputLayer(last)
 		})
 	}
 	switch {

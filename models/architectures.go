@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/models/llama"
 	"github.com/spalora/spalora/models/roberta"
 	"github.com/spalora/spalora/models/t5"
+	"github.com/spalora/spalora/models/whisper"
 )
 
 // architectures lists the architectures that this package opens. A new one adds its line.
@@ -29,6 +30,7 @@ var architectures = catalogue{
 	t5.Arch,
 	bart.Arch,
 	bart.ArchMarian,
+	whisper.Arch,
 }
 
 // catalogue is a list of architectures; each model type occurs once.

@@ -143,7 +143,7 @@ func TestNewArchitecture(t *testing.T) {
 		{`{"model_type": "toy", "width": 0}`, arch.Token, "toy: vocab_size 5, width 0"},
 		{`{"model_type": "jigsaw"}`, arch.Token, `model_type "jigsaw" is not supported; want bert, roberta, xlm-roberta, ` +
 			`distilbert, electra, gpt2, llama, mistral, qwen2, qwen3, t5, mt5, ` +
-			`bart, mbart, marian, pegasus or toy`},
+			`bart, mbart, marian, pegasus, whisper or toy`},
 	} {
 		_, _, err := open[TokenClassifier](list, toySource(t, c.config, words), c.kind, 2, 1)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -195,6 +195,8 @@ func checkHeads(t *testing.T, a arch.Arch, c arch.Config) {
 			_, ok = m.(CausalLM)
 		case arch.Seq2Seq:
 			_, ok = m.(Seq2SeqLM)
+		case arch.Speech:
+			_, ok = m.(SpeechSeq2SeqLM)
 		}
 		if !ok {
 			t.Errorf("%s: the %v head is a %T", a.Types[0], h.Kind, m)

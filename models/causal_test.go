@@ -71,7 +71,13 @@ func causalBatch(lengths ...int) *batch.Batch {
 // part is sequence i of a batch by itself.
 func part(b *batch.Batch, i int) *batch.Batch {
 	lo, hi := b.Seqs.Starts[i], b.Seqs.Starts[i+1]
-	one := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}, IDs: b.IDs[lo:hi]}
+	one := &batch.Batch{Seqs: op.Seqs{Starts: []int{0, hi - lo}, Index: b.Seqs.Index[i : i+1]}}
+	if b.Features != nil {
+		bins := len(b.Features) / b.Seqs.Rows()
+		one.Features = b.Features[lo*bins : hi*bins]
+	} else {
+		one.IDs = b.IDs[lo:hi]
+	}
 	if b.Labels != nil {
 		one.Labels = b.Labels[lo:hi]
 	}

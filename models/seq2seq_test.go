@@ -13,7 +13,13 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// seq2seqConfigs are small encoder–decoders of every family.
+// speechConfig is a small encoder–decoder for speech.
+const speechConfig = `{"model_type":"whisper","vocab_size":40,"d_model":24,"num_mel_bins":5,"encoder_layers":2,
+	"decoder_layers":3,"encoder_attention_heads":3,"decoder_attention_heads":4,"encoder_ffn_dim":36,
+	"decoder_ffn_dim":30,"max_source_positions":32,"max_target_positions":20,"init_std":0.2,"dropout":0.1,
+	"attention_dropout":0.1,"activation_dropout":0.1,"pad_token_id":38,"decoder_start_token_id":39}`
+
+// seq2seqConfigs are small encoder–decoders of text of every family.
 var seq2seqConfigs = map[string]string{
 	"t5": `{"model_type":"t5","vocab_size":40,"d_model":24,"d_kv":6,"d_ff":36,"num_layers":3,"num_heads":3,
 		"relative_attention_num_buckets":8,"relative_attention_max_distance":12}`,
@@ -38,6 +44,13 @@ func eachSeq2Seq(t *testing.T, f func(t *testing.T, m models.Seq2SeqLM)) {
 	for name := range seq2seqConfigs {
 		t.Run(name, func(t *testing.T) { f(t, newSeq2Seq(t, name, 5)) })
 	}
+	t.Run("whisper", func(t *testing.T) {
+		m, err := models.NewSpeechSeq2SeqLM([]byte(speechConfig), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(t, m)
+	})
 }
 
 func newSeq2Seq(t *testing.T, name string, seed uint64) models.Seq2SeqLM {
@@ -49,14 +62,22 @@ func newSeq2Seq(t *testing.T, name string, seed uint64) models.Seq2SeqLM {
 	return m
 }
 
-// pairs has sources and targets of these lengths, some labels left out.
+// pairs has sources and targets of these lengths, some labels left out. The length of sound is in pairs of frames.
 func pairs(m models.Seq2SeqLM, lengths ...[2]int) *batch.Batch {
 	b := causalBatch()
 	b.Target = causalBatch()
 	for i, n := range lengths {
 		r := nn.NewRand(uint64(i), fmt.Sprint(n))
-		for range n[0] {
-			b.IDs = append(b.IDs, int32(r.IntN(40)))
+		if s, ok := m.(models.SpeechSeq2SeqLM); ok {
+			for range 2 * n[0] * s.Bins() {
+				b.Features = append(b.Features, float32(r.NormFloat64()))
+			}
+			b.Seqs.Starts = append(b.Seqs.Starts, len(b.Features)/s.Bins())
+		} else {
+			for range n[0] {
+				b.IDs = append(b.IDs, int32(r.IntN(40)))
+			}
+			b.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs))
 		}
 		var labels []int32
 		for j := range n[1] {
@@ -68,7 +89,7 @@ func pairs(m models.Seq2SeqLM, lengths ...[2]int) *batch.Batch {
 		}
 		t := b.Target
 		t.Labels, t.IDs = append(t.Labels, labels...), append(t.IDs, m.Shift(labels)...)
-		b.Seqs.Starts, t.Seqs.Starts = append(b.Seqs.Starts, len(b.IDs)), append(t.Seqs.Starts, len(t.IDs))
+		t.Seqs.Starts = append(t.Seqs.Starts, len(t.IDs))
 		b.Seqs.Index, t.Seqs.Index = append(b.Seqs.Index, 7*i+3), append(t.Seqs.Index, 7*i+3)
 	}
 	return b
@@ -183,7 +204,7 @@ func seq2seqAdapter(t *testing.T, m models.Seq2SeqLM, targets ...string) *lora.S
 func adapted(m models.Seq2SeqLM) []string {
 	targets := []string{"embed_tokens"}
 	nn.Walk(m, func(path string, module any) {
-		if _, ok := module.(*nn.Linear); ok && path != "lm_head" {
+		if _, ok := module.(*nn.Linear); ok && !nn.IsOutputLayer(path) {
 			targets = append(targets, path)
 		}
 		if e, ok := module.(*nn.Embedding); ok && !e.Tied() {

@@ -6,8 +6,8 @@ import (
 	"github.com/spalora/spalora/nn/op"
 )
 
-// OutputLayer is the name of the head of language models.
-const OutputLayer = "lm_head"
+// IsOutputLayer reports whether name is that of the head of language models, of text or, as in Whisper, of speech.
+func IsOutputLayer(name string) bool { return name == "lm_head" || name == "proj_out" }
 
 // WordLayer is a module with one row for each token of the vocabulary: the table of words, or a head over the
 // vocabulary.
@@ -19,7 +19,7 @@ type WordLayer struct {
 }
 
 // WordLayers returns the table of words of m, which is its first embedding, and then the heads over the vocabulary:
-// linear layers that share the table or are named [OutputLayer]. It returns nil if m has no embedding, or a
+// linear layers that share the table or have its name, see [IsOutputLayer]. It returns nil if m has no embedding, or a
 // [SharedTable], whose vocabulary cannot change.
 func WordLayers(m spago.Model) []WordLayer {
 	var list []WordLayer
@@ -33,7 +33,7 @@ func WordLayers(m spago.Model) []WordLayer {
 				list = append(list, WordLayer{path, l, l.Weight, l.Weight})
 			}
 		case *Linear:
-			if len(list) > 0 && (path == OutputLayer || l.Tied()) {
+			if len(list) > 0 && (IsOutputLayer(path) || l.Tied()) {
 				list = append(list, WordLayer{path, l, l.Key(), l.Weight})
 			}
 		}

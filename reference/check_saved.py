@@ -32,12 +32,15 @@ TESTDATA = pathlib.Path(__file__).resolve().parent.parent / "testdata"
 LABELS = 3  # of the classifiers
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "gpt2", "llama_tied", "llama_biased", "seq2seq_t5_gated_untied",
     "seq2seq_t5_tied_unscaled", "seq2seq_t5_saved", "seq2seq_t5", "seq2seq_mt5", "seq2seq_byt5", "seq2seq_bart_embed",
-    "seq2seq_bart", "seq2seq_mbart", "seq2seq_marian", "seq2seq_pegasus")
-CAUSAL, SEQ2SEQ = "causal_lm", "seq2seq_lm"
+    "seq2seq_bart", "seq2seq_mbart", "seq2seq_marian", "seq2seq_pegasus", "speech_whisper_128", "speech_whisper_dora",
+    "speech_whisper_saved", "speech_whisper")
+CAUSAL, SEQ2SEQ, SPEECH = "causal_lm", "seq2seq_lm", "speech"
 
 
 def open_base(case):
     directory = TESTDATA / case["base"]
+    if case["task"] == SPEECH:
+        return transformers.AutoModelForSpeechSeq2Seq.from_pretrained(directory, dtype=torch.float32)
     if case["task"] == SEQ2SEQ:
         return transformers.AutoModelForSeq2SeqLM.from_pretrained(directory, dtype=torch.float32)
     return causallm.load_base(directory) if case["task"] == CAUSAL else encoders.load_base(case["task"], directory, LABELS)
@@ -50,9 +53,13 @@ def logits(case, model):
     ends = case["starts"]
     parts = []
     for lo, hi in zip(ends, ends[1:]):
-        ids = torch.tensor([case["ids"][lo:hi]])
-        inputs = dict(input_ids=ids, attention_mask=torch.ones_like(ids))
-        if case["task"] == SEQ2SEQ:
+        if case["task"] == SPEECH:
+            bins = len(case["features"]) // ends[-1]
+            inputs = dict(input_features=torch.tensor(case["features"][lo * bins:hi * bins]).view(1, hi - lo, bins).mT)
+        else:
+            ids = torch.tensor([case["ids"][lo:hi]])
+            inputs = dict(input_ids=ids, attention_mask=torch.ones_like(ids))
+        if case["task"] in (SEQ2SEQ, SPEECH):
             lo, hi = case["label_starts"][len(parts):len(parts) + 2]
             inputs["labels"] = torch.tensor([case["labels"][lo:hi]])
         parts.append(model(**inputs).logits.reshape(-1))

@@ -31,8 +31,16 @@ var neutralConfig = strings.Fields(`
 `)
 
 // neutralBeside names keys that change nothing beside one that the architecture reads: transformers once wrote
-// n_positions for T5, whose positions have no end.
-var neutralBeside = map[string]string{"n_positions": "relative_attention_num_buckets"}
+// n_positions for T5, whose positions have no end. Whisper does not scale its words, and the other keys are those of
+// its models for classes and of a training without apply_spec_augment.
+var neutralBeside = map[string]string{
+	"n_positions": "relative_attention_num_buckets", "scale_embedding": "num_mel_bins",
+	"use_weighted_layer_sum": "num_mel_bins", "classifier_proj_size": "num_mel_bins",
+	"median_filter_width": "num_mel_bins", "mask_time_prob": "apply_spec_augment",
+	"mask_time_length": "apply_spec_augment", "mask_time_min_masks": "apply_spec_augment",
+	"mask_feature_prob": "apply_spec_augment", "mask_feature_length": "apply_spec_augment",
+	"mask_feature_min_masks": "apply_spec_augment",
+}
 
 // equals names keys that are another name of a key, from which their value may not differ.
 var equals = map[string]string{"num_hidden_layers": "encoder_layers"}
