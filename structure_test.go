@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"tokenize/":         {"tokenize"},
 	"batch":             {"nn/op"},
 	"audio":             {"internal/files", "internal/kernel", "internal/settings", "nn/op"},
-	"vision":            {"internal/files", "internal/kernel", "internal/settings", "nn/op"},
+	"vision":            {"internal/kernel", "internal/settings", "nn/op"},
 	"data":              {"batch"},
 	"data/":             {"data", "batch", "audio", "vision"},
 	"chat":              {"data/document", "internal/settings"},
