@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"tasks/generation": {
 		"base", "checkpoint", "generate", "internal/settings", "models", "models/arch",
 	},
+	"tasks/classification": {"tasks", "tasks/metrics", "base", "batch", "data", "nn/op", "train"},
 	"tasks/": { // a task type knows no other
 		"tasks", "tasks/classification", "tasks/generation", "tasks/metrics", "tasks/metrics/normalize", "audio", "base",
 		"batch", "chat", "checkpoint", "checkpoint/safetensors", "data", "data/", "generate", "internal/files",

@@ -3,7 +3,6 @@ package seqcls
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/batch"
@@ -11,6 +10,7 @@ import (
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/classification"
 	"github.com/spalora/spalora/train"
 )
 
@@ -53,13 +53,8 @@ func (c *Finetuning) Plan() *tasks.Plan {
 }
 
 func (r *run) check() []error {
-	var errs []error
-	if r.ProblemType != "" {
-		_, err := data.ParseProblem(r.ProblemType)
-		errs = append(errs, err)
-	}
 	_, err := tasks.ParseTruncation(r.Truncation)
-	return append(errs, err)
+	return []error{r.settings().Check(), err}
 }
 
 // read reads the rows, guesses the problem type and finds the classes.
@@ -72,61 +67,23 @@ func (r *run) read(s *tasks.Session) error {
 	if err != nil {
 		return err
 	}
-	all := p.Train // the classes are found in all rows of the training file
-	problem, why, err := r.problem(s, all)
-	if err != nil {
+	if r.found, err = rows.Choose(s, &p, r.settings()); err != nil {
 		return err
-	}
-	if problem == data.Regression && len(r.Labels) > 0 {
-		return base.Settings(fmt.Errorf("`labels`: a regression (%s) has no classes", why))
-	}
-	split := (*text.File).SplitOff // numbers and lists are not classes, even if some of them are equal
-	if problem == data.SingleLabel {
-		split = (*text.File).SplitClasses
-	}
-	if err := p.ChooseBy(split, &r.Run, s.Config.Seed); err != nil {
-		return err
-	}
-	saved, err := s.SavedLabels(false)
-	if err != nil {
-		return err
-	}
-	src, err := s.LabelSource(r.Labels, saved)
-	if err != nil {
-		return err
-	}
-	if r.found, err = text.FindLabels(problem, src, all, p.Eval, p.Test); err != nil {
-		return err
-	}
-	s.WarnReplaced(r.found)
-	if err := s.CheckHead(r.found, "`labels` and `problem_type`"); err != nil {
-		return err
-	}
-	if err := p.Edit(func(f *text.File) (*text.File, error) { return f.WithTargets(problem), nil }); err != nil {
-		return err
-	}
-	s.Log.Info().Msgf("%s; %v (%s), %d labels", p.Sizes(p.Train.Name, "rows"), problem, why, len(r.found.Names))
-	for _, w := range text.Warnings(r.found, p.Train, p.Eval, p.Test) {
-		s.Log.Warn().Msg(w.String())
 	}
 	r.parts = p
 	return nil
 }
 
-// problem returns the problem type of the run and where it comes from: the setting, the adapter to start from, or the
-// labels.
-func (r *run) problem(s *tasks.Session, all *text.File) (problem data.Problem, why string, err error) {
-	saved, err := s.SavedLabels(false)
-	switch {
-	case err != nil:
-		return 0, "", err
-	case r.ProblemType != "":
-		problem, err = data.ParseProblem(r.ProblemType)
-		return problem, "`problem_type`", err
-	case saved != nil && saved.Problem != nil:
-		return *saved.Problem, "the adapter's labels.json", nil
-	}
-	return text.GuessProblem(all)
+// rows is what a run must know of files of texts.
+var rows = classification.Kind[*text.File]{
+	Name: func(f *text.File) string { return f.Name }, Guess: text.GuessProblem, Find: text.FindLabels,
+	Warnings: text.Warnings,
+}
+
+// settings returns the settings that say what the classifier learns.
+func (c *Finetuning) settings() classification.Settings {
+	return classification.Settings{Labels: c.Labels, ProblemType: c.ProblemType,
+		LabelSmoothingFactor: c.LabelSmoothingFactor, ClassWeights: c.ClassWeights}
 }
 
 func (r *run) open(s *tasks.Session) (subject *tasks.Subject, err error) {
@@ -139,7 +96,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	if err := tasks.CheckRoom(s.Base.Tokenizer, tasks.Value(r.MaxLength), r.parts.Train.Columns.Pair != ""); err != nil {
 		return nil, base.Settings(err)
 	}
-	weights, err := r.weights()
+	loss, err := rows.Loss(r.settings(), r.found, r.parts.Train)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +106,7 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	}
 	task, err := NewTask(r.model, s.Base.Tokenizer, TaskConfig{
 		Config:    Config{CoreConfig: s.Core(r.MaxLength), Labels: r.found, Truncation: truncation},
-		Smoothing: r.LabelSmoothingFactor, ClassWeights: weights,
+		Smoothing: loss.Smoothing, ClassWeights: loss.ClassWeights,
 	})
 	if err != nil {
 		return nil, base.Settings(err)
@@ -159,23 +116,9 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	})
 }
 
-// weights returns the weights of the classes in the loss, or nil.
-func (r *run) weights() ([]float32, error) {
-	if len(r.ClassWeights) > 0 && r.found.Problem != data.SingleLabel {
-		return nil, base.Settings(fmt.Errorf("`class_weights` needs single-label classification, not %v", r.found.Problem))
-	}
-	return tasks.ClassWeights(r.ClassWeights, len(r.found.Names),
-		func() ([]int32, error) { return r.parts.Train.Classes(r.found) })
-}
-
 func (r *run) identity(id map[string]string) {
-	id["labels"] = string(r.found.Encode())
+	r.settings().Identity(r.found, id)
 	id["max_length"], id["truncation"] = fmt.Sprint(tasks.Value(r.MaxLength)), tasks.TruncationName(r.Truncation)
-	id["label_smoothing_factor"] = fmt.Sprint(r.LabelSmoothingFactor)
-	id["class_weights"] = strings.Join(r.ClassWeights, ",")
 }
 
-func (r *run) describe(results *tasks.Results) {
-	results.Facts = append(results.Facts, tasks.Fact{Key: "problem_type", Value: r.found.Problem.String()},
-		tasks.Fact{Key: "num_labels", Value: len(r.found.Names)})
-}
+func (r *run) describe(results *tasks.Results) { classification.Describe(r.found, results) }

@@ -8,12 +8,12 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/models"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/classification"
 	"github.com/spalora/spalora/tokenize"
 	"github.com/spalora/spalora/train"
 )
@@ -30,29 +30,24 @@ type TaskConfig struct {
 type Task struct {
 	*Predictor
 	tasks.Splits[*tasks.TextSet]
-	cfg TaskConfig
+	cfg  TaskConfig
+	loss classification.Loss
 }
 
 // NewTask returns a task without examples; [Task.Add] adds them. Settings that contradict each other, the model or
 // the tokenizer are reported in one error.
 func NewTask(m models.SequenceClassifier, tok *tokenize.Tokenizer, c TaskConfig) (*Task, error) {
 	p, err := NewPredictor(m, tok, c.Config)
-	errs := []error{err}
-	if single := c.Labels.Problem == data.SingleLabel; !single && (c.Smoothing != 0 || c.ClassWeights != nil) {
-		errs = append(errs,
-			fmt.Errorf("`label_smoothing_factor` and `class_weights` need single-label classification, not %v",
-				c.Labels.Problem))
-	}
-	errs = append(errs, tasks.CheckLoss(c.Smoothing, c.ClassWeights, max(1, len(c.Labels.Names)))...)
-	if err := errors.Join(errs...); err != nil {
+	loss := classification.Loss{Problem: c.Labels.Problem, Smoothing: c.Smoothing, ClassWeights: c.ClassWeights}
+	if err := errors.Join(err, loss.Check(max(1, len(c.Labels.Names)))); err != nil {
 		return nil, err
 	}
-	return &Task{p, tasks.Splits[*tasks.TextSet]{}, c}, nil
+	return &Task{p, tasks.Splits[*tasks.TextSet]{}, c, loss}, nil
 }
 
 // Add tokenises a file and makes it a split of the task. It must not be called while the task is in use.
 func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
-	wanted, err := targetsOf(t.cfg.Labels, f)
+	wanted, err := classification.TargetsOf(t.cfg.Labels, f)
 	if err != nil {
 		return err
 	}
@@ -60,7 +55,7 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 	if err != nil {
 		return err
 	}
-	set.Labels, set.Values = wanted.labels, wanted.values
+	set.Labels, set.Values = wanted.Labels, wanted.Values
 	t.Splits[s] = set
 	return nil
 }
@@ -68,19 +63,8 @@ func (t *Task) Add(ctx context.Context, s batch.Split, f *text.File) error {
 // Loss returns the summed loss of b and the number that its mean divides by: cross-entropy over classes (targets, or
 // the sum of their class weights), binary cross-entropy or squared error (all values).
 func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
-	sum, targets := t.loss(p.Tape, t.Net.Logits(p, b), b)
+	sum, targets := t.loss.Sum(p.Tape, t.Net.Logits(p, b), b)
 	return sum, targets, nil
-}
-
-func (t *Task) loss(tape *op.Tape, logits mat.Tensor, b *batch.Batch) (mat.Tensor, float64) {
-	switch t.cfg.Labels.Problem {
-	case data.MultiLabel:
-		return op.BCEWithLogits(tape, logits, b.Values), float64(len(b.Values))
-	case data.Regression:
-		return op.MSE(tape, logits, b.Values), float64(len(b.Values))
-	}
-	return op.CrossEntropy(tape, logits, b.Labels,
-		op.CrossEntropyConfig{ClassWeights: t.cfg.ClassWeights, Smoothing: t.cfg.Smoothing})
 }
 
 // Evaluate scores a split with the adapter of the configuration.
@@ -89,20 +73,14 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 	if err != nil {
 		return train.Metrics{}, err
 	}
-	loss, weight := 0.0, 0.0
-	logits, err := t.logits(ctx, set, func(tape *op.Tape, b *batch.Batch, y mat.Tensor) {
-		sum, n := t.loss(tape, y, b)
-		loss += float64(op.Values(sum)[0])
-		weight += n
-	})
+	m, _, err := t.loss.Evaluate(ctx, t.head(), classification.Targets{Labels: set.Labels, Values: set.Values},
+		func(ctx context.Context, each func(*op.Tape, *batch.Batch, mat.Tensor)) ([]float32, error) {
+			return t.logits(ctx, set, each)
+		})
 	if err != nil {
-		return train.Metrics{}, err
+		err = fmt.Errorf("seqcls: %v: %w", s, err)
 	}
-	values, err := t.score(targets{set.Labels, set.Values}, logits)
-	if err != nil {
-		return train.Metrics{}, fmt.Errorf("seqcls: %v: %w", s, err)
-	}
-	return withLoss(values, loss/weight), nil
+	return m, err
 }
 
 var _ train.Task = (*Task)(nil)
