@@ -13,12 +13,16 @@ t5-multi30k   T5-small's shapes (60 M random weights, dropout 0.1) on batches of
               the same adapter on q and v; both sides take the rows in the file's order and count the tokens of both
               texts
 t5-scitldr    the same on abstracts with their summaries
+vit-clothing  ViT-S/16's shapes (21.7 M random weights) on batches of 16 photographs of clothing64, resized to 224×224,
+              the same adapter on q_proj and v_proj; tokens are patches
+whisper-jfk   Whisper tiny.en on batches of 4 windows of 30 s, the same adapter on q_proj and v_proj; tokens are the
+              encoder's rows and those of the texts
 
 The optimiser is AdamW at a constant 2e-4. The Python side is peft_bench.py. Both sides count only real tokens, without
 the first steps (--warmup) and without loading. Memory is the peak resident size of the whole process. --models holds
-all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/, gpt2-random/ and t5-random/ (made here if they are missing: random weights
-with SmolLM2's tokenizer, or with one that is trained on the pairs), --data holds sst2/train.tsv,
-tinyshakespeare/input.txt, multi30k-en-de/ and scitldr/. --finetune-flags and --peft-flags are passed to
+all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/, whisper-tiny.en/, gpt2-random/, t5-random/ and vit-random/ (the last three
+are made here if they are missing: random weights with SmolLM2's tokenizer, or with one that is trained on the pairs),
+--data holds sst2/train.tsv, tinyshakespeare/input.txt, multi30k-en-de/, scitldr/, clothing64/ and jfk/. --finetune-flags and --peft-flags are passed to
 the two sides, for example --gradient-checkpointing and --ckpt.
 """
 import argparse, json, os, shlex, shutil, statistics, subprocess, sys, tempfile
@@ -28,7 +32,7 @@ ap.add_argument('--finetune', required=True); ap.add_argument('--models', requir
     '--data', required=True,
 )
 ap.add_argument('--workload', default='minilm-sst2', choices=[
-    'minilm-sst2', 'gpt2-text', 'smollm2-text', 't5-multi30k', 't5-scitldr',
+    'minilm-sst2', 'gpt2-text', 'smollm2-text', 't5-multi30k', 't5-scitldr', 'vit-clothing', 'whisper-jfk',
 ])
 ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--steps', type=int, default=30); ap.add_argument(
     '--threads', type=int, default=2,
@@ -68,6 +72,31 @@ def t5():
     return path
 
 
+def vit():
+    """Returns the directory of a ViT-S/16 with random weights."""
+    path = f'{a.models}/vit-random'
+    if not os.path.exists(f'{path}/preprocessor_config.json'):
+        import transformers
+        names = sorted(os.listdir(f'{a.data}/clothing64/train'))
+        config = transformers.ViTConfig(
+            hidden_size=384, num_hidden_layers=12, num_attention_heads=6, intermediate_size=1536,
+            id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)},
+        )
+        transformers.ViTForImageClassification(config).save_pretrained(path)
+        transformers.ViTImageProcessorPil().save_pretrained(path)
+    return path
+
+
+def jfk():
+    """Returns a file that names the same clip 64 times."""
+    path = os.path.join(tempfile.mkdtemp(), 'jfk.jsonl')
+    text = open(f'{a.data}/jfk/jfk.txt', encoding='utf-8').read().strip()
+    row = json.dumps({'audio': os.path.abspath(f'{a.data}/jfk/jfk.wav'), 'text': text}) + '\n'
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(64 * row)
+    return path
+
+
 def workload():
     """Returns the flags of finetune that depend on the workload."""
     text = [
@@ -77,6 +106,12 @@ def workload():
         return text + ['--model', gpt2(), '--target-modules', 'c_attn']
     if a.workload == 'smollm2-text':
         return text + ['--model', f'{a.models}/SmolLM2-135M-Instruct', '--target-modules', 'q_proj,v_proj']
+    if a.workload == 'vit-clothing':
+        return ['image-classification', '--model', vit(), '--train-file', f'{a.data}/clothing64/train',
+                '--target-modules', 'q_proj,v_proj', '--batch-size', '16']
+    if a.workload == 'whisper-jfk':
+        return ['speech-seq2seq', '--model', f'{a.models}/whisper-tiny.en', '--train-file', jfk(), '--target-modules',
+                'q_proj,v_proj', '--batch-size', '4']
     if a.workload.startswith('t5-'):
         return ['seq2seq-lm', '--model', t5(), '--train-file', f'{t5()}/{a.workload[3:]}.jsonl', '--target-modules',
                 'q,v', '--batch-size', '8', '--max-source-length', '1024', '--max-target-length', '128', '--no-shuffle']
