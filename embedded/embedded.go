@@ -47,6 +47,24 @@ var (
 	t5Notice []byte
 	//go:embed t5/AUTHORS.txt
 	t5Authors []byte
+	//go:embed whisper/config.json
+	whisperConfig []byte
+	//go:embed whisper/generation_config.json
+	whisperGeneration []byte
+	//go:embed whisper/preprocessor_config.json
+	whisperFeatures []byte
+	//go:embed whisper/model.transformers.gguf
+	whisperWeights []byte
+	//go:embed whisper/tokenizer.json
+	whisperTokenizer []byte
+	//go:embed whisper/NOTICE.txt
+	whisperNotice []byte
+	//go:embed whisper/LICENSE.txt
+	whisperLicense []byte
+	//go:embed fsdd/train.zip
+	fsddTrain []byte
+	//go:embed fsdd/test.zip
+	fsddTest []byte
 	//go:embed tatoeba/train.tsv
 	tatoebaTrain []byte
 	//go:embed tatoeba/test.tsv
@@ -78,8 +96,10 @@ const (
 	MiniLMName       = "sentence-transformers/all-MiniLM-L6-v2"
 	GPTName          = "spalora/gpt-shakespeare-3m"
 	T5Name           = "spalora/t5-en-sv-2m"
+	WhisperName      = "openai/whisper-tiny.en"
 	TatoebaName      = "tatoeba-en-sv"
 	E2EName          = "e2e-nlg"
+	FSDDName         = "fsdd"
 	Banking77Name    = "banking77"
 	Restaurant8kName = "restaurant8k"
 	PolicyQAName     = "policyqa"
@@ -118,6 +138,21 @@ func T5() map[string][]byte {
 		"tokenizer_config.json": t5TokenizerConfig, "NOTICE.txt": t5Notice, "AUTHORS.txt": t5Authors,
 	}
 }
+
+// Whisper returns the files of Whisper tiny.en by name (4 layers a side, C=384, 37.8 million weights, quantised to 8
+// bits). The contents must not be changed.
+func Whisper() map[string][]byte {
+	return map[string][]byte{
+		"config.json": whisperConfig, "generation_config.json": whisperGeneration,
+		"preprocessor_config.json": whisperFeatures, "model.transformers.gguf": whisperWeights,
+		"tokenizer.json": whisperTokenizer, "NOTICE.txt": whisperNotice, "LICENSE.txt": whisperLicense,
+	}
+}
+
+// FSDD returns strings of spoken digits, for training (three speakers, 135 strings of three to six digits) and for
+// testing (another speaker, 30 strings of five): zip files with metadata.jsonl, whose rows have file_name and text, and
+// the recordings as FLAC at 8 kHz. The contents must not be changed.
+func FSDD() (train, test []byte) { return fsddTrain, fsddTest }
 
 // Tatoeba returns English sentences of at least seven words with Swedish translations, for training and for testing:
 // tab-separated columns en, sv and tatoeba (the numbers and authors of both sentences) without quotes, 4,495 and 189

@@ -2,7 +2,7 @@
 
     python reference/fsdd_strings.py DIR    # with fsdd's train and test, files digit_speaker_index.wav
 
-The recordings of jackson, nicolas and yweweler in DIR/train are to train on: every clip is in two strings of three to
+The recordings of jackson, nicolas and yweweler in DIR/train are to train on: every clip is in one string of three to
 six digits. Those of theo, in DIR/train and DIR/test, are to test on: every clip is in one string of five. Between two
 digits, and at both ends, there is a tenth of a second of silence. A zip file has the strings as FLAC (8 kHz, 16 bit,
 mono, without loss) and metadata.jsonl with their texts.
@@ -23,14 +23,12 @@ to = pathlib.Path(__file__).parent.parent / "embedded/fsdd"
 source = pathlib.Path(sys.argv[1])
 
 
-def strings(clips, passes, lengths, rng):
-    for _ in range(passes):
-        rng.shuffle(clips)
-        rest = list(clips)
-        while rest:
-            n = min(rng.choice(lengths), len(rest))
-            yield rest[:n]
-            rest = rest[n:]
+def strings(clips, lengths, rng):
+    rng.shuffle(clips)
+    while clips:
+        n = min(rng.choice(lengths), len(clips))
+        yield clips[:n]
+        clips = clips[n:]
 
 
 def joined(clips):
@@ -43,10 +41,10 @@ def joined(clips):
     return np.concatenate(parts)
 
 
-def write(name, groups, passes, lengths):
+def write(name, groups, lengths):
     rng, rows, files = random.Random(1), [], {}
     for clips in groups:  # a speaker's strings stay his own
-        for string in strings(clips, passes, lengths, rng):
+        for string in strings(clips, lengths, rng):
             file = f"{len(rows):03}.flac"
             sound = io.BytesIO()
             soundfile.write(sound, joined(string), 8000, format="FLAC", subtype="PCM_16")
@@ -64,5 +62,5 @@ def clips(speaker, *parts):
 
 
 to.mkdir(exist_ok=True)
-write("train.zip", [clips(s, "train") for s in ("jackson", "nicolas", "yweweler")], 2, [3, 4, 5, 6])
-write("test.zip", [clips(HELD_OUT, "train", "test")], 1, [5])
+write("train.zip", [clips(s, "train") for s in ("jackson", "nicolas", "yweweler")], [3, 4, 5, 6])
+write("test.zip", [clips(HELD_OUT, "train", "test")], [5])
