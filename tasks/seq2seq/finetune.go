@@ -35,14 +35,8 @@ type Finetuning struct {
 	// TrainFile, EvalFile and TestFile, which are plain text then.
 	TrainTargetFile, EvalTargetFile, TestTargetFile string
 
-	LabelSmoothingFactor  float64 // share of the loss that is spread over the whole vocabulary
-	GradientCheckpointing bool    // compute each block again in the backward: less memory, more time, the same results
-
-	// PredictWithGenerate lets evaluations generate targets and score them: ROUGE, BLEU, chrF and exact match, the first
-	// of which decides which state is best.
-	PredictWithGenerate bool
-	GenerationNumBeams  int // beams of evaluations; 0: those of the checkpoint's generation_config.json
-	GenerationMaxLength int // tokens of generated targets; 0: MaxTargetLength
+	// TargetTraining says how targets are learned and scored: generated ones by ROUGE, BLEU, chrF and exact match.
+	tasks.TargetTraining
 
 	// OnBefore, if set, is called before the first step with the number of rows to test on and their metrics.
 	OnBefore func(rows int, m train.Metrics)
@@ -106,28 +100,14 @@ func (c *Finetuning) plan(kind base.TaskType, main string) *tasks.Plan {
 }
 
 func (r *run) check() []error {
-	errs := r.AllWeights.Check(&r.Run)
+	errs := append(r.AllWeights.Check(&r.Run), r.CheckTargets()...)
 	add := func(bad bool, format string, args ...any) {
 		if bad {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	add(!(r.LabelSmoothingFactor >= 0 && r.LabelSmoothingFactor < 1),
-		"`label_smoothing_factor` is %g; want at least 0 and below 1", r.LabelSmoothingFactor)
 	add(r.MaxSourceLength < 0, "`max_source_length` is %d; want 1 or more, or 0 for the default", r.MaxSourceLength)
 	add(r.MaxTargetLength < 0, "`max_target_length` is %d; want 1 or more, or 0 for the default", r.MaxTargetLength)
-	add(r.GenerationNumBeams < 0, "`generation_num_beams` is %d; want 1 or more, or 0 for the checkpoint's",
-		r.GenerationNumBeams)
-	add(r.GenerationMaxLength < 0, "`generation_max_length` is %d; want 1 or more, or 0 for `max_target_length`",
-		r.GenerationMaxLength)
-	for _, x := range []struct {
-		option string
-		given  bool
-	}{
-		{"generation_num_beams", r.GenerationNumBeams != 0}, {"generation_max_length", r.GenerationMaxLength != 0},
-	} {
-		add(x.given && !r.PredictWithGenerate, "`%s` needs `predict_with_generate`", x.option)
-	}
 	for _, x := range []struct{ option, file, target string }{
 		{"train", r.TrainFile, r.TrainTargetFile}, {"eval", r.EvalFile, r.EvalTargetFile},
 		{"test", r.TestFile, r.TestTargetFile},

@@ -4,22 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
-	"github.com/nlpodyssey/spago/mat"
 	"github.com/rs/zerolog"
 
-	"github.com/spalora/spalora/batch"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/models"
-	"github.com/spalora/spalora/nn"
-	"github.com/spalora/spalora/nn/op"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tokenize"
-	"github.com/spalora/spalora/train"
 )
 
 // Config says how texts become tokens. The zero value of each field is usable.
@@ -86,70 +80,19 @@ func (p *Predictor) Logits(
 	if err != nil {
 		return Counts{}, err
 	}
-	return list.counts, p.Tapes.Use(func(tape *op.Tape) error {
-		for i, number := range numbers {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			b, err := list.Batch(ctx, []int{i}, op.Key{})
-			if err != nil {
-				return err
-			}
-			y := p.Net.Logits(&nn.Pass{Tape: tape, Adapter: p.Adapter}, b)
-			err = f(number, b.Target.Labels, op.Values(y))
-			tape.Reset()
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	return list.counts, tasks.TargetLogits(ctx, &p.Runner, list, func(i int, labels []int32, logits []float32) error {
+		return f(numbers[i], labels, logits)
 	})
 }
 
 // Score returns the metrics of rows with targets, each token given those before it: loss, perplexity and accuracy.
-func (p *Predictor) Score(ctx context.Context, rows *pair.File) (Scores, Counts, error) {
+func (p *Predictor) Score(ctx context.Context, rows *pair.File) (tasks.TargetScores, Counts, error) {
 	list, err := p.encode(ctx, rows)
 	if err != nil {
-		return Scores{}, Counts{}, err
+		return tasks.TargetScores{}, Counts{}, err
 	}
-	s, err := p.score(ctx, list, 0)
+	s, err := tasks.ScoreTargets(ctx, &p.Runner, list, 0)
 	return s, list.counts, err
-}
-
-// Scores compare a model with the tokens of targets.
-type Scores struct {
-	Loss         float64 // mean of a target's token in nats, with the label smoothing of an evaluation in training
-	CrossEntropy float64 // the same without label smoothing
-	Accuracy     float64 // share of tokens with the largest logit
-}
-
-// Metrics returns the scores by name, with the exponential of the cross-entropy as perplexity.
-func (s Scores) Metrics() []train.Metric {
-	return []train.Metric{
-		{Name: "loss", Value: s.Loss, LowerIsBetter: true},
-		{Name: "perplexity", Value: math.Exp(s.CrossEntropy), LowerIsBetter: true},
-		{Name: "accuracy", Value: s.Accuracy},
-	}
-}
-
-func (p *Predictor) score(ctx context.Context, list *set, smoothing float32) (s Scores, err error) {
-	var all, stats op.TargetStats // of the list and of a batch
-	n := p.Inference(func(q *nn.Pass, b *batch.Batch) (sum mat.Tensor) {
-		q.Smoothing = smoothing
-		sum, stats = p.Net.Loss(q, b)
-		return sum
-	})
-	err = n.Run(ctx, list, func(_ []int, _ *op.Tape, _ *batch.Batch, sum mat.Tensor) error {
-		s.Loss += float64(op.Values(sum)[0])
-		s.CrossEntropy += float64(stats.CrossEntropy)
-		all.Targets += stats.Targets
-		all.Correct += stats.Correct
-		return nil
-	})
-	s.Loss /= float64(all.Targets)
-	s.CrossEntropy /= float64(all.Targets)
-	s.Accuracy = float64(all.Correct) / float64(all.Targets)
-	return s, err
 }
 
 // Generate writes targets for sources: each is called in order with the number of a source and its

@@ -48,11 +48,7 @@ func (s *set) Batch(ctx context.Context, examples []int, key op.Key) (*batch.Bat
 	if err != nil {
 		return nil, err
 	}
-	t.Labels, t.IDs = t.IDs, make([]int32, 0, len(t.IDs))
-	for i := range examples {
-		t.IDs = append(t.IDs, s.shift(t.Labels[t.Seqs.Starts[i]:t.Seqs.Starts[i+1]])...)
-	}
-	b.Target = t
+	b.Target = tasks.DecoderSide(t, s.shift)
 	return b, nil
 }
 

@@ -74,7 +74,7 @@ func (t *Task) Loss(p *nn.Pass, b *batch.Batch) (mat.Tensor, float64, error) {
 
 // MetricNames lists the metrics of Evaluate, the deciding one first.
 func (t *Task) MetricNames() []string {
-	names := []string{"loss", "perplexity", "accuracy"}
+	names := tasks.TargetMetricNames()
 	if t.settings.Generate != nil {
 		names = append(measureNames(t.settings.Main), names...)
 	}
@@ -95,7 +95,7 @@ func (t *Task) Evaluate(ctx context.Context, s batch.Split) (train.Metrics, erro
 			return train.Metrics{}, err
 		}
 	}
-	r, err := t.score(ctx, list, t.settings.LabelSmoothing)
+	r, err := tasks.ScoreTargets(ctx, &t.Runner, list, t.settings.LabelSmoothing)
 	if err != nil {
 		return train.Metrics{}, err
 	}

@@ -1,9 +1,6 @@
 package seq2seq
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -11,6 +8,7 @@ import (
 	"github.com/spalora/spalora/data/pair"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/generation"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seq2seq"
 )
@@ -19,15 +17,15 @@ import (
 type finetuning struct {
 	*seq2seq.Finetuning
 	variant
-	env   cli.Env
-	after strings.Builder // samples taken at the end
+	env     cli.Env
+	samples generation.Samples
 }
 
 // finetune returns the subcommand of a variant.
 func (v variant) finetune(env cli.Env) *cobra.Command {
 	config, c := v.config()
 	r := &finetuning{Finetuning: c, variant: v, env: env}
-	c.OnSamples = r.samples
+	c.OnSamples = r.show
 	f := &task.Finetune{
 		Config: config, BuiltIn: cli.T5(), Models: task.Directories,
 		Formats: "JSON Lines, CSV, TSV, or plain text with --train-target-file; also compressed (.gz)", Data: v.data,
@@ -102,52 +100,20 @@ func (r *finetuning) addTargetFiles(fs *pflag.FlagSet) {
 
 func (r *finetuning) addTask(fs *pflag.FlagSet) {
 	addTexts(fs, &r.Texts)
-	fs.Float64Var(&r.LabelSmoothingFactor, "label-smoothing-factor", 0,
-		"share of the loss that is spread over the whole vocabulary")
-	fs.BoolVar(&r.GradientCheckpointing, "gradient-checkpointing", false,
-		"compute each block again in the backward: less memory, more time, the same results")
-	fs.BoolVar(&r.PredictWithGenerate, "predict-with-generate", false,
-		"generate targets in evaluations and score them; "+r.main+" then decides which state is best")
-	fs.IntVar(&r.GenerationNumBeams, "generation-num-beams", 0,
-		"beams of --predict-with-generate; 0: those of generation_config.json, else 1")
-	fs.IntVar(&r.GenerationMaxLength, "generation-max-length", 0,
-		"tokens of a target of --predict-with-generate; 0: --max-target-length")
+	generation.AddTargets(fs, &r.TargetTraining, r.main)
 }
 
-// samples prints samples: those before training at once, the others with the results.
-func (r *finetuning) samples(trained bool, list []seq2seq.Sample) {
-	when := map[bool]string{false: "before training", true: "after training"}[trained]
-	var b strings.Builder
+// show takes samples of a run.
+func (r *finetuning) show(trained bool, list []seq2seq.Sample) {
+	var rows []generation.Sample
 	for _, s := range list {
-		fmt.Fprintf(&b, "%s: %s\n  written:   %s\n", when, oneLine(s.Source), oneLine(s.Text))
-		if len(s.References) > 0 {
-			fmt.Fprintf(&b, "  reference: %s\n", oneLine(s.References[0]))
-		}
+		rows = append(rows, generation.Sample{Of: s.Source, Written: s.Text, References: s.References})
 	}
-	if trained {
-		r.after = b
-		return
-	}
-	fmt.Fprint(r.env.Out, b.String())
-}
-
-// shownText is the largest number of characters of a text that samples show.
-const shownText = 200
-
-// oneLine returns a text without line ends, cut if it is long.
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if list := []rune(text); len(list) > shownText {
-		return string(list[:shownText]) + "…"
-	}
-	return text
+	r.samples.Show(r.env.Out, trained, rows)
 }
 
 // print prints the samples at the end.
-func (r *finetuning) print(*spalora.Results) error {
-	_, err := fmt.Fprint(r.env.Out, r.after.String())
-	return err
-}
+func (r *finetuning) print(*spalora.Results) error { return r.samples.Print(r.env.Out) }
 
 // config returns a configuration of the variant, with the part that both variants have.
 func (v variant) config() (tasks.Finetuning, *seq2seq.Finetuning) {
