@@ -306,6 +306,16 @@ def multiple_negatives(case, groups, width, scale):
     put("multiple_negatives", case, x=x, scale=float(scale), y=scores, sum=total, dx=backward(total, None, x)[0])
 
 
+def image_positions(case, before, after, width):
+    """y = table, a row for each patch of a grid, for another grid: what ViT does with images of another size."""
+    table = normal(before[0] * before[1], width).requires_grad_()
+    y = F.interpolate(table.reshape(1, *before, width).permute(0, 3, 1, 2), size=after, mode="bicubic", align_corners=False)
+    y = y.permute(0, 2, 3, 1).reshape(-1, width)
+    dy = normal(*y.shape)
+    put("image_positions", case, table=table, y=y, dy=dy, dtable=backward(y, dy, table)[0],
+        **{"from": torch.tensor(before), "to": torch.tensor(after)})
+
+
 linear("tiny", 1, 1, 1)
 linear("small", 5, 7, 3)
 linear("wide", 17, 33, 20)
@@ -376,6 +386,9 @@ conv1d("whisper", [8, 2, 6], 5, 7, 3, 1, 1)
 conv1d("whisper_half", [8, 2, 6], 5, 7, 3, 2, 1)
 conv1d("odd", [7, 1, 9], 3, 4, 3, 2, 1)
 conv1d("apart", [9, 4], 3, 2, 2, 3, 0)
+image_positions("larger", (3, 4), (7, 5), 6)
+image_positions("smaller", (14, 14), (6, 11), 3)
+image_positions("one", (1, 1), (2, 3), 4)
 
 if "--keep" in sys.argv[1:]:
     for name, old in load_file(OUT).items():

@@ -204,6 +204,7 @@ var torchFunctions = map[string]func(c torchCase){
 	"normalize_rows":       torchNormalizeRows,
 	"cosine":               torchCosine,
 	"multiple_negatives":   torchMultipleNegatives,
+	"image_positions":      torchImageRows,
 	"group_cross_entropy": func(c torchCase) {
 		x := c.param("x")
 		sum, targets := GroupCrossEntropy(c.tape, x, c.ints("starts"), int32s(c.ints("labels")))

@@ -14,7 +14,7 @@ import (
 // samples returns the table of this package's functions: each in every way of using it.
 func samples() []sample {
 	return slices.Concat(affineSamples(), embeddingSamples(), layerNormSamples(), attentionSamples(), rowSamples(),
-		lossSamples(), crfSamples(), pairSamples(), causalSamples(), customSamples())
+		lossSamples(), crfSamples(), pairSamples(), causalSamples(), customSamples(), imageSamples())
 }
 
 // ragged are sequences of lengths 3, 1 and 4 whose global numbers differ from their index in the batch.
