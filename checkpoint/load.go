@@ -33,6 +33,9 @@ type LoadOptions struct {
 	// is dropped if its values are those of the original; a different one is loaded under its own name and listed in
 	// [Report.Untied], as transformers uses both. If only the copy is stored, it is loaded as the original.
 	Tied map[string]string
+	// Rename returns the model's name of a tensor of the checkpoint, with or without Prefix, or the name itself if both
+	// are equal; nil: they are. Tensors with the model's names are found too.
+	Rename func(name string) string
 }
 
 // Report describes how the tensors of a checkpoint were used.
@@ -79,7 +82,8 @@ func (r Report) String() string {
 
 // Load finds the tensor for each want and returns the tensors by the wanted names. Their type is F32, F16 or BF16 or,
 // in a GGUF file, one of [gguf.Types], and their Data are valid until Close. A tensor is found by its exact name, by
-// the name with gamma and beta for weight and bias, and by both with or without the prefix.
+// the name with gamma and beta for weight and bias, by the name that opts.Rename returns for that, and by all of them
+// with or without the prefix.
 //
 // Load returns one error with all problems: tensors that are missing and not Fresh, tensors of the checkpoint that are
 // neither wanted nor skipped nor tied, and tensors with another shape or an unsupported type.
@@ -158,6 +162,10 @@ func (l *loading) assign(name string) {
 	if !ok {
 		target, ok = l.target(modern, l.wanted)
 		renamed = ok
+	}
+	if !ok && l.opts.Rename != nil {
+		target, ok = l.target(l.opts.Rename(modern), l.wanted)
+		renamed = ok && modern != name
 	}
 	if ok {
 		first, twice := l.found[target]

@@ -16,6 +16,7 @@ import (
 	"github.com/spalora/spalora/models/llama"
 	"github.com/spalora/spalora/models/roberta"
 	"github.com/spalora/spalora/models/t5"
+	"github.com/spalora/spalora/models/vit"
 	"github.com/spalora/spalora/models/whisper"
 )
 
@@ -31,6 +32,8 @@ var architectures = catalogue{
 	bart.Arch,
 	bart.ArchMarian,
 	whisper.Arch,
+	vit.Arch,
+	vit.ArchDeiT,
 }
 
 // catalogue is a list of architectures; each model type occurs once.

@@ -75,7 +75,11 @@ func load(src *checkpoint.Source, m spago.Model, l loading) (checkpoint.Report, 
 			wants = append(wants, checkpoint.Want{Name: w.Name, Shape: w.Weight.Shape(), Fresh: fresh})
 		}
 	}
-	found, report, err := src.Load(wants, checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip, Tied: l.tied})
+	options := checkpoint.LoadOptions{Prefix: l.prefix, Skip: skip, Tied: l.tied}
+	if renames := nn.RenamesOf(m); renames != nil {
+		options.Rename = renames.Module
+	}
+	found, report, err := src.Load(wants, options)
 	if err != nil {
 		return report, err
 	}

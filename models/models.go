@@ -135,3 +135,20 @@ type ImageClassifier interface {
 	// Init draws all weights from seed.
 	Init(seed uint64) error
 }
+
+// ImageEncoder is a model of images without a head, for features. Batches are as for an [ImageClassifier].
+type ImageEncoder interface {
+	Model
+	// Rows returns the sequences of hidden states for those of patches: each has the rows of tokens first.
+	Rows(patches op.Seqs) op.Seqs
+	// Forward returns the hidden states after the last norm, N×Width for the N rows of Rows(b.Seqs), or p.Keep's of them.
+	Forward(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Pooled returns the pooler's row for each of the B images of b, made of the first row of each.
+	Pooled(p *nn.Pass, b *batch.Batch) mat.Tensor
+	// Width returns the number of columns of a hidden state.
+	Width() int
+	// Image returns the size of the images that the positions were learned for.
+	Image() (channels, height, width int)
+	// Patch returns the size of a patch.
+	Patch() (height, width int)
+}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spalora/spalora/checkpoint"
 	"github.com/spalora/spalora/models/arch"
@@ -71,6 +72,30 @@ func OpenImageClassifier(src *checkpoint.Source, labels int, seed uint64) (
 	ImageClassifier, checkpoint.Report, error,
 ) {
 	return openClassifier[ImageClassifier](src, arch.Image, labels, seed)
+}
+
+// OpenImagePredictor is [OpenImageClassifier] for predictions without an adapter. If config.json names a class with
+// heads that do not train, DeiTForImageClassificationWithTeacher, it returns the model with these heads, and a
+// checkpoint that lacks them or has another number of labels is an error.
+func OpenImagePredictor(src *checkpoint.Source, labels int, seed uint64) (
+	ImageClassifier, checkpoint.Report, error,
+) {
+	info, err := ReadInfo(src)
+	if err != nil {
+		return nil, checkpoint.Report{}, err
+	}
+	a, _ := architectures.find(info.ModelType)
+	if h, ok := a.Head(arch.ImageTeacher); ok && slices.Contains(info.Classes, h.Class) {
+		return openClassifier[ImageClassifier](src, arch.ImageTeacher, labels, seed)
+	}
+	return OpenImageClassifier(src, labels, seed)
+}
+
+// OpenImageEncoder builds the model of src without a head and fills it. Weights of the pooler that the checkpoint lacks
+// are drawn from N(0, initializer_range²) by seed, its bias zero, and listed in the report. The weights are views of
+// src, which must stay open.
+func OpenImageEncoder(src *checkpoint.Source, seed uint64) (ImageEncoder, checkpoint.Report, error) {
+	return open[ImageEncoder](architectures, src, arch.ImageFeatures, 0, seed)
 }
 
 // NewImageClassifier builds a classifier of images from the text of a config.json, with fresh weights that depend on

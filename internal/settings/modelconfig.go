@@ -14,7 +14,8 @@ import (
 var neutralConfig = strings.Fields(`
 	_attn_implementation _attn_implementation_autoset _commit_hash _name_or_path _num_labels add_cross_attention
 	architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward classifier_dropout
-	cross_attention_hidden_size decoder_start_token_id dense_act_fn directionality do_sample dtype eos_token_id
+	cross_attention_hidden_size decoder_start_token_id dense_act_fn directionality do_sample dtype encoder_stride
+	eos_token_id
 	finetuning_task gradient_checkpointing id2label is_decoder is_encoder_decoder is_gated_act label2id
 	layer_types max_window_layers model_type n_ctx name_or_path num_labels output_attentions output_hidden_states
 	output_past pad_token_id pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head

@@ -52,6 +52,8 @@ type Head struct {
 	Without []string
 	// Outputs is the weight that has a row for each output; "" if the task does not choose their number.
 	Outputs string
+	// Class is the class in config.json whose checkpoints have this head, if the kind of head is not asked for by a task.
+	Class string
 	// Bare says that the base model's names have no Prefix in this model.
 	Bare bool
 	// Build returns the model with empty weights; see [Labelled] and [Unlabelled]. The configuration has passed Check.

@@ -5,15 +5,17 @@ type Kind int
 
 // The kinds of heads.
 const (
-	Sequence Kind = iota // logits for each sequence
-	Token                // logits for each token
-	Question             // logits of the start and the end of an answer for each token
-	Choice               // a score for each sequence, which is one choice of a question
-	Features             // no head: the hidden states
-	Causal               // logits of the next token
-	Seq2Seq              // logits of the next token of a target, given a source
-	Speech               // logits of the next token of a text, given sound
-	Image                // logits for each image
+	Sequence      Kind = iota // logits for each sequence
+	Token                     // logits for each token
+	Question                  // logits of the start and the end of an answer for each token
+	Choice                    // a score for each sequence, which is one choice of a question
+	Features                  // no head: the hidden states
+	Causal                    // logits of the next token
+	Seq2Seq                   // logits of the next token of a target, given a source
+	Speech                    // logits of the next token of a text, given sound
+	Image                     // logits for each image
+	ImageTeacher              // logits for each image, with a head that learned from a teacher beside another
+	ImageFeatures             // no head: the hidden states of images
 )
 
 // String returns the kind as messages name it.
@@ -21,6 +23,7 @@ func (k Kind) String() string {
 	return [...]string{
 		"sequence-classification", "token-classification", "question-answering", "multiple-choice", "feature-extraction",
 		"causal-language-model", "sequence-to-sequence", "speech-to-text", "image-classification",
+		"image-classification-with-teacher", "image-feature-extraction",
 	}[k]
 }
 
@@ -37,6 +40,8 @@ func (k Kind) Does() string {
 		return "have an encoder and a decoder of text"
 	case Speech:
 		return "write text for sound"
+	case ImageTeacher:
+		return "classify images with a teacher's head"
 	}
 	return ""
 }

@@ -29,9 +29,10 @@ func (p Patches) grid(i int) [2]int {
 //
 //	y = [tokens; x] + positions
 //
-// x is N×C with the rows that p describes, each token is 1×C, and positions is (k+h·w)×C for the tokens and the grid
-// p.Own. y is (N+B·k)×C. For another grid, the positions of the patches are interpolated as PyTorch's interpolate does
-// with mode "bicubic" and align_corners False; each grid is interpolated once. ImageRows panics if the sizes do not fit.
+// x is N×C with the rows that p describes, each token is 1×C, and positions is (k+h·w)×C for the tokens and the
+// grid p.Own. y is (N+B·k)×C. For another grid, the positions of the patches are interpolated as PyTorch's
+// interpolate does with mode "bicubic" and align_corners False; each grid is interpolated once. ImageRows panics if
+// the sizes do not fit.
 func ImageRows(t *Tape, x mat.Tensor, p Patches, tokens []*Weight, positions *Weight) mat.Tensor {
 	n, c := Size(x)
 	b, k := len(p.Starts)-1, len(tokens)
