@@ -135,6 +135,7 @@ func (d *searcher) write(s *search) {
 		}
 		l.finish(cmp.Or(x.finish, Interrupted)) // it has ended by now, unless time is up
 		l.out.Score = x.score
+		l.out.LogProb = x.logp / float64(max(x.count(), 1))
 		d.emit(at, l.out.Text)
 	}
 }

@@ -22,7 +22,7 @@ var errNoToken = fmt.Errorf("%w: they forbid every token; remove some of `suppre
 func (c *Config) forbids() bool {
 	return len(c.SuppressTokens) > 0 || len(c.BeginSuppressTokens) > 0 || len(c.BadWordsIDs) > 0 ||
 		c.NoRepeatNgramSize > 0 || c.EncoderNoRepeatNgramSize > 0 || c.MinNewTokens > 0 || c.MinLength > 0 ||
-		len(c.SequenceBias) > 0
+		len(c.SequenceBias) > 0 || c.Timestamps != nil
 }
 
 // chooser chooses tokens. It keeps buffers between the steps of one call; the sequences of a call share it.
@@ -41,9 +41,9 @@ type candidate struct {
 
 type candidates []candidate
 
-// next returns the token that follows a sequence. It changes logits (V values). It draws one number if the
-// configuration samples. It returns an error if logits has a NaN or its largest value is infinite, or if the settings
-// forbid every token.
+// next returns the token that follows a sequence, and adds its log-probability to those of h if the configuration asks
+// for them. It changes logits (V values). It draws one number if the configuration samples. It returns an error if
+// logits has a NaN or its largest value is infinite, or if the settings forbid every token.
 func (c *chooser) next(logits []float32, h *history, draw *rand.Rand) (int32, error) {
 	c.process(logits, h)
 	best := argmax(logits)
@@ -54,10 +54,42 @@ func (c *chooser) next(logits []float32, h *history, draw *rand.Rand) (int32, er
 		return 0, errNotANumber
 	}
 	if !c.cfg.DoSample {
+		if c.cfg.LogProbs {
+			h.logp += float64(logits[best]) - logSumExp(logits)
+		}
 		return int32(best), nil
 	}
 	c.warp(logits)
-	return c.left.draw(draw.Float64()), nil
+	id := c.left.draw(draw.Float64())
+	if c.cfg.LogProbs {
+		h.logp += c.left.logProb(id, c.cfg.Temperature)
+	}
+	return id, nil
+}
+
+// logSumExp returns log Σ exp(x), −∞ if all values are −∞.
+func logSumExp(x []float32) float64 {
+	best := float64(slices.Max(x))
+	if math.IsInf(best, -1) {
+		return best
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(float64(v) - best)
+	}
+	return best + math.Log(sum)
+}
+
+// logProb returns the log-probability of a candidate among the others, without the temperature that divided the logits.
+func (l candidates) logProb(id int32, temperature float64) float64 {
+	logits, at := make([]float32, len(l)), 0
+	for i, x := range l {
+		logits[i] = x.logit * float32(temperature)
+		if x.id == id {
+			at = i
+		}
+	}
+	return float64(logits[at]) - logSumExp(logits)
 }
 
 // argmax returns the index of the largest value, the first among equal ones, or −1 if a value is NaN or x is empty.
@@ -142,9 +174,7 @@ func (c *chooser) topH(logits []float32, share float32) {
 		}
 		keep = i + 1
 	}
-	for i := range logits {
-		logits[i] = none
-	}
+	exclude(logits)
 	for _, x := range top[:keep] {
 		logits[x.id] = x.logit
 	}

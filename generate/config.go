@@ -60,6 +60,10 @@ type Config struct {
 	// SuppressTokens are tokens that are never chosen, BeginSuppressTokens those that are not the first new token (the
 	// second, if ForcedBosTokenID is the first). Tokens that the model does not have are ignored.
 	SuppressTokens, BeginSuppressTokens []int32
+	// Timestamps is the rule for the timestamps of a transcript; nil: timestamps are tokens like others.
+	Timestamps *TimestampRule
+	// LogProbs requests Sequence.LogProb.
+	LogProbs bool
 
 	// NumBeams is the number of beams of beam search, which looks for the most probable sequences; 0 or 1: one token
 	// after another is chosen. It excludes DoSample.
@@ -260,6 +264,10 @@ func (c *Config) checkTokens(p *problems, vocabulary int) {
 		}
 	}
 	check("forced_eos_token_id", c.ForcedEosTokenIDs)
+	if r := c.Timestamps; r != nil {
+		check("no_timestamps_token_id", []int32{r.Begin - 1})
+		check("eos_token_id", []int32{r.End})
+	}
 	for _, word := range c.BadWordsIDs {
 		check("bad_words_ids", word)
 	}

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -95,12 +96,15 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt, cfg Config) 
 	r.prompts = &batch.Batch{Seqs: op.Seqs{Starts: []int{0}}}
 	room := 0 // positions for which the cache reserves memory
 	prompts = slices.Clone(prompts)
-	order := g.order(prompts)
+	order, columns := g.order(prompts), 0
+	if m, ok := g.model.(FeatureModel); ok {
+		columns = m.Columns()
+	}
 	r.vocabularies = g.vocabularies(prompts)
 	for _, i := range order {
 		p := &prompts[i]
 		p.Adapter = g.adapter(*p)
-		appendSequence(r.prompts, i, p.IDs)
+		appendPrompt(r.prompts, i, *p, columns)
 		p.Start = g.begin(*p)
 		appendSequence(b, i, p.Start)
 		room = max(room, min(cfg.limit(len(p.Start), g.model.MaxLength()), len(p.Start)+reserve))
@@ -198,8 +202,8 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 	}
 	longest := cfg.LongestPrompt(g.model.MaxLength())
 	for i, q := range prompts {
-		if len(q.IDs) == 0 {
-			return fmt.Errorf("generate: prompt %d is empty; start it with the tokenizer's bos or eos token", i)
+		if err := g.checkInput(q); err != nil {
+			return fmt.Errorf("generate: prompt %d %w", i, err)
 		}
 		if _, ok := g.model.(causal); ok && q.Start != nil {
 			return fmt.Errorf("generate: prompt %d has start tokens, but the model has no encoder; append them to the prompt", i)
@@ -230,6 +234,27 @@ func (g *Generator) check(prompts []Prompt, cfg Config) error {
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// checkInput returns an error unless a prompt has what the model reads: features or tokens.
+func (g *Generator) checkInput(p Prompt) error {
+	m, ok := g.model.(FeatureModel)
+	switch {
+	case !ok && len(p.Features) > 0:
+		return errors.New("has features, but the model reads tokens; give ids")
+	case !ok && len(p.IDs) == 0:
+		return errors.New("is empty; start it with the tokenizer's bos or eos token")
+	case !ok:
+		return nil
+	case len(p.IDs) > 0:
+		return errors.New("has ids, but the model reads features; give the tokens that the target begins with as its start")
+	case len(p.Features) == 0 || len(p.Features)%m.Columns() != 0:
+		return fmt.Errorf("has %d values of features; want rows of %d", len(p.Features), m.Columns())
+	}
+	if err := m.CheckRows(len(p.Features) / m.Columns()); err != nil {
+		return fmt.Errorf("has %w", err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type history struct {
 	asked  []int32 // tokens of the source, each once; nil without encoder_repetition_penalty
 	seen   []int32 // all tokens, each once; nil without repetition_penalty
 	known  map[int32]bool
+	logp   float64 // sum of the log-probabilities of the new tokens, with log_probs
 }
 
 // newHistory returns the history of a sequence for a prompt with its Start. positions is the number of positions of the
@@ -97,6 +98,9 @@ func (c *chooser) process(logits []float32, h *history) {
 	if h.count() == begin {
 		forbid(logits, cfg.BeginSuppressTokens)
 	}
+	if cfg.Timestamps != nil {
+		cfg.Timestamps.apply(logits, h.ids[h.prompt:])
+	}
 }
 
 // penalises reports whether a penalty changes logits.
@@ -124,9 +128,7 @@ func forbid(logits []float32, ids []int32) {
 
 // force excludes all tokens but some.
 func force(logits []float32, ids []int32) {
-	for i := range logits {
-		logits[i] = none
-	}
+	exclude(logits)
 	for _, id := range ids {
 		logits[id] = 0
 	}

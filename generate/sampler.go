@@ -57,6 +57,7 @@ func (d *sampler) step(logits mat.Tensor) error {
 			return fmt.Errorf("generate: prompt %d, new token %d: %w", s.out.Prompt, len(s.out.IDs), err)
 		}
 		d.emit(s.at, s.add(id, d.ends))
+		s.out.LogProb = s.logp / float64(len(s.out.IDs))
 		if s.out.Finish == "" {
 			d.keep = append(d.keep, i)
 		}

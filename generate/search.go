@@ -33,7 +33,8 @@ type extension struct {
 	beam   int
 	id     int32
 	score  float32
-	finish Finish // "" if it can be continued
+	finish Finish  // "" if it can be continued
+	logp   float64 // log-probability of the token after the processors, with log_probs
 }
 
 // never is the score of a beam that does not exist. It is finite, as in transformers, and so large that the sum with a
@@ -62,8 +63,12 @@ func (s *search) divisor(tokens int) float32 {
 // step extends the beams by a token. rows are the log-probabilities of all tokens, for each running beam, or for all at
 // once in the first step. late says that this is the last token.
 func (s *search) step(rows [][]float32, late bool) error {
+	var totals []float64 // of the rows' probabilities, as logarithms
 	for i, row := range rows {
 		s.choose.process(row, &s.running[i].history)
+		if s.cfg.LogProbs {
+			totals = append(totals, logSumExp(row))
+		}
 		if best := argmax(row); best < 0 || math.IsInf(float64(row[best]), 1) {
 			return errNotANumber
 		}
@@ -75,6 +80,9 @@ func (s *search) step(rows [][]float32, late bool) error {
 	}
 	all := true // no candidate can be continued
 	for i := range list {
+		if at := min(list[i].beam, len(rows)-1); totals != nil {
+			list[i].logp = float64(rows[at][list[i].id]) - totals[at]
+		}
 		list[i].finish = s.ending(list[i], late)
 		all = all && list[i].finish != ""
 	}
@@ -159,6 +167,7 @@ func (s *search) collect(list []extension) {
 		}
 		f := beam{history: s.running[x.beam].fork(), score: x.score / by, finish: x.finish}
 		f.add(x.id)
+		f.logp += x.logp
 		merged = append(merged, f)
 	}
 	slices.SortStableFunc(merged, func(a, b beam) int { return cmp.Compare(b.score, a.score) })
@@ -184,6 +193,7 @@ func (s *search) continueWith(list []extension) {
 	}
 	for i, x := range list { // after all copies were made
 		next[i].add(x.id)
+		next[i].logp += x.logp
 	}
 	s.running = next
 }

@@ -25,6 +25,8 @@ const (
 type Prompt struct {
 	// IDs are the tokens of the prompt, at least one. A prompt for an empty text can be the tokenizer's BosID or EosID.
 	IDs []int32
+	// Features are the rows that a [FeatureModel] reads in place of IDs, one after another. Other models take none.
+	Features []float32
 	// Start, unless nil, are the tokens that the target of an encoder–decoder begins with, at least one, in place of the
 	// model's; they are not among the new tokens of a sequence. It must be nil for causal models.
 	Start []int32
@@ -42,6 +44,9 @@ type Sequence struct {
 	IDs    []int32 // new tokens, including an end token and the tokens of a stop string
 	Text   string  // text of IDs without special tokens and stop string; "" without a tokenizer
 	Finish Finish
+	// LogProb is the mean log-probability of IDs among the tokens that the processors and the sampling left, without the
+	// temperature. Only Config.LogProbs computes it; otherwise it is 0.
+	LogProb float64
 	// Score is the log-probability of IDs, as the processors left it, divided by its number of tokens to the power of
 	// LengthPenalty. Only beam search computes it; otherwise it is 0.
 	Score float32
