@@ -298,7 +298,8 @@ func TestOptionsRefused(t *testing.T) {
 	if _, err := New(w.model, tokens, nil, nil); err == nil {
 		t.Error("no error without an extractor")
 	}
-	other, _, err := audio.NewExtractor([]byte(`{"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 80}`))
+	settings := `{"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 80}`
+	other, _, err := audio.NewExtractor([]byte(settings))
 	if err != nil {
 		t.Fatal(err)
 	}
