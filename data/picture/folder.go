@@ -3,7 +3,6 @@ package picture
 import (
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -14,13 +13,6 @@ import (
 
 // MaxImages bounds the images that a directory or an archive may hold.
 const MaxImages = 10_000_000
-
-// maxDepth bounds how deep folders are searched: deeper ones are links in a circle.
-const maxDepth = 32
-
-// metadata are the names of the files that give the images of a folder labels, as the imagefolder of datasets reads
-// them.
-var metadata = []string{"metadata.csv", "metadata.jsonl"}
 
 // folder is the directory of images that have files of their own, by their names in it.
 type folder string
@@ -51,24 +43,26 @@ func (f folder) content(e Example, most int64) ([]byte, error) {
 
 // readFolder reads a directory: its metadata, if it has some, else its class folders.
 func readFolder(dir string, o Options) (*File, error) {
-	var with []string
-	for _, name := range metadata {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			with = append(with, name)
-		}
+	metadata, err := data.Metadata(dir)
+	if err != nil {
+		return nil, err
 	}
-	switch len(with) {
-	case 1:
+	if metadata != "" {
 		o.Format = ""
-		return data.ReadPath(filepath.Join(dir, with[0]), o, ReadFrom)
-	case 2:
-		return nil, data.Errorf(dir, 0, "there are %s and %s; remove one", with[0], with[1])
+		return data.ReadPath(metadata, o, ReadFrom)
 	}
 	if err := o.fits(Folder, dir); err != nil {
 		return nil, err
 	}
 	l := listing{name: dir}
-	if err := l.walk(dir, "", 0); err != nil {
+	err = data.WalkFolder(dir, func(name string, regular bool) error {
+		if !regular {
+			l.others.Add(0)
+			return nil
+		}
+		return l.add(name, place{})
+	})
+	if err != nil {
 		return nil, err
 	}
 	// The trailing separator makes the directory itself that of the names.
@@ -84,51 +78,14 @@ type listing struct {
 
 // add adds an image, or counts a file that is none. Files that systems leave in folders are skipped.
 func (l *listing) add(name string, p place) error {
-	base := path.Base(name)
 	switch {
-	case strings.HasPrefix(base, ".") || strings.EqualFold(base, "Thumbs.db") || strings.EqualFold(base, "desktop.ini"):
+	case data.SystemFile(name):
 	case !isImage(name):
 		l.others.Add(0)
 	case len(l.rows) == MaxImages:
 		return data.Errorf(l.name, 0, "there are more than %d images; divide them", MaxImages)
 	default:
 		l.rows = append(l.rows, Example{Image: name, place: p})
-	}
-	return nil
-}
-
-// walk adds the files of a folder below the root. It follows links.
-func (l *listing) walk(root, below string, depth int) error {
-	dir := filepath.Join(root, filepath.FromSlash(below))
-	if depth > maxDepth {
-		return data.Errorf(dir, 0, "folders are nested more than %d deep; are there links in a circle? Remove them", maxDepth)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return &data.Error{File: dir, Msg: "cannot read", Err: err}
-	}
-	for _, entry := range entries {
-		name := path.Join(below, entry.Name())
-		mode := entry.Type()
-		if mode&os.ModeSymlink != 0 {
-			info, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
-			if err != nil {
-				return &data.Error{File: filepath.Join(root, filepath.FromSlash(name)), Msg: "cannot follow the link", Err: err}
-			}
-			mode = info.Mode()
-		}
-		switch {
-		case mode.IsDir() && strings.HasPrefix(entry.Name(), "."):
-		case mode.IsDir():
-			err = l.walk(root, name, depth+1)
-		case mode.IsRegular():
-			err = l.add(name, place{})
-		default:
-			l.others.Add(0)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
