@@ -8,6 +8,7 @@
 //   - document: documents and chats for language models
 //   - picture: images with labels
 //   - pair: source texts with target texts for encoder–decoders
+//   - speech: recordings with transcripts
 //
 // From a file to the classes that a task trains on, with package text:
 //
