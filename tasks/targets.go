@@ -14,8 +14,8 @@ import (
 	"github.com/spalora/spalora/train"
 )
 
-// TargetTraining holds the settings that all runs which train an encoder–decoder have in common. Fields have the names
-// of the command's flags; the zero value of each is the default.
+// TargetTraining holds the settings that all runs which train an encoder–decoder have in common. Fields have the
+// names of the command's flags; the zero value of each is the default.
 type TargetTraining struct {
 	LabelSmoothingFactor  float64 // share of the loss that is spread over the whole vocabulary
 	GradientCheckpointing bool    // compute each block again in the backward: less memory, more time, the same results
