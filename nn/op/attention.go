@@ -184,8 +184,16 @@ func (v view) row(i int) view         { return view{v.data[min(len(v.data), i*v.
 func (v view) mat() kernel.Mat        { return matrix(v.data, v.stride) }
 func (v view) transposed() kernel.Mat { return transposed(v.data, v.stride) }
 
-// blockRows returns the number of queries of a block against the given number of keys.
-func blockRows(keys int) int { return min(128, max(16, 32768/max(keys, 1))) }
+// blockRows returns the number of queries of a block against the given number of keys. Scores of a block stay in the
+// second-level cache; against many keys that would leave so few queries that packing the keys for each block takes
+// longer than reading the scores from memory.
+func blockRows(keys int) int {
+	scores := 1 << 15
+	if keys > 1024 {
+		scores = 1 << 18
+	}
+	return min(128, max(16, scores/max(keys, 1)))
+}
 
 // scratch is the memory of one worker. Its buffers have blockRows×keys elements.
 type scratch struct {
