@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/spalora/spalora/audio"
 	"github.com/spalora/spalora/data"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/clitest"
@@ -30,6 +31,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("a: %w", cli.InputError(errors.New("x"))), 3},
 		{errors.Join(cli.UsageError(errors.New("x")), errors.New("y")), 2},
 		{&data.Error{File: "f", Msg: "m"}, 3},
+		{fmt.Errorf("a: %w", &audio.Error{File: "f", Msg: "m"}), 3},
 		{fmt.Errorf("a: %w", data.ErrOption), 2},
 		{fmt.Errorf("a: %w", train.ErrConfig), 2},
 		{fmt.Errorf("a: %w", train.ErrCheckpoint), 3},
