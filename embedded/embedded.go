@@ -2,7 +2,10 @@
 // needs neither network nor files. Their licences are beside the files. Library packages never import it.
 package embedded
 
-import _ "embed" // the files below are compiled in
+import (
+	"embed"
+	"io/fs"
+)
 
 var (
 	//go:embed minilm/config.json
@@ -61,10 +64,8 @@ var (
 	whisperNotice []byte
 	//go:embed whisper/LICENSE.txt
 	whisperLicense []byte
-	//go:embed fsdd/train.zip
-	fsddTrain []byte
-	//go:embed fsdd/test.zip
-	fsddTest []byte
+	//go:embed fsdd/train fsdd/test
+	fsdd embed.FS
 	//go:embed tatoeba/train.tsv
 	tatoebaTrain []byte
 	//go:embed tatoeba/test.tsv
@@ -150,9 +151,18 @@ func Whisper() map[string][]byte {
 }
 
 // FSDD returns strings of spoken digits, for training (three speakers, 135 strings of three to six digits) and for
-// testing (another speaker, 30 strings of five): zip files with metadata.jsonl, whose rows have file_name and text, and
-// the recordings as FLAC at 8 kHz. The contents must not be changed.
-func FSDD() (train, test []byte) { return fsddTrain, fsddTest }
+// testing (another speaker, 30 strings of five): folders with metadata.jsonl, whose rows have file_name and text, and
+// the recordings as FLAC at 8 kHz.
+func FSDD() (train, test fs.FS) { return folder(fsdd, "fsdd/train"), folder(fsdd, "fsdd/test") }
+
+// folder returns a folder of embedded files, which exists.
+func folder(files embed.FS, name string) fs.FS {
+	sub, err := fs.Sub(files, name)
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
 
 // Tatoeba returns English sentences of at least seven words with Swedish translations, for training and for testing:
 // tab-separated columns en, sv and tatoeba (the numbers and authors of both sentences) without quotes, 4,495 and 189
