@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,14 @@ type BadRow struct {
 	File string // name of the file of the row
 	Line int    // at which the row begins, 0 if the file has no lines
 	Err  error  // why
+}
+
+// String returns the place of the row and why its file cannot be read.
+func (b BadRow) String() string {
+	if b.Line == 0 {
+		return b.File + ": " + b.Err.Error()
+	}
+	return fmt.Sprintf("%s:%d: %v", b.File, b.Line, b.Err)
 }
 
 // Sift calls check for every row of f, several at a time, and returns f with what check makes of the rows, without

@@ -23,8 +23,9 @@ type Example struct {
 	Image string
 	Label data.Label
 	Line  int // 1-based line at which the row begins in its file; 0 for a file without lines
-	// Sum is a hash of the image, once it was read by [File.Check]; before it is 0.
-	Sum int
+	// Sum is a hash of the image, and Width and Height its size in pixels, once it was read by [File.Check]; before they
+	// are 0.
+	Sum, Width, Height int
 
 	place place
 }
@@ -33,6 +34,8 @@ type Example struct {
 func (e Example) Code(c *data.Coder) Example {
 	if !c.Hashes() {
 		c.Int(&e.Line)
+		c.Int(&e.Width)
+		c.Int(&e.Height)
 		e.place.code(c)
 	}
 	if !c.Hashes() || e.Sum == 0 {

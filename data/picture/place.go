@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/vision"
 )
 
 // place says where an image is in the file that holds it; the zero value is that of a file of its own.
@@ -27,6 +28,8 @@ type images interface {
 	name(e Example) string
 	// content returns the bytes of an image file, at most the given number.
 	content(e Example, most int64) ([]byte, error)
+	// decode returns the image that content returned the bytes of.
+	decode(e Example, content []byte, o vision.Limits) (*vision.Image, error)
 }
 
 func uint64Bytes(v int) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(v)) }
