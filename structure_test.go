@@ -84,8 +84,8 @@ var mayImport = map[string][]string{
 	"internal/cli/":     {"", "!cmd/", "!examples/", "!internal/tasktest"},
 	"internal/cli/task": {"", "!cmd/", "!examples/", "!tasks/", "!internal/cli/", "!internal/tasktest"},
 	"internal/cli/task/": {
-		"", "!cmd/", "!examples/", "!internal/cli/", "internal/cli/task", "internal/cli/task/generation",
-		"!internal/tasktest",
+		"", "!cmd/", "!examples/", "!internal/cli/", "internal/cli/task", "internal/cli/task/classes",
+		"internal/cli/task/generation", "!internal/tasktest",
 	},
 	"internal/cli/task/all": {"internal/cli/task", "internal/cli/task/"},
 	"internal/tasktest":     {"", "!cmd/", "!internal/cli", "!internal/cli/", "!examples/"}, // for tests of all tasks

@@ -14,16 +14,18 @@ import (
 	"github.com/spalora/spalora/data/text"
 	"github.com/spalora/spalora/internal/cli"
 	"github.com/spalora/spalora/internal/cli/task"
+	"github.com/spalora/spalora/internal/cli/task/classes"
 	"github.com/spalora/spalora/tasks"
+	"github.com/spalora/spalora/tasks/classification"
 	"github.com/spalora/spalora/tasks/seqcls"
 )
 
 // predicting is one run of "predict seq-cls".
 type predicting struct {
-	settings          seqcls.Settings
-	input             cli.InputFlags
-	data              text.Options
-	logits, allScores bool
+	settings seqcls.Settings
+	input    cli.InputFlags
+	data     text.Options
+	output   classes.Output
 }
 
 // part is the rows that one predictor serves.
@@ -50,7 +52,7 @@ func predict(env cli.Env) *cobra.Command {
 			fs.StringVar(&r.settings.ProblemType, "problem-type", "", cli.ProblemTypeUsage)
 			fs.StringSliceVar(&r.settings.Labels, "labels", nil, cli.LabelsUsage)
 		},
-		Input: r.addInput, Output: r.addOutput, Check: r.check, Run: r.run,
+		Input: r.addInput, Output: r.output.Add, Check: r.check, Run: r.run,
 	}
 	return t.Command(env, &cobra.Command{
 		Use:   "seq-cls",
@@ -75,11 +77,6 @@ func (r *predicting) addInput(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read labels, even if the input has some")
 	cli.AddMaxLength(fs, &r.settings.MaxLength, "a text or pair")
 	cli.AddTruncation(fs, &r.settings.Truncation)
-}
-
-func (r *predicting) addOutput(fs *pflag.FlagSet) {
-	fs.BoolVar(&r.logits, "logits", false, "write the logits too")
-	fs.BoolVar(&r.allScores, "all-scores", false, "write the probabilities of all classes too")
 }
 
 func (r *predicting) check(p *task.Predicting) []error {
@@ -122,9 +119,13 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 	tasks.WarnCut(p.Console.Log, f.Name, cut, f.Len(), limit)
 	predictors := task.ByRow(parts)
 	out := &task.Predictions{Name: f.Name, Rows: func(w io.Writer) error {
-		return task.EachRow(w, p.Models, "row", f, func(i int) any { return r.row(predictors[i].Predictor, logits[i]) })
+		return task.EachRow(w, p.Models, "row", f, func(i int) any {
+			return r.output.Row(predictors[i].Class(logits[i]), predictors[i].Labels())
+		})
 	}}
+	var found []*data.Labels
 	for _, s := range parts {
+		found = append(found, s.Predictor.Labels())
 		metrics, err := s.Predictor.Score(s.File, slices.Concat(task.Pick(logits, s.Rows)...))
 		if err != nil {
 			return nil, err
@@ -132,13 +133,7 @@ func (r *predicting) run(cmd *cobra.Command, p *task.Predicting) (*task.Predicti
 		p.Console.Undefined(metrics)
 		out.Add(s.Adapter, metrics, s.File.Labelled(), s.File.Labelled())
 	}
-	means := []string{"accuracy", "subset_accuracy", "mse"}
-	if problem := parts[0].Predictor.Labels().Problem; !slices.ContainsFunc(parts, func(s part) bool {
-		return s.Predictor.Labels().Problem != problem
-	}) {
-		means = append(means, "loss") // which measures the same for all
-	}
-	out.Average(means...)
+	out.Average(classes.Means(found)...)
 	return out, nil
 }
 
@@ -163,67 +158,20 @@ func (r *predicting) read(p *task.Predicting) (*text.File, error) {
 // prepare holds the labels of the rows of a part to the classes of its predictor.
 func (r *predicting) prepare(p *task.Predicting, part *part) (err error) {
 	c := part.Predictor
-	if r.allScores && c.Labels().Problem == data.Regression {
-		return base.Settings(errors.New("`all_scores`: a regression has no classes"))
+	if err := r.output.Check(c.Labels()); err != nil {
+		return err
 	}
-	labels := c.Labels()
-	if part.File.Labelled() > 0 {
-		if part.File, labels, err = r.checkLabels(p, c, part.File); err != nil {
-			return err
-		}
+	var labels *data.Labels
+	m := classes.Model{Labels: c.Labels(), ProblemKnown: c.ProblemKnown, LabelsNamed: c.LabelsNamed}
+	if part.File, labels, err = classes.Compare(p, part.File, m, kind); err != nil {
+		return err
 	}
 	part.Predictor = &seqcls.Opened{Predictor: c.WithLabels(labels), ProblemKnown: c.ProblemKnown,
 		LabelsNamed: c.LabelsNamed}
 	return base.Settings(c.CheckRoom(part.File.HasPairs()))
 }
 
-// checkLabels compares the labels of f with the classes. If the adapter does not say whether a row may have several,
-// the labels decide. Other names are accepted if the adapter has none for its classes: there are no metrics then.
-func (r *predicting) checkLabels(p *task.Predicting, c *seqcls.Opened, f *text.File) (*text.File, *data.Labels, error) {
-	problem := c.Labels().Problem
-	guess, _, err := text.GuessProblem(f)
-	if !c.ProblemKnown && err == nil && guess == data.MultiLabel && problem == data.SingleLabel {
-		problem = guess
-	}
-	labels, err := text.FindLabels(problem, data.LabelSource{Saved: c.Labels().Names}, f)
-	switch {
-	case err == nil:
-		return f, labels, nil
-	case c.LabelsNamed || p.Scored:
-		return nil, nil, base.Input(fmt.Errorf("%w (`no_labels` predicts without reading labels)", err))
-	}
-	p.Console.Log.Warn().Msgf("%s: labels are not compared, since the adapter does not name its classes (`labels` does)",
-		f.Name)
-	return f.WithoutLabels(), c.Labels(), nil
-}
-
-// row is the output for one text.
-type row struct {
-	Label  any          `json:"label"` // a name; a list of names (multi-label); null (regression)
-	Score  any          `json:"score"` // the probability of the label; a list of them; the value
-	Logits []float32    `json:"logits,omitempty"`
-	Scores *task.Scores `json:"scores,omitempty"`
-}
-
-func (r *predicting) row(p *seqcls.Predictor, logits []float32) row {
-	c, l := p.Class(logits), p.Labels()
-	out := row{Score: c.Score}
-	switch l.Problem {
-	case data.SingleLabel:
-		out.Label = c.Label
-	case data.MultiLabel:
-		values := []float32{}
-		for _, name := range c.Labels {
-			i, _ := l.Index(name)
-			values = append(values, c.Scores[i])
-		}
-		out.Label, out.Score = c.Labels, values
-	}
-	if r.logits {
-		out.Logits = logits
-	}
-	if r.allScores {
-		out.Scores = &task.Scores{Names: l.Names, Values: c.Scores}
-	}
-	return out
+// kind is what commands must know of files of texts.
+var kind = classification.Kind[*text.File]{
+	Name: func(f *text.File) string { return f.Name }, Guess: text.GuessProblem, Find: text.FindLabels,
 }
