@@ -11,8 +11,8 @@
 //	classes, err := m.Classify(ctx, "My card still has not arrived.")
 //
 // [Finetune] trains an adapter, with the typed configuration of a task type: [SeqCls], [TokenCls],
-// [QuestionAnswering], [MultipleChoice], [Embedding] or [CausalLM]. Its fields are the flags of the finetune command,
-// and the output directory is the same, bit for bit.
+// [QuestionAnswering], [MultipleChoice], [Embedding], [CausalLM], [Seq2SeqLM], [Translation] or [ImageClassification].
+// Its fields are the flags of the finetune command, and the output directory is the same, bit for bit.
 //
 // Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in
 // backquotes (`max_length`), which are fields here and flags of the commands.
@@ -37,6 +37,7 @@ import (
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/embed"
+	"github.com/spalora/spalora/tasks/imagecls"
 	"github.com/spalora/spalora/tasks/multiplechoice"
 	"github.com/spalora/spalora/tasks/qa"
 	"github.com/spalora/spalora/tasks/seq2seq"
@@ -85,6 +86,8 @@ type (
 	Seq2SeqLM = seq2seq.Finetuning
 	// Translation trains a translator.
 	Translation = seq2seq.Translation
+	// ImageClassification trains a classifier of images, or a regression.
+	ImageClassification = imagecls.Finetuning
 )
 
 // Finetune trains an adapter with a configuration, such as a *[SeqCls], and returns the content of results.json. See
@@ -116,7 +119,7 @@ func checkNil(c tasks.Finetuning) error {
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.
 func Kinds() []tasks.Kind {
 	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind,
-		seq2seq.Kind, seq2seq.TranslationKind}
+		seq2seq.Kind, seq2seq.TranslationKind, imagecls.Kind}
 }
 
 // Model is a trained model that predicts. It is safe for concurrent use: concurrent calls return bit for bit the
@@ -178,7 +181,8 @@ func WithOpenedBase(b *base.Base) Option { return func(o *opening) { o.opened = 
 func WithTokenizer(t *tokenize.Tokenizer) Option { return func(o *opening) { o.custom = t } }
 
 // WithTask says what a model is for, by the command of its task type ("seq-cls", "token-cls", "question-answering",
-// "multiple-choice", "embed" or "causal-lm"), where the adapter or the checkpoint does not. Messages call it `task`.
+// "multiple-choice", "embed", "causal-lm", "seq2seq-lm", "translation" or "image-classification"), where the adapter or
+// the checkpoint does not. Messages call it `task`.
 func WithTask(command string) Option { return func(o *opening) { o.task = command } }
 
 // WithThreads sets the number of processors to use; 0, the default, is all. Results do not depend on it.

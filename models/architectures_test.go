@@ -256,6 +256,7 @@ func TestNamesOfHeads(t *testing.T) {
 	}
 	if got := OutputWeights(); !slices.Equal(got, []string{
 		"classifier.weight", "classifier.out_proj.weight", "score.weight", "classification_head.out_proj.weight",
+		"cls_classifier.weight",
 	}) {
 		t.Errorf("got %v", got)
 	}

@@ -306,3 +306,11 @@ func (c *config) numbers(key string, preset []float64) []float64 {
 	c.fail(key, want)
 	return nil
 }
+
+// HoldsProcessor reports whether the text of processor_config.json says how images become pixels.
+func HoldsProcessor(content []byte) bool {
+	var outer struct {
+		ImageProcessor json.RawMessage `json:"image_processor"`
+	}
+	return json.Unmarshal(content, &outer) == nil && outer.ImageProcessor != nil
+}

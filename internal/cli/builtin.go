@@ -6,11 +6,19 @@ import (
 	"github.com/spalora/spalora/embedded"
 )
 
-// BuiltIn is a checkpoint that is compiled in.
+// BuiltIn is a checkpoint that is compiled in; the zero value is none.
 type BuiltIn struct {
 	Name  string // that adapters remember
 	Short string // in --help
 	Files func() map[string][]byte
+}
+
+// Usage ends the usage of --model: what it is if it is not given.
+func (b BuiltIn) Usage() string {
+	if b.Files == nil {
+		return ""
+	}
+	return "; default: the embedded " + b.Short
 }
 
 // MiniLM returns the embedded encoder: the default of commands for encoders.

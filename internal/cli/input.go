@@ -120,7 +120,7 @@ func (f *HeadFlags) Add(fs *pflag.FlagSet, builtIn BuiltIn, adapter string) {
 		adapter = "`directory` of an adapter, of finetune or of PEFT; may be left out if the checkpoint has a trained head"
 	}
 	fs.StringVar(&f.Model, "model", "",
-		"`directory` of a Hugging Face checkpoint, or GGUF file; default: the embedded "+builtIn.Short)
+		"`directory` of a Hugging Face checkpoint, or GGUF file"+builtIn.Usage())
 	fs.StringVar(&f.Adapter, "adapter", "", adapter)
 	addAdapters(fs, &f.Adapters)
 	fs.BoolVar(&f.OtherBase, "allow-other-base", false, "use an adapter that was trained on another base model")

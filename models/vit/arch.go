@@ -8,7 +8,7 @@ var Arch = describe("vit")
 // ArchDeiT describes DeiT, which has a class with two heads beside that with one.
 var ArchDeiT = describe("deit", arch.Head{
 	Kind: arch.ImageTeacher, Class: TeacherClass, Build: arch.Labelled(NewForImageClassificationWithTeacher),
-	Parts: []string{"cls_classifier", "distillation_classifier"},
+	Parts: []string{"cls_classifier", "distillation_classifier"}, Outputs: "cls_classifier.weight",
 })
 
 // describe returns the descriptor of a model type with the heads of both and the given ones.

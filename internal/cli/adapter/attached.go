@@ -105,8 +105,11 @@ func (r *attached) openBase(k tasks.Kind) (*base.Base, error) {
 		return base.Open(r.model)
 	}
 	d, ok := r.descriptor(k)
-	if !ok {
+	switch {
+	case !ok:
 		d = r.list[0]
+	case d.BuiltIn.Files == nil:
+		return nil, cli.UsageError(errors.New("--model is missing; give the base model of the adapter"))
 	}
 	return base.FromFiles(d.BuiltIn.Name, d.BuiltIn.Files())
 }

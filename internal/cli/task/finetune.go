@@ -78,7 +78,7 @@ func (f *Finetune) Command(env cli.Env, cmd *cobra.Command) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	cli.Section(fs, "Model and data", func(fs *pflag.FlagSet) {
-		fs.StringVar(&j.run.Model, "model", "", f.Models+"; default: the embedded "+f.BuiltIn.Short)
+		fs.StringVar(&j.run.Model, "model", "", f.Models+f.BuiltIn.Usage())
 		AddFiles(fs, j.run, f.Formats, f.Data, f.Chosen)
 	})
 	cli.Section(fs, "How data files are read", f.Reading)
@@ -142,7 +142,7 @@ func (j *finetuning) finetune(cmd *cobra.Command) (err error) {
 
 // embed sets the embedded model and data, where no flag names others.
 func (j *finetuning) embed() error {
-	model := j.run.Model == "" && (j.OwnBase == nil || !j.OwnBase())
+	model := j.run.Model == "" && j.BuiltIn.Files != nil && (j.OwnBase == nil || !j.OwnBase())
 	data := j.run.TrainFile == "" && j.Embedded != nil
 	if model {
 		j.run.Model, j.run.ModelFiles = j.BuiltIn.Name, j.BuiltIn.Files()

@@ -168,12 +168,26 @@ func Epochs(r *tasks.Run, n float64) {
 	}
 }
 
-// AddFull defines the flags of runs that can train all weights.
+// AddFull defines the flags of runs that can train all weights of a model that reads texts.
 func AddFull(fs *pflag.FlagSet, a *tasks.AllWeights) {
+	addFromScratch(fs, a)
+	fs.StringVar(&a.Tokenizer, "tokenizer", "",
+		"`directory` with the tokenizer of --from-scratch; default: that of config.json")
+	addSaveDType(fs, a)
+}
+
+// AddFullWithoutTokenizer is [AddFull] for models that read no texts.
+func AddFullWithoutTokenizer(fs *pflag.FlagSet, a *tasks.AllWeights) {
+	addFromScratch(fs, a)
+	addSaveDType(fs, a)
+}
+
+func addFromScratch(fs *pflag.FlagSet, a *tasks.AllWeights) {
 	fs.BoolVar(&a.Full, "full", false, "train all weights and write a whole model, not an adapter")
 	fs.StringVar(&a.FromScratch, "from-scratch", "",
 		"`file` config.json of a model to begin with random weights; needs --full")
-	fs.StringVar(&a.Tokenizer, "tokenizer", "",
-		"`directory` with the tokenizer of --from-scratch; default: that of config.json")
+}
+
+func addSaveDType(fs *pflag.FlagSet, a *tasks.AllWeights) {
 	cli.Default(fs, &a.SaveDType, "save-dtype", "float32", base.DTypes+": how the weights of --full are stored")
 }

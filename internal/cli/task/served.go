@@ -40,10 +40,13 @@ func OpenModels(
 	if head.OtherBase {
 		options = append(options, spalora.WithOtherBase())
 	}
-	if head.Model == "" {
-		options = append(options, spalora.WithBaseFiles(builtIn.Name, builtIn.Files()))
-	} else {
+	switch {
+	case head.Model != "":
 		options = append(options, spalora.WithBase(head.Model))
+	case builtIn.Files != nil:
+		options = append(options, spalora.WithBaseFiles(builtIn.Name, builtIn.Files()))
+	case head.Adapter == "" && len(head.Adapters) == 0:
+		return nil, cli.UsageError(errors.New("--model is missing; give a checkpoint"))
 	}
 	m := &Models{log: console.Log}
 	for _, a := range head.Adapters {

@@ -5,6 +5,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/task"
 	"github.com/spalora/spalora/internal/cli/task/causallm"
 	"github.com/spalora/spalora/internal/cli/task/embed"
+	"github.com/spalora/spalora/internal/cli/task/imagecls"
 	"github.com/spalora/spalora/internal/cli/task/multiplechoice"
 	"github.com/spalora/spalora/internal/cli/task/qa"
 	"github.com/spalora/spalora/internal/cli/task/seq2seq"
@@ -23,5 +24,6 @@ func Tasks() []task.Descriptor {
 		causallm.Task,
 		seq2seq.LanguageModel,
 		seq2seq.Translation,
+		imagecls.Task,
 	}
 }
