@@ -90,7 +90,7 @@ func (p *Processor) Augment(m *Image, a Augmentation, draw func() float64) (*Ima
 	return m, nil
 }
 
-// randomCrop draws a rectangle in an image of w×h pixels as torchvision's RandomResizedCrop.get_params does, ten times.
+// randomCrop draws a rectangle in an image of w×h pixels, ten times, as RandomResizedCrop.get_params of torchvision.
 // If none fits, it returns the middle.
 func randomCrop(w, h int, least float64, draw func() float64) (left, top, width, height int) {
 	const narrow, wide = 3.0 / 4, 4.0 / 3
