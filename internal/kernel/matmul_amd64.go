@@ -6,8 +6,11 @@ import "unsafe"
 
 //go:generate go -C asm run ./matmul -pkg kernel -out ../matmul_amd64.s
 
-// archTiles lists the versions in assembly.
-var archTiles = []alternative[tileKernels]{{"avx2", hasAVX2, tileKernels{multiplyAVX2, packAVX2, transposeAVX2}}}
+// archTiles lists the versions in assembly. Both give the same bits.
+var archTiles = []alternative[tileKernels]{
+	{avx512, hasAVX512, tileKernels{14, 32, multiplyAVX512, packAVX512, transposeAVX2}},
+	{avx2, hasAVX2, tileKernels{6, 16, multiplyAVX2, packAVX2, transposeAVX2}},
+}
 
 // The assembly reads the fields of a tile at these offsets.
 var (
@@ -43,6 +46,27 @@ func multiply15AVX2(t *tile)
 //go:noescape
 func multiply8AVX2(t *tile)
 
+// multiply32AVX512 computes a tile of 17 to 32 columns.
+//
+//go:noescape
+func multiply32AVX512(t *tile)
+
+// multiply16AVX512 computes a tile of 1 to 16 columns.
+//
+//go:noescape
+func multiply16AVX512(t *tile)
+
+// packRows…AVX512 copies 32 columns into a panel. stride is in bytes.
+//
+//go:noescape
+func packRowsF32AVX512(dst *float32, src *float32, stride, rows int)
+
+//go:noescape
+func packRowsF16AVX512(dst *float32, src *uint16, stride, rows int)
+
+//go:noescape
+func packRowsBF16AVX512(dst *float32, src *uint16, stride, rows int)
+
 // packRows…AVX2 copies 16 columns into a panel. stride is in bytes.
 //
 //go:noescape
@@ -71,12 +95,35 @@ func pause()
 
 func multiplyAVX2(t *tile) {
 	switch {
-	case t.n == panelCols:
+	case t.n == 16:
 		multiply16AVX2(t)
-	case t.n > panelCols/2:
+	case t.n > 8:
 		multiply15AVX2(t)
 	default:
 		multiply8AVX2(t)
+	}
+}
+
+func multiplyAVX512(t *tile) {
+	if t.n > 16 {
+		multiply32AVX512(t)
+	} else {
+		multiply16AVX512(t)
+	}
+}
+
+// packAVX512 packs full panels in assembly.
+func packAVX512(dst []float32, m *Mat, k0, k, j0, n int) {
+	from := k0*m.Stride + j0
+	switch {
+	case n < 32 || k == 0:
+		packPanel(dst, 32, m, k0, k, j0, n)
+	case m.Type == F32:
+		packRowsF32AVX512(&dst[0], &m.F32[from], 4*m.Stride, k)
+	case m.Type == F16:
+		packRowsF16AVX512(&dst[0], &m.U16[from], 2*m.Stride, k)
+	case m.Type == BF16:
+		packRowsBF16AVX512(&dst[0], &m.U16[from], 2*m.Stride, k)
 	}
 }
 
@@ -84,7 +131,7 @@ func multiplyAVX2(t *tile) {
 func packAVX2(dst []float32, m *Mat, k0, k, j0, n int) {
 	from := k0*m.Stride + j0
 	switch {
-	case n < panelCols || k == 0:
+	case n < 16 || k == 0:
 		packGo(dst, m, k0, k, j0, n)
 	case m.Type == F32:
 		packRowsF32AVX2(&dst[0], &m.F32[from], 4*m.Stride, k)

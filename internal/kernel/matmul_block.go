@@ -17,7 +17,7 @@ type block struct {
 }
 
 // zeros is the row that sums start from if neither dst nor a bias is added.
-var zeros [panelCols]float32
+var zeros [maxCols]float32
 
 // rectangle computes one task's part of dst.
 func (c *product) rectangle(task int, s *scratch) {
@@ -31,7 +31,8 @@ func (c *product) rectangle(task int, s *scratch) {
 		b.turnedIn(s)
 		most = turnedHeight
 	}
-	b.height = roundUp(ceilDiv(height, ceilDiv(height, most)), tileRows)
+	most -= most % c.kernel.rows
+	b.height = roundUp(ceilDiv(height, ceilDiv(height, most)), c.kernel.rows)
 	for i := range c.terms {
 		b.term = &c.terms[i]
 		unit := b.depthUnit()
@@ -94,10 +95,10 @@ func (b *block) run(s *scratch) {
 	if b.first && b.e.Accumulate && b.e.Bias != nil {
 		b.start()
 	}
-	t := &s.tile
+	t, tileRows, panelCols := &s.tile, b.kernel.rows, b.kernel.cols
 	t.k = b.k1 - b.k0
 	s.wide.from, s.wide.to = 0, 0
-	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > 2*panelCols
+	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > unpacked
 	if packed {
 		s.b = grow(s.b, roundUp(b.j1-b.j0, panelCols)*t.k)
 	}
@@ -133,7 +134,7 @@ func (b *block) pack(s *scratch, j int) {
 	if b.term.B.Type.Quantised() {
 		b.packQuantised(s, j)
 	} else if b.term.B.Trans {
-		b.kernel.transpose(t.b, panelCols, &b.term.B, j, t.n, b.k0, t.k)
+		b.kernel.transpose(t.b, b.kernel.cols, &b.term.B, j, t.n, b.k0, t.k)
 	} else {
 		b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
 	}
@@ -169,7 +170,7 @@ func (b *block) fetchPanel(t *tile, j int) int {
 	at := b.k0*m.Stride + j
 	if m.Trans { // one stored row per tile
 		at = j*m.Stride + b.k0
-		t.aheadTiles, t.aheadStep = min(panelCols, b.j1-j), fetchEvery*size
+		t.aheadTiles, t.aheadStep = min(b.kernel.cols, b.j1-j), fetchEvery*size
 		t.aheadSkip = (m.Stride - t.k/fetchEvery*fetchEvery) * size
 	} else { // a stored row of the panel is about a cache line
 		t.aheadTiles, t.aheadStep, t.aheadSkip = fetchEvery, m.Stride*size, 0
@@ -220,7 +221,7 @@ func (r *rowsAhead) fetch(t *tile, tiles int) {
 // a multiple of 4 KiB apart: such rows would all compete for the same few places in the first-level cache.
 func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	t, m := &s.tile, &b.term.A
-	wide := b.j1-b.j0 > 6*panelCols
+	wide := b.j1-b.j0 > wideResult
 	switch {
 	case m.Type == F32 && !m.Trans && !(wide && m.Stride%1024 == 0):
 		t.aRow, t.aCol = m.Stride, 1

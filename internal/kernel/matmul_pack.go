@@ -2,10 +2,13 @@ package kernel
 
 import "math"
 
-// packGo is tileKernels.pack in plain Go.
-func packGo(dst []float32, m *Mat, k0, k, j0, n int) {
+// packGo is tileKernels.pack in plain Go, for panels of 16 columns.
+func packGo(dst []float32, m *Mat, k0, k, j0, n int) { packPanel(dst, 16, m, k0, k, j0, n) }
+
+// packPanel packs a panel of the given number of columns, of which n are filled.
+func packPanel(dst []float32, cols int, m *Mat, k0, k, j0, n int) {
 	for i := range k {
-		row := dst[i*panelCols:][:n]
+		row := dst[i*cols:][:n]
 		from := (k0+i)*m.Stride + j0
 		if m.Type == F32 {
 			copy(row, m.F32[from:])

@@ -2,15 +2,16 @@ package kernel
 
 import "sync"
 
-// Sizes of the parts of a product. A tile multiplies up to tileRows rows by one panel of panelCols columns of B, with
-// the running sums in registers. A panel of blockK rows (24 KiB) stays in the first-level cache while blockM rows of A
-// stream through the second-level cache.
+// Sizes of the parts of a product. A tile multiplies up to tileKernels.rows rows by one panel of tileKernels.cols
+// columns of B, with the running sums in registers. A panel of blockK rows (24 KiB with 16 columns) stays in the
+// first-level cache while blockM rows of A stream through the second-level cache. The sizes of the summed dimension are
+// the same for all versions: those that have fused multiply-add give the same bits.
 const (
-	tileRows    = 6
-	panelCols   = 16      // columns of a packed panel: two vectors of 8
 	blockK      = 384     // summed dimension of a packed block
-	blockM      = 264     // rows of A per pass over a packed block; a multiple of tileRows
+	blockM      = 266     // largest number of rows of A per pass over a packed block
 	blockN      = 1024    // columns of a packed block
+	unpacked    = 32      // rows of a result that B is read for where it lies
+	wideResult  = 96      // columns of a result from which on copying A pays
 	skinny      = 64      // columns or rows of a result that stays in the cache by itself
 	longK       = 1024    // a longer summed dimension makes a skinny result read its operands once from memory
 	shortBlockK = 128     // summed dimension of a block of a skinny result
@@ -98,8 +99,9 @@ func (p *Pool) matMul(kernel *tileKernels, dst []float32, ldd, m, n int, terms [
 // A rectangle reads its rows of A once from memory and packs its columns of B, so wide rectangles save reading and high
 // ones save packing. The two costs are about equal if a rectangle is twice as high as wide.
 func (c *product) divide(workers int) int {
+	tileRows, panelCols := c.kernel.rows, c.kernel.cols
 	c.rows, c.cols = roundUp(c.m, tileRows), min(roundUp(c.n, panelCols), blockN)
-	const minRows, minCols = 8 * tileRows, 4 * panelCols
+	minRows, minCols := roundUp(48, tileRows), 64
 	wanted := 4 * workers // so that workers of different speed finish together
 	if min(c.m, c.n) <= skinny && len(c.terms) > 0 && c.terms[0].A.Trans {
 		wanted = workers // keeping stored rows whole matters more

@@ -37,17 +37,17 @@ func TestMatMulConcurrentCallers(t *testing.T) {
 
 // TestPackingWidensEveryHalf packs all 65,536 values of F16 and of BF16, by rows and by columns.
 func TestPackingWidensEveryHalf(t *testing.T) {
-	const rows = 1 << 16 / panelCols
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
+		rows := 1 << 16 / k.cols
 		for _, kind := range []Type{F16, BF16} {
-			all := Mat{U16: make([]uint16, 1<<16), Type: kind, Stride: panelCols}
+			all := Mat{U16: make([]uint16, 1<<16), Type: kind, Stride: k.cols}
 			for i := range all.U16 {
 				all.U16[i] = uint16(i)
 			}
 			packed := make([]float32, 1<<16)
-			k.pack(packed, &all, 0, rows, 0, panelCols)
+			k.pack(packed, &all, 0, rows, 0, k.cols)
 			turned := make([]float32, 1<<16)
-			k.transpose(turned, rows, &all, 0, rows, 0, panelCols)
+			k.transpose(turned, rows, &all, 0, rows, 0, k.cols)
 			for i, h := range all.U16 {
 				want := valueBF16(h)
 				if kind == F16 {
@@ -55,7 +55,7 @@ func TestPackingWidensEveryHalf(t *testing.T) {
 				}
 				for way, got := range map[string]float32{
 					"rows":    packed[i],
-					"columns": turned[i%panelCols*rows+i/panelCols],
+					"columns": turned[i%k.cols*rows+i/k.cols],
 				} {
 					if math.Float32bits(got) != math.Float32bits(want) {
 						t.Fatalf("%v %#04x packed by %s is %#08x, want %#08x", kind, h, way, math.Float32bits(got),

@@ -20,7 +20,7 @@ func (b *block) packQuantised(s *scratch, j int) {
 	if m.Trans {
 		from := b.k0 / unit * unit
 		w.widen(m, j, t.n, from, roundUp(b.k1, unit))
-		b.kernel.transpose(t.b, panelCols, &w.mat, 0, t.n, b.k0-from, t.k)
+		b.kernel.transpose(t.b, b.kernel.cols, &w.mat, 0, t.n, b.k0-from, t.k)
 		return
 	}
 	if j < w.from || j+t.n > w.to {

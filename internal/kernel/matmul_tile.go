@@ -17,7 +17,7 @@ type tile struct {
 	bRow       int
 	fromRow    int
 	toRow      int
-	m, n, k    int // n <= panelCols; assembly counts m down
+	m, n, k    int // n <= cols; assembly counts m down
 
 	// Prefetching: after every fetchEvery values of k, assembly touches the cache line at ahead and advances ahead by
 	// aheadStep bytes, and by aheadSkip more at the end of each tile; after aheadTiles tiles it stops.
@@ -25,10 +25,14 @@ type tile struct {
 	aheadStep, aheadSkip, aheadTiles int
 }
 
+// maxCols is the largest number of columns of a version's panels.
+const maxCols = 32
+
 // tileKernels holds the parts of a product in one version.
 type tileKernels struct {
-	multiply func(t *tile)
-	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of panelCols, widened. Columns of dst past n keep
+	rows, cols int // of a full tile; cols is also the number of columns of a packed panel, at most maxCols
+	multiply   func(t *tile)
+	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of cols, widened. Columns of dst past n keep
 	// their values.
 	pack func(dst []float32, m *Mat, k0, k, j0, n int)
 	// transpose writes stored element (i0+i, j0+j) to dst[j·row+i], widened.
@@ -37,7 +41,7 @@ type tileKernels struct {
 
 // tileAlternatives lists the versions, the fastest first.
 var tileAlternatives = append(archTiles,
-	alternative[tileKernels]{"go", true, tileKernels{multiplyGo, packGo, transposeGo}})
+	alternative[tileKernels]{plain, true, tileKernels{6, 16, multiplyGo, packGo, transposeGo}})
 
 // tiles is the version in use.
 var tiles = choose(tileAlternatives)

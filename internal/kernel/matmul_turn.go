@@ -1,8 +1,8 @@
 package kernel
 
 const (
-	turnedRows   = 2 * blockM // rows of a task's part of a turned product
-	turnedHeight = blockM / 2 // rows of A per pass over a packed block of a turned product
+	turnedRows   = 2 * blockM // largest number of rows of a task's part of a turned product
+	turnedHeight = blockM / 2 // largest number of rows of A per pass over a packed block of a turned product
 )
 
 // turns reports whether a product is computed as its transpose, the sum of the products of B's transpose and A's: a few

@@ -1,4 +1,4 @@
-// Command matmul writes the AVX2 assembly of matrix products: tiles, packing, and the pause of waiting workers.
+// Command matmul writes the AVX2 and AVX-512 assembly of matrix products: tiles, packing, and the pause of waiting workers.
 //
 // Run it by go generate in internal/kernel.
 package main
@@ -11,7 +11,9 @@ func main() {
 	tile16()
 	tile15(table)
 	tile8(table)
+	wideTiles()
 	packRows()
+	packWideRows()
 	packColumns()
 	pause()
 	Generate()

@@ -16,7 +16,7 @@ type element struct {
 
 var elements = []element{{"F32", "float32", 4}, {"F16", "uint16", 2}, {"BF16", "uint16", 2}}
 
-// load reads 8 consecutive elements.
+// load reads consecutive elements into a whole register.
 func (e element) load(from Mem, to VecPhysical) {
 	switch e.name {
 	case "F32":
@@ -65,6 +65,30 @@ func packRows() {
 		VMOVUPS(Y1, Mem{Base: dst, Disp: 32})
 		ADDQ(stride, src)
 		ADDQ(U8(panelBytes), dst)
+		DECQ(rows)
+		JNE(LabelRef("row"))
+		finish()
+	}
+}
+
+// packWideRows writes, for each type, the same for panels of 32 columns in AVX-512.
+func packWideRows() {
+	for _, e := range elements {
+		TEXT("packRows"+e.name+"AVX512", NOSPLIT, "func(dst *float32, src *"+e.goType+", stride, rows int)")
+		Doc("packRows" + e.name + "AVX512 copies 32 columns into a panel. stride is in bytes.")
+		dst, src, stride, rows := RDI, RSI, RDX, RCX
+		Load(Param("dst"), dst)
+		Load(Param("src"), src)
+		Load(Param("stride"), stride)
+		Load(Param("rows"), rows)
+		align(32)
+		Label("row")
+		e.load(Mem{Base: src}, Z0)
+		e.load(Mem{Base: src, Disp: 16 * e.size}, Z1)
+		VMOVUPS(Z0, Mem{Base: dst})
+		VMOVUPS(Z1, Mem{Base: dst, Disp: 64})
+		ADDQ(stride, src)
+		SUBQ(I8(-2*panelBytes), dst)
 		DECQ(rows)
 		JNE(LabelRef("row"))
 		finish()

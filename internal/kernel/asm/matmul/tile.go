@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -35,8 +36,8 @@ const unroll = 4 // steps of the summed dimension in one round of the loop
 var (
 	args  = RDI // *tile
 	a     = RSI // first row of A that is still to do
-	aAt   = RAX // column of A in its rows 0 to 5
-	aLow  = R14 // the same in its rows 6 to 11
+	aAt   = RAX // column of A in its first rows
+	aLow  = R14 // the same some rows below (see shape.below)
 	bAt   = RDX // row of B
 	from  = R8  // first row that is still to do
 	to    = R9
@@ -48,48 +49,77 @@ var (
 	ahead = RCX // where to fetch from memory for the next panel
 	steps = R15 // of the summed dimension that are left
 	step  = RDX // between rows of from or to: bAt is free then
-	mask  = Y15 // of the last vector
+	mask  = Y15 // of the last vector in AVX2
+	maskK = K1  // the same in AVX-512
 )
 
 // rowsLeft counts in memory the rows of A that are still to do.
 var rowsLeft = Mem{Base: args, Disp: offM}
 
-// shape is one kind of tile: up to height×(8·vectors) sums in the registers from Y0 on, then vectors of B, then one
-// or two registers that A is broadcast to.
+// shape is one kind of tile: up to height×vectors sums in the first registers, then vectors of B, then one or two
+// registers that A is broadcast to. A vector has 8 columns, or 16 in AVX-512.
 type shape struct {
 	height  int
 	vectors int
 	masked  bool // the last vector is read and written through the mask
+	wide    bool // AVX-512
 }
 
-func (s shape) sum(i, v int) VecPhysical { return ymm(i*s.vectors + v) }
+// register returns vector register i.
+func (s shape) register(i int) VecPhysical {
+	if s.wide {
+		return zmm(i)
+	}
+	return ymm(i)
+}
 
-func (s shape) b(v int) VecPhysical { return ymm(s.height*s.vectors + v) }
+// bytes returns the size of a vector.
+func (s shape) bytes() int {
+	if s.wide {
+		return 64
+	}
+	return 32
+}
+
+func (s shape) sum(i, v int) VecPhysical { return s.register(i*s.vectors + v) }
+
+func (s shape) b(v int) VecPhysical { return s.register(s.height*s.vectors + v) }
 
 // broadcast returns the register for element i of A; it alternates between two registers if two are left.
 func (s shape) broadcast(i int) VecPhysical {
 	first := s.height*s.vectors + s.vectors
 	last := 15
-	if s.masked {
+	switch {
+	case s.wide:
+		last = 31
+	case s.masked:
 		last = 14
 	}
-	return ymm(first + i%(last-first+1))
+	return s.register(first + i%(last-first+1))
 }
 
 func (s shape) load(from Mem, v int, to VecPhysical) {
-	if s.masked && v == s.vectors-1 {
-		VMASKMOVPS(from.Offset(32*v), mask, to)
-		return
+	from = from.Offset(s.bytes() * v)
+	switch {
+	case !s.masked || v < s.vectors-1:
+		VMOVUPS(from, to)
+	case s.wide:
+		VMOVUPS_Z(from, maskK, to)
+	default:
+		VMASKMOVPS(from, mask, to)
 	}
-	VMOVUPS(from.Offset(32*v), to)
 }
 
 func (s shape) store(from VecPhysical, v int, to Mem) {
-	if s.masked && v == s.vectors-1 {
-		VMASKMOVPS(from, mask, to.Offset(32*v))
-		return
+	to = to.Offset(s.bytes() * v)
+	switch {
+	case !s.masked || v < s.vectors-1:
+		VMOVUPS(from, to)
+	case s.wide:
+		VMOVUPS(from, maskK, to)
+	default:
+		VMASKMOVPS(from, mask, to)
 	}
-	VMOVUPS(from, to.Offset(32*v))
 }
 
 // tile16 writes the tile for panels of exactly 16 columns.
@@ -121,6 +151,43 @@ func tile8(table Mem) {
 		Label("below" + strconv.Itoa(height))
 	}
 	finish()
+}
+
+// wideTiles writes the tiles in AVX-512: for 17 to 32 columns, and for 1 to 16. Their masks may have all bits set.
+func wideTiles() {
+	for _, s := range []shape{
+		{height: 14, vectors: 2, masked: true, wide: true}, {height: 14, vectors: 1, masked: true, wide: true},
+	} {
+		most := 16 * s.vectors
+		name := "multiply" + strconv.Itoa(most) + "AVX512"
+		begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns.", name, most-15, most))
+		loadMaskK(most - 16)
+		s.rowsOfWide()
+		finish()
+	}
+}
+
+// rowsOfWide takes 14 rows at a time, but splits rests so that no tile has less than three rows if others can do with
+// fewer: each row is one or two sums in flight, and the multipliers need about eight.
+func (s shape) rowsOfWide() {
+	Label("next")
+	CMPQ(rowsLeft, U8(18))
+	JGE(LabelRef("take14"))
+	// The rows that are taken first of a number of rows.
+	for left, rows := range []int{0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12, 8, 14, 10, 10, 10} {
+		CMPQ(rowsLeft, U8(left))
+		if left == 0 {
+			JEQ(LabelRef("none"))
+			continue
+		}
+		JEQ(LabelRef("take" + strconv.Itoa(rows)))
+	}
+	for _, height := range []int{14, 12, 10, 8, 6, 5, 4, 3, 2, 1} {
+		Label("take" + strconv.Itoa(height))
+		s.tile(height)
+		JMP(LabelRef("next"))
+	}
+	Label("none")
 }
 
 // columns16 takes six rows at a time, but splits 7 and 8 rows into four and the rest: fewer than three rows leave the
@@ -191,6 +258,15 @@ func loadMask(table Mem, column int) {
 	VMOVUPS(Mem{Base: bAt, Index: aAt, Scale: 4}, mask)
 }
 
+// loadMaskK makes the mask for a last vector of 16 that begins at the given column.
+func loadMaskK(column int) {
+	MOVQ(Mem{Base: args, Disp: offN}, aAt)
+	SUBQ(U8(column), aAt)
+	MOVL(U32(0xffff), R14.As32())
+	BZHIL(aAt.As32(), R14.As32(), R14.As32())
+	KMOVW(R14.As32(), maskK)
+}
+
 // tile writes the sums of height rows over the whole summed dimension.
 func (s shape) tile(height int) {
 	name := func(part string) string { return part + strconv.Itoa(height) }
@@ -206,10 +282,17 @@ func (s shape) tile(height int) {
 	MOVQ(from, aAt)
 	for range height {
 		PREFETCHT0(Mem{Base: aAt})
+		if s.bytes()*s.vectors > 64 {
+			PREFETCHT0(Mem{Base: aAt, Disp: 64})
+		}
 		ADDQ(step, aAt)
 	}
 	MOVQ(a, aAt)
-	if height > 6 {
+	switch {
+	case s.wide && height > 7:
+		LEAQ(Mem{Base: a, Index: row3, Scale: 2}, aLow)
+		ADDQ(row, aLow)
+	case !s.wide && height > 6:
 		LEAQ(Mem{Base: a, Index: row3, Scale: 2}, aLow)
 	}
 	MOVQ(Mem{Base: args, Disp: offB}, bAt)
@@ -263,37 +346,52 @@ func (s shape) step(height int) {
 		s.load(Mem{Base: bAt}, v, s.b(v))
 	}
 	for i := range height {
-		VBROADCASTSS(aElement(i), s.broadcast(i))
+		VBROADCASTSS(s.element(i), s.broadcast(i))
 		for v := range s.vectors {
 			VFMADD231PS(s.b(v), s.broadcast(i), s.sum(i, v))
 		}
 	}
 	ADDQ(col, aAt)
-	if height > 6 {
+	if s.wide && height > 7 || !s.wide && height > 6 {
 		ADDQ(col, aLow)
 	}
 	ADDQ(bRow, bAt)
 }
 
-func aElement(i int) Mem {
+// element returns the place of element i of A: 1, 2, 4 or 8 times row, row3 or row5 below one of the two pointers.
+func (s shape) element(i int) Mem {
+	below := s.below()
 	base := aAt
-	if i >= 6 {
-		base, i = aLow, i-6
+	if i >= below && (!s.wide || i%2 == 1) {
+		base, i = aLow, i-below
 	}
-	switch i {
-	case 3:
-		return Mem{Base: base, Index: row3, Scale: 1}
-	case 5:
-		return Mem{Base: base, Index: row5, Scale: 1}
-	case 0:
+	switch {
+	case i == 0:
 		return Mem{Base: base}
+	case i%5 == 0:
+		return Mem{Base: base, Index: row5, Scale: uint8(i / 5)}
+	case i%3 == 0:
+		return Mem{Base: base, Index: row3, Scale: uint8(i / 3)}
 	}
 	return Mem{Base: base, Index: row, Scale: uint8(i)}
+}
+
+// below returns the number of rows between the two pointers into A.
+func (s shape) below() int {
+	if s.wide {
+		return 7
+	}
+	return 6
 }
 
 // advance moves to the next rows of A.
 func advance(height int) {
 	switch height {
+	case 14:
+		LEAQ(Mem{Base: a, Index: row5, Scale: 2}, a)
+		LEAQ(Mem{Base: a, Index: row, Scale: 4}, a)
+	case 10:
+		LEAQ(Mem{Base: a, Index: row5, Scale: 2}, a)
 	case 12:
 		LEAQ(Mem{Base: a, Index: row3, Scale: 4}, a)
 	case 6:
@@ -305,6 +403,13 @@ func advance(height int) {
 	default: // 1, 2, 4, 8
 		LEAQ(Mem{Base: a, Index: row, Scale: uint8(height)}, a)
 	}
+}
+
+func zmm(i int) VecPhysical {
+	return [...]VecPhysical{
+		Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25,
+		Z26, Z27, Z28, Z29, Z30, Z31,
+	}[i]
 }
 
 func ymm(i int) VecPhysical {
