@@ -6,6 +6,9 @@ usage: compare_speed.py --finetune BINARY --models DIR --data DIR [--workload mi
 
 minilm-sst2   MiniLM on SST-2 sentences, batches of 32, r=8, alpha=32, lora_dropout 0.1 on query, value and
               word_embeddings
+bertbase-sst2  BERT-base's shapes (110 M random weights) on SST-2 sentences, batches of 16, the same adapter on query and
+              value
+bertbase-fixed  the same on batches of 8 rows of exactly 128 tokens
 gpt2-text     GPT-2's shapes (124 M random weights, dropout 0.1) on 4 windows of 256 tokens, the same adapter on c_attn
 smollm2-text  SmolLM2-135M-Instruct on 4 windows of 256 tokens of Tiny Shakespeare, the same adapter on q_proj and
               v_proj
@@ -20,8 +23,8 @@ whisper-jfk   Whisper tiny.en on batches of 4 windows of 30 s, the same adapter 
 
 The optimiser is AdamW at a constant 2e-4. The Python side is peft_bench.py. Both sides count only real tokens, without
 the first steps (--warmup) and without loading. Memory is the peak resident size of the whole process. --models holds
-all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/, whisper-tiny.en/, gpt2-random/, t5-random/ and vit-random/ (the last three
-are made here if they are missing: random weights with SmolLM2's tokenizer, or with one that is trained on the pairs),
+all-MiniLM-L6-v2/, SmolLM2-135M-Instruct/, whisper-tiny.en/, bertbase-random/, gpt2-random/, t5-random/ and vit-random/
+(these four are made here if they are missing: random weights with SmolLM2's tokenizer, or with one that is trained on the pairs),
 --data holds sst2/train.tsv, tinyshakespeare/input.txt, multi30k-en-de/, scitldr/, clothing64/ and jfk/. --finetune-flags and --peft-flags are passed to
 the two sides, for example --gradient-checkpointing and --ckpt.
 """
@@ -32,7 +35,7 @@ ap.add_argument('--finetune', required=True); ap.add_argument('--models', requir
     '--data', required=True,
 )
 ap.add_argument('--workload', default='minilm-sst2', choices=[
-    'minilm-sst2', 'gpt2-text', 'smollm2-text', 't5-multi30k', 't5-scitldr', 'vit-clothing', 'whisper-jfk',
+    'minilm-sst2', 'bertbase-sst2', 'bertbase-fixed', 'gpt2-text', 'smollm2-text', 't5-multi30k', 't5-scitldr', 'vit-clothing', 'whisper-jfk',
 ])
 ap.add_argument('--rounds', type=int, default=5); ap.add_argument('--steps', type=int, default=30); ap.add_argument(
     '--threads', type=int, default=2,
@@ -60,6 +63,21 @@ def gpt2():
         transformers.GPT2LMHeadModel(transformers.GPT2Config()).save_pretrained(path)
         for name in ('tokenizer.json', 'tokenizer_config.json'):
             shutil.copy(f'{a.models}/SmolLM2-135M-Instruct/{name}', path)
+    return path
+
+
+def bert_base():
+    """Returns the directory of a BERT-base with random weights, which also holds rows of exactly 128 tokens."""
+    path = f'{a.models}/bertbase-random'
+    if not os.path.exists(f'{path}/fixed.tsv'):
+        import transformers
+        transformers.BertForSequenceClassification(transformers.BertConfig()).save_pretrained(path)
+        for name in ('tokenizer.json', 'tokenizer_config.json', 'vocab.txt'):
+            if os.path.exists(f'{a.models}/all-MiniLM-L6-v2/{name}'):
+                shutil.copyfile(f'{a.models}/all-MiniLM-L6-v2/{name}', f'{path}/{name}')
+        words = [w for w in open(f'{a.data}/sst2/train.tsv', encoding='utf-8').read().split() if w.isalpha()]
+        with open(f'{path}/fixed.tsv', 'w', encoding='utf-8') as f:  # words enough that every row is cut
+            f.writelines(' '.join(words[i * 150:(i + 1) * 150]) + f'\t{i % 2}\n' for i in range(400))
     return path
 
 
@@ -115,6 +133,11 @@ def workload():
     if a.workload.startswith('t5-'):
         return ['seq2seq-lm', '--model', t5(), '--train-file', f'{t5()}/{a.workload[3:]}.jsonl', '--target-modules',
                 'q,v', '--batch-size', '8', '--max-source-length', '1024', '--max-target-length', '128', '--no-shuffle']
+    if a.workload.startswith('bertbase'):
+        rows = f'{a.data}/sst2/train.tsv' if a.workload == 'bertbase-sst2' else f'{bert_base()}/fixed.tsv'
+        return ['seq-cls', '--model', bert_base(), '--train-file', rows, '--no-header', '--no-quotes', '--text-column', '0',
+                '--label-column', '1', '--target-modules', 'query,value', '--max-length', '128', '--batch-size',
+                '16' if a.workload == 'bertbase-sst2' else '8']
     return ['seq-cls', '--model', f'{a.models}/all-MiniLM-L6-v2', '--train-file', f'{a.data}/sst2/train.tsv',
             '--no-header', '--no-quotes', '--text-column', '0',
             '--label-column', '1', '--target-modules', 'query,value,word_embeddings', '--batch-size', '32',

@@ -20,6 +20,7 @@ import (
 	"github.com/spalora/spalora/audio"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
+	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/generate"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/train"
@@ -136,7 +137,10 @@ func Run(ctx context.Context, env Env, build func(Env) *cobra.Command, args []st
 			code = Failure
 		}
 	}()
-	ran, err := cmd.ExecuteContextC(ctx)
+	ran, err := cmd, UsageError(kernel.CheckEnvironment())
+	if err == nil {
+		ran, err = cmd.ExecuteContextC(ctx)
+	}
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("the results could not be written to standard output: %w", out.err)
 	}

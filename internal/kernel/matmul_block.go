@@ -120,7 +120,7 @@ func (b *block) run(s *scratch) {
 				t.b, t.bRow = b.term.B.F32[b.k0*b.term.B.Stride+j:], b.term.B.Stride
 			}
 			if fetching < rows {
-				ahead.fetch(t, ceilDiv(rows-fetching, tileRows))
+				b.fetch(&ahead, t, ceilDiv(rows-fetching, tileRows))
 				b.multiply(t, a[fetching*t.aRow:], i+fetching, rows-fetching, j)
 			}
 		}
@@ -168,12 +168,11 @@ func (b *block) fetchPanel(t *tile, j int) int {
 	}
 	size := m.Type.BlockBytes()
 	at := b.k0*m.Stride + j
-	if m.Trans { // one stored row per tile
+	if m.Trans {
 		at = j*m.Stride + b.k0
-		t.aheadTiles, t.aheadStep = min(b.kernel.cols, b.j1-j), fetchEvery*size
-		t.aheadSkip = (m.Stride - t.k/fetchEvery*fetchEvery) * size
-	} else { // a stored row of the panel is about a cache line
-		t.aheadTiles, t.aheadStep, t.aheadSkip = fetchEvery, m.Stride*size, 0
+		t.aheadTiles = b.alongRows(t, min(b.kernel.cols, b.j1-j), m.Stride, size)
+	} else {
+		b.acrossRows(t, m.Stride*size, size*b.kernel.cols)
 	}
 	if m.Type == F32 {
 		t.ahead = unsafe.Pointer(&m.F32[at])
@@ -181,6 +180,33 @@ func (b *block) fetchPanel(t *tile, j int) int {
 		t.ahead = unsafe.Pointer(&m.U16[at])
 	}
 	return t.aheadTiles
+}
+
+// alongRows makes tiles fetch stored rows, one or two rows per tile, and returns how many tiles that takes.
+func (b *block) alongRows(t *tile, rows, stride, size int) (tiles int) {
+	if b.kernel.pairs {
+		t.aheadStep, t.aheadBack = stride*size, (2*fetchEvery-stride)*size
+		t.aheadSkip = (2*stride - t.k/fetchEvery/2*2*fetchEvery) * size
+		if t.k/fetchEvery%2 == 1 { // the last turn ends in the second row
+			t.aheadSkip -= stride * size
+		}
+		return ceilDiv(rows, 2)
+	}
+	t.aheadStep, t.aheadSkip = fetchEvery*size, (stride-t.k/fetchEvery*fetchEvery)*size
+	return rows
+}
+
+// acrossRows makes tiles fetch the columns of a panel out of stored rows. The columns of a row are bytes wide: a cache
+// line or two, or less.
+func (b *block) acrossRows(t *tile, stride, bytes int) {
+	const line = 64
+	t.aheadTiles, t.aheadStep, t.aheadBack, t.aheadSkip = fetchEvery, stride, stride, 0
+	if b.kernel.pairs && bytes > line {
+		t.aheadTiles, t.aheadStep, t.aheadBack = 2*fetchEvery, line, stride-line
+		if t.k/fetchEvery%2 == 1 {
+			t.aheadSkip = stride - line
+		}
+	}
 }
 
 // rowsAhead are rows of a stored A that tiles may fetch for the block that follows, one row per tile.
@@ -204,15 +230,21 @@ func (b *block) rowsAfter(i int) rowsAhead {
 	return rowsAhead{m.F32[i*m.Stride+k:], min(b.height, b.i1-i), m.Stride}
 }
 
-func (r *rowsAhead) fetch(t *tile, tiles int) {
-	t.aheadTiles = min(tiles, r.rows)
-	if t.aheadTiles == 0 {
+// fetch makes the given number of tiles fetch rows of A, as long as there are any.
+func (b *block) fetch(r *rowsAhead, t *tile, tiles int) {
+	t.aheadTiles = 0
+	if r.rows == 0 {
 		return
 	}
-	t.ahead, t.aheadStep, t.aheadSkip = unsafe.Pointer(&r.a[0]), fetchEvery*4, (r.stride-t.k/fetchEvery*fetchEvery)*4
-	r.rows -= t.aheadTiles
+	t.ahead = unsafe.Pointer(&r.a[0])
+	t.aheadTiles = min(tiles, b.alongRows(t, r.rows, r.stride, 4))
+	done := t.aheadTiles
+	if b.kernel.pairs {
+		done = min(2*done, r.rows)
+	}
+	r.rows -= done
 	if r.rows > 0 {
-		r.a = r.a[t.aheadTiles*r.stride:]
+		r.a = r.a[done*r.stride:]
 	}
 }
 

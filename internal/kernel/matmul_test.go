@@ -155,8 +155,8 @@ func biasFor(n int) []float32 {
 }
 
 func TestMatMulSizes(t *testing.T) {
-	ms := []int{0, 1, 2, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 33, 49}
-	ns := []int{0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 64, 65}
+	ms := []int{0, 1, 2, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 27, 33, 49}
+	ns := []int{0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 41, 48, 64, 65}
 	ks := []int{0, 1, 3, 4, 7, 8, 9, 17, 64}
 	forEachTile(t, func(t *testing.T, k *tileKernels) {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -207,6 +207,29 @@ func TestMatMulTermsAndEpilogue(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMatMulFusedSameBits: versions with fused multiply-add add up in the same order, so their results have the same
+// bits.
+func TestMatMulFusedSameBits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, s := range [][3]int{{300, 300, 800}, {9, 700, 400}, {700, 9, 1100}, {33, 65, 17}} {
+		for orientation := range 4 {
+			c := newCase(rng, s[0], s[1], []int{s[2]}, F32, BF16, orientation&1 != 0, orientation&2 != 0, 3, Epilogue{})
+			var want []float32
+			for i := range tileAlternatives {
+				a := &tileAlternatives[i]
+				if !a.usable || a.name == plain {
+					continue
+				}
+				got := c.run(nil, &a.kernel)
+				if want != nil {
+					sameBits(t, fmt.Sprintf("%s, %v, orientation %d", a.name, s, orientation), got, want)
+				}
+				want = got
+			}
+		}
+	}
 }
 
 // TestMatMulBlocks crosses the border of every block, on several workers, and splits the rows; all results must have

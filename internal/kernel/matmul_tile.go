@@ -20,9 +20,10 @@ type tile struct {
 	m, n, k    int // n <= cols; assembly counts m down
 
 	// Prefetching: after every fetchEvery values of k, assembly touches the cache line at ahead and advances ahead by
-	// aheadStep bytes, and by aheadSkip more at the end of each tile; after aheadTiles tiles it stops.
-	ahead                            unsafe.Pointer
-	aheadStep, aheadSkip, aheadTiles int
+	// aheadStep bytes, and by aheadSkip more at the end of each tile; after aheadTiles tiles it stops. A version with
+	// pairs advances by aheadStep and aheadBack by turns, and so fetches two rows side by side.
+	ahead                                       unsafe.Pointer
+	aheadStep, aheadSkip, aheadTiles, aheadBack int
 }
 
 // maxCols is the largest number of columns of a version's panels.
@@ -30,7 +31,8 @@ const maxCols = 32
 
 // tileKernels holds the parts of a product in one version.
 type tileKernels struct {
-	rows, cols int // of a full tile; cols is also the number of columns of a packed panel, at most maxCols
+	rows, cols int  // of a full tile; cols is also the number of columns of a packed panel, at most maxCols
+	pairs      bool // a tile fetches two places by turns
 	multiply   func(t *tile)
 	// pack copies stored rows [k0, k0+k), columns [j0, j0+n), to rows of cols, widened. Columns of dst past n keep
 	// their values.
@@ -41,7 +43,7 @@ type tileKernels struct {
 
 // tileAlternatives lists the versions, the fastest first.
 var tileAlternatives = append(archTiles,
-	alternative[tileKernels]{plain, true, tileKernels{6, 16, multiplyGo, packGo, transposeGo}})
+	alternative[tileKernels]{plain, true, tileKernels{6, 16, false, multiplyGo, packGo, transposeGo}})
 
 // tiles is the version in use.
 var tiles = choose(tileAlternatives)

@@ -11,21 +11,27 @@ import (
 
 func main() {
 	ConstraintExpr("!purego")
-	TEXT("multiplyAdd", NOSPLIT, "func(rounds int)")
-	Doc("multiplyAdd does 12 independent multiply-adds of 8 float32 in each round, on registers alone.")
-	sums := []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11}
+	multiplyAdd("multiplyAdd", "8", Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13)
+	multiplyAdd("multiplyAdd512", "16", Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13)
+	Generate()
+}
+
+// multiplyAdd writes a loop over all registers but the last two, which are the factors.
+func multiplyAdd(name, lanes string, registers ...VecPhysical) {
+	TEXT(name, NOSPLIT, "func(rounds int)")
+	Doc(name + " does 12 independent multiply-adds of " + lanes + " float32 in each round, on registers alone.")
 	rounds := RAX
 	Load(Param("rounds"), rounds)
-	for _, y := range append(sums, Y12, Y13) {
-		VXORPS(y, y, y)
+	for _, r := range registers {
+		VXORPS(r, r, r)
 	}
 	Label("round")
-	for _, y := range sums {
-		VFMADD231PS(Y12, Y13, y)
+	n := len(registers)
+	for _, r := range registers[:n-2] {
+		VFMADD231PS(registers[n-2], registers[n-1], r)
 	}
 	DECQ(rounds)
 	JNE(LabelRef("round"))
 	VZEROUPPER()
 	RET()
-	Generate()
 }

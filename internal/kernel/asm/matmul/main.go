@@ -1,4 +1,5 @@
-// Command matmul writes the AVX2 and AVX-512 assembly of matrix products: tiles, packing, and the pause of waiting workers.
+// Command matmul writes the AVX2 and AVX-512 assembly of matrix products: tiles,
+// packing, the pause of waiting workers, and the question which processor this is.
 //
 // Run it by go generate in internal/kernel.
 package main
@@ -16,5 +17,6 @@ func main() {
 	packWideRows()
 	packColumns()
 	pause()
+	cpuid()
 	Generate()
 }

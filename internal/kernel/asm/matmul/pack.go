@@ -148,6 +148,20 @@ func packColumns() {
 	}
 }
 
+// cpuid writes the instruction that tells what a processor is.
+func cpuid() {
+	TEXT("cpuid", NOSPLIT, "func(leaf uint32) (eax, ebx, ecx, edx uint32)")
+	Doc("cpuid returns what the processor says of itself under a number.")
+	Load(Param("leaf"), EAX)
+	XORL(ECX, ECX)
+	CPUID()
+	Store(EAX, Return("eax"))
+	Store(EBX, Return("ebx"))
+	Store(ECX, Return("ecx"))
+	Store(EDX, Return("edx"))
+	RET()
+}
+
 // pause writes the wait between two reads of an atomic variable.
 func pause() {
 	TEXT("pause", NOSPLIT, "func()")

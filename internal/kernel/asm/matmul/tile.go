@@ -28,6 +28,7 @@ const (
 	offAheadStep  = 168
 	offAheadSkip  = 176
 	offAheadTiles = 184
+	offAheadBack  = 192
 )
 
 const unroll = 4 // steps of the summed dimension in one round of the loop
@@ -309,7 +310,19 @@ func (s shape) tile(height int) {
 	PREFETCHT1(Mem{Base: ahead})
 	ADDQ(Mem{Base: args, Disp: offAheadStep}, ahead)
 	SUBQ(U8(unroll), steps)
+	if s.wide { // a panel is twice as wide: two places by turns
+		JLT(LabelRef(name("fetched")))
+		for range unroll {
+			s.step(height)
+		}
+		PREFETCHT1(Mem{Base: ahead})
+		ADDQ(Mem{Base: args, Disp: offAheadBack}, ahead)
+		SUBQ(U8(unroll), steps)
+	}
 	JGE(LabelRef(name("fetching")))
+	if s.wide {
+		Label(name("fetched"))
+	}
 	ADDQ(Mem{Base: args, Disp: offAheadSkip}, ahead)
 	DECQ(Mem{Base: args, Disp: offAheadTiles})
 	JMP(LabelRef(name("few")))
