@@ -83,7 +83,7 @@ func (t *Transcriber) settle(o Options) (s settled, err error) {
 	if _, err = t.tokens.Prefix(o.Language, o.Task, o.Timestamps); err != nil {
 		return s, err
 	}
-	if s.frames, err = t.windowFrames(o.AudioContext); err != nil {
+	if s.frames, err = t.WindowFrames(o.AudioContext); err != nil {
 		return s, err
 	}
 	c := &s.config
@@ -94,8 +94,15 @@ func (t *Transcriber) settle(o Options) (s settled, err error) {
 	return s, s.check()
 }
 
-// windowFrames returns the number of frames of a window of the given seconds, 0 for a whole one.
-func (t *Transcriber) windowFrames(seconds float64) (int, error) {
+// Check returns the error that Transcribe returns for options that do not fit the checkpoint or each other.
+func (t *Transcriber) Check(o Options) error {
+	_, err := t.settle(o)
+	return err
+}
+
+// WindowFrames returns the number of frames of a window of the given seconds, see Options.AudioContext; 0 is a whole
+// window. It returns an error if the model cannot read so many.
+func (t *Transcriber) WindowFrames(seconds float64) (int, error) {
 	whole := t.model.Frames()
 	if seconds == 0 {
 		return whole, nil
