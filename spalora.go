@@ -11,8 +11,9 @@
 //	classes, err := m.Classify(ctx, "My card still has not arrived.")
 //
 // [Finetune] trains an adapter, with the typed configuration of a task type: [SeqCls], [TokenCls],
-// [QuestionAnswering], [MultipleChoice], [Embedding], [CausalLM], [Seq2SeqLM], [Translation] or [ImageClassification].
-// Its fields are the flags of the finetune command, and the output directory is the same, bit for bit.
+// [QuestionAnswering], [MultipleChoice], [Embedding], [CausalLM], [Seq2SeqLM], [Translation], [SpeechSeq2Seq] or
+// [ImageClassification]. Its fields are the flags of the finetune command, and the output directory is the same, bit for
+// bit.
 //
 // Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in
 // backquotes (`max_length`), which are fields here and flags of the commands.
@@ -42,6 +43,7 @@ import (
 	"github.com/spalora/spalora/tasks/qa"
 	"github.com/spalora/spalora/tasks/seq2seq"
 	"github.com/spalora/spalora/tasks/seqcls"
+	"github.com/spalora/spalora/tasks/speechseq2seq"
 	"github.com/spalora/spalora/tasks/tokencls"
 	"github.com/spalora/spalora/tokenize"
 )
@@ -86,6 +88,8 @@ type (
 	Seq2SeqLM = seq2seq.Finetuning
 	// Translation trains a translator.
 	Translation = seq2seq.Translation
+	// SpeechSeq2Seq trains a model that writes down what is said in recordings.
+	SpeechSeq2Seq = speechseq2seq.Finetuning
 	// ImageClassification trains a classifier of images, or a regression.
 	ImageClassification = imagecls.Finetuning
 )
@@ -119,7 +123,7 @@ func checkNil(c tasks.Finetuning) error {
 // Kinds returns the task types, in the order in which an adapter that names none is compared with them.
 func Kinds() []tasks.Kind {
 	return []tasks.Kind{seqcls.Kind, tokencls.Kind, qa.Kind, multiplechoice.Kind, embed.Kind, causallm.Kind,
-		seq2seq.Kind, seq2seq.TranslationKind, imagecls.Kind}
+		seq2seq.Kind, seq2seq.TranslationKind, speechseq2seq.Kind, imagecls.Kind}
 }
 
 // Model is a trained model that predicts. It is safe for concurrent use: concurrent calls return bit for bit the

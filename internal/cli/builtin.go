@@ -30,6 +30,9 @@ func GPT() BuiltIn { return BuiltIn{embedded.GPTName, "GPT", embedded.GPT} }
 // T5 returns the embedded encoder–decoder: the default of commands for encoder–decoders.
 func T5() BuiltIn { return BuiltIn{embedded.T5Name, "T5", embedded.T5} }
 
+// Whisper returns the embedded model of speech: the default of commands for recordings.
+func Whisper() BuiltIn { return BuiltIn{embedded.WhisperName, "Whisper tiny.en", embedded.Whisper} }
+
 // ThreadsError returns the error about a number of --threads that has no meaning.
 func ThreadsError(threads int) error {
 	return fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads)

@@ -20,8 +20,8 @@ import (
 	"github.com/spalora/spalora/audio"
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/data"
-	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/generate"
+	"github.com/spalora/spalora/internal/kernel"
 	"github.com/spalora/spalora/nn"
 	"github.com/spalora/spalora/train"
 )

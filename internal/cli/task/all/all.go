@@ -10,6 +10,7 @@ import (
 	"github.com/spalora/spalora/internal/cli/task/qa"
 	"github.com/spalora/spalora/internal/cli/task/seq2seq"
 	"github.com/spalora/spalora/internal/cli/task/seqcls"
+	"github.com/spalora/spalora/internal/cli/task/speechseq2seq"
 	"github.com/spalora/spalora/internal/cli/task/tokencls"
 )
 
@@ -24,6 +25,7 @@ func Tasks() []task.Descriptor {
 		causallm.Task,
 		seq2seq.LanguageModel,
 		seq2seq.Translation,
+		speechseq2seq.Task,
 		imagecls.Task,
 	}
 }
