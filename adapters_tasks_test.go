@@ -8,9 +8,11 @@ import (
 	"github.com/spalora/spalora"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/generation"
 	"github.com/spalora/spalora/tasks/seq2seq"
+	"github.com/spalora/spalora/tasks/speechseq2seq"
 )
 
 // rowsCall makes the call for rows of a task: one result for each row, which names its adapter.
@@ -89,6 +91,16 @@ func TestAdaptersOfEveryTask(t *testing.T) {
 			[]string{data("seq2seq/byt5/adapter_init"), data("seq2seq/byt5/adapter_final")},
 			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
 				return m.TranslateAll(t.Context(), text(adapters))
+			}},
+		{"speech-seq2seq", spalora.WithBase(tasktest.SmallWhisper(t, ".")), []spalora.Option{spalora.WithOtherBase(),
+			spalora.WithSettings(&speechseq2seq.Settings{Decoding: speechseq2seq.Decoding{MaxNewTokens: 6}})},
+			[]string{data("speech_task/adapter_init"), data("speech_task/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				var list []spalora.Sound
+				for i, a := range adapters {
+					list = append(list, spalora.Sound{File: recording(1 + i%6), Adapter: a})
+				}
+				return m.TranscribeAll(t.Context(), list)
 			}},
 	} {
 		t.Run(x.task, func(t *testing.T) {

@@ -16,10 +16,12 @@ import (
 	"github.com/spalora/spalora/base"
 	"github.com/spalora/spalora/embedded"
 	"github.com/spalora/spalora/internal/cli/clitest"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/causallm"
 	"github.com/spalora/spalora/tasks/generation"
 	"github.com/spalora/spalora/tasks/seq2seq"
+	"github.com/spalora/spalora/tasks/speechseq2seq"
 )
 
 // call is a call of the front door with an input that has a number.
@@ -51,7 +53,13 @@ var calls = map[string]struct {
 	"translation": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
 		return m.Translate(ctx, sampleText(i))
 	}, "call Rewrite or Translate"},
+	"speech-seq2seq": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
+		return m.Transcribe(ctx, recording(1+i%6), recording(1+(i+1)%6))
+	}, "call Transcribe"},
 }
+
+// recording returns a sound file.
+func recording(i int) string { return filepath.Join("testdata", "speech_task", fmt.Sprint(i, ".wav")) }
 
 // sampleText returns a text of some words.
 func sampleText(i int) string { return strings.Repeat("abc late money ", 1+i%3) + fmt.Sprint("at ", i) }
@@ -89,6 +97,9 @@ func openAll(t *testing.T) map[string]*spalora.Model {
 	open("translation", filepath.Join("testdata", "seq2seq", "byt5", "adapter_final"), spalora.WithBase(clitest.Bytes(t)),
 		spalora.WithOtherBase(), spalora.WithSettings(&seq2seq.Settings{Generation: generation.Settings{
 			MaxNewTokens: 4, NumBeams: 2, NoRepeatNgramSize: new(1)}}))
+	open("speech-seq2seq", filepath.Join("testdata", "speech_task", "adapter_final"),
+		spalora.WithBase(tasktest.SmallWhisper(t, ".")), spalora.WithOtherBase(),
+		spalora.WithSettings(&speechseq2seq.Settings{Decoding: speechseq2seq.Decoding{MaxNewTokens: 4}}))
 	return models
 }
 

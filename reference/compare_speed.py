@@ -19,7 +19,7 @@ t5-scitldr    the same on abstracts with their summaries
 vit-clothing  ViT-S/16's shapes (21.7 M random weights) on batches of 16 photographs of clothing64, resized to 224×224,
               the same adapter on q_proj and v_proj; tokens are patches
 whisper-jfk   Whisper tiny.en on batches of 4 windows of 30 s, the same adapter on q_proj and v_proj; tokens are the
-              encoder's rows and those of the texts
+              frames of features and the tokens of the texts
 
 The optimiser is AdamW at a constant 2e-4. The Python side is peft_bench.py. Both sides count only real tokens, without
 the first steps (--warmup) and without loading. Memory is the peak resident size of the whole process. --models holds

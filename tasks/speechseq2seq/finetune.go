@@ -179,8 +179,8 @@ func (r *run) report(s *tasks.Session, split batch.Split, f *speech.File) {
 			c.CutTargets, c.Rows, r.task.TargetLimit())
 	}
 	if c.CutSounds > 0 {
-		s.Log.Warn().Msgf("%s: of %d of %d recordings the model reads only the first %.4g s, but learns the whole transcript; "+
-			"divide them", f.Name, c.CutSounds, c.Rows, r.task.Seconds())
+		s.Log.Warn().Msgf("%s: of %d of %d recordings the model reads only the first %.4g s, but learns the whole "+
+			"transcript; divide them", f.Name, c.CutSounds, c.Rows, r.task.Seconds())
 	}
 }
 

@@ -33,9 +33,10 @@ type set struct {
 // Len implements [batch.Set].
 func (s *set) Len() int { return s.targets.Len() }
 
-// Tokens implements [batch.Set]: the rows of the encoder, of which each reads two frames, and the tokens of the
+// Tokens implements [batch.Set]: the frames of the recording, of which the encoder makes half as many rows, and the
+// tokens of the
 // transcript.
-func (s *set) Tokens(i int) int { return s.p.frames/2 + s.targets.Tokens(i) }
+func (s *set) Tokens(i int) int { return s.p.frames + s.targets.Tokens(i) }
 
 // Bytes returns how much memory the labels take.
 func (s *set) Bytes() int64 { return s.targets.Bytes() }

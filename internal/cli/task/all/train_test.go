@@ -14,8 +14,10 @@ import (
 	"github.com/spalora/spalora/internal/cli/clitest"
 	"github.com/spalora/spalora/internal/cli/finetune"
 	"github.com/spalora/spalora/internal/golden"
+	"github.com/spalora/spalora/internal/tasktest"
 	"github.com/spalora/spalora/tasks"
 	"github.com/spalora/spalora/tasks/seq2seq"
+	"github.com/spalora/spalora/tasks/speechseq2seq"
 )
 
 // Rows that the small BERT fixture can read.
@@ -35,6 +37,8 @@ const (
 func TestDoorTrains(t *testing.T) {
 	causal := clitest.ReadCausal(t, "causal/gpt2_c_attn")
 	small, bytes := clitest.Small(t), clitest.Bytes(t)
+	whisper := tasktest.SmallWhisper(t, filepath.Dir(clitest.Testdata))
+	recordings := filepath.Join(clitest.Testdata, "speech_task", "rows.jsonl")
 	sources := filepath.Join(clitest.Testdata, "seq2seq_task", "rows.jsonl")
 	dir := t.TempDir()
 	write := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
@@ -97,6 +101,16 @@ func TestDoorTrains(t *testing.T) {
 				return c
 			},
 		},
+		"speech-seq2seq": {
+			recordings, []string{"--language=de", "--task=transcribe", "--audio-context=0.5", "--max-target-length=8",
+				"--predict-with-generate", "--generation-max-length=6"},
+			func(r spalora.Run) tasks.Finetuning {
+				c := &spalora.SpeechSeq2Seq{Run: r, Sounds: speechseq2seq.Sounds{
+					Language: "de", Task: "transcribe", AudioContext: 0.5, MaxTargetLength: 8}}
+				c.PredictWithGenerate, c.GenerationMaxLength = true, 6
+				return c
+			},
+		},
 	} {
 		t.Run(command, func(t *testing.T) {
 			model := small.Path("base")
@@ -107,6 +121,8 @@ func TestDoorTrains(t *testing.T) {
 				model = causal.Base
 			case "seq2seq-lm", "translation":
 				model = bytes
+			case "speech-seq2seq":
+				model = whisper
 			}
 			of, want := filepath.Join(t.TempDir(), "door"), filepath.Join(t.TempDir(), "command")
 			flags := append([]string{command, "--quiet", "--model", model, "--train-file", x.file,

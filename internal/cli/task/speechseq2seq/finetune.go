@@ -84,7 +84,8 @@ const finetuneExamples = `  # the embedded Whisper and recordings
 // addReading defines the flags that say how files of recordings are read.
 func addReading(fs *pflag.FlagSet, o *speech.Options) {
 	fs.StringVar(&o.AudioColumn, "audio-column", "",
-		"`name` of the column with paths of recordings"+cli.ByNumber+"; default: audio, file_name, path and other usual names")
+		"`name` of the column with paths of recordings"+cli.ByNumber+
+			"; default: audio, file_name, path and other usual names")
 	fs.StringVar(&o.TextColumn, "text-column", "",
 		"`name` of the column with transcripts; default: text, sentence, transcription and other usual names")
 	cli.FormatFlags{

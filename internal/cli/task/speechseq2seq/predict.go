@@ -113,8 +113,8 @@ func addDecoding(fs *pflag.FlagSet, d *speechseq2seq.Decoding) {
 	fs.BoolVar(&d.Timestamps, "return-timestamps", false,
 		"divide transcripts into segments by timestamps; recordings longer than a window always are")
 	fs.Float64SliceVar(&d.Temperatures, "temperature", nil,
-		"`temperatures`, separated by commas, that are tried one after another until a window passes the thresholds; 0 takes "+
-			"the most probable tokens; Whisper's own are 0,0.2,0.4,0.6,0.8,1; default: 0")
+		"`temperatures`, separated by commas, that are tried one after another until a window passes the thresholds; 0 "+
+			"takes the most probable tokens; Whisper's own are 0,0.2,0.4,0.6,0.8,1; default: 0")
 	fs.Lookup("temperature").DefValue = ""
 	cli.Optional(fs, &d.CompressionRatioThreshold, "compression-ratio-threshold", 0,
 		"a window whose tokens zlib makes smaller by a larger ratio repeats itself, and is written again; Whisper's is "+
@@ -122,8 +122,8 @@ func addDecoding(fs *pflag.FlagSet, d *speechseq2seq.Decoding) {
 	cli.Optional(fs, &d.LogprobThreshold, "logprob-threshold", 0,
 		"a window with a smaller mean log-probability is written again; Whisper's is -1"+file)
 	cli.Optional(fs, &d.NoSpeechThreshold, "no-speech-threshold", 0,
-		"a window that is silent with a larger probability, and does not reach --logprob-threshold, has no text; Whisper's "+
-			"is 0.6"+file)
+		"a window that is silent with a larger probability, and does not reach --logprob-threshold, has no text; "+
+			"Whisper's is 0.6"+file)
 	cli.Optional(fs, &d.ConditionOnPrevTokens, "condition-on-prev-tokens", false,
 		"let each window read the text of those before it; default: that of generation_config.json, else false")
 	cli.Optional(fs, &d.Seed, "seed", 42, "decides what is drawn with temperatures above 0")
