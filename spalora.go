@@ -12,8 +12,8 @@
 //
 // [Finetune] trains an adapter, with the typed configuration of a task type: [SeqCls], [TokenCls],
 // [QuestionAnswering], [MultipleChoice], [Embedding], [CausalLM], [Seq2SeqLM], [Translation], [SpeechSeq2Seq] or
-// [ImageClassification]. Its fields are the flags of the finetune command, and the output directory is the same, bit for
-// bit.
+// [ImageClassification]. Its fields are the flags of the finetune command, and the output directory is the same, bit
+// for bit.
 //
 // Errors wrap [ErrSettings] if the settings are at fault and [ErrInput] if a file is. Their texts name settings in
 // backquotes (`max_length`), which are fields here and flags of the commands.
