@@ -227,6 +227,9 @@ func load(dir string, c Config, f *safetensors.File, m spago.Model, options []Lo
 	for _, o := range options {
 		o(&l)
 	}
+	if c, f, err = withModuleNames(m, c, f); err != nil {
+		return nil, nil, fmt.Errorf("lora: %s: %w", dir, err)
+	}
 	if s, err = attach(m, c, true, func(s *Set) error { return s.readWords(m, f) }); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", dir, err)
 	}
