@@ -36,7 +36,8 @@ func TestFinetuneAndPredict(t *testing.T) {
 	r := clitest.OK(t, finetune.Command, command, "--quiet", "--model", model, "--train-file", photos, "--test-file",
 		photos, "--max-steps=12", "--batch-size=4", "--learning-rate=0.01", "--output-dir", out,
 		"--augment=crop=0.5,flip,jitter", "--label-smoothing-factor=0.1", "--class-weights=balanced")
-	if !strings.Contains(r.Out, "rows: class, columns: predicted\n") || !strings.Contains(r.Out, "test, 20 rows: accuracy") {
+	if !strings.Contains(r.Out, "rows: class, columns: predicted\n") ||
+		!strings.Contains(r.Out, "test, 20 rows: accuracy") {
 		t.Errorf("printed\n%s", r.Out)
 	}
 	want := []string{"adapter_config.json", "adapter_model.safetensors", "confusion_matrix.png", "labels.json",
@@ -122,8 +123,8 @@ func TestVersion4(t *testing.T) {
 	}
 }
 
-// TestResumed stops a run with random changes and mixed images after its first step and continues it with another number
-// of processors, to the bytes of a run that was not stopped.
+// TestResumed stops a run with random changes and mixed images after its first step and continues it with another
+// number of processors, to the bytes of a run that was not stopped.
 func TestResumed(t *testing.T) {
 	model, photos, dir := clitest.ViT(t), clitest.Pictures(t, 10, names...), t.TempDir()
 	args := func(out string, more ...string) []string {
