@@ -3,12 +3,12 @@
 
 usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-file F] --output-dir D [options]
 
-TASK is seq-cls (the default), token-cls, question-answering, multiple-choice, seq2seq-lm or translation. Flags have the
-meaning of the Go command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves
+TASK is seq-cls (the default), token-cls, question-answering, multiple-choice, seq2seq-lm, translation or speech-seq2seq. Flags
+have the meaning of the Go command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves
 it, labels.json if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a
 line for each row of the test file: label and logits; tags of the words and their probabilities; id, answer and the sum
-of its logits; number of the choice and the logits of all choices; the loss of a target, summed over its tokens) and
-results.json. With --save-init DIR it also saves the adapter before training, with labels.json, so that the other
+of its logits; number of the choice and the logits of all choices; the loss of a target, summed over its tokens; the
+tokens of a transcript) and results.json. With --save-init DIR it also saves the adapter before training, with labels.json, so that the other
 program can start from it; --init-only stops there.
 
 A row of training is a text, a sentence, a window of a question, a question with all its choices, or a pair of texts.
@@ -32,11 +32,12 @@ import choices
 import questions
 import seq2seq
 import seqcls
+import speech
 import tokencls
 
 TASKS = {"seq-cls": seqcls.SeqCls, "token-cls": tokencls.TokenCls, "question-answering": questions.QuestionAnswering,
          "multiple-choice": choices.MultipleChoice, "seq2seq-lm": seq2seq.Seq2SeqLM,
-         "translation": seq2seq.Seq2SeqLM}
+         "translation": seq2seq.Seq2SeqLM, "speech-seq2seq": speech.SpeechSeq2Seq}
 
 
 def parse():
