@@ -9,6 +9,11 @@ import transformers
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 
+FILTER = dict(  # that of audio.Clip.Resample
+    lowpass_filter_width=64, rolloff=0.9475937167399596, resampling_method="sinc_interp_kaiser",
+    beta=14.769656459379492)
+
+
 class SpeechSeq2Seq:
     """Loss: cross entropy of the transcript's tokens as the usual recipe has them, mean over tokens.
 
@@ -31,7 +36,8 @@ class SpeechSeq2Seq:
                 row = json.loads(line)
                 name = pathlib.Path(path).parent / (row.get("audio") or row["file_name"])
                 samples, rate = soundfile.read(name, dtype="float32")
-                samples = torchaudio.functional.resample(torch.from_numpy(samples), rate, extractor.sampling_rate)
+                samples = torchaudio.functional.resample(
+                    torch.from_numpy(samples), rate, extractor.sampling_rate, **FILTER)
                 x = extractor(samples.numpy(), sampling_rate=extractor.sampling_rate, return_tensors="pt")
                 ids = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
                 rows.append((x.input_features[0], ends[0] + ids + ends[1]))
