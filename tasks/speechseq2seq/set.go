@@ -34,8 +34,7 @@ type set struct {
 func (s *set) Len() int { return s.targets.Len() }
 
 // Tokens implements [batch.Set]: the frames of the recording, of which the encoder makes half as many rows, and the
-// tokens of the
-// transcript.
+// tokens of the transcript.
 func (s *set) Tokens(i int) int { return s.p.frames + s.targets.Tokens(i) }
 
 // Bytes returns how much memory the labels take.

@@ -1,8 +1,10 @@
 package speechseq2seq_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,9 +28,10 @@ type row struct {
 	Logits   [][]float32 `json:"logits"`
 	Features [][]float32 `json:"features"`
 	Segments []struct {
-		Start, End float64
-		Text       string
-		Tokens     []int32
+		Start, End  float64
+		Text        string
+		Tokens      []int32
+		Temperature float64
 	} `json:"segments"`
 }
 
@@ -79,7 +82,7 @@ func TestEmbeddedDefault(t *testing.T) {
 	}
 }
 
-// TestPredict writes transcripts of files, folders and rows in all forms.
+// TestPredict writes transcripts of files and rows in all forms.
 func TestPredict(t *testing.T) {
 	args := flags(t, "--max-new-tokens=5")
 	one := clitest.Lines[row](t, clitest.OK(t, predict.Command, append(args, "--input", recording("1.wav"))...).Out)
@@ -111,6 +114,63 @@ func TestPredict(t *testing.T) {
 		out := clitest.OK(t, predict.Command, append(args, "--input", recording("1.wav"), "--output-format", format)...).Out
 		if !strings.Contains(out, want) {
 			t.Errorf("%s: %q lacks %q", format, out, want)
+		}
+	}
+}
+
+// TestFolders writes transcripts of a folder of recordings, without and with a list of them.
+func TestFolders(t *testing.T) {
+	args := flags(t, "--max-new-tokens=12", "--allow-other-base", "--adapter", recording("adapter_final"))
+	dir := t.TempDir()
+	var want []string
+	for _, name := range []string{"1.wav", "4.wav"} {
+		clitest.Write(t, filepath.Join(dir, name), clitest.Read(t, recording(name)))
+		one := clitest.Lines[row](t, clitest.OK(t, predict.Command, append(args, "--input", recording(name))...).Out)
+		want = append(want, one[0].Text)
+	}
+	if want[0] == want[1] {
+		t.Fatalf("both recordings have the text %q, so that their order cannot be told", want[0])
+	}
+	plain := clitest.Lines[row](t, clitest.OK(t, predict.Command, append(args, "--input", dir)...).Out)
+	if len(plain) != 2 || plain[0].Audio != "1.wav" || plain[0].Text != want[0] || plain[1].Text != want[1] {
+		t.Errorf("%+v, want the texts %q", plain, want)
+	}
+	clitest.Write(t, filepath.Join(dir, "metadata.csv"), "file_name,sentence\n4.wav,a\n")
+	scores := filepath.Join(t.TempDir(), "metrics.json")
+	listed := clitest.Lines[row](t, clitest.OK(t, predict.Command,
+		append(args, "--input", dir, "--metrics-file", scores)...).Out)
+	if len(listed) != 1 || listed[0].Text != want[1] || !strings.Contains(clitest.Read(t, scores), `"wer"`) {
+		t.Errorf("%+v, want the text %q and a score", listed, want[1])
+	}
+}
+
+// TestDecoding: beams write what the library's do, and a window that passes no threshold is written again with the
+// next temperature.
+func TestDecoding(t *testing.T) {
+	var expected struct {
+		Written struct {
+			Beams [][]int32 `json:"beams"`
+		} `json:"written"`
+	}
+	text := clitest.Read(t, recording("expected.json"))
+	if err := json.Unmarshal([]byte(text), &expected); err != nil {
+		t.Fatal(err)
+	}
+	list := clitest.Lines[row](t, clitest.OK(t, predict.Command, flags(t, "--allow-other-base", "--num-beams=3",
+		"--max-new-tokens=12", "--adapter", recording("adapter_final"), "--input", recording("rows.jsonl"))...).Out)
+	for i, r := range list {
+		if !slices.Equal(r.Tokens, expected.Written.Beams[i]) {
+			t.Errorf("row %d: the tokens are %v, want %v", i+1, r.Tokens, expected.Written.Beams[i])
+		}
+	}
+	if len(list) != len(expected.Written.Beams) {
+		t.Errorf("%d rows, want %d", len(list), len(expected.Written.Beams))
+	}
+	for threshold, want := range map[string]float64{"-1000": 0, "0": 0.8} {
+		again := clitest.Lines[row](t, clitest.OK(t, predict.Command, flags(t, "--max-new-tokens=5", "--return-timestamps",
+			"--temperature=0,0.8", "--logprob-threshold", threshold, "--input", recording("1.wav"))...).Out)
+		if len(again) != 1 || len(again[0].Segments) == 0 || again[0].Segments[0].Temperature != want {
+			t.Errorf("threshold %s: %+v, want temperature %g", threshold, again, want)
 		}
 	}
 }
