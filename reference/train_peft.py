@@ -3,15 +3,16 @@
 
 usage: python reference/train_peft.py [TASK] --model DIR --train-file F [--test-file F] --output-dir D [options]
 
-TASK is seq-cls (the default), token-cls, question-answering, multiple-choice, seq2seq-lm, translation or speech-seq2seq. Flags
-have the meaning of the Go command's flags of the same name. The script writes to the output directory: the adapter as PEFT saves
-it, labels.json if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a
+TASK is seq-cls (the default), token-cls, question-answering, multiple-choice, seq2seq-lm, translation,
+speech-seq2seq or image-classification. Flags have the meaning of the Go command's flags of the same name. The script
+writes to the output directory: the adapter as PEFT saves it, labels.json if there are labels, metrics.jsonl (step, epoch, loss, grad_norm, learning_rate), predictions.jsonl (a
 line for each row of the test file: label and logits; tags of the words and their probabilities; id, answer and the sum
 of its logits; number of the choice and the logits of all choices; the loss of a target, summed over its tokens; the
 tokens of a transcript) and results.json. With --save-init DIR it also saves the adapter before training, with labels.json, so that the other
 program can start from it; --init-only stops there.
 
-A row of training is a text, a sentence, a window of a question, a question with all its choices, or a pair of texts.
+A row of training is a text, a sentence, a window of a question, a question with all its choices, a pair of texts, or an
+image.
 """
 import argparse
 import json
@@ -29,6 +30,7 @@ from peft.tuners.lora import LoraLayer
 from transformers import AutoTokenizer
 
 import choices
+import images
 import questions
 import seq2seq
 import seqcls
@@ -37,7 +39,8 @@ import tokencls
 
 TASKS = {"seq-cls": seqcls.SeqCls, "token-cls": tokencls.TokenCls, "question-answering": questions.QuestionAnswering,
          "multiple-choice": choices.MultipleChoice, "seq2seq-lm": seq2seq.Seq2SeqLM,
-         "translation": seq2seq.Seq2SeqLM, "speech-seq2seq": speech.SpeechSeq2Seq}
+         "translation": seq2seq.Seq2SeqLM, "speech-seq2seq": speech.SpeechSeq2Seq,
+         "image-classification": images.ImageClassification}
 
 
 def parse():
@@ -184,7 +187,8 @@ def main():
     a.output_dir.mkdir(parents=True, exist_ok=True)
     adapter_labels = pathlib.Path(a.adapter or "") / "labels.json"
     names = seqcls.read_labels(adapter_labels) if a.adapter and adapter_labels.exists() else None
-    task = TASKS[a.task](a, AutoTokenizer.from_pretrained(a.model), names)
+    tokenizer = None if a.task == "image-classification" else AutoTokenizer.from_pretrained(a.model)
+    task = TASKS[a.task](a, tokenizer, names)
     if task.labels_file:
         (a.output_dir / "labels.json").write_text(
             json.dumps(task.labels_file, indent=2, ensure_ascii=False) + "\n", encoding="utf-8",
