@@ -99,7 +99,9 @@ func (r *run) check() []error {
 var rows = classification.Kind[*picture.File]{
 	Name:  func(f *picture.File) string { return f.Name },
 	Guess: func(f *picture.File) (data.Problem, string, error) { return data.GuessProblem(f) },
-	Find:  picture.FindLabels, Warnings: picture.Warnings,
+	Find:  picture.FindLabels,
+	// Images are compared once they are read, see readable: names in two files may be those of different images.
+	Warnings: func(*data.Labels, *picture.File, *picture.File, *picture.File) []data.Warning { return nil },
 }
 
 // settings returns the settings that say what the classifier learns.
@@ -161,10 +163,11 @@ func (r *run) newTask(ctx context.Context, s *tasks.Session) (train.Task, error)
 	return r.task, r.parts.Consume(ctx, r.task.Add, func(batch.Split, *picture.File) {})
 }
 
-// readable reads all images once and leaves out those that cannot be read, as far as the settings allow.
+// readable reads all images once, leaves out those that cannot be read, as far as the settings allow, and logs what is
+// odd about the others.
 func (r *run) readable(ctx context.Context, s *tasks.Session) error {
 	left := r.SkipBadFiles
-	return r.parts.Edit(func(f *picture.File) (*picture.File, error) {
+	err := r.parts.Edit(func(f *picture.File) (*picture.File, error) {
 		kept, bad, err := f.Check(ctx, vision.Limits{}, left)
 		if err != nil {
 			return nil, err
@@ -175,6 +178,13 @@ func (r *run) readable(ctx context.Context, s *tasks.Session) error {
 		left -= len(bad)
 		return kept, nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, w := range picture.Warnings(r.found, r.parts.Train, r.parts.Eval, r.parts.Test) {
+		s.Log.Warn().Msg(w.String())
+	}
+	return nil
 }
 
 func (r *run) identity(id map[string]string) {

@@ -2,6 +2,7 @@ package imagecls_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,6 +206,22 @@ func TestBadFiles(t *testing.T) {
 		"--input", photos, "--skip-bad-files=2")
 	if n := strings.Count(r.Out, "\n"); n != 6 || !strings.Contains(r.Err, "text.jpg") {
 		t.Errorf("%d rows\n%s", n, r.Err)
+	}
+}
+
+// TestOverlap: images are known by their content, not by their names.
+func TestOverlap(t *testing.T) {
+	model, photos, names := clitest.ViT(t), clitest.Pictures(t, 4, "a", "b"), clitest.Pictures(t, 6, "a", "b")
+	for i := range 4 { // the names of the images to train on, with others' content
+		path := filepath.Join(names, []string{"a", "b"}[i%2], fmt.Sprintf("%03d.png", i))
+		clitest.Write(t, path, clitest.Read(t, filepath.Join(names, "a", "004.png")))
+	}
+	for test, want := range map[string]bool{photos: true, names: false} {
+		r := clitest.OK(t, finetune.Command, command, "--quiet", "--model", model, "--train-file", photos,
+			"--test-file", test, "--max-steps=1", "--output-dir", filepath.Join(t.TempDir(), "out"))
+		if got := strings.Contains(r.Err, "images that are also in"); got != want {
+			t.Errorf("%s: a warning is %v, want %v: %s", test, got, want, r.Err)
+		}
 	}
 }
 
