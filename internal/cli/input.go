@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/spalora/spalora/base"
@@ -50,6 +51,18 @@ func (f *InputFlags) Check(env Env, given func(string) bool, reading []string) e
 		return nil
 	}
 	return DefaultInput(&f.Input, env, given, "give --input FILE or --text TEXT, or pipe texts into standard input")
+}
+
+// MoreInputs lets arguments follow --input, as a shell makes them of --input *.wav: they are added to its values. what
+// names them in the error about arguments without --input.
+func MoreInputs(cmd *cobra.Command, inputs *[]string, what string) {
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 && len(*inputs) == 0 {
+			return UsageError(fmt.Errorf("unexpected argument %q; give %s as --input", args[0], what))
+		}
+		*inputs = append(*inputs, args...)
+		return nil
+	}
 }
 
 // DefaultInput makes standard input the --input if there is none. On a terminal that is an error, which says what to

@@ -15,15 +15,15 @@ const MainWER = "wer"
 // them, of the texts as they are and in the normal form of Whisper's evaluation. They are from 0 to 100, or more if
 // there are more edits than words.
 type Measures struct {
-	form                     func(string) string
-	wer, cer, normWER, norms *metrics.ErrorRate
-	n                        int
+	form                       func(string) string
+	wer, cer, normWER, normCER *metrics.ErrorRate
+	n                          int
 }
 
 // NewMeasures returns an empty list. The normal form is that of English texts, or the basic one for other languages.
 func NewMeasures(english bool) *Measures {
 	m := &Measures{form: normalize.Basic, wer: metrics.NewWER(), cer: metrics.NewCER(), normWER: metrics.NewWER(),
-		norms: metrics.NewCER()}
+		normCER: metrics.NewCER()}
 	if english {
 		m.form = normalize.English
 	}
@@ -37,7 +37,7 @@ func (m *Measures) Add(text, reference string) {
 	m.cer.Add(text, reference)
 	text, reference = m.form(text), m.form(reference)
 	m.normWER.Add(text, reference)
-	m.norms.Add(text, reference)
+	m.normCER.Add(text, reference)
 	m.n++
 }
 
@@ -50,7 +50,7 @@ func measureNames() []string { return []string{MainWER, "cer", "wer_normalized",
 // Metrics returns the measures.
 func (m *Measures) Metrics() []train.Metric {
 	var list []train.Metric
-	for i, rate := range []*metrics.ErrorRate{m.wer, m.cer, m.normWER, m.norms} {
+	for i, rate := range []*metrics.ErrorRate{m.wer, m.cer, m.normWER, m.normCER} {
 		list = append(list, train.Metric{Name: measureNames()[i], Value: rate.Score(), LowerIsBetter: true})
 	}
 	return list

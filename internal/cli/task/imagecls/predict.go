@@ -81,13 +81,7 @@ If the input has labels (class folders have), metrics go to standard error and, 
 ` + task.ExitCodes + ". After an error nothing is written.",
 		Example: predictExamples,
 	})
-	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 && len(r.inputs) == 0 {
-			return cli.UsageError(fmt.Errorf("unexpected argument %q; give images as --input", args[0]))
-		}
-		r.inputs = append(r.inputs, args...)
-		return nil
-	}
+	cli.MoreInputs(cmd, &r.inputs, "images")
 	return cmd
 }
 

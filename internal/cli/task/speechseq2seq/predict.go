@@ -48,12 +48,14 @@ func predict(env cli.Env) *cobra.Command {
 			cli.Section(fs, "Transcripts", func(fs *pflag.FlagSet) { addDecoding(fs, &r.settings.Decoding) })
 		},
 	}
-	return t.Command(env, &cobra.Command{
+	cmd := t.Command(env, &cobra.Command{
 		Use:     speechseq2seq.Type.Command,
 		Short:   "Writing down what is said in recordings, with Whisper",
 		Long:    predictLong + task.ExitCodes + ". After an error nothing is written.",
 		Example: predictExamples,
 	})
+	cli.MoreInputs(cmd, &r.inputs, "recordings")
+	return cmd
 }
 
 // The values of --output-format.
@@ -94,8 +96,8 @@ const predictExamples = `  # a recording, with subtitles
 
 func (r *predicting) addInput(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&r.inputs, "input", nil,
-		"recording, `file` that names recordings, or folder; - for such a file on standard input; several recordings with "+
-			"several --input; default: standard input, if something is piped into it")
+		"recording, `file` that names recordings, or folder; - for such a file on standard input; several recordings: --input a.wav b.wav; "+
+			"default: standard input, if something is piped into it")
 	addReading(fs, &r.data)
 	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read transcripts, even if the input has some")
 	fs.IntVar(&r.skip, "skip-bad-files", 0,
