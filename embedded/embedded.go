@@ -64,6 +64,24 @@ var (
 	whisperNotice []byte
 	//go:embed whisper/LICENSE.txt
 	whisperLicense []byte
+	//go:embed vit/config.json
+	vitConfig []byte
+	//go:embed vit/preprocessor_config.json
+	vitPixels []byte
+	//go:embed vit/model.safetensors
+	vitWeights []byte
+	//go:embed vit/README.md
+	vitCard []byte
+	//go:embed vit/LICENSE-Omniglot.txt
+	vitLicense []byte
+	//go:embed mnist/train-images-idx3-ubyte.gz
+	mnistTrainImages []byte
+	//go:embed mnist/train-labels-idx1-ubyte.gz
+	mnistTrainLabels []byte
+	//go:embed mnist/test-images-idx3-ubyte.gz
+	mnistTestImages []byte
+	//go:embed mnist/test-labels-idx1-ubyte.gz
+	mnistTestLabels []byte
 	//go:embed fsdd/train fsdd/test
 	fsdd embed.FS
 	//go:embed tatoeba/train.tsv
@@ -98,6 +116,8 @@ const (
 	GPTName          = "spalora/gpt-shakespeare-3m"
 	T5Name           = "spalora/t5-en-sv-2m"
 	WhisperName      = "openai/whisper-tiny.en"
+	ViTName          = "spalora/vit-omniglot-1m"
+	MNISTName        = "mnist"
 	TatoebaName      = "tatoeba-en-sv"
 	E2EName          = "e2e-nlg"
 	FSDDName         = "fsdd"
@@ -148,6 +168,25 @@ func Whisper() map[string][]byte {
 		"preprocessor_config.json": whisperFeatures, "model.transformers.gguf": whisperWeights,
 		"tokenizer.json": whisperTokenizer, "NOTICE.txt": whisperNotice, "LICENSE.txt": whisperLicense,
 	}
+}
+
+// ViT returns the files of a small vision transformer by name (ViT architecture, 6 layers, C=128, images of 28×28
+// pixels in patches of 7×7, 1.1 million weights in float16). This project trained it on handwritten characters;
+// docs/embedded-vit.md describes how. The contents must not be changed.
+func ViT() map[string][]byte {
+	return map[string][]byte{
+		"config.json": vitConfig, "preprocessor_config.json": vitPixels, "model.safetensors": vitWeights,
+		"README.md": vitCard, "LICENSE-Omniglot.txt": vitLicense,
+	}
+}
+
+// IDX is images and their labels in the format of MNIST, packed with gzip.
+type IDX struct{ Images, Labels []byte }
+
+// MNIST returns a part of MNIST, handwritten digits of 28×28 grey pixels, for training and for testing: 2,000 images
+// each. The contents must not be changed.
+func MNIST() (train, test IDX) {
+	return IDX{mnistTrainImages, mnistTrainLabels}, IDX{mnistTestImages, mnistTestLabels}
 }
 
 // FSDD returns strings of spoken digits, for training (three speakers, 135 strings of three to six digits) and for

@@ -33,6 +33,9 @@ func T5() BuiltIn { return BuiltIn{embedded.T5Name, "T5", embedded.T5} }
 // Whisper returns the embedded model of speech: the default of commands for recordings.
 func Whisper() BuiltIn { return BuiltIn{embedded.WhisperName, "Whisper tiny.en", embedded.Whisper} }
 
+// ViT returns the embedded vision transformer: the default of commands for images.
+func ViT() BuiltIn { return BuiltIn{embedded.ViTName, "ViT", embedded.ViT} }
+
 // ThreadsError returns the error about a number of --threads that has no meaning.
 func ThreadsError(threads int) error {
 	return fmt.Errorf("--threads is %d; want 1 or more, or 0 for all processors", threads)

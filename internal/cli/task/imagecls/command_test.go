@@ -256,7 +256,7 @@ func TestRefused(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"no model":     {2, []string{"--input", photos}, []string{"--model is missing"}},
+		"no model":     {3, []string{"--input", photos}, []string{"is none of the 544 classes"}},
 		"no head":      {2, []string{"--model", model, "photos"}, []string{"unexpected argument"}},
 		"missing":      {3, []string{"--model", model, "--input", "none.png"}, []string{"none.png"}},
 		"other labels": {3, []string{"--model", model, "--input", photos, "--labels=v,w,x,y,z"}, []string{"--no-labels"}},

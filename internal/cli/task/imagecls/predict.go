@@ -54,7 +54,7 @@ const predictExamples = `  # some images, with an adapter that finetune wrote
 func predict(env cli.Env) *cobra.Command {
 	r := &predicting{}
 	t := &task.Predict{
-		Kind: imagecls.Kind, BuiltIn: builtIn, Settings: &r.settings,
+		Kind: imagecls.Kind, BuiltIn: cli.ViT(), Settings: &r.settings,
 		Model: func(fs *pflag.FlagSet) {
 			fs.StringVar(&r.settings.ProblemType, "problem-type", "", cli.ProblemTypeUsage)
 			fs.StringSliceVar(&r.settings.Labels, "labels", nil, cli.LabelsUsage)

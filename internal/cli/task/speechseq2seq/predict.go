@@ -96,8 +96,8 @@ const predictExamples = `  # a recording, with subtitles
 
 func (r *predicting) addInput(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&r.inputs, "input", nil,
-		"recording, `file` that names recordings, or folder; - for such a file on standard input; several recordings: --input a.wav b.wav; "+
-			"default: standard input, if something is piped into it")
+		"recording, `file` that names recordings, or folder; - for such a file on standard input; several recordings: "+
+			"--input a.wav b.wav; default: standard input, if something is piped into it")
 	addReading(fs, &r.data)
 	fs.BoolVar(&r.data.NoLabels, "no-labels", false, "do not read transcripts, even if the input has some")
 	fs.IntVar(&r.skip, "skip-bad-files", 0,
