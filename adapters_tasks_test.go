@@ -102,6 +102,15 @@ func TestAdaptersOfEveryTask(t *testing.T) {
 				}
 				return m.TranscribeAll(t.Context(), list)
 			}},
+		{"image-classification", spalora.WithBase(clitest.ViT(t)), []spalora.Option{spalora.WithOtherBase()},
+			[]string{data("vit/vit/adapter_init"), data("vit/vit/adapter_final")},
+			func(t *testing.T, m *spalora.Model, adapters []string) (any, error) {
+				var list []spalora.Picture
+				for i, a := range adapters {
+					list = append(list, spalora.Picture{Image: clitest.Picture(i), Adapter: a})
+				}
+				return m.ClassifyImages(t.Context(), list)
+			}},
 	} {
 		t.Run(x.task, func(t *testing.T) {
 			options := append(x.options, x.base, spalora.WithTask(x.task), spalora.WithThreads(2))

@@ -56,6 +56,9 @@ var calls = map[string]struct {
 	"speech-seq2seq": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
 		return m.Transcribe(ctx, recording(1+i%6), recording(1+(i+1)%6))
 	}, "call Transcribe"},
+	"image-classification": {func(ctx context.Context, m *spalora.Model, i int) (any, error) {
+		return m.ClassifyImage(ctx, clitest.Picture(i), clitest.Picture(i+1))
+	}, "call ClassifyImage"},
 }
 
 // recording returns a sound file.
@@ -100,6 +103,8 @@ func openAll(t *testing.T) map[string]*spalora.Model {
 	open("speech-seq2seq", filepath.Join("testdata", "speech_task", "adapter_final"),
 		spalora.WithBase(tasktest.SmallWhisper(t, ".")), spalora.WithOtherBase(),
 		spalora.WithSettings(&speechseq2seq.Settings{Decoding: speechseq2seq.Decoding{MaxNewTokens: 4}}))
+	open("image-classification", filepath.Join("testdata", "vit", "vit", "adapter_final"),
+		spalora.WithBase(clitest.ViT(t)), spalora.WithOtherBase())
 	return models
 }
 

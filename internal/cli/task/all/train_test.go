@@ -39,6 +39,7 @@ func TestDoorTrains(t *testing.T) {
 	small, bytes := clitest.Small(t), clitest.Bytes(t)
 	whisper := tasktest.SmallWhisper(t, filepath.Dir(clitest.Testdata))
 	recordings := filepath.Join(clitest.Testdata, "speech_task", "rows.jsonl")
+	vit, photos := clitest.ViT(t), clitest.Pictures(t, 10, "ant", "bee", "cat", "dog", "elk")
 	sources := filepath.Join(clitest.Testdata, "seq2seq_task", "rows.jsonl")
 	dir := t.TempDir()
 	write := func(name, text string) string { return clitest.Write(t, filepath.Join(dir, name), text) }
@@ -111,6 +112,13 @@ func TestDoorTrains(t *testing.T) {
 				return c
 			},
 		},
+		"image-classification": {
+			photos, []string{"--augment=crop=0.5,flip", "--mixup=0.4", "--label-smoothing-factor=0.1"},
+			func(r spalora.Run) tasks.Finetuning {
+				return &spalora.ImageClassification{
+					Run: r, Augment: []string{"crop=0.5", "flip"}, Mixup: 0.4, LabelSmoothingFactor: 0.1}
+			},
+		},
 	} {
 		t.Run(command, func(t *testing.T) {
 			model := small.Path("base")
@@ -123,6 +131,8 @@ func TestDoorTrains(t *testing.T) {
 				model = bytes
 			case "speech-seq2seq":
 				model = whisper
+			case "image-classification":
+				model = vit
 			}
 			of, want := filepath.Join(t.TempDir(), "door"), filepath.Join(t.TempDir(), "command")
 			flags := append([]string{command, "--quiet", "--model", model, "--train-file", x.file,
