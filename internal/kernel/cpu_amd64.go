@@ -8,6 +8,11 @@ import "golang.org/x/sys/cpu"
 // integer and float vectors, fused multiply-add, and conversion from half precision.
 var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && allowed(avx2)
 
+// hasAVX512 reports the same for the AVX-512 assembly: 512-bit vectors with masks, also of bytes and words, and short
+// vectors with the new instructions. All processors with AVX-512 for servers have them since Skylake.
+var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
+	cpu.X86.HasBMI2 && allowed(avx512)
+
 // halves512 reports whether the processor computes 512-bit vectors in two halves, so that they multiply no faster than
 // 256-bit ones: AMD's family 25, of which Zen 4 has AVX-512.
 var halves512 = func() bool {
@@ -31,8 +36,3 @@ func fastestFirst[K any](wide, narrow alternative[K]) []alternative[K] {
 	}
 	return []alternative[K]{wide, narrow}
 }
-
-// hasAVX512 reports the same for the AVX-512 assembly: 512-bit vectors with masks, also of bytes and words, and short
-// vectors with the new instructions. All processors with AVX-512 for servers have them since Skylake.
-var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
-	cpu.X86.HasBMI2 && allowed(avx512)
