@@ -214,7 +214,7 @@ func TestBeamsShareSources(t *testing.T) {
 	m := openSeq2Seq(t, filepath.Join(fixtures, "seq2seq", "t5"))
 	cfg := Defaults()
 	cfg.MaxNewTokens, cfg.EarlyStopping = 6, UntilImpossible
-	bytes := func(beams, length int) int {
+	once := func(beams, length int) int {
 		c := &counted{seq2seq: seq2seq{m}}
 		list := make([]Prompt, 2)
 		for i := range list {
@@ -232,7 +232,13 @@ func TestBeamsShareSources(t *testing.T) {
 		}
 		return int(after.TotalAlloc - before.TotalAlloc)
 	}
-	bytes(2, 400) // fills pools
+	bytes := func(beams, length int) int { // the least of some: pools may have lost what they kept
+		least := once(beams, length)
+		for range 7 {
+			least = min(least, once(beams, length))
+		}
+		return least
+	}
 	few, many := bytes(2, 400)-bytes(2, 4), bytes(16, 400)-bytes(16, 4)
 	keys := 2 * 396 * 18 * 2 * 2 * 4 // sources × tokens × width × keys and values × layers × bytes
 	if few < keys || many > few+keys/2 {
