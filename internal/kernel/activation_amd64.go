@@ -11,7 +11,7 @@ func gelu(dst, x []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		geluAVX2(&dst[0], &x[0], n)
+		geluAMD64(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -23,7 +23,7 @@ func geluTanh(dst, x []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		geluTanhAVX2(&dst[0], &x[0], n)
+		geluTanhAMD64(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -35,7 +35,7 @@ func tanh(dst, x []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		tanhAVX2(&dst[0], &x[0], n)
+		tanhAMD64(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -47,7 +47,7 @@ func relu(dst, x []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		reluAVX2(&dst[0], &x[0], n)
+		reluAMD64(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -59,7 +59,7 @@ func geluBackward(dx, dy, x []float32) {
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		geluBackwardAVX2(&dx[0], &dy[0], &x[0], n)
+		geluBackwardAMD64(&dx[0], &dy[0], &x[0], n)
 		dx, dy, x = dx[n:], dy[n:], x[n:]
 	}
 }
@@ -71,7 +71,7 @@ func geluTanhBackward(dx, dy, x []float32) {
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		geluTanhBackwardAVX2(&dx[0], &dy[0], &x[0], n)
+		geluTanhBackwardAMD64(&dx[0], &dy[0], &x[0], n)
 		dx, dy, x = dx[n:], dy[n:], x[n:]
 	}
 }
@@ -83,7 +83,7 @@ func tanhBackward(dx, dy, y []float32) {
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		tanhBackwardAVX2(&dx[0], &dy[0], &y[0], n)
+		tanhBackwardAMD64(&dx[0], &dy[0], &y[0], n)
 		dx, dy, y = dx[n:], dy[n:], y[n:]
 	}
 }
@@ -95,7 +95,7 @@ func reluBackward(dx, dy, y []float32) {
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		reluBackwardAVX2(&dx[0], &dy[0], &y[0], n)
+		reluBackwardAMD64(&dx[0], &dy[0], &y[0], n)
 		dx, dy, y = dx[n:], dy[n:], y[n:]
 	}
 }

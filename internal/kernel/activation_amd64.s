@@ -204,7 +204,15 @@ DATA geluCut<>+16(SB)/4, $0x415451ec
 DATA geluCut<>+20(SB)/4, $0x415451ec
 DATA geluCut<>+24(SB)/4, $0x415451ec
 DATA geluCut<>+28(SB)/4, $0x415451ec
-GLOBL geluCut<>(SB), RODATA|NOPTR, $32
+DATA geluCut<>+32(SB)/4, $0x415451ec
+DATA geluCut<>+36(SB)/4, $0x415451ec
+DATA geluCut<>+40(SB)/4, $0x415451ec
+DATA geluCut<>+44(SB)/4, $0x415451ec
+DATA geluCut<>+48(SB)/4, $0x415451ec
+DATA geluCut<>+52(SB)/4, $0x415451ec
+DATA geluCut<>+56(SB)/4, $0x415451ec
+DATA geluCut<>+60(SB)/4, $0x415451ec
+GLOBL geluCut<>(SB), RODATA|NOPTR, $64
 
 DATA magnitude<>+0(SB)/4, $0x7fffffff
 DATA magnitude<>+4(SB)/4, $0x7fffffff
@@ -214,7 +222,15 @@ DATA magnitude<>+16(SB)/4, $0x7fffffff
 DATA magnitude<>+20(SB)/4, $0x7fffffff
 DATA magnitude<>+24(SB)/4, $0x7fffffff
 DATA magnitude<>+28(SB)/4, $0x7fffffff
-GLOBL magnitude<>(SB), RODATA|NOPTR, $32
+DATA magnitude<>+32(SB)/4, $0x7fffffff
+DATA magnitude<>+36(SB)/4, $0x7fffffff
+DATA magnitude<>+40(SB)/4, $0x7fffffff
+DATA magnitude<>+44(SB)/4, $0x7fffffff
+DATA magnitude<>+48(SB)/4, $0x7fffffff
+DATA magnitude<>+52(SB)/4, $0x7fffffff
+DATA magnitude<>+56(SB)/4, $0x7fffffff
+DATA magnitude<>+60(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $64
 
 DATA half<>+0(SB)/4, $0x3f000000
 DATA half<>+4(SB)/4, $0x3f000000
@@ -224,7 +240,15 @@ DATA half<>+16(SB)/4, $0x3f000000
 DATA half<>+20(SB)/4, $0x3f000000
 DATA half<>+24(SB)/4, $0x3f000000
 DATA half<>+28(SB)/4, $0x3f000000
-GLOBL half<>(SB), RODATA|NOPTR, $32
+DATA half<>+32(SB)/4, $0x3f000000
+DATA half<>+36(SB)/4, $0x3f000000
+DATA half<>+40(SB)/4, $0x3f000000
+DATA half<>+44(SB)/4, $0x3f000000
+DATA half<>+48(SB)/4, $0x3f000000
+DATA half<>+52(SB)/4, $0x3f000000
+DATA half<>+56(SB)/4, $0x3f000000
+DATA half<>+60(SB)/4, $0x3f000000
+GLOBL half<>(SB), RODATA|NOPTR, $64
 
 DATA minusHalf<>+0(SB)/4, $0xbf000000
 DATA minusHalf<>+4(SB)/4, $0xbf000000
@@ -234,7 +258,15 @@ DATA minusHalf<>+16(SB)/4, $0xbf000000
 DATA minusHalf<>+20(SB)/4, $0xbf000000
 DATA minusHalf<>+24(SB)/4, $0xbf000000
 DATA minusHalf<>+28(SB)/4, $0xbf000000
-GLOBL minusHalf<>(SB), RODATA|NOPTR, $32
+DATA minusHalf<>+32(SB)/4, $0xbf000000
+DATA minusHalf<>+36(SB)/4, $0xbf000000
+DATA minusHalf<>+40(SB)/4, $0xbf000000
+DATA minusHalf<>+44(SB)/4, $0xbf000000
+DATA minusHalf<>+48(SB)/4, $0xbf000000
+DATA minusHalf<>+52(SB)/4, $0xbf000000
+DATA minusHalf<>+56(SB)/4, $0xbf000000
+DATA minusHalf<>+60(SB)/4, $0xbf000000
+GLOBL minusHalf<>(SB), RODATA|NOPTR, $64
 
 DATA roundBiased<>+0(SB)/4, $0x4b40007f
 DATA roundBiased<>+4(SB)/4, $0x4b40007f
@@ -244,7 +276,15 @@ DATA roundBiased<>+16(SB)/4, $0x4b40007f
 DATA roundBiased<>+20(SB)/4, $0x4b40007f
 DATA roundBiased<>+24(SB)/4, $0x4b40007f
 DATA roundBiased<>+28(SB)/4, $0x4b40007f
-GLOBL roundBiased<>(SB), RODATA|NOPTR, $32
+DATA roundBiased<>+32(SB)/4, $0x4b40007f
+DATA roundBiased<>+36(SB)/4, $0x4b40007f
+DATA roundBiased<>+40(SB)/4, $0x4b40007f
+DATA roundBiased<>+44(SB)/4, $0x4b40007f
+DATA roundBiased<>+48(SB)/4, $0x4b40007f
+DATA roundBiased<>+52(SB)/4, $0x4b40007f
+DATA roundBiased<>+56(SB)/4, $0x4b40007f
+DATA roundBiased<>+60(SB)/4, $0x4b40007f
+GLOBL roundBiased<>(SB), RODATA|NOPTR, $64
 
 DATA log2e<>+0(SB)/4, $0x3fb8aa3b
 DATA log2e<>+4(SB)/4, $0x3fb8aa3b
@@ -254,7 +294,15 @@ DATA log2e<>+16(SB)/4, $0x3fb8aa3b
 DATA log2e<>+20(SB)/4, $0x3fb8aa3b
 DATA log2e<>+24(SB)/4, $0x3fb8aa3b
 DATA log2e<>+28(SB)/4, $0x3fb8aa3b
-GLOBL log2e<>(SB), RODATA|NOPTR, $32
+DATA log2e<>+32(SB)/4, $0x3fb8aa3b
+DATA log2e<>+36(SB)/4, $0x3fb8aa3b
+DATA log2e<>+40(SB)/4, $0x3fb8aa3b
+DATA log2e<>+44(SB)/4, $0x3fb8aa3b
+DATA log2e<>+48(SB)/4, $0x3fb8aa3b
+DATA log2e<>+52(SB)/4, $0x3fb8aa3b
+DATA log2e<>+56(SB)/4, $0x3fb8aa3b
+DATA log2e<>+60(SB)/4, $0x3fb8aa3b
+GLOBL log2e<>(SB), RODATA|NOPTR, $64
 
 DATA ln2High<>+0(SB)/4, $0x3f318000
 DATA ln2High<>+4(SB)/4, $0x3f318000
@@ -264,7 +312,15 @@ DATA ln2High<>+16(SB)/4, $0x3f318000
 DATA ln2High<>+20(SB)/4, $0x3f318000
 DATA ln2High<>+24(SB)/4, $0x3f318000
 DATA ln2High<>+28(SB)/4, $0x3f318000
-GLOBL ln2High<>(SB), RODATA|NOPTR, $32
+DATA ln2High<>+32(SB)/4, $0x3f318000
+DATA ln2High<>+36(SB)/4, $0x3f318000
+DATA ln2High<>+40(SB)/4, $0x3f318000
+DATA ln2High<>+44(SB)/4, $0x3f318000
+DATA ln2High<>+48(SB)/4, $0x3f318000
+DATA ln2High<>+52(SB)/4, $0x3f318000
+DATA ln2High<>+56(SB)/4, $0x3f318000
+DATA ln2High<>+60(SB)/4, $0x3f318000
+GLOBL ln2High<>(SB), RODATA|NOPTR, $64
 
 DATA ln2Low<>+0(SB)/4, $0xb95e8083
 DATA ln2Low<>+4(SB)/4, $0xb95e8083
@@ -274,7 +330,15 @@ DATA ln2Low<>+16(SB)/4, $0xb95e8083
 DATA ln2Low<>+20(SB)/4, $0xb95e8083
 DATA ln2Low<>+24(SB)/4, $0xb95e8083
 DATA ln2Low<>+28(SB)/4, $0xb95e8083
-GLOBL ln2Low<>(SB), RODATA|NOPTR, $32
+DATA ln2Low<>+32(SB)/4, $0xb95e8083
+DATA ln2Low<>+36(SB)/4, $0xb95e8083
+DATA ln2Low<>+40(SB)/4, $0xb95e8083
+DATA ln2Low<>+44(SB)/4, $0xb95e8083
+DATA ln2Low<>+48(SB)/4, $0xb95e8083
+DATA ln2Low<>+52(SB)/4, $0xb95e8083
+DATA ln2Low<>+56(SB)/4, $0xb95e8083
+DATA ln2Low<>+60(SB)/4, $0xb95e8083
+GLOBL ln2Low<>(SB), RODATA|NOPTR, $64
 
 DATA exp6<>+0(SB)/4, $0x3ab634da
 DATA exp6<>+4(SB)/4, $0x3ab634da
@@ -284,7 +348,15 @@ DATA exp6<>+16(SB)/4, $0x3ab634da
 DATA exp6<>+20(SB)/4, $0x3ab634da
 DATA exp6<>+24(SB)/4, $0x3ab634da
 DATA exp6<>+28(SB)/4, $0x3ab634da
-GLOBL exp6<>(SB), RODATA|NOPTR, $32
+DATA exp6<>+32(SB)/4, $0x3ab634da
+DATA exp6<>+36(SB)/4, $0x3ab634da
+DATA exp6<>+40(SB)/4, $0x3ab634da
+DATA exp6<>+44(SB)/4, $0x3ab634da
+DATA exp6<>+48(SB)/4, $0x3ab634da
+DATA exp6<>+52(SB)/4, $0x3ab634da
+DATA exp6<>+56(SB)/4, $0x3ab634da
+DATA exp6<>+60(SB)/4, $0x3ab634da
+GLOBL exp6<>(SB), RODATA|NOPTR, $64
 
 DATA exp5<>+0(SB)/4, $0x3c09058e
 DATA exp5<>+4(SB)/4, $0x3c09058e
@@ -294,7 +366,15 @@ DATA exp5<>+16(SB)/4, $0x3c09058e
 DATA exp5<>+20(SB)/4, $0x3c09058e
 DATA exp5<>+24(SB)/4, $0x3c09058e
 DATA exp5<>+28(SB)/4, $0x3c09058e
-GLOBL exp5<>(SB), RODATA|NOPTR, $32
+DATA exp5<>+32(SB)/4, $0x3c09058e
+DATA exp5<>+36(SB)/4, $0x3c09058e
+DATA exp5<>+40(SB)/4, $0x3c09058e
+DATA exp5<>+44(SB)/4, $0x3c09058e
+DATA exp5<>+48(SB)/4, $0x3c09058e
+DATA exp5<>+52(SB)/4, $0x3c09058e
+DATA exp5<>+56(SB)/4, $0x3c09058e
+DATA exp5<>+60(SB)/4, $0x3c09058e
+GLOBL exp5<>(SB), RODATA|NOPTR, $64
 
 DATA exp4<>+0(SB)/4, $0x3d2aaadd
 DATA exp4<>+4(SB)/4, $0x3d2aaadd
@@ -304,7 +384,15 @@ DATA exp4<>+16(SB)/4, $0x3d2aaadd
 DATA exp4<>+20(SB)/4, $0x3d2aaadd
 DATA exp4<>+24(SB)/4, $0x3d2aaadd
 DATA exp4<>+28(SB)/4, $0x3d2aaadd
-GLOBL exp4<>(SB), RODATA|NOPTR, $32
+DATA exp4<>+32(SB)/4, $0x3d2aaadd
+DATA exp4<>+36(SB)/4, $0x3d2aaadd
+DATA exp4<>+40(SB)/4, $0x3d2aaadd
+DATA exp4<>+44(SB)/4, $0x3d2aaadd
+DATA exp4<>+48(SB)/4, $0x3d2aaadd
+DATA exp4<>+52(SB)/4, $0x3d2aaadd
+DATA exp4<>+56(SB)/4, $0x3d2aaadd
+DATA exp4<>+60(SB)/4, $0x3d2aaadd
+GLOBL exp4<>(SB), RODATA|NOPTR, $64
 
 DATA exp3<>+0(SB)/4, $0x3e2aaa6f
 DATA exp3<>+4(SB)/4, $0x3e2aaa6f
@@ -314,7 +402,15 @@ DATA exp3<>+16(SB)/4, $0x3e2aaa6f
 DATA exp3<>+20(SB)/4, $0x3e2aaa6f
 DATA exp3<>+24(SB)/4, $0x3e2aaa6f
 DATA exp3<>+28(SB)/4, $0x3e2aaa6f
-GLOBL exp3<>(SB), RODATA|NOPTR, $32
+DATA exp3<>+32(SB)/4, $0x3e2aaa6f
+DATA exp3<>+36(SB)/4, $0x3e2aaa6f
+DATA exp3<>+40(SB)/4, $0x3e2aaa6f
+DATA exp3<>+44(SB)/4, $0x3e2aaa6f
+DATA exp3<>+48(SB)/4, $0x3e2aaa6f
+DATA exp3<>+52(SB)/4, $0x3e2aaa6f
+DATA exp3<>+56(SB)/4, $0x3e2aaa6f
+DATA exp3<>+60(SB)/4, $0x3e2aaa6f
+GLOBL exp3<>(SB), RODATA|NOPTR, $64
 
 DATA exp2<>+0(SB)/4, $0x3f000000
 DATA exp2<>+4(SB)/4, $0x3f000000
@@ -324,7 +420,15 @@ DATA exp2<>+16(SB)/4, $0x3f000000
 DATA exp2<>+20(SB)/4, $0x3f000000
 DATA exp2<>+24(SB)/4, $0x3f000000
 DATA exp2<>+28(SB)/4, $0x3f000000
-GLOBL exp2<>(SB), RODATA|NOPTR, $32
+DATA exp2<>+32(SB)/4, $0x3f000000
+DATA exp2<>+36(SB)/4, $0x3f000000
+DATA exp2<>+40(SB)/4, $0x3f000000
+DATA exp2<>+44(SB)/4, $0x3f000000
+DATA exp2<>+48(SB)/4, $0x3f000000
+DATA exp2<>+52(SB)/4, $0x3f000000
+DATA exp2<>+56(SB)/4, $0x3f000000
+DATA exp2<>+60(SB)/4, $0x3f000000
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
 
 DATA exp1<>+0(SB)/4, $0x3f800000
 DATA exp1<>+4(SB)/4, $0x3f800000
@@ -334,7 +438,15 @@ DATA exp1<>+16(SB)/4, $0x3f800000
 DATA exp1<>+20(SB)/4, $0x3f800000
 DATA exp1<>+24(SB)/4, $0x3f800000
 DATA exp1<>+28(SB)/4, $0x3f800000
-GLOBL exp1<>(SB), RODATA|NOPTR, $32
+DATA exp1<>+32(SB)/4, $0x3f800000
+DATA exp1<>+36(SB)/4, $0x3f800000
+DATA exp1<>+40(SB)/4, $0x3f800000
+DATA exp1<>+44(SB)/4, $0x3f800000
+DATA exp1<>+48(SB)/4, $0x3f800000
+DATA exp1<>+52(SB)/4, $0x3f800000
+DATA exp1<>+56(SB)/4, $0x3f800000
+DATA exp1<>+60(SB)/4, $0x3f800000
+GLOBL exp1<>(SB), RODATA|NOPTR, $64
 
 DATA exp0<>+0(SB)/4, $0x3f800000
 DATA exp0<>+4(SB)/4, $0x3f800000
@@ -344,7 +456,15 @@ DATA exp0<>+16(SB)/4, $0x3f800000
 DATA exp0<>+20(SB)/4, $0x3f800000
 DATA exp0<>+24(SB)/4, $0x3f800000
 DATA exp0<>+28(SB)/4, $0x3f800000
-GLOBL exp0<>(SB), RODATA|NOPTR, $32
+DATA exp0<>+32(SB)/4, $0x3f800000
+DATA exp0<>+36(SB)/4, $0x3f800000
+DATA exp0<>+40(SB)/4, $0x3f800000
+DATA exp0<>+44(SB)/4, $0x3f800000
+DATA exp0<>+48(SB)/4, $0x3f800000
+DATA exp0<>+52(SB)/4, $0x3f800000
+DATA exp0<>+56(SB)/4, $0x3f800000
+DATA exp0<>+60(SB)/4, $0x3f800000
+GLOBL exp0<>(SB), RODATA|NOPTR, $64
 
 DATA millsP4<>+0(SB)/4, $0x3b83c000
 DATA millsP4<>+4(SB)/4, $0x3b83c000
@@ -354,7 +474,15 @@ DATA millsP4<>+16(SB)/4, $0x3b83c000
 DATA millsP4<>+20(SB)/4, $0x3b83c000
 DATA millsP4<>+24(SB)/4, $0x3b83c000
 DATA millsP4<>+28(SB)/4, $0x3b83c000
-GLOBL millsP4<>(SB), RODATA|NOPTR, $32
+DATA millsP4<>+32(SB)/4, $0x3b83c000
+DATA millsP4<>+36(SB)/4, $0x3b83c000
+DATA millsP4<>+40(SB)/4, $0x3b83c000
+DATA millsP4<>+44(SB)/4, $0x3b83c000
+DATA millsP4<>+48(SB)/4, $0x3b83c000
+DATA millsP4<>+52(SB)/4, $0x3b83c000
+DATA millsP4<>+56(SB)/4, $0x3b83c000
+DATA millsP4<>+60(SB)/4, $0x3b83c000
+GLOBL millsP4<>(SB), RODATA|NOPTR, $64
 
 DATA millsP3<>+0(SB)/4, $0x3d23ca03
 DATA millsP3<>+4(SB)/4, $0x3d23ca03
@@ -364,7 +492,15 @@ DATA millsP3<>+16(SB)/4, $0x3d23ca03
 DATA millsP3<>+20(SB)/4, $0x3d23ca03
 DATA millsP3<>+24(SB)/4, $0x3d23ca03
 DATA millsP3<>+28(SB)/4, $0x3d23ca03
-GLOBL millsP3<>(SB), RODATA|NOPTR, $32
+DATA millsP3<>+32(SB)/4, $0x3d23ca03
+DATA millsP3<>+36(SB)/4, $0x3d23ca03
+DATA millsP3<>+40(SB)/4, $0x3d23ca03
+DATA millsP3<>+44(SB)/4, $0x3d23ca03
+DATA millsP3<>+48(SB)/4, $0x3d23ca03
+DATA millsP3<>+52(SB)/4, $0x3d23ca03
+DATA millsP3<>+56(SB)/4, $0x3d23ca03
+DATA millsP3<>+60(SB)/4, $0x3d23ca03
+GLOBL millsP3<>(SB), RODATA|NOPTR, $64
 
 DATA millsP2<>+0(SB)/4, $0x3e39ab20
 DATA millsP2<>+4(SB)/4, $0x3e39ab20
@@ -374,7 +510,15 @@ DATA millsP2<>+16(SB)/4, $0x3e39ab20
 DATA millsP2<>+20(SB)/4, $0x3e39ab20
 DATA millsP2<>+24(SB)/4, $0x3e39ab20
 DATA millsP2<>+28(SB)/4, $0x3e39ab20
-GLOBL millsP2<>(SB), RODATA|NOPTR, $32
+DATA millsP2<>+32(SB)/4, $0x3e39ab20
+DATA millsP2<>+36(SB)/4, $0x3e39ab20
+DATA millsP2<>+40(SB)/4, $0x3e39ab20
+DATA millsP2<>+44(SB)/4, $0x3e39ab20
+DATA millsP2<>+48(SB)/4, $0x3e39ab20
+DATA millsP2<>+52(SB)/4, $0x3e39ab20
+DATA millsP2<>+56(SB)/4, $0x3e39ab20
+DATA millsP2<>+60(SB)/4, $0x3e39ab20
+GLOBL millsP2<>(SB), RODATA|NOPTR, $64
 
 DATA millsP1<>+0(SB)/4, $0x3edf140f
 DATA millsP1<>+4(SB)/4, $0x3edf140f
@@ -384,7 +528,15 @@ DATA millsP1<>+16(SB)/4, $0x3edf140f
 DATA millsP1<>+20(SB)/4, $0x3edf140f
 DATA millsP1<>+24(SB)/4, $0x3edf140f
 DATA millsP1<>+28(SB)/4, $0x3edf140f
-GLOBL millsP1<>(SB), RODATA|NOPTR, $32
+DATA millsP1<>+32(SB)/4, $0x3edf140f
+DATA millsP1<>+36(SB)/4, $0x3edf140f
+DATA millsP1<>+40(SB)/4, $0x3edf140f
+DATA millsP1<>+44(SB)/4, $0x3edf140f
+DATA millsP1<>+48(SB)/4, $0x3edf140f
+DATA millsP1<>+52(SB)/4, $0x3edf140f
+DATA millsP1<>+56(SB)/4, $0x3edf140f
+DATA millsP1<>+60(SB)/4, $0x3edf140f
+GLOBL millsP1<>(SB), RODATA|NOPTR, $64
 
 DATA millsP0<>+0(SB)/4, $0x3f000000
 DATA millsP0<>+4(SB)/4, $0x3f000000
@@ -394,7 +546,15 @@ DATA millsP0<>+16(SB)/4, $0x3f000000
 DATA millsP0<>+20(SB)/4, $0x3f000000
 DATA millsP0<>+24(SB)/4, $0x3f000000
 DATA millsP0<>+28(SB)/4, $0x3f000000
-GLOBL millsP0<>(SB), RODATA|NOPTR, $32
+DATA millsP0<>+32(SB)/4, $0x3f000000
+DATA millsP0<>+36(SB)/4, $0x3f000000
+DATA millsP0<>+40(SB)/4, $0x3f000000
+DATA millsP0<>+44(SB)/4, $0x3f000000
+DATA millsP0<>+48(SB)/4, $0x3f000000
+DATA millsP0<>+52(SB)/4, $0x3f000000
+DATA millsP0<>+56(SB)/4, $0x3f000000
+DATA millsP0<>+60(SB)/4, $0x3f000000
+GLOBL millsP0<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ5<>+0(SB)/4, $0x3c251f2d
 DATA millsQ5<>+4(SB)/4, $0x3c251f2d
@@ -404,7 +564,15 @@ DATA millsQ5<>+16(SB)/4, $0x3c251f2d
 DATA millsQ5<>+20(SB)/4, $0x3c251f2d
 DATA millsQ5<>+24(SB)/4, $0x3c251f2d
 DATA millsQ5<>+28(SB)/4, $0x3c251f2d
-GLOBL millsQ5<>(SB), RODATA|NOPTR, $32
+DATA millsQ5<>+32(SB)/4, $0x3c251f2d
+DATA millsQ5<>+36(SB)/4, $0x3c251f2d
+DATA millsQ5<>+40(SB)/4, $0x3c251f2d
+DATA millsQ5<>+44(SB)/4, $0x3c251f2d
+DATA millsQ5<>+48(SB)/4, $0x3c251f2d
+DATA millsQ5<>+52(SB)/4, $0x3c251f2d
+DATA millsQ5<>+56(SB)/4, $0x3c251f2d
+DATA millsQ5<>+60(SB)/4, $0x3c251f2d
+GLOBL millsQ5<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ4<>+0(SB)/4, $0x3dcd4b58
 DATA millsQ4<>+4(SB)/4, $0x3dcd4b58
@@ -414,7 +582,15 @@ DATA millsQ4<>+16(SB)/4, $0x3dcd4b58
 DATA millsQ4<>+20(SB)/4, $0x3dcd4b58
 DATA millsQ4<>+24(SB)/4, $0x3dcd4b58
 DATA millsQ4<>+28(SB)/4, $0x3dcd4b58
-GLOBL millsQ4<>(SB), RODATA|NOPTR, $32
+DATA millsQ4<>+32(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+36(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+40(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+44(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+48(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+52(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+56(SB)/4, $0x3dcd4b58
+DATA millsQ4<>+60(SB)/4, $0x3dcd4b58
+GLOBL millsQ4<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ3<>+0(SB)/4, $0x3eedc6c0
 DATA millsQ3<>+4(SB)/4, $0x3eedc6c0
@@ -424,7 +600,15 @@ DATA millsQ3<>+16(SB)/4, $0x3eedc6c0
 DATA millsQ3<>+20(SB)/4, $0x3eedc6c0
 DATA millsQ3<>+24(SB)/4, $0x3eedc6c0
 DATA millsQ3<>+28(SB)/4, $0x3eedc6c0
-GLOBL millsQ3<>(SB), RODATA|NOPTR, $32
+DATA millsQ3<>+32(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+36(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+40(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+44(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+48(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+52(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+56(SB)/4, $0x3eedc6c0
+DATA millsQ3<>+60(SB)/4, $0x3eedc6c0
+GLOBL millsQ3<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ2<>+0(SB)/4, $0x3f98e63b
 DATA millsQ2<>+4(SB)/4, $0x3f98e63b
@@ -434,7 +618,15 @@ DATA millsQ2<>+16(SB)/4, $0x3f98e63b
 DATA millsQ2<>+20(SB)/4, $0x3f98e63b
 DATA millsQ2<>+24(SB)/4, $0x3f98e63b
 DATA millsQ2<>+28(SB)/4, $0x3f98e63b
-GLOBL millsQ2<>(SB), RODATA|NOPTR, $32
+DATA millsQ2<>+32(SB)/4, $0x3f98e63b
+DATA millsQ2<>+36(SB)/4, $0x3f98e63b
+DATA millsQ2<>+40(SB)/4, $0x3f98e63b
+DATA millsQ2<>+44(SB)/4, $0x3f98e63b
+DATA millsQ2<>+48(SB)/4, $0x3f98e63b
+DATA millsQ2<>+52(SB)/4, $0x3f98e63b
+DATA millsQ2<>+56(SB)/4, $0x3f98e63b
+DATA millsQ2<>+60(SB)/4, $0x3f98e63b
+GLOBL millsQ2<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ1<>+0(SB)/4, $0x3fd5ab1f
 DATA millsQ1<>+4(SB)/4, $0x3fd5ab1f
@@ -444,7 +636,15 @@ DATA millsQ1<>+16(SB)/4, $0x3fd5ab1f
 DATA millsQ1<>+20(SB)/4, $0x3fd5ab1f
 DATA millsQ1<>+24(SB)/4, $0x3fd5ab1f
 DATA millsQ1<>+28(SB)/4, $0x3fd5ab1f
-GLOBL millsQ1<>(SB), RODATA|NOPTR, $32
+DATA millsQ1<>+32(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+36(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+40(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+44(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+48(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+52(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+56(SB)/4, $0x3fd5ab1f
+DATA millsQ1<>+60(SB)/4, $0x3fd5ab1f
+GLOBL millsQ1<>(SB), RODATA|NOPTR, $64
 
 DATA millsQ0<>+0(SB)/4, $0x3f800000
 DATA millsQ0<>+4(SB)/4, $0x3f800000
@@ -454,7 +654,15 @@ DATA millsQ0<>+16(SB)/4, $0x3f800000
 DATA millsQ0<>+20(SB)/4, $0x3f800000
 DATA millsQ0<>+24(SB)/4, $0x3f800000
 DATA millsQ0<>+28(SB)/4, $0x3f800000
-GLOBL millsQ0<>(SB), RODATA|NOPTR, $32
+DATA millsQ0<>+32(SB)/4, $0x3f800000
+DATA millsQ0<>+36(SB)/4, $0x3f800000
+DATA millsQ0<>+40(SB)/4, $0x3f800000
+DATA millsQ0<>+44(SB)/4, $0x3f800000
+DATA millsQ0<>+48(SB)/4, $0x3f800000
+DATA millsQ0<>+52(SB)/4, $0x3f800000
+DATA millsQ0<>+56(SB)/4, $0x3f800000
+DATA millsQ0<>+60(SB)/4, $0x3f800000
+GLOBL millsQ0<>(SB), RODATA|NOPTR, $64
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -693,7 +901,15 @@ DATA invSqrt2Pi<>+16(SB)/4, $0x3ecc422a
 DATA invSqrt2Pi<>+20(SB)/4, $0x3ecc422a
 DATA invSqrt2Pi<>+24(SB)/4, $0x3ecc422a
 DATA invSqrt2Pi<>+28(SB)/4, $0x3ecc422a
-GLOBL invSqrt2Pi<>(SB), RODATA|NOPTR, $32
+DATA invSqrt2Pi<>+32(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+36(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+40(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+44(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+48(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+52(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+56(SB)/4, $0x3ecc422a
+DATA invSqrt2Pi<>+60(SB)/4, $0x3ecc422a
+GLOBL invSqrt2Pi<>(SB), RODATA|NOPTR, $64
 
 DATA one<>+0(SB)/4, $0x3f800000
 DATA one<>+4(SB)/4, $0x3f800000
@@ -703,7 +919,15 @@ DATA one<>+16(SB)/4, $0x3f800000
 DATA one<>+20(SB)/4, $0x3f800000
 DATA one<>+24(SB)/4, $0x3f800000
 DATA one<>+28(SB)/4, $0x3f800000
-GLOBL one<>(SB), RODATA|NOPTR, $32
+DATA one<>+32(SB)/4, $0x3f800000
+DATA one<>+36(SB)/4, $0x3f800000
+DATA one<>+40(SB)/4, $0x3f800000
+DATA one<>+44(SB)/4, $0x3f800000
+DATA one<>+48(SB)/4, $0x3f800000
+DATA one<>+52(SB)/4, $0x3f800000
+DATA one<>+56(SB)/4, $0x3f800000
+DATA one<>+60(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $64
 
 // func geluTanhAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -853,7 +1077,15 @@ DATA geluTanhLow<>+16(SB)/4, $0xc1207ae1
 DATA geluTanhLow<>+20(SB)/4, $0xc1207ae1
 DATA geluTanhLow<>+24(SB)/4, $0xc1207ae1
 DATA geluTanhLow<>+28(SB)/4, $0xc1207ae1
-GLOBL geluTanhLow<>(SB), RODATA|NOPTR, $32
+DATA geluTanhLow<>+32(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+36(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+40(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+44(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+48(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+52(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+56(SB)/4, $0xc1207ae1
+DATA geluTanhLow<>+60(SB)/4, $0xc1207ae1
+GLOBL geluTanhLow<>(SB), RODATA|NOPTR, $64
 
 DATA geluTanhHigh<>+0(SB)/4, $0x41207ae1
 DATA geluTanhHigh<>+4(SB)/4, $0x41207ae1
@@ -863,7 +1095,15 @@ DATA geluTanhHigh<>+16(SB)/4, $0x41207ae1
 DATA geluTanhHigh<>+20(SB)/4, $0x41207ae1
 DATA geluTanhHigh<>+24(SB)/4, $0x41207ae1
 DATA geluTanhHigh<>+28(SB)/4, $0x41207ae1
-GLOBL geluTanhHigh<>(SB), RODATA|NOPTR, $32
+DATA geluTanhHigh<>+32(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+36(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+40(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+44(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+48(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+52(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+56(SB)/4, $0x41207ae1
+DATA geluTanhHigh<>+60(SB)/4, $0x41207ae1
+GLOBL geluTanhHigh<>(SB), RODATA|NOPTR, $64
 
 DATA geluTanhZ3<>+0(SB)/4, $0x3d922279
 DATA geluTanhZ3<>+4(SB)/4, $0x3d922279
@@ -873,7 +1113,15 @@ DATA geluTanhZ3<>+16(SB)/4, $0x3d922279
 DATA geluTanhZ3<>+20(SB)/4, $0x3d922279
 DATA geluTanhZ3<>+24(SB)/4, $0x3d922279
 DATA geluTanhZ3<>+28(SB)/4, $0x3d922279
-GLOBL geluTanhZ3<>(SB), RODATA|NOPTR, $32
+DATA geluTanhZ3<>+32(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+36(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+40(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+44(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+48(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+52(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+56(SB)/4, $0x3d922279
+DATA geluTanhZ3<>+60(SB)/4, $0x3d922279
+GLOBL geluTanhZ3<>(SB), RODATA|NOPTR, $64
 
 DATA geluTanhZ1<>+0(SB)/4, $0x3fcc422a
 DATA geluTanhZ1<>+4(SB)/4, $0x3fcc422a
@@ -883,7 +1131,15 @@ DATA geluTanhZ1<>+16(SB)/4, $0x3fcc422a
 DATA geluTanhZ1<>+20(SB)/4, $0x3fcc422a
 DATA geluTanhZ1<>+24(SB)/4, $0x3fcc422a
 DATA geluTanhZ1<>+28(SB)/4, $0x3fcc422a
-GLOBL geluTanhZ1<>(SB), RODATA|NOPTR, $32
+DATA geluTanhZ1<>+32(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+36(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+40(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+44(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+48(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+52(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+56(SB)/4, $0x3fcc422a
+DATA geluTanhZ1<>+60(SB)/4, $0x3fcc422a
+GLOBL geluTanhZ1<>(SB), RODATA|NOPTR, $64
 
 // func geluTanhBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1064,7 +1320,15 @@ DATA geluTanhZ9<>+16(SB)/4, $0x3e5b33b6
 DATA geluTanhZ9<>+20(SB)/4, $0x3e5b33b6
 DATA geluTanhZ9<>+24(SB)/4, $0x3e5b33b6
 DATA geluTanhZ9<>+28(SB)/4, $0x3e5b33b6
-GLOBL geluTanhZ9<>(SB), RODATA|NOPTR, $32
+DATA geluTanhZ9<>+32(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+36(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+40(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+44(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+48(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+52(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+56(SB)/4, $0x3e5b33b6
+DATA geluTanhZ9<>+60(SB)/4, $0x3e5b33b6
+GLOBL geluTanhZ9<>(SB), RODATA|NOPTR, $64
 
 // func tanhAVX2(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1209,7 +1473,15 @@ DATA tanhLow<>+16(SB)/4, $0xc2200000
 DATA tanhLow<>+20(SB)/4, $0xc2200000
 DATA tanhLow<>+24(SB)/4, $0xc2200000
 DATA tanhLow<>+28(SB)/4, $0xc2200000
-GLOBL tanhLow<>(SB), RODATA|NOPTR, $32
+DATA tanhLow<>+32(SB)/4, $0xc2200000
+DATA tanhLow<>+36(SB)/4, $0xc2200000
+DATA tanhLow<>+40(SB)/4, $0xc2200000
+DATA tanhLow<>+44(SB)/4, $0xc2200000
+DATA tanhLow<>+48(SB)/4, $0xc2200000
+DATA tanhLow<>+52(SB)/4, $0xc2200000
+DATA tanhLow<>+56(SB)/4, $0xc2200000
+DATA tanhLow<>+60(SB)/4, $0xc2200000
+GLOBL tanhLow<>(SB), RODATA|NOPTR, $64
 
 DATA sign<>+0(SB)/4, $0x80000000
 DATA sign<>+4(SB)/4, $0x80000000
@@ -1219,7 +1491,15 @@ DATA sign<>+16(SB)/4, $0x80000000
 DATA sign<>+20(SB)/4, $0x80000000
 DATA sign<>+24(SB)/4, $0x80000000
 DATA sign<>+28(SB)/4, $0x80000000
-GLOBL sign<>(SB), RODATA|NOPTR, $32
+DATA sign<>+32(SB)/4, $0x80000000
+DATA sign<>+36(SB)/4, $0x80000000
+DATA sign<>+40(SB)/4, $0x80000000
+DATA sign<>+44(SB)/4, $0x80000000
+DATA sign<>+48(SB)/4, $0x80000000
+DATA sign<>+52(SB)/4, $0x80000000
+DATA sign<>+56(SB)/4, $0x80000000
+DATA sign<>+60(SB)/4, $0x80000000
+GLOBL sign<>(SB), RODATA|NOPTR, $64
 
 DATA expTail4<>+0(SB)/4, $0x3ab634da
 DATA expTail4<>+4(SB)/4, $0x3ab634da
@@ -1229,7 +1509,15 @@ DATA expTail4<>+16(SB)/4, $0x3ab634da
 DATA expTail4<>+20(SB)/4, $0x3ab634da
 DATA expTail4<>+24(SB)/4, $0x3ab634da
 DATA expTail4<>+28(SB)/4, $0x3ab634da
-GLOBL expTail4<>(SB), RODATA|NOPTR, $32
+DATA expTail4<>+32(SB)/4, $0x3ab634da
+DATA expTail4<>+36(SB)/4, $0x3ab634da
+DATA expTail4<>+40(SB)/4, $0x3ab634da
+DATA expTail4<>+44(SB)/4, $0x3ab634da
+DATA expTail4<>+48(SB)/4, $0x3ab634da
+DATA expTail4<>+52(SB)/4, $0x3ab634da
+DATA expTail4<>+56(SB)/4, $0x3ab634da
+DATA expTail4<>+60(SB)/4, $0x3ab634da
+GLOBL expTail4<>(SB), RODATA|NOPTR, $64
 
 DATA expTail3<>+0(SB)/4, $0x3c09058e
 DATA expTail3<>+4(SB)/4, $0x3c09058e
@@ -1239,7 +1527,15 @@ DATA expTail3<>+16(SB)/4, $0x3c09058e
 DATA expTail3<>+20(SB)/4, $0x3c09058e
 DATA expTail3<>+24(SB)/4, $0x3c09058e
 DATA expTail3<>+28(SB)/4, $0x3c09058e
-GLOBL expTail3<>(SB), RODATA|NOPTR, $32
+DATA expTail3<>+32(SB)/4, $0x3c09058e
+DATA expTail3<>+36(SB)/4, $0x3c09058e
+DATA expTail3<>+40(SB)/4, $0x3c09058e
+DATA expTail3<>+44(SB)/4, $0x3c09058e
+DATA expTail3<>+48(SB)/4, $0x3c09058e
+DATA expTail3<>+52(SB)/4, $0x3c09058e
+DATA expTail3<>+56(SB)/4, $0x3c09058e
+DATA expTail3<>+60(SB)/4, $0x3c09058e
+GLOBL expTail3<>(SB), RODATA|NOPTR, $64
 
 DATA expTail2<>+0(SB)/4, $0x3d2aaadd
 DATA expTail2<>+4(SB)/4, $0x3d2aaadd
@@ -1249,7 +1545,15 @@ DATA expTail2<>+16(SB)/4, $0x3d2aaadd
 DATA expTail2<>+20(SB)/4, $0x3d2aaadd
 DATA expTail2<>+24(SB)/4, $0x3d2aaadd
 DATA expTail2<>+28(SB)/4, $0x3d2aaadd
-GLOBL expTail2<>(SB), RODATA|NOPTR, $32
+DATA expTail2<>+32(SB)/4, $0x3d2aaadd
+DATA expTail2<>+36(SB)/4, $0x3d2aaadd
+DATA expTail2<>+40(SB)/4, $0x3d2aaadd
+DATA expTail2<>+44(SB)/4, $0x3d2aaadd
+DATA expTail2<>+48(SB)/4, $0x3d2aaadd
+DATA expTail2<>+52(SB)/4, $0x3d2aaadd
+DATA expTail2<>+56(SB)/4, $0x3d2aaadd
+DATA expTail2<>+60(SB)/4, $0x3d2aaadd
+GLOBL expTail2<>(SB), RODATA|NOPTR, $64
 
 DATA expTail1<>+0(SB)/4, $0x3e2aaa6f
 DATA expTail1<>+4(SB)/4, $0x3e2aaa6f
@@ -1259,7 +1563,15 @@ DATA expTail1<>+16(SB)/4, $0x3e2aaa6f
 DATA expTail1<>+20(SB)/4, $0x3e2aaa6f
 DATA expTail1<>+24(SB)/4, $0x3e2aaa6f
 DATA expTail1<>+28(SB)/4, $0x3e2aaa6f
-GLOBL expTail1<>(SB), RODATA|NOPTR, $32
+DATA expTail1<>+32(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+36(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+40(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+44(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+48(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+52(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+56(SB)/4, $0x3e2aaa6f
+DATA expTail1<>+60(SB)/4, $0x3e2aaa6f
+GLOBL expTail1<>(SB), RODATA|NOPTR, $64
 
 DATA expTail0<>+0(SB)/4, $0x3f000000
 DATA expTail0<>+4(SB)/4, $0x3f000000
@@ -1269,7 +1581,15 @@ DATA expTail0<>+16(SB)/4, $0x3f000000
 DATA expTail0<>+20(SB)/4, $0x3f000000
 DATA expTail0<>+24(SB)/4, $0x3f000000
 DATA expTail0<>+28(SB)/4, $0x3f000000
-GLOBL expTail0<>(SB), RODATA|NOPTR, $32
+DATA expTail0<>+32(SB)/4, $0x3f000000
+DATA expTail0<>+36(SB)/4, $0x3f000000
+DATA expTail0<>+40(SB)/4, $0x3f000000
+DATA expTail0<>+44(SB)/4, $0x3f000000
+DATA expTail0<>+48(SB)/4, $0x3f000000
+DATA expTail0<>+52(SB)/4, $0x3f000000
+DATA expTail0<>+56(SB)/4, $0x3f000000
+DATA expTail0<>+60(SB)/4, $0x3f000000
+GLOBL expTail0<>(SB), RODATA|NOPTR, $64
 
 DATA two<>+0(SB)/4, $0x40000000
 DATA two<>+4(SB)/4, $0x40000000
@@ -1279,7 +1599,15 @@ DATA two<>+16(SB)/4, $0x40000000
 DATA two<>+20(SB)/4, $0x40000000
 DATA two<>+24(SB)/4, $0x40000000
 DATA two<>+28(SB)/4, $0x40000000
-GLOBL two<>(SB), RODATA|NOPTR, $32
+DATA two<>+32(SB)/4, $0x40000000
+DATA two<>+36(SB)/4, $0x40000000
+DATA two<>+40(SB)/4, $0x40000000
+DATA two<>+44(SB)/4, $0x40000000
+DATA two<>+48(SB)/4, $0x40000000
+DATA two<>+52(SB)/4, $0x40000000
+DATA two<>+56(SB)/4, $0x40000000
+DATA two<>+60(SB)/4, $0x40000000
+GLOBL two<>(SB), RODATA|NOPTR, $64
 
 // func tanhBackwardAVX2(dx *float32, dy *float32, y *float32, n int)
 // Requires: AVX, FMA3
@@ -1615,7 +1943,15 @@ DATA expLow<>+16(SB)/4, $0xc2d00000
 DATA expLow<>+20(SB)/4, $0xc2d00000
 DATA expLow<>+24(SB)/4, $0xc2d00000
 DATA expLow<>+28(SB)/4, $0xc2d00000
-GLOBL expLow<>(SB), RODATA|NOPTR, $32
+DATA expLow<>+32(SB)/4, $0xc2d00000
+DATA expLow<>+36(SB)/4, $0xc2d00000
+DATA expLow<>+40(SB)/4, $0xc2d00000
+DATA expLow<>+44(SB)/4, $0xc2d00000
+DATA expLow<>+48(SB)/4, $0xc2d00000
+DATA expLow<>+52(SB)/4, $0xc2d00000
+DATA expLow<>+56(SB)/4, $0xc2d00000
+DATA expLow<>+60(SB)/4, $0xc2d00000
+GLOBL expLow<>(SB), RODATA|NOPTR, $64
 
 DATA expHigh<>+0(SB)/4, $0x42b20000
 DATA expHigh<>+4(SB)/4, $0x42b20000
@@ -1625,7 +1961,15 @@ DATA expHigh<>+16(SB)/4, $0x42b20000
 DATA expHigh<>+20(SB)/4, $0x42b20000
 DATA expHigh<>+24(SB)/4, $0x42b20000
 DATA expHigh<>+28(SB)/4, $0x42b20000
-GLOBL expHigh<>(SB), RODATA|NOPTR, $32
+DATA expHigh<>+32(SB)/4, $0x42b20000
+DATA expHigh<>+36(SB)/4, $0x42b20000
+DATA expHigh<>+40(SB)/4, $0x42b20000
+DATA expHigh<>+44(SB)/4, $0x42b20000
+DATA expHigh<>+48(SB)/4, $0x42b20000
+DATA expHigh<>+52(SB)/4, $0x42b20000
+DATA expHigh<>+56(SB)/4, $0x42b20000
+DATA expHigh<>+60(SB)/4, $0x42b20000
+GLOBL expHigh<>(SB), RODATA|NOPTR, $64
 
 DATA round<>+0(SB)/4, $0x4b400000
 DATA round<>+4(SB)/4, $0x4b400000
@@ -1635,7 +1979,15 @@ DATA round<>+16(SB)/4, $0x4b400000
 DATA round<>+20(SB)/4, $0x4b400000
 DATA round<>+24(SB)/4, $0x4b400000
 DATA round<>+28(SB)/4, $0x4b400000
-GLOBL round<>(SB), RODATA|NOPTR, $32
+DATA round<>+32(SB)/4, $0x4b400000
+DATA round<>+36(SB)/4, $0x4b400000
+DATA round<>+40(SB)/4, $0x4b400000
+DATA round<>+44(SB)/4, $0x4b400000
+DATA round<>+48(SB)/4, $0x4b400000
+DATA round<>+52(SB)/4, $0x4b400000
+DATA round<>+56(SB)/4, $0x4b400000
+DATA round<>+60(SB)/4, $0x4b400000
+GLOBL round<>(SB), RODATA|NOPTR, $64
 
 DATA bias<>+0(SB)/4, $0x0000007f
 DATA bias<>+4(SB)/4, $0x0000007f
@@ -1645,7 +1997,15 @@ DATA bias<>+16(SB)/4, $0x0000007f
 DATA bias<>+20(SB)/4, $0x0000007f
 DATA bias<>+24(SB)/4, $0x0000007f
 DATA bias<>+28(SB)/4, $0x0000007f
-GLOBL bias<>(SB), RODATA|NOPTR, $32
+DATA bias<>+32(SB)/4, $0x0000007f
+DATA bias<>+36(SB)/4, $0x0000007f
+DATA bias<>+40(SB)/4, $0x0000007f
+DATA bias<>+44(SB)/4, $0x0000007f
+DATA bias<>+48(SB)/4, $0x0000007f
+DATA bias<>+52(SB)/4, $0x0000007f
+DATA bias<>+56(SB)/4, $0x0000007f
+DATA bias<>+60(SB)/4, $0x0000007f
+GLOBL bias<>(SB), RODATA|NOPTR, $64
 
 // func siluBackwardAVX2(dx *float32, dy *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -1835,7 +2195,15 @@ DATA largest<>+16(SB)/4, $0x7f7fffff
 DATA largest<>+20(SB)/4, $0x7f7fffff
 DATA largest<>+24(SB)/4, $0x7f7fffff
 DATA largest<>+28(SB)/4, $0x7f7fffff
-GLOBL largest<>(SB), RODATA|NOPTR, $32
+DATA largest<>+32(SB)/4, $0x7f7fffff
+DATA largest<>+36(SB)/4, $0x7f7fffff
+DATA largest<>+40(SB)/4, $0x7f7fffff
+DATA largest<>+44(SB)/4, $0x7f7fffff
+DATA largest<>+48(SB)/4, $0x7f7fffff
+DATA largest<>+52(SB)/4, $0x7f7fffff
+DATA largest<>+56(SB)/4, $0x7f7fffff
+DATA largest<>+60(SB)/4, $0x7f7fffff
+GLOBL largest<>(SB), RODATA|NOPTR, $64
 
 // func swigluAVX2(dst *float32, gate *float32, up *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -2111,3 +2479,1155 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func geluAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVUPS geluCut<>+0(SB), Z0
+	VXORPS  Z1, Z1, Z1
+
+turn:
+	CMPQ         DX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z2
+	VANDPS       magnitude<>+0(SB), Z2, Z3
+	VMINPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVAPS      Z4, Z5
+	VFMSUB231PS  Z3, Z3, Z5
+	VMULPS       half<>+0(SB), Z5, Z5
+	VMULPS       minusHalf<>+0(SB), Z4, Z4
+	VMOVUPS      roundBiased<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z4, Z6
+	VSUBPS       roundBiased<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z4
+	VSUBPS       Z5, Z4, Z4
+	VMOVUPS      exp6<>+0(SB), Z5
+	VFMADD213PS  exp5<>+0(SB), Z4, Z5
+	VFMADD213PS  exp4<>+0(SB), Z4, Z5
+	VFMADD213PS  exp3<>+0(SB), Z4, Z5
+	VFMADD213PS  exp2<>+0(SB), Z4, Z5
+	VFMADD213PS  exp1<>+0(SB), Z4, Z5
+	VFMADD213PS  exp0<>+0(SB), Z4, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      millsP4<>+0(SB), Z4
+	VFMADD213PS  millsP3<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP2<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP1<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP0<>+0(SB), Z3, Z4
+	VMOVUPS      millsQ5<>+0(SB), Z6
+	VFMADD213PS  millsQ4<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ3<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ2<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ1<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ0<>+0(SB), Z3, Z6
+	VMULPS       Z4, Z5, Z5
+	VDIVPS       Z6, Z5, Z5
+	VMAXPS       Z2, Z1, Z2
+	VFNMADD231PS Z3, Z5, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          turn
+
+rest:
+	TESTQ        DX, DX
+	JLE          done
+	MOVL         $0x0000ffff, BX
+	BZHIL        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (CX), K1, Z2
+	VANDPS       magnitude<>+0(SB), Z2, Z3
+	VMINPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVAPS      Z4, Z5
+	VFMSUB231PS  Z3, Z3, Z5
+	VMULPS       half<>+0(SB), Z5, Z5
+	VMULPS       minusHalf<>+0(SB), Z4, Z4
+	VMOVUPS      roundBiased<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z4, Z6
+	VSUBPS       roundBiased<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z4
+	VSUBPS       Z5, Z4, Z4
+	VMOVUPS      exp6<>+0(SB), Z5
+	VFMADD213PS  exp5<>+0(SB), Z4, Z5
+	VFMADD213PS  exp4<>+0(SB), Z4, Z5
+	VFMADD213PS  exp3<>+0(SB), Z4, Z5
+	VFMADD213PS  exp2<>+0(SB), Z4, Z5
+	VFMADD213PS  exp1<>+0(SB), Z4, Z5
+	VFMADD213PS  exp0<>+0(SB), Z4, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      millsP4<>+0(SB), Z4
+	VFMADD213PS  millsP3<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP2<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP1<>+0(SB), Z3, Z4
+	VFMADD213PS  millsP0<>+0(SB), Z3, Z4
+	VMOVUPS      millsQ5<>+0(SB), Z6
+	VFMADD213PS  millsQ4<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ3<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ2<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ1<>+0(SB), Z3, Z6
+	VFMADD213PS  millsQ0<>+0(SB), Z3, Z6
+	VMULPS       Z4, Z5, Z5
+	VDIVPS       Z6, Z5, Z5
+	VMAXPS       Z2, Z1, Z2
+	VFNMADD231PS Z3, Z5, Z2
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS geluCut<>+0(SB), Z0
+	VXORPS  Z1, Z1, Z1
+
+turn:
+	CMPQ         BX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z2
+	VMOVUPS      (DX), Z3
+	VANDPS       magnitude<>+0(SB), Z3, Z4
+	VMINPS       Z4, Z0, Z4
+	VMULPS       Z4, Z4, Z5
+	VMOVAPS      Z5, Z6
+	VFMSUB231PS  Z4, Z4, Z6
+	VMULPS       half<>+0(SB), Z6, Z6
+	VMULPS       minusHalf<>+0(SB), Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z7
+	VFMADD231PS  log2e<>+0(SB), Z5, Z7
+	VSUBPS       roundBiased<>+0(SB), Z7, Z8
+	VFNMADD231PS ln2High<>+0(SB), Z8, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z8, Z5
+	VSUBPS       Z6, Z5, Z5
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z5, Z6
+	VFMADD213PS  exp4<>+0(SB), Z5, Z6
+	VFMADD213PS  exp3<>+0(SB), Z5, Z6
+	VFMADD213PS  exp2<>+0(SB), Z5, Z6
+	VFMADD213PS  exp1<>+0(SB), Z5, Z6
+	VFMADD213PS  exp0<>+0(SB), Z5, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      millsP4<>+0(SB), Z5
+	VFMADD213PS  millsP3<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP2<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP1<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP0<>+0(SB), Z4, Z5
+	VMOVUPS      millsQ5<>+0(SB), Z7
+	VFMADD213PS  millsQ4<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ3<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ2<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ1<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ0<>+0(SB), Z4, Z7
+	VDIVPS       Z7, Z5, Z5
+	VFMSUB231PS  invSqrt2Pi<>+0(SB), Z4, Z5
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z6, Z1, Z4
+	VADDPS       one<>+0(SB), Z6, Z6
+	VPMOVD2M     Z3, K1
+	VBLENDMPS    Z4, Z6, K1, Z6
+	VMULPS       Z2, Z6, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+rest:
+	TESTQ        BX, BX
+	JLE          done
+	MOVL         $0x0000ffff, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    (DX), K1, Z3
+	VANDPS       magnitude<>+0(SB), Z3, Z4
+	VMINPS       Z4, Z0, Z4
+	VMULPS       Z4, Z4, Z5
+	VMOVAPS      Z5, Z6
+	VFMSUB231PS  Z4, Z4, Z6
+	VMULPS       half<>+0(SB), Z6, Z6
+	VMULPS       minusHalf<>+0(SB), Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z7
+	VFMADD231PS  log2e<>+0(SB), Z5, Z7
+	VSUBPS       roundBiased<>+0(SB), Z7, Z8
+	VFNMADD231PS ln2High<>+0(SB), Z8, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z8, Z5
+	VSUBPS       Z6, Z5, Z5
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z5, Z6
+	VFMADD213PS  exp4<>+0(SB), Z5, Z6
+	VFMADD213PS  exp3<>+0(SB), Z5, Z6
+	VFMADD213PS  exp2<>+0(SB), Z5, Z6
+	VFMADD213PS  exp1<>+0(SB), Z5, Z6
+	VFMADD213PS  exp0<>+0(SB), Z5, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      millsP4<>+0(SB), Z5
+	VFMADD213PS  millsP3<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP2<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP1<>+0(SB), Z4, Z5
+	VFMADD213PS  millsP0<>+0(SB), Z4, Z5
+	VMOVUPS      millsQ5<>+0(SB), Z7
+	VFMADD213PS  millsQ4<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ3<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ2<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ1<>+0(SB), Z4, Z7
+	VFMADD213PS  millsQ0<>+0(SB), Z4, Z7
+	VDIVPS       Z7, Z5, Z5
+	VFMSUB231PS  invSqrt2Pi<>+0(SB), Z4, Z5
+	VMULPS       Z5, Z6, Z6
+	VSUBPS       Z6, Z1, Z4
+	VADDPS       one<>+0(SB), Z6, Z6
+	VPMOVD2M     Z3, K2
+	VBLENDMPS    Z4, Z6, K2, Z6
+	VMULPS       Z2, Z6, Z6
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVUPS geluTanhLow<>+0(SB), Z0
+	VMOVUPS geluTanhHigh<>+0(SB), Z1
+
+turn:
+	CMPQ         DX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z2
+	VMINPS       Z2, Z1, Z3
+	VMAXPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      geluTanhZ3<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z3
+	VFMADD231PS  log2e<>+0(SB), Z5, Z3
+	VSUBPS       roundBiased<>+0(SB), Z3, Z4
+	VFNMADD231PS ln2High<>+0(SB), Z4, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z4, Z5
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z5, Z4
+	VFMADD213PS  exp4<>+0(SB), Z5, Z4
+	VFMADD213PS  exp3<>+0(SB), Z5, Z4
+	VFMADD213PS  exp2<>+0(SB), Z5, Z4
+	VFMADD213PS  exp1<>+0(SB), Z5, Z4
+	VFMADD213PS  exp0<>+0(SB), Z5, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z3, Z4, Z4
+	VADDPS       one<>+0(SB), Z4, Z3
+	VDIVPS       Z3, Z4, Z4
+	VMAXPS       Z2, Z0, Z2
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          turn
+
+rest:
+	TESTQ        DX, DX
+	JLE          done
+	MOVL         $0x0000ffff, BX
+	BZHIL        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (CX), K1, Z2
+	VMINPS       Z2, Z1, Z3
+	VMAXPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      geluTanhZ3<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z3
+	VFMADD231PS  log2e<>+0(SB), Z5, Z3
+	VSUBPS       roundBiased<>+0(SB), Z3, Z4
+	VFNMADD231PS ln2High<>+0(SB), Z4, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z4, Z5
+	VMOVUPS      exp6<>+0(SB), Z4
+	VFMADD213PS  exp5<>+0(SB), Z5, Z4
+	VFMADD213PS  exp4<>+0(SB), Z5, Z4
+	VFMADD213PS  exp3<>+0(SB), Z5, Z4
+	VFMADD213PS  exp2<>+0(SB), Z5, Z4
+	VFMADD213PS  exp1<>+0(SB), Z5, Z4
+	VFMADD213PS  exp0<>+0(SB), Z5, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z3, Z4, Z4
+	VADDPS       one<>+0(SB), Z4, Z3
+	VDIVPS       Z3, Z4, Z4
+	VMAXPS       Z2, Z0, Z2
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·geluTanhBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS geluTanhLow<>+0(SB), Z0
+	VMOVUPS geluTanhHigh<>+0(SB), Z1
+
+turn:
+	CMPQ         BX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z2
+	VMOVUPS      (DX), Z3
+	VMINPS       Z3, Z1, Z3
+	VMAXPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      geluTanhZ3<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       roundBiased<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z7, Z7
+	VADDPS       one<>+0(SB), Z7, Z5
+	VMOVUPS      one<>+0(SB), Z6
+	VDIVPS       Z5, Z6, Z6
+	VMOVUPS      geluTanhZ9<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VFMADD213PS  one<>+0(SB), Z6, Z5
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+rest:
+	TESTQ        BX, BX
+	JLE          done
+	MOVL         $0x0000ffff, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    (DX), K1, Z3
+	VMINPS       Z3, Z1, Z3
+	VMAXPS       Z3, Z0, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      geluTanhZ3<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      roundBiased<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       roundBiased<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z7, Z7
+	VADDPS       one<>+0(SB), Z7, Z5
+	VMOVUPS      one<>+0(SB), Z6
+	VDIVPS       Z5, Z6, Z6
+	VMOVUPS      geluTanhZ9<>+0(SB), Z5
+	VFMADD213PS  geluTanhZ1<>+0(SB), Z4, Z5
+	VMULPS       Z3, Z5, Z5
+	VFMADD213PS  one<>+0(SB), Z6, Z5
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVUPS tanhLow<>+0(SB), Z0
+
+turn:
+	CMPQ         DX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z1
+	VORPS        sign<>+0(SB), Z1, Z2
+	VADDPS       Z2, Z2, Z2
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      roundBiased<>+0(SB), Z3
+	VFMADD231PS  log2e<>+0(SB), Z2, Z3
+	VSUBPS       roundBiased<>+0(SB), Z3, Z4
+	VFNMADD231PS ln2High<>+0(SB), Z4, Z2
+	VFNMADD231PS ln2Low<>+0(SB), Z4, Z2
+	VMOVUPS      expTail4<>+0(SB), Z4
+	VFMADD213PS  expTail3<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail2<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail1<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail0<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD213PS  Z2, Z2, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VSUBPS       one<>+0(SB), Z3, Z2
+	VFMADD213PS  Z2, Z3, Z4
+	VADDPS       two<>+0(SB), Z4, Z2
+	VDIVPS       Z2, Z4, Z4
+	VANDPS       magnitude<>+0(SB), Z4, Z4
+	VANDPS       sign<>+0(SB), Z1, Z1
+	VORPS        Z1, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          turn
+
+rest:
+	TESTQ        DX, DX
+	JLE          done
+	MOVL         $0x0000ffff, BX
+	BZHIL        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (CX), K1, Z1
+	VORPS        sign<>+0(SB), Z1, Z2
+	VADDPS       Z2, Z2, Z2
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      roundBiased<>+0(SB), Z3
+	VFMADD231PS  log2e<>+0(SB), Z2, Z3
+	VSUBPS       roundBiased<>+0(SB), Z3, Z4
+	VFNMADD231PS ln2High<>+0(SB), Z4, Z2
+	VFNMADD231PS ln2Low<>+0(SB), Z4, Z2
+	VMOVUPS      expTail4<>+0(SB), Z4
+	VFMADD213PS  expTail3<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail2<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail1<>+0(SB), Z2, Z4
+	VFMADD213PS  expTail0<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z4, Z4
+	VFMADD213PS  Z2, Z2, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VSUBPS       one<>+0(SB), Z3, Z2
+	VFMADD213PS  Z2, Z3, Z4
+	VADDPS       two<>+0(SB), Z4, Z2
+	VDIVPS       Z2, Z4, Z4
+	VANDPS       magnitude<>+0(SB), Z4, Z4
+	VANDPS       sign<>+0(SB), Z1, Z1
+	VORPS        Z1, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhBackwardAVX512(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS one<>+0(SB), Z0
+
+turn:
+	CMPQ         BX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (DX), Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z2, Z2, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+rest:
+	TESTQ        BX, BX
+	JLE          done
+	MOVL         $0x0000ffff, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (DX), K1, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z2, Z2, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·reluAVX512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VXORPS Z0, Z0, Z0
+
+turn:
+	CMPQ    DX, $0x10
+	JL      rest
+	VMOVUPS (CX), Z1
+	VMAXPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	JMP     turn
+
+rest:
+	TESTQ     DX, DX
+	JLE       done
+	MOVL      $0x0000ffff, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMAXPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func reluBackwardAVX512(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ   dx+0(FP), AX
+	MOVQ   dy+8(FP), CX
+	MOVQ   y+16(FP), DX
+	MOVQ   n+24(FP), BX
+	VXORPS Z0, Z0, Z0
+
+turn:
+	CMPQ      BX, $0x20
+	JL        rest
+	VMOVUPS   (CX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x1e, Z0, Z2, K1
+	VMOVAPS.Z Z1, K1, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   64(DX), Z2
+	VCMPPS    $0x1e, Z0, Z2, K1
+	VMOVAPS.Z Z1, K1, Z1
+	VMOVUPS   Z1, 64(AX)
+	ADDQ      $0x80, AX
+	ADDQ      $0x80, CX
+	ADDQ      $0x80, DX
+	SUBQ      $0x20, BX
+	JMP       turn
+
+rest:
+	TESTQ     BX, BX
+	JLE       done
+	MOVL      $0x0000ffff, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMOVUPS.Z (DX), K1, Z2
+	VCMPPS    $0x1e, Z0, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, BX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·siluAVX512(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VMOVUPS expLow<>+0(SB), Z0
+	VMOVUPS expHigh<>+0(SB), Z1
+	VMOVUPS one<>+0(SB), Z2
+
+turn:
+	CMPQ         DX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z3
+	VXORPS       sign<>+0(SB), Z3, Z4
+	VMINPS       Z4, Z1, Z4
+	VMAXPS       Z4, Z0, Z4
+	VMOVUPS      round<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z4, Z5
+	VSUBPS       round<>+0(SB), Z5, Z6
+	VFNMADD231PS ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z4, Z6
+	VFMADD213PS  exp4<>+0(SB), Z4, Z6
+	VFMADD213PS  exp3<>+0(SB), Z4, Z6
+	VFMADD213PS  exp2<>+0(SB), Z4, Z6
+	VFMADD213PS  exp1<>+0(SB), Z4, Z6
+	VFMADD213PS  exp0<>+0(SB), Z4, Z6
+	VPSUBD       round<>+0(SB), Z5, Z5
+	VPSRAD       $0x01, Z5, Z4
+	VPSUBD       Z4, Z5, Z5
+	VPADDD       bias<>+0(SB), Z4, Z4
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z4, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VADDPS       Z2, Z6, Z4
+	VDIVPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          turn
+
+rest:
+	TESTQ        DX, DX
+	JLE          done
+	MOVL         $0x0000ffff, BX
+	BZHIL        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VXORPS       sign<>+0(SB), Z3, Z4
+	VMINPS       Z4, Z1, Z4
+	VMAXPS       Z4, Z0, Z4
+	VMOVUPS      round<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z4, Z5
+	VSUBPS       round<>+0(SB), Z5, Z6
+	VFNMADD231PS ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z4, Z6
+	VFMADD213PS  exp4<>+0(SB), Z4, Z6
+	VFMADD213PS  exp3<>+0(SB), Z4, Z6
+	VFMADD213PS  exp2<>+0(SB), Z4, Z6
+	VFMADD213PS  exp1<>+0(SB), Z4, Z6
+	VFMADD213PS  exp0<>+0(SB), Z4, Z6
+	VPSUBD       round<>+0(SB), Z5, Z5
+	VPSRAD       $0x01, Z5, Z4
+	VPSUBD       Z4, Z5, Z5
+	VPADDD       bias<>+0(SB), Z4, Z4
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z4, Z4
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z4, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VADDPS       Z2, Z6, Z4
+	VDIVPS       Z4, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func siluBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-32
+	MOVQ    dx+0(FP), AX
+	MOVQ    dy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS expLow<>+0(SB), Z0
+	VMOVUPS expHigh<>+0(SB), Z1
+	VMOVUPS one<>+0(SB), Z2
+
+turn:
+	CMPQ         BX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (DX), Z4
+	VXORPS       sign<>+0(SB), Z4, Z5
+	VMINPS       Z5, Z1, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      round<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       round<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSUBD       round<>+0(SB), Z6, Z6
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS       Z2, Z7, Z5
+	VDIVPS       Z5, Z2, Z5
+	VMOVUPS      largest<>+0(SB), Z6
+	VMINPS       Z7, Z6, Z7
+	VMULPS       Z5, Z7, Z7
+	VFMADD213PS  Z2, Z4, Z7
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z3, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+rest:
+	TESTQ        BX, BX
+	JLE          done
+	MOVL         $0x0000ffff, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z4
+	VXORPS       sign<>+0(SB), Z4, Z5
+	VMINPS       Z5, Z1, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      round<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       round<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSUBD       round<>+0(SB), Z6, Z6
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS       Z2, Z7, Z5
+	VDIVPS       Z5, Z2, Z5
+	VMOVUPS      largest<>+0(SB), Z6
+	VMINPS       Z7, Z6, Z7
+	VMULPS       Z5, Z7, Z7
+	VFMADD213PS  Z2, Z4, Z7
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z3, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func swigluAVX512(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swigluAVX512(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    gate+8(FP), CX
+	MOVQ    up+16(FP), DX
+	MOVQ    n+24(FP), BX
+	VMOVUPS expLow<>+0(SB), Z0
+	VMOVUPS expHigh<>+0(SB), Z1
+	VMOVUPS one<>+0(SB), Z2
+
+turn:
+	CMPQ         BX, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (DX), Z4
+	VXORPS       sign<>+0(SB), Z3, Z5
+	VMINPS       Z5, Z1, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      round<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       round<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSUBD       round<>+0(SB), Z6, Z6
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS       Z2, Z7, Z5
+	VDIVPS       Z5, Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          turn
+
+rest:
+	TESTQ        BX, BX
+	JLE          done
+	MOVL         $0x0000ffff, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z4
+	VXORPS       sign<>+0(SB), Z3, Z5
+	VMINPS       Z5, Z1, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      round<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z5, Z6
+	VSUBPS       round<>+0(SB), Z6, Z7
+	VFNMADD231PS ln2High<>+0(SB), Z7, Z5
+	VFNMADD231PS ln2Low<>+0(SB), Z7, Z5
+	VMOVUPS      exp6<>+0(SB), Z7
+	VFMADD213PS  exp5<>+0(SB), Z5, Z7
+	VFMADD213PS  exp4<>+0(SB), Z5, Z7
+	VFMADD213PS  exp3<>+0(SB), Z5, Z7
+	VFMADD213PS  exp2<>+0(SB), Z5, Z7
+	VFMADD213PS  exp1<>+0(SB), Z5, Z7
+	VFMADD213PS  exp0<>+0(SB), Z5, Z7
+	VPSUBD       round<>+0(SB), Z6, Z6
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       bias<>+0(SB), Z5, Z5
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z5, Z7, Z7
+	VMULPS       Z6, Z7, Z7
+	VADDPS       Z2, Z7, Z5
+	VDIVPS       Z5, Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func swigluBackwardAVX512(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·swigluBackwardAVX512(SB), NOSPLIT, $0-48
+	MOVQ    dgate+0(FP), AX
+	MOVQ    dup+8(FP), CX
+	MOVQ    dy+16(FP), DX
+	MOVQ    gate+24(FP), BX
+	MOVQ    up+32(FP), SI
+	MOVQ    n+40(FP), DI
+	VMOVUPS expLow<>+0(SB), Z0
+	VMOVUPS expHigh<>+0(SB), Z1
+	VMOVUPS one<>+0(SB), Z2
+
+turn:
+	CMPQ         DI, $0x10
+	JL           rest
+	VMOVUPS      (DX), Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (SI), Z5
+	VXORPS       sign<>+0(SB), Z4, Z6
+	VMINPS       Z6, Z1, Z6
+	VMAXPS       Z6, Z0, Z6
+	VMOVUPS      round<>+0(SB), Z7
+	VFMADD231PS  log2e<>+0(SB), Z6, Z7
+	VSUBPS       round<>+0(SB), Z7, Z8
+	VFNMADD231PS ln2High<>+0(SB), Z8, Z6
+	VFNMADD231PS ln2Low<>+0(SB), Z8, Z6
+	VMOVUPS      exp6<>+0(SB), Z8
+	VFMADD213PS  exp5<>+0(SB), Z6, Z8
+	VFMADD213PS  exp4<>+0(SB), Z6, Z8
+	VFMADD213PS  exp3<>+0(SB), Z6, Z8
+	VFMADD213PS  exp2<>+0(SB), Z6, Z8
+	VFMADD213PS  exp1<>+0(SB), Z6, Z8
+	VFMADD213PS  exp0<>+0(SB), Z6, Z8
+	VPSUBD       round<>+0(SB), Z7, Z7
+	VPSRAD       $0x01, Z7, Z6
+	VPSUBD       Z6, Z7, Z7
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPADDD       bias<>+0(SB), Z7, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS       Z2, Z8, Z6
+	VDIVPS       Z6, Z2, Z6
+	VMOVUPS      largest<>+0(SB), Z7
+	VMINPS       Z8, Z7, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD213PS  Z2, Z4, Z8
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z3, Z5, Z5
+	VMULPS       Z5, Z8, Z8
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z4, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, DI
+	JMP          turn
+
+rest:
+	TESTQ        DI, DI
+	JLE          done
+	MOVL         $0x0000ffff, R8
+	BZHIL        DI, R8, R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (DX), K1, Z3
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (SI), K1, Z5
+	VXORPS       sign<>+0(SB), Z4, Z6
+	VMINPS       Z6, Z1, Z6
+	VMAXPS       Z6, Z0, Z6
+	VMOVUPS      round<>+0(SB), Z7
+	VFMADD231PS  log2e<>+0(SB), Z6, Z7
+	VSUBPS       round<>+0(SB), Z7, Z8
+	VFNMADD231PS ln2High<>+0(SB), Z8, Z6
+	VFNMADD231PS ln2Low<>+0(SB), Z8, Z6
+	VMOVUPS      exp6<>+0(SB), Z8
+	VFMADD213PS  exp5<>+0(SB), Z6, Z8
+	VFMADD213PS  exp4<>+0(SB), Z6, Z8
+	VFMADD213PS  exp3<>+0(SB), Z6, Z8
+	VFMADD213PS  exp2<>+0(SB), Z6, Z8
+	VFMADD213PS  exp1<>+0(SB), Z6, Z8
+	VFMADD213PS  exp0<>+0(SB), Z6, Z8
+	VPSUBD       round<>+0(SB), Z7, Z7
+	VPSRAD       $0x01, Z7, Z6
+	VPSUBD       Z6, Z7, Z7
+	VPADDD       bias<>+0(SB), Z6, Z6
+	VPADDD       bias<>+0(SB), Z7, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VPSLLD       $0x17, Z7, Z7
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VADDPS       Z2, Z8, Z6
+	VDIVPS       Z6, Z2, Z6
+	VMOVUPS      largest<>+0(SB), Z7
+	VMINPS       Z8, Z7, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD213PS  Z2, Z4, Z8
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z3, Z5, Z5
+	VMULPS       Z5, Z8, Z8
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z8, K1, (AX)
+	VMOVUPS      Z4, K1, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, DI
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAMD64(dst *float32, x *float32, n int)
+TEXT ·geluAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·geluAVX2+0(SB)
+
+wide:
+	JMP ·geluAVX512+0(SB)
+
+// func geluBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+TEXT ·geluBackwardAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·geluBackwardAVX2+0(SB)
+
+wide:
+	JMP ·geluBackwardAVX512+0(SB)
+
+// func geluTanhAMD64(dst *float32, x *float32, n int)
+TEXT ·geluTanhAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·geluTanhAVX2+0(SB)
+
+wide:
+	JMP ·geluTanhAVX512+0(SB)
+
+// func geluTanhBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+TEXT ·geluTanhBackwardAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·geluTanhBackwardAVX2+0(SB)
+
+wide:
+	JMP ·geluTanhBackwardAVX512+0(SB)
+
+// func tanhAMD64(dst *float32, x *float32, n int)
+TEXT ·tanhAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·tanhAVX2+0(SB)
+
+wide:
+	JMP ·tanhAVX512+0(SB)
+
+// func tanhBackwardAMD64(dx *float32, dy *float32, y *float32, n int)
+TEXT ·tanhBackwardAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·tanhBackwardAVX2+0(SB)
+
+wide:
+	JMP ·tanhBackwardAVX512+0(SB)
+
+// func reluAMD64(dst *float32, x *float32, n int)
+TEXT ·reluAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·reluAVX2+0(SB)
+
+wide:
+	JMP ·reluAVX512+0(SB)
+
+// func reluBackwardAMD64(dx *float32, dy *float32, y *float32, n int)
+TEXT ·reluBackwardAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·reluBackwardAVX2+0(SB)
+
+wide:
+	JMP ·reluBackwardAVX512+0(SB)
+
+// func siluAMD64(dst *float32, x *float32, n int)
+TEXT ·siluAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·siluAVX2+0(SB)
+
+wide:
+	JMP ·siluAVX512+0(SB)
+
+// func siluBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+TEXT ·siluBackwardAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·siluBackwardAVX2+0(SB)
+
+wide:
+	JMP ·siluBackwardAVX512+0(SB)
+
+// func swigluAMD64(dst *float32, gate *float32, up *float32, n int)
+TEXT ·swigluAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·swigluAVX2+0(SB)
+
+wide:
+	JMP ·swigluAVX512+0(SB)
+
+// func swigluBackwardAMD64(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+TEXT ·swigluBackwardAMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·swigluBackwardAVX2+0(SB)
+
+wide:
+	JMP ·swigluBackwardAVX512+0(SB)

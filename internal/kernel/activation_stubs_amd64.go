@@ -64,3 +64,133 @@ func swigluAVX2(dst *float32, gate *float32, up *float32, n int)
 //
 //go:noescape
 func swigluBackwardAVX2(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+
+// geluAVX512 computes dst[i] = x[i]·Φ(x[i]) = max(x[i], 0) - t·Φ(-t), t = |x[i]|, for n elements.
+//
+//go:noescape
+func geluAVX512(dst *float32, x *float32, n int)
+
+// geluBackwardAVX512 computes dx[i] = dy[i]·(Φ(x[i]) + x[i]·φ(x[i])) for n elements.
+//
+//go:noescape
+func geluBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// geluTanhAVX512 computes dst[i] = x[i]·e^z/(1 + e^z), z = 2·√(2/π)·(x[i] + 0.044715·x[i]³), for n elements.
+//
+//go:noescape
+func geluTanhAVX512(dst *float32, x *float32, n int)
+
+// geluTanhBackwardAVX512 computes dx[i] = dy[i]·σ·(1 + x[i]·(1-σ)·z') for n elements.
+//
+//go:noescape
+func geluTanhBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// tanhAVX512 computes dst[i] = tanh(x[i]) = m/(m + 2) with the sign of x[i], m = e^(-2|x[i]|) - 1, for n elements.
+//
+//go:noescape
+func tanhAVX512(dst *float32, x *float32, n int)
+
+// tanhBackwardAVX512 computes dx[i] = dy[i]·(1 - y[i]²) for n elements.
+//
+//go:noescape
+func tanhBackwardAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// reluAVX512 computes dst[i] = max(x[i], 0) for n elements.
+//
+//go:noescape
+func reluAVX512(dst *float32, x *float32, n int)
+
+// reluBackwardAVX512 computes dx[i] = dy[i] if y[i] > 0, else 0, for n elements.
+//
+//go:noescape
+func reluBackwardAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// siluAVX512 computes dst[i] = x[i]/(1 + e^-x[i]) for n elements.
+//
+//go:noescape
+func siluAVX512(dst *float32, x *float32, n int)
+
+// siluBackwardAVX512 computes dx[i] = dy[i]·σ·(1 + x[i]·(1-σ)) for n elements.
+//
+//go:noescape
+func siluBackwardAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// swigluAVX512 computes dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.
+//
+//go:noescape
+func swigluAVX512(dst *float32, gate *float32, up *float32, n int)
+
+// swigluBackwardAVX512 computes dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n
+// elements.
+//
+//go:noescape
+func swigluBackwardAVX512(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)
+
+// geluAMD64 jumps to the version for this processor, which computes dst[i] = x[i]·Φ(x[i]) = max(x[i], 0) - t·Φ(-t),
+// t = |x[i]|, for n elements.
+//
+//go:noescape
+func geluAMD64(dst *float32, x *float32, n int)
+
+// geluBackwardAMD64 jumps to the version for this processor, which computes dx[i] = dy[i]·(Φ(x[i]) + x[i]·φ(x[i]))
+// for n elements.
+//
+//go:noescape
+func geluBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+
+// geluTanhAMD64 jumps to the version for this processor, which computes dst[i] = x[i]·e^z/(1 + e^z), z =
+// 2·√(2/π)·(x[i] + 0.044715·x[i]³), for n elements.
+//
+//go:noescape
+func geluTanhAMD64(dst *float32, x *float32, n int)
+
+// geluTanhBackwardAMD64 jumps to the version for this processor, which computes dx[i] = dy[i]·σ·(1 +
+// x[i]·(1-σ)·z') for n elements.
+//
+//go:noescape
+func geluTanhBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+
+// tanhAMD64 jumps to the version for this processor, which computes dst[i] = tanh(x[i]) = m/(m + 2) with the sign of
+// x[i], m = e^(-2|x[i]|) - 1, for n elements.
+//
+//go:noescape
+func tanhAMD64(dst *float32, x *float32, n int)
+
+// tanhBackwardAMD64 jumps to the version for this processor, which computes dx[i] = dy[i]·(1 - y[i]²) for n elements.
+//
+//go:noescape
+func tanhBackwardAMD64(dx *float32, dy *float32, y *float32, n int)
+
+// reluAMD64 jumps to the version for this processor, which computes dst[i] = max(x[i], 0) for n elements.
+//
+//go:noescape
+func reluAMD64(dst *float32, x *float32, n int)
+
+// reluBackwardAMD64 jumps to the version for this processor, which computes dx[i] = dy[i] if y[i] > 0, else 0, for n
+// elements.
+//
+//go:noescape
+func reluBackwardAMD64(dx *float32, dy *float32, y *float32, n int)
+
+// siluAMD64 jumps to the version for this processor, which computes dst[i] = x[i]/(1 + e^-x[i]) for n elements.
+//
+//go:noescape
+func siluAMD64(dst *float32, x *float32, n int)
+
+// siluBackwardAMD64 jumps to the version for this processor, which computes dx[i] = dy[i]·σ·(1 + x[i]·(1-σ)) for n
+// elements.
+//
+//go:noescape
+func siluBackwardAMD64(dx *float32, dy *float32, x *float32, n int)
+
+// swigluAMD64 jumps to the version for this processor, which computes dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n
+// elements.
+//
+//go:noescape
+func swigluAMD64(dst *float32, gate *float32, up *float32, n int)
+
+// swigluBackwardAMD64 jumps to the version for this processor, which computes dgate[i] = dy[i]·up[i]·σ·(1 +
+// gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n elements.
+//
+//go:noescape
+func swigluBackwardAMD64(dgate *float32, dup *float32, dy *float32, gate *float32, up *float32, n int)

@@ -11,7 +11,7 @@ func adamW(p, g, m, v []float32, f *adamWFactors) {
 	}
 	for len(p) > 0 {
 		n := min(len(p), maxCall)
-		adamWAVX2(&p[0], &g[0], &m[0], &v[0], n, f.decay, f.weight, f.from, f.beta2, f.oneBeta2, f.correction, f.eps, f.size)
+		adamWAMD64(&p[0], &g[0], &m[0], &v[0], n, f.decay, f.weight, f.from, f.beta2, f.oneBeta2, f.correction, f.eps, f.size)
 		p, g, m, v = p[n:], g[n:], m[n:], v[n:]
 	}
 }

@@ -99,3 +99,98 @@ DATA masks<>+52(SB)/4, $0x00000000
 DATA masks<>+56(SB)/4, $0x00000000
 DATA masks<>+60(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $64
+
+// func adamWAVX512(p *float32, grad *float32, m *float32, v *float32, n int, decay float32, weight float32, from float32, beta2 float32, oneBeta2 float32, correction float32, eps float32, size float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·adamWAVX512(SB), NOSPLIT, $0-72
+	MOVQ         p+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSS decay+40(FP), Z0
+	VBROADCASTSS weight+44(FP), Z1
+	VBROADCASTSS from+48(FP), Z2
+	VBROADCASTSS beta2+52(FP), Z3
+	VBROADCASTSS oneBeta2+56(FP), Z4
+	VBROADCASTSS correction+60(FP), Z5
+	VBROADCASTSS eps+64(FP), Z6
+	VBROADCASTSS size+68(FP), Z7
+
+turn:
+	CMPQ        SI, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (CX), Z9
+	VMOVUPS     (DX), Z10
+	VMOVUPS     (BX), Z11
+	VSUBPS      Z10, Z9, Z12
+	VPMOVD2M    Z2, K1
+	VBLENDMPS   Z9, Z10, K1, Z10
+	VFMADD231PS Z12, Z1, Z10
+	VMULPS      Z4, Z9, Z13
+	VMULPS      Z3, Z11, Z11
+	VFMADD231PS Z9, Z13, Z11
+	VSQRTPS     Z11, Z13
+	VDIVPS      Z5, Z13, Z13
+	VADDPS      Z6, Z13, Z13
+	VMULPS      Z7, Z10, Z12
+	VDIVPS      Z13, Z12, Z12
+	VMULPS      Z0, Z8, Z8
+	VADDPS      Z12, Z8, Z8
+	VMOVUPS     Z8, (AX)
+	VMOVUPS     Z10, (DX)
+	VMOVUPS     Z11, (BX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         turn
+
+rest:
+	TESTQ       SI, SI
+	JLE         done
+	MOVL        $0x0000ffff, DI
+	BZHIL       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (AX), K1, Z8
+	VMOVUPS.Z   (CX), K1, Z9
+	VMOVUPS.Z   (DX), K1, Z10
+	VMOVUPS.Z   (BX), K1, Z11
+	VSUBPS      Z10, Z9, Z12
+	VPMOVD2M    Z2, K2
+	VBLENDMPS   Z9, Z10, K2, Z10
+	VFMADD231PS Z12, Z1, Z10
+	VMULPS      Z4, Z9, Z13
+	VMULPS      Z3, Z11, Z11
+	VFMADD231PS Z9, Z13, Z11
+	VSQRTPS     Z11, Z13
+	VDIVPS      Z5, Z13, Z13
+	VADDPS      Z6, Z13, Z13
+	VMULPS      Z7, Z10, Z12
+	VDIVPS      Z13, Z12, Z12
+	VMULPS      Z0, Z8, Z8
+	VADDPS      Z12, Z8, Z8
+	VMOVUPS     Z8, K1, (AX)
+	VMOVUPS     Z10, K1, (DX)
+	VMOVUPS     Z11, K1, (BX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamWAMD64(p *float32, grad *float32, m *float32, v *float32, n int, decay float32, weight float32, from float32, beta2 float32, oneBeta2 float32, correction float32, eps float32, size float32)
+TEXT ·adamWAMD64(SB), NOSPLIT, $0-72
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·adamWAVX2+0(SB)
+
+wide:
+	JMP ·adamWAVX512+0(SB)

@@ -9,3 +9,16 @@ package kernel
 //go:noescape
 func adamWAVX2(p *float32, grad *float32, m *float32, v *float32, n int, decay float32, weight float32, from float32,
 	beta2 float32, oneBeta2 float32, correction float32, eps float32, size float32)
+
+// adamWAVX512 does a step of AdamW on n elements; the numbers are the fields of adamWFactors.
+//
+//go:noescape
+func adamWAVX512(p *float32, grad *float32, m *float32, v *float32, n int, decay float32, weight float32, from float32,
+	beta2 float32, oneBeta2 float32, correction float32, eps float32, size float32)
+
+// adamWAMD64 jumps to the version for this processor, which does a step of AdamW on n elements; the numbers are the
+// fields of adamWFactors.
+//
+//go:noescape
+func adamWAMD64(p *float32, grad *float32, m *float32, v *float32, n int, decay float32, weight float32, from float32,
+	beta2 float32, oneBeta2 float32, correction float32, eps float32, size float32)

@@ -36,3 +36,6 @@ func fastestFirst[K any](wide, narrow alternative[K]) []alternative[K] {
 	}
 	return []alternative[K]{wide, narrow}
 }
+
+// wide512 makes the functions on slices jump to their AVX-512 versions, which give the bits of AVX2.
+var wide512 = hasAVX512

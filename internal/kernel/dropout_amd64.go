@@ -15,7 +15,7 @@ func dropout(dst, x []float32, m mask, first int) {
 	}
 	for len(x) > 0 {
 		n := min(len(x), maxCall)
-		dropoutAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
+		dropoutAMD64(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
 			m.key[0], m.key[1], m.threshold, m.scale)
 		dst, x, first = dst[n:], x[n:], first+n
 	}
@@ -32,7 +32,7 @@ func dropoutAdd(dst, x []float32, m mask, first int) {
 	}
 	for len(x) > 0 {
 		n := min(len(x), maxCall)
-		dropoutAddAVX2(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
+		dropoutAddAMD64(&dst[0], &x[0], n, uint32(first>>2), m.site.Row, m.site.Example, m.site.Op,
 			m.key[0], m.key[1], m.threshold, m.scale)
 		dst, x, first = dst[n:], x[n:], first+n
 	}

@@ -41,24 +41,24 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $320-56
 	VPXOR        Y7, Y5, Y5
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, (SP)
-	VMOVDQU      Y7, 32(SP)
+	VMOVUPS      Y6, (SP)
+	VMOVUPS      Y7, 32(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 64(SP)
-	VMOVDQU      Y7, 96(SP)
+	VMOVUPS      Y6, 64(SP)
+	VMOVUPS      Y7, 96(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 128(SP)
-	VMOVDQU      Y7, 160(SP)
+	VMOVUPS      Y6, 128(SP)
+	VMOVUPS      Y7, 160(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 192(SP)
-	VMOVDQU      Y7, 224(SP)
+	VMOVUPS      Y6, 192(SP)
+	VMOVUPS      Y7, 224(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 256(SP)
-	VMOVDQU      Y7, 288(SP)
+	VMOVUPS      Y6, 256(SP)
+	VMOVUPS      Y7, 288(SP)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -128,13 +128,13 @@ turn:
 	VPCMPEQD    Y10, Y11, Y11
 	VMOVUPS     (CX), Y10
 	VMULPS      Y7, Y10, Y10
-	VPAND       Y11, Y10, Y10
+	VANDPS      Y11, Y10, Y10
 	VMOVUPS     Y10, (AX)
 	VPMAXUD     Y6, Y9, Y10
 	VPCMPEQD    Y10, Y9, Y9
 	VMOVUPS     32(CX), Y10
 	VMULPS      Y7, Y10, Y10
-	VPAND       Y9, Y10, Y10
+	VANDPS      Y9, Y10, Y10
 	VMOVUPS     Y10, 32(AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
@@ -204,12 +204,12 @@ rest:
 	VPCMPEQD    Y2, Y1, Y1
 	VMOVUPS     (CX), Y2
 	VMULPS      Y7, Y2, Y2
-	VPAND       Y1, Y2, Y2
+	VANDPS      Y1, Y2, Y2
 	VMOVUPS     Y2, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
 	SUBQ        $0x08, DX
-	VMOVDQA     Y0, Y1
+	VMOVAPS     Y0, Y1
 
 less:
 	LEAQ       masks<>+0(SB), BX
@@ -219,7 +219,7 @@ less:
 	VPCMPEQD   Y2, Y1, Y1
 	VMASKMOVPS (CX), Y0, Y2
 	VMULPS     Y7, Y2, Y2
-	VPAND      Y1, Y2, Y2
+	VANDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)
 
 done:
@@ -234,7 +234,15 @@ DATA philoxM0<>+16(SB)/4, $0xd2511f53
 DATA philoxM0<>+20(SB)/4, $0xd2511f53
 DATA philoxM0<>+24(SB)/4, $0xd2511f53
 DATA philoxM0<>+28(SB)/4, $0xd2511f53
-GLOBL philoxM0<>(SB), RODATA|NOPTR, $32
+DATA philoxM0<>+32(SB)/4, $0xd2511f53
+DATA philoxM0<>+36(SB)/4, $0xd2511f53
+DATA philoxM0<>+40(SB)/4, $0xd2511f53
+DATA philoxM0<>+44(SB)/4, $0xd2511f53
+DATA philoxM0<>+48(SB)/4, $0xd2511f53
+DATA philoxM0<>+52(SB)/4, $0xd2511f53
+DATA philoxM0<>+56(SB)/4, $0xd2511f53
+DATA philoxM0<>+60(SB)/4, $0xd2511f53
+GLOBL philoxM0<>(SB), RODATA|NOPTR, $64
 
 DATA philoxM1<>+0(SB)/4, $0xcd9e8d57
 DATA philoxM1<>+4(SB)/4, $0xcd9e8d57
@@ -244,7 +252,15 @@ DATA philoxM1<>+16(SB)/4, $0xcd9e8d57
 DATA philoxM1<>+20(SB)/4, $0xcd9e8d57
 DATA philoxM1<>+24(SB)/4, $0xcd9e8d57
 DATA philoxM1<>+28(SB)/4, $0xcd9e8d57
-GLOBL philoxM1<>(SB), RODATA|NOPTR, $32
+DATA philoxM1<>+32(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+36(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+40(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+44(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+48(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+52(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+56(SB)/4, $0xcd9e8d57
+DATA philoxM1<>+60(SB)/4, $0xcd9e8d57
+GLOBL philoxM1<>(SB), RODATA|NOPTR, $64
 
 DATA counters<>+0(SB)/4, $0x00000000
 DATA counters<>+4(SB)/4, $0x00000000
@@ -254,7 +270,15 @@ DATA counters<>+16(SB)/4, $0x00000001
 DATA counters<>+20(SB)/4, $0x00000000
 DATA counters<>+24(SB)/4, $0x00000003
 DATA counters<>+28(SB)/4, $0x00000000
-GLOBL counters<>(SB), RODATA|NOPTR, $32
+DATA counters<>+32(SB)/4, $0x00000000
+DATA counters<>+36(SB)/4, $0x00000000
+DATA counters<>+40(SB)/4, $0x00000002
+DATA counters<>+44(SB)/4, $0x00000000
+DATA counters<>+48(SB)/4, $0x00000001
+DATA counters<>+52(SB)/4, $0x00000000
+DATA counters<>+56(SB)/4, $0x00000003
+DATA counters<>+60(SB)/4, $0x00000000
+GLOBL counters<>(SB), RODATA|NOPTR, $64
 
 DATA philoxW0<>+0(SB)/4, $0x9e3779b9
 DATA philoxW0<>+4(SB)/4, $0x9e3779b9
@@ -264,7 +288,15 @@ DATA philoxW0<>+16(SB)/4, $0x9e3779b9
 DATA philoxW0<>+20(SB)/4, $0x9e3779b9
 DATA philoxW0<>+24(SB)/4, $0x9e3779b9
 DATA philoxW0<>+28(SB)/4, $0x9e3779b9
-GLOBL philoxW0<>(SB), RODATA|NOPTR, $32
+DATA philoxW0<>+32(SB)/4, $0x9e3779b9
+DATA philoxW0<>+36(SB)/4, $0x9e3779b9
+DATA philoxW0<>+40(SB)/4, $0x9e3779b9
+DATA philoxW0<>+44(SB)/4, $0x9e3779b9
+DATA philoxW0<>+48(SB)/4, $0x9e3779b9
+DATA philoxW0<>+52(SB)/4, $0x9e3779b9
+DATA philoxW0<>+56(SB)/4, $0x9e3779b9
+DATA philoxW0<>+60(SB)/4, $0x9e3779b9
+GLOBL philoxW0<>(SB), RODATA|NOPTR, $64
 
 DATA philoxW1<>+0(SB)/4, $0xbb67ae85
 DATA philoxW1<>+4(SB)/4, $0xbb67ae85
@@ -274,7 +306,15 @@ DATA philoxW1<>+16(SB)/4, $0xbb67ae85
 DATA philoxW1<>+20(SB)/4, $0xbb67ae85
 DATA philoxW1<>+24(SB)/4, $0xbb67ae85
 DATA philoxW1<>+28(SB)/4, $0xbb67ae85
-GLOBL philoxW1<>(SB), RODATA|NOPTR, $32
+DATA philoxW1<>+32(SB)/4, $0xbb67ae85
+DATA philoxW1<>+36(SB)/4, $0xbb67ae85
+DATA philoxW1<>+40(SB)/4, $0xbb67ae85
+DATA philoxW1<>+44(SB)/4, $0xbb67ae85
+DATA philoxW1<>+48(SB)/4, $0xbb67ae85
+DATA philoxW1<>+52(SB)/4, $0xbb67ae85
+DATA philoxW1<>+56(SB)/4, $0xbb67ae85
+DATA philoxW1<>+60(SB)/4, $0xbb67ae85
+GLOBL philoxW1<>(SB), RODATA|NOPTR, $64
 
 DATA four<>+0(SB)/4, $0x00000004
 DATA four<>+4(SB)/4, $0x00000004
@@ -284,7 +324,15 @@ DATA four<>+16(SB)/4, $0x00000004
 DATA four<>+20(SB)/4, $0x00000004
 DATA four<>+24(SB)/4, $0x00000004
 DATA four<>+28(SB)/4, $0x00000004
-GLOBL four<>(SB), RODATA|NOPTR, $32
+DATA four<>+32(SB)/4, $0x00000004
+DATA four<>+36(SB)/4, $0x00000004
+DATA four<>+40(SB)/4, $0x00000004
+DATA four<>+44(SB)/4, $0x00000004
+DATA four<>+48(SB)/4, $0x00000004
+DATA four<>+52(SB)/4, $0x00000004
+DATA four<>+56(SB)/4, $0x00000004
+DATA four<>+60(SB)/4, $0x00000004
+GLOBL four<>(SB), RODATA|NOPTR, $64
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -341,24 +389,24 @@ TEXT ·dropoutAddAVX2(SB), NOSPLIT, $320-56
 	VPXOR        Y7, Y5, Y5
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, (SP)
-	VMOVDQU      Y7, 32(SP)
+	VMOVUPS      Y6, (SP)
+	VMOVUPS      Y7, 32(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 64(SP)
-	VMOVDQU      Y7, 96(SP)
+	VMOVUPS      Y6, 64(SP)
+	VMOVUPS      Y7, 96(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 128(SP)
-	VMOVDQU      Y7, 160(SP)
+	VMOVUPS      Y6, 128(SP)
+	VMOVUPS      Y7, 160(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 192(SP)
-	VMOVDQU      Y7, 224(SP)
+	VMOVUPS      Y6, 192(SP)
+	VMOVUPS      Y7, 224(SP)
 	VPADDD       philoxW0<>+0(SB), Y6, Y6
 	VPADDD       philoxW1<>+0(SB), Y7, Y7
-	VMOVDQU      Y6, 256(SP)
-	VMOVDQU      Y7, 288(SP)
+	VMOVUPS      Y6, 256(SP)
+	VMOVUPS      Y7, 288(SP)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -428,7 +476,7 @@ turn:
 	VPCMPEQD    Y10, Y11, Y11
 	VMOVUPS     (CX), Y10
 	VMULPS      Y7, Y10, Y10
-	VPAND       Y11, Y10, Y10
+	VANDPS      Y11, Y10, Y10
 	VMOVUPS     (AX), Y11
 	VADDPS      Y11, Y10, Y10
 	VMOVUPS     Y10, (AX)
@@ -436,7 +484,7 @@ turn:
 	VPCMPEQD    Y10, Y9, Y9
 	VMOVUPS     32(CX), Y10
 	VMULPS      Y7, Y10, Y10
-	VPAND       Y9, Y10, Y10
+	VANDPS      Y9, Y10, Y10
 	VMOVUPS     32(AX), Y9
 	VADDPS      Y9, Y10, Y10
 	VMOVUPS     Y10, 32(AX)
@@ -508,14 +556,14 @@ rest:
 	VPCMPEQD    Y2, Y1, Y1
 	VMOVUPS     (CX), Y2
 	VMULPS      Y7, Y2, Y2
-	VPAND       Y1, Y2, Y2
+	VANDPS      Y1, Y2, Y2
 	VMOVUPS     (AX), Y1
 	VADDPS      Y1, Y2, Y2
 	VMOVUPS     Y2, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
 	SUBQ        $0x08, DX
-	VMOVDQA     Y0, Y1
+	VMOVAPS     Y0, Y1
 
 less:
 	LEAQ       masks<>+0(SB), BX
@@ -525,7 +573,7 @@ less:
 	VPCMPEQD   Y2, Y1, Y1
 	VMASKMOVPS (CX), Y0, Y2
 	VMULPS     Y7, Y2, Y2
-	VPAND      Y1, Y2, Y2
+	VANDPS     Y1, Y2, Y2
 	VMASKMOVPS (AX), Y0, Y1
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (AX)
@@ -533,3 +581,517 @@ less:
 done:
 	VZEROUPPER
 	RET
+
+// func dropoutAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dropoutAVX512(SB), NOSPLIT, $640-56
+	VMOVUPS      philoxM0<>+0(SB), Z0
+	VMOVUPS      philoxM1<>+0(SB), Z1
+	MOVL         quad+24(FP), AX
+	VMOVD        AX, X2
+	VPBROADCASTD X2, Z2
+	VPADDD       counters512<>+0(SB), Z2, Z2
+	MOVL         row+28(FP), AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         example+32(FP), AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         op+36(FP), AX
+	VMOVD        AX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         key0+40(FP), AX
+	VMOVD        AX, X6
+	VPBROADCASTD X6, Z6
+	MOVL         key1+44(FP), AX
+	VMOVD        AX, X7
+	VPBROADCASTD X7, Z7
+	VPMULUDQ     Z1, Z4, Z4
+	VPSRLQ       $0x20, Z4, Z8
+	VPXORD       Z3, Z8, Z8
+	VPXORD       Z6, Z8, Z8
+	VPXORD       Z7, Z5, Z3
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VPXORD       Z6, Z4, Z4
+	VPMULUDQ     Z0, Z8, Z8
+	VPSRLQ       $0x20, Z8, Z5
+	VPXORD       Z7, Z5, Z5
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, (SP)
+	VMOVUPS      Z7, 64(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 128(SP)
+	VMOVUPS      Z7, 192(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 256(SP)
+	VMOVUPS      Z7, 320(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 384(SP)
+	VMOVUPS      Z7, 448(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 512(SP)
+	VMOVUPS      Z7, 576(SP)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVL         threshold+48(FP), BX
+	VMOVD        BX, X6
+	VPBROADCASTD X6, Z6
+	VBROADCASTSS scale+52(FP), Z7
+
+turn:
+	CMPQ        DX, $0x20
+	JL          rest
+	VPMULUDQ    Z0, Z2, Z12
+	VPADDD      eight<>+0(SB), Z2, Z2
+	VPSRLQ      $0x20, Z12, Z11
+	VPXORD      Z3, Z11, Z11
+	VPMULUDQ    Z1, Z11, Z10
+	VPSRLQ      $0x20, Z10, Z9
+	VPXORD      Z4, Z9, Z9
+	VPXORD      Z5, Z12, Z11
+	VPMULUDQ    Z0, Z9, Z9
+	VPMULUDQ    Z1, Z11, Z11
+	VPSRLQ      $0x20, Z11, Z13
+	VPSRLQ      $0x20, Z9, Z12
+	VPXORD      Z10, Z13, Z13
+	VPXORD      Z8, Z12, Z12
+	VPXORD      (SP), Z13, Z13
+	VPXORD      64(SP), Z12, Z12
+	VPMULUDQ    Z0, Z13, Z10
+	VPMULUDQ    Z1, Z12, Z12
+	VPSRLQ      $0x20, Z12, Z14
+	VPSRLQ      $0x20, Z10, Z13
+	VPXORD      Z11, Z14, Z14
+	VPXORD      Z9, Z13, Z13
+	VPXORD      128(SP), Z14, Z14
+	VPXORD      192(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z9
+	VPMULUDQ    Z1, Z13, Z11
+	VPSRLQ      $0x20, Z11, Z14
+	VPSRLQ      $0x20, Z9, Z13
+	VPXORD      Z12, Z14, Z14
+	VPXORD      Z10, Z13, Z13
+	VPXORD      256(SP), Z14, Z14
+	VPXORD      320(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z10
+	VPMULUDQ    Z1, Z13, Z12
+	VPSRLQ      $0x20, Z12, Z14
+	VPSRLQ      $0x20, Z10, Z13
+	VPXORD      Z11, Z14, Z14
+	VPXORD      Z9, Z13, Z13
+	VPXORD      384(SP), Z14, Z14
+	VPXORD      448(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z9
+	VPMULUDQ    Z1, Z13, Z11
+	VPSRLQ      $0x20, Z11, Z14
+	VPSRLQ      $0x20, Z9, Z13
+	VPXORD      Z12, Z14, Z14
+	VPXORD      Z10, Z13, Z13
+	VPXORD      512(SP), Z14, Z14
+	VPXORD      576(SP), Z13, Z13
+	VPSLLQ      $0x20, Z11, Z11
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z11, Z14, K1, Z14
+	VPSLLQ      $0x20, Z9, Z9
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z9, Z13, K1, Z13
+	VPUNPCKLQDQ Z13, Z14, Z11
+	VPUNPCKHQDQ Z13, Z14, Z9
+	VPCMPUD     $0x05, Z6, Z11, K1
+	VMOVUPS     (CX), Z10
+	VMULPS      Z7, Z10, Z10
+	VMOVAPS.Z   Z10, K1, Z10
+	VMOVUPS     Z10, (AX)
+	VPCMPUD     $0x05, Z6, Z9, K1
+	VMOVUPS     64(CX), Z9
+	VMULPS      Z7, Z9, Z9
+	VMOVAPS.Z   Z9, K1, Z9
+	VMOVUPS     Z9, 64(AX)
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	SUBQ        $0x20, DX
+	JMP         turn
+
+rest:
+	TESTQ       DX, DX
+	JE          done
+	VPMULUDQ    Z0, Z2, Z9
+	VPADDD      eight<>+0(SB), Z2, Z2
+	VPSRLQ      $0x20, Z9, Z2
+	VPXORD      Z3, Z2, Z2
+	VPMULUDQ    Z1, Z2, Z10
+	VPSRLQ      $0x20, Z10, Z3
+	VPXORD      Z4, Z3, Z3
+	VPXORD      Z5, Z9, Z2
+	VPMULUDQ    Z0, Z3, Z3
+	VPMULUDQ    Z1, Z2, Z2
+	VPSRLQ      $0x20, Z2, Z5
+	VPSRLQ      $0x20, Z3, Z4
+	VPXORD      Z10, Z5, Z5
+	VPXORD      Z8, Z4, Z4
+	VPXORD      (SP), Z5, Z5
+	VPXORD      64(SP), Z4, Z4
+	VPMULUDQ    Z0, Z5, Z5
+	VPMULUDQ    Z1, Z4, Z4
+	VPSRLQ      $0x20, Z4, Z9
+	VPSRLQ      $0x20, Z5, Z8
+	VPXORD      Z2, Z9, Z9
+	VPXORD      Z3, Z8, Z8
+	VPXORD      128(SP), Z9, Z9
+	VPXORD      192(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z2
+	VPMULUDQ    Z1, Z8, Z3
+	VPSRLQ      $0x20, Z3, Z9
+	VPSRLQ      $0x20, Z2, Z8
+	VPXORD      Z4, Z9, Z9
+	VPXORD      Z5, Z8, Z8
+	VPXORD      256(SP), Z9, Z9
+	VPXORD      320(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z4
+	VPMULUDQ    Z1, Z8, Z5
+	VPSRLQ      $0x20, Z5, Z9
+	VPSRLQ      $0x20, Z4, Z8
+	VPXORD      Z3, Z9, Z9
+	VPXORD      Z2, Z8, Z8
+	VPXORD      384(SP), Z9, Z9
+	VPXORD      448(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z0
+	VPMULUDQ    Z1, Z8, Z1
+	VPSRLQ      $0x20, Z1, Z3
+	VPSRLQ      $0x20, Z0, Z2
+	VPXORD      Z5, Z3, Z3
+	VPXORD      Z4, Z2, Z2
+	VPXORD      512(SP), Z3, Z3
+	VPXORD      576(SP), Z2, Z2
+	VPSLLQ      $0x20, Z1, Z1
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z1, Z3, K1, Z3
+	VPSLLQ      $0x20, Z0, Z0
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z0, Z2, K1, Z2
+	VPUNPCKLQDQ Z2, Z3, Z1
+	VPUNPCKHQDQ Z2, Z3, Z0
+	CMPQ        DX, $0x10
+	JL          less
+	VPCMPUD     $0x05, Z6, Z1, K1
+	VMOVUPS     (CX), Z1
+	VMULPS      Z7, Z1, Z1
+	VMOVAPS.Z   Z1, K1, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	VMOVAPS     Z0, Z1
+
+less:
+	MOVL      $0x0000ffff, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VPCMPUD   $0x05, Z6, Z1, K2
+	VMOVUPS.Z (CX), K1, Z0
+	VMULPS    Z7, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA counters512<>+0(SB)/4, $0x00000000
+DATA counters512<>+4(SB)/4, $0x00000000
+DATA counters512<>+8(SB)/4, $0x00000004
+DATA counters512<>+12(SB)/4, $0x00000000
+DATA counters512<>+16(SB)/4, $0x00000001
+DATA counters512<>+20(SB)/4, $0x00000000
+DATA counters512<>+24(SB)/4, $0x00000005
+DATA counters512<>+28(SB)/4, $0x00000000
+DATA counters512<>+32(SB)/4, $0x00000002
+DATA counters512<>+36(SB)/4, $0x00000000
+DATA counters512<>+40(SB)/4, $0x00000006
+DATA counters512<>+44(SB)/4, $0x00000000
+DATA counters512<>+48(SB)/4, $0x00000003
+DATA counters512<>+52(SB)/4, $0x00000000
+DATA counters512<>+56(SB)/4, $0x00000007
+DATA counters512<>+60(SB)/4, $0x00000000
+GLOBL counters512<>(SB), RODATA|NOPTR, $64
+
+DATA eight<>+0(SB)/4, $0x00000008
+DATA eight<>+4(SB)/4, $0x00000008
+DATA eight<>+8(SB)/4, $0x00000008
+DATA eight<>+12(SB)/4, $0x00000008
+DATA eight<>+16(SB)/4, $0x00000008
+DATA eight<>+20(SB)/4, $0x00000008
+DATA eight<>+24(SB)/4, $0x00000008
+DATA eight<>+28(SB)/4, $0x00000008
+DATA eight<>+32(SB)/4, $0x00000008
+DATA eight<>+36(SB)/4, $0x00000008
+DATA eight<>+40(SB)/4, $0x00000008
+DATA eight<>+44(SB)/4, $0x00000008
+DATA eight<>+48(SB)/4, $0x00000008
+DATA eight<>+52(SB)/4, $0x00000008
+DATA eight<>+56(SB)/4, $0x00000008
+DATA eight<>+60(SB)/4, $0x00000008
+GLOBL eight<>(SB), RODATA|NOPTR, $64
+
+// func dropoutAddAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dropoutAddAVX512(SB), NOSPLIT, $640-56
+	VMOVUPS      philoxM0<>+0(SB), Z0
+	VMOVUPS      philoxM1<>+0(SB), Z1
+	MOVL         quad+24(FP), AX
+	VMOVD        AX, X2
+	VPBROADCASTD X2, Z2
+	VPADDD       counters512<>+0(SB), Z2, Z2
+	MOVL         row+28(FP), AX
+	VMOVD        AX, X3
+	VPBROADCASTD X3, Z3
+	MOVL         example+32(FP), AX
+	VMOVD        AX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         op+36(FP), AX
+	VMOVD        AX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         key0+40(FP), AX
+	VMOVD        AX, X6
+	VPBROADCASTD X6, Z6
+	MOVL         key1+44(FP), AX
+	VMOVD        AX, X7
+	VPBROADCASTD X7, Z7
+	VPMULUDQ     Z1, Z4, Z4
+	VPSRLQ       $0x20, Z4, Z8
+	VPXORD       Z3, Z8, Z8
+	VPXORD       Z6, Z8, Z8
+	VPXORD       Z7, Z5, Z3
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VPXORD       Z6, Z4, Z4
+	VPMULUDQ     Z0, Z8, Z8
+	VPSRLQ       $0x20, Z8, Z5
+	VPXORD       Z7, Z5, Z5
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, (SP)
+	VMOVUPS      Z7, 64(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 128(SP)
+	VMOVUPS      Z7, 192(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 256(SP)
+	VMOVUPS      Z7, 320(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 384(SP)
+	VMOVUPS      Z7, 448(SP)
+	VPADDD       philoxW0<>+0(SB), Z6, Z6
+	VPADDD       philoxW1<>+0(SB), Z7, Z7
+	VMOVUPS      Z6, 512(SP)
+	VMOVUPS      Z7, 576(SP)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVL         threshold+48(FP), BX
+	VMOVD        BX, X6
+	VPBROADCASTD X6, Z6
+	VBROADCASTSS scale+52(FP), Z7
+
+turn:
+	CMPQ        DX, $0x20
+	JL          rest
+	VPMULUDQ    Z0, Z2, Z12
+	VPADDD      eight<>+0(SB), Z2, Z2
+	VPSRLQ      $0x20, Z12, Z11
+	VPXORD      Z3, Z11, Z11
+	VPMULUDQ    Z1, Z11, Z10
+	VPSRLQ      $0x20, Z10, Z9
+	VPXORD      Z4, Z9, Z9
+	VPXORD      Z5, Z12, Z11
+	VPMULUDQ    Z0, Z9, Z9
+	VPMULUDQ    Z1, Z11, Z11
+	VPSRLQ      $0x20, Z11, Z13
+	VPSRLQ      $0x20, Z9, Z12
+	VPXORD      Z10, Z13, Z13
+	VPXORD      Z8, Z12, Z12
+	VPXORD      (SP), Z13, Z13
+	VPXORD      64(SP), Z12, Z12
+	VPMULUDQ    Z0, Z13, Z10
+	VPMULUDQ    Z1, Z12, Z12
+	VPSRLQ      $0x20, Z12, Z14
+	VPSRLQ      $0x20, Z10, Z13
+	VPXORD      Z11, Z14, Z14
+	VPXORD      Z9, Z13, Z13
+	VPXORD      128(SP), Z14, Z14
+	VPXORD      192(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z9
+	VPMULUDQ    Z1, Z13, Z11
+	VPSRLQ      $0x20, Z11, Z14
+	VPSRLQ      $0x20, Z9, Z13
+	VPXORD      Z12, Z14, Z14
+	VPXORD      Z10, Z13, Z13
+	VPXORD      256(SP), Z14, Z14
+	VPXORD      320(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z10
+	VPMULUDQ    Z1, Z13, Z12
+	VPSRLQ      $0x20, Z12, Z14
+	VPSRLQ      $0x20, Z10, Z13
+	VPXORD      Z11, Z14, Z14
+	VPXORD      Z9, Z13, Z13
+	VPXORD      384(SP), Z14, Z14
+	VPXORD      448(SP), Z13, Z13
+	VPMULUDQ    Z0, Z14, Z9
+	VPMULUDQ    Z1, Z13, Z11
+	VPSRLQ      $0x20, Z11, Z14
+	VPSRLQ      $0x20, Z9, Z13
+	VPXORD      Z12, Z14, Z14
+	VPXORD      Z10, Z13, Z13
+	VPXORD      512(SP), Z14, Z14
+	VPXORD      576(SP), Z13, Z13
+	VPSLLQ      $0x20, Z11, Z11
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z11, Z14, K1, Z14
+	VPSLLQ      $0x20, Z9, Z9
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z9, Z13, K1, Z13
+	VPUNPCKLQDQ Z13, Z14, Z11
+	VPUNPCKHQDQ Z13, Z14, Z9
+	VPCMPUD     $0x05, Z6, Z11, K1
+	VMOVUPS     (CX), Z10
+	VMULPS      Z7, Z10, Z10
+	VMOVAPS.Z   Z10, K1, Z10
+	VMOVUPS     (AX), Z11
+	VADDPS      Z11, Z10, Z10
+	VMOVUPS     Z10, (AX)
+	VPCMPUD     $0x05, Z6, Z9, K1
+	VMOVUPS     64(CX), Z9
+	VMULPS      Z7, Z9, Z9
+	VMOVAPS.Z   Z9, K1, Z9
+	VMOVUPS     64(AX), Z10
+	VADDPS      Z10, Z9, Z9
+	VMOVUPS     Z9, 64(AX)
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	SUBQ        $0x20, DX
+	JMP         turn
+
+rest:
+	TESTQ       DX, DX
+	JE          done
+	VPMULUDQ    Z0, Z2, Z9
+	VPADDD      eight<>+0(SB), Z2, Z2
+	VPSRLQ      $0x20, Z9, Z2
+	VPXORD      Z3, Z2, Z2
+	VPMULUDQ    Z1, Z2, Z10
+	VPSRLQ      $0x20, Z10, Z3
+	VPXORD      Z4, Z3, Z3
+	VPXORD      Z5, Z9, Z2
+	VPMULUDQ    Z0, Z3, Z3
+	VPMULUDQ    Z1, Z2, Z2
+	VPSRLQ      $0x20, Z2, Z5
+	VPSRLQ      $0x20, Z3, Z4
+	VPXORD      Z10, Z5, Z5
+	VPXORD      Z8, Z4, Z4
+	VPXORD      (SP), Z5, Z5
+	VPXORD      64(SP), Z4, Z4
+	VPMULUDQ    Z0, Z5, Z5
+	VPMULUDQ    Z1, Z4, Z4
+	VPSRLQ      $0x20, Z4, Z9
+	VPSRLQ      $0x20, Z5, Z8
+	VPXORD      Z2, Z9, Z9
+	VPXORD      Z3, Z8, Z8
+	VPXORD      128(SP), Z9, Z9
+	VPXORD      192(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z2
+	VPMULUDQ    Z1, Z8, Z3
+	VPSRLQ      $0x20, Z3, Z9
+	VPSRLQ      $0x20, Z2, Z8
+	VPXORD      Z4, Z9, Z9
+	VPXORD      Z5, Z8, Z8
+	VPXORD      256(SP), Z9, Z9
+	VPXORD      320(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z4
+	VPMULUDQ    Z1, Z8, Z5
+	VPSRLQ      $0x20, Z5, Z9
+	VPSRLQ      $0x20, Z4, Z8
+	VPXORD      Z3, Z9, Z9
+	VPXORD      Z2, Z8, Z8
+	VPXORD      384(SP), Z9, Z9
+	VPXORD      448(SP), Z8, Z8
+	VPMULUDQ    Z0, Z9, Z0
+	VPMULUDQ    Z1, Z8, Z1
+	VPSRLQ      $0x20, Z1, Z3
+	VPSRLQ      $0x20, Z0, Z2
+	VPXORD      Z5, Z3, Z3
+	VPXORD      Z4, Z2, Z2
+	VPXORD      512(SP), Z3, Z3
+	VPXORD      576(SP), Z2, Z2
+	VPSLLQ      $0x20, Z1, Z1
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z1, Z3, K1, Z3
+	VPSLLQ      $0x20, Z0, Z0
+	MOVL        $0x0000aaaa, BX
+	KMOVW       BX, K1
+	VPBLENDMD   Z0, Z2, K1, Z2
+	VPUNPCKLQDQ Z2, Z3, Z1
+	VPUNPCKHQDQ Z2, Z3, Z0
+	CMPQ        DX, $0x10
+	JL          less
+	VPCMPUD     $0x05, Z6, Z1, K1
+	VMOVUPS     (CX), Z1
+	VMULPS      Z7, Z1, Z1
+	VMOVAPS.Z   Z1, K1, Z1
+	VMOVUPS     (AX), Z2
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	VMOVAPS     Z0, Z1
+
+less:
+	MOVL      $0x0000ffff, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VPCMPUD   $0x05, Z6, Z1, K2
+	VMOVUPS.Z (CX), K1, Z0
+	VMULPS    Z7, Z0, Z0
+	VMOVAPS.Z Z0, K2, Z0
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dropoutAMD64(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
+TEXT ·dropoutAMD64(SB), NOSPLIT, $0-56
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dropoutAVX2+0(SB)
+
+wide:
+	JMP ·dropoutAVX512+0(SB)
+
+// func dropoutAddAMD64(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
+TEXT ·dropoutAddAMD64(SB), NOSPLIT, $0-56
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dropoutAddAVX2+0(SB)
+
+wide:
+	JMP ·dropoutAddAVX512+0(SB)

@@ -16,3 +16,31 @@ func dropoutAVX2(dst *float32, x *float32, n int, quad uint32, row uint32, examp
 //go:noescape
 func dropoutAddAVX2(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32,
 	key1 uint32, threshold uint32, scale float32)
+
+// dropoutAVX512 computes dst[i] = x[i]·scale if the word of column 4·quad+i is at least threshold, else 0, for n
+// elements.
+//
+//go:noescape
+func dropoutAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32,
+	key1 uint32, threshold uint32, scale float32)
+
+// dropoutAddAVX512 computes dst[i] += x[i]·scale if the word of column 4·quad+i is at least threshold, for n
+// elements.
+//
+//go:noescape
+func dropoutAddAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32,
+	key1 uint32, threshold uint32, scale float32)
+
+// dropoutAMD64 jumps to the version for this processor, which computes dst[i] = x[i]·scale if the word of column
+// 4·quad+i is at least threshold, else 0, for n elements.
+//
+//go:noescape
+func dropoutAMD64(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32,
+	key1 uint32, threshold uint32, scale float32)
+
+// dropoutAddAMD64 jumps to the version for this processor, which computes dst[i] += x[i]·scale if the word of column
+// 4·quad+i is at least threshold, for n elements.
+//
+//go:noescape
+func dropoutAddAMD64(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32,
+	key1 uint32, threshold uint32, scale float32)

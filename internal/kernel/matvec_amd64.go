@@ -18,11 +18,11 @@ func dots(dst, x []float32, w *Mat, row int) {
 		at := from + i*w.Stride
 		switch w.Type {
 		case F32:
-			dotsF32AVX2(&dst[i], &x[0], &w.F32[at], rows, whole, 4*w.Stride)
+			dotsF32AMD64(&dst[i], &x[0], &w.F32[at], rows, whole, 4*w.Stride)
 		case F16:
-			dotsF16AVX2(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
+			dotsF16AMD64(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
 		case BF16:
-			dotsBF16AVX2(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
+			dotsBF16AMD64(&dst[i], &x[0], &w.U16[at], rows, whole, 2*w.Stride)
 		}
 		i += rows
 	}
@@ -44,7 +44,7 @@ func addScaled4(dst, x0, x1, x2, x3 []float32, s *[4]float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		addScaled4AVX2(&dst[0], &x0[0], &x1[0], &x2[0], &x3[0], n, s[0], s[1], s[2], s[3])
+		addScaled4AMD64(&dst[0], &x0[0], &x1[0], &x2[0], &x3[0], n, s[0], s[1], s[2], s[3])
 		dst, x0, x1, x2, x3 = dst[n:], x0[n:], x1[n:], x2[n:], x3[n:]
 	}
 }
@@ -68,5 +68,5 @@ func dotsQuantised(dst, x []float32, w *Mat, row int) bool {
 
 // quantisedDots holds the inner products with blocks of 32.
 var quantisedDots = [typeCount]func(dst, x *float32, w *byte, rows, blocks, stride int){
-	Q8_0: dotsQ8_0AVX2, Q4_0: dotsQ4_0AVX2, Q4_1: dotsQ4_1AVX2, Q5_0: dotsQ5_0AVX2, Q5_1: dotsQ5_1AVX2,
+	Q8_0: dotsQ8_0AMD64, Q4_0: dotsQ4_0AMD64, Q4_1: dotsQ4_1AMD64, Q5_0: dotsQ5_0AMD64, Q5_1: dotsQ5_1AMD64,
 }

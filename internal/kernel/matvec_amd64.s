@@ -596,3 +596,549 @@ DATA masks<>+52(SB)/4, $0x00000000
 DATA masks<>+56(SB)/4, $0x00000000
 DATA masks<>+60(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $64
+
+// func dotsF32AVX512(dst *float32, x *float32, w *float32, rows int, k int, stride int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ k+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, SI
+	LEAQ (DI)(DI*2), R10
+
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows1
+	MOVQ   DX, R11
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows4turn:
+	CMPQ        R8, R9
+	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	PREFETCHT0  128(R12)
+	PREFETCHT0  192(R12)
+	ADDQ        $0x00000100, R12
+	VMOVUPS     (R8), Z4
+	VMOVUPS     (R11), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     (R11)(DI*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     (R11)(DI*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS     (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R11
+	JMP         rows4turn
+
+rows4last:
+	JG          rows4sums
+	VMOVUPS     (R8), Y6
+	VMOVUPS     (R11), Y7
+	VFMADD231PS Z7, Z6, Z0
+	VMOVUPS     (R11)(DI*1), Y7
+	VFMADD231PS Z7, Z6, Z1
+	VMOVUPS     (R11)(DI*2), Y7
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS     (R11)(R10*1), Y7
+	VFMADD231PS Z7, Z6, Z3
+
+rows4sums:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   DX, R10
+	VXORPS Z0, Z0, Z0
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows1turn:
+	CMPQ        R8, R9
+	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000040, R11
+	VMOVUPS     (R8), Z1
+	VMOVUPS     (R10), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R10
+	JMP         rows1turn
+
+rows1last:
+	JG          rows1sums
+	VMOVUPS     (R8), Y6
+	VMOVUPS     (R10), Y7
+	VFMADD231PS Z7, Z6, Z0
+
+rows1sums:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsF16AVX512(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
+TEXT ·dotsF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ k+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, SI
+	LEAQ (DI)(DI*2), R10
+
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows1
+	MOVQ   DX, R11
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows4turn:
+	CMPQ        R8, R9
+	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
+	VMOVUPS     (R8), Z4
+	VCVTPH2PS   (R11), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS   (R11)(DI*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VCVTPH2PS   (R11)(DI*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VCVTPH2PS   (R11)(R10*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, R8
+	ADDQ        $0x20, R11
+	JMP         rows4turn
+
+rows4last:
+	JG          rows4sums
+	VMOVUPS     (R8), Y6
+	VCVTPH2PS   (R11), Y7
+	VFMADD231PS Z7, Z6, Z0
+	VCVTPH2PS   (R11)(DI*1), Y7
+	VFMADD231PS Z7, Z6, Z1
+	VCVTPH2PS   (R11)(DI*2), Y7
+	VFMADD231PS Z7, Z6, Z2
+	VCVTPH2PS   (R11)(R10*1), Y7
+	VFMADD231PS Z7, Z6, Z3
+
+rows4sums:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   DX, R10
+	VXORPS Z0, Z0, Z0
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows1turn:
+	CMPQ        R8, R9
+	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000020, R11
+	VMOVUPS     (R8), Z1
+	VCVTPH2PS   (R10), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, R8
+	ADDQ        $0x20, R10
+	JMP         rows1turn
+
+rows1last:
+	JG          rows1sums
+	VMOVUPS     (R8), Y6
+	VCVTPH2PS   (R10), Y7
+	VFMADD231PS Z7, Z6, Z0
+
+rows1sums:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsBF16AVX512(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsBF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ k+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, SI
+	LEAQ (DI)(DI*2), R10
+
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows1
+	MOVQ   DX, R11
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*4), R12
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows4turn:
+	CMPQ        R8, R9
+	JGE         rows4last
+	PREFETCHT0  (R12)
+	PREFETCHT0  64(R12)
+	ADDQ        $0x00000080, R12
+	VMOVUPS     (R8), Z4
+	VPMOVZXWD   (R11), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD   (R11)(DI*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD   (R11)(DI*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD   (R11)(R10*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, R8
+	ADDQ        $0x20, R11
+	JMP         rows4turn
+
+rows4last:
+	JG          rows4sums
+	VMOVUPS     (R8), Y6
+	VPMOVZXWD   (R11), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Z7, Z6, Z0
+	VPMOVZXWD   (R11)(DI*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Z7, Z6, Z1
+	VPMOVZXWD   (R11)(DI*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Z7, Z6, Z2
+	VPMOVZXWD   (R11)(R10*1), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Z7, Z6, Z3
+
+rows4sums:
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   DX, R10
+	VXORPS Z0, Z0, Z0
+	MOVQ   CX, R8
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (CX)(SI*1), R9
+	SUBQ   $0x20, R9
+
+rows1turn:
+	CMPQ        R8, R9
+	JGE         rows1last
+	PREFETCHT0  (R11)
+	ADDQ        $0x00000020, R11
+	VMOVUPS     (R8), Z1
+	VPMOVZXWD   (R10), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, R8
+	ADDQ        $0x20, R10
+	JMP         rows1turn
+
+rows1last:
+	JG          rows1sums
+	VMOVUPS     (R8), Y6
+	VPMOVZXWD   (R10), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Z7, Z6, Z0
+
+rows1sums:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScaled4AVX512(dst *float32, x0 *float32, x1 *float32, x2 *float32, x3 *float32, n int, s0 float32, s1 float32, s2 float32, s3 float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScaled4AVX512(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         x0+8(FP), CX
+	MOVQ         x1+16(FP), DX
+	MOVQ         x2+24(FP), BX
+	MOVQ         x3+32(FP), SI
+	MOVQ         n+40(FP), DI
+	VBROADCASTSS s0+48(FP), Z0
+	VBROADCASTSS s1+52(FP), Z1
+	VBROADCASTSS s2+56(FP), Z2
+	VBROADCASTSS s3+60(FP), Z3
+
+turn:
+	CMPQ        DI, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX), Z5
+	VMOVUPS     (DX), Z6
+	VMOVUPS     (BX), Z7
+	VMOVUPS     (SI), Z8
+	VFMADD231PS Z5, Z0, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VFMADD231PS Z7, Z2, Z4
+	VFMADD231PS Z8, Z3, Z4
+	VMOVUPS     Z4, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, DI
+	JMP         turn
+
+rest:
+	TESTQ       DI, DI
+	JLE         done
+	MOVL        $0x0000ffff, R8
+	BZHIL       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (AX), K1, Z4
+	VMOVUPS.Z   (CX), K1, Z5
+	VMOVUPS.Z   (DX), K1, Z6
+	VMOVUPS.Z   (BX), K1, Z7
+	VMOVUPS.Z   (SI), K1, Z8
+	VFMADD231PS Z5, Z0, Z4
+	VFMADD231PS Z6, Z1, Z4
+	VFMADD231PS Z7, Z2, Z4
+	VFMADD231PS Z8, Z3, Z4
+	VMOVUPS     Z4, K1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, DI
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsF32AMD64(dst *float32, x *float32, w *float32, rows int, k int, stride int)
+TEXT ·dotsF32AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsF32AVX2+0(SB)
+
+wide:
+	JMP ·dotsF32AVX512+0(SB)
+
+// func dotsF16AMD64(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+TEXT ·dotsF16AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsF16AVX2+0(SB)
+
+wide:
+	JMP ·dotsF16AVX512+0(SB)
+
+// func dotsBF16AMD64(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+TEXT ·dotsBF16AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsBF16AVX2+0(SB)
+
+wide:
+	JMP ·dotsBF16AVX512+0(SB)
+
+// func addScaled4AMD64(dst *float32, x0 *float32, x1 *float32, x2 *float32, x3 *float32, n int, s0 float32, s1 float32, s2 float32, s3 float32)
+TEXT ·addScaled4AMD64(SB), NOSPLIT, $0-64
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·addScaled4AVX2+0(SB)
+
+wide:
+	JMP ·addScaled4AVX512+0(SB)

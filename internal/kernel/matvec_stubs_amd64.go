@@ -28,3 +28,53 @@ func dotsBF16AVX2(dst *float32, x *float32, w *uint16, rows int, k int, stride i
 //go:noescape
 func addScaled4AVX2(dst *float32, x0 *float32, x1 *float32, x2 *float32, x3 *float32, n int, s0 float32, s1 float32,
 	s2 float32, s3 float32)
+
+// dotsF32AVX512 computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for the given number of
+// rows. stride is in bytes.
+//
+//go:noescape
+func dotsF32AVX512(dst *float32, x *float32, w *float32, rows int, k int, stride int)
+
+// dotsF16AVX512 computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for the given number of
+// rows. stride is in bytes.
+//
+//go:noescape
+func dotsF16AVX512(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+
+// dotsBF16AVX512 computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for the given number of
+// rows. stride is in bytes.
+//
+//go:noescape
+func dotsBF16AVX512(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+
+// addScaled4AVX512 computes dst[i] += s0·x0[i], then s1·x1[i], s2·x2[i] and s3·x3[i], rounded once each, for n
+// elements.
+//
+//go:noescape
+func addScaled4AVX512(dst *float32, x0 *float32, x1 *float32, x2 *float32, x3 *float32, n int, s0 float32, s1 float32,
+	s2 float32, s3 float32)
+
+// dotsF32AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w[i·stride + j] over k
+// values, a multiple of 8, for the given number of rows. stride is in bytes.
+//
+//go:noescape
+func dotsF32AMD64(dst *float32, x *float32, w *float32, rows int, k int, stride int)
+
+// dotsF16AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w[i·stride + j] over k
+// values, a multiple of 8, for the given number of rows. stride is in bytes.
+//
+//go:noescape
+func dotsF16AMD64(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+
+// dotsBF16AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w[i·stride + j] over k
+// values, a multiple of 8, for the given number of rows. stride is in bytes.
+//
+//go:noescape
+func dotsBF16AMD64(dst *float32, x *float32, w *uint16, rows int, k int, stride int)
+
+// addScaled4AMD64 jumps to the version for this processor, which computes dst[i] += s0·x0[i], then s1·x1[i],
+// s2·x2[i] and s3·x3[i], rounded once each, for n elements.
+//
+//go:noescape
+func addScaled4AMD64(dst *float32, x0 *float32, x1 *float32, x2 *float32, x3 *float32, n int, s0 float32, s1 float32,
+	s2 float32, s3 float32)

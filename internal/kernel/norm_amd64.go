@@ -12,14 +12,14 @@ func centredSquares(x []float32, mean float32) float32 {
 	if !hasAVX2 {
 		return centredSquaresGeneric(x, mean)
 	}
-	return centredSquaresAVX2(unsafe.SliceData(x), len(x), mean)
+	return centredSquaresAMD64(unsafe.SliceData(x), len(x), mean)
 }
 
 func gradientSums(dy, xhat, gamma []float32) (g, gx float32) {
 	if !hasAVX2 {
 		return gradientSumsGeneric(dy, xhat, gamma)
 	}
-	return gradientSumsAVX2(unsafe.SliceData(dy), unsafe.SliceData(xhat), unsafe.SliceData(gamma), len(dy))
+	return gradientSumsAMD64(unsafe.SliceData(dy), unsafe.SliceData(xhat), unsafe.SliceData(gamma), len(dy))
 }
 
 // normalize needs at least one element.
@@ -32,11 +32,11 @@ func normalize(y, xhat, x, gamma, beta []float32, mean, rstd float32) {
 		n := min(len(x)-i, maxCall)
 		switch {
 		case y == nil && xhat != nil:
-			standardizeAVX2(&xhat[i], &x[i], n, mean, rstd)
+			standardizeAMD64(&xhat[i], &x[i], n, mean, rstd)
 		case y != nil && xhat == nil:
-			normalizeAVX2(&y[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
+			normalizeAMD64(&y[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
 		case y != nil && xhat != nil:
-			normalizeBothAVX2(&y[i], &xhat[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
+			normalizeBothAMD64(&y[i], &xhat[i], &x[i], &gamma[i], &beta[i], n, mean, rstd)
 		}
 	}
 }
@@ -48,7 +48,7 @@ func normalizeBackward(dx, dy, xhat, gamma []float32, rstd, meanG, meanGX float3
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		normalizeBackwardAVX2(&dx[0], &dy[0], &xhat[0], &gamma[0], n, rstd, meanG, meanGX)
+		normalizeBackwardAMD64(&dx[0], &dy[0], &xhat[0], &gamma[0], n, rstd, meanG, meanGX)
 		dx, dy, xhat, gamma = dx[n:], dy[n:], xhat[n:], gamma[n:]
 	}
 }
@@ -60,7 +60,7 @@ func normalizeParams(dgamma, dbeta, dy, xhat []float32) {
 	}
 	for len(dgamma) > 0 {
 		n := min(len(dgamma), maxCall)
-		normalizeParamsAVX2(&dgamma[0], &dbeta[0], &dy[0], &xhat[0], n)
+		normalizeParamsAMD64(&dgamma[0], &dbeta[0], &dy[0], &xhat[0], n)
 		dgamma, dbeta, dy, xhat = dgamma[n:], dbeta[n:], dy[n:], xhat[n:]
 	}
 }
@@ -72,7 +72,7 @@ func scaleByGain(y, x, gain []float32, rstd float32) {
 	}
 	for len(y) > 0 {
 		n := min(len(y), maxCall)
-		scaleByGainAVX2(&y[0], &x[0], &gain[0], n, rstd)
+		scaleByGainAMD64(&y[0], &x[0], &gain[0], n, rstd)
 		y, x, gain = y[n:], x[n:], gain[n:]
 	}
 }
@@ -84,7 +84,7 @@ func addGainGradient(dgain, dy, x []float32, rstd float32) {
 	}
 	for len(dgain) > 0 {
 		n := min(len(dgain), maxCall)
-		addGainGradientAVX2(&dgain[0], &dy[0], &x[0], n, rstd)
+		addGainGradientAMD64(&dgain[0], &dy[0], &x[0], n, rstd)
 		dgain, dy, x = dgain[n:], dy[n:], x[n:]
 	}
 }

@@ -647,3 +647,552 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func standardizeAVX512(xhat *float32, x *float32, n int, mean float32, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·standardizeAVX512(SB), NOSPLIT, $0-32
+	MOVQ         xhat+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS mean+24(FP), Z0
+	VBROADCASTSS rstd+28(FP), Z1
+
+turn:
+	CMPQ    DX, $0x20
+	JL      rest
+	VMOVUPS (CX), Z2
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, (AX)
+	VMOVUPS 64(CX), Z2
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, 64(AX)
+	ADDQ    $0x80, AX
+	ADDQ    $0x80, CX
+	SUBQ    $0x20, DX
+	JMP     turn
+
+rest:
+	TESTQ     DX, DX
+	JLE       done
+	MOVL      $0x0000ffff, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (CX), K1, Z2
+	VSUBPS    Z0, Z2, Z2
+	VMULPS    Z1, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeAVX512(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gamma+16(FP), DX
+	MOVQ         beta+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS rstd+44(FP), Z1
+
+turn:
+	CMPQ        SI, $0x10
+	JL          rest
+	VMOVUPS     (CX), Z2
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (BX), Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         turn
+
+rest:
+	TESTQ       SI, SI
+	JLE         done
+	MOVL        $0x0000ffff, DI
+	BZHIL       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVUPS.Z   (DX), K1, Z3
+	VMOVUPS.Z   (BX), K1, Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, K1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeBothAVX512(y *float32, xhat *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeBothAVX512(SB), NOSPLIT, $0-56
+	MOVQ         y+0(FP), AX
+	MOVQ         xhat+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         gamma+24(FP), BX
+	MOVQ         beta+32(FP), SI
+	MOVQ         n+40(FP), DI
+	VBROADCASTSS mean+48(FP), Z0
+	VBROADCASTSS rstd+52(FP), Z1
+
+turn:
+	CMPQ        DI, $0x10
+	JL          rest
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, (AX)
+	VMOVUPS     Z2, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, DI
+	JMP         turn
+
+rest:
+	TESTQ       DI, DI
+	JLE         done
+	MOVL        $0x0000ffff, R8
+	BZHIL       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (BX), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, K1, (AX)
+	VMOVUPS     Z2, K1, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, DI
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func centredSquaresAVX512(x *float32, n int, mean float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·centredSquaresAVX512(SB), NOSPLIT, $0-28
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS mean+16(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+
+turn:
+	CMPQ        CX, $0x20
+	JL          rest
+	VMOVUPS     (AX), Z3
+	VSUBPS      Z0, Z3, Z3
+	VFMADD231PS Z3, Z3, Z1
+	VMOVUPS     64(AX), Z3
+	VSUBPS      Z0, Z3, Z3
+	VFMADD231PS Z3, Z3, Z2
+	ADDQ        $0x80, AX
+	SUBQ        $0x20, CX
+	JMP         turn
+
+rest:
+	TESTQ       CX, CX
+	JLE         done
+	MOVL        $0x000000ff, DX
+	BZHIL       CX, DX, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (AX), K1, Z3
+	VSUBPS      Z0, Z3, Z3
+	VMOVAPS.Z   Z3, K1, Z3
+	VFMADD231PS Z3, Z3, Z1
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, CX
+	JMP         rest
+
+done:
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func gradientSumsAVX512(dy *float32, xhat *float32, gamma *float32, n int) (sum float32, weighted float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·gradientSumsAVX512(SB), NOSPLIT, $0-40
+	MOVQ   dy+0(FP), AX
+	MOVQ   xhat+8(FP), CX
+	MOVQ   gamma+16(FP), DX
+	MOVQ   n+24(FP), BX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+turn:
+	CMPQ        BX, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (CX), Z3
+	VMOVUPS     (DX), Z4
+	VMULPS      Z4, Z2, Z2
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, BX
+	JMP         turn
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	MOVL        $0x000000ff, SI
+	BZHIL       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVUPS.Z   (CX), K1, Z3
+	VMOVUPS.Z   (DX), K1, Z4
+	VMULPS      Z4, Z2, Z2
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, BX
+	JMP         rest
+
+done:
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, sum+32(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, weighted+36(FP)
+	VZEROUPPER
+	RET
+
+// func normalizeBackwardAVX512(dx *float32, dy *float32, xhat *float32, gamma *float32, n int, rstd float32, meanG float32, meanGX float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeBackwardAVX512(SB), NOSPLIT, $0-52
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         xhat+16(FP), DX
+	MOVQ         gamma+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSS rstd+40(FP), Z0
+	VBROADCASTSS meanG+44(FP), Z1
+	VBROADCASTSS meanGX+48(FP), Z2
+
+turn:
+	CMPQ         SI, $0x10
+	JL           rest
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (DX), Z4
+	VMOVUPS      (BX), Z5
+	VFMSUB213PS  Z1, Z5, Z3
+	VFNMADD231PS Z4, Z2, Z3
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, SI
+	JMP          turn
+
+rest:
+	TESTQ        SI, SI
+	JLE          done
+	MOVL         $0x0000ffff, DI
+	BZHIL        SI, DI, DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z4
+	VMOVUPS.Z    (BX), K1, Z5
+	VFMSUB213PS  Z1, Z5, Z3
+	VFNMADD231PS Z4, Z2, Z3
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, SI
+	JMP          rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func normalizeParamsAVX512(dgamma *float32, dbeta *float32, dy *float32, xhat *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeParamsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dgamma+0(FP), AX
+	MOVQ dbeta+8(FP), CX
+	MOVQ dy+16(FP), DX
+	MOVQ xhat+24(FP), BX
+	MOVQ n+32(FP), SI
+
+turn:
+	CMPQ        SI, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (CX), Z1
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (BX), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     Z1, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         turn
+
+rest:
+	TESTQ       SI, SI
+	JLE         done
+	MOVL        $0x0000ffff, DI
+	BZHIL       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (AX), K1, Z0
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (BX), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	VADDPS      Z2, Z1, Z1
+	VMOVUPS     Z0, K1, (AX)
+	VMOVUPS     Z1, K1, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, SI
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleByGainAVX512(y *float32, x *float32, gain *float32, n int, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleByGainAVX512(SB), NOSPLIT, $0-36
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         gain+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS rstd+32(FP), Z0
+
+turn:
+	CMPQ    BX, $0x20
+	JL      rest
+	VMOVUPS (CX), Z1
+	VMOVUPS (DX), Z2
+	VMULPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 64(DX), Z2
+	VMULPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x80, AX
+	ADDQ    $0x80, CX
+	ADDQ    $0x80, DX
+	SUBQ    $0x20, BX
+	JMP     turn
+
+rest:
+	TESTQ     BX, BX
+	JLE       done
+	MOVL      $0x0000ffff, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMOVUPS.Z (DX), K1, Z2
+	VMULPS    Z0, Z1, Z1
+	VMULPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, BX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func addGainGradientAVX512(dgain *float32, dy *float32, x *float32, n int, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addGainGradientAVX512(SB), NOSPLIT, $0-36
+	MOVQ         dgain+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS rstd+32(FP), Z0
+
+turn:
+	CMPQ        BX, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VMOVUPS     (DX), Z3
+	VMULPS      Z0, Z3, Z3
+	VFMADD231PS Z2, Z3, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, BX
+	JMP         turn
+
+rest:
+	TESTQ       BX, BX
+	JLE         done
+	MOVL        $0x0000ffff, SI
+	BZHIL       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVUPS.Z   (DX), K1, Z3
+	VMULPS      Z0, Z3, Z3
+	VFMADD231PS Z2, Z3, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, BX
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func standardizeAMD64(xhat *float32, x *float32, n int, mean float32, rstd float32)
+TEXT ·standardizeAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·standardizeAVX2+0(SB)
+
+wide:
+	JMP ·standardizeAVX512+0(SB)
+
+// func normalizeAMD64(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+TEXT ·normalizeAMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·normalizeAVX2+0(SB)
+
+wide:
+	JMP ·normalizeAVX512+0(SB)
+
+// func normalizeBothAMD64(y *float32, xhat *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+TEXT ·normalizeBothAMD64(SB), NOSPLIT, $0-56
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·normalizeBothAVX2+0(SB)
+
+wide:
+	JMP ·normalizeBothAVX512+0(SB)
+
+// func centredSquaresAMD64(x *float32, n int, mean float32) float32
+TEXT ·centredSquaresAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·centredSquaresAVX2+0(SB)
+
+wide:
+	JMP ·centredSquaresAVX512+0(SB)
+
+// func gradientSumsAMD64(dy *float32, xhat *float32, gamma *float32, n int) (sum float32, weighted float32)
+TEXT ·gradientSumsAMD64(SB), NOSPLIT, $0-40
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·gradientSumsAVX2+0(SB)
+
+wide:
+	JMP ·gradientSumsAVX512+0(SB)
+
+// func normalizeBackwardAMD64(dx *float32, dy *float32, xhat *float32, gamma *float32, n int, rstd float32, meanG float32, meanGX float32)
+TEXT ·normalizeBackwardAMD64(SB), NOSPLIT, $0-52
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·normalizeBackwardAVX2+0(SB)
+
+wide:
+	JMP ·normalizeBackwardAVX512+0(SB)
+
+// func normalizeParamsAMD64(dgamma *float32, dbeta *float32, dy *float32, xhat *float32, n int)
+TEXT ·normalizeParamsAMD64(SB), NOSPLIT, $0-40
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·normalizeParamsAVX2+0(SB)
+
+wide:
+	JMP ·normalizeParamsAVX512+0(SB)
+
+// func scaleByGainAMD64(y *float32, x *float32, gain *float32, n int, rstd float32)
+TEXT ·scaleByGainAMD64(SB), NOSPLIT, $0-36
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·scaleByGainAVX2+0(SB)
+
+wide:
+	JMP ·scaleByGainAVX512+0(SB)
+
+// func addGainGradientAMD64(dgain *float32, dy *float32, x *float32, n int, rstd float32)
+TEXT ·addGainGradientAMD64(SB), NOSPLIT, $0-36
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·addGainGradientAVX2+0(SB)
+
+wide:
+	JMP ·addGainGradientAVX512+0(SB)

@@ -50,3 +50,106 @@ func scaleByGainAVX2(y *float32, x *float32, gain *float32, n int, rstd float32)
 //
 //go:noescape
 func addGainGradientAVX2(dgain *float32, dy *float32, x *float32, n int, rstd float32)
+
+// standardizeAVX512 computes xhat[i] = (x[i] - mean)·rstd for n elements.
+//
+//go:noescape
+func standardizeAVX512(xhat *float32, x *float32, n int, mean float32, rstd float32)
+
+// normalizeAVX512 computes y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i] for n elements.
+//
+//go:noescape
+func normalizeAVX512(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+
+// normalizeBothAVX512 computes xhat[i] = (x[i] - mean)·rstd, y[i] = xhat[i]·gamma[i] + beta[i] for n elements.
+//
+//go:noescape
+func normalizeBothAVX512(y *float32, xhat *float32, x *float32, gamma *float32, beta *float32, n int, mean float32,
+	rstd float32)
+
+// centredSquaresAVX512 returns Σ (x[i] - mean)² over n elements, in 32 running sums.
+//
+//go:noescape
+func centredSquaresAVX512(x *float32, n int, mean float32) float32
+
+// gradientSumsAVX512 returns Σ g[i] and Σ g[i]·xhat[i], g = dy∘gamma, over n elements, in 16 running sums each.
+//
+//go:noescape
+func gradientSumsAVX512(dy *float32, xhat *float32, gamma *float32, n int) (sum float32, weighted float32)
+
+// normalizeBackwardAVX512 computes dx[i] = rstd·(dy[i]·gamma[i] - meanG - xhat[i]·meanGX) for n elements.
+//
+//go:noescape
+func normalizeBackwardAVX512(dx *float32, dy *float32, xhat *float32, gamma *float32, n int, rstd float32,
+	meanG float32, meanGX float32)
+
+// normalizeParamsAVX512 computes dgamma[i] += dy[i]·xhat[i], dbeta[i] += dy[i] for n elements.
+//
+//go:noescape
+func normalizeParamsAVX512(dgamma *float32, dbeta *float32, dy *float32, xhat *float32, n int)
+
+// scaleByGainAVX512 computes y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.
+//
+//go:noescape
+func scaleByGainAVX512(y *float32, x *float32, gain *float32, n int, rstd float32)
+
+// addGainGradientAVX512 computes dgain[i] += dy[i]·(x[i]·rstd) for n elements.
+//
+//go:noescape
+func addGainGradientAVX512(dgain *float32, dy *float32, x *float32, n int, rstd float32)
+
+// standardizeAMD64 jumps to the version for this processor, which computes xhat[i] = (x[i] - mean)·rstd for n
+// elements.
+//
+//go:noescape
+func standardizeAMD64(xhat *float32, x *float32, n int, mean float32, rstd float32)
+
+// normalizeAMD64 jumps to the version for this processor, which computes y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i]
+// for n elements.
+//
+//go:noescape
+func normalizeAMD64(y *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
+
+// normalizeBothAMD64 jumps to the version for this processor, which computes xhat[i] = (x[i] - mean)·rstd, y[i] =
+// xhat[i]·gamma[i] + beta[i] for n elements.
+//
+//go:noescape
+func normalizeBothAMD64(y *float32, xhat *float32, x *float32, gamma *float32, beta *float32, n int, mean float32,
+	rstd float32)
+
+// centredSquaresAMD64 jumps to the version for this processor, which returns Σ (x[i] - mean)² over n elements, in 32
+// running sums.
+//
+//go:noescape
+func centredSquaresAMD64(x *float32, n int, mean float32) float32
+
+// gradientSumsAMD64 jumps to the version for this processor, which returns Σ g[i] and Σ g[i]·xhat[i], g =
+// dy∘gamma, over n elements, in 16 running sums each.
+//
+//go:noescape
+func gradientSumsAMD64(dy *float32, xhat *float32, gamma *float32, n int) (sum float32, weighted float32)
+
+// normalizeBackwardAMD64 jumps to the version for this processor, which computes dx[i] = rstd·(dy[i]·gamma[i] - meanG
+// - xhat[i]·meanGX) for n elements.
+//
+//go:noescape
+func normalizeBackwardAMD64(dx *float32, dy *float32, xhat *float32, gamma *float32, n int, rstd float32,
+	meanG float32, meanGX float32)
+
+// normalizeParamsAMD64 jumps to the version for this processor, which computes dgamma[i] += dy[i]·xhat[i], dbeta[i] +=
+// dy[i] for n elements.
+//
+//go:noescape
+func normalizeParamsAMD64(dgamma *float32, dbeta *float32, dy *float32, xhat *float32, n int)
+
+// scaleByGainAMD64 jumps to the version for this processor, which computes y[i] = gain[i]·(x[i]·rstd) for n elements,
+// rounded twice.
+//
+//go:noescape
+func scaleByGainAMD64(y *float32, x *float32, gain *float32, n int, rstd float32)
+
+// addGainGradientAMD64 jumps to the version for this processor, which computes dgain[i] += dy[i]·(x[i]·rstd) for n
+// elements.
+//
+//go:noescape
+func addGainGradientAMD64(dgain *float32, dy *float32, x *float32, n int, rstd float32)

@@ -15,21 +15,21 @@ func dequantize(dst []float32, src []byte, t Type) {
 		to, from := &dst[0], &src[0]
 		switch t {
 		case Q8_0:
-			dequantizeQ8_0AVX2(to, from, blocks)
+			dequantizeQ8_0AMD64(to, from, blocks)
 		case Q4_0:
-			dequantizeQ4_0AVX2(to, from, blocks)
+			dequantizeQ4_0AMD64(to, from, blocks)
 		case Q4_1:
-			dequantizeQ4_1AVX2(to, from, blocks)
+			dequantizeQ4_1AMD64(to, from, blocks)
 		case Q5_0:
-			dequantizeQ5_0AVX2(to, from, blocks)
+			dequantizeQ5_0AMD64(to, from, blocks)
 		case Q5_1:
-			dequantizeQ5_1AVX2(to, from, blocks)
+			dequantizeQ5_1AMD64(to, from, blocks)
 		case Q4_K:
-			dequantizeQ4_KAVX2(to, from, blocks)
+			dequantizeQ4_KAMD64(to, from, blocks)
 		case Q5_K:
-			dequantizeQ5_KAVX2(to, from, blocks)
+			dequantizeQ5_KAMD64(to, from, blocks)
 		case Q6_K:
-			dequantizeQ6_KAVX2(to, from, blocks)
+			dequantizeQ6_KAMD64(to, from, blocks)
 		}
 		dst, src = dst[blocks*values:], src[blocks*bytes:]
 	}

@@ -232,7 +232,15 @@ DATA nibble<>+16(SB)/4, $0x0000000f
 DATA nibble<>+20(SB)/4, $0x0000000f
 DATA nibble<>+24(SB)/4, $0x0000000f
 DATA nibble<>+28(SB)/4, $0x0000000f
-GLOBL nibble<>(SB), RODATA|NOPTR, $32
+DATA nibble<>+32(SB)/4, $0x0000000f
+DATA nibble<>+36(SB)/4, $0x0000000f
+DATA nibble<>+40(SB)/4, $0x0000000f
+DATA nibble<>+44(SB)/4, $0x0000000f
+DATA nibble<>+48(SB)/4, $0x0000000f
+DATA nibble<>+52(SB)/4, $0x0000000f
+DATA nibble<>+56(SB)/4, $0x0000000f
+DATA nibble<>+60(SB)/4, $0x0000000f
+GLOBL nibble<>(SB), RODATA|NOPTR, $64
 
 DATA eight<>+0(SB)/4, $0x00000008
 DATA eight<>+4(SB)/4, $0x00000008
@@ -242,7 +250,15 @@ DATA eight<>+16(SB)/4, $0x00000008
 DATA eight<>+20(SB)/4, $0x00000008
 DATA eight<>+24(SB)/4, $0x00000008
 DATA eight<>+28(SB)/4, $0x00000008
-GLOBL eight<>(SB), RODATA|NOPTR, $32
+DATA eight<>+32(SB)/4, $0x00000008
+DATA eight<>+36(SB)/4, $0x00000008
+DATA eight<>+40(SB)/4, $0x00000008
+DATA eight<>+44(SB)/4, $0x00000008
+DATA eight<>+48(SB)/4, $0x00000008
+DATA eight<>+52(SB)/4, $0x00000008
+DATA eight<>+56(SB)/4, $0x00000008
+DATA eight<>+60(SB)/4, $0x00000008
+GLOBL eight<>(SB), RODATA|NOPTR, $64
 
 // func dotsQ4_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
@@ -619,7 +635,7 @@ block:
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, (AX)
-	VPSRLVD      bits2<>+0(SB), Y1, Y2
+	VPSRLVD      bits16<>+0(SB), Y1, Y2
 	VPAND        lowest<>+0(SB), Y2, Y2
 	VPSLLD       $0x04, Y2, Y2
 	VPOR         Y2, Y3, Y3
@@ -630,7 +646,7 @@ block:
 	VPMOVZXBD    14(CX), Y2
 	VPSRLD       $0x04, Y2, Y3
 	VPAND        nibble<>+0(SB), Y2, Y2
-	VPSRLVD      bits1<>+0(SB), Y1, Y4
+	VPSRLVD      bits8<>+0(SB), Y1, Y4
 	VPAND        lowest<>+0(SB), Y4, Y4
 	VPSLLD       $0x04, Y4, Y4
 	VPOR         Y4, Y2, Y2
@@ -638,7 +654,7 @@ block:
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 32(AX)
-	VPSRLVD      bits3<>+0(SB), Y1, Y1
+	VPSRLVD      bits24<>+0(SB), Y1, Y1
 	VPAND        lowest<>+0(SB), Y1, Y1
 	VPSLLD       $0x04, Y1, Y1
 	VPOR         Y1, Y3, Y3
@@ -663,7 +679,15 @@ DATA bits0<>+16(SB)/4, $0x00000004
 DATA bits0<>+20(SB)/4, $0x00000005
 DATA bits0<>+24(SB)/4, $0x00000006
 DATA bits0<>+28(SB)/4, $0x00000007
-GLOBL bits0<>(SB), RODATA|NOPTR, $32
+DATA bits0<>+32(SB)/4, $0x00000008
+DATA bits0<>+36(SB)/4, $0x00000009
+DATA bits0<>+40(SB)/4, $0x0000000a
+DATA bits0<>+44(SB)/4, $0x0000000b
+DATA bits0<>+48(SB)/4, $0x0000000c
+DATA bits0<>+52(SB)/4, $0x0000000d
+DATA bits0<>+56(SB)/4, $0x0000000e
+DATA bits0<>+60(SB)/4, $0x0000000f
+GLOBL bits0<>(SB), RODATA|NOPTR, $64
 
 DATA lowest<>+0(SB)/4, $0x00000001
 DATA lowest<>+4(SB)/4, $0x00000001
@@ -673,7 +697,15 @@ DATA lowest<>+16(SB)/4, $0x00000001
 DATA lowest<>+20(SB)/4, $0x00000001
 DATA lowest<>+24(SB)/4, $0x00000001
 DATA lowest<>+28(SB)/4, $0x00000001
-GLOBL lowest<>(SB), RODATA|NOPTR, $32
+DATA lowest<>+32(SB)/4, $0x00000001
+DATA lowest<>+36(SB)/4, $0x00000001
+DATA lowest<>+40(SB)/4, $0x00000001
+DATA lowest<>+44(SB)/4, $0x00000001
+DATA lowest<>+48(SB)/4, $0x00000001
+DATA lowest<>+52(SB)/4, $0x00000001
+DATA lowest<>+56(SB)/4, $0x00000001
+DATA lowest<>+60(SB)/4, $0x00000001
+GLOBL lowest<>(SB), RODATA|NOPTR, $64
 
 DATA sixteen<>+0(SB)/4, $0x00000010
 DATA sixteen<>+4(SB)/4, $0x00000010
@@ -683,37 +715,69 @@ DATA sixteen<>+16(SB)/4, $0x00000010
 DATA sixteen<>+20(SB)/4, $0x00000010
 DATA sixteen<>+24(SB)/4, $0x00000010
 DATA sixteen<>+28(SB)/4, $0x00000010
-GLOBL sixteen<>(SB), RODATA|NOPTR, $32
+DATA sixteen<>+32(SB)/4, $0x00000010
+DATA sixteen<>+36(SB)/4, $0x00000010
+DATA sixteen<>+40(SB)/4, $0x00000010
+DATA sixteen<>+44(SB)/4, $0x00000010
+DATA sixteen<>+48(SB)/4, $0x00000010
+DATA sixteen<>+52(SB)/4, $0x00000010
+DATA sixteen<>+56(SB)/4, $0x00000010
+DATA sixteen<>+60(SB)/4, $0x00000010
+GLOBL sixteen<>(SB), RODATA|NOPTR, $64
 
-DATA bits2<>+0(SB)/4, $0x00000010
-DATA bits2<>+4(SB)/4, $0x00000011
-DATA bits2<>+8(SB)/4, $0x00000012
-DATA bits2<>+12(SB)/4, $0x00000013
-DATA bits2<>+16(SB)/4, $0x00000014
-DATA bits2<>+20(SB)/4, $0x00000015
-DATA bits2<>+24(SB)/4, $0x00000016
-DATA bits2<>+28(SB)/4, $0x00000017
-GLOBL bits2<>(SB), RODATA|NOPTR, $32
+DATA bits16<>+0(SB)/4, $0x00000010
+DATA bits16<>+4(SB)/4, $0x00000011
+DATA bits16<>+8(SB)/4, $0x00000012
+DATA bits16<>+12(SB)/4, $0x00000013
+DATA bits16<>+16(SB)/4, $0x00000014
+DATA bits16<>+20(SB)/4, $0x00000015
+DATA bits16<>+24(SB)/4, $0x00000016
+DATA bits16<>+28(SB)/4, $0x00000017
+DATA bits16<>+32(SB)/4, $0x00000018
+DATA bits16<>+36(SB)/4, $0x00000019
+DATA bits16<>+40(SB)/4, $0x0000001a
+DATA bits16<>+44(SB)/4, $0x0000001b
+DATA bits16<>+48(SB)/4, $0x0000001c
+DATA bits16<>+52(SB)/4, $0x0000001d
+DATA bits16<>+56(SB)/4, $0x0000001e
+DATA bits16<>+60(SB)/4, $0x0000001f
+GLOBL bits16<>(SB), RODATA|NOPTR, $64
 
-DATA bits1<>+0(SB)/4, $0x00000008
-DATA bits1<>+4(SB)/4, $0x00000009
-DATA bits1<>+8(SB)/4, $0x0000000a
-DATA bits1<>+12(SB)/4, $0x0000000b
-DATA bits1<>+16(SB)/4, $0x0000000c
-DATA bits1<>+20(SB)/4, $0x0000000d
-DATA bits1<>+24(SB)/4, $0x0000000e
-DATA bits1<>+28(SB)/4, $0x0000000f
-GLOBL bits1<>(SB), RODATA|NOPTR, $32
+DATA bits8<>+0(SB)/4, $0x00000008
+DATA bits8<>+4(SB)/4, $0x00000009
+DATA bits8<>+8(SB)/4, $0x0000000a
+DATA bits8<>+12(SB)/4, $0x0000000b
+DATA bits8<>+16(SB)/4, $0x0000000c
+DATA bits8<>+20(SB)/4, $0x0000000d
+DATA bits8<>+24(SB)/4, $0x0000000e
+DATA bits8<>+28(SB)/4, $0x0000000f
+DATA bits8<>+32(SB)/4, $0x00000010
+DATA bits8<>+36(SB)/4, $0x00000011
+DATA bits8<>+40(SB)/4, $0x00000012
+DATA bits8<>+44(SB)/4, $0x00000013
+DATA bits8<>+48(SB)/4, $0x00000014
+DATA bits8<>+52(SB)/4, $0x00000015
+DATA bits8<>+56(SB)/4, $0x00000016
+DATA bits8<>+60(SB)/4, $0x00000017
+GLOBL bits8<>(SB), RODATA|NOPTR, $64
 
-DATA bits3<>+0(SB)/4, $0x00000018
-DATA bits3<>+4(SB)/4, $0x00000019
-DATA bits3<>+8(SB)/4, $0x0000001a
-DATA bits3<>+12(SB)/4, $0x0000001b
-DATA bits3<>+16(SB)/4, $0x0000001c
-DATA bits3<>+20(SB)/4, $0x0000001d
-DATA bits3<>+24(SB)/4, $0x0000001e
-DATA bits3<>+28(SB)/4, $0x0000001f
-GLOBL bits3<>(SB), RODATA|NOPTR, $32
+DATA bits24<>+0(SB)/4, $0x00000018
+DATA bits24<>+4(SB)/4, $0x00000019
+DATA bits24<>+8(SB)/4, $0x0000001a
+DATA bits24<>+12(SB)/4, $0x0000001b
+DATA bits24<>+16(SB)/4, $0x0000001c
+DATA bits24<>+20(SB)/4, $0x0000001d
+DATA bits24<>+24(SB)/4, $0x0000001e
+DATA bits24<>+28(SB)/4, $0x0000001f
+DATA bits24<>+32(SB)/4, $0x00000020
+DATA bits24<>+36(SB)/4, $0x00000021
+DATA bits24<>+40(SB)/4, $0x00000022
+DATA bits24<>+44(SB)/4, $0x00000023
+DATA bits24<>+48(SB)/4, $0x00000024
+DATA bits24<>+52(SB)/4, $0x00000025
+DATA bits24<>+56(SB)/4, $0x00000026
+DATA bits24<>+60(SB)/4, $0x00000027
+GLOBL bits24<>(SB), RODATA|NOPTR, $64
 
 // func dotsQ5_0AVX2(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
@@ -755,7 +819,7 @@ rows2block:
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  (R8), Y6, Y0
-	VPSRLVD      bits2<>+0(SB), Y5, Y6
+	VPSRLVD      bits16<>+0(SB), Y5, Y6
 	VPAND        lowest<>+0(SB), Y6, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPOR         Y6, Y7, Y7
@@ -766,7 +830,7 @@ rows2block:
 	VPMOVZXBD    14(R10), Y6
 	VPSRLD       $0x04, Y6, Y7
 	VPAND        nibble<>+0(SB), Y6, Y6
-	VPSRLVD      bits1<>+0(SB), Y5, Y8
+	VPSRLVD      bits8<>+0(SB), Y5, Y8
 	VPAND        lowest<>+0(SB), Y8, Y8
 	VPSLLD       $0x04, Y8, Y8
 	VPOR         Y8, Y6, Y6
@@ -774,7 +838,7 @@ rows2block:
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  32(R8), Y6, Y1
-	VPSRLVD      bits3<>+0(SB), Y5, Y5
+	VPSRLVD      bits24<>+0(SB), Y5, Y5
 	VPAND        lowest<>+0(SB), Y5, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y7, Y7
@@ -797,7 +861,7 @@ rows2block:
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  (R8), Y6, Y2
-	VPSRLVD      bits2<>+0(SB), Y5, Y6
+	VPSRLVD      bits16<>+0(SB), Y5, Y6
 	VPAND        lowest<>+0(SB), Y6, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPOR         Y6, Y7, Y7
@@ -808,7 +872,7 @@ rows2block:
 	VPMOVZXBD    14(R11), Y6
 	VPSRLD       $0x04, Y6, Y7
 	VPAND        nibble<>+0(SB), Y6, Y6
-	VPSRLVD      bits1<>+0(SB), Y5, Y8
+	VPSRLVD      bits8<>+0(SB), Y5, Y8
 	VPAND        lowest<>+0(SB), Y8, Y8
 	VPSLLD       $0x04, Y8, Y8
 	VPOR         Y8, Y6, Y6
@@ -816,7 +880,7 @@ rows2block:
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  32(R8), Y6, Y3
-	VPSRLVD      bits3<>+0(SB), Y5, Y5
+	VPSRLVD      bits24<>+0(SB), Y5, Y5
 	VPAND        lowest<>+0(SB), Y5, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y7, Y7
@@ -876,7 +940,7 @@ rows1block:
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  (R8), Y4, Y0
-	VPSRLVD      bits2<>+0(SB), Y3, Y4
+	VPSRLVD      bits16<>+0(SB), Y3, Y4
 	VPAND        lowest<>+0(SB), Y4, Y4
 	VPSLLD       $0x04, Y4, Y4
 	VPOR         Y4, Y5, Y5
@@ -887,7 +951,7 @@ rows1block:
 	VPMOVZXBD    14(R10), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VPSRLVD      bits1<>+0(SB), Y3, Y6
+	VPSRLVD      bits8<>+0(SB), Y3, Y6
 	VPAND        lowest<>+0(SB), Y6, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -895,7 +959,7 @@ rows1block:
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  32(R8), Y4, Y1
-	VPSRLVD      bits3<>+0(SB), Y3, Y3
+	VPSRLVD      bits24<>+0(SB), Y3, Y3
 	VPAND        lowest<>+0(SB), Y3, Y3
 	VPSLLD       $0x04, Y3, Y3
 	VPOR         Y3, Y5, Y5
@@ -949,7 +1013,7 @@ block:
 	VCVTDQ2PS    Y3, Y3
 	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, (AX)
-	VPSRLVD      bits2<>+0(SB), Y2, Y3
+	VPSRLVD      bits16<>+0(SB), Y2, Y3
 	VPAND        lowest<>+0(SB), Y3, Y3
 	VPSLLD       $0x04, Y3, Y3
 	VPOR         Y3, Y4, Y4
@@ -959,14 +1023,14 @@ block:
 	VPMOVZXBD    16(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VPSRLVD      bits1<>+0(SB), Y2, Y5
+	VPSRLVD      bits8<>+0(SB), Y2, Y5
 	VPAND        lowest<>+0(SB), Y5, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VFMADD213PS  Y1, Y0, Y3
 	VMOVUPS      Y3, 32(AX)
-	VPSRLVD      bits3<>+0(SB), Y2, Y2
+	VPSRLVD      bits24<>+0(SB), Y2, Y2
 	VPAND        lowest<>+0(SB), Y2, Y2
 	VPSLLD       $0x04, Y2, Y2
 	VPOR         Y2, Y4, Y4
@@ -1023,7 +1087,7 @@ rows2block:
 	VCVTDQ2PS    Y7, Y7
 	VFMADD213PS  Y5, Y4, Y7
 	VFMADD231PS  (R8), Y7, Y0
-	VPSRLVD      bits2<>+0(SB), Y6, Y7
+	VPSRLVD      bits16<>+0(SB), Y6, Y7
 	VPAND        lowest<>+0(SB), Y7, Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPOR         Y7, Y8, Y8
@@ -1033,14 +1097,14 @@ rows2block:
 	VPMOVZXBD    16(R10), Y7
 	VPSRLD       $0x04, Y7, Y8
 	VPAND        nibble<>+0(SB), Y7, Y7
-	VPSRLVD      bits1<>+0(SB), Y6, Y9
+	VPSRLVD      bits8<>+0(SB), Y6, Y9
 	VPAND        lowest<>+0(SB), Y9, Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPOR         Y9, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VFMADD213PS  Y5, Y4, Y7
 	VFMADD231PS  32(R8), Y7, Y1
-	VPSRLVD      bits3<>+0(SB), Y6, Y6
+	VPSRLVD      bits24<>+0(SB), Y6, Y6
 	VPAND        lowest<>+0(SB), Y6, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPOR         Y6, Y8, Y8
@@ -1063,7 +1127,7 @@ rows2block:
 	VCVTDQ2PS    Y7, Y7
 	VFMADD213PS  Y5, Y4, Y7
 	VFMADD231PS  (R8), Y7, Y2
-	VPSRLVD      bits2<>+0(SB), Y6, Y7
+	VPSRLVD      bits16<>+0(SB), Y6, Y7
 	VPAND        lowest<>+0(SB), Y7, Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPOR         Y7, Y8, Y8
@@ -1073,14 +1137,14 @@ rows2block:
 	VPMOVZXBD    16(R11), Y7
 	VPSRLD       $0x04, Y7, Y8
 	VPAND        nibble<>+0(SB), Y7, Y7
-	VPSRLVD      bits1<>+0(SB), Y6, Y9
+	VPSRLVD      bits8<>+0(SB), Y6, Y9
 	VPAND        lowest<>+0(SB), Y9, Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPOR         Y9, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VFMADD213PS  Y5, Y4, Y7
 	VFMADD231PS  32(R8), Y7, Y3
-	VPSRLVD      bits3<>+0(SB), Y6, Y6
+	VPSRLVD      bits24<>+0(SB), Y6, Y6
 	VPAND        lowest<>+0(SB), Y6, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPOR         Y6, Y8, Y8
@@ -1140,7 +1204,7 @@ rows1block:
 	VCVTDQ2PS    Y5, Y5
 	VFMADD213PS  Y3, Y2, Y5
 	VFMADD231PS  (R8), Y5, Y0
-	VPSRLVD      bits2<>+0(SB), Y4, Y5
+	VPSRLVD      bits16<>+0(SB), Y4, Y5
 	VPAND        lowest<>+0(SB), Y5, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPOR         Y5, Y6, Y6
@@ -1150,14 +1214,14 @@ rows1block:
 	VPMOVZXBD    16(R10), Y5
 	VPSRLD       $0x04, Y5, Y6
 	VPAND        nibble<>+0(SB), Y5, Y5
-	VPSRLVD      bits1<>+0(SB), Y4, Y7
+	VPSRLVD      bits8<>+0(SB), Y4, Y7
 	VPAND        lowest<>+0(SB), Y7, Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VFMADD213PS  Y3, Y2, Y5
 	VFMADD231PS  32(R8), Y5, Y1
-	VPSRLVD      bits3<>+0(SB), Y4, Y4
+	VPSRLVD      bits24<>+0(SB), Y4, Y4
 	VPAND        lowest<>+0(SB), Y4, Y4
 	VPSLLD       $0x04, Y4, Y4
 	VPOR         Y4, Y6, Y6
@@ -1822,7 +1886,7 @@ block:
 	VPMOVZXBD    (CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1831,7 +1895,7 @@ block:
 	VPERMILPS    $0x00, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, (AX)
-	VMOVDQA      Y3, Y4
+	VMOVAPS      Y3, Y4
 	VPAND        fortyEight<>+0(SB), Y4, Y4
 	VPOR         Y4, Y5, Y5
 	VPSUBD       thirtyTwo<>+0(SB), Y5, Y5
@@ -1842,7 +1906,7 @@ block:
 	VPMOVZXBD    32(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1851,7 +1915,7 @@ block:
 	VPERMILPS    $0xaa, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 128(AX)
-	VMOVDQA      Y3, Y3
+	VMOVAPS      Y3, Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y5, Y5
@@ -1864,7 +1928,7 @@ block:
 	VPMOVZXBD    8(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1873,7 +1937,7 @@ block:
 	VPERMILPS    $0x00, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 32(AX)
-	VMOVDQA      Y3, Y4
+	VMOVAPS      Y3, Y4
 	VPAND        fortyEight<>+0(SB), Y4, Y4
 	VPOR         Y4, Y5, Y5
 	VPSUBD       thirtyTwo<>+0(SB), Y5, Y5
@@ -1884,7 +1948,7 @@ block:
 	VPMOVZXBD    40(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1893,7 +1957,7 @@ block:
 	VPERMILPS    $0xaa, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 160(AX)
-	VMOVDQA      Y3, Y3
+	VMOVAPS      Y3, Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y5, Y5
@@ -1906,7 +1970,7 @@ block:
 	VPMOVZXBD    16(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1915,7 +1979,7 @@ block:
 	VPERMILPS    $0x55, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 64(AX)
-	VMOVDQA      Y3, Y4
+	VMOVAPS      Y3, Y4
 	VPAND        fortyEight<>+0(SB), Y4, Y4
 	VPOR         Y4, Y5, Y5
 	VPSUBD       thirtyTwo<>+0(SB), Y5, Y5
@@ -1926,7 +1990,7 @@ block:
 	VPMOVZXBD    48(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1935,7 +1999,7 @@ block:
 	VPERMILPS    $0xff, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 192(AX)
-	VMOVDQA      Y3, Y3
+	VMOVAPS      Y3, Y3
 	VPSRLD       $0x02, Y3, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y5, Y5
@@ -1948,7 +2012,7 @@ block:
 	VPMOVZXBD    24(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1957,7 +2021,7 @@ block:
 	VPERMILPS    $0x55, Y2, Y6
 	VMULPS       Y6, Y4, Y4
 	VMOVUPS      Y4, 96(AX)
-	VMOVDQA      Y3, Y4
+	VMOVAPS      Y3, Y4
 	VPAND        fortyEight<>+0(SB), Y4, Y4
 	VPOR         Y4, Y5, Y5
 	VPSUBD       thirtyTwo<>+0(SB), Y5, Y5
@@ -1968,7 +2032,7 @@ block:
 	VPMOVZXBD    56(CX), Y4
 	VPSRLD       $0x04, Y4, Y5
 	VPAND        nibble<>+0(SB), Y4, Y4
-	VMOVDQA      Y3, Y6
+	VMOVAPS      Y3, Y6
 	VPSLLD       $0x02, Y6, Y6
 	VPAND        fortyEight<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
@@ -1977,7 +2041,7 @@ block:
 	VPERMILPS    $0xff, Y2, Y2
 	VMULPS       Y2, Y4, Y4
 	VMOVUPS      Y4, 224(AX)
-	VMOVDQA      Y3, Y2
+	VMOVAPS      Y3, Y2
 	VPSRLD       $0x02, Y2, Y2
 	VPAND        fortyEight<>+0(SB), Y2, Y2
 	VPOR         Y2, Y5, Y5
@@ -1995,7 +2059,7 @@ block:
 	VPMOVZXBD    64(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2004,7 +2068,7 @@ block:
 	VPERMILPS    $0x00, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 512(AX)
-	VMOVDQA      Y2, Y3
+	VMOVAPS      Y2, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VPSUBD       thirtyTwo<>+0(SB), Y4, Y4
@@ -2015,7 +2079,7 @@ block:
 	VPMOVZXBD    96(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2024,7 +2088,7 @@ block:
 	VPERMILPS    $0xaa, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 640(AX)
-	VMOVDQA      Y2, Y2
+	VMOVAPS      Y2, Y2
 	VPSRLD       $0x02, Y2, Y2
 	VPAND        fortyEight<>+0(SB), Y2, Y2
 	VPOR         Y2, Y4, Y4
@@ -2037,7 +2101,7 @@ block:
 	VPMOVZXBD    72(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2046,7 +2110,7 @@ block:
 	VPERMILPS    $0x00, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 544(AX)
-	VMOVDQA      Y2, Y3
+	VMOVAPS      Y2, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VPSUBD       thirtyTwo<>+0(SB), Y4, Y4
@@ -2057,7 +2121,7 @@ block:
 	VPMOVZXBD    104(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2066,7 +2130,7 @@ block:
 	VPERMILPS    $0xaa, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 672(AX)
-	VMOVDQA      Y2, Y2
+	VMOVAPS      Y2, Y2
 	VPSRLD       $0x02, Y2, Y2
 	VPAND        fortyEight<>+0(SB), Y2, Y2
 	VPOR         Y2, Y4, Y4
@@ -2079,7 +2143,7 @@ block:
 	VPMOVZXBD    80(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2088,7 +2152,7 @@ block:
 	VPERMILPS    $0x55, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 576(AX)
-	VMOVDQA      Y2, Y3
+	VMOVAPS      Y2, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VPSUBD       thirtyTwo<>+0(SB), Y4, Y4
@@ -2099,7 +2163,7 @@ block:
 	VPMOVZXBD    112(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2108,7 +2172,7 @@ block:
 	VPERMILPS    $0xff, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 704(AX)
-	VMOVDQA      Y2, Y2
+	VMOVAPS      Y2, Y2
 	VPSRLD       $0x02, Y2, Y2
 	VPAND        fortyEight<>+0(SB), Y2, Y2
 	VPOR         Y2, Y4, Y4
@@ -2121,7 +2185,7 @@ block:
 	VPMOVZXBD    88(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x04, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2130,7 +2194,7 @@ block:
 	VPERMILPS    $0x55, Y0, Y5
 	VMULPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 608(AX)
-	VMOVDQA      Y2, Y3
+	VMOVAPS      Y2, Y3
 	VPAND        fortyEight<>+0(SB), Y3, Y3
 	VPOR         Y3, Y4, Y4
 	VPSUBD       thirtyTwo<>+0(SB), Y4, Y4
@@ -2141,7 +2205,7 @@ block:
 	VPMOVZXBD    120(CX), Y3
 	VPSRLD       $0x04, Y3, Y4
 	VPAND        nibble<>+0(SB), Y3, Y3
-	VMOVDQA      Y2, Y5
+	VMOVAPS      Y2, Y5
 	VPSLLD       $0x02, Y5, Y5
 	VPAND        fortyEight<>+0(SB), Y5, Y5
 	VPOR         Y5, Y3, Y3
@@ -2150,7 +2214,7 @@ block:
 	VPERMILPS    $0xff, Y0, Y0
 	VMULPS       Y0, Y3, Y3
 	VMOVUPS      Y3, 736(AX)
-	VMOVDQA      Y2, Y0
+	VMOVAPS      Y2, Y0
 	VPSRLD       $0x02, Y0, Y0
 	VPAND        fortyEight<>+0(SB), Y0, Y0
 	VPOR         Y0, Y4, Y4
@@ -2176,7 +2240,15 @@ DATA fortyEight<>+16(SB)/4, $0x00000030
 DATA fortyEight<>+20(SB)/4, $0x00000030
 DATA fortyEight<>+24(SB)/4, $0x00000030
 DATA fortyEight<>+28(SB)/4, $0x00000030
-GLOBL fortyEight<>(SB), RODATA|NOPTR, $32
+DATA fortyEight<>+32(SB)/4, $0x00000030
+DATA fortyEight<>+36(SB)/4, $0x00000030
+DATA fortyEight<>+40(SB)/4, $0x00000030
+DATA fortyEight<>+44(SB)/4, $0x00000030
+DATA fortyEight<>+48(SB)/4, $0x00000030
+DATA fortyEight<>+52(SB)/4, $0x00000030
+DATA fortyEight<>+56(SB)/4, $0x00000030
+DATA fortyEight<>+60(SB)/4, $0x00000030
+GLOBL fortyEight<>(SB), RODATA|NOPTR, $64
 
 DATA thirtyTwo<>+0(SB)/4, $0x00000020
 DATA thirtyTwo<>+4(SB)/4, $0x00000020
@@ -2186,4 +2258,1551 @@ DATA thirtyTwo<>+16(SB)/4, $0x00000020
 DATA thirtyTwo<>+20(SB)/4, $0x00000020
 DATA thirtyTwo<>+24(SB)/4, $0x00000020
 DATA thirtyTwo<>+28(SB)/4, $0x00000020
-GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $32
+DATA thirtyTwo<>+32(SB)/4, $0x00000020
+DATA thirtyTwo<>+36(SB)/4, $0x00000020
+DATA thirtyTwo<>+40(SB)/4, $0x00000020
+DATA thirtyTwo<>+44(SB)/4, $0x00000020
+DATA thirtyTwo<>+48(SB)/4, $0x00000020
+DATA thirtyTwo<>+52(SB)/4, $0x00000020
+DATA thirtyTwo<>+56(SB)/4, $0x00000020
+DATA thirtyTwo<>+60(SB)/4, $0x00000020
+GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $64
+
+// func dequantizeQ8_0AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ8_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVSXBD    2(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPMOVSXBD    18(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000022, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ8_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsQ8_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+rows2block:
+	PREFETCHT0    (R12)
+	ADDQ          $0x44, R12
+	VPBROADCASTW  (R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPMOVSXBD     2(R10), Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   (R8), Z3, Z0
+	VPMOVSXBD     18(R10), Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   64(R8), Z3, Z0
+	ADDQ          $0x22, R10
+	VPBROADCASTW  (R11), Y2
+	VCVTPH2PS     Y2, Z2
+	VPMOVSXBD     2(R11), Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   (R8), Z3, Z1
+	VPMOVSXBD     18(R11), Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   64(R8), Z3, Z1
+	ADDQ          $0x22, R11
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows2block
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(DI*2), DX
+	SUBQ          $0x02, BX
+	JMP           rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
+	VXORPS Z0, Z0, Z0
+
+rows1block:
+	PREFETCHT0    (R11)
+	ADDQ          $0x22, R11
+	VPBROADCASTW  (R10), Y1
+	VCVTPH2PS     Y1, Z1
+	VPMOVSXBD     2(R10), Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z1, Z2, Z2
+	VFMADD231PS   (R8), Z2, Z0
+	VPMOVSXBD     18(R10), Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z1, Z2, Z2
+	VFMADD231PS   64(R8), Z2, Z0
+	ADDQ          $0x22, R10
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows1block
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ4_0AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ4_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVZXBD    2(CX), Z1
+	VPSRLD       $0x04, Z1, Z2
+	VPANDD       nibble<>+0(SB), Z1, Z1
+	VPSUBD       eight<>+0(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPSUBD       eight<>+0(SB), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000012, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ4_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsQ4_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+rows2block:
+	PREFETCHT0    (R12)
+	ADDQ          $0x24, R12
+	VPBROADCASTW  (R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPMOVZXBD     2(R10), Z3
+	VPSRLD        $0x04, Z3, Z4
+	VPANDD        nibble<>+0(SB), Z3, Z3
+	VPSUBD        eight<>+0(SB), Z3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   (R8), Z3, Z0
+	VPSUBD        eight<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z2, Z4, Z4
+	VFMADD231PS   64(R8), Z4, Z0
+	ADDQ          $0x12, R10
+	VPBROADCASTW  (R11), Y2
+	VCVTPH2PS     Y2, Z2
+	VPMOVZXBD     2(R11), Z3
+	VPSRLD        $0x04, Z3, Z4
+	VPANDD        nibble<>+0(SB), Z3, Z3
+	VPSUBD        eight<>+0(SB), Z3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z2, Z3, Z3
+	VFMADD231PS   (R8), Z3, Z1
+	VPSUBD        eight<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z2, Z4, Z4
+	VFMADD231PS   64(R8), Z4, Z1
+	ADDQ          $0x12, R11
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows2block
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(DI*2), DX
+	SUBQ          $0x02, BX
+	JMP           rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
+	VXORPS Z0, Z0, Z0
+
+rows1block:
+	PREFETCHT0    (R11)
+	ADDQ          $0x12, R11
+	VPBROADCASTW  (R10), Y1
+	VCVTPH2PS     Y1, Z1
+	VPMOVZXBD     2(R10), Z2
+	VPSRLD        $0x04, Z2, Z3
+	VPANDD        nibble<>+0(SB), Z2, Z2
+	VPSUBD        eight<>+0(SB), Z2, Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z1, Z2, Z2
+	VFMADD231PS   (R8), Z2, Z0
+	VPSUBD        eight<>+0(SB), Z3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z1, Z3, Z3
+	VFMADD231PS   64(R8), Z3, Z0
+	ADDQ          $0x12, R10
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows1block
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ4_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ4_1AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPBROADCASTW 2(CX), Y1
+	VCVTPH2PS    Y1, Z1
+	VPMOVZXBD    4(CX), Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPANDD       nibble<>+0(SB), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VFMADD213PS  Z1, Z0, Z2
+	VMOVUPS      Z2, (AX)
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000014, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ4_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsQ4_1AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+rows2block:
+	PREFETCHT0    (R12)
+	ADDQ          $0x28, R12
+	VPBROADCASTW  (R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTW  2(R10), Y3
+	VCVTPH2PS     Y3, Z3
+	VPMOVZXBD     4(R10), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPANDD        nibble<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD213PS   Z3, Z2, Z4
+	VFMADD231PS   (R8), Z4, Z0
+	VCVTDQ2PS     Z5, Z5
+	VFMADD213PS   Z3, Z2, Z5
+	VFMADD231PS   64(R8), Z5, Z0
+	ADDQ          $0x14, R10
+	VPBROADCASTW  (R11), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTW  2(R11), Y3
+	VCVTPH2PS     Y3, Z3
+	VPMOVZXBD     4(R11), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPANDD        nibble<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD213PS   Z3, Z2, Z4
+	VFMADD231PS   (R8), Z4, Z1
+	VCVTDQ2PS     Z5, Z5
+	VFMADD213PS   Z3, Z2, Z5
+	VFMADD231PS   64(R8), Z5, Z1
+	ADDQ          $0x14, R11
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows2block
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(DI*2), DX
+	SUBQ          $0x02, BX
+	JMP           rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
+	VXORPS Z0, Z0, Z0
+
+rows1block:
+	PREFETCHT0    (R11)
+	ADDQ          $0x14, R11
+	VPBROADCASTW  (R10), Y1
+	VCVTPH2PS     Y1, Z1
+	VPBROADCASTW  2(R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPMOVZXBD     4(R10), Z3
+	VPSRLD        $0x04, Z3, Z4
+	VPANDD        nibble<>+0(SB), Z3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VFMADD213PS   Z2, Z1, Z3
+	VFMADD231PS   (R8), Z3, Z0
+	VCVTDQ2PS     Z4, Z4
+	VFMADD213PS   Z2, Z1, Z4
+	VFMADD231PS   64(R8), Z4, Z0
+	ADDQ          $0x14, R10
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows1block
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ5_0AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ5_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPBROADCASTD 2(CX), Z1
+	VPMOVZXBD    6(CX), Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPANDD       nibble<>+0(SB), Z2, Z2
+	VPSRLVD      bits0<>+0(SB), Z1, Z4
+	VPANDD       lowest<>+0(SB), Z4, Z4
+	VPSLLD       $0x04, Z4, Z4
+	VPORD        Z4, Z2, Z2
+	VPSUBD       sixteen<>+0(SB), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, (AX)
+	VPSRLVD      bits16<>+0(SB), Z1, Z1
+	VPANDD       lowest<>+0(SB), Z1, Z1
+	VPSLLD       $0x04, Z1, Z1
+	VPORD        Z1, Z3, Z3
+	VPSUBD       sixteen<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000016, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ5_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsQ5_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+rows2block:
+	PREFETCHT0    (R12)
+	ADDQ          $0x2c, R12
+	VPBROADCASTW  (R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTD  2(R10), Z3
+	VPMOVZXBD     6(R10), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPANDD        nibble<>+0(SB), Z4, Z4
+	VPSRLVD       bits0<>+0(SB), Z3, Z6
+	VPANDD        lowest<>+0(SB), Z6, Z6
+	VPSLLD        $0x04, Z6, Z6
+	VPORD         Z6, Z4, Z4
+	VPSUBD        sixteen<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z2, Z4, Z4
+	VFMADD231PS   (R8), Z4, Z0
+	VPSRLVD       bits16<>+0(SB), Z3, Z3
+	VPANDD        lowest<>+0(SB), Z3, Z3
+	VPSLLD        $0x04, Z3, Z3
+	VPORD         Z3, Z5, Z5
+	VPSUBD        sixteen<>+0(SB), Z5, Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z2, Z5, Z5
+	VFMADD231PS   64(R8), Z5, Z0
+	ADDQ          $0x16, R10
+	VPBROADCASTW  (R11), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTD  2(R11), Z3
+	VPMOVZXBD     6(R11), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPANDD        nibble<>+0(SB), Z4, Z4
+	VPSRLVD       bits0<>+0(SB), Z3, Z6
+	VPANDD        lowest<>+0(SB), Z6, Z6
+	VPSLLD        $0x04, Z6, Z6
+	VPORD         Z6, Z4, Z4
+	VPSUBD        sixteen<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z2, Z4, Z4
+	VFMADD231PS   (R8), Z4, Z1
+	VPSRLVD       bits16<>+0(SB), Z3, Z3
+	VPANDD        lowest<>+0(SB), Z3, Z3
+	VPSLLD        $0x04, Z3, Z3
+	VPORD         Z3, Z5, Z5
+	VPSUBD        sixteen<>+0(SB), Z5, Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z2, Z5, Z5
+	VFMADD231PS   64(R8), Z5, Z1
+	ADDQ          $0x16, R11
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows2block
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(DI*2), DX
+	SUBQ          $0x02, BX
+	JMP           rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
+	VXORPS Z0, Z0, Z0
+
+rows1block:
+	PREFETCHT0    (R11)
+	ADDQ          $0x16, R11
+	VPBROADCASTW  (R10), Y1
+	VCVTPH2PS     Y1, Z1
+	VPBROADCASTD  2(R10), Z2
+	VPMOVZXBD     6(R10), Z3
+	VPSRLD        $0x04, Z3, Z4
+	VPANDD        nibble<>+0(SB), Z3, Z3
+	VPSRLVD       bits0<>+0(SB), Z2, Z5
+	VPANDD        lowest<>+0(SB), Z5, Z5
+	VPSLLD        $0x04, Z5, Z5
+	VPORD         Z5, Z3, Z3
+	VPSUBD        sixteen<>+0(SB), Z3, Z3
+	VCVTDQ2PS     Z3, Z3
+	VMULPS        Z1, Z3, Z3
+	VFMADD231PS   (R8), Z3, Z0
+	VPSRLVD       bits16<>+0(SB), Z2, Z2
+	VPANDD        lowest<>+0(SB), Z2, Z2
+	VPSLLD        $0x04, Z2, Z2
+	VPORD         Z2, Z4, Z4
+	VPSUBD        sixteen<>+0(SB), Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z1, Z4, Z4
+	VFMADD231PS   64(R8), Z4, Z0
+	ADDQ          $0x16, R10
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows1block
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ5_1AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ5_1AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPBROADCASTW 2(CX), Y1
+	VCVTPH2PS    Y1, Z1
+	VPBROADCASTD 4(CX), Z2
+	VPMOVZXBD    8(CX), Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPANDD       nibble<>+0(SB), Z3, Z3
+	VPSRLVD      bits0<>+0(SB), Z2, Z5
+	VPANDD       lowest<>+0(SB), Z5, Z5
+	VPSLLD       $0x04, Z5, Z5
+	VPORD        Z5, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VFMADD213PS  Z1, Z0, Z3
+	VMOVUPS      Z3, (AX)
+	VPSRLVD      bits16<>+0(SB), Z2, Z2
+	VPANDD       lowest<>+0(SB), Z2, Z2
+	VPSLLD       $0x04, Z2, Z2
+	VPORD        Z2, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VFMADD213PS  Z1, Z0, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000018, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotsQ5_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·dotsQ5_1AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ w+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ blocks+32(FP), SI
+	MOVQ stride+40(FP), DI
+
+rows2:
+	CMPQ   BX, $0x02
+	JL     rows1
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*1), R11
+	LEAQ   (DX)(DI*8), R12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+rows2block:
+	PREFETCHT0    (R12)
+	ADDQ          $0x30, R12
+	VPBROADCASTW  (R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTW  2(R10), Y3
+	VCVTPH2PS     Y3, Z3
+	VPBROADCASTD  4(R10), Z4
+	VPMOVZXBD     8(R10), Z5
+	VPSRLD        $0x04, Z5, Z6
+	VPANDD        nibble<>+0(SB), Z5, Z5
+	VPSRLVD       bits0<>+0(SB), Z4, Z7
+	VPANDD        lowest<>+0(SB), Z7, Z7
+	VPSLLD        $0x04, Z7, Z7
+	VPORD         Z7, Z5, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD213PS   Z3, Z2, Z5
+	VFMADD231PS   (R8), Z5, Z0
+	VPSRLVD       bits16<>+0(SB), Z4, Z4
+	VPANDD        lowest<>+0(SB), Z4, Z4
+	VPSLLD        $0x04, Z4, Z4
+	VPORD         Z4, Z6, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD213PS   Z3, Z2, Z6
+	VFMADD231PS   64(R8), Z6, Z0
+	ADDQ          $0x18, R10
+	VPBROADCASTW  (R11), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTW  2(R11), Y3
+	VCVTPH2PS     Y3, Z3
+	VPBROADCASTD  4(R11), Z4
+	VPMOVZXBD     8(R11), Z5
+	VPSRLD        $0x04, Z5, Z6
+	VPANDD        nibble<>+0(SB), Z5, Z5
+	VPSRLVD       bits0<>+0(SB), Z4, Z7
+	VPANDD        lowest<>+0(SB), Z7, Z7
+	VPSLLD        $0x04, Z7, Z7
+	VPORD         Z7, Z5, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD213PS   Z3, Z2, Z5
+	VFMADD231PS   (R8), Z5, Z1
+	VPSRLVD       bits16<>+0(SB), Z4, Z4
+	VPANDD        lowest<>+0(SB), Z4, Z4
+	VPSLLD        $0x04, Z4, Z4
+	VPORD         Z4, Z6, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD213PS   Z3, Z2, Z6
+	VFMADD231PS   64(R8), Z6, Z1
+	ADDQ          $0x18, R11
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows2block
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	ADDQ          $0x08, AX
+	LEAQ          (DX)(DI*2), DX
+	SUBQ          $0x02, BX
+	JMP           rows2
+
+rows1:
+	CMPQ   BX, $0x01
+	JL     done
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (DX)(DI*8), R11
+	VXORPS Z0, Z0, Z0
+
+rows1block:
+	PREFETCHT0    (R11)
+	ADDQ          $0x18, R11
+	VPBROADCASTW  (R10), Y1
+	VCVTPH2PS     Y1, Z1
+	VPBROADCASTW  2(R10), Y2
+	VCVTPH2PS     Y2, Z2
+	VPBROADCASTD  4(R10), Z3
+	VPMOVZXBD     8(R10), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPANDD        nibble<>+0(SB), Z4, Z4
+	VPSRLVD       bits0<>+0(SB), Z3, Z6
+	VPANDD        lowest<>+0(SB), Z6, Z6
+	VPSLLD        $0x04, Z6, Z6
+	VPORD         Z6, Z4, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD213PS   Z2, Z1, Z4
+	VFMADD231PS   (R8), Z4, Z0
+	VPSRLVD       bits16<>+0(SB), Z3, Z3
+	VPANDD        lowest<>+0(SB), Z3, Z3
+	VPSLLD        $0x04, Z3, Z3
+	VPORD         Z3, Z5, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD213PS   Z2, Z1, Z5
+	VFMADD231PS   64(R8), Z5, Z0
+	ADDQ          $0x18, R10
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows1block
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	LEAQ          (DX)(DI*1), DX
+	SUBQ          $0x01, BX
+	JMP           rows1
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ4_KAVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ4_KAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	MOVL         4(CX), BX
+	MOVL         8(CX), SI
+	MOVL         12(CX), DI
+	MOVL         DI, R8
+	ANDL         $0x0f0f0f0f, R8
+	MOVL         BX, R9
+	SHRL         $0x02, R9
+	ANDL         $0x30303030, R9
+	ORL          R9, R8
+	ANDL         $0x3f3f3f3f, BX
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VMOVD        BX, X1
+	VPINSRD      $0x01, R8, X1, X1
+	VPMOVZXBD    X1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VSHUFF32X4   $0x00, Z1, Z1, Z0
+	VSHUFF32X4   $0x55, Z1, Z1, Z1
+	SHRL         $0x04, DI
+	ANDL         $0x0f0f0f0f, DI
+	MOVL         SI, BX
+	SHRL         $0x02, BX
+	ANDL         $0x30303030, BX
+	ORL          BX, DI
+	ANDL         $0x3f3f3f3f, SI
+	VPBROADCASTW 2(CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVD        SI, X3
+	VPINSRD      $0x01, DI, X3, X3
+	VPMOVZXBD    X3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VSHUFF32X4   $0x00, Z3, Z3, Z2
+	VSHUFF32X4   $0x55, Z3, Z3, Z3
+	VPERMILPS    $0x00, Z0, Z4
+	VPERMILPS    $0x55, Z0, Z5
+	VPERMILPS    $0x00, Z2, Z6
+	VPERMILPS    $0x55, Z2, Z7
+	VPMOVZXBD    16(CX), Z8
+	VPSRLD       $0x04, Z8, Z9
+	VPANDD       nibble<>+0(SB), Z8, Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VSUBPS       Z6, Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z5, Z9, Z9
+	VSUBPS       Z7, Z9, Z9
+	VMOVUPS      Z9, 128(AX)
+	VPMOVZXBD    32(CX), Z8
+	VPSRLD       $0x04, Z8, Z9
+	VPANDD       nibble<>+0(SB), Z8, Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VSUBPS       Z6, Z8, Z8
+	VMOVUPS      Z8, 64(AX)
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z5, Z9, Z9
+	VSUBPS       Z7, Z9, Z9
+	VMOVUPS      Z9, 192(AX)
+	VPERMILPS    $0xaa, Z0, Z4
+	VPERMILPS    $0xff, Z0, Z0
+	VPERMILPS    $0xaa, Z2, Z5
+	VPERMILPS    $0xff, Z2, Z2
+	VPMOVZXBD    48(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 256(AX)
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VMOVUPS      Z7, 384(AX)
+	VPMOVZXBD    64(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 320(AX)
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VMOVUPS      Z7, 448(AX)
+	VPERMILPS    $0x00, Z1, Z0
+	VPERMILPS    $0x55, Z1, Z2
+	VPERMILPS    $0x00, Z3, Z4
+	VPERMILPS    $0x55, Z3, Z5
+	VPMOVZXBD    80(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z4, Z6, Z6
+	VMOVUPS      Z6, 512(AX)
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VSUBPS       Z5, Z7, Z7
+	VMOVUPS      Z7, 640(AX)
+	VPMOVZXBD    96(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z4, Z6, Z6
+	VMOVUPS      Z6, 576(AX)
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VSUBPS       Z5, Z7, Z7
+	VMOVUPS      Z7, 704(AX)
+	VPERMILPS    $0xaa, Z1, Z0
+	VPERMILPS    $0xff, Z1, Z1
+	VPERMILPS    $0xaa, Z3, Z2
+	VPERMILPS    $0xff, Z3, Z3
+	VPMOVZXBD    112(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 768(AX)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VSUBPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 896(AX)
+	VPMOVZXBD    128(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 832(AX)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VSUBPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 960(AX)
+	ADDQ         $0x00000400, AX
+	ADDQ         $0x00000090, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ5_KAVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ5_KAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	MOVL         4(CX), BX
+	MOVL         8(CX), SI
+	MOVL         12(CX), DI
+	MOVL         DI, R8
+	ANDL         $0x0f0f0f0f, R8
+	MOVL         BX, R9
+	SHRL         $0x02, R9
+	ANDL         $0x30303030, R9
+	ORL          R9, R8
+	ANDL         $0x3f3f3f3f, BX
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VMOVD        BX, X1
+	VPINSRD      $0x01, R8, X1, X1
+	VPMOVZXBD    X1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VSHUFF32X4   $0x00, Z1, Z1, Z0
+	VSHUFF32X4   $0x55, Z1, Z1, Z1
+	SHRL         $0x04, DI
+	ANDL         $0x0f0f0f0f, DI
+	MOVL         SI, BX
+	SHRL         $0x02, BX
+	ANDL         $0x30303030, BX
+	ORL          BX, DI
+	ANDL         $0x3f3f3f3f, SI
+	VPBROADCASTW 2(CX), Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVD        SI, X3
+	VPINSRD      $0x01, DI, X3, X3
+	VPMOVZXBD    X3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VSHUFF32X4   $0x00, Z3, Z3, Z2
+	VSHUFF32X4   $0x55, Z3, Z3, Z3
+	VPERMILPS    $0x00, Z0, Z4
+	VPERMILPS    $0x55, Z0, Z5
+	VPERMILPS    $0x00, Z2, Z6
+	VPERMILPS    $0x55, Z2, Z7
+	VPMOVZXBD    48(CX), Z8
+	VPSRLD       $0x04, Z8, Z9
+	VPANDD       nibble<>+0(SB), Z8, Z8
+	VPMOVZXBD    16(CX), Z10
+	VPSLLD       $0x04, Z10, Z10
+	VPANDD       sixteen<>+0(SB), Z10, Z10
+	VPORD        Z10, Z8, Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VSUBPS       Z6, Z8, Z8
+	VMOVUPS      Z8, (AX)
+	VPMOVZXBD    16(CX), Z8
+	VPSLLD       $0x03, Z8, Z8
+	VPANDD       sixteen<>+0(SB), Z8, Z8
+	VPORD        Z8, Z9, Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z5, Z9, Z9
+	VSUBPS       Z7, Z9, Z9
+	VMOVUPS      Z9, 128(AX)
+	VPMOVZXBD    64(CX), Z8
+	VPSRLD       $0x04, Z8, Z9
+	VPANDD       nibble<>+0(SB), Z8, Z8
+	VPMOVZXBD    32(CX), Z10
+	VPSLLD       $0x04, Z10, Z10
+	VPANDD       sixteen<>+0(SB), Z10, Z10
+	VPORD        Z10, Z8, Z8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z4, Z8, Z8
+	VSUBPS       Z6, Z8, Z8
+	VMOVUPS      Z8, 64(AX)
+	VPMOVZXBD    32(CX), Z4
+	VPSLLD       $0x03, Z4, Z4
+	VPANDD       sixteen<>+0(SB), Z4, Z4
+	VPORD        Z4, Z9, Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z5, Z9, Z9
+	VSUBPS       Z7, Z9, Z9
+	VMOVUPS      Z9, 192(AX)
+	VPERMILPS    $0xaa, Z0, Z4
+	VPERMILPS    $0xff, Z0, Z0
+	VPERMILPS    $0xaa, Z2, Z5
+	VPERMILPS    $0xff, Z2, Z2
+	VPMOVZXBD    80(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VPMOVZXBD    16(CX), Z8
+	VPSLLD       $0x02, Z8, Z8
+	VPANDD       sixteen<>+0(SB), Z8, Z8
+	VPORD        Z8, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 256(AX)
+	VPMOVZXBD    16(CX), Z6
+	VPSLLD       $0x01, Z6, Z6
+	VPANDD       sixteen<>+0(SB), Z6, Z6
+	VPORD        Z6, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VMOVUPS      Z7, 384(AX)
+	VPMOVZXBD    96(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VPMOVZXBD    32(CX), Z8
+	VPSLLD       $0x02, Z8, Z8
+	VPANDD       sixteen<>+0(SB), Z8, Z8
+	VPORD        Z8, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 320(AX)
+	VPMOVZXBD    32(CX), Z4
+	VPSLLD       $0x01, Z4, Z4
+	VPANDD       sixteen<>+0(SB), Z4, Z4
+	VPORD        Z4, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VMOVUPS      Z7, 448(AX)
+	VPERMILPS    $0x00, Z1, Z0
+	VPERMILPS    $0x55, Z1, Z2
+	VPERMILPS    $0x00, Z3, Z4
+	VPERMILPS    $0x55, Z3, Z5
+	VPMOVZXBD    112(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VPMOVZXBD    16(CX), Z8
+	VPANDD       sixteen<>+0(SB), Z8, Z8
+	VPORD        Z8, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z4, Z6, Z6
+	VMOVUPS      Z6, 512(AX)
+	VPMOVZXBD    16(CX), Z6
+	VPSRLD       $0x01, Z6, Z6
+	VPANDD       sixteen<>+0(SB), Z6, Z6
+	VPORD        Z6, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VSUBPS       Z5, Z7, Z7
+	VMOVUPS      Z7, 640(AX)
+	VPMOVZXBD    128(CX), Z6
+	VPSRLD       $0x04, Z6, Z7
+	VPANDD       nibble<>+0(SB), Z6, Z6
+	VPMOVZXBD    32(CX), Z8
+	VPANDD       sixteen<>+0(SB), Z8, Z8
+	VPORD        Z8, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z4, Z6, Z6
+	VMOVUPS      Z6, 576(AX)
+	VPMOVZXBD    32(CX), Z0
+	VPSRLD       $0x01, Z0, Z0
+	VPANDD       sixteen<>+0(SB), Z0, Z0
+	VPORD        Z0, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z2, Z7, Z7
+	VSUBPS       Z5, Z7, Z7
+	VMOVUPS      Z7, 704(AX)
+	VPERMILPS    $0xaa, Z1, Z0
+	VPERMILPS    $0xff, Z1, Z1
+	VPERMILPS    $0xaa, Z3, Z2
+	VPERMILPS    $0xff, Z3, Z3
+	VPMOVZXBD    144(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VPMOVZXBD    16(CX), Z6
+	VPSRLD       $0x02, Z6, Z6
+	VPANDD       sixteen<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 768(AX)
+	VPMOVZXBD    16(CX), Z4
+	VPSRLD       $0x03, Z4, Z4
+	VPANDD       sixteen<>+0(SB), Z4, Z4
+	VPORD        Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VSUBPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 896(AX)
+	VPMOVZXBD    160(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VPMOVZXBD    32(CX), Z6
+	VPSRLD       $0x02, Z6, Z6
+	VPANDD       sixteen<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VSUBPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 832(AX)
+	VPMOVZXBD    32(CX), Z0
+	VPSRLD       $0x03, Z0, Z0
+	VPANDD       sixteen<>+0(SB), Z0, Z0
+	VPORD        Z0, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VSUBPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 960(AX)
+	ADDQ         $0x00000400, AX
+	ADDQ         $0x000000b0, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ6_KAVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ6_KAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	TESTQ        DX, DX
+	JE           done
+	VPBROADCASTW 208(CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVSXBD    192(CX), Y1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VSHUFF32X4   $0x00, Z1, Z1, Z2
+	VSHUFF32X4   $0x55, Z1, Z1, Z3
+	VPMOVZXBD    128(CX), Z4
+	VPMOVZXBD    (CX), Z5
+	VPSRLD       $0x04, Z5, Z6
+	VPANDD       nibble<>+0(SB), Z5, Z5
+	VMOVAPS      Z4, Z7
+	VPSLLD       $0x04, Z7, Z7
+	VPANDD       fortyEight<>+0(SB), Z7, Z7
+	VPORD        Z7, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0x00, Z2, Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS      Z5, (AX)
+	VMOVAPS      Z4, Z5
+	VPANDD       fortyEight<>+0(SB), Z5, Z5
+	VPORD        Z5, Z6, Z6
+	VPSUBD       thirtyTwo<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VPERMILPS    $0x00, Z3, Z5
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 256(AX)
+	VPMOVZXBD    32(CX), Z5
+	VPSRLD       $0x04, Z5, Z6
+	VPANDD       nibble<>+0(SB), Z5, Z5
+	VMOVAPS      Z4, Z7
+	VPSLLD       $0x02, Z7, Z7
+	VPANDD       fortyEight<>+0(SB), Z7, Z7
+	VPORD        Z7, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0xaa, Z2, Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS      Z5, 128(AX)
+	VMOVAPS      Z4, Z4
+	VPSRLD       $0x02, Z4, Z4
+	VPANDD       fortyEight<>+0(SB), Z4, Z4
+	VPORD        Z4, Z6, Z6
+	VPSUBD       thirtyTwo<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VPERMILPS    $0xaa, Z3, Z4
+	VMULPS       Z4, Z6, Z6
+	VMOVUPS      Z6, 384(AX)
+	VPMOVZXBD    144(CX), Z4
+	VPMOVZXBD    16(CX), Z5
+	VPSRLD       $0x04, Z5, Z6
+	VPANDD       nibble<>+0(SB), Z5, Z5
+	VMOVAPS      Z4, Z7
+	VPSLLD       $0x04, Z7, Z7
+	VPANDD       fortyEight<>+0(SB), Z7, Z7
+	VPORD        Z7, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0x55, Z2, Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS      Z5, 64(AX)
+	VMOVAPS      Z4, Z5
+	VPANDD       fortyEight<>+0(SB), Z5, Z5
+	VPORD        Z5, Z6, Z6
+	VPSUBD       thirtyTwo<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VPERMILPS    $0x55, Z3, Z5
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 320(AX)
+	VPMOVZXBD    48(CX), Z5
+	VPSRLD       $0x04, Z5, Z6
+	VPANDD       nibble<>+0(SB), Z5, Z5
+	VMOVAPS      Z4, Z7
+	VPSLLD       $0x02, Z7, Z7
+	VPANDD       fortyEight<>+0(SB), Z7, Z7
+	VPORD        Z7, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0xff, Z2, Z2
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 192(AX)
+	VMOVAPS      Z4, Z2
+	VPSRLD       $0x02, Z2, Z2
+	VPANDD       fortyEight<>+0(SB), Z2, Z2
+	VPORD        Z2, Z6, Z6
+	VPSUBD       thirtyTwo<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VPERMILPS    $0xff, Z3, Z2
+	VMULPS       Z2, Z6, Z6
+	VMOVUPS      Z6, 448(AX)
+	VPMOVSXBD    200(CX), Y8
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VSHUFF32X4   $0x00, Z8, Z8, Z0
+	VSHUFF32X4   $0x55, Z8, Z8, Z2
+	VPMOVZXBD    160(CX), Z3
+	VPMOVZXBD    64(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VMOVAPS      Z3, Z6
+	VPSLLD       $0x04, Z6, Z6
+	VPANDD       fortyEight<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VPSUBD       thirtyTwo<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VPERMILPS    $0x00, Z0, Z6
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS      Z4, 512(AX)
+	VMOVAPS      Z3, Z4
+	VPANDD       fortyEight<>+0(SB), Z4, Z4
+	VPORD        Z4, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0x00, Z2, Z4
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 768(AX)
+	VPMOVZXBD    96(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VMOVAPS      Z3, Z6
+	VPSLLD       $0x02, Z6, Z6
+	VPANDD       fortyEight<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VPSUBD       thirtyTwo<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VPERMILPS    $0xaa, Z0, Z6
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS      Z4, 640(AX)
+	VMOVAPS      Z3, Z3
+	VPSRLD       $0x02, Z3, Z3
+	VPANDD       fortyEight<>+0(SB), Z3, Z3
+	VPORD        Z3, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0xaa, Z2, Z3
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 896(AX)
+	VPMOVZXBD    176(CX), Z3
+	VPMOVZXBD    80(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VMOVAPS      Z3, Z6
+	VPSLLD       $0x04, Z6, Z6
+	VPANDD       fortyEight<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VPSUBD       thirtyTwo<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VPERMILPS    $0x55, Z0, Z6
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS      Z4, 576(AX)
+	VMOVAPS      Z3, Z4
+	VPANDD       fortyEight<>+0(SB), Z4, Z4
+	VPORD        Z4, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0x55, Z2, Z4
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 832(AX)
+	VPMOVZXBD    112(CX), Z4
+	VPSRLD       $0x04, Z4, Z5
+	VPANDD       nibble<>+0(SB), Z4, Z4
+	VMOVAPS      Z3, Z6
+	VPSLLD       $0x02, Z6, Z6
+	VPANDD       fortyEight<>+0(SB), Z6, Z6
+	VPORD        Z6, Z4, Z4
+	VPSUBD       thirtyTwo<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VPERMILPS    $0xff, Z0, Z0
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, 704(AX)
+	VMOVAPS      Z3, Z0
+	VPSRLD       $0x02, Z0, Z0
+	VPANDD       fortyEight<>+0(SB), Z0, Z0
+	VPORD        Z0, Z5, Z5
+	VPSUBD       thirtyTwo<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VPERMILPS    $0xff, Z2, Z0
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, 960(AX)
+	ADDQ         $0x00000400, AX
+	ADDQ         $0x000000d2, CX
+	DECQ         DX
+	JMP          block
+
+done:
+	VZEROUPPER
+	RET
+
+// func dequantizeQ8_0AMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ8_0AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ8_0AVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ8_0AVX512+0(SB)
+
+// func dotsQ8_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+TEXT ·dotsQ8_0AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsQ8_0AVX2+0(SB)
+
+wide:
+	JMP ·dotsQ8_0AVX512+0(SB)
+
+// func dequantizeQ4_0AMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ4_0AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ4_0AVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ4_0AVX512+0(SB)
+
+// func dotsQ4_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+TEXT ·dotsQ4_0AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsQ4_0AVX2+0(SB)
+
+wide:
+	JMP ·dotsQ4_0AVX512+0(SB)
+
+// func dequantizeQ4_1AMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ4_1AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ4_1AVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ4_1AVX512+0(SB)
+
+// func dotsQ4_1AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+TEXT ·dotsQ4_1AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsQ4_1AVX2+0(SB)
+
+wide:
+	JMP ·dotsQ4_1AVX512+0(SB)
+
+// func dequantizeQ5_0AMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ5_0AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ5_0AVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ5_0AVX512+0(SB)
+
+// func dotsQ5_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+TEXT ·dotsQ5_0AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsQ5_0AVX2+0(SB)
+
+wide:
+	JMP ·dotsQ5_0AVX512+0(SB)
+
+// func dequantizeQ5_1AMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ5_1AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ5_1AVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ5_1AVX512+0(SB)
+
+// func dotsQ5_1AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+TEXT ·dotsQ5_1AMD64(SB), NOSPLIT, $0-48
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotsQ5_1AVX2+0(SB)
+
+wide:
+	JMP ·dotsQ5_1AVX512+0(SB)
+
+// func dequantizeQ4_KAMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ4_KAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ4_KAVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ4_KAVX512+0(SB)
+
+// func dequantizeQ5_KAMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ5_KAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ5_KAVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ5_KAVX512+0(SB)
+
+// func dequantizeQ6_KAMD64(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ6_KAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dequantizeQ6_KAVX2+0(SB)
+
+wide:
+	JMP ·dequantizeQ6_KAVX512+0(SB)

@@ -73,3 +73,143 @@ func dequantizeQ5_KAVX2(dst *float32, src *byte, blocks int)
 //
 //go:noescape
 func dequantizeQ6_KAVX2(dst *float32, src *byte, blocks int)
+
+// dequantizeQ8_0AVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ8_0AVX512(dst *float32, src *byte, blocks int)
+
+// dotsQ8_0AVX512 computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride
+// bytes apart.
+//
+//go:noescape
+func dotsQ8_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_0AVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_0AVX512(dst *float32, src *byte, blocks int)
+
+// dotsQ4_0AVX512 computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride
+// bytes apart.
+//
+//go:noescape
+func dotsQ4_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_1AVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_1AVX512(dst *float32, src *byte, blocks int)
+
+// dotsQ4_1AVX512 computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride
+// bytes apart.
+//
+//go:noescape
+func dotsQ4_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ5_0AVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_0AVX512(dst *float32, src *byte, blocks int)
+
+// dotsQ5_0AVX512 computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride
+// bytes apart.
+//
+//go:noescape
+func dotsQ5_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ5_1AVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_1AVX512(dst *float32, src *byte, blocks int)
+
+// dotsQ5_1AVX512 computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride
+// bytes apart.
+//
+//go:noescape
+func dotsQ5_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_KAVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_KAVX512(dst *float32, src *byte, blocks int)
+
+// dequantizeQ5_KAVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_KAVX512(dst *float32, src *byte, blocks int)
+
+// dequantizeQ6_KAVX512 widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ6_KAVX512(dst *float32, src *byte, blocks int)
+
+// dequantizeQ8_0AMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ8_0AMD64(dst *float32, src *byte, blocks int)
+
+// dotsQ8_0AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w(i, j) over whole blocks,
+// for the given number of rows, which are stride bytes apart.
+//
+//go:noescape
+func dotsQ8_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_0AMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_0AMD64(dst *float32, src *byte, blocks int)
+
+// dotsQ4_0AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w(i, j) over whole blocks,
+// for the given number of rows, which are stride bytes apart.
+//
+//go:noescape
+func dotsQ4_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_1AMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_1AMD64(dst *float32, src *byte, blocks int)
+
+// dotsQ4_1AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w(i, j) over whole blocks,
+// for the given number of rows, which are stride bytes apart.
+//
+//go:noescape
+func dotsQ4_1AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ5_0AMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_0AMD64(dst *float32, src *byte, blocks int)
+
+// dotsQ5_0AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w(i, j) over whole blocks,
+// for the given number of rows, which are stride bytes apart.
+//
+//go:noescape
+func dotsQ5_0AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ5_1AMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_1AMD64(dst *float32, src *byte, blocks int)
+
+// dotsQ5_1AMD64 jumps to the version for this processor, which computes dst[i] = Σ x[j]·w(i, j) over whole blocks,
+// for the given number of rows, which are stride bytes apart.
+//
+//go:noescape
+func dotsQ5_1AMD64(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
+
+// dequantizeQ4_KAMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ4_KAMD64(dst *float32, src *byte, blocks int)
+
+// dequantizeQ5_KAMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ5_KAMD64(dst *float32, src *byte, blocks int)
+
+// dequantizeQ6_KAMD64 jumps to the version for this processor, which widens the given number of blocks.
+//
+//go:noescape
+func dequantizeQ6_KAMD64(dst *float32, src *byte, blocks int)

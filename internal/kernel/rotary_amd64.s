@@ -120,3 +120,81 @@ DATA masks<>+52(SB)/4, $0x00000000
 DATA masks<>+56(SB)/4, $0x00000000
 DATA masks<>+60(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $64
+
+// func rotateAVX512(d1 *float32, d2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rotateAVX512(SB), NOSPLIT, $0-60
+	MOVQ         d1+0(FP), AX
+	MOVQ         d2+8(FP), CX
+	MOVQ         x1+16(FP), DX
+	MOVQ         x2+24(FP), BX
+	MOVQ         cos+32(FP), SI
+	MOVQ         sin+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VBROADCASTSS sign+56(FP), Z0
+
+turn:
+	CMPQ    R8, $0x10
+	JL      rest
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VMOVUPS (SI), Z3
+	VMOVUPS (DI), Z4
+	VMULPS  Z0, Z4, Z4
+	VMULPS  Z3, Z1, Z5
+	VMULPS  Z4, Z2, Z6
+	VSUBPS  Z6, Z5, Z5
+	VMULPS  Z3, Z2, Z2
+	VMULPS  Z4, Z1, Z1
+	VADDPS  Z1, Z2, Z2
+	VMOVUPS Z5, (AX)
+	VMOVUPS Z2, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	SUBQ    $0x10, R8
+	JMP     turn
+
+rest:
+	TESTQ     R8, R8
+	JLE       done
+	MOVL      $0x0000ffff, R9
+	BZHIL     R8, R9, R9
+	KMOVW     R9, K1
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VMOVUPS.Z (DI), K1, Z4
+	VMULPS    Z0, Z4, Z4
+	VMULPS    Z3, Z1, Z5
+	VMULPS    Z4, Z2, Z6
+	VSUBPS    Z6, Z5, Z5
+	VMULPS    Z3, Z2, Z2
+	VMULPS    Z4, Z1, Z1
+	VADDPS    Z1, Z2, Z2
+	VMOVUPS   Z5, K1, (AX)
+	VMOVUPS   Z2, K1, (CX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	SUBQ      $0x10, R8
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func rotateAMD64(d1 *float32, d2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)
+TEXT ·rotateAMD64(SB), NOSPLIT, $0-60
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·rotateAVX2+0(SB)
+
+wide:
+	JMP ·rotateAVX512+0(SB)

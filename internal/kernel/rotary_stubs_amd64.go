@@ -9,3 +9,15 @@ package kernel
 //
 //go:noescape
 func rotateAVX2(d1 *float32, d2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)
+
+// rotateAVX512 computes (d1[i], d2[i]) = (x1[i]·cos[i] - x2[i]·s, x2[i]·cos[i] + x1[i]·s), s = sign·sin[i], for n
+// elements.
+//
+//go:noescape
+func rotateAVX512(d1 *float32, d2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)
+
+// rotateAMD64 jumps to the version for this processor, which computes (d1[i], d2[i]) = (x1[i]·cos[i] - x2[i]·s,
+// x2[i]·cos[i] + x1[i]·s), s = sign·sin[i], for n elements.
+//
+//go:noescape
+func rotateAMD64(d1 *float32, d2 *float32, x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)

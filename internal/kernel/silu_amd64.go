@@ -11,7 +11,7 @@ func silu(dst, x []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		siluAVX2(&dst[0], &x[0], n)
+		siluAMD64(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -23,7 +23,7 @@ func siluBackward(dx, dy, x []float32) {
 	}
 	for len(dx) > 0 {
 		n := min(len(dx), maxCall)
-		siluBackwardAVX2(&dx[0], &dy[0], &x[0], n)
+		siluBackwardAMD64(&dx[0], &dy[0], &x[0], n)
 		dx, dy, x = dx[n:], dy[n:], x[n:]
 	}
 }
@@ -35,7 +35,7 @@ func swiglu(dst, gate, up []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		swigluAVX2(&dst[0], &gate[0], &up[0], n)
+		swigluAMD64(&dst[0], &gate[0], &up[0], n)
 		dst, gate, up = dst[n:], gate[n:], up[n:]
 	}
 }
@@ -47,7 +47,7 @@ func swigluBackward(dgate, dup, dy, gate, up []float32) {
 	}
 	for len(dgate) > 0 {
 		n := min(len(dgate), maxCall)
-		swigluBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], n)
+		swigluBackwardAMD64(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], n)
 		dgate, dup, dy, gate, up = dgate[n:], dup[n:], dy[n:], gate[n:], up[n:]
 	}
 }

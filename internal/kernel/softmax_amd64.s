@@ -10,6 +10,10 @@ TEXT ·maxScaledAVX2(SB), NOSPLIT, $0-28
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	VBROADCASTSS scale+16(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
 	VMOVUPS      minusInf<>+0(SB), Y1
 	VMOVUPS      minusInf<>+0(SB), Y2
 	VMOVUPS      minusInf<>+0(SB), Y3
@@ -78,7 +82,15 @@ DATA minusInf<>+16(SB)/4, $0xff800000
 DATA minusInf<>+20(SB)/4, $0xff800000
 DATA minusInf<>+24(SB)/4, $0xff800000
 DATA minusInf<>+28(SB)/4, $0xff800000
-GLOBL minusInf<>(SB), RODATA|NOPTR, $32
+DATA minusInf<>+32(SB)/4, $0xff800000
+DATA minusInf<>+36(SB)/4, $0xff800000
+DATA minusInf<>+40(SB)/4, $0xff800000
+DATA minusInf<>+44(SB)/4, $0xff800000
+DATA minusInf<>+48(SB)/4, $0xff800000
+DATA minusInf<>+52(SB)/4, $0xff800000
+DATA minusInf<>+56(SB)/4, $0xff800000
+DATA minusInf<>+60(SB)/4, $0xff800000
+GLOBL minusInf<>(SB), RODATA|NOPTR, $64
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -227,7 +239,15 @@ DATA softmaxLow<>+16(SB)/4, $0xc2b00000
 DATA softmaxLow<>+20(SB)/4, $0xc2b00000
 DATA softmaxLow<>+24(SB)/4, $0xc2b00000
 DATA softmaxLow<>+28(SB)/4, $0xc2b00000
-GLOBL softmaxLow<>(SB), RODATA|NOPTR, $32
+DATA softmaxLow<>+32(SB)/4, $0xc2b00000
+DATA softmaxLow<>+36(SB)/4, $0xc2b00000
+DATA softmaxLow<>+40(SB)/4, $0xc2b00000
+DATA softmaxLow<>+44(SB)/4, $0xc2b00000
+DATA softmaxLow<>+48(SB)/4, $0xc2b00000
+DATA softmaxLow<>+52(SB)/4, $0xc2b00000
+DATA softmaxLow<>+56(SB)/4, $0xc2b00000
+DATA softmaxLow<>+60(SB)/4, $0xc2b00000
+GLOBL softmaxLow<>(SB), RODATA|NOPTR, $64
 
 DATA roundBiased<>+0(SB)/4, $0x4b40007f
 DATA roundBiased<>+4(SB)/4, $0x4b40007f
@@ -237,7 +257,15 @@ DATA roundBiased<>+16(SB)/4, $0x4b40007f
 DATA roundBiased<>+20(SB)/4, $0x4b40007f
 DATA roundBiased<>+24(SB)/4, $0x4b40007f
 DATA roundBiased<>+28(SB)/4, $0x4b40007f
-GLOBL roundBiased<>(SB), RODATA|NOPTR, $32
+DATA roundBiased<>+32(SB)/4, $0x4b40007f
+DATA roundBiased<>+36(SB)/4, $0x4b40007f
+DATA roundBiased<>+40(SB)/4, $0x4b40007f
+DATA roundBiased<>+44(SB)/4, $0x4b40007f
+DATA roundBiased<>+48(SB)/4, $0x4b40007f
+DATA roundBiased<>+52(SB)/4, $0x4b40007f
+DATA roundBiased<>+56(SB)/4, $0x4b40007f
+DATA roundBiased<>+60(SB)/4, $0x4b40007f
+GLOBL roundBiased<>(SB), RODATA|NOPTR, $64
 
 DATA log2e<>+0(SB)/4, $0x3fb8aa3b
 DATA log2e<>+4(SB)/4, $0x3fb8aa3b
@@ -247,7 +275,15 @@ DATA log2e<>+16(SB)/4, $0x3fb8aa3b
 DATA log2e<>+20(SB)/4, $0x3fb8aa3b
 DATA log2e<>+24(SB)/4, $0x3fb8aa3b
 DATA log2e<>+28(SB)/4, $0x3fb8aa3b
-GLOBL log2e<>(SB), RODATA|NOPTR, $32
+DATA log2e<>+32(SB)/4, $0x3fb8aa3b
+DATA log2e<>+36(SB)/4, $0x3fb8aa3b
+DATA log2e<>+40(SB)/4, $0x3fb8aa3b
+DATA log2e<>+44(SB)/4, $0x3fb8aa3b
+DATA log2e<>+48(SB)/4, $0x3fb8aa3b
+DATA log2e<>+52(SB)/4, $0x3fb8aa3b
+DATA log2e<>+56(SB)/4, $0x3fb8aa3b
+DATA log2e<>+60(SB)/4, $0x3fb8aa3b
+GLOBL log2e<>(SB), RODATA|NOPTR, $64
 
 DATA ln2High<>+0(SB)/4, $0x3f318000
 DATA ln2High<>+4(SB)/4, $0x3f318000
@@ -257,7 +293,15 @@ DATA ln2High<>+16(SB)/4, $0x3f318000
 DATA ln2High<>+20(SB)/4, $0x3f318000
 DATA ln2High<>+24(SB)/4, $0x3f318000
 DATA ln2High<>+28(SB)/4, $0x3f318000
-GLOBL ln2High<>(SB), RODATA|NOPTR, $32
+DATA ln2High<>+32(SB)/4, $0x3f318000
+DATA ln2High<>+36(SB)/4, $0x3f318000
+DATA ln2High<>+40(SB)/4, $0x3f318000
+DATA ln2High<>+44(SB)/4, $0x3f318000
+DATA ln2High<>+48(SB)/4, $0x3f318000
+DATA ln2High<>+52(SB)/4, $0x3f318000
+DATA ln2High<>+56(SB)/4, $0x3f318000
+DATA ln2High<>+60(SB)/4, $0x3f318000
+GLOBL ln2High<>(SB), RODATA|NOPTR, $64
 
 DATA ln2Low<>+0(SB)/4, $0xb95e8083
 DATA ln2Low<>+4(SB)/4, $0xb95e8083
@@ -267,7 +311,15 @@ DATA ln2Low<>+16(SB)/4, $0xb95e8083
 DATA ln2Low<>+20(SB)/4, $0xb95e8083
 DATA ln2Low<>+24(SB)/4, $0xb95e8083
 DATA ln2Low<>+28(SB)/4, $0xb95e8083
-GLOBL ln2Low<>(SB), RODATA|NOPTR, $32
+DATA ln2Low<>+32(SB)/4, $0xb95e8083
+DATA ln2Low<>+36(SB)/4, $0xb95e8083
+DATA ln2Low<>+40(SB)/4, $0xb95e8083
+DATA ln2Low<>+44(SB)/4, $0xb95e8083
+DATA ln2Low<>+48(SB)/4, $0xb95e8083
+DATA ln2Low<>+52(SB)/4, $0xb95e8083
+DATA ln2Low<>+56(SB)/4, $0xb95e8083
+DATA ln2Low<>+60(SB)/4, $0xb95e8083
+GLOBL ln2Low<>(SB), RODATA|NOPTR, $64
 
 DATA exp6<>+0(SB)/4, $0x3ab634da
 DATA exp6<>+4(SB)/4, $0x3ab634da
@@ -277,7 +329,15 @@ DATA exp6<>+16(SB)/4, $0x3ab634da
 DATA exp6<>+20(SB)/4, $0x3ab634da
 DATA exp6<>+24(SB)/4, $0x3ab634da
 DATA exp6<>+28(SB)/4, $0x3ab634da
-GLOBL exp6<>(SB), RODATA|NOPTR, $32
+DATA exp6<>+32(SB)/4, $0x3ab634da
+DATA exp6<>+36(SB)/4, $0x3ab634da
+DATA exp6<>+40(SB)/4, $0x3ab634da
+DATA exp6<>+44(SB)/4, $0x3ab634da
+DATA exp6<>+48(SB)/4, $0x3ab634da
+DATA exp6<>+52(SB)/4, $0x3ab634da
+DATA exp6<>+56(SB)/4, $0x3ab634da
+DATA exp6<>+60(SB)/4, $0x3ab634da
+GLOBL exp6<>(SB), RODATA|NOPTR, $64
 
 DATA exp5<>+0(SB)/4, $0x3c09058e
 DATA exp5<>+4(SB)/4, $0x3c09058e
@@ -287,7 +347,15 @@ DATA exp5<>+16(SB)/4, $0x3c09058e
 DATA exp5<>+20(SB)/4, $0x3c09058e
 DATA exp5<>+24(SB)/4, $0x3c09058e
 DATA exp5<>+28(SB)/4, $0x3c09058e
-GLOBL exp5<>(SB), RODATA|NOPTR, $32
+DATA exp5<>+32(SB)/4, $0x3c09058e
+DATA exp5<>+36(SB)/4, $0x3c09058e
+DATA exp5<>+40(SB)/4, $0x3c09058e
+DATA exp5<>+44(SB)/4, $0x3c09058e
+DATA exp5<>+48(SB)/4, $0x3c09058e
+DATA exp5<>+52(SB)/4, $0x3c09058e
+DATA exp5<>+56(SB)/4, $0x3c09058e
+DATA exp5<>+60(SB)/4, $0x3c09058e
+GLOBL exp5<>(SB), RODATA|NOPTR, $64
 
 DATA exp4<>+0(SB)/4, $0x3d2aaadd
 DATA exp4<>+4(SB)/4, $0x3d2aaadd
@@ -297,7 +365,15 @@ DATA exp4<>+16(SB)/4, $0x3d2aaadd
 DATA exp4<>+20(SB)/4, $0x3d2aaadd
 DATA exp4<>+24(SB)/4, $0x3d2aaadd
 DATA exp4<>+28(SB)/4, $0x3d2aaadd
-GLOBL exp4<>(SB), RODATA|NOPTR, $32
+DATA exp4<>+32(SB)/4, $0x3d2aaadd
+DATA exp4<>+36(SB)/4, $0x3d2aaadd
+DATA exp4<>+40(SB)/4, $0x3d2aaadd
+DATA exp4<>+44(SB)/4, $0x3d2aaadd
+DATA exp4<>+48(SB)/4, $0x3d2aaadd
+DATA exp4<>+52(SB)/4, $0x3d2aaadd
+DATA exp4<>+56(SB)/4, $0x3d2aaadd
+DATA exp4<>+60(SB)/4, $0x3d2aaadd
+GLOBL exp4<>(SB), RODATA|NOPTR, $64
 
 DATA exp3<>+0(SB)/4, $0x3e2aaa6f
 DATA exp3<>+4(SB)/4, $0x3e2aaa6f
@@ -307,7 +383,15 @@ DATA exp3<>+16(SB)/4, $0x3e2aaa6f
 DATA exp3<>+20(SB)/4, $0x3e2aaa6f
 DATA exp3<>+24(SB)/4, $0x3e2aaa6f
 DATA exp3<>+28(SB)/4, $0x3e2aaa6f
-GLOBL exp3<>(SB), RODATA|NOPTR, $32
+DATA exp3<>+32(SB)/4, $0x3e2aaa6f
+DATA exp3<>+36(SB)/4, $0x3e2aaa6f
+DATA exp3<>+40(SB)/4, $0x3e2aaa6f
+DATA exp3<>+44(SB)/4, $0x3e2aaa6f
+DATA exp3<>+48(SB)/4, $0x3e2aaa6f
+DATA exp3<>+52(SB)/4, $0x3e2aaa6f
+DATA exp3<>+56(SB)/4, $0x3e2aaa6f
+DATA exp3<>+60(SB)/4, $0x3e2aaa6f
+GLOBL exp3<>(SB), RODATA|NOPTR, $64
 
 DATA exp2<>+0(SB)/4, $0x3f000000
 DATA exp2<>+4(SB)/4, $0x3f000000
@@ -317,7 +401,15 @@ DATA exp2<>+16(SB)/4, $0x3f000000
 DATA exp2<>+20(SB)/4, $0x3f000000
 DATA exp2<>+24(SB)/4, $0x3f000000
 DATA exp2<>+28(SB)/4, $0x3f000000
-GLOBL exp2<>(SB), RODATA|NOPTR, $32
+DATA exp2<>+32(SB)/4, $0x3f000000
+DATA exp2<>+36(SB)/4, $0x3f000000
+DATA exp2<>+40(SB)/4, $0x3f000000
+DATA exp2<>+44(SB)/4, $0x3f000000
+DATA exp2<>+48(SB)/4, $0x3f000000
+DATA exp2<>+52(SB)/4, $0x3f000000
+DATA exp2<>+56(SB)/4, $0x3f000000
+DATA exp2<>+60(SB)/4, $0x3f000000
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
 
 DATA exp1<>+0(SB)/4, $0x3f800000
 DATA exp1<>+4(SB)/4, $0x3f800000
@@ -327,7 +419,15 @@ DATA exp1<>+16(SB)/4, $0x3f800000
 DATA exp1<>+20(SB)/4, $0x3f800000
 DATA exp1<>+24(SB)/4, $0x3f800000
 DATA exp1<>+28(SB)/4, $0x3f800000
-GLOBL exp1<>(SB), RODATA|NOPTR, $32
+DATA exp1<>+32(SB)/4, $0x3f800000
+DATA exp1<>+36(SB)/4, $0x3f800000
+DATA exp1<>+40(SB)/4, $0x3f800000
+DATA exp1<>+44(SB)/4, $0x3f800000
+DATA exp1<>+48(SB)/4, $0x3f800000
+DATA exp1<>+52(SB)/4, $0x3f800000
+DATA exp1<>+56(SB)/4, $0x3f800000
+DATA exp1<>+60(SB)/4, $0x3f800000
+GLOBL exp1<>(SB), RODATA|NOPTR, $64
 
 DATA exp0<>+0(SB)/4, $0x3f800000
 DATA exp0<>+4(SB)/4, $0x3f800000
@@ -337,7 +437,15 @@ DATA exp0<>+16(SB)/4, $0x3f800000
 DATA exp0<>+20(SB)/4, $0x3f800000
 DATA exp0<>+24(SB)/4, $0x3f800000
 DATA exp0<>+28(SB)/4, $0x3f800000
-GLOBL exp0<>(SB), RODATA|NOPTR, $32
+DATA exp0<>+32(SB)/4, $0x3f800000
+DATA exp0<>+36(SB)/4, $0x3f800000
+DATA exp0<>+40(SB)/4, $0x3f800000
+DATA exp0<>+44(SB)/4, $0x3f800000
+DATA exp0<>+48(SB)/4, $0x3f800000
+DATA exp0<>+52(SB)/4, $0x3f800000
+DATA exp0<>+56(SB)/4, $0x3f800000
+DATA exp0<>+60(SB)/4, $0x3f800000
+GLOBL exp0<>(SB), RODATA|NOPTR, $64
 
 // func expShiftedSumAVX2(x *float32, n int, top float32) float64
 // Requires: AVX, AVX2, FMA3
@@ -673,3 +781,397 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func maxScaledAVX512(x *float32, n int, scale float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·maxScaledAVX512(SB), NOSPLIT, $0-28
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS scale+16(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	VXORPS       Z2, Z2, Z2
+	VMOVUPS      minusInf<>+0(SB), Z1
+	VMOVUPS      minusInf<>+0(SB), Z2
+
+turn:
+	CMPQ    CX, $0x20
+	JL      rest
+	VMOVUPS (AX), Z3
+	VMULPS  Z0, Z3, Z3
+	VMAXPS  Z1, Z3, Z1
+	VMOVUPS 64(AX), Z3
+	VMULPS  Z0, Z3, Z3
+	VMAXPS  Z2, Z3, Z2
+	ADDQ    $0x80, AX
+	SUBQ    $0x20, CX
+	JMP     turn
+
+rest:
+	TESTQ     CX, CX
+	JLE       done
+	MOVL      $0x000000ff, DX
+	BZHIL     CX, DX, DX
+	KMOVW     DX, K1
+	VMOVUPS.Z (AX), K1, Z3
+	VMULPS    Z0, Z3, Z3
+	VMOVUPS   minusInf<>+0(SB), Z4
+	VBLENDMPS Z3, Z4, K1, Z3
+	VMAXPS    Z1, Z3, Z1
+	ADDQ      $0x20, AX
+	SUBQ      $0x08, CX
+	JMP       rest
+
+done:
+	VMAXPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VMAXPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VMAXPS        X0, X1, X1
+	VMOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func expSumAVX512(x *float32, n int, scale float32, top float32) float32
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-28
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS scale+16(FP), Z0
+	VBROADCASTSS top+20(FP), Z1
+	VMOVUPS      softmaxLow<>+0(SB), Z2
+	VXORPS       Z3, Z3, Z3
+
+turn:
+	CMPQ         CX, $0x10
+	JL           rest
+	VMOVUPS      (AX), Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMAXPS       Z4, Z2, Z4
+	VMOVUPS      roundBiased<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z4, Z5
+	VSUBPS       roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z4, Z6
+	VFMADD213PS  exp4<>+0(SB), Z4, Z6
+	VFMADD213PS  exp3<>+0(SB), Z4, Z6
+	VFMADD213PS  exp2<>+0(SB), Z4, Z6
+	VFMADD213PS  exp1<>+0(SB), Z4, Z6
+	VFMADD213PS  exp0<>+0(SB), Z4, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z6, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z6, (AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JMP          turn
+
+rest:
+	TESTQ        CX, CX
+	JLE          done
+	MOVL         $0x000000ff, DX
+	BZHIL        CX, DX, DX
+	KMOVW        DX, K1
+	VMOVUPS.Z    (AX), K1, Z4
+	VFMSUB213PS  Z1, Z0, Z4
+	VMAXPS       Z4, Z2, Z4
+	VMOVUPS      roundBiased<>+0(SB), Z5
+	VFMADD231PS  log2e<>+0(SB), Z4, Z5
+	VSUBPS       roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS      exp6<>+0(SB), Z6
+	VFMADD213PS  exp5<>+0(SB), Z4, Z6
+	VFMADD213PS  exp4<>+0(SB), Z4, Z6
+	VFMADD213PS  exp3<>+0(SB), Z4, Z6
+	VFMADD213PS  exp2<>+0(SB), Z4, Z6
+	VFMADD213PS  exp1<>+0(SB), Z4, Z6
+	VFMADD213PS  exp0<>+0(SB), Z4, Z6
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z6, Z6
+	VMOVAPS.Z    Z6, K1, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JMP          rest
+
+done:
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func expShiftedSumAVX512(x *float32, n int, top float32) float64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·expShiftedSumAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS top+16(FP), Z0
+	VMOVUPS      softmaxLow<>+0(SB), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+
+turn:
+	CMPQ          CX, $0x10
+	JL            rest
+	VMOVUPS       (AX), Z4
+	VSUBPS        Z0, Z4, Z4
+	VMAXPS        Z4, Z1, Z4
+	VMOVUPS       roundBiased<>+0(SB), Z5
+	VFMADD231PS   log2e<>+0(SB), Z4, Z5
+	VSUBPS        roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS  ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS  ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS       exp6<>+0(SB), Z6
+	VFMADD213PS   exp5<>+0(SB), Z4, Z6
+	VFMADD213PS   exp4<>+0(SB), Z4, Z6
+	VFMADD213PS   exp3<>+0(SB), Z4, Z6
+	VFMADD213PS   exp2<>+0(SB), Z4, Z6
+	VFMADD213PS   exp1<>+0(SB), Z4, Z6
+	VFMADD213PS   exp0<>+0(SB), Z4, Z6
+	VPSLLD        $0x17, Z5, Z5
+	VMULPS        Z5, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z5
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $0x40, AX
+	SUBQ          $0x10, CX
+	JMP           turn
+
+rest:
+	TESTQ         CX, CX
+	JLE           done
+	MOVL          $0x000000ff, DX
+	BZHIL         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (AX), K1, Z4
+	VSUBPS        Z0, Z4, Z4
+	VMAXPS        Z4, Z1, Z4
+	VMOVUPS       roundBiased<>+0(SB), Z5
+	VFMADD231PS   log2e<>+0(SB), Z4, Z5
+	VSUBPS        roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS  ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS  ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS       exp6<>+0(SB), Z6
+	VFMADD213PS   exp5<>+0(SB), Z4, Z6
+	VFMADD213PS   exp4<>+0(SB), Z4, Z6
+	VFMADD213PS   exp3<>+0(SB), Z4, Z6
+	VFMADD213PS   exp2<>+0(SB), Z4, Z6
+	VFMADD213PS   exp1<>+0(SB), Z4, Z6
+	VFMADD213PS   exp0<>+0(SB), Z4, Z6
+	VPSLLD        $0x17, Z5, Z5
+	VMULPS        Z5, Z6, Z6
+	VMOVAPS.Z     Z6, K1, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z5
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $0x20, AX
+	SUBQ          $0x08, CX
+	JMP           rest
+
+done:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	VMOVSD        X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func expShiftAVX512(x *float32, n int, top float32) float64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·expShiftAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS top+16(FP), Z0
+	VMOVUPS      softmaxLow<>+0(SB), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+
+turn:
+	CMPQ          CX, $0x10
+	JL            rest
+	VMOVUPS       (AX), Z4
+	VSUBPS        Z0, Z4, Z4
+	VMAXPS        Z4, Z1, Z4
+	VMOVUPS       roundBiased<>+0(SB), Z5
+	VFMADD231PS   log2e<>+0(SB), Z4, Z5
+	VSUBPS        roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS  ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS  ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS       exp6<>+0(SB), Z6
+	VFMADD213PS   exp5<>+0(SB), Z4, Z6
+	VFMADD213PS   exp4<>+0(SB), Z4, Z6
+	VFMADD213PS   exp3<>+0(SB), Z4, Z6
+	VFMADD213PS   exp2<>+0(SB), Z4, Z6
+	VFMADD213PS   exp1<>+0(SB), Z4, Z6
+	VFMADD213PS   exp0<>+0(SB), Z4, Z6
+	VPSLLD        $0x17, Z5, Z5
+	VMULPS        Z5, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z5
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z4, Z3, Z3
+	VMOVUPS       Z6, (AX)
+	ADDQ          $0x40, AX
+	SUBQ          $0x10, CX
+	JMP           turn
+
+rest:
+	TESTQ         CX, CX
+	JLE           done
+	MOVL          $0x000000ff, DX
+	BZHIL         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (AX), K1, Z4
+	VSUBPS        Z0, Z4, Z4
+	VMAXPS        Z4, Z1, Z4
+	VMOVUPS       roundBiased<>+0(SB), Z5
+	VFMADD231PS   log2e<>+0(SB), Z4, Z5
+	VSUBPS        roundBiased<>+0(SB), Z5, Z6
+	VFNMADD231PS  ln2High<>+0(SB), Z6, Z4
+	VFNMADD231PS  ln2Low<>+0(SB), Z6, Z4
+	VMOVUPS       exp6<>+0(SB), Z6
+	VFMADD213PS   exp5<>+0(SB), Z4, Z6
+	VFMADD213PS   exp4<>+0(SB), Z4, Z6
+	VFMADD213PS   exp3<>+0(SB), Z4, Z6
+	VFMADD213PS   exp2<>+0(SB), Z4, Z6
+	VFMADD213PS   exp1<>+0(SB), Z4, Z6
+	VFMADD213PS   exp0<>+0(SB), Z4, Z6
+	VPSLLD        $0x17, Z5, Z5
+	VMULPS        Z5, Z6, Z6
+	VMOVAPS.Z     Z6, K1, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z5
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z4, Z3, Z3
+	VMOVUPS       Z6, K1, (AX)
+	ADDQ          $0x20, AX
+	SUBQ          $0x08, CX
+	JMP           rest
+
+done:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDSD        X0, X2, X2
+	VMOVSD        X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxBackwardAVX512(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         dp+8(FP), CX
+	MOVQ         p+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS scale+32(FP), Z0
+	VBROADCASTSS dot+36(FP), Z1
+
+turn:
+	CMPQ    BX, $0x10
+	JL      rest
+	VMOVUPS (CX), Z2
+	VMOVUPS (DX), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	SUBQ    $0x10, BX
+	JMP     turn
+
+rest:
+	TESTQ     BX, BX
+	JLE       done
+	MOVL      $0x0000ffff, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z (DX), K1, Z3
+	VSUBPS    Z1, Z2, Z2
+	VMULPS    Z0, Z3, Z3
+	VMULPS    Z3, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, BX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxScaledAMD64(x *float32, n int, scale float32) float32
+TEXT ·maxScaledAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·maxScaledAVX2+0(SB)
+
+wide:
+	JMP ·maxScaledAVX512+0(SB)
+
+// func expSumAMD64(x *float32, n int, scale float32, top float32) float32
+TEXT ·expSumAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·expSumAVX2+0(SB)
+
+wide:
+	JMP ·expSumAVX512+0(SB)
+
+// func expShiftedSumAMD64(x *float32, n int, top float32) float64
+TEXT ·expShiftedSumAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·expShiftedSumAVX2+0(SB)
+
+wide:
+	JMP ·expShiftedSumAVX512+0(SB)
+
+// func expShiftAMD64(x *float32, n int, top float32) float64
+TEXT ·expShiftAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·expShiftAVX2+0(SB)
+
+wide:
+	JMP ·expShiftAVX512+0(SB)
+
+// func softmaxBackwardAMD64(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)
+TEXT ·softmaxBackwardAMD64(SB), NOSPLIT, $0-40
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·softmaxBackwardAVX2+0(SB)
+
+wide:
+	JMP ·softmaxBackwardAVX512+0(SB)

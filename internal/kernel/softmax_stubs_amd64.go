@@ -21,7 +21,7 @@ func expSumAVX2(x *float32, n int, scale float32, top float32) float32
 //go:noescape
 func expShiftedSumAVX2(x *float32, n int, top float32) float64
 
-// expShiftAVX2 replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.
+// expShiftAVX2 replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSum does.
 //
 //go:noescape
 func expShiftAVX2(x *float32, n int, top float32) float64
@@ -30,3 +30,60 @@ func expShiftAVX2(x *float32, n int, top float32) float64
 //
 //go:noescape
 func softmaxBackwardAVX2(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)
+
+// maxScaledAVX512 returns the largest scale·x[i] of n elements, -Inf if n is 0. It ignores NaN.
+//
+//go:noescape
+func maxScaledAVX512(x *float32, n int, scale float32) float32
+
+// expSumAVX512 replaces x[i] by e^(scale·x[i] - top) for n elements, and returns their sum. Results below the normal
+// range become 0.
+//
+//go:noescape
+func expSumAVX512(x *float32, n int, scale float32, top float32) float32
+
+// expShiftedSumAVX512 returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. Results below the
+// normal range count as 0.
+//
+//go:noescape
+func expShiftedSumAVX512(x *float32, n int, top float32) float64
+
+// expShiftAVX512 replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSum does.
+//
+//go:noescape
+func expShiftAVX512(x *float32, n int, top float32) float64
+
+// softmaxBackwardAVX512 computes dx[i] = scale·p[i]·(dp[i] - dot) for n elements.
+//
+//go:noescape
+func softmaxBackwardAVX512(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)
+
+// maxScaledAMD64 jumps to the version for this processor, which returns the largest scale·x[i] of n elements, -Inf if
+// n is 0. It ignores NaN.
+//
+//go:noescape
+func maxScaledAMD64(x *float32, n int, scale float32) float32
+
+// expSumAMD64 jumps to the version for this processor, which replaces x[i] by e^(scale·x[i] - top) for n elements, and
+// returns their sum. Results below the normal range become 0.
+//
+//go:noescape
+func expSumAMD64(x *float32, n int, scale float32, top float32) float32
+
+// expShiftedSumAMD64 jumps to the version for this processor, which returns Σ e^(x[i] - top) over n elements in
+// float64, in 16 running sums. Results below the normal range count as 0.
+//
+//go:noescape
+func expShiftedSumAMD64(x *float32, n int, top float32) float64
+
+// expShiftAMD64 jumps to the version for this processor, which replaces x[i] by e^(x[i] - top) for n elements, and
+// returns their sum as expShiftedSum does.
+//
+//go:noescape
+func expShiftAMD64(x *float32, n int, top float32) float64
+
+// softmaxBackwardAMD64 jumps to the version for this processor, which computes dx[i] = scale·p[i]·(dp[i] - dot) for n
+// elements.
+//
+//go:noescape
+func softmaxBackwardAMD64(dx *float32, dp *float32, p *float32, n int, scale float32, dot float32)

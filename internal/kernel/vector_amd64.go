@@ -13,7 +13,7 @@ func add(dst, a, b []float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		addAVX2(&dst[0], &a[0], &b[0], n)
+		addAMD64(&dst[0], &a[0], &b[0], n)
 		dst, a, b = dst[n:], a[n:], b[n:]
 	}
 }
@@ -25,7 +25,7 @@ func addScaled(dst, x []float32, s float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		addScaledAVX2(&dst[0], &x[0], n, s)
+		addScaledAMD64(&dst[0], &x[0], n, s)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -37,7 +37,7 @@ func scale(dst, x []float32, s float32) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), maxCall)
-		scaleAVX2(&dst[0], &x[0], n, s)
+		scaleAMD64(&dst[0], &x[0], n, s)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -48,25 +48,25 @@ func dot(a, b []float32) float32 {
 	if !hasAVX2 {
 		return dotGeneric(a, b)
 	}
-	return dotAVX2(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+	return dotAMD64(unsafe.SliceData(a), unsafe.SliceData(b), len(a))
 }
 
 func sum(x []float32) float32 {
 	if !hasAVX2 {
 		return sumGeneric(x)
 	}
-	return sumAVX2(unsafe.SliceData(x), len(x))
+	return sumAMD64(unsafe.SliceData(x), len(x))
 }
 
 func sumSquares(x []float32) float64 {
 	if !hasAVX2 {
 		return sumSquaresGeneric(x)
 	}
-	return sumSquaresAVX2(unsafe.SliceData(x), len(x))
+	return sumSquaresAMD64(unsafe.SliceData(x), len(x))
 }
 
 func firstNonFinite(x []float32) int {
-	if hasAVX2 && maxMagnitudeAVX2(unsafe.SliceData(x), len(x)) < expMask32 {
+	if hasAVX2 && maxMagnitudeAMD64(unsafe.SliceData(x), len(x)) < expMask32 {
 		return -1
 	}
 	return firstNonFiniteGeneric(x)

@@ -457,4 +457,397 @@ DATA magnitude<>+16(SB)/4, $0x7fffffff
 DATA magnitude<>+20(SB)/4, $0x7fffffff
 DATA magnitude<>+24(SB)/4, $0x7fffffff
 DATA magnitude<>+28(SB)/4, $0x7fffffff
-GLOBL magnitude<>(SB), RODATA|NOPTR, $32
+DATA magnitude<>+32(SB)/4, $0x7fffffff
+DATA magnitude<>+36(SB)/4, $0x7fffffff
+DATA magnitude<>+40(SB)/4, $0x7fffffff
+DATA magnitude<>+44(SB)/4, $0x7fffffff
+DATA magnitude<>+48(SB)/4, $0x7fffffff
+DATA magnitude<>+52(SB)/4, $0x7fffffff
+DATA magnitude<>+56(SB)/4, $0x7fffffff
+DATA magnitude<>+60(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $64
+
+// func addAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), BX
+
+turn:
+	CMPQ    BX, $0x20
+	JL      rest
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x80, AX
+	ADDQ    $0x80, CX
+	ADDQ    $0x80, DX
+	SUBQ    $0x20, BX
+	JMP     turn
+
+rest:
+	TESTQ     BX, BX
+	JLE       done
+	MOVL      $0x0000ffff, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	SUBQ      $0x10, BX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX512(dst *float32, x *float32, n int, s float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS s+24(FP), Z0
+
+turn:
+	CMPQ        DX, $0x20
+	JL          rest
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     64(CX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, 64(AX)
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	SUBQ        $0x20, DX
+	JMP         turn
+
+rest:
+	TESTQ       DX, DX
+	JLE         done
+	MOVL        $0x0000ffff, BX
+	BZHIL       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+	JMP         rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(dst *float32, x *float32, n int, s float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS s+24(FP), Z0
+
+turn:
+	CMPQ    DX, $0x20
+	JL      rest
+	VMOVUPS (CX), Z1
+	VMULPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)
+	VMOVUPS 64(CX), Z1
+	VMULPS  Z1, Z0, Z1
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x80, AX
+	ADDQ    $0x80, CX
+	SUBQ    $0x20, DX
+	JMP     turn
+
+rest:
+	TESTQ     DX, DX
+	JLE       done
+	MOVL      $0x0000ffff, BX
+	BZHIL     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMULPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JMP       rest
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotAVX512(a *float32, b *float32, n int) float32
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·dotAVX512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+turn:
+	CMPQ        DX, $0x20
+	JL          rest
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (CX), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS     64(AX), Z2
+	VMOVUPS     64(CX), Z3
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x80, AX
+	ADDQ        $0x80, CX
+	SUBQ        $0x20, DX
+	JMP         turn
+
+rest:
+	TESTQ       DX, DX
+	JLE         done
+	MOVL        $0x000000ff, BX
+	BZHIL       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVUPS.Z   (CX), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, DX
+	JMP         rest
+
+done:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func sumAVX512(x *float32, n int) float32
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-20
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+turn:
+	CMPQ    CX, $0x20
+	JL      rest
+	VMOVUPS (AX), Z2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 64(AX), Z2
+	VADDPS  Z2, Z1, Z1
+	ADDQ    $0x80, AX
+	SUBQ    $0x20, CX
+	JMP     turn
+
+rest:
+	TESTQ     CX, CX
+	JLE       done
+	MOVL      $0x000000ff, DX
+	BZHIL     CX, DX, DX
+	KMOVW     DX, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	ADDQ      $0x20, AX
+	SUBQ      $0x08, CX
+	JMP       rest
+
+done:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquaresAVX512(x *float32, n int) float64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+turn:
+	CMPQ          CX, $0x10
+	JL            rest
+	VMOVUPS       (AX), Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z2, Z0
+	VFMADD231PD   Z3, Z3, Z1
+	ADDQ          $0x40, AX
+	SUBQ          $0x10, CX
+	JMP           turn
+
+rest:
+	TESTQ         CX, CX
+	JLE           done
+	MOVL          $0x000000ff, DX
+	BZHIL         CX, DX, DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z2, Z0
+	VFMADD231PD   Z3, Z3, Z1
+	ADDQ          $0x20, AX
+	SUBQ          $0x08, CX
+	JMP           rest
+
+done:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VADDSD        X1, X0, X0
+	VMOVSD        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func maxMagnitudeAVX512(x *float32, n int) uint32
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·maxMagnitudeAVX512(SB), NOSPLIT, $0-20
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+turn:
+	CMPQ    CX, $0x20
+	JL      rest
+	VMOVUPS (AX), Z2
+	VPANDD  magnitude<>+0(SB), Z2, Z2
+	VPMAXUD Z2, Z0, Z0
+	VMOVUPS 64(AX), Z2
+	VPANDD  magnitude<>+0(SB), Z2, Z2
+	VPMAXUD Z2, Z1, Z1
+	ADDQ    $0x80, AX
+	SUBQ    $0x20, CX
+	JMP     turn
+
+rest:
+	TESTQ     CX, CX
+	JLE       done
+	MOVL      $0x000000ff, DX
+	BZHIL     CX, DX, DX
+	KMOVW     DX, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VPANDD    magnitude<>+0(SB), Z2, Z2
+	VPMAXUD   Z2, Z0, Z0
+	ADDQ      $0x20, AX
+	SUBQ      $0x08, CX
+	JMP       rest
+
+done:
+	VPMAXUD       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMAXUD       Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VPMAXUD       X1, X0, X0
+	VMOVHLPS      X0, X0, X1
+	VPMAXUD       X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VPMAXUD       X1, X0, X0
+	VMOVD         X0, AX
+	MOVL          AX, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func addAMD64(dst *float32, a *float32, b *float32, n int)
+TEXT ·addAMD64(SB), NOSPLIT, $0-32
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·addAVX2+0(SB)
+
+wide:
+	JMP ·addAVX512+0(SB)
+
+// func addScaledAMD64(dst *float32, x *float32, n int, s float32)
+TEXT ·addScaledAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·addScaledAVX2+0(SB)
+
+wide:
+	JMP ·addScaledAVX512+0(SB)
+
+// func scaleAMD64(dst *float32, x *float32, n int, s float32)
+TEXT ·scaleAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·scaleAVX2+0(SB)
+
+wide:
+	JMP ·scaleAVX512+0(SB)
+
+// func dotAMD64(a *float32, b *float32, n int) float32
+TEXT ·dotAMD64(SB), NOSPLIT, $0-28
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·dotAVX2+0(SB)
+
+wide:
+	JMP ·dotAVX512+0(SB)
+
+// func sumAMD64(x *float32, n int) float32
+TEXT ·sumAMD64(SB), NOSPLIT, $0-20
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·sumAVX2+0(SB)
+
+wide:
+	JMP ·sumAVX512+0(SB)
+
+// func sumSquaresAMD64(x *float32, n int) float64
+TEXT ·sumSquaresAMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·sumSquaresAVX2+0(SB)
+
+wide:
+	JMP ·sumSquaresAVX512+0(SB)
+
+// func maxMagnitudeAMD64(x *float32, n int) uint32
+TEXT ·maxMagnitudeAMD64(SB), NOSPLIT, $0-20
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·maxMagnitudeAVX2+0(SB)
+
+wide:
+	JMP ·maxMagnitudeAVX512+0(SB)

@@ -29,7 +29,9 @@ func pages(t *testing.T) []byte {
 
 // TestNothingOutsideIsTouched runs the functions on slices that begin or end at the border of accessible memory: an
 // access outside would end the process.
-func TestNothingOutsideIsTouched(t *testing.T) {
+func TestNothingOutsideIsTouched(t *testing.T) { forEachVectors(t, testNothingOutside) }
+
+func testNothingOutside(t *testing.T) {
 	rng := rand.New(rand.NewPCG(27, 28))
 	var all [5][]float32
 	for k := range all {
@@ -89,7 +91,9 @@ func TestNothingOutsideIsTouched(t *testing.T) {
 }
 
 // TestDequantizeTouchesNothingOutside widens blocks that begin or end at the border of accessible memory.
-func TestDequantizeTouchesNothingOutside(t *testing.T) {
+func TestDequantizeTouchesNothingOutside(t *testing.T) { forEachVectors(t, testDequantizeOutside) }
+
+func testDequantizeOutside(t *testing.T) {
 	from, to := pages(t), pages(t)
 	floats := unsafe.Slice((*float32)(unsafe.Pointer(&to[0])), len(to)/4)
 	for _, kind := range quantisedTypes() {

@@ -38,3 +38,77 @@ func sumSquaresAVX2(x *float32, n int) float64
 //
 //go:noescape
 func maxMagnitudeAVX2(x *float32, n int) uint32
+
+// addAVX512 computes dst[i] = a[i] + b[i] for n elements.
+//
+//go:noescape
+func addAVX512(dst *float32, a *float32, b *float32, n int)
+
+// addScaledAVX512 computes dst[i] += s·x[i] for n elements, rounded once.
+//
+//go:noescape
+func addScaledAVX512(dst *float32, x *float32, n int, s float32)
+
+// scaleAVX512 computes dst[i] = s·x[i] for n elements.
+//
+//go:noescape
+func scaleAVX512(dst *float32, x *float32, n int, s float32)
+
+// dotAVX512 returns Σ a[i]·b[i] over n elements, in 32 running sums.
+//
+//go:noescape
+func dotAVX512(a *float32, b *float32, n int) float32
+
+// sumAVX512 returns Σ x[i] over n elements, in 32 running sums.
+//
+//go:noescape
+func sumAVX512(x *float32, n int) float32
+
+// sumSquaresAVX512 returns Σ x[i]² over n elements in float64, in 16 running sums.
+//
+//go:noescape
+func sumSquaresAVX512(x *float32, n int) float64
+
+// maxMagnitudeAVX512 returns the bits of the largest |x[i]| of n elements, where NaN is larger than Inf, and 0 if n is
+// 0.
+//
+//go:noescape
+func maxMagnitudeAVX512(x *float32, n int) uint32
+
+// addAMD64 jumps to the version for this processor, which computes dst[i] = a[i] + b[i] for n elements.
+//
+//go:noescape
+func addAMD64(dst *float32, a *float32, b *float32, n int)
+
+// addScaledAMD64 jumps to the version for this processor, which computes dst[i] += s·x[i] for n elements, rounded
+// once.
+//
+//go:noescape
+func addScaledAMD64(dst *float32, x *float32, n int, s float32)
+
+// scaleAMD64 jumps to the version for this processor, which computes dst[i] = s·x[i] for n elements.
+//
+//go:noescape
+func scaleAMD64(dst *float32, x *float32, n int, s float32)
+
+// dotAMD64 jumps to the version for this processor, which returns Σ a[i]·b[i] over n elements, in 32 running sums.
+//
+//go:noescape
+func dotAMD64(a *float32, b *float32, n int) float32
+
+// sumAMD64 jumps to the version for this processor, which returns Σ x[i] over n elements, in 32 running sums.
+//
+//go:noescape
+func sumAMD64(x *float32, n int) float32
+
+// sumSquaresAMD64 jumps to the version for this processor, which returns Σ x[i]² over n elements in float64, in 16
+// running sums.
+//
+//go:noescape
+func sumSquaresAMD64(x *float32, n int) float64
+
+// maxMagnitudeAMD64 jumps to the version for this processor, which returns the bits of the largest |x[i]| of n
+// elements, where NaN is larger than Inf, and 0 if n is 0.
+//
+//go:noescape
+func maxMagnitudeAMD64(x *float32, n int) uint32

@@ -20,7 +20,7 @@ func widenF16(dst []float32, src []uint16) {
 	if hasAVX2 {
 		for len(dst) >= wideVectors {
 			n := min(len(dst), maxCall) &^ (wideVectors - 1)
-			widenF16AVX2(&dst[0], &src[0], n)
+			widenF16AMD64(&dst[0], &src[0], n)
 			dst, src = dst[n:], src[n:]
 		}
 	}
@@ -31,7 +31,7 @@ func widenBF16(dst []float32, src []uint16) {
 	if hasAVX2 {
 		for len(dst) >= wideVectors {
 			n := min(len(dst), maxCall) &^ (wideVectors - 1)
-			widenBF16AVX2(&dst[0], &src[0], n)
+			widenBF16AMD64(&dst[0], &src[0], n)
 			dst, src = dst[n:], src[n:]
 		}
 	}
@@ -42,7 +42,7 @@ func narrowF16(dst []uint16, src []float32) {
 	if hasAVX2 {
 		for len(dst) >= wideVectors {
 			n := min(len(dst), maxCall) &^ (wideVectors - 1)
-			narrowF16AVX2(&dst[0], &src[0], n)
+			narrowF16AMD64(&dst[0], &src[0], n)
 			dst, src = dst[n:], src[n:]
 		}
 	}
@@ -53,7 +53,7 @@ func narrowBF16(dst []uint16, src []float32) {
 	if hasAVX2 {
 		for len(dst) >= wideVectors {
 			n := min(len(dst), maxCall) &^ (wideVectors - 1)
-			narrowBF16AVX2(&dst[0], &src[0], n)
+			narrowBF16AMD64(&dst[0], &src[0], n)
 			dst, src = dst[n:], src[n:]
 		}
 	}

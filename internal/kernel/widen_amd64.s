@@ -86,7 +86,8 @@ turn:
 	CMPQ      DX, $0x10
 	JL        done
 	VMOVUPS   (CX), Y0
-	VCMPPS    $0x03, Y0, Y0, Y2
+	VMOVAPS   Y0, Y2
+	VCMPPS    $0x03, Y0, Y2, Y2
 	VPSRLD    $0x10, Y0, Y1
 	VPOR      quiet<>+0(SB), Y1, Y3
 	VPAND     lowest<>+0(SB), Y1, Y1
@@ -95,7 +96,8 @@ turn:
 	VPSRLD    $0x10, Y0, Y0
 	VBLENDVPS Y2, Y3, Y0, Y0
 	VMOVUPS   32(CX), Y1
-	VCMPPS    $0x03, Y1, Y1, Y3
+	VMOVAPS   Y1, Y3
+	VCMPPS    $0x03, Y1, Y3, Y3
 	VPSRLD    $0x10, Y1, Y2
 	VPOR      quiet<>+0(SB), Y2, Y4
 	VPAND     lowest<>+0(SB), Y2, Y2
@@ -123,7 +125,15 @@ DATA quiet<>+16(SB)/4, $0x00000040
 DATA quiet<>+20(SB)/4, $0x00000040
 DATA quiet<>+24(SB)/4, $0x00000040
 DATA quiet<>+28(SB)/4, $0x00000040
-GLOBL quiet<>(SB), RODATA|NOPTR, $32
+DATA quiet<>+32(SB)/4, $0x00000040
+DATA quiet<>+36(SB)/4, $0x00000040
+DATA quiet<>+40(SB)/4, $0x00000040
+DATA quiet<>+44(SB)/4, $0x00000040
+DATA quiet<>+48(SB)/4, $0x00000040
+DATA quiet<>+52(SB)/4, $0x00000040
+DATA quiet<>+56(SB)/4, $0x00000040
+DATA quiet<>+60(SB)/4, $0x00000040
+GLOBL quiet<>(SB), RODATA|NOPTR, $64
 
 DATA lowest<>+0(SB)/4, $0x00000001
 DATA lowest<>+4(SB)/4, $0x00000001
@@ -133,7 +143,15 @@ DATA lowest<>+16(SB)/4, $0x00000001
 DATA lowest<>+20(SB)/4, $0x00000001
 DATA lowest<>+24(SB)/4, $0x00000001
 DATA lowest<>+28(SB)/4, $0x00000001
-GLOBL lowest<>(SB), RODATA|NOPTR, $32
+DATA lowest<>+32(SB)/4, $0x00000001
+DATA lowest<>+36(SB)/4, $0x00000001
+DATA lowest<>+40(SB)/4, $0x00000001
+DATA lowest<>+44(SB)/4, $0x00000001
+DATA lowest<>+48(SB)/4, $0x00000001
+DATA lowest<>+52(SB)/4, $0x00000001
+DATA lowest<>+56(SB)/4, $0x00000001
+DATA lowest<>+60(SB)/4, $0x00000001
+GLOBL lowest<>(SB), RODATA|NOPTR, $64
 
 DATA almostHalf<>+0(SB)/4, $0x00007fff
 DATA almostHalf<>+4(SB)/4, $0x00007fff
@@ -143,4 +161,142 @@ DATA almostHalf<>+16(SB)/4, $0x00007fff
 DATA almostHalf<>+20(SB)/4, $0x00007fff
 DATA almostHalf<>+24(SB)/4, $0x00007fff
 DATA almostHalf<>+28(SB)/4, $0x00007fff
-GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
+DATA almostHalf<>+32(SB)/4, $0x00007fff
+DATA almostHalf<>+36(SB)/4, $0x00007fff
+DATA almostHalf<>+40(SB)/4, $0x00007fff
+DATA almostHalf<>+44(SB)/4, $0x00007fff
+DATA almostHalf<>+48(SB)/4, $0x00007fff
+DATA almostHalf<>+52(SB)/4, $0x00007fff
+DATA almostHalf<>+56(SB)/4, $0x00007fff
+DATA almostHalf<>+60(SB)/4, $0x00007fff
+GLOBL almostHalf<>(SB), RODATA|NOPTR, $64
+
+// func widenF16AVX512(dst *float32, src *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·widenF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+turn:
+	CMPQ      DX, $0x10
+	JL        done
+	VCVTPH2PS (CX), Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x20, CX
+	SUBQ      $0x10, DX
+	JMP       turn
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenBF16AVX512(dst *float32, src *uint16, n int)
+// Requires: AVX, AVX512F
+TEXT ·widenBF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+turn:
+	CMPQ      DX, $0x10
+	JL        done
+	VPMOVZXWD (CX), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x20, CX
+	SUBQ      $0x10, DX
+	JMP       turn
+
+done:
+	VZEROUPPER
+	RET
+
+// func narrowF16AVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·narrowF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+turn:
+	CMPQ      DX, $0x10
+	JL        done
+	VMOVUPS   (CX), Z0
+	VCVTPS2PH $0x00, Z0, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JMP       turn
+
+done:
+	VZEROUPPER
+	RET
+
+// func narrowBF16AVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·narrowBF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+turn:
+	CMPQ      DX, $0x10
+	JL        done
+	VMOVUPS   (CX), Z0
+	VMOVAPS   Z0, Z1
+	VCMPPS    $0x03, Z0, Z1, K1
+	VPSRLD    $0x10, Z0, Z1
+	VPORD     quiet<>+0(SB), Z1, Z2
+	VPANDD    lowest<>+0(SB), Z1, Z1
+	VPADDD    almostHalf<>+0(SB), Z1, Z1
+	VPADDD    Z1, Z0, Z0
+	VPSRLD    $0x10, Z0, Z0
+	VBLENDMPS Z2, Z0, K1, Z0
+	VPMOVDW   Z0, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JMP       turn
+
+done:
+	VZEROUPPER
+	RET
+
+// func widenF16AMD64(dst *float32, src *uint16, n int)
+TEXT ·widenF16AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·widenF16AVX2+0(SB)
+
+wide:
+	JMP ·widenF16AVX512+0(SB)
+
+// func widenBF16AMD64(dst *float32, src *uint16, n int)
+TEXT ·widenBF16AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·widenBF16AVX2+0(SB)
+
+wide:
+	JMP ·widenBF16AVX512+0(SB)
+
+// func narrowF16AMD64(dst *uint16, src *float32, n int)
+TEXT ·narrowF16AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·narrowF16AVX2+0(SB)
+
+wide:
+	JMP ·narrowF16AVX512+0(SB)
+
+// func narrowBF16AMD64(dst *uint16, src *float32, n int)
+TEXT ·narrowBF16AMD64(SB), NOSPLIT, $0-24
+	CMPB ·wide512+0(SB), $0x00
+	JNE  wide
+	JMP  ·narrowBF16AVX2+0(SB)
+
+wide:
+	JMP ·narrowBF16AVX512+0(SB)

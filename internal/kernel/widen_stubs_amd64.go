@@ -23,3 +23,45 @@ func narrowF16AVX2(dst *uint16, src *float32, n int)
 //
 //go:noescape
 func narrowBF16AVX2(dst *uint16, src *float32, n int)
+
+// widenF16AVX512 computes dst[i] = src[i] for n binary16 numbers, n a multiple of 16.
+//
+//go:noescape
+func widenF16AVX512(dst *float32, src *uint16, n int)
+
+// widenBF16AVX512 computes dst[i] = src[i] for n bfloat16 numbers, n a multiple of 16.
+//
+//go:noescape
+func widenBF16AVX512(dst *float32, src *uint16, n int)
+
+// narrowF16AVX512 rounds n numbers to binary16, n a multiple of 16.
+//
+//go:noescape
+func narrowF16AVX512(dst *uint16, src *float32, n int)
+
+// narrowBF16AVX512 rounds n numbers to bfloat16, n a multiple of 16.
+//
+//go:noescape
+func narrowBF16AVX512(dst *uint16, src *float32, n int)
+
+// widenF16AMD64 jumps to the version for this processor, which computes dst[i] = src[i] for n binary16 numbers, n a
+// multiple of 16.
+//
+//go:noescape
+func widenF16AMD64(dst *float32, src *uint16, n int)
+
+// widenBF16AMD64 jumps to the version for this processor, which computes dst[i] = src[i] for n bfloat16 numbers, n a
+// multiple of 16.
+//
+//go:noescape
+func widenBF16AMD64(dst *float32, src *uint16, n int)
+
+// narrowF16AMD64 jumps to the version for this processor, which rounds n numbers to binary16, n a multiple of 16.
+//
+//go:noescape
+func narrowF16AMD64(dst *uint16, src *float32, n int)
+
+// narrowBF16AMD64 jumps to the version for this processor, which rounds n numbers to bfloat16, n a multiple of 16.
+//
+//go:noescape
+func narrowBF16AMD64(dst *uint16, src *float32, n int)

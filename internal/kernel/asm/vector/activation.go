@@ -31,7 +31,7 @@ func magnitude() Mem { return dwords("magnitude", 0x7fffffff) }
 // polynomial returns Σ c[k]·x^k by Horner's rule; the constants are named after name.
 func polynomial(name string, c []float64, x VecVirtual) VecVirtual {
 	last := len(c) - 1
-	p := YMM()
+	p := vec()
 	VMOVUPS(float(name+string(rune('0'+last)), c[last]), p)
 	for k := last - 1; k >= 0; k-- {
 		VFMADD213PS(float(name+string(rune('0'+k)), c[k]), x, p)
@@ -46,7 +46,7 @@ func reduceExp(x VecVirtual, bias float64) (power, count VecVirtual) {
 		name = "roundBiased"
 	}
 	magic := float(name, roundMagic+bias)
-	power, count = YMM(), YMM()
+	power, count = vec(), vec()
 	VMOVUPS(magic, power)
 	VFMADD231PS(float("log2e", log2e), x, power)
 	VSUBPS(magic, power, count)
@@ -124,7 +124,7 @@ func expAll(x, low, high VecVirtual) VecVirtual {
 	power, _ := reduceExp(x, 0)
 	e := expReduced(x)
 	// 2^n is a product of two powers that are normal numbers: the last multiplication overflows or underflows.
-	half, bias := YMM(), dwords("bias", 127)
+	half, bias := vec(), dwords("bias", 127)
 	VPSUBD(float("round", roundMagic), power, power)
 	VPSRAD(Imm(1), power, half)
 	VPSUBD(half, power, power)
@@ -139,10 +139,10 @@ func expAll(x, low, high VecVirtual) VecVirtual {
 
 // gaussian returns t = min(|x|, cut), e^(-t²/2), and p and q with Φ(-t) = e^(-t²/2)·p/q.
 func gaussian(x, cut VecVirtual) (t, e, p, q VecVirtual) {
-	t = YMM()
+	t = vec()
 	VANDPS(magnitude(), x, t)
 	keepNaNMin(t, cut)
-	square, rest := YMM(), YMM()
+	square, rest := vec(), vec()
 	half := float("half", 0.5)
 	VMULPS(t, t, square)
 	VMOVAPS(square, rest)
@@ -155,7 +155,7 @@ func gaussian(x, cut VecVirtual) (t, e, p, q VecVirtual) {
 
 func writeGELU() {
 	var cut, none VecVirtual
-	unary("geluAVX2", "x[i]·Φ(x[i]) = max(x[i], 0) - t·Φ(-t), t = |x[i]|,", func([]VecVirtual) {
+	unary("gelu", "x[i]·Φ(x[i]) = max(x[i], 0) - t·Φ(-t), t = |x[i]|,", func([]VecVirtual) {
 		cut, none = register(float("geluCut", geluCut)), zero()
 	}, func(x VecVirtual) VecVirtual {
 		t, e, p, q := gaussian(x, cut)
@@ -165,33 +165,33 @@ func writeGELU() {
 		VFNMADD231PS(t, e, x)
 		return x
 	})
-	gradient("geluBackwardAVX2", "(Φ(x[i]) + x[i]·φ(x[i]))", "x", func([]VecVirtual) {
+	gradient("geluBackward", "(Φ(x[i]) + x[i]·φ(x[i]))", "x", func([]VecVirtual) {
 		cut, none = register(float("geluCut", geluCut)), zero()
 	}, func(x VecVirtual) VecVirtual {
 		t, e, p, q := gaussian(x, cut)
 		VDIVPS(q, p, p)
 		VFMSUB231PS(float("invSqrt2Pi", invSqrt2Pi), t, p) // φ(t)·t/e - Φ(-t)/e
 		VMULPS(p, e, e)
-		negative := YMM()
-		VSUBPS(e, none, negative)
+		below := vec()
+		VSUBPS(e, none, below)
 		VADDPS(float("one", 1), e, e)
-		VBLENDVPS(x, negative, e, e)
+		choose(negative(x), below, e, e)
 		return e
 	})
 }
 
 // logistic returns t = x clamped, e^z for GELUTanh's z, and 1 + e^z. square is t².
 func logistic(x, low, high VecVirtual) (t, square, e, sum VecVirtual) {
-	t, square = YMM(), YMM()
+	t, square = vec(), vec()
 	VMINPS(x, high, t)
 	keepNaNMax(t, low)
 	VMULPS(t, t, square)
-	z := YMM()
+	z := vec()
 	VMOVUPS(float("geluTanhZ3", geluTanhZ3), z)
 	VFMADD213PS(float("geluTanhZ1", geluTanhZ1), square, z)
 	VMULPS(t, z, z)
 	e = expNormal(z, nil)
-	sum = YMM()
+	sum = vec()
 	VADDPS(float("one", 1), e, sum)
 	return t, square, e, sum
 }
@@ -202,16 +202,16 @@ func writeGELUTanh() {
 		low, high = register(float("geluTanhLow", -geluTanhCut)), register(float("geluTanhHigh", geluTanhCut))
 	}
 	const doc = "x[i]·e^z/(1 + e^z), z = 2·√(2/π)·(x[i] + 0.044715·x[i]³),"
-	unary("geluTanhAVX2", doc, clamp, func(x VecVirtual) VecVirtual {
+	unary("geluTanh", doc, clamp, func(x VecVirtual) VecVirtual {
 		_, _, e, sum := logistic(x, low, high)
 		VDIVPS(sum, e, e)
 		keepNaNMax(x, low)
 		VMULPS(x, e, e)
 		return e
 	})
-	gradient("geluTanhBackwardAVX2", "σ·(1 + x[i]·(1-σ)·z')", "x", clamp, func(x VecVirtual) VecVirtual {
+	gradient("geluTanhBackward", "σ·(1 + x[i]·(1-σ)·z')", "x", clamp, func(x VecVirtual) VecVirtual {
 		t, square, e, sum := logistic(x, low, high)
-		complement, slope := YMM(), YMM() // 1 - σ, z'
+		complement, slope := vec(), vec() // 1 - σ, z'
 		VMOVUPS(float("one", 1), complement)
 		VDIVPS(sum, complement, complement)
 		VMOVUPS(float("geluTanhZ9", 3*geluTanhZ3), slope)
@@ -226,10 +226,10 @@ func writeGELUTanh() {
 
 func writeTanh() {
 	var low VecVirtual
-	unary("tanhAVX2", "tanh(x[i]) = m/(m + 2) with the sign of x[i], m = e^(-2|x[i]|) - 1,", func([]VecVirtual) {
+	unary("tanh", "tanh(x[i]) = m/(m + 2) with the sign of x[i], m = e^(-2|x[i]|) - 1,", func([]VecVirtual) {
 		low = register(float("tanhLow", -40))
 	}, func(x VecVirtual) VecVirtual {
-		r, sum := YMM(), YMM()
+		r, sum := vec(), vec()
 		VORPS(signBits(), x, r)
 		VADDPS(r, r, r)
 		keepNaNMax(r, low)
@@ -245,10 +245,10 @@ func writeTanh() {
 		return withSign(m, x)
 	})
 	var one VecVirtual
-	gradient("tanhBackwardAVX2", "(1 - y[i]²)", "y", func([]VecVirtual) {
+	gradient("tanhBackward", "(1 - y[i]²)", "y", func([]VecVirtual) {
 		one = register(float("one", 1))
 	}, func(y VecVirtual) VecVirtual {
-		d := YMM()
+		d := vec()
 		VMOVAPS(one, d)
 		VFNMADD231PS(y, y, d)
 		return d
@@ -258,17 +258,16 @@ func writeTanh() {
 func writeReLU() {
 	var none VecVirtual
 	start := func([]VecVirtual) { none = zero() }
-	unary("reluAVX2", "max(x[i], 0)", start, func(x VecVirtual) VecVirtual {
+	unary("relu", "max(x[i], 0)", start, func(x VecVirtual) VecVirtual {
 		keepNaNMax(x, none)
 		return x
 	})
 	routine{
-		name: "reluBackwardAVX2", doc: "computes dx[i] = dy[i] if y[i] > 0, else 0, for n elements.",
+		name: "reluBackward", doc: "computes dx[i] = dy[i] if y[i] > 0, else 0, for n elements.",
 		streams: []stream{out("dx"), in("dy"), in("y")}, unroll: 4, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			const greater = 0x1e // ordered, quiet
-			VCMPPS(Imm(greater), none, x[1], x[1])
-			VANDPS(x[1], x[0], x[0])
+			maskLanes(x[0], compare(greater, x[1], none))
 			return vecs{x[0]}
 		},
 	}.write()

@@ -10,16 +10,16 @@ import (
 func adamW() {
 	var f []VecVirtual
 	routine{
-		name: "adamWAVX2", doc: "does a step of AdamW on n elements; the numbers are the fields of adamWFactors.",
+		name: "adamW", doc: "does a step of AdamW on n elements; the numbers are the fields of adamWFactors.",
 		streams: []stream{inout("p"), in("grad"), inout("m"), inout("v")},
 		scalars: []string{"decay", "weight", "from", "beta2", "oneBeta2", "correction", "eps", "size"}, unroll: 1,
 		prepare: func(scalars []VecVirtual) { f = scalars },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			decay, weight, from, beta2, oneBeta2, correction, eps, size := f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]
 			p, g, m, v := x[0], x[1], x[2], x[3]
-			change, square := YMM(), YMM()
+			change, square := vec(), vec()
 			VSUBPS(m, g, change)
-			VBLENDVPS(from, g, m, m)
+			choose(negative(from), g, m, m)
 			VFMADD231PS(change, weight, m)
 			VMULPS(oneBeta2, g, square)
 			VMULPS(beta2, v, v)

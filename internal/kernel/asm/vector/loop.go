@@ -9,24 +9,95 @@ import (
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// routine is a loop over slices of equal length n, eight elements at a time:
+// instructionSet is what a version of the functions is written in.
+type instructionSet struct {
+	name  string // the end of the functions' names
+	lanes int    // float32 numbers in a vector
+}
+
+// sets lists the instruction sets. All give the same bits: what one of them keeps in two vectors of eight lanes, the
+// other keeps in the two halves of a vector, so that sums have the same terms in the same order.
+var sets = []instructionSet{{"AVX2", 8}, {"AVX512", 16}}
+
+// The functions are written for one set after the other; these describe the present one.
+var (
+	set   instructionSet
+	lanes int
+	width int // bytes of a vector
+)
+
+// eight is the number of lanes of AVX2, in which the order of sums is defined.
+const eight = 8
+
+// use makes a set the present one.
+func use(s instructionSet) { set, lanes, width = s, s.lanes, 4*s.lanes }
+
+// wide reports whether vectors have 512 bits, and masks registers of their own.
+func wide() bool { return lanes > eight }
+
+// vec returns a new vector register.
+func vec() VecVirtual {
+	if wide() {
+		return ZMM()
+	}
+	return YMM()
+}
+
+// text begins a function in the present set. Go calls it by its name alone, which jumps to the set that was chosen.
+func text(name, signature, doc string) {
+	TEXT(name+set.name, attr.NOSPLIT, signature)
+	Pragma("noescape")
+	document(name + set.name + " " + doc)
+	if set == sets[0] {
+		declared = append(declared, declaration{name, signature, doc})
+	}
+}
+
+// declaration is a function of Go.
+type declaration struct{ name, signature, doc string }
+
+// declared lists the functions that were begun in the first set.
+var declared []declaration
+
+// writeJumps writes the functions that Go calls.
+func writeJumps() {
+	for _, d := range declared {
+		TEXT(d.name+"AMD64", attr.NOSPLIT, d.signature)
+		Pragma("noescape")
+		document(d.name + "AMD64 jumps to the version for this processor, which " + d.doc)
+		CMPB(Mem{Symbol: Symbol{Name: "·wide512"}, Base: StaticBase}, Imm(0))
+		JNE(LabelRef("wide"))
+		jump(d.name + sets[0].name)
+		Label("wide")
+		jump(d.name + sets[1].name)
+	}
+}
+
+// jump goes to another function, which finds the arguments where they are.
+func jump(name string) {
+	to := Mem{Symbol: Symbol{Name: "·" + name}, Base: StaticBase}
+	Instruction(&ir.Instruction{Opcode: "JMP", Operands: []Op{to}, IsTerminal: true})
+}
+
+// routine is a loop over slices of equal length n, a vector at a time:
 //
 //	func name(streams... *float32, n int, scalars... float32) results
 //
-// The main loop takes unroll vectors a turn, a second loop takes single vectors. The rest, less than a vector, is
-// loaded and stored under a mask by the same instructions, so that an element's bits do not depend on its place in a
-// slice and nothing outside the slice is touched. Masked-out lanes are loaded as 0.
+// The main loop takes unroll eights a turn. What is left is loaded and stored under a mask by the same instructions, so
+// that an element's bits do not depend on its place in a slice and nothing outside the slice is touched. Masked-out
+// lanes are loaded as 0. With AVX2 whole vectors come first, without a mask.
 type routine struct {
 	name    string
 	doc     string
 	streams []stream
 	scalars []string // float32 arguments; prepare gets each of them in all lanes
 	results string   // for example "float32"
-	unroll  int
+	unroll  int    // eights of elements in a turn
 
 	// prepare runs once, before the loop.
 	prepare func(scalars []VecVirtual)
@@ -48,15 +119,8 @@ func in(name string) stream    { return stream{name: name, load: true} }
 func out(name string) stream   { return stream{name: name, store: true} }
 func inout(name string) stream { return stream{name: name, load: true, store: true} }
 
-const (
-	lanes = 8
-	width = 4 * lanes // bytes of a vector
-)
-
 func (r routine) write() {
-	TEXT(r.name, attr.NOSPLIT, r.signature())
-	Pragma("noescape")
-	document(r.name + " " + r.doc)
+	text(r.name, r.signature(), r.doc)
 	pointers := make([]Register, len(r.streams))
 	for i, s := range r.streams {
 		pointers[i] = Load(Param(s.name), GP64())
@@ -64,22 +128,25 @@ func (r routine) write() {
 	n := Load(Param("n"), GP64())
 	scalars := make([]VecVirtual, len(r.scalars))
 	for i, s := range r.scalars {
-		scalars[i] = YMM()
+		scalars[i] = vec()
 		VBROADCASTSS(address(Param(s)), scalars[i])
 	}
 	if r.prepare != nil {
 		r.prepare(scalars)
 	}
-	if r.unroll > 1 {
-		r.loop("turn", "vector", r.unroll, pointers, n)
+	if wide() {
+		r.loop("turn", "rest", max(1, r.unroll*eight/lanes), pointers, n)
+		r.rests(pointers, n)
+	} else {
+		if r.unroll > 1 {
+			r.loop("turn", "vector", r.unroll, pointers, n)
+		}
+		r.loop("vector", "rest", 1, pointers, n)
+		Label("rest")
+		TESTQ(n, n)
+		JE(LabelRef("done"))
+		r.step(0, pointers, loadMask(n))
 	}
-	r.loop("vector", "rest", 1, pointers, n)
-
-	Label("rest")
-	TESTQ(n, n)
-	JE(LabelRef("done"))
-	mask := loadMask(n)
-	r.step(0, pointers, mask)
 
 	Label("done")
 	if r.finish != nil {
@@ -87,6 +154,24 @@ func (r routine) write() {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// rests takes what is left, less than a turn, under masks. Sums get eight elements at a time, all in the lower half of
+// their vector, as with AVX2.
+func (r routine) rests(pointers []Register, n Register) {
+	part := lanes
+	if r.results != "" {
+		part = eight
+	}
+	Label("rest")
+	TESTQ(n, n)
+	JLE(LabelRef("done"))
+	r.step(0, pointers, firstLanes(n, part))
+	for _, p := range pointers {
+		ADDQ(Imm(uint64(4*part)), p)
+	}
+	SUBQ(Imm(uint64(part)), n)
+	JMP(LabelRef("rest"))
 }
 
 func (r routine) signature() string {
@@ -123,13 +208,8 @@ func (r routine) step(k int, pointers []Register, mask Op) {
 		if !s.load {
 			continue
 		}
-		v := YMM()
-		at := Mem{Base: pointers[i], Disp: k * width}
-		if mask == nil {
-			VMOVUPS(at, v)
-		} else {
-			VMASKMOVPS(at, mask, v)
-		}
+		v := vec()
+		load(Mem{Base: pointers[i], Disp: k * width}, mask, v)
 		loaded = append(loaded, v)
 	}
 	results := r.body(k, loaded, mask)
@@ -137,14 +217,112 @@ func (r routine) step(k int, pointers []Register, mask Op) {
 		if !s.store {
 			continue
 		}
-		at := Mem{Base: pointers[i], Disp: k * width}
-		if mask == nil {
-			VMOVUPS(results[0], at)
-		} else {
-			VMASKMOVPS(results[0], mask, at)
-		}
+		store(results[0], mask, Mem{Base: pointers[i], Disp: k * width})
 		results = results[1:]
 	}
+}
+
+// load loads a vector; lanes outside the mask become 0. A nil mask stands for all lanes.
+func load(at Mem, mask Op, v VecVirtual) {
+	switch {
+	case mask == nil:
+		VMOVUPS(at, v)
+	case wide():
+		VMOVUPS_Z(at, mask, v)
+	default:
+		VMASKMOVPS(at, mask, v)
+	}
+}
+
+// store stores the lanes of a mask; a nil mask stands for all lanes.
+func store(v VecVirtual, mask Op, at Mem) {
+	switch {
+	case mask == nil:
+		VMOVUPS(v, at)
+	case wide():
+		VMOVUPS(v, mask, at)
+	default:
+		VMASKMOVPS(v, mask, at)
+	}
+}
+
+// maskLanes makes the lanes outside a mask 0; a nil mask stands for all lanes.
+func maskLanes(v VecVirtual, mask Op) {
+	switch {
+	case mask == nil:
+	case wide():
+		VMOVAPS_Z(v, mask, v)
+	default:
+		VANDPS(mask, v, v)
+	}
+}
+
+// choose sets dst to the lanes of a under a mask and to those of b elsewhere.
+func choose(mask Op, a, b, dst VecVirtual) {
+	if wide() {
+		VBLENDMPS(a, b, mask, dst)
+	} else {
+		VBLENDVPS(mask, a, b, dst)
+	}
+}
+
+// negative returns a mask of the lanes of v whose highest bit is set.
+func negative(v VecVirtual) Op {
+	if !wide() {
+		return v
+	}
+	mask := K()
+	VPMOVD2M(v, mask)
+	return mask
+}
+
+// compare returns a mask of the lanes for which a relation, a constant of VCMPPS, holds between a and b. a is
+// overwritten.
+func compare(relation uint64, a, b VecVirtual) Op {
+	if !wide() {
+		VCMPPS(Imm(relation), b, a, a)
+		return a
+	}
+	mask := K()
+	VCMPPS(Imm(relation), b, a, mask)
+	return mask
+}
+
+// and, or and xor work on bits, and take integers or floats.
+func and(a Op, b, dst VecVirtual) {
+	if wide() {
+		VPANDD(a, b, dst)
+	} else {
+		VPAND(a, b, dst)
+	}
+}
+
+func or(a Op, b, dst VecVirtual) {
+	if wide() {
+		VPORD(a, b, dst)
+	} else {
+		VPOR(a, b, dst)
+	}
+}
+
+func xor(a Op, b, dst VecVirtual) {
+	if wide() {
+		VPXORD(a, b, dst)
+	} else {
+		VPXOR(a, b, dst)
+	}
+}
+
+// parts returns the lower and the upper half of a vector, as registers of half its width. The lower one is v itself.
+func parts(v VecVirtual) (low, high Register) {
+	if wide() {
+		high = YMM()
+		VEXTRACTF64X4(Imm(1), v, high)
+		return v.AsY(), high
+	}
+	high = XMM()
+	VEXTRACTF128(Imm(1), v, high)
+	return v.AsX(), high
 }
 
 // address returns the address of an argument or result. Moves of floats are written out because Load and Store choose
@@ -157,8 +335,11 @@ func address(c gotypes.Component) Mem {
 	return b.Addr
 }
 
-// loadMask returns a vector whose first n lanes are all ones and whose others are zero. n is in 0 … 8 and is kept.
-func loadMask(n Register) VecVirtual {
+// loadMask returns a mask of the first n lanes. n is in 0 … the number of lanes and is kept.
+func loadMask(n Register) Op {
+	if wide() {
+		return firstLanes(n, lanes)
+	}
 	table, at, mask := GP64(), GP64(), YMM()
 	LEAQ(maskTable(), table)
 	MOVQ(n, at)
@@ -166,6 +347,18 @@ func loadMask(n Register) VecVirtual {
 	VMOVDQU(Mem{Base: table, Index: at, Scale: 4, Disp: width}, mask)
 	return mask
 }
+
+// firstLanes returns a mask register with the first n lanes, at most limit. n is at most 255 and is kept.
+func firstLanes(n Register, limit int) Op {
+	bits, mask := GP32(), K()
+	MOVL(U32(1<<limit-1), bits)
+	BZHIL(as32(n), bits, bits)
+	KMOVW(bits, mask)
+	return mask
+}
+
+// as32 returns the lower half of a general register.
+func as32(r Register) Register { return r.(GPVirtual).As32() }
 
 // symbols holds the constants written so far, by name.
 var symbols = map[string]Mem{}
@@ -176,20 +369,20 @@ func maskTable() Mem {
 		return m
 	}
 	m := GLOBL("masks", attr.RODATA|attr.NOPTR)
-	for i := range 2 * lanes {
-		DATA(4*i, U32(math.MaxUint32*(1-uint32(i/lanes))))
+	for i := range 2 * eight {
+		DATA(4*i, U32(math.MaxUint32*(1-uint32(i/eight))))
 	}
 	symbols["masks"] = m
 	return m
 }
 
-// dwords returns a constant vector; all lanes are equal if one value is given.
+// dwords returns a constant vector of 16 lanes, of which AVX2 uses the first eight; values are repeated.
 func dwords(name string, values ...uint32) Mem {
 	if m, ok := symbols[name]; ok {
 		return m
 	}
 	m := GLOBL(name, attr.RODATA|attr.NOPTR)
-	for i := range lanes {
+	for i := range 2 * eight {
 		DATA(4*i, U32(values[i%len(values)]))
 	}
 	symbols[name] = m
@@ -203,21 +396,22 @@ func float(name string, v float64) Mem {
 
 // register returns a register that is loaded with a constant before the loop.
 func register(m Mem) VecVirtual {
-	v := YMM()
+	v := vec()
 	VMOVUPS(m, v)
 	return v
 }
 
 // zero returns a vector of zeros.
 func zero() VecVirtual {
-	v := YMM()
+	v := vec()
 	VXORPS(v, v, v)
 	return v
 }
 
-// zeros returns n vectors of zeros, as running sums.
+// zeros returns vectors of zeros, as n times eight running sums of float32 or n times four of float64. Wide vectors hold
+// twice as many.
 func zeros(n int) []VecVirtual {
-	vs := make([]VecVirtual, n)
+	vs := make([]VecVirtual, max(1, n*eight/lanes))
 	for i := range vs {
 		vs[i] = zero()
 	}
@@ -234,14 +428,28 @@ func fold(vs []VecVirtual, combine func(a, b, dst Op)) VecVirtual {
 	return vs[0]
 }
 
-// foldLanes combines the eight float32 lanes of v to one in lane 0, in the order ((0+4)+(2+6))+((1+5)+(3+7)).
+// foldLanes combines the float32 lanes of v to one in lane 0, in the order ((0+4)+(2+6))+((1+5)+(3+7)), after the upper
+// half of a wide vector was combined with its lower half.
 func foldLanes(v VecVirtual, combine func(a, b, dst Op)) VecVirtual {
+	if wide() {
+		low, high := parts(v)
+		combine(high, low, low)
+	}
 	low, high := v.AsX(), XMM()
-	VEXTRACTF128(Imm(1), v, high)
+	upper128(v, high)
 	combine(high, low, low)
 	VMOVHLPS(low, low, high)
 	combine(high, low, low)
 	VMOVSHDUP(low, high)
 	combine(high, low, low)
 	return v
+}
+
+// upper128 returns the second 128 bits of v.
+func upper128(v, high VecVirtual) {
+	if wide() {
+		VEXTRACTF32X4(Imm(1), v.AsY(), high)
+	} else {
+		VEXTRACTF128(Imm(1), v, high)
+	}
 }

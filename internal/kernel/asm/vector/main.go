@@ -1,5 +1,5 @@
-// Command vector writes the AVX2 assembly of internal/kernel's functions on slices and its Go declarations, one family
-// a run. Run it in the directory asm, as go generate in internal/kernel does:
+// Command vector writes the assembly of internal/kernel's functions on slices, for AVX2 and for AVX-512, and its Go
+// declarations, one family a run. Run it in the directory asm, as go generate in internal/kernel does:
 //
 //	go run ./vector -family activation
 //
@@ -41,7 +41,11 @@ func main() {
 		}
 	}
 	ConstraintExpr("!purego")
-	write()
+	for _, s := range sets {
+		use(s)
+		write()
+	}
+	writeJumps()
 	Generate()
 	if err := wrapDeclarations(stubs); err != nil {
 		log.Fatal("vector: ", err)

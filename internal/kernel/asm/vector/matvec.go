@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -13,9 +12,9 @@ import (
 // multiples of them.
 func matvec() {
 	for _, e := range []stored{
-		{"F32", "float32", 4, func(at Mem, v VecVirtual) { VMOVUPS(at, v) }},
-		{"F16", "uint16", 2, func(at Mem, v VecVirtual) { VCVTPH2PS(at, v) }},
-		{"BF16", "uint16", 2, func(at Mem, v VecVirtual) {
+		{"F32", "float32", 4, func(at Mem, v Register) { VMOVUPS(at, v) }},
+		{"F16", "uint16", 2, func(at Mem, v Register) { VCVTPH2PS(at, v) }},
+		{"BF16", "uint16", 2, func(at Mem, v Register) {
 			VPMOVZXWD(at, v)
 			VPSLLD(Imm(16), v, v)
 		}},
@@ -24,7 +23,7 @@ func matvec() {
 	}
 	var factors []VecVirtual
 	routine{
-		name:    "addScaled4AVX2",
+		name:    "addScaled4",
 		doc:     "computes dst[i] += s0·x0[i], then s1·x1[i], s2·x2[i] and s3·x3[i], rounded once each, for n elements.",
 		streams: []stream{inout("dst"), in("x0"), in("x1"), in("x2"), in("x3")},
 		scalars: []string{"s0", "s1", "s2", "s3"}, unroll: 2,
@@ -38,21 +37,20 @@ func matvec() {
 	}.write()
 }
 
-// stored is a type of matrix elements: its size, and how eight of them are loaded as float32.
+// stored is a type of matrix elements: its size, and how a register of them is loaded as float32.
 type stored struct {
 	name, goType string
 	size         int
-	load         func(at Mem, v VecVirtual)
+	load         func(at Mem, v Register)
 }
 
 // dots writes the inner products of x with rows of a matrix, four rows at a time so that each load of x serves four.
-// The products of a row are summed in the same order as for a single row: in two vectors, of even and odd eights.
+// The products of a row are summed in the same order as for a single row: in two vectors of eight, of even and odd
+// eights, or in the halves of a wide one.
 func (e stored) dots() {
-	name := "dots" + e.name + "AVX2"
-	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *"+e.goType+", rows, k, stride int)")
-	Pragma("noescape")
-	document(name + " computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, " +
-		"for the given number of rows. stride is in bytes.")
+	text("dots"+e.name, "func(dst, x *float32, w *"+e.goType+", rows, k, stride int)",
+		"computes dst[i] = Σ x[j]·w[i·stride + j] over k values, a multiple of 8, for the given number of rows. stride "+
+			"is in bytes.")
 	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
 	rows, k, stride := Load(Param("rows"), GP64()), Load(Param("k"), GP64()), Load(Param("stride"), GP64())
 	SHLQ(Imm(2), k) // bytes of x
@@ -71,13 +69,14 @@ func (e stored) dots() {
 			{Base: row, Index: stride, Scale: 2}, {Base: row, Index: triple, Scale: 1},
 		}[:count]
 		sums := zeros(2 * count)
-		step := func(part int) {
-			v := YMM()
-			VMOVUPS(Mem{Base: at, Disp: width * part}, v)
+		parts := 2 * eight / lanes // vectors in a turn
+		step := func(part int, as func(VecVirtual) Register) {
+			v := vec()
+			VMOVUPS(Mem{Base: at, Disp: width * part}, as(v))
 			for i, place := range places {
-				values := YMM()
-				e.load(place.Offset(lanes*e.size*part), values)
-				VFMADD231PS(values, v, sums[2*i+part])
+				values := vec()
+				e.load(place.Offset(lanes*e.size*part), as(values))
+				VFMADD231PS(values, v, sums[parts*i+part])
 			}
 		}
 		MOVQ(x, at)
@@ -85,26 +84,26 @@ func (e stored) dots() {
 		ahead := GP64()
 		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(count)}, ahead)
 		LEAQ(Mem{Base: x, Index: k, Scale: 1}, end)
-		SUBQ(Imm(width), end) // of the last even eight
+		SUBQ(Imm(4*eight), end) // of the last even eight
 		Label(group + "turn")
 		CMPQ(at, end)
 		JGE(LabelRef(group + "last"))
-		for line := 0; line < 2*lanes*e.size*count; line += 64 {
+		for line := 0; line < 2*eight*e.size*count; line += 64 {
 			PREFETCHT0(Mem{Base: ahead, Disp: line})
 		}
-		ADDQ(U32(uint32(2*lanes*e.size*count)), ahead)
-		step(0)
-		step(1)
-		ADDQ(Imm(2*width), at)
-		ADDQ(Imm(uint64(2*lanes*e.size)), row)
+		ADDQ(U32(uint32(2*eight*e.size*count)), ahead)
+		for part := range parts {
+			step(part, func(v VecVirtual) Register { return v })
+		}
+		ADDQ(Imm(2*4*eight), at)
+		ADDQ(Imm(uint64(2*eight*e.size)), row)
 		JMP(LabelRef(group + "turn"))
 		Label(group + "last")
 		JG(LabelRef(group + "sums"))
-		step(0)
+		step(0, func(v VecVirtual) Register { return v.AsY() }) // the upper half of a wide vector becomes 0
 		Label(group + "sums")
 		for i := range count {
-			VADDPS(sums[2*i+1], sums[2*i], sums[2*i])
-			total := foldLanes(sums[2*i], addPS)
+			total := foldLanes(fold(sums[parts*i:parts*(i+1)], addPS), addPS)
 			VMOVSS(total.AsX(), Mem{Base: dst, Disp: 4 * i})
 		}
 		ADDQ(Imm(uint64(4*count)), dst)

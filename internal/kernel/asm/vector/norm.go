@@ -29,19 +29,19 @@ func writeNormalize() {
 	scalars := []string{"mean", "rstd"}
 
 	routine{
-		name: "standardizeAVX2", doc: "computes xhat[i] = (x[i] - mean)·rstd for n elements.",
+		name: "standardize", doc: "computes xhat[i] = (x[i] - mean)·rstd for n elements.",
 		streams: []stream{out("xhat"), in("x")}, scalars: scalars, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual { return vecs{normalized(x[0])} },
 	}.write()
 	routine{
-		name: "normalizeAVX2", doc: "computes y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i] for n elements.",
+		name: "normalize", doc: "computes y[i] = (x[i] - mean)·rstd·gamma[i] + beta[i] for n elements.",
 		streams: []stream{out("y"), in("x"), in("gamma"), in("beta")}, scalars: scalars, unroll: 2, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			return vecs{affine(normalized(x[0]), x[1], x[2])}
 		},
 	}.write()
 	routine{
-		name:    "normalizeBothAVX2",
+		name:    "normalizeBoth",
 		doc:     "computes xhat[i] = (x[i] - mean)·rstd, y[i] = xhat[i]·gamma[i] + beta[i] for n elements.",
 		streams: []stream{out("y"), out("xhat"), in("x"), in("gamma"), in("beta")},
 		scalars: scalars, unroll: 2, prepare: keep,
@@ -53,17 +53,15 @@ func writeNormalize() {
 }
 
 func writeNormSums() {
-	var sums []VecVirtual
+	var sums, weighted []VecVirtual
 	var mean VecVirtual
 	routine{
-		name: "centredSquaresAVX2", doc: "returns Σ (x[i] - mean)² over n elements, in 32 running sums.",
+		name: "centredSquares", doc: "returns Σ (x[i] - mean)² over n elements, in 32 running sums.",
 		streams: []stream{in("x")}, scalars: []string{"mean"}, results: "float32", unroll: 4,
 		prepare: func(scalars []VecVirtual) { mean, sums = scalars[0], zeros(4) },
 		body: func(k int, x []VecVirtual, mask Op) []VecVirtual {
 			VSUBPS(mean, x[0], x[0])
-			if mask != nil {
-				VANDPS(mask, x[0], x[0])
-			}
+			maskLanes(x[0], mask)
 			VFMADD231PS(x[0], x[0], sums[k])
 			return nil
 		},
@@ -73,20 +71,20 @@ func writeNormSums() {
 		},
 	}.write()
 	routine{
-		name:    "gradientSumsAVX2",
+		name:    "gradientSums",
 		doc:     "returns Σ g[i] and Σ g[i]·xhat[i], g = dy∘gamma, over n elements, in 16 running sums each.",
 		streams: []stream{in("dy"), in("xhat"), in("gamma")}, results: "(sum, weighted float32)", unroll: 2,
-		prepare: func([]VecVirtual) { sums = zeros(4) },
+		prepare: func([]VecVirtual) { sums, weighted = zeros(2), zeros(2) },
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(x[2], x[0], x[0])
 			VADDPS(x[0], sums[k], sums[k])
-			VFMADD231PS(x[0], x[1], sums[2+k])
+			VFMADD231PS(x[0], x[1], weighted[k])
 			return nil
 		},
 		finish: func() {
-			g := foldLanes(fold(sums[:2], addPS), addPS)
+			g := foldLanes(fold(sums, addPS), addPS)
 			VMOVSS(g.AsX(), address(Return("sum")))
-			gx := foldLanes(fold(sums[2:], addPS), addPS)
+			gx := foldLanes(fold(weighted, addPS), addPS)
 			VMOVSS(gx.AsX(), address(Return("weighted")))
 		},
 	}.write()
@@ -95,7 +93,7 @@ func writeNormSums() {
 func writeNormBackward() {
 	var rstd, meanG, meanGX VecVirtual
 	routine{
-		name:    "normalizeBackwardAVX2",
+		name:    "normalizeBackward",
 		doc:     "computes dx[i] = rstd·(dy[i]·gamma[i] - meanG - xhat[i]·meanGX) for n elements.",
 		streams: []stream{out("dx"), in("dy"), in("xhat"), in("gamma")},
 		scalars: []string{"rstd", "meanG", "meanGX"}, unroll: 2,
@@ -109,7 +107,7 @@ func writeNormBackward() {
 		},
 	}.write()
 	routine{
-		name: "normalizeParamsAVX2", doc: "computes dgamma[i] += dy[i]·xhat[i], dbeta[i] += dy[i] for n elements.",
+		name: "normalizeParams", doc: "computes dgamma[i] += dy[i]·xhat[i], dbeta[i] += dy[i] for n elements.",
 		streams: []stream{inout("dgamma"), inout("dbeta"), in("dy"), in("xhat")}, unroll: 2,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VFMADD231PS(x[2], x[3], x[0])
@@ -124,7 +122,7 @@ func writeRMSNorm() {
 	var rstd VecVirtual
 	keep := func(scalars []VecVirtual) { rstd = scalars[0] }
 	routine{
-		name: "scaleByGainAVX2", doc: "computes y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.",
+		name: "scaleByGain", doc: "computes y[i] = gain[i]·(x[i]·rstd) for n elements, rounded twice.",
 		streams: []stream{out("y"), in("x"), in("gain")}, scalars: []string{"rstd"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(rstd, x[0], x[0])
@@ -133,7 +131,7 @@ func writeRMSNorm() {
 		},
 	}.write()
 	routine{
-		name: "addGainGradientAVX2", doc: "computes dgain[i] += dy[i]·(x[i]·rstd) for n elements.",
+		name: "addGainGradient", doc: "computes dgain[i] += dy[i]·(x[i]·rstd) for n elements.",
 		streams: []stream{inout("dgain"), in("dy"), in("x")}, scalars: []string{"rstd"}, unroll: 2, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(rstd, x[2], x[2])

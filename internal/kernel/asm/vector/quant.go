@@ -1,34 +1,33 @@
 package main
 
 import (
-	"github.com/mmcloughlin/avo/attr"
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// quant writes the widening of ggml's quantised blocks, and inner products with them. Eight values at a time become
-// 32-bit integers, then float32, with the bits that ggml's order of operations gives.
+// quant writes the widening of ggml's quantised blocks, and inner products with them. A vector of values at a time
+// becomes 32-bit integers, then float32, with the bits that ggml's order of operations gives.
 func quant() {
 	for _, l := range layouts32 {
-		blocks("dequantize"+l.name+"AVX2", uint64(l.bytes), 32, func(dst, src Register) {
+		blocks("dequantize"+l.name, uint64(l.bytes), 32, func(dst, src Register) {
 			b := l.begin(src)
-			for part := range 2 {
-				b.eights(part, func(group int, v VecVirtual) { VMOVUPS(v, Mem{Base: dst, Disp: width * group}) })
+			for part := range 16 / lanes {
+				b.groups(part, func(group int, v VecVirtual) { VMOVUPS(v, Mem{Base: dst, Disp: width * group}) })
 			}
 		})
 		l.dots()
 	}
-	blocks("dequantizeQ4_KAVX2", 144, 256, func(dst, src Register) { blockK(dst, src, 16, -1) })
-	blocks("dequantizeQ5_KAVX2", 176, 256, func(dst, src Register) { blockK(dst, src, 48, 16) })
-	blocks("dequantizeQ6_KAVX2", 210, 256, blockQ6)
+	blocks("dequantizeQ4_K", 144, 256, func(dst, src Register) { blockK(dst, src, 16, -1) })
+	blocks("dequantizeQ5_K", 176, 256, func(dst, src Register) { blockK(dst, src, 48, 16) })
+	blocks("dequantizeQ6_K", 210, 256, blockQ6)
 }
 
 // blocks writes a loop over blocks of the given number of bytes and values.
 func blocks(name string, bytes, values uint64, body func(dst, src Register)) {
-	TEXT(name, attr.NOSPLIT, "func(dst *float32, src *byte, blocks int)")
-	Pragma("noescape")
-	document(name + " widens the given number of blocks.")
+	text(name, "func(dst *float32, src *byte, blocks int)", "widens the given number of blocks.")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	n := Load(Param("blocks"), GP64())
 	Label("block")
@@ -46,20 +45,25 @@ func blocks(name string, bytes, values uint64, body func(dst, src Register)) {
 
 // f16 reads a binary16 into all lanes.
 func f16(src Register, at int) VecVirtual {
-	v := YMM()
-	VPBROADCASTW(Mem{Base: src, Disp: at}, v.AsX())
-	VCVTPH2PS(v.AsX(), v)
+	v := vec()
+	if wide() {
+		VPBROADCASTW(Mem{Base: src, Disp: at}, v.AsY())
+		VCVTPH2PS(v.AsY(), v)
+	} else {
+		VPBROADCASTW(Mem{Base: src, Disp: at}, v.AsX())
+		VCVTPH2PS(v.AsX(), v)
+	}
 	return v
 }
 
 func nibble() Mem { return dwords("nibble", 15) }
 
-// nibbles reads eight bytes and returns their low and high halves in 32-bit lanes.
+// nibbles reads a byte for each lane and returns their low and high halves in 32-bit lanes.
 func nibbles(at Mem) (low, high VecVirtual) {
-	low, high = YMM(), YMM()
+	low, high = vec(), vec()
 	VPMOVZXBD(at, low)
 	VPSRLD(Imm(4), low, high)
-	VPAND(nibble(), low, low)
+	and(nibble(), low, low)
 	return low, high
 }
 
@@ -96,40 +100,48 @@ func (l layout32) begin(src Register) block32 {
 		b.m = f16(src, 2)
 	}
 	if l.high >= 0 {
-		b.bits = YMM()
+		b.bits = vec()
 		VPBROADCASTD(Mem{Base: src, Disp: l.high}, b.bits)
 	}
 	return b
 }
 
-// eights emits the values of two of the four eights of a block, each with its number: 0 and 2 for part 0, 1 and 3 for
-// part 1.
-func (b block32) eights(part int, emit func(group int, v VecVirtual)) {
+// groups emits two of the groups of values of a block, of a vector each, with their numbers: of the four eights 0 and 2
+// for part 0, 1 and 3 for part 1; of the two sixteens both.
+func (b block32) groups(part int, emit func(group int, v VecVirtual)) {
+	across := 16 / lanes // from a group of low halves of bytes to that of their high halves
 	if b.eight {
-		for _, group := range []int{part, part + 2} {
-			q := YMM()
-			VPMOVSXBD(Mem{Base: b.src, Disp: b.qs + 8*group}, q)
+		for _, group := range []int{part, part + across} {
+			q := vec()
+			VPMOVSXBD(Mem{Base: b.src, Disp: b.qs + lanes*group}, q)
 			emit(group, b.value(q))
 		}
 		return
 	}
-	low, up := nibbles(Mem{Base: b.src, Disp: b.qs + 8*part})
+	low, up := nibbles(Mem{Base: b.src, Disp: b.qs + lanes*part})
 	for k, q := range []VecVirtual{low, up} {
-		group := part + 2*k
-		if b.high >= 0 { // bit 8·group + lane goes to bit 4
-			fifth := YMM()
-			first := uint32(8 * group)
-			VPSRLVD(dwords("bits"+string(rune('0'+group)),
-				first, first+1, first+2, first+3, first+4, first+5, first+6, first+7), b.bits, fifth)
-			VPAND(dwords("lowest", 1), fifth, fifth)
+		group := part + across*k
+		if b.high >= 0 { // bit lanes·group + lane goes to bit 4
+			fifth := vec()
+			VPSRLVD(bitNumbers(lanes*group), b.bits, fifth)
+			and(dwords("lowest", 1), fifth, fifth)
 			VPSLLD(Imm(4), fifth, fifth)
-			VPOR(fifth, q, q)
+			or(fifth, q, q)
 		}
 		emit(group, b.value(q))
 	}
 }
 
-// value turns eight codes into values.
+// bitNumbers returns a constant vector of 16 numbers from first on, of which AVX2 uses the first eight.
+func bitNumbers(first int) Mem {
+	var numbers []uint32
+	for i := range 16 {
+		numbers = append(numbers, uint32(first+i))
+	}
+	return dwords(fmt.Sprintf("bits%d", first), numbers...)
+}
+
+// value turns a vector of codes into values.
 func (b block32) value(q VecVirtual) VecVirtual {
 	switch b.around {
 	case 8:
@@ -147,13 +159,10 @@ func (b block32) value(q VecVirtual) VecVirtual {
 }
 
 // dots writes the inner products of x with rows of blocks, two rows at a time. The values are those of dequantize, and
-// their products are summed in the order of dotsF32AVX2, so the bits are those of widening first.
+// their products are summed in the order of dotsF32, so the bits are those of widening first.
 func (l layout32) dots() {
-	name := "dots" + l.name + "AVX2"
-	TEXT(name, attr.NOSPLIT, "func(dst, x *float32, w *byte, rows, blocks, stride int)")
-	Pragma("noescape")
-	document(name + " computes dst[i] = Σ x[j]·w(i, j) over whole blocks, " +
-		"for the given number of rows, which are stride bytes apart.")
+	text("dots"+l.name, "func(dst, x *float32, w *byte, rows, blocks, stride int)",
+		"computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride bytes apart.")
 	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
 	rows, count, stride := Load(Param("rows"), GP64()), Load(Param("blocks"), GP64()), Load(Param("stride"), GP64())
 	for _, together := range []int{2, 1} {
@@ -171,15 +180,16 @@ func (l layout32) dots() {
 		}
 		ahead := GP64() // where later rows are fetched from, as many bytes at a time as are read
 		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, ahead)
+		parts := 2 * eight / lanes
 		sums := zeros(2 * together)
 		Label(group + "block")
 		PREFETCHT0(Mem{Base: ahead})
 		ADDQ(Imm(uint64(together*l.bytes)), ahead)
 		for i, place := range places {
 			b := l.begin(place)
-			for part := range 2 {
-				b.eights(part, func(group int, v VecVirtual) {
-					VFMADD231PS(Mem{Base: at, Disp: width * group}, v, sums[2*i+part])
+			for part := range parts {
+				b.groups(part, func(group int, v VecVirtual) {
+					VFMADD231PS(Mem{Base: at, Disp: width * group}, v, sums[parts*i+part])
 				})
 			}
 			ADDQ(Imm(uint64(l.bytes)), place)
@@ -188,8 +198,8 @@ func (l layout32) dots() {
 		DECQ(left)
 		JNE(LabelRef(group + "block"))
 		for i := range together {
-			VADDPS(sums[2*i+1], sums[2*i], sums[2*i])
-			VMOVSS(foldLanes(sums[2*i], addPS).AsX(), Mem{Base: dst, Disp: 4 * i})
+			total := foldLanes(fold(sums[parts*i:parts*(i+1)], addPS), addPS)
+			VMOVSS(total.AsX(), Mem{Base: dst, Disp: 4 * i})
 		}
 		ADDQ(Imm(uint64(4*together)), dst)
 		LEAQ(Mem{Base: w, Index: stride, Scale: uint8(together)}, w)
@@ -201,24 +211,29 @@ func (l layout32) dots() {
 	RET()
 }
 
-// halves returns the lower and the upper four lanes of v, each in both halves of a vector.
+// halves returns the first and the second four lanes of v, each in all quarters of a vector.
 func halves(v VecVirtual) [2]VecVirtual {
-	low, high := YMM(), YMM()
-	VPERM2F128(Imm(0x00), v, v, low)
-	VPERM2F128(Imm(0x11), v, v, high)
+	low, high := vec(), vec()
+	if wide() {
+		VSHUFF32X4(Imm(0x00), v, v, low)
+		VSHUFF32X4(Imm(0x55), v, v, high)
+	} else {
+		VPERM2F128(Imm(0x00), v, v, low)
+		VPERM2F128(Imm(0x11), v, v, high)
+	}
 	return [2]VecVirtual{low, high}
 }
 
 // lane returns lane i of the vector that halves split, in all lanes.
 func lane(of [2]VecVirtual, i int) VecVirtual {
-	v := YMM()
+	v := vec()
 	VPERMILPS(Imm(uint64(i%4*0x55)), of[i/4%2], v)
 	return v
 }
 
 // factors multiplies eight bytes, packed in two registers, by d.
 func factors(low, high Register, d VecVirtual) [2]VecVirtual {
-	v := YMM()
+	v := vec()
 	VMOVD(low, v.AsX())
 	VPINSRD(Imm(1), high, v.AsX(), v.AsX())
 	VPMOVZXBD(v.AsX(), v)
@@ -255,21 +270,21 @@ func blockK(dst, src Register, qs, high int) {
 	for pair := range 4 {
 		scale := [2]VecVirtual{lane(scales, 2*pair), lane(scales, 2*pair+1)}
 		minimum := [2]VecVirtual{lane(minimums, 2*pair), lane(minimums, 2*pair+1)}
-		for g := range 4 {
-			low, up := nibbles(Mem{Base: src, Disp: qs + 32*pair + 8*g})
+		for g := range 32 / lanes {
+			low, up := nibbles(Mem{Base: src, Disp: qs + 32*pair + lanes*g})
 			for k, q := range []VecVirtual{low, up} {
 				s := 2*pair + k
 				if high >= 0 { // bit s of the byte goes to bit 4
-					fifth := YMM()
-					VPMOVZXBD(Mem{Base: src, Disp: high + 8*g}, fifth)
+					fifth := vec()
+					VPMOVZXBD(Mem{Base: src, Disp: high + lanes*g}, fifth)
 					shift(fifth, 4-s)
-					VPAND(dwords("sixteen", 16), fifth, fifth)
-					VPOR(fifth, q, q)
+					and(dwords("sixteen", 16), fifth, fifth)
+					or(fifth, q, q)
 				}
 				VCVTDQ2PS(q, q)
 				VMULPS(scale[k], q, q)
 				VSUBPS(minimum[k], q, q)
-				VMOVUPS(q, Mem{Base: dst, Disp: width * (4*s + g)})
+				VMOVUPS(q, Mem{Base: dst, Disp: 4*32*s + width*g})
 			}
 		}
 	}
@@ -290,27 +305,31 @@ func shift(v VecVirtual, by int) {
 func blockQ6(dst, src Register) {
 	d := f16(src, 208)
 	for half := range 2 {
-		v := YMM()
-		VPMOVSXBD(Mem{Base: src, Disp: 192 + 8*half}, v)
+		v := vec()
+		if wide() {
+			VPMOVSXBD(Mem{Base: src, Disp: 192 + 8*half}, v.AsY()) // the upper half is not used
+		} else {
+			VPMOVSXBD(Mem{Base: src, Disp: 192 + 8*half}, v)
+		}
 		VCVTDQ2PS(v, v)
 		VMULPS(d, v, v)
 		scales := halves(v)
-		for g := range 4 {
-			high := YMM()
-			VPMOVZXBD(Mem{Base: src, Disp: 128 + 32*half + 8*g}, high)
+		for g := range 32 / lanes {
+			high := vec()
+			VPMOVZXBD(Mem{Base: src, Disp: 128 + 32*half + lanes*g}, high)
 			for odd := range 2 {
-				low, up := nibbles(Mem{Base: src, Disp: 64*half + 32*odd + 8*g})
+				low, up := nibbles(Mem{Base: src, Disp: 64*half + 32*odd + lanes*g})
 				for k, q := range []VecVirtual{low, up} {
 					row := odd + 2*k
-					bits := YMM()
-					VMOVDQA(high, bits)
+					bits := vec()
+					VMOVAPS(high, bits)
 					shift(bits, 4-2*row)
-					VPAND(dwords("fortyEight", 48), bits, bits)
-					VPOR(bits, q, q)
+					and(dwords("fortyEight", 48), bits, bits)
+					or(bits, q, q)
 					VPSUBD(dwords("thirtyTwo", 32), q, q)
 					VCVTDQ2PS(q, q)
-					VMULPS(lane(scales, 2*row+g/2), q, q)
-					VMOVUPS(q, Mem{Base: dst, Disp: width * (16*half + 4*row + g)})
+					VMULPS(lane(scales, 2*row+g*lanes/16), q, q)
+					VMOVUPS(q, Mem{Base: dst, Disp: 4*(128*half+32*row) + width*g})
 				}
 			}
 		}

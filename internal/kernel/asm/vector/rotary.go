@@ -10,7 +10,7 @@ import (
 func rotary() {
 	var sign VecVirtual
 	routine{
-		name: "rotateAVX2",
+		name: "rotate",
 		doc: "computes (d1[i], d2[i]) = (x1[i]·cos[i] - x2[i]·s, x2[i]·cos[i] + x1[i]·s), s = sign·sin[i], " +
 			"for n elements.",
 		streams: []stream{out("d1"), out("d2"), in("x1"), in("x2"), in("cos"), in("sin")},
@@ -19,7 +19,7 @@ func rotary() {
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			x1, x2, c, s := x[0], x[1], x[2], x[3]
 			VMULPS(sign, s, s)
-			a, b := YMM(), YMM()
+			a, b := vec(), vec()
 			VMULPS(c, x1, a)
 			VMULPS(s, x2, b)
 			VSUBPS(b, a, a)

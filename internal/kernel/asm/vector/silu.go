@@ -16,7 +16,7 @@ func writeSiLU() {
 	}
 	// inverse returns e^-x and 1 + e^-x, the inverse of σ(x). x is kept.
 	inverse := func(x VecVirtual) (e, sum VecVirtual) {
-		e, sum = YMM(), YMM()
+		e, sum = vec(), vec()
 		VXORPS(signBits(), x, e)
 		e = expAll(e, low, high)
 		VADDPS(one, e, sum)
@@ -32,18 +32,18 @@ func writeSiLU() {
 		VFMADD213PS(one, x, e)
 		return sigma, e
 	}
-	unary("siluAVX2", "x[i]/(1 + e^-x[i])", start, func(x VecVirtual) VecVirtual {
+	unary("silu", "x[i]/(1 + e^-x[i])", start, func(x VecVirtual) VecVirtual {
 		_, sum := inverse(x)
 		VDIVPS(sum, x, x)
 		return x
 	})
-	gradient("siluBackwardAVX2", "σ·(1 + x[i]·(1-σ))", "x", start, func(x VecVirtual) VecVirtual {
+	gradient("siluBackward", "σ·(1 + x[i]·(1-σ))", "x", start, func(x VecVirtual) VecVirtual {
 		sigma, factor := slope(x)
 		VMULPS(sigma, factor, factor)
 		return factor
 	})
 	routine{
-		name: "swigluAVX2", doc: "computes dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.",
+		name: "swiglu", doc: "computes dst[i] = up[i]·gate[i]/(1 + e^-gate[i]) for n elements.",
 		streams: []stream{out("dst"), in("gate"), in("up")}, unroll: 2, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			_, sum := inverse(x[0])
@@ -53,7 +53,7 @@ func writeSiLU() {
 		},
 	}.write()
 	routine{
-		name:    "swigluBackwardAVX2",
+		name:    "swigluBackward",
 		doc:     "computes dgate[i] = dy[i]·up[i]·σ·(1 + gate[i]·(1-σ)), dup[i] = dy[i]·gate[i]·σ for n elements.",
 		streams: []stream{out("dgate"), out("dup"), in("dy"), in("gate"), in("up")}, unroll: 1, prepare: start,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {

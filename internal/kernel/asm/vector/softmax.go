@@ -12,17 +12,19 @@ func softmax() {
 	lowest := func() Mem { return dwords("minusInf", 0xff800000) }
 
 	routine{
-		name: "maxScaledAVX2", doc: "returns the largest scale·x[i] of n elements, -Inf if n is 0. It ignores NaN.",
+		name: "maxScaled", doc: "returns the largest scale·x[i] of n elements, -Inf if n is 0. It ignores NaN.",
 		streams: []stream{in("x")}, scalars: []string{"scale"}, results: "float32", unroll: 4,
 		prepare: func(scalars []VecVirtual) {
 			s = scalars[0]
-			sums = vecs{register(lowest()), register(lowest()), register(lowest()), register(lowest())}
+			sums = zeros(4)
+			for i := range sums {
+				VMOVUPS(lowest(), sums[i])
+			}
 		},
 		body: func(k int, x []VecVirtual, mask Op) []VecVirtual {
 			VMULPS(s, x[0], x[0])
 			if mask != nil {
-				none := register(lowest())
-				VBLENDVPS(mask, x[0], none, x[0])
+				choose(mask, x[0], register(lowest()), x[0])
 			}
 			VMAXPS(sums[k], x[0], sums[k])
 			return nil
@@ -34,7 +36,7 @@ func softmax() {
 	}.write()
 
 	routine{
-		name: "expSumAVX2",
+		name: "expSum",
 		doc: "replaces x[i] by e^(scale·x[i] - top) for n elements, and returns their sum. " +
 			"Results below the normal range become 0.",
 		streams: []stream{inout("x")}, scalars: []string{"scale", "top"}, results: "float32", unroll: 2,
@@ -45,9 +47,7 @@ func softmax() {
 			VFMSUB213PS(top, s, x[0])
 			keepNaNMax(x[0], low)
 			e := expNormal(x[0], nil)
-			if mask != nil {
-				VANDPS(mask, e, e)
-			}
+			maskLanes(e, mask)
 			VADDPS(e, sums[k], sums[k])
 			return vecs{e}
 		},
@@ -61,7 +61,7 @@ func softmax() {
 
 	var dot VecVirtual
 	routine{
-		name: "softmaxBackwardAVX2", doc: "computes dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
+		name: "softmaxBackward", doc: "computes dx[i] = scale·p[i]·(dp[i] - dot) for n elements.",
 		streams: []stream{out("dx"), in("dp"), in("p")}, scalars: []string{"scale", "dot"}, unroll: 2,
 		prepare: func(scalars []VecVirtual) { s, dot = scalars[0], scalars[1] },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
@@ -81,11 +81,11 @@ func writeExpSums() {
 		x         stream
 	}{
 		{
-			"expShiftedSumAVX2", "returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. " +
+			"expShiftedSum", "returns Σ e^(x[i] - top) over n elements in float64, in 16 running sums. " +
 				"Results below the normal range count as 0.", in("x"),
 		},
 		{
-			"expShiftAVX2", "replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSumAVX2 does.",
+			"expShift", "replaces x[i] by e^(x[i] - top) for n elements, and returns their sum as expShiftedSum does.",
 			inout("x"),
 		},
 	} {
@@ -101,13 +101,8 @@ func writeExpSums() {
 				VSUBPS(top, x[0], x[0])
 				keepNaNMax(x[0], low)
 				e := expNormal(x[0], nil)
-				if mask != nil {
-					VANDPS(mask, e, e)
-				}
-				high, lower, upper := XMM(), YMM(), YMM()
-				VEXTRACTF128(Imm(1), e, high)
-				VCVTPS2PD(e.AsX(), lower)
-				VCVTPS2PD(high, upper)
+				maskLanes(e, mask)
+				lower, upper := float64s(e)
 				VADDPD(lower, sums[2*k], sums[2*k])
 				VADDPD(upper, sums[2*k+1], sums[2*k+1])
 				return vecs{e}

@@ -18,7 +18,7 @@ func vector() {
 	keep := func(scalars []VecVirtual) { s = scalars[0] }
 
 	routine{
-		name: "addAVX2", doc: "computes dst[i] = a[i] + b[i] for n elements.",
+		name: "add", doc: "computes dst[i] = a[i] + b[i] for n elements.",
 		streams: []stream{out("dst"), in("a"), in("b")}, unroll: 4,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VADDPS(x[1], x[0], x[0])
@@ -27,7 +27,7 @@ func vector() {
 	}.write()
 
 	routine{
-		name: "addScaledAVX2", doc: "computes dst[i] += s·x[i] for n elements, rounded once.",
+		name: "addScaled", doc: "computes dst[i] += s·x[i] for n elements, rounded once.",
 		streams: []stream{inout("dst"), in("x")}, scalars: []string{"s"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VFMADD231PS(x[1], s, x[0])
@@ -36,7 +36,7 @@ func vector() {
 	}.write()
 
 	routine{
-		name: "scaleAVX2", doc: "computes dst[i] = s·x[i] for n elements.",
+		name: "scale", doc: "computes dst[i] = s·x[i] for n elements.",
 		streams: []stream{out("dst"), in("x")}, scalars: []string{"s"}, unroll: 4, prepare: keep,
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
 			VMULPS(x[0], s, x[0])
@@ -56,7 +56,7 @@ func reductions() {
 	}
 
 	routine{
-		name: "dotAVX2", doc: "returns Σ a[i]·b[i] over n elements, in 32 running sums.",
+		name: "dot", doc: "returns Σ a[i]·b[i] over n elements, in 32 running sums.",
 		streams: []stream{in("a"), in("b")}, results: "float32", unroll: 4, prepare: start, finish: finish,
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
 			VFMADD231PS(x[0], x[1], sums[k])
@@ -65,7 +65,7 @@ func reductions() {
 	}.write()
 
 	routine{
-		name: "sumAVX2", doc: "returns Σ x[i] over n elements, in 32 running sums.",
+		name: "sum", doc: "returns Σ x[i] over n elements, in 32 running sums.",
 		streams: []stream{in("x")}, results: "float32", unroll: 4, prepare: start, finish: finish,
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
 			VADDPS(x[0], sums[k], sums[k])
@@ -74,13 +74,10 @@ func reductions() {
 	}.write()
 
 	routine{
-		name: "sumSquaresAVX2", doc: "returns Σ x[i]² over n elements in float64, in 16 running sums.",
+		name: "sumSquares", doc: "returns Σ x[i]² over n elements in float64, in 16 running sums.",
 		streams: []stream{in("x")}, results: "float64", unroll: 2, prepare: start,
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
-			high, low, upper := XMM(), YMM(), YMM()
-			VEXTRACTF128(Imm(1), x[0], high)
-			VCVTPS2PD(x[0].AsX(), low)
-			VCVTPS2PD(high, upper)
+			low, upper := float64s(x[0])
 			VFMADD231PD(low, low, sums[2*k])
 			VFMADD231PD(upper, upper, sums[2*k+1])
 			return nil
@@ -89,11 +86,11 @@ func reductions() {
 	}.write()
 
 	routine{
-		name:    "maxMagnitudeAVX2",
+		name:    "maxMagnitude",
 		doc:     "returns the bits of the largest |x[i]| of n elements, where NaN is larger than Inf, and 0 if n is 0.",
 		streams: []stream{in("x")}, results: "uint32", unroll: 4, prepare: start,
 		body: func(k int, x []VecVirtual, _ Op) []VecVirtual {
-			VPAND(dwords("magnitude", 0x7fffffff), x[0], x[0])
+			and(dwords("magnitude", 0x7fffffff), x[0], x[0])
 			VPMAXUD(x[0], sums[k], sums[k])
 			return nil
 		},
@@ -107,11 +104,24 @@ func reductions() {
 	}.write()
 }
 
-// returnFloat64 adds the four float64 lanes of some vectors and returns the sum.
+// float64s converts the lower and the upper half of a vector.
+func float64s(v VecVirtual) (lower, upper VecVirtual) {
+	low, high := parts(v)
+	lower, upper = vec(), vec()
+	VCVTPS2PD(low, lower)
+	VCVTPS2PD(high, upper)
+	return lower, upper
+}
+
+// returnFloat64 adds the float64 lanes of some vectors and returns the sum.
 func returnFloat64(sums []VecVirtual) {
 	total := fold(sums, func(a, b, dst Op) { VADDPD(a, b, dst) })
+	if wide() {
+		low, high := parts(total)
+		VADDPD(high, low, low)
+	}
 	low, high := total.AsX(), XMM()
-	VEXTRACTF128(Imm(1), total, high)
+	upper128(total, high)
 	VADDPD(high, low, low)
 	VUNPCKHPD(low, low, high)
 	VADDSD(high, low, low)
