@@ -57,7 +57,7 @@ rows2:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -66,6 +66,7 @@ rows2:
 
 rows2block:
 	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
 	ADDQ         $0x44, R12
 	VPBROADCASTW (R10), X4
 	VCVTPH2PS    X4, Y4
@@ -276,7 +277,7 @@ rows2:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -475,7 +476,7 @@ rows2:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -795,7 +796,7 @@ rows2:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1062,7 +1063,7 @@ rows2:
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2269,7 +2270,7 @@ DATA thirtyTwo<>+60(SB)/4, $0x00000020
 GLOBL thirtyTwo<>(SB), RODATA|NOPTR, $64
 
 // func dequantizeQ8_0AVX512(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX512F, F16C
 TEXT ·dequantizeQ8_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2278,8 +2279,8 @@ TEXT ·dequantizeQ8_0AVX512(SB), NOSPLIT, $0-24
 block:
 	TESTQ        DX, DX
 	JE           done
-	VPBROADCASTW (CX), Y0
-	VCVTPH2PS    Y0, Z0
+	VCVTPH2PS    (CX), X0
+	VBROADCASTSS X0, Z0
 	VPMOVSXBD    2(CX), Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
@@ -2298,7 +2299,7 @@ done:
 	RET
 
 // func dotsQ8_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
 TEXT ·dotsQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2307,41 +2308,154 @@ TEXT ·dotsQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ blocks+32(FP), SI
 	MOVQ stride+40(FP), DI
 
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows2
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*1), R11
+	LEAQ   (R11)(DI*1), R12
+	LEAQ   (R12)(DI*1), R13
+	LEAQ   (DX)(DI*8), R14
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+rows4block:
+	PREFETCHT0    (R14)
+	PREFETCHT0    64(R14)
+	PREFETCHT0    128(R14)
+	ADDQ          $0x88, R14
+	VMOVUPS       (R8), Z4
+	VMOVUPS       64(R8), Z5
+	VCVTPH2PS     (R10), X6
+	VBROADCASTSS  X6, Z6
+	VPMOVSXBD     2(R10), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z4, Z7, Z0
+	VPMOVSXBD     18(R10), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z5, Z7, Z0
+	ADDQ          $0x22, R10
+	VCVTPH2PS     (R11), X6
+	VBROADCASTSS  X6, Z6
+	VPMOVSXBD     2(R11), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z4, Z7, Z1
+	VPMOVSXBD     18(R11), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z5, Z7, Z1
+	ADDQ          $0x22, R11
+	VCVTPH2PS     (R12), X6
+	VBROADCASTSS  X6, Z6
+	VPMOVSXBD     2(R12), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z4, Z7, Z2
+	VPMOVSXBD     18(R12), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z5, Z7, Z2
+	ADDQ          $0x22, R12
+	VCVTPH2PS     (R13), X6
+	VBROADCASTSS  X6, Z6
+	VPMOVSXBD     2(R13), Z7
+	VCVTDQ2PS     Z7, Z7
+	VMULPS        Z6, Z7, Z7
+	VFMADD231PS   Z4, Z7, Z3
+	VPMOVSXBD     18(R13), Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z6, Z4, Z4
+	VFMADD231PS   Z5, Z4, Z3
+	ADDQ          $0x22, R13
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows4block
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
 rows2:
 	CMPQ   BX, $0x02
 	JL     rows1
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
 rows2block:
 	PREFETCHT0    (R12)
+	PREFETCHT0    64(R12)
 	ADDQ          $0x44, R12
-	VPBROADCASTW  (R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPMOVSXBD     2(R10), Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   (R8), Z3, Z0
-	VPMOVSXBD     18(R10), Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   64(R8), Z3, Z0
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VCVTPH2PS     (R10), X4
+	VBROADCASTSS  X4, Z4
+	VPMOVSXBD     2(R10), Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z4, Z5, Z5
+	VFMADD231PS   Z2, Z5, Z0
+	VPMOVSXBD     18(R10), Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z4, Z5, Z5
+	VFMADD231PS   Z3, Z5, Z0
 	ADDQ          $0x22, R10
-	VPBROADCASTW  (R11), Y2
-	VCVTPH2PS     Y2, Z2
-	VPMOVSXBD     2(R11), Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   (R8), Z3, Z1
-	VPMOVSXBD     18(R11), Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   64(R8), Z3, Z1
+	VCVTPH2PS     (R11), X4
+	VBROADCASTSS  X4, Z4
+	VPMOVSXBD     2(R11), Z5
+	VCVTDQ2PS     Z5, Z5
+	VMULPS        Z4, Z5, Z5
+	VFMADD231PS   Z2, Z5, Z1
+	VPMOVSXBD     18(R11), Z2
+	VCVTDQ2PS     Z2, Z2
+	VMULPS        Z4, Z2, Z2
+	VFMADD231PS   Z3, Z2, Z1
 	ADDQ          $0x22, R11
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2381,16 +2495,18 @@ rows1:
 rows1block:
 	PREFETCHT0    (R11)
 	ADDQ          $0x22, R11
-	VPBROADCASTW  (R10), Y1
-	VCVTPH2PS     Y1, Z1
-	VPMOVSXBD     2(R10), Z2
-	VCVTDQ2PS     Z2, Z2
-	VMULPS        Z1, Z2, Z2
-	VFMADD231PS   (R8), Z2, Z0
-	VPMOVSXBD     18(R10), Z2
-	VCVTDQ2PS     Z2, Z2
-	VMULPS        Z1, Z2, Z2
-	VFMADD231PS   64(R8), Z2, Z0
+	VMOVUPS       (R8), Z1
+	VMOVUPS       64(R8), Z2
+	VCVTPH2PS     (R10), X3
+	VBROADCASTSS  X3, Z3
+	VPMOVSXBD     2(R10), Z4
+	VCVTDQ2PS     Z4, Z4
+	VMULPS        Z3, Z4, Z4
+	VFMADD231PS   Z1, Z4, Z0
+	VPMOVSXBD     18(R10), Z1
+	VCVTDQ2PS     Z1, Z1
+	VMULPS        Z3, Z1, Z1
+	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $0x22, R10
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2414,7 +2530,7 @@ done:
 	RET
 
 // func dequantizeQ4_0AVX512(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX512F, F16C
 TEXT ·dequantizeQ4_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2423,19 +2539,16 @@ TEXT ·dequantizeQ4_0AVX512(SB), NOSPLIT, $0-24
 block:
 	TESTQ        DX, DX
 	JE           done
-	VPBROADCASTW (CX), Y0
-	VCVTPH2PS    Y0, Z0
-	VPMOVZXBD    2(CX), Z1
-	VPSRLD       $0x04, Z1, Z2
-	VPANDD       nibble<>+0(SB), Z1, Z1
-	VPSUBD       eight<>+0(SB), Z1, Z1
-	VCVTDQ2PS    Z1, Z1
+	VCVTPH2PS    (CX), X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      levels8<>+0(SB), Z1
 	VMULPS       Z0, Z1, Z1
-	VMOVUPS      Z1, (AX)
-	VPSUBD       eight<>+0(SB), Z2, Z2
-	VCVTDQ2PS    Z2, Z2
-	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, 64(AX)
+	VPMOVZXBD    2(CX), Z0
+	VPSRLD       $0x04, Z0, Z2
+	VPERMPS      Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VPERMPS      Z1, Z2, Z0
+	VMOVUPS      Z0, 64(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000012, CX
 	DECQ         DX
@@ -2445,8 +2558,26 @@ done:
 	VZEROUPPER
 	RET
 
+DATA levels8<>+0(SB)/4, $0xc1000000
+DATA levels8<>+4(SB)/4, $0xc0e00000
+DATA levels8<>+8(SB)/4, $0xc0c00000
+DATA levels8<>+12(SB)/4, $0xc0a00000
+DATA levels8<>+16(SB)/4, $0xc0800000
+DATA levels8<>+20(SB)/4, $0xc0400000
+DATA levels8<>+24(SB)/4, $0xc0000000
+DATA levels8<>+28(SB)/4, $0xbf800000
+DATA levels8<>+32(SB)/4, $0x00000000
+DATA levels8<>+36(SB)/4, $0x3f800000
+DATA levels8<>+40(SB)/4, $0x40000000
+DATA levels8<>+44(SB)/4, $0x40400000
+DATA levels8<>+48(SB)/4, $0x40800000
+DATA levels8<>+52(SB)/4, $0x40a00000
+DATA levels8<>+56(SB)/4, $0x40c00000
+DATA levels8<>+60(SB)/4, $0x40e00000
+GLOBL levels8<>(SB), RODATA|NOPTR, $64
+
 // func dotsQ4_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
 TEXT ·dotsQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2455,13 +2586,122 @@ TEXT ·dotsQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ blocks+32(FP), SI
 	MOVQ stride+40(FP), DI
 
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows2
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*1), R11
+	LEAQ   (R11)(DI*1), R12
+	LEAQ   (R12)(DI*1), R13
+	LEAQ   (DX)(DI*8), R14
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+rows4block:
+	PREFETCHT0    (R14)
+	PREFETCHT0    64(R14)
+	ADDQ          $0x48, R14
+	VMOVUPS       (R8), Z4
+	VMOVUPS       64(R8), Z5
+	VCVTPH2PS     (R10), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels8<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VPMOVZXBD     2(R10), Z6
+	VPSRLD        $0x04, Z6, Z8
+	VPERMPS       Z7, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z0
+	VPERMPS       Z7, Z8, Z6
+	VFMADD231PS   Z5, Z6, Z0
+	ADDQ          $0x12, R10
+	VCVTPH2PS     (R11), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels8<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VPMOVZXBD     2(R11), Z6
+	VPSRLD        $0x04, Z6, Z8
+	VPERMPS       Z7, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z1
+	VPERMPS       Z7, Z8, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	ADDQ          $0x12, R11
+	VCVTPH2PS     (R12), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels8<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VPMOVZXBD     2(R12), Z6
+	VPSRLD        $0x04, Z6, Z8
+	VPERMPS       Z7, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z2
+	VPERMPS       Z7, Z8, Z6
+	VFMADD231PS   Z5, Z6, Z2
+	ADDQ          $0x12, R12
+	VCVTPH2PS     (R13), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels8<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VPMOVZXBD     2(R13), Z6
+	VPSRLD        $0x04, Z6, Z8
+	VPERMPS       Z7, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z3
+	VPERMPS       Z7, Z8, Z4
+	VFMADD231PS   Z5, Z4, Z3
+	ADDQ          $0x12, R13
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows4block
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
 rows2:
 	CMPQ   BX, $0x02
 	JL     rows1
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2469,33 +2709,29 @@ rows2:
 rows2block:
 	PREFETCHT0    (R12)
 	ADDQ          $0x24, R12
-	VPBROADCASTW  (R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPMOVZXBD     2(R10), Z3
-	VPSRLD        $0x04, Z3, Z4
-	VPANDD        nibble<>+0(SB), Z3, Z3
-	VPSUBD        eight<>+0(SB), Z3, Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   (R8), Z3, Z0
-	VPSUBD        eight<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VMULPS        Z2, Z4, Z4
-	VFMADD231PS   64(R8), Z4, Z0
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VCVTPH2PS     (R10), X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels8<>+0(SB), Z5
+	VMULPS        Z4, Z5, Z5
+	VPMOVZXBD     2(R10), Z4
+	VPSRLD        $0x04, Z4, Z6
+	VPERMPS       Z5, Z4, Z4
+	VFMADD231PS   Z2, Z4, Z0
+	VPERMPS       Z5, Z6, Z4
+	VFMADD231PS   Z3, Z4, Z0
 	ADDQ          $0x12, R10
-	VPBROADCASTW  (R11), Y2
-	VCVTPH2PS     Y2, Z2
-	VPMOVZXBD     2(R11), Z3
-	VPSRLD        $0x04, Z3, Z4
-	VPANDD        nibble<>+0(SB), Z3, Z3
-	VPSUBD        eight<>+0(SB), Z3, Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z2, Z3, Z3
-	VFMADD231PS   (R8), Z3, Z1
-	VPSUBD        eight<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VMULPS        Z2, Z4, Z4
-	VFMADD231PS   64(R8), Z4, Z1
+	VCVTPH2PS     (R11), X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels8<>+0(SB), Z5
+	VMULPS        Z4, Z5, Z5
+	VPMOVZXBD     2(R11), Z4
+	VPSRLD        $0x04, Z4, Z6
+	VPERMPS       Z5, Z4, Z4
+	VFMADD231PS   Z2, Z4, Z1
+	VPERMPS       Z5, Z6, Z2
+	VFMADD231PS   Z3, Z2, Z1
 	ADDQ          $0x12, R11
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2535,19 +2771,18 @@ rows1:
 rows1block:
 	PREFETCHT0    (R11)
 	ADDQ          $0x12, R11
-	VPBROADCASTW  (R10), Y1
-	VCVTPH2PS     Y1, Z1
-	VPMOVZXBD     2(R10), Z2
-	VPSRLD        $0x04, Z2, Z3
-	VPANDD        nibble<>+0(SB), Z2, Z2
-	VPSUBD        eight<>+0(SB), Z2, Z2
-	VCVTDQ2PS     Z2, Z2
-	VMULPS        Z1, Z2, Z2
-	VFMADD231PS   (R8), Z2, Z0
-	VPSUBD        eight<>+0(SB), Z3, Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z1, Z3, Z3
-	VFMADD231PS   64(R8), Z3, Z0
+	VMOVUPS       (R8), Z1
+	VMOVUPS       64(R8), Z2
+	VCVTPH2PS     (R10), X3
+	VBROADCASTSS  X3, Z3
+	VMOVUPS       levels8<>+0(SB), Z4
+	VMULPS        Z3, Z4, Z4
+	VPMOVZXBD     2(R10), Z3
+	VPSRLD        $0x04, Z3, Z5
+	VPERMPS       Z4, Z3, Z3
+	VFMADD231PS   Z1, Z3, Z0
+	VPERMPS       Z4, Z5, Z1
+	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $0x12, R10
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2571,7 +2806,7 @@ done:
 	RET
 
 // func dequantizeQ4_1AVX512(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX512F, F16C
 TEXT ·dequantizeQ4_1AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2580,19 +2815,18 @@ TEXT ·dequantizeQ4_1AVX512(SB), NOSPLIT, $0-24
 block:
 	TESTQ        DX, DX
 	JE           done
-	VPBROADCASTW (CX), Y0
-	VCVTPH2PS    Y0, Z0
-	VPBROADCASTW 2(CX), Y1
-	VCVTPH2PS    Y1, Z1
-	VPMOVZXBD    4(CX), Z2
-	VPSRLD       $0x04, Z2, Z3
-	VPANDD       nibble<>+0(SB), Z2, Z2
-	VCVTDQ2PS    Z2, Z2
-	VFMADD213PS  Z1, Z0, Z2
-	VMOVUPS      Z2, (AX)
-	VCVTDQ2PS    Z3, Z3
-	VFMADD213PS  Z1, Z0, Z3
-	VMOVUPS      Z3, 64(AX)
+	VCVTPH2PS    (CX), X0
+	VBROADCASTSS X0, Z1
+	VMOVSHDUP    X0, X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      levels16<>+0(SB), Z2
+	VFMADD213PS  Z0, Z1, Z2
+	VPMOVZXBD    4(CX), Z0
+	VPSRLD       $0x04, Z0, Z1
+	VPERMPS      Z2, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VPERMPS      Z2, Z1, Z0
+	VMOVUPS      Z0, 64(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000014, CX
 	DECQ         DX
@@ -2602,8 +2836,26 @@ done:
 	VZEROUPPER
 	RET
 
+DATA levels16<>+0(SB)/4, $0x00000000
+DATA levels16<>+4(SB)/4, $0x3f800000
+DATA levels16<>+8(SB)/4, $0x40000000
+DATA levels16<>+12(SB)/4, $0x40400000
+DATA levels16<>+16(SB)/4, $0x40800000
+DATA levels16<>+20(SB)/4, $0x40a00000
+DATA levels16<>+24(SB)/4, $0x40c00000
+DATA levels16<>+28(SB)/4, $0x40e00000
+DATA levels16<>+32(SB)/4, $0x41000000
+DATA levels16<>+36(SB)/4, $0x41100000
+DATA levels16<>+40(SB)/4, $0x41200000
+DATA levels16<>+44(SB)/4, $0x41300000
+DATA levels16<>+48(SB)/4, $0x41400000
+DATA levels16<>+52(SB)/4, $0x41500000
+DATA levels16<>+56(SB)/4, $0x41600000
+DATA levels16<>+60(SB)/4, $0x41700000
+GLOBL levels16<>(SB), RODATA|NOPTR, $64
+
 // func dotsQ4_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
 TEXT ·dotsQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2612,13 +2864,130 @@ TEXT ·dotsQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ blocks+32(FP), SI
 	MOVQ stride+40(FP), DI
 
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows2
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*1), R11
+	LEAQ   (R11)(DI*1), R12
+	LEAQ   (R12)(DI*1), R13
+	LEAQ   (DX)(DI*8), R14
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+rows4block:
+	PREFETCHT0    (R14)
+	PREFETCHT0    64(R14)
+	ADDQ          $0x50, R14
+	VMOVUPS       (R8), Z4
+	VMOVUPS       64(R8), Z5
+	VCVTPH2PS     (R10), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VPMOVZXBD     4(R10), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z0
+	VPERMPS       Z8, Z7, Z6
+	VFMADD231PS   Z5, Z6, Z0
+	ADDQ          $0x14, R10
+	VCVTPH2PS     (R11), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VPMOVZXBD     4(R11), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z1
+	VPERMPS       Z8, Z7, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	ADDQ          $0x14, R11
+	VCVTPH2PS     (R12), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VPMOVZXBD     4(R12), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z2
+	VPERMPS       Z8, Z7, Z6
+	VFMADD231PS   Z5, Z6, Z2
+	ADDQ          $0x14, R12
+	VCVTPH2PS     (R13), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VPMOVZXBD     4(R13), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z6
+	VFMADD231PS   Z4, Z6, Z3
+	VPERMPS       Z8, Z7, Z4
+	VFMADD231PS   Z5, Z4, Z3
+	ADDQ          $0x14, R13
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows4block
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
 rows2:
 	CMPQ   BX, $0x02
 	JL     rows1
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2626,33 +2995,33 @@ rows2:
 rows2block:
 	PREFETCHT0    (R12)
 	ADDQ          $0x28, R12
-	VPBROADCASTW  (R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTW  2(R10), Y3
-	VCVTPH2PS     Y3, Z3
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VCVTPH2PS     (R10), X4
+	VBROADCASTSS  X4, Z5
+	VMOVSHDUP     X4, X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels16<>+0(SB), Z6
+	VFMADD213PS   Z4, Z5, Z6
 	VPMOVZXBD     4(R10), Z4
 	VPSRLD        $0x04, Z4, Z5
-	VPANDD        nibble<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   Z3, Z2, Z4
-	VFMADD231PS   (R8), Z4, Z0
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   Z3, Z2, Z5
-	VFMADD231PS   64(R8), Z5, Z0
+	VPERMPS       Z6, Z4, Z4
+	VFMADD231PS   Z2, Z4, Z0
+	VPERMPS       Z6, Z5, Z4
+	VFMADD231PS   Z3, Z4, Z0
 	ADDQ          $0x14, R10
-	VPBROADCASTW  (R11), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTW  2(R11), Y3
-	VCVTPH2PS     Y3, Z3
+	VCVTPH2PS     (R11), X4
+	VBROADCASTSS  X4, Z5
+	VMOVSHDUP     X4, X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels16<>+0(SB), Z6
+	VFMADD213PS   Z4, Z5, Z6
 	VPMOVZXBD     4(R11), Z4
 	VPSRLD        $0x04, Z4, Z5
-	VPANDD        nibble<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   Z3, Z2, Z4
-	VFMADD231PS   (R8), Z4, Z1
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   Z3, Z2, Z5
-	VFMADD231PS   64(R8), Z5, Z1
+	VPERMPS       Z6, Z4, Z4
+	VFMADD231PS   Z2, Z4, Z1
+	VPERMPS       Z6, Z5, Z2
+	VFMADD231PS   Z3, Z2, Z1
 	ADDQ          $0x14, R11
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2692,19 +3061,20 @@ rows1:
 rows1block:
 	PREFETCHT0    (R11)
 	ADDQ          $0x14, R11
-	VPBROADCASTW  (R10), Y1
-	VCVTPH2PS     Y1, Z1
-	VPBROADCASTW  2(R10), Y2
-	VCVTPH2PS     Y2, Z2
+	VMOVUPS       (R8), Z1
+	VMOVUPS       64(R8), Z2
+	VCVTPH2PS     (R10), X3
+	VBROADCASTSS  X3, Z4
+	VMOVSHDUP     X3, X3
+	VBROADCASTSS  X3, Z3
+	VMOVUPS       levels16<>+0(SB), Z5
+	VFMADD213PS   Z3, Z4, Z5
 	VPMOVZXBD     4(R10), Z3
 	VPSRLD        $0x04, Z3, Z4
-	VPANDD        nibble<>+0(SB), Z3, Z3
-	VCVTDQ2PS     Z3, Z3
-	VFMADD213PS   Z2, Z1, Z3
-	VFMADD231PS   (R8), Z3, Z0
-	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   Z2, Z1, Z4
-	VFMADD231PS   64(R8), Z4, Z0
+	VPERMPS       Z5, Z3, Z3
+	VFMADD231PS   Z1, Z3, Z0
+	VPERMPS       Z5, Z4, Z1
+	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $0x14, R10
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2728,7 +3098,7 @@ done:
 	RET
 
 // func dequantizeQ5_0AVX512(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX512F, F16C
 TEXT ·dequantizeQ5_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2737,28 +3107,22 @@ TEXT ·dequantizeQ5_0AVX512(SB), NOSPLIT, $0-24
 block:
 	TESTQ        DX, DX
 	JE           done
-	VPBROADCASTW (CX), Y0
-	VCVTPH2PS    Y0, Z0
-	VPBROADCASTD 2(CX), Z1
-	VPMOVZXBD    6(CX), Z2
-	VPSRLD       $0x04, Z2, Z3
-	VPANDD       nibble<>+0(SB), Z2, Z2
-	VPSRLVD      bits0<>+0(SB), Z1, Z4
-	VPANDD       lowest<>+0(SB), Z4, Z4
-	VPSLLD       $0x04, Z4, Z4
-	VPORD        Z4, Z2, Z2
-	VPSUBD       sixteen<>+0(SB), Z2, Z2
-	VCVTDQ2PS    Z2, Z2
+	VCVTPH2PS    (CX), X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      levels0<>+0(SB), Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      levels16<>+0(SB), Z2
 	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, (AX)
-	VPSRLVD      bits16<>+0(SB), Z1, Z1
-	VPANDD       lowest<>+0(SB), Z1, Z1
-	VPSLLD       $0x04, Z1, Z1
-	VPORD        Z1, Z3, Z3
-	VPSUBD       sixteen<>+0(SB), Z3, Z3
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z0, Z3, Z3
-	VMOVUPS      Z3, 64(AX)
+	VPMOVZXBD    6(CX), Z0
+	VPSRLD       $0x04, Z0, Z3
+	VPERMPS      Z1, Z0, Z4
+	KMOVW        2(CX), K1
+	VPERMPS      Z2, Z0, K1, Z4
+	VMOVUPS      Z4, (AX)
+	VPERMPS      Z1, Z3, Z0
+	KMOVW        4(CX), K1
+	VPERMPS      Z2, Z3, K1, Z0
+	VMOVUPS      Z0, 64(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000016, CX
 	DECQ         DX
@@ -2768,8 +3132,26 @@ done:
 	VZEROUPPER
 	RET
 
+DATA levels0<>+0(SB)/4, $0xc1800000
+DATA levels0<>+4(SB)/4, $0xc1700000
+DATA levels0<>+8(SB)/4, $0xc1600000
+DATA levels0<>+12(SB)/4, $0xc1500000
+DATA levels0<>+16(SB)/4, $0xc1400000
+DATA levels0<>+20(SB)/4, $0xc1300000
+DATA levels0<>+24(SB)/4, $0xc1200000
+DATA levels0<>+28(SB)/4, $0xc1100000
+DATA levels0<>+32(SB)/4, $0xc1000000
+DATA levels0<>+36(SB)/4, $0xc0e00000
+DATA levels0<>+40(SB)/4, $0xc0c00000
+DATA levels0<>+44(SB)/4, $0xc0a00000
+DATA levels0<>+48(SB)/4, $0xc0800000
+DATA levels0<>+52(SB)/4, $0xc0400000
+DATA levels0<>+56(SB)/4, $0xc0000000
+DATA levels0<>+60(SB)/4, $0xbf800000
+GLOBL levels0<>(SB), RODATA|NOPTR, $64
+
 // func dotsQ5_0AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
 TEXT ·dotsQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2778,13 +3160,146 @@ TEXT ·dotsQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ blocks+32(FP), SI
 	MOVQ stride+40(FP), DI
 
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows2
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*1), R11
+	LEAQ   (R11)(DI*1), R12
+	LEAQ   (R12)(DI*1), R13
+	LEAQ   (DX)(DI*8), R14
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+rows4block:
+	PREFETCHT0    (R14)
+	PREFETCHT0    64(R14)
+	ADDQ          $0x58, R14
+	VMOVUPS       (R8), Z4
+	VMOVUPS       64(R8), Z5
+	VCVTPH2PS     (R10), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels0<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VMOVUPS       levels16<>+0(SB), Z8
+	VMULPS        Z6, Z8, Z8
+	VPMOVZXBD     6(R10), Z6
+	VPSRLD        $0x04, Z6, Z9
+	VPERMPS       Z7, Z6, Z10
+	KMOVW         2(R10), K1
+	VPERMPS       Z8, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z0
+	VPERMPS       Z7, Z9, Z6
+	KMOVW         4(R10), K1
+	VPERMPS       Z8, Z9, K1, Z6
+	VFMADD231PS   Z5, Z6, Z0
+	ADDQ          $0x16, R10
+	VCVTPH2PS     (R11), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels0<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VMOVUPS       levels16<>+0(SB), Z8
+	VMULPS        Z6, Z8, Z8
+	VPMOVZXBD     6(R11), Z6
+	VPSRLD        $0x04, Z6, Z9
+	VPERMPS       Z7, Z6, Z10
+	KMOVW         2(R11), K1
+	VPERMPS       Z8, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z1
+	VPERMPS       Z7, Z9, Z6
+	KMOVW         4(R11), K1
+	VPERMPS       Z8, Z9, K1, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	ADDQ          $0x16, R11
+	VCVTPH2PS     (R12), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels0<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VMOVUPS       levels16<>+0(SB), Z8
+	VMULPS        Z6, Z8, Z8
+	VPMOVZXBD     6(R12), Z6
+	VPSRLD        $0x04, Z6, Z9
+	VPERMPS       Z7, Z6, Z10
+	KMOVW         2(R12), K1
+	VPERMPS       Z8, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z2
+	VPERMPS       Z7, Z9, Z6
+	KMOVW         4(R12), K1
+	VPERMPS       Z8, Z9, K1, Z6
+	VFMADD231PS   Z5, Z6, Z2
+	ADDQ          $0x16, R12
+	VCVTPH2PS     (R13), X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels0<>+0(SB), Z7
+	VMULPS        Z6, Z7, Z7
+	VMOVUPS       levels16<>+0(SB), Z8
+	VMULPS        Z6, Z8, Z8
+	VPMOVZXBD     6(R13), Z6
+	VPSRLD        $0x04, Z6, Z9
+	VPERMPS       Z7, Z6, Z10
+	KMOVW         2(R13), K1
+	VPERMPS       Z8, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z3
+	VPERMPS       Z7, Z9, Z4
+	KMOVW         4(R13), K1
+	VPERMPS       Z8, Z9, K1, Z4
+	VFMADD231PS   Z5, Z4, Z3
+	ADDQ          $0x16, R13
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows4block
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
 rows2:
 	CMPQ   BX, $0x02
 	JL     rows1
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2792,51 +3307,41 @@ rows2:
 rows2block:
 	PREFETCHT0    (R12)
 	ADDQ          $0x2c, R12
-	VPBROADCASTW  (R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTD  2(R10), Z3
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VCVTPH2PS     (R10), X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels0<>+0(SB), Z5
+	VMULPS        Z4, Z5, Z5
+	VMOVUPS       levels16<>+0(SB), Z6
+	VMULPS        Z4, Z6, Z6
 	VPMOVZXBD     6(R10), Z4
-	VPSRLD        $0x04, Z4, Z5
-	VPANDD        nibble<>+0(SB), Z4, Z4
-	VPSRLVD       bits0<>+0(SB), Z3, Z6
-	VPANDD        lowest<>+0(SB), Z6, Z6
-	VPSLLD        $0x04, Z6, Z6
-	VPORD         Z6, Z4, Z4
-	VPSUBD        sixteen<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VMULPS        Z2, Z4, Z4
-	VFMADD231PS   (R8), Z4, Z0
-	VPSRLVD       bits16<>+0(SB), Z3, Z3
-	VPANDD        lowest<>+0(SB), Z3, Z3
-	VPSLLD        $0x04, Z3, Z3
-	VPORD         Z3, Z5, Z5
-	VPSUBD        sixteen<>+0(SB), Z5, Z5
-	VCVTDQ2PS     Z5, Z5
-	VMULPS        Z2, Z5, Z5
-	VFMADD231PS   64(R8), Z5, Z0
+	VPSRLD        $0x04, Z4, Z7
+	VPERMPS       Z5, Z4, Z8
+	KMOVW         2(R10), K1
+	VPERMPS       Z6, Z4, K1, Z8
+	VFMADD231PS   Z2, Z8, Z0
+	VPERMPS       Z5, Z7, Z4
+	KMOVW         4(R10), K1
+	VPERMPS       Z6, Z7, K1, Z4
+	VFMADD231PS   Z3, Z4, Z0
 	ADDQ          $0x16, R10
-	VPBROADCASTW  (R11), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTD  2(R11), Z3
+	VCVTPH2PS     (R11), X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels0<>+0(SB), Z5
+	VMULPS        Z4, Z5, Z5
+	VMOVUPS       levels16<>+0(SB), Z6
+	VMULPS        Z4, Z6, Z6
 	VPMOVZXBD     6(R11), Z4
-	VPSRLD        $0x04, Z4, Z5
-	VPANDD        nibble<>+0(SB), Z4, Z4
-	VPSRLVD       bits0<>+0(SB), Z3, Z6
-	VPANDD        lowest<>+0(SB), Z6, Z6
-	VPSLLD        $0x04, Z6, Z6
-	VPORD         Z6, Z4, Z4
-	VPSUBD        sixteen<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VMULPS        Z2, Z4, Z4
-	VFMADD231PS   (R8), Z4, Z1
-	VPSRLVD       bits16<>+0(SB), Z3, Z3
-	VPANDD        lowest<>+0(SB), Z3, Z3
-	VPSLLD        $0x04, Z3, Z3
-	VPORD         Z3, Z5, Z5
-	VPSUBD        sixteen<>+0(SB), Z5, Z5
-	VCVTDQ2PS     Z5, Z5
-	VMULPS        Z2, Z5, Z5
-	VFMADD231PS   64(R8), Z5, Z1
+	VPSRLD        $0x04, Z4, Z7
+	VPERMPS       Z5, Z4, Z8
+	KMOVW         2(R11), K1
+	VPERMPS       Z6, Z4, K1, Z8
+	VFMADD231PS   Z2, Z8, Z1
+	VPERMPS       Z5, Z7, Z2
+	KMOVW         4(R11), K1
+	VPERMPS       Z6, Z7, K1, Z2
+	VFMADD231PS   Z3, Z2, Z1
 	ADDQ          $0x16, R11
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2876,28 +3381,24 @@ rows1:
 rows1block:
 	PREFETCHT0    (R11)
 	ADDQ          $0x16, R11
-	VPBROADCASTW  (R10), Y1
-	VCVTPH2PS     Y1, Z1
-	VPBROADCASTD  2(R10), Z2
+	VMOVUPS       (R8), Z1
+	VMOVUPS       64(R8), Z2
+	VCVTPH2PS     (R10), X3
+	VBROADCASTSS  X3, Z3
+	VMOVUPS       levels0<>+0(SB), Z4
+	VMULPS        Z3, Z4, Z4
+	VMOVUPS       levels16<>+0(SB), Z5
+	VMULPS        Z3, Z5, Z5
 	VPMOVZXBD     6(R10), Z3
-	VPSRLD        $0x04, Z3, Z4
-	VPANDD        nibble<>+0(SB), Z3, Z3
-	VPSRLVD       bits0<>+0(SB), Z2, Z5
-	VPANDD        lowest<>+0(SB), Z5, Z5
-	VPSLLD        $0x04, Z5, Z5
-	VPORD         Z5, Z3, Z3
-	VPSUBD        sixteen<>+0(SB), Z3, Z3
-	VCVTDQ2PS     Z3, Z3
-	VMULPS        Z1, Z3, Z3
-	VFMADD231PS   (R8), Z3, Z0
-	VPSRLVD       bits16<>+0(SB), Z2, Z2
-	VPANDD        lowest<>+0(SB), Z2, Z2
-	VPSLLD        $0x04, Z2, Z2
-	VPORD         Z2, Z4, Z4
-	VPSUBD        sixteen<>+0(SB), Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VMULPS        Z1, Z4, Z4
-	VFMADD231PS   64(R8), Z4, Z0
+	VPSRLD        $0x04, Z3, Z6
+	VPERMPS       Z4, Z3, Z7
+	KMOVW         2(R10), K1
+	VPERMPS       Z5, Z3, K1, Z7
+	VFMADD231PS   Z1, Z7, Z0
+	VPERMPS       Z4, Z6, Z1
+	KMOVW         4(R10), K1
+	VPERMPS       Z5, Z6, K1, Z1
+	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $0x16, R10
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -2921,7 +3422,7 @@ done:
 	RET
 
 // func dequantizeQ5_1AVX512(dst *float32, src *byte, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX512F, F16C
 TEXT ·dequantizeQ5_1AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2930,28 +3431,24 @@ TEXT ·dequantizeQ5_1AVX512(SB), NOSPLIT, $0-24
 block:
 	TESTQ        DX, DX
 	JE           done
-	VPBROADCASTW (CX), Y0
-	VCVTPH2PS    Y0, Z0
-	VPBROADCASTW 2(CX), Y1
-	VCVTPH2PS    Y1, Z1
-	VPBROADCASTD 4(CX), Z2
-	VPMOVZXBD    8(CX), Z3
-	VPSRLD       $0x04, Z3, Z4
-	VPANDD       nibble<>+0(SB), Z3, Z3
-	VPSRLVD      bits0<>+0(SB), Z2, Z5
-	VPANDD       lowest<>+0(SB), Z5, Z5
-	VPSLLD       $0x04, Z5, Z5
-	VPORD        Z5, Z3, Z3
-	VCVTDQ2PS    Z3, Z3
-	VFMADD213PS  Z1, Z0, Z3
-	VMOVUPS      Z3, (AX)
-	VPSRLVD      bits16<>+0(SB), Z2, Z2
-	VPANDD       lowest<>+0(SB), Z2, Z2
-	VPSLLD       $0x04, Z2, Z2
-	VPORD        Z2, Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  Z1, Z0, Z4
-	VMOVUPS      Z4, 64(AX)
+	VCVTPH2PS    (CX), X0
+	VBROADCASTSS X0, Z1
+	VMOVSHDUP    X0, X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      levels16<>+0(SB), Z2
+	VFMADD213PS  Z0, Z1, Z2
+	VMOVUPS      levels32<>+0(SB), Z3
+	VFMADD213PS  Z0, Z1, Z3
+	VPMOVZXBD    8(CX), Z0
+	VPSRLD       $0x04, Z0, Z1
+	VPERMPS      Z2, Z0, Z4
+	KMOVW        4(CX), K1
+	VPERMPS      Z3, Z0, K1, Z4
+	VMOVUPS      Z4, (AX)
+	VPERMPS      Z2, Z1, Z0
+	KMOVW        6(CX), K1
+	VPERMPS      Z3, Z1, K1, Z0
+	VMOVUPS      Z0, 64(AX)
 	ADDQ         $0x00000080, AX
 	ADDQ         $0x00000018, CX
 	DECQ         DX
@@ -2961,8 +3458,26 @@ done:
 	VZEROUPPER
 	RET
 
+DATA levels32<>+0(SB)/4, $0x41800000
+DATA levels32<>+4(SB)/4, $0x41880000
+DATA levels32<>+8(SB)/4, $0x41900000
+DATA levels32<>+12(SB)/4, $0x41980000
+DATA levels32<>+16(SB)/4, $0x41a00000
+DATA levels32<>+20(SB)/4, $0x41a80000
+DATA levels32<>+24(SB)/4, $0x41b00000
+DATA levels32<>+28(SB)/4, $0x41b80000
+DATA levels32<>+32(SB)/4, $0x41c00000
+DATA levels32<>+36(SB)/4, $0x41c80000
+DATA levels32<>+40(SB)/4, $0x41d00000
+DATA levels32<>+44(SB)/4, $0x41d80000
+DATA levels32<>+48(SB)/4, $0x41e00000
+DATA levels32<>+52(SB)/4, $0x41e80000
+DATA levels32<>+56(SB)/4, $0x41f00000
+DATA levels32<>+60(SB)/4, $0x41f80000
+GLOBL levels32<>(SB), RODATA|NOPTR, $64
+
 // func dotsQ5_1AVX512(dst *float32, x *float32, w *byte, rows int, blocks int, stride int)
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, F16C, MMX+
 TEXT ·dotsQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2971,13 +3486,154 @@ TEXT ·dotsQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ blocks+32(FP), SI
 	MOVQ stride+40(FP), DI
 
+rows4:
+	CMPQ   BX, $0x04
+	JL     rows2
+	MOVQ   CX, R8
+	MOVQ   SI, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*1), R11
+	LEAQ   (R11)(DI*1), R12
+	LEAQ   (R12)(DI*1), R13
+	LEAQ   (DX)(DI*8), R14
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+
+rows4block:
+	PREFETCHT0    (R14)
+	PREFETCHT0    64(R14)
+	ADDQ          $0x60, R14
+	VMOVUPS       (R8), Z4
+	VMOVUPS       64(R8), Z5
+	VCVTPH2PS     (R10), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VMOVUPS       levels32<>+0(SB), Z9
+	VFMADD213PS   Z6, Z7, Z9
+	VPMOVZXBD     8(R10), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z10
+	KMOVW         4(R10), K1
+	VPERMPS       Z9, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z0
+	VPERMPS       Z8, Z7, Z6
+	KMOVW         6(R10), K1
+	VPERMPS       Z9, Z7, K1, Z6
+	VFMADD231PS   Z5, Z6, Z0
+	ADDQ          $0x18, R10
+	VCVTPH2PS     (R11), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VMOVUPS       levels32<>+0(SB), Z9
+	VFMADD213PS   Z6, Z7, Z9
+	VPMOVZXBD     8(R11), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z10
+	KMOVW         4(R11), K1
+	VPERMPS       Z9, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z1
+	VPERMPS       Z8, Z7, Z6
+	KMOVW         6(R11), K1
+	VPERMPS       Z9, Z7, K1, Z6
+	VFMADD231PS   Z5, Z6, Z1
+	ADDQ          $0x18, R11
+	VCVTPH2PS     (R12), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VMOVUPS       levels32<>+0(SB), Z9
+	VFMADD213PS   Z6, Z7, Z9
+	VPMOVZXBD     8(R12), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z10
+	KMOVW         4(R12), K1
+	VPERMPS       Z9, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z2
+	VPERMPS       Z8, Z7, Z6
+	KMOVW         6(R12), K1
+	VPERMPS       Z9, Z7, K1, Z6
+	VFMADD231PS   Z5, Z6, Z2
+	ADDQ          $0x18, R12
+	VCVTPH2PS     (R13), X6
+	VBROADCASTSS  X6, Z7
+	VMOVSHDUP     X6, X6
+	VBROADCASTSS  X6, Z6
+	VMOVUPS       levels16<>+0(SB), Z8
+	VFMADD213PS   Z6, Z7, Z8
+	VMOVUPS       levels32<>+0(SB), Z9
+	VFMADD213PS   Z6, Z7, Z9
+	VPMOVZXBD     8(R13), Z6
+	VPSRLD        $0x04, Z6, Z7
+	VPERMPS       Z8, Z6, Z10
+	KMOVW         4(R13), K1
+	VPERMPS       Z9, Z6, K1, Z10
+	VFMADD231PS   Z4, Z10, Z3
+	VPERMPS       Z8, Z7, Z4
+	KMOVW         6(R13), K1
+	VPERMPS       Z9, Z7, K1, Z4
+	VFMADD231PS   Z5, Z4, Z3
+	ADDQ          $0x18, R13
+	ADDQ          $0x00000080, R8
+	DECQ          R9
+	JNE           rows4block
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VMOVHLPS      X1, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VMOVHLPS      X2, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, 8(AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VMOVHLPS      X3, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSS        X3, 12(AX)
+	ADDQ          $0x10, AX
+	LEAQ          (DX)(DI*4), DX
+	SUBQ          $0x04, BX
+	JMP           rows4
+
 rows2:
 	CMPQ   BX, $0x02
 	JL     rows1
 	MOVQ   CX, R8
 	MOVQ   SI, R9
 	MOVQ   DX, R10
-	LEAQ   (DX)(DI*1), R11
+	LEAQ   (R10)(DI*1), R11
 	LEAQ   (DX)(DI*8), R12
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2985,51 +3641,45 @@ rows2:
 rows2block:
 	PREFETCHT0    (R12)
 	ADDQ          $0x30, R12
-	VPBROADCASTW  (R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTW  2(R10), Y3
-	VCVTPH2PS     Y3, Z3
-	VPBROADCASTD  4(R10), Z4
-	VPMOVZXBD     8(R10), Z5
-	VPSRLD        $0x04, Z5, Z6
-	VPANDD        nibble<>+0(SB), Z5, Z5
-	VPSRLVD       bits0<>+0(SB), Z4, Z7
-	VPANDD        lowest<>+0(SB), Z7, Z7
-	VPSLLD        $0x04, Z7, Z7
-	VPORD         Z7, Z5, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   Z3, Z2, Z5
-	VFMADD231PS   (R8), Z5, Z0
-	VPSRLVD       bits16<>+0(SB), Z4, Z4
-	VPANDD        lowest<>+0(SB), Z4, Z4
-	VPSLLD        $0x04, Z4, Z4
-	VPORD         Z4, Z6, Z6
-	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   Z3, Z2, Z6
-	VFMADD231PS   64(R8), Z6, Z0
+	VMOVUPS       (R8), Z2
+	VMOVUPS       64(R8), Z3
+	VCVTPH2PS     (R10), X4
+	VBROADCASTSS  X4, Z5
+	VMOVSHDUP     X4, X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels16<>+0(SB), Z6
+	VFMADD213PS   Z4, Z5, Z6
+	VMOVUPS       levels32<>+0(SB), Z7
+	VFMADD213PS   Z4, Z5, Z7
+	VPMOVZXBD     8(R10), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPERMPS       Z6, Z4, Z8
+	KMOVW         4(R10), K1
+	VPERMPS       Z7, Z4, K1, Z8
+	VFMADD231PS   Z2, Z8, Z0
+	VPERMPS       Z6, Z5, Z4
+	KMOVW         6(R10), K1
+	VPERMPS       Z7, Z5, K1, Z4
+	VFMADD231PS   Z3, Z4, Z0
 	ADDQ          $0x18, R10
-	VPBROADCASTW  (R11), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTW  2(R11), Y3
-	VCVTPH2PS     Y3, Z3
-	VPBROADCASTD  4(R11), Z4
-	VPMOVZXBD     8(R11), Z5
-	VPSRLD        $0x04, Z5, Z6
-	VPANDD        nibble<>+0(SB), Z5, Z5
-	VPSRLVD       bits0<>+0(SB), Z4, Z7
-	VPANDD        lowest<>+0(SB), Z7, Z7
-	VPSLLD        $0x04, Z7, Z7
-	VPORD         Z7, Z5, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   Z3, Z2, Z5
-	VFMADD231PS   (R8), Z5, Z1
-	VPSRLVD       bits16<>+0(SB), Z4, Z4
-	VPANDD        lowest<>+0(SB), Z4, Z4
-	VPSLLD        $0x04, Z4, Z4
-	VPORD         Z4, Z6, Z6
-	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   Z3, Z2, Z6
-	VFMADD231PS   64(R8), Z6, Z1
+	VCVTPH2PS     (R11), X4
+	VBROADCASTSS  X4, Z5
+	VMOVSHDUP     X4, X4
+	VBROADCASTSS  X4, Z4
+	VMOVUPS       levels16<>+0(SB), Z6
+	VFMADD213PS   Z4, Z5, Z6
+	VMOVUPS       levels32<>+0(SB), Z7
+	VFMADD213PS   Z4, Z5, Z7
+	VPMOVZXBD     8(R11), Z4
+	VPSRLD        $0x04, Z4, Z5
+	VPERMPS       Z6, Z4, Z8
+	KMOVW         4(R11), K1
+	VPERMPS       Z7, Z4, K1, Z8
+	VFMADD231PS   Z2, Z8, Z1
+	VPERMPS       Z6, Z5, Z2
+	KMOVW         6(R11), K1
+	VPERMPS       Z7, Z5, K1, Z2
+	VFMADD231PS   Z3, Z2, Z1
 	ADDQ          $0x18, R11
 	ADDQ          $0x00000080, R8
 	DECQ          R9
@@ -3069,28 +3719,26 @@ rows1:
 rows1block:
 	PREFETCHT0    (R11)
 	ADDQ          $0x18, R11
-	VPBROADCASTW  (R10), Y1
-	VCVTPH2PS     Y1, Z1
-	VPBROADCASTW  2(R10), Y2
-	VCVTPH2PS     Y2, Z2
-	VPBROADCASTD  4(R10), Z3
-	VPMOVZXBD     8(R10), Z4
-	VPSRLD        $0x04, Z4, Z5
-	VPANDD        nibble<>+0(SB), Z4, Z4
-	VPSRLVD       bits0<>+0(SB), Z3, Z6
-	VPANDD        lowest<>+0(SB), Z6, Z6
-	VPSLLD        $0x04, Z6, Z6
-	VPORD         Z6, Z4, Z4
-	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   Z2, Z1, Z4
-	VFMADD231PS   (R8), Z4, Z0
-	VPSRLVD       bits16<>+0(SB), Z3, Z3
-	VPANDD        lowest<>+0(SB), Z3, Z3
-	VPSLLD        $0x04, Z3, Z3
-	VPORD         Z3, Z5, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   Z2, Z1, Z5
-	VFMADD231PS   64(R8), Z5, Z0
+	VMOVUPS       (R8), Z1
+	VMOVUPS       64(R8), Z2
+	VCVTPH2PS     (R10), X3
+	VBROADCASTSS  X3, Z4
+	VMOVSHDUP     X3, X3
+	VBROADCASTSS  X3, Z3
+	VMOVUPS       levels16<>+0(SB), Z5
+	VFMADD213PS   Z3, Z4, Z5
+	VMOVUPS       levels32<>+0(SB), Z6
+	VFMADD213PS   Z3, Z4, Z6
+	VPMOVZXBD     8(R10), Z3
+	VPSRLD        $0x04, Z3, Z4
+	VPERMPS       Z5, Z3, Z7
+	KMOVW         4(R10), K1
+	VPERMPS       Z6, Z3, K1, Z7
+	VFMADD231PS   Z1, Z7, Z0
+	VPERMPS       Z5, Z4, Z1
+	KMOVW         6(R10), K1
+	VPERMPS       Z6, Z4, K1, Z1
+	VFMADD231PS   Z2, Z1, Z0
 	ADDQ          $0x18, R10
 	ADDQ          $0x00000080, R8
 	DECQ          R9

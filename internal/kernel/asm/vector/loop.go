@@ -97,7 +97,7 @@ type routine struct {
 	streams []stream
 	scalars []string // float32 arguments; prepare gets each of them in all lanes
 	results string   // for example "float32"
-	unroll  int    // eights of elements in a turn
+	unroll  int      // eights of elements in a turn
 
 	// prepare runs once, before the loop.
 	prepare func(scalars []VecVirtual)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -91,19 +92,46 @@ var layouts32 = []layout32{
 type block32 struct {
 	layout32
 	src        Register
-	d, m, bits VecVirtual // scale, minimum, fifth bits
+	d, m, bits VecVirtual    // scale, minimum, fifth bits
+	tables     [2]VecVirtual // wide: the values of codes 0 to 15, and of 16 to 31
 }
 
 func (l layout32) begin(src Register) block32 {
-	b := block32{layout32: l, src: src, d: f16(src, 0)}
-	if l.minimum {
-		b.m = f16(src, 2)
+	b := block32{layout32: l, src: src}
+	b.d, b.m = l.factors(src)
+	if wide() && !l.eight {
+		for i := range 1 + min(1, l.high+1) {
+			b.tables[i] = register(levels(16*i - int(l.around)))
+			b.scale(b.tables[i])
+		}
+		return b
 	}
 	if l.high >= 0 {
 		b.bits = vec()
 		VPBROADCASTD(Mem{Base: src, Disp: l.high}, b.bits)
 	}
 	return b
+}
+
+// factors reads the scale and the minimum of a block, if it has one, into all lanes.
+func (l layout32) factors(src Register) (scale, minimum VecVirtual) {
+	if !wide() {
+		scale = f16(src, 0)
+		if l.minimum {
+			minimum = f16(src, 2)
+		}
+		return scale, minimum
+	}
+	both := XMM() // converting few and copying them is faster than converting many
+	VCVTPH2PS(Mem{Base: src}, both)
+	scale = vec()
+	VBROADCASTSS(both, scale)
+	if l.minimum {
+		minimum = vec()
+		VMOVSHDUP(both, both)
+		VBROADCASTSS(both, minimum)
+	}
+	return scale, minimum
 }
 
 // groups emits two of the groups of values of a block, of a vector each, with their numbers: of the four eights 0 and 2
@@ -116,6 +144,10 @@ func (b block32) groups(part int, emit func(group int, v VecVirtual)) {
 			VPMOVSXBD(Mem{Base: b.src, Disp: b.qs + lanes*group}, q)
 			emit(group, b.value(q))
 		}
+		return
+	}
+	if wide() {
+		b.lookUp(emit)
 		return
 	}
 	low, up := nibbles(Mem{Base: b.src, Disp: b.qs + lanes*part})
@@ -141,6 +173,33 @@ func bitNumbers(first int) Mem {
 	return dwords(fmt.Sprintf("bits%d", first), numbers...)
 }
 
+// lookUp emits both sixteens of values of a block, which are found in tables by their codes. The instruction ignores all
+// but the lowest four bits of a lane.
+func (b block32) lookUp(emit func(group int, v VecVirtual)) {
+	low, up := vec(), vec()
+	VPMOVZXBD(Mem{Base: b.src, Disp: b.qs}, low)
+	VPSRLD(Imm(4), low, up)
+	for group, q := range []VecVirtual{low, up} {
+		v := vec()
+		VPERMPS(b.tables[0], q, v)
+		if b.high >= 0 {
+			fifth := K()
+			KMOVW(Mem{Base: b.src, Disp: b.high + 2*group}, fifth)
+			VPERMPS(b.tables[1], q, fifth, v)
+		}
+		emit(group, v)
+	}
+}
+
+// levels returns a constant vector of 16 numbers from first on.
+func levels(first int) Mem {
+	var numbers []uint32
+	for i := range 16 {
+		numbers = append(numbers, math.Float32bits(float32(first+i)))
+	}
+	return dwords(fmt.Sprintf("levels%d", first+16), numbers...) // a name has no minus
+}
+
 // value turns a vector of codes into values.
 func (b block32) value(q VecVirtual) VecVirtual {
 	switch b.around {
@@ -150,46 +209,69 @@ func (b block32) value(q VecVirtual) VecVirtual {
 		VPSUBD(dwords("sixteen", 16), q, q)
 	}
 	VCVTDQ2PS(q, q)
+	b.scale(q)
+	return q
+}
+
+// scale multiplies integers by the scale of the block and adds its minimum.
+func (b block32) scale(q VecVirtual) {
 	if b.minimum {
 		VFMADD213PS(b.m, b.d, q) // the product is exact
 	} else {
 		VMULPS(b.d, q, q)
 	}
-	return q
 }
 
-// dots writes the inner products of x with rows of blocks, two rows at a time. The values are those of dequantize, and
+// dots writes the inner products of x with rows of blocks, two or four rows at a time. The values are those of dequantize, and
 // their products are summed in the order of dotsF32, so the bits are those of widening first.
 func (l layout32) dots() {
 	text("dots"+l.name, "func(dst, x *float32, w *byte, rows, blocks, stride int)",
 		"computes dst[i] = Σ x[j]·w(i, j) over whole blocks, for the given number of rows, which are stride bytes apart.")
 	dst, x, w := Load(Param("dst"), GP64()), Load(Param("x"), GP64()), Load(Param("w"), GP64())
 	rows, count, stride := Load(Param("rows"), GP64()), Load(Param("blocks"), GP64()), Load(Param("stride"), GP64())
-	for _, together := range []int{2, 1} {
-		group := "rows" + string(rune('0'+together))
+	sizes := []int{2, 1}
+	if wide() {
+		sizes = []int{4, 2, 1} // a row has one vector of sums, which would wait for each addition
+	}
+	for i, together := range sizes {
+		group, next := fmt.Sprintf("rows%d", together), "done"
+		if i+1 < len(sizes) {
+			next = fmt.Sprintf("rows%d", sizes[i+1])
+		}
 		Label(group)
 		CMPQ(rows, Imm(uint64(together)))
-		JL(LabelRef(map[int]string{2: "rows1", 1: "done"}[together]))
+		JL(LabelRef(next))
 		at, left := GP64(), GP64()
 		MOVQ(x, at)
 		MOVQ(count, left)
-		places := []Register{GP64(), GP64()}[:together]
+		places := []Register{GP64(), GP64(), GP64(), GP64()}[:together]
 		MOVQ(w, places[0])
-		if together == 2 {
-			LEAQ(Mem{Base: w, Index: stride, Scale: 1}, places[1])
+		for i := range together - 1 {
+			LEAQ(Mem{Base: places[i], Index: stride, Scale: 1}, places[i+1])
 		}
 		ahead := GP64() // where later rows are fetched from, as many bytes at a time as are read
 		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, ahead)
 		parts := 2 * eight / lanes
 		sums := zeros(2 * together)
 		Label(group + "block")
-		PREFETCHT0(Mem{Base: ahead})
+		for line := 0; line < together*l.bytes; line += 64 {
+			PREFETCHT0(Mem{Base: ahead, Disp: line})
+		}
 		ADDQ(Imm(uint64(together*l.bytes)), ahead)
+		var values [4]Op // of x
+		for group := range 32 / lanes {
+			values[group] = Mem{Base: at, Disp: width * group}
+			if wide() { // there are registers to spare
+				v := vec()
+				VMOVUPS(values[group], v)
+				values[group] = v
+			}
+		}
 		for i, place := range places {
 			b := l.begin(place)
 			for part := range parts {
 				b.groups(part, func(group int, v VecVirtual) {
-					VFMADD231PS(Mem{Base: at, Disp: width * group}, v, sums[parts*i+part])
+					VFMADD231PS(values[group], v, sums[parts*i+part])
 				})
 			}
 			ADDQ(Imm(uint64(l.bytes)), place)
