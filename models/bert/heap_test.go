@@ -43,7 +43,7 @@ func TestHeapInSteadyState(t *testing.T) {
 		short, long := sized(6, 50), sized(6, 400)
 		heap := func(b *batch.Batch) uint64 {
 			least := ^uint64(0) // others than the step may allocate now and then
-			for range 3 {
+			for range 8 {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				step(b)
