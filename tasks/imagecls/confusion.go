@@ -126,7 +126,7 @@ func (c Confusion) WritePNG(w io.Writer) error {
 			left = max(left, 2*margin+glyph*utf8.RuneCountInString(shortened(name, 20)))
 		}
 	}
-	top := margin + 2*lineHeight
+	top := 2*margin + 2*lineHeight
 	m := image.NewRGBA(image.Rect(0, 0, max(left+k*side+margin, 260), top+k*side+margin))
 	draw.Draw(m, m.Bounds(), image.White, image.Point{}, draw.Src)
 	text := func(x, y int, s string, ink color.Color) {
@@ -142,7 +142,8 @@ func (c Confusion) WritePNG(w io.Writer) error {
 		y := top + i*side
 		if side >= lineHeight {
 			text(margin, y+side/2+4, shortened(c.Labels[i], 20), color.Black)
-			text(left+i*side+2, top-4, shortened(c.Labels[i], max(1, (side-2)/glyph)), color.Black)
+			name := shortened(c.Labels[i], max(1, (side-2)/glyph))
+			text(left+i*side+(side-glyph*utf8.RuneCountInString(name))/2, top-4, name, color.Black)
 		}
 		for j, n := range row {
 			share := float64(n) / float64(max(total, 1))
