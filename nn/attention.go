@@ -36,8 +36,11 @@ func (a Attention) Forward(p *Pass, x mat.Tensor, query, key, value *Linear, d D
 		h, pk = a.normed(p, x, query, key, value)
 	case p.Keep == nil:
 		qkv := a.rotate(p, Project(p, x, query, key, value), 0, a.Heads+a.KV)
-		h = heads{q: op.Columns{X: qkv}, k: op.Columns{X: qkv, From: nq}, v: op.Columns{X: qkv, From: nq + nk},
-			made: []mat.Tensor{qkv}}
+		h = heads{
+			q: op.Columns{X: qkv, Constant: query.constant(p, x)},
+			k: op.Columns{X: qkv, From: nq, Constant: key.constant(p, x)},
+			v: op.Columns{X: qkv, From: nq + nk, Constant: value.constant(p, x)}, made: []mat.Tensor{qkv},
+		}
 	default:
 		var kept mat.Tensor
 		kept, pk = p.KeptRows(x)
@@ -77,8 +80,10 @@ func (a Attention) Cross(p *Pass, x mat.Tensor, query, key, value *Linear, d Dro
 	if p.Cache != nil && p.Cache.crossed(a.Layer) {
 		y = op.CachedAttention(p.Tape, q, p.Seqs, p.Cache.cross(a.Layer), o)
 	} else {
-		kv := Project(p.With(p.Memory.Seqs), p.Memory.X, key, value)
-		k, v := op.Columns{X: kv}, op.Columns{X: kv, From: a.KV * a.Dim}
+		memory := p.Memory.X
+		kv := Project(p.With(p.Memory.Seqs), memory, key, value)
+		k := op.Columns{X: kv, Constant: key.constant(p, memory)}
+		v := op.Columns{X: kv, From: a.KV * a.Dim, Constant: value.constant(p, memory)}
 		if p.Cache != nil {
 			p.Cache.remember(a.Layer, p.Memory.Seqs, k, v)
 		}

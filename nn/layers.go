@@ -95,6 +95,16 @@ func (l *Linear) projection(p *Pass, x mat.Tensor) op.Projection {
 	return op.Projection{Weight: p.known(l.Key(), l.Weight), Bias: p.Weight(l.added()), Adapt: p.correction(l.Key())}
 }
 
+// constant reports whether nothing that trains reaches the layer's result for x: x needs no gradient, as in the lowest
+// block under frozen embeddings, and the layer has neither weights that train nor a correction.
+func (l *Linear) constant(p *Pass, x mat.Tensor) bool {
+	if x.RequiresGrad() || p.Served != nil || p.correction(l.Key()) != nil || p.known(l.Key(), l.Weight).Trains() {
+		return false
+	}
+	b := l.added()
+	return b == nil || !p.Weight(b).Trains()
+}
+
 // Project applies several layers to x (N×in) and returns their results side by side, N×Σout.
 func Project(p *Pass, x mat.Tensor, ls ...*Linear) mat.Tensor { return project(p, x, 0, ls...) }
 

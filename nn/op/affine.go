@@ -76,7 +76,7 @@ func (f *affine) adapted() bool {
 func (f *affine) needsX() bool {
 	for _, p := range f.ps {
 		for _, part := range p.parts(f.rows) {
-			if part.Adapt != nil || part.Weight.Param != nil || part.Weight.rows != nil {
+			if part.Adapt != nil || part.Weight.Trains() {
 				return true
 			}
 		}

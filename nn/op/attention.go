@@ -14,6 +14,8 @@ import (
 type Columns struct {
 	X    mat.Tensor
 	From int
+	// Constant says that nothing that trains reaches these columns: they get a gradient of 0, whatever X needs.
+	Constant bool
 }
 
 // Heads describes how columns are divided into heads, and which keys a query sees.
@@ -346,7 +348,7 @@ func (f *attention) Backward(gy mat.Tensor) error {
 	gv := Values(gy)
 	qx, kx, vx := Values(f.q.X), Values(f.k.X), Values(f.v.X)
 	grads := f.openGradients()
-	gq, gk, gvv := grads[f.q.X], grads[f.k.X], grads[f.v.X]
+	gq, gk, gvv := f.q.gradient(grads), f.k.gradient(grads), f.v.gradient(grads)
 	f.bias = f.h.Bias.byHead(f.t)
 	diagonals := f.newDiagonals()
 	f.eachHead(3, func(s *scratch, segment, kv int) {
@@ -446,8 +448,16 @@ func (d *diagonals) sum(dst []float32) {
 	}
 }
 
-// openGradients opens the gradients of queries, keys and values once each. It clears a new gradient if the heads do not
-// cover all columns.
+// gradient returns the buffer of c's gradient.
+func (c Columns) gradient(of map[mat.Tensor]gradient) gradient {
+	if c.Constant {
+		return gradient{}
+	}
+	return of[c.X]
+}
+
+// openGradients opens the gradients of queries, keys and values once each. It clears a new gradient if not all columns
+// will be written.
 func (f *attention) openGradients() map[mat.Tensor]gradient {
 	grads := make(map[mat.Tensor]gradient, len(f.inputs))
 	for _, x := range f.inputs {
@@ -457,7 +467,7 @@ func (f *attention) openGradients() map[mat.Tensor]gradient {
 		dst, add := f.open(x)
 		covered := 0
 		for i, c := range []Columns{f.q, f.k, f.v} {
-			if c.X == x {
+			if c.X == x && !c.Constant {
 				covered += []int{f.h.Q, f.h.KV, f.h.KV}[i] * f.h.Dim
 			}
 		}

@@ -42,3 +42,39 @@ func TestAttentionBlocks(t *testing.T) {
 		closeNorm(t, fmt.Sprintf("%d keys: dV", keys), dv, Grad(v))
 	}
 }
+
+// TestAttentionConstant: columns that nothing trains reaches get a gradient of 0, and the others the gradients that they
+// have without that.
+func TestAttentionConstant(t *testing.T) {
+	const n, dim = 37, 4
+	r := seedOf("constant")
+	values, dy := random(r, 3*n*dim, 1), random(r, n*dim, 1)
+	seqs := Seqs{Starts: []int{0, n}}
+	for _, causal := range []bool{false, true} {
+		run := func(constant [3]bool) []float32 {
+			tape := NewTape(nil)
+			defer tape.Close()
+			x := NewParam(n, 3*dim, slices.Clone(values))
+			var c [3]Columns
+			for i := range c {
+				c[i] = Columns{X: x, From: i * dim, Constant: constant[i]}
+			}
+			y := Attention(tape, c[0], c[1], c[2], seqs, seqs, Heads{Q: 1, KV: 1, Dim: dim, Causal: causal}, Drop{})
+			if err := tape.Backward(newProbe(tape, y, dy, make([]float32, n*dim))); err != nil {
+				t.Fatal(err)
+			}
+			return Grad(x)
+		}
+		all := run([3]bool{})
+		for set := range 8 {
+			constant := [3]bool{set&1 != 0, set&2 != 0, set&4 != 0}
+			got, want := run(constant), slices.Clone(all)
+			for i := range want {
+				if constant[i/dim%3] {
+					want[i] = 0
+				}
+			}
+			equalBits(t, fmt.Sprintf("causal %v, constant %v", causal, constant), got, want)
+		}
+	}
+}

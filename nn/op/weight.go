@@ -62,6 +62,9 @@ type Weight struct {
 	rows *someRows // rows that train in place of the stored ones; nil: none
 }
 
+// Trains reports whether values of w train, all or some rows of it.
+func (w *Weight) Trains() bool { return w.Param != nil || w.rows != nil }
+
 // NewMatrix returns a weight of size out×in without values.
 func NewMatrix(out, in int) *Weight { return &Weight{Rows: out, Cols: in} }
 
