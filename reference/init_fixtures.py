@@ -160,8 +160,8 @@ def make(name, seed):
     if "wte" not in (c["targets"] or []):  # PEFT merges into the table that the head shares
         expected["merged.logits"] = logits(again.merge_and_unload(), first)
     if c["convert"] and "bias" not in c["config"]:  # PEFT cannot convert with trained biases
-        model.save_pretrained("adapter_converted", path_initial_model_for_weight_conversion=str(directory / "adapter_init"))
-        pathlib.Path("adapter_converted/README.md").unlink(missing_ok=True)
+        initial = str(directory / "adapter_init")
+        save_adapter(model, "adapter_converted", path_initial_model_for_weight_conversion=initial)
         # PEFT leaves out all tensors but A and B of linear layers
         if base != BERT and not c["dora"] and not c["config"] and "wte" not in (c["targets"] or []):
             converted = PeftModel.from_pretrained(load_base(base), "adapter_converted")

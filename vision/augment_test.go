@@ -128,3 +128,26 @@ func TestBlend(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseAugmentation: what is read is written as text that is read again as the same.
+func FuzzParseAugmentation(f *testing.F) {
+	for _, s := range []string{"", "crop", "crop=0.5,flip,jitter", "flip=1", "crop=NaN", "jitter=1e-45", "crop=0x1p-3"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAugmentation(strings.Split(s, ","))
+		if err != nil {
+			return
+		}
+		if a.Crop < 0 || a.Crop > 1 || a.Jitter < 0 || a.Jitter > 1 {
+			t.Errorf("%q is %+v", s, a)
+		}
+		var parts []string
+		if a.String() != "" {
+			parts = strings.Split(a.String(), ",")
+		}
+		if b, err := ParseAugmentation(parts); err != nil || b != a {
+			t.Errorf("%q is %+v, written as %q, which is %+v (%v)", s, a, a, b, err)
+		}
+	})
+}

@@ -43,8 +43,7 @@ func TestAttentionBlocks(t *testing.T) {
 	}
 }
 
-// TestAttentionConstant: columns that nothing trains reaches get a gradient of 0, and the others the gradients that they
-// have without that.
+// TestAttentionConstant: constant columns get a gradient of 0, and the others the gradients that they have otherwise.
 func TestAttentionConstant(t *testing.T) {
 	const n, dim = 37, 4
 	r := seedOf("constant")
@@ -59,7 +58,8 @@ func TestAttentionConstant(t *testing.T) {
 			for i := range c {
 				c[i] = Columns{X: x, From: i * dim, Constant: constant[i]}
 			}
-			y := Attention(tape, c[0], c[1], c[2], seqs, seqs, Heads{Q: 1, KV: 1, Dim: dim, Causal: causal}, Drop{})
+			h := Heads{Q: 1, KV: 1, Dim: dim, Causal: causal}
+			y := Attention(tape, c[0], c[1], c[2], seqs, seqs, h, Drop{})
 			if err := tape.Backward(newProbe(tape, y, dy, make([]float32, n*dim))); err != nil {
 				t.Fatal(err)
 			}
