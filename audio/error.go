@@ -1,6 +1,10 @@
 package audio
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
 
 // Error says which sound file cannot be used and why.
 type Error struct {
@@ -12,6 +16,9 @@ type Error struct {
 // Error returns "audio: file: message: cause".
 func (e *Error) Error() string {
 	s := "audio: " + e.File + ": " + e.Msg
+	if _, missing := e.Err.(*fs.PathError); missing && errors.Is(e.Err, fs.ErrNotExist) {
+		return s // which says that already
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"unicode"
@@ -27,6 +28,9 @@ func (e *Error) Error() string {
 		s += fmt.Sprintf(":%d", e.Line)
 	}
 	s += ": " + e.Msg
+	if _, missing := e.Err.(*fs.PathError); missing && errors.Is(e.Err, fs.ErrNotExist) {
+		return s // which says that already
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
