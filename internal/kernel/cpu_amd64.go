@@ -13,6 +13,9 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C && allowed(av
 var hasAVX512 = hasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
 	cpu.X86.HasBMI2 && allowed(avx512)
 
+// hasBF16 reports whether there are instructions that multiply pairs of BF16 besides.
+var hasBF16 = hasAVX512 && cpu.X86.HasAVX512BF16
+
 // halves512 reports whether the processor computes 512-bit vectors in two halves, so that they multiply no faster than
 // 256-bit ones: AMD's family 25, of which Zen 4 has AVX-512.
 var halves512 = func() bool {

@@ -26,6 +26,10 @@ type Mat struct {
 type Term struct {
 	A, B Mat
 	K    int
+	// BF16 rounds the values of A and B to BF16 before they are multiplied. Products are added up in float32 all the same.
+	// A processor with instructions for that takes about half the time; there the order of the sums is another, and
+	// numbers below the normal range count as 0.
+	BF16 bool
 }
 
 // Epilogue says what MatMul adds to the sum of products. The zero value adds nothing.

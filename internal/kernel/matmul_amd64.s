@@ -10882,6 +10882,25075 @@ none:
 	VZEROUPPER
 	RET
 
+// func multiply32BF16(t *[24]int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·multiply32BF16(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), DI
+	MOVQ  (DI), SI
+	MOVQ  48(DI), R8
+	MOVQ  72(DI), R9
+	MOVQ  160(DI), CX
+	MOVQ  96(DI), R10
+	SHLQ  $0x02, R10
+	MOVQ  104(DI), R13
+	SHLQ  $0x02, R13
+	MOVQ  112(DI), BX
+	SHLQ  $0x02, BX
+	LEAQ  (R10)(R10*2), R11
+	LEAQ  (R10)(R10*4), R12
+	MOVQ  144(DI), AX
+	SUBQ  $0x10, AX
+	MOVL  $0x0000ffff, R14
+	BZHIL AX, R14, R14
+	KMOVW R14, K1
+
+next:
+	CMPQ 136(DI), $0x12
+	JGE  take14
+	CMPQ 136(DI), $0x00
+	JEQ  none
+	CMPQ 136(DI), $0x01
+	JEQ  take1
+	CMPQ 136(DI), $0x02
+	JEQ  take2
+	CMPQ 136(DI), $0x03
+	JEQ  take3
+	CMPQ 136(DI), $0x04
+	JEQ  take4
+	CMPQ 136(DI), $0x05
+	JEQ  take5
+	CMPQ 136(DI), $0x06
+	JEQ  take6
+	CMPQ 136(DI), $0x07
+	JEQ  take4
+	CMPQ 136(DI), $0x08
+	JEQ  take8
+	CMPQ 136(DI), $0x09
+	JEQ  take5
+	CMPQ 136(DI), $0x0a
+	JEQ  take10
+	CMPQ 136(DI), $0x0b
+	JEQ  take6
+	CMPQ 136(DI), $0x0c
+	JEQ  take12
+	CMPQ 136(DI), $0x0d
+	JEQ  take8
+	CMPQ 136(DI), $0x0e
+	JEQ  take14
+	CMPQ 136(DI), $0x0f
+	JEQ  take10
+	CMPQ 136(DI), $0x10
+	JEQ  take10
+	CMPQ 136(DI), $0x11
+	JEQ  take10
+
+take14:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z10
+	VMOVUPS.Z  64(R8), K1, Z11
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z14
+	VMOVUPS.Z  64(R8), K1, Z15
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z16
+	VMOVUPS.Z  64(R8), K1, Z17
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z18
+	VMOVUPS.Z  64(R8), K1, Z19
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z20
+	VMOVUPS.Z  64(R8), K1, Z21
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z22
+	VMOVUPS.Z  64(R8), K1, Z23
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z24
+	VMOVUPS.Z  64(R8), K1, Z25
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z26
+	VMOVUPS.Z  64(R8), K1, Z27
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few14
+	CMPQ       184(DI), $0x00
+	JEQ        steps14
+	PCALIGN    $0x20
+
+fetching14:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched14
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE       $0x62
+	BYTE       $0x02
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xdd
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching14
+
+fetched14:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few14
+	PCALIGN $0x20
+
+steps14:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps14
+
+few14:
+	ADDQ $0x04, R15
+	JEQ  done14
+
+single14:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R11*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z24
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z25
+	BYTE         $0x62
+	BYTE         $0x02
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R11*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z26
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z27
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single14
+
+done14:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z24, (R9)
+	VMOVUPS Z25, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z26, (R9)
+	VMOVUPS Z27, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R12*2), SI
+	LEAQ    (SI)(R10*4), SI
+	SUBQ    $0x0e, 136(DI)
+	JMP     next
+
+take12:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z10
+	VMOVUPS.Z  64(R8), K1, Z11
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z14
+	VMOVUPS.Z  64(R8), K1, Z15
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z16
+	VMOVUPS.Z  64(R8), K1, Z17
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z18
+	VMOVUPS.Z  64(R8), K1, Z19
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z20
+	VMOVUPS.Z  64(R8), K1, Z21
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z22
+	VMOVUPS.Z  64(R8), K1, Z23
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few12
+	CMPQ       184(DI), $0x00
+	JEQ        steps12
+	PCALIGN    $0x20
+
+fetching12:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched12
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE       $0x62
+	BYTE       $0x82
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xfd
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching12
+
+fetched12:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few12
+	PCALIGN $0x20
+
+steps12:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps12
+
+few12:
+	ADDQ $0x04, R15
+	JEQ  done12
+
+single12:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R12*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z20
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z21
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14)(R10*4), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z23
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single12
+
+done12:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R11*4), SI
+	SUBQ    $0x0c, 136(DI)
+	JMP     next
+
+take10:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z10
+	VMOVUPS.Z  64(R8), K1, Z11
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z14
+	VMOVUPS.Z  64(R8), K1, Z15
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z16
+	VMOVUPS.Z  64(R8), K1, Z17
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z18
+	VMOVUPS.Z  64(R8), K1, Z19
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few10
+	CMPQ       184(DI), $0x00
+	JEQ        steps10
+	PCALIGN    $0x20
+
+fetching10:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched10
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE       $0x62
+	BYTE       $0x82
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xdd
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching10
+
+fetched10:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few10
+	PCALIGN $0x20
+
+steps10:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps10
+
+few10:
+	ADDQ $0x04, R15
+	JEQ  done10
+
+single10:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*8), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z16
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z17
+	BYTE         $0x62
+	BYTE         $0x82
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (R14)(R10*2), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z18
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z19
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single10
+
+done10:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R12*2), SI
+	SUBQ    $0x0a, 136(DI)
+	JMP     next
+
+take8:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z10
+	VMOVUPS.Z  64(R8), K1, Z11
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z14
+	VMOVUPS.Z  64(R8), K1, Z15
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few8
+	CMPQ       184(DI), $0x00
+	JEQ        steps8
+	PCALIGN    $0x20
+
+fetching8:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched8
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE       $0x62
+	BYTE       $0x12
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xfd
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching8
+
+fetched8:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few8
+	PCALIGN $0x20
+
+steps8:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps8
+
+few8:
+	ADDQ $0x04, R15
+	JEQ  done8
+
+single8:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R11*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z12
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z13
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (R14), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z14
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z15
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single8
+
+done8:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*8), SI
+	SUBQ    $0x08, 136(DI)
+	JMP     next
+
+take6:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z10
+	VMOVUPS.Z  64(R8), K1, Z11
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few6
+	CMPQ       184(DI), $0x00
+	JEQ        steps6
+	PCALIGN    $0x20
+
+fetching6:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched6
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE       $0x62
+	BYTE       $0x12
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xdd
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching6
+
+fetched6:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few6
+	PCALIGN $0x20
+
+steps6:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps6
+
+few6:
+	ADDQ $0x04, R15
+	JEQ  done6
+
+single6:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R12*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z10
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z11
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single6
+
+done6:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R11*2), SI
+	SUBQ    $0x06, 136(DI)
+	JMP     next
+
+take5:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z8
+	VMOVUPS.Z  64(R8), K1, Z9
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few5
+	CMPQ       184(DI), $0x00
+	JEQ        steps5
+	PCALIGN    $0x20
+
+fetching5:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched5
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE       $0x62
+	BYTE       $0x12
+	BYTE       $0x0e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xcd
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching5
+
+fetched5:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few5
+	PCALIGN $0x20
+
+steps5:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE         $0x62
+	BYTE         $0x12
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xcd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps5
+
+few5:
+	ADDQ $0x04, R15
+	JEQ  done5
+
+single5:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	VBROADCASTSS (AX)(R10*4), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z8
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z9
+	BYTE $0x62
+	BYTE $0x12
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xcd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single5
+
+done5:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, K1, 64(R9)
+	ADDQ    DX, R9
+	ADDQ    R12, SI
+	SUBQ    $0x05, 136(DI)
+	JMP     next
+
+take4:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z6
+	VMOVUPS.Z  64(R8), K1, Z7
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few4
+	CMPQ       184(DI), $0x00
+	JEQ        steps4
+	PCALIGN    $0x20
+
+fetching4:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched4
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE       $0x62
+	BYTE       $0x92
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xfd
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching4
+
+fetched4:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few4
+	PCALIGN $0x20
+
+steps4:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps4
+
+few4:
+	ADDQ $0x04, R15
+	JEQ  done4
+
+single4:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	VBROADCASTSS (AX)(R11*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z6
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xf4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z7
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single4
+
+done4:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*4), SI
+	SUBQ    $0x04, 136(DI)
+	JMP     next
+
+take3:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z4
+	VMOVUPS.Z  64(R8), K1, Z5
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few3
+	CMPQ       184(DI), $0x00
+	JEQ        steps3
+	PCALIGN    $0x20
+
+fetching3:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched3
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE       $0x62
+	BYTE       $0x92
+	BYTE       $0x0e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xed
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching3
+
+fetched3:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few3
+	PCALIGN $0x20
+
+steps3:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xed
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xed
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps3
+
+few3:
+	ADDQ $0x04, R15
+	JEQ  done3
+
+single3:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	VBROADCASTSS (AX)(R10*2), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z4
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z5
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xed
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single3
+
+done3:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, K1, 64(R9)
+	ADDQ    DX, R9
+	ADDQ    R11, SI
+	SUBQ    $0x03, 136(DI)
+	JMP     next
+
+take2:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS    (R8), Z2
+	VMOVUPS.Z  64(R8), K1, Z3
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few2
+	CMPQ       184(DI), $0x00
+	JEQ        steps2
+	PCALIGN    $0x20
+
+fetching2:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched2
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE       $0x62
+	BYTE       $0x92
+	BYTE       $0x06
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xdd
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching2
+
+fetched2:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few2
+	PCALIGN $0x20
+
+steps2:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x06
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xdd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps2
+
+few2:
+	ADDQ $0x04, R15
+	JEQ  done2
+
+single2:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	VBROADCASTSS (AX)(R10*1), Z31
+
+	// 0x52 of AVX512_BF16: Z28, Z31, Z2
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd4
+
+	// 0x52 of AVX512_BF16: Z29, Z31, Z3
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x06
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xdd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single2
+
+done2:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*2), SI
+	SUBQ    $0x02, 136(DI)
+	JMP     next
+
+take1:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS    (R8), Z0
+	VMOVUPS.Z  64(R8), K1, Z1
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few1
+	CMPQ       184(DI), $0x00
+	JEQ        steps1
+	PCALIGN    $0x20
+
+fetching1:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched1
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE       $0x62
+	BYTE       $0x92
+	BYTE       $0x0e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xcd
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching1
+
+fetched1:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few1
+	PCALIGN $0x20
+
+steps1:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE         $0x62
+	BYTE         $0x92
+	BYTE         $0x0e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xcd
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xcd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps1
+
+few1:
+	ADDQ $0x04, R15
+	JEQ  done1
+
+single1:
+	VMOVUPS      (DX), Z28
+	VMOVUPS.Z    64(DX), K1, Z29
+	VBROADCASTSS (AX), Z30
+
+	// 0x52 of AVX512_BF16: Z28, Z30, Z0
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xc4
+
+	// 0x52 of AVX512_BF16: Z29, Z30, Z1
+	BYTE $0x62
+	BYTE $0x92
+	BYTE $0x0e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xcd
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single1
+
+done1:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*1), SI
+	SUBQ    $0x01, 136(DI)
+	JMP     next
+
+none:
+	VZEROUPPER
+	RET
+
+// func multiply16BF16(t *[24]int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·multiply16BF16(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), DI
+	MOVQ  (DI), SI
+	MOVQ  48(DI), R8
+	MOVQ  72(DI), R9
+	MOVQ  160(DI), CX
+	MOVQ  96(DI), R10
+	SHLQ  $0x02, R10
+	MOVQ  104(DI), R13
+	SHLQ  $0x02, R13
+	MOVQ  112(DI), BX
+	SHLQ  $0x02, BX
+	LEAQ  (R10)(R10*2), R11
+	LEAQ  (R10)(R10*4), R12
+	MOVQ  144(DI), AX
+	SUBQ  $0x00, AX
+	MOVL  $0x0000ffff, R14
+	BZHIL AX, R14, R14
+	KMOVW R14, K1
+
+next:
+	CMPQ 136(DI), $0x12
+	JGE  take14
+	CMPQ 136(DI), $0x00
+	JEQ  none
+	CMPQ 136(DI), $0x01
+	JEQ  take1
+	CMPQ 136(DI), $0x02
+	JEQ  take2
+	CMPQ 136(DI), $0x03
+	JEQ  take3
+	CMPQ 136(DI), $0x04
+	JEQ  take4
+	CMPQ 136(DI), $0x05
+	JEQ  take5
+	CMPQ 136(DI), $0x06
+	JEQ  take6
+	CMPQ 136(DI), $0x07
+	JEQ  take4
+	CMPQ 136(DI), $0x08
+	JEQ  take8
+	CMPQ 136(DI), $0x09
+	JEQ  take5
+	CMPQ 136(DI), $0x0a
+	JEQ  take10
+	CMPQ 136(DI), $0x0b
+	JEQ  take6
+	CMPQ 136(DI), $0x0c
+	JEQ  take12
+	CMPQ 136(DI), $0x0d
+	JEQ  take8
+	CMPQ 136(DI), $0x0e
+	JEQ  take14
+	CMPQ 136(DI), $0x0f
+	JEQ  take10
+	CMPQ 136(DI), $0x10
+	JEQ  take10
+	CMPQ 136(DI), $0x11
+	JEQ  take10
+
+take14:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z6
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z8
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z10
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z11
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z12
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z13
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few14
+	CMPQ       184(DI), $0x00
+	JEQ        steps14
+	PCALIGN    $0x20
+
+fetching14:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched14
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE       $0x62
+	BYTE       $0x52
+	BYTE       $0x1e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xee
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching14
+
+fetched14:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few14
+	PCALIGN $0x20
+
+steps14:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x1e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x1e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xee
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps14
+
+few14:
+	ADDQ $0x04, R15
+	JEQ  done14
+
+single14:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R11*4), Z27
+
+	// 0x52 of AVX512_BF16: Z14, Z27, Z12
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x26
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (R14)(R11*2), Z28
+
+	// 0x52 of AVX512_BF16: Z14, Z28, Z13
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x1e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xee
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single14
+
+done14:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z11, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z12, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z13, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R12*2), SI
+	LEAQ    (SI)(R10*4), SI
+	SUBQ    $0x0e, 136(DI)
+	JMP     next
+
+take12:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z6
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z8
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z9
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z10
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z11
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few12
+	CMPQ       184(DI), $0x00
+	JEQ        steps12
+	PCALIGN    $0x20
+
+fetching12:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched12
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE       $0x62
+	BYTE       $0x52
+	BYTE       $0x2e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xde
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching12
+
+fetched12:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few12
+	PCALIGN $0x20
+
+steps12:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x2e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xde
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps12
+
+few12:
+	ADDQ $0x04, R15
+	JEQ  done12
+
+single12:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R12*2), Z25
+
+	// 0x52 of AVX512_BF16: Z14, Z25, Z10
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x36
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (R14)(R10*4), Z26
+
+	// 0x52 of AVX512_BF16: Z14, Z26, Z11
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x2e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xde
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single12
+
+done12:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z10, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z11, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R11*4), SI
+	SUBQ    $0x0c, 136(DI)
+	JMP     next
+
+take10:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z6
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z7
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z8
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z9
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few10
+	CMPQ       184(DI), $0x00
+	JEQ        steps10
+	PCALIGN    $0x20
+
+fetching10:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched10
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE       $0x62
+	BYTE       $0x52
+	BYTE       $0x3e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xce
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching10
+
+fetched10:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few10
+	PCALIGN $0x20
+
+steps10:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x3e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xce
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps10
+
+few10:
+	ADDQ $0x04, R15
+	JEQ  done10
+
+single10:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	VBROADCASTSS (AX)(R10*8), Z23
+
+	// 0x52 of AVX512_BF16: Z14, Z23, Z8
+	BYTE         $0x62
+	BYTE         $0x52
+	BYTE         $0x46
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (R14)(R10*2), Z24
+
+	// 0x52 of AVX512_BF16: Z14, Z24, Z9
+	BYTE $0x62
+	BYTE $0x52
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xce
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single10
+
+done10:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z8, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R12*2), SI
+	SUBQ    $0x0a, 136(DI)
+	JMP     next
+
+take8:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z5
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z6
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z7
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	LEAQ       (SI)(R11*2), R14
+	ADDQ       R10, R14
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few8
+	CMPQ       184(DI), $0x00
+	JEQ        steps8
+	PCALIGN    $0x20
+
+fetching8:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched8
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x4e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xfe
+	ADDQ       R13, AX
+	ADDQ       R13, R14
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching8
+
+fetched8:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few8
+	PCALIGN $0x20
+
+steps8:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x4e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xfe
+	ADDQ         R13, AX
+	ADDQ         R13, R14
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfe
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps8
+
+few8:
+	ADDQ $0x04, R15
+	JEQ  done8
+
+single8:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	VBROADCASTSS (AX)(R11*2), Z21
+
+	// 0x52 of AVX512_BF16: Z14, Z21, Z6
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x56
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xf6
+	VBROADCASTSS (R14), Z22
+
+	// 0x52 of AVX512_BF16: Z14, Z22, Z7
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x4e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xfe
+	ADDQ R13, AX
+	ADDQ R13, R14
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single8
+
+done8:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z6, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z7, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*8), SI
+	SUBQ    $0x08, 136(DI)
+	JMP     next
+
+take6:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z5
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few6
+	CMPQ       184(DI), $0x00
+	JEQ        steps6
+	PCALIGN    $0x20
+
+fetching6:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched6
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x5e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xee
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching6
+
+fetched6:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few6
+	PCALIGN $0x20
+
+steps6:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x5e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xee
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xee
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps6
+
+few6:
+	ADDQ $0x04, R15
+	JEQ  done6
+
+single6:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	VBROADCASTSS (AX)(R12*1), Z20
+
+	// 0x52 of AVX512_BF16: Z14, Z20, Z5
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x5e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xee
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single6
+
+done6:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z5, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R11*2), SI
+	SUBQ    $0x06, 136(DI)
+	JMP     next
+
+take5:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z4
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few5
+	CMPQ       184(DI), $0x00
+	JEQ        steps5
+	PCALIGN    $0x20
+
+fetching5:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched5
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x66
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xe6
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching5
+
+fetched5:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few5
+	PCALIGN $0x20
+
+steps5:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x66
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xe6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x66
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps5
+
+few5:
+	ADDQ $0x04, R15
+	JEQ  done5
+
+single5:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	VBROADCASTSS (AX)(R10*4), Z19
+
+	// 0x52 of AVX512_BF16: Z14, Z19, Z4
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x66
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xe6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single5
+
+done5:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z4, K1, (R9)
+	ADDQ    DX, R9
+	ADDQ    R12, SI
+	SUBQ    $0x05, 136(DI)
+	JMP     next
+
+take4:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z3
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few4
+	CMPQ       184(DI), $0x00
+	JEQ        steps4
+	PCALIGN    $0x20
+
+fetching4:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched4
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x6e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xde
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching4
+
+fetched4:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few4
+	PCALIGN $0x20
+
+steps4:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x6e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xde
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xde
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps4
+
+few4:
+	ADDQ $0x04, R15
+	JEQ  done4
+
+single4:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	VBROADCASTSS (AX)(R11*1), Z18
+
+	// 0x52 of AVX512_BF16: Z14, Z18, Z3
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x6e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xde
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single4
+
+done4:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z3, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*4), SI
+	SUBQ    $0x04, 136(DI)
+	JMP     next
+
+take3:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z2
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few3
+	CMPQ       184(DI), $0x00
+	JEQ        steps3
+	PCALIGN    $0x20
+
+fetching3:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched3
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x76
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xd6
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching3
+
+fetched3:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few3
+	PCALIGN $0x20
+
+steps3:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x76
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xd6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x76
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps3
+
+few3:
+	ADDQ $0x04, R15
+	JEQ  done3
+
+single3:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	VBROADCASTSS (AX)(R10*2), Z17
+
+	// 0x52 of AVX512_BF16: Z14, Z17, Z2
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x76
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xd6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single3
+
+done3:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z2, K1, (R9)
+	ADDQ    DX, R9
+	ADDQ    R11, SI
+	SUBQ    $0x03, 136(DI)
+	JMP     next
+
+take2:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	VMOVUPS.Z  (R8), K1, Z1
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few2
+	CMPQ       184(DI), $0x00
+	JEQ        steps2
+	PCALIGN    $0x20
+
+fetching2:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched2
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x7e
+	BYTE       $0x40
+	BYTE       $0x52
+	BYTE       $0xce
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching2
+
+fetched2:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few2
+	PCALIGN $0x20
+
+steps2:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x7e
+	BYTE         $0x40
+	BYTE         $0x52
+	BYTE         $0xce
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xce
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps2
+
+few2:
+	ADDQ $0x04, R15
+	JEQ  done2
+
+single2:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	VBROADCASTSS (AX)(R10*1), Z16
+
+	// 0x52 of AVX512_BF16: Z14, Z16, Z1
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x7e
+	BYTE $0x40
+	BYTE $0x52
+	BYTE $0xce
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single2
+
+done2:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	VMOVUPS Z1, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*2), SI
+	SUBQ    $0x02, 136(DI)
+	JMP     next
+
+take1:
+	MOVQ       120(DI), DX
+	SHLQ       $0x02, DX
+	VMOVUPS.Z  (R8), K1, Z0
+	ADDQ       DX, R8
+	MOVQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       DX, AX
+	MOVQ       SI, AX
+	MOVQ       24(DI), DX
+	MOVQ       152(DI), R15
+	SUBQ       $0x04, R15
+	JLT        few1
+	CMPQ       184(DI), $0x00
+	JEQ        steps1
+	PCALIGN    $0x20
+
+fetching1:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	PREFETCHT1   (CX)
+	ADDQ         168(DI), CX
+	SUBQ         $0x04, R15
+	JLT          fetched1
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE       $0x62
+	BYTE       $0xd2
+	BYTE       $0x06
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc6
+	ADDQ       R13, AX
+	ADDQ       BX, DX
+	PREFETCHT1 (CX)
+	ADDQ       192(DI), CX
+	SUBQ       $0x04, R15
+	JGE        fetching1
+
+fetched1:
+	ADDQ 176(DI), CX
+	DECQ 184(DI)
+	JMP  few1
+	PCALIGN $0x20
+
+steps1:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE         $0x62
+	BYTE         $0xd2
+	BYTE         $0x06
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc6
+	ADDQ         R13, AX
+	ADDQ         BX, DX
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x06
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	SUBQ $0x04, R15
+	JGE  steps1
+
+few1:
+	ADDQ $0x04, R15
+	JEQ  done1
+
+single1:
+	VMOVUPS.Z    (DX), K1, Z14
+	VBROADCASTSS (AX), Z15
+
+	// 0x52 of AVX512_BF16: Z14, Z15, Z0
+	BYTE $0x62
+	BYTE $0xd2
+	BYTE $0x06
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc6
+	ADDQ R13, AX
+	ADDQ BX, DX
+	DECQ R15
+	JNE  single1
+
+done1:
+	MOVQ    128(DI), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z0, K1, (R9)
+	ADDQ    DX, R9
+	LEAQ    (SI)(R10*1), SI
+	SUBQ    $0x01, 136(DI)
+	JMP     next
+
+none:
+	VZEROUPPER
+	RET
+
 // func packRowsF32AVX2(dst *float32, src *float32, stride int, rows int)
 // Requires: AVX
 TEXT ·packRowsF32AVX2(SB), NOSPLIT, $0-32
@@ -11009,6 +36078,137 @@ row:
 	SUBQ      $-128, DI
 	DECQ      CX
 	JNE       row
+	VZEROUPPER
+	RET
+
+DATA pairOrder<>+0(SB)/4, $0x00100000
+DATA pairOrder<>+4(SB)/4, $0x00110001
+DATA pairOrder<>+8(SB)/4, $0x00120002
+DATA pairOrder<>+12(SB)/4, $0x00130003
+DATA pairOrder<>+16(SB)/4, $0x00140004
+DATA pairOrder<>+20(SB)/4, $0x00150005
+DATA pairOrder<>+24(SB)/4, $0x00160006
+DATA pairOrder<>+28(SB)/4, $0x00170007
+DATA pairOrder<>+32(SB)/4, $0x00180008
+DATA pairOrder<>+36(SB)/4, $0x00190009
+DATA pairOrder<>+40(SB)/4, $0x001a000a
+DATA pairOrder<>+44(SB)/4, $0x001b000b
+DATA pairOrder<>+48(SB)/4, $0x001c000c
+DATA pairOrder<>+52(SB)/4, $0x001d000d
+DATA pairOrder<>+56(SB)/4, $0x001e000e
+DATA pairOrder<>+60(SB)/4, $0x001f000f
+GLOBL pairOrder<>(SB), RODATA|NOPTR, $64
+
+// func packPairsF32(dst *float32, src *float32, stride int, pairs int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·packPairsF32(SB), NOSPLIT, $0-32
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      stride+16(FP), DX
+	MOVQ      pairs+24(FP), CX
+	VMOVDQU32 pairOrder<>+0(SB), Z31
+	PCALIGN   $0x20
+
+pair:
+	LEAQ    (SI)(DX*1), R8
+	VMOVUPS (SI), Z0
+	VMOVUPS (R8), Z1
+
+	// 0x72 of AVX512_BF16: Z0, Z1, Z2
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xd0
+	VPERMW  Z2, Z31, Z2
+	VMOVUPS Z2, (DI)
+	VMOVUPS 64(SI), Z0
+	VMOVUPS 64(R8), Z1
+
+	// 0x72 of AVX512_BF16: Z0, Z1, Z3
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xd8
+	VPERMW  Z3, Z31, Z3
+	VMOVUPS Z3, 64(DI)
+	LEAQ    (SI)(DX*2), SI
+	SUBQ    $-128, DI
+	DECQ    CX
+	JNE     pair
+	VZEROUPPER
+	RET
+
+// func packPairsF16(dst *float32, src *uint16, stride int, pairs int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·packPairsF16(SB), NOSPLIT, $0-32
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      stride+16(FP), DX
+	MOVQ      pairs+24(FP), CX
+	VMOVDQU32 pairOrder<>+0(SB), Z31
+	PCALIGN   $0x20
+
+pair:
+	LEAQ      (SI)(DX*1), R8
+	VCVTPH2PS (SI), Z0
+	VCVTPH2PS (R8), Z1
+
+	// 0x72 of AVX512_BF16: Z0, Z1, Z2
+	BYTE      $0x62
+	BYTE      $0xf2
+	BYTE      $0x77
+	BYTE      $0x48
+	BYTE      $0x72
+	BYTE      $0xd0
+	VPERMW    Z2, Z31, Z2
+	VMOVUPS   Z2, (DI)
+	VCVTPH2PS 32(SI), Z0
+	VCVTPH2PS 32(R8), Z1
+
+	// 0x72 of AVX512_BF16: Z0, Z1, Z3
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xd8
+	VPERMW  Z3, Z31, Z3
+	VMOVUPS Z3, 64(DI)
+	LEAQ    (SI)(DX*2), SI
+	SUBQ    $-128, DI
+	DECQ    CX
+	JNE     pair
+	VZEROUPPER
+	RET
+
+// func packPairsBF16(dst *float32, src *uint16, stride int, pairs int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·packPairsBF16(SB), NOSPLIT, $0-32
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      stride+16(FP), DX
+	MOVQ      pairs+24(FP), CX
+	VMOVDQU32 pairOrder<>+0(SB), Z31
+	PCALIGN   $0x20
+
+pair:
+	LEAQ         (SI)(DX*1), R8
+	VMOVDQU      (SI), Y2
+	VINSERTI64X4 $0x01, (R8), Z2, Z2
+	VPERMW       Z2, Z31, Z2
+	VMOVUPS      Z2, (DI)
+	VMOVDQU      32(SI), Y3
+	VINSERTI64X4 $0x01, 32(R8), Z3, Z3
+	VPERMW       Z3, Z31, Z3
+	VMOVUPS      Z3, 64(DI)
+	LEAQ         (SI)(DX*2), SI
+	SUBQ         $-128, DI
+	DECQ         CX
+	JNE          pair
 	VZEROUPPER
 	RET
 

@@ -10,6 +10,8 @@ type block struct {
 	ldd, origin    int
 	e              Epilogue
 	term           *Term
+	kernel         *tileKernels // the version for term
+	paired         bool         // it is the one for pairs of BF16
 	i0, i1, j0, j1 int
 	k0, k1         int
 	first          bool // nothing has been written to this part of dst
@@ -31,10 +33,11 @@ func (c *product) rectangle(task int, s *scratch) {
 		b.turnedIn(s)
 		most = turnedHeight
 	}
-	most -= most % c.kernel.rows
-	b.height = roundUp(ceilDiv(height, ceilDiv(height, most)), c.kernel.rows)
 	for i := range c.terms {
 		b.term = &c.terms[i]
+		b.use()
+		most := most - most%b.kernel.rows
+		b.height = roundUp(ceilDiv(height, ceilDiv(height, most)), b.kernel.rows)
 		unit := b.depthUnit()
 		units, parts := ceilDiv(b.term.K, unit), ceilDiv(b.term.K, max(unit, b.depth()/unit*unit))
 		for part := range parts {
@@ -57,6 +60,8 @@ func (c *product) rectangle(task int, s *scratch) {
 // processor prefetch each row while the result stays in the cache.
 func (b *block) depth() int {
 	switch {
+	case b.paired:
+		return 2 * blockK
 	case !b.term.A.Trans || min(b.m, b.n) > skinny:
 		return blockK
 	case b.term.K <= longK:
@@ -66,12 +71,16 @@ func (b *block) depth() int {
 }
 
 // depthUnit returns the number that block borders in the summed dimension should be a multiple of, so that no quantised
-// block is widened twice.
+// block is widened twice and no pair is parted.
 func (b *block) depthUnit() int {
+	unit := 1
 	if b.term.B.Trans {
-		return b.term.B.Type.BlockValues()
+		unit = b.term.B.Type.BlockValues()
 	}
-	return 1
+	if b.paired && unit == 1 {
+		return 2
+	}
+	return unit
 }
 
 // start sets the rectangle to the values that its sums start from.
@@ -97,8 +106,11 @@ func (b *block) run(s *scratch) {
 	}
 	t, tileRows, panelCols := &s.tile, b.kernel.rows, b.kernel.cols
 	t.k = b.k1 - b.k0
+	if b.paired {
+		t.k = ceilDiv(t.k, 2)
+	}
 	s.wide.from, s.wide.to = 0, 0
-	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > unpacked
+	packed := b.term.B.Trans || b.term.B.Type != F32 || b.i1-b.i0 > unpacked || b.term.BF16
 	if packed {
 		s.b = grow(s.b, roundUp(b.j1-b.j0, panelCols)*t.k)
 	}
@@ -131,12 +143,19 @@ func (b *block) run(s *scratch) {
 // pack fills the tile's panel with the columns of B from j on.
 func (b *block) pack(s *scratch, j int) {
 	t := &s.tile
-	if b.term.B.Type.Quantised() {
+	switch {
+	case b.paired:
+		b.packPairs(s, j)
+		return
+	case b.term.B.Type.Quantised():
 		b.packQuantised(s, j)
-	} else if b.term.B.Trans {
+	case b.term.B.Trans:
 		b.kernel.transpose(t.b, b.kernel.cols, &b.term.B, j, t.n, b.k0, t.k)
-	} else {
+	default:
 		b.kernel.pack(t.b, &b.term.B, b.k0, t.k, j, t.n)
+	}
+	if b.term.BF16 {
+		roundBF16(t.b[:t.k*b.kernel.cols])
 	}
 }
 
@@ -163,7 +182,7 @@ func (b *block) multiply(t *tile, a []float32, i, m, j int) {
 func (b *block) fetchPanel(t *tile, j int) int {
 	t.aheadTiles = 0
 	m := &b.term.B
-	if j >= b.j1 || m.Type.Quantised() { // quantised blocks are read in the order of memory anyway
+	if j >= b.j1 || m.Type.Quantised() || b.paired { // quantised blocks are read in the order of memory anyway
 		return 0
 	}
 	size := m.Type.BlockBytes()
@@ -224,7 +243,7 @@ func (b *block) rowsAfter(i int) rowsAhead {
 		i, k = b.i0, b.k1
 	}
 	m := &b.term.A
-	if m.Trans || m.Type != F32 || k >= b.term.K {
+	if m.Trans || m.Type != F32 || k >= b.term.K || b.paired {
 		return rowsAhead{}
 	}
 	return rowsAhead{m.F32[i*m.Stride+k:], min(b.height, b.i1-i), m.Stride}
@@ -255,6 +274,9 @@ func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	t, m := &s.tile, &b.term.A
 	wide := b.j1-b.j0 > wideResult
 	switch {
+	case b.paired:
+		return b.loadPairs(s, i, rows)
+	case b.term.BF16: // a copy, which is rounded
 	case m.Type == F32 && !m.Trans && !(wide && m.Stride%1024 == 0):
 		t.aRow, t.aCol = m.Stride, 1
 		return m.F32[i*m.Stride+b.k0:]
@@ -264,6 +286,9 @@ func (b *block) loadA(s *scratch, i, rows int) []float32 {
 	}
 	s.a = grow(s.a, rows*t.k)
 	t.aRow, t.aCol = t.k, 1
+	if b.term.BF16 {
+		defer roundBF16(s.a[:rows*t.k])
+	}
 	if m.Trans {
 		b.kernel.transpose(s.a, t.k, m, b.k0, t.k, i, rows)
 		return s.a

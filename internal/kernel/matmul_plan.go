@@ -25,6 +25,8 @@ type scratch struct {
 	b      []float32 // packed block of B: panels of blockK×panelCols
 	a      []float32 // widened block of A
 	wide   window    // widened part of a quantised B
+	halves []uint16  // rows of a B that become pairs of BF16
+	row    []float32 // a widened row of it
 	turned []float32 // part of the transpose of a result
 	tile   tile
 }

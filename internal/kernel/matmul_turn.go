@@ -14,7 +14,7 @@ func turns(m, n int, terms []Term) bool {
 	}
 	for i := range terms {
 		t := &terms[i]
-		if t.A.Trans || t.A.Type != F32 || !t.B.Trans || t.B.Type != F32 {
+		if t.A.Trans || t.A.Type != F32 || !t.B.Trans || t.B.Type != F32 || t.BF16 {
 			return false
 		}
 	}

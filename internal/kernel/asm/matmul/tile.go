@@ -64,6 +64,7 @@ type shape struct {
 	vectors int
 	masked  bool // the last vector is read and written through the mask
 	wide    bool // AVX-512
+	pairs   bool // a column of A and a row of B hold pairs of BF16
 }
 
 // register returns vector register i.
@@ -164,6 +165,18 @@ func wideTiles() {
 		begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns.", name, most-15, most))
 		loadMaskK(most - 16)
 		s.rowsOfWide()
+		finish()
+	}
+}
+
+// pairTiles writes the tiles that multiply pairs of BF16 and add them up in float32.
+func pairTiles() {
+	for vectors := 2; vectors > 0; vectors-- {
+		most := 16 * vectors
+		name := "multiply" + strconv.Itoa(most) + "BF16"
+		begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns from pairs of BF16.", name, most-15, most))
+		loadMaskK(most - 16)
+		shape{height: 14, vectors: vectors, masked: true, wide: true, pairs: true}.rowsOfWide()
 		finish()
 	}
 }
@@ -361,7 +374,11 @@ func (s shape) step(height int) {
 	for i := range height {
 		VBROADCASTSS(s.element(i), s.broadcast(i))
 		for v := range s.vectors {
-			VFMADD231PS(s.b(v), s.broadcast(i), s.sum(i, v))
+			if s.pairs {
+				dotPairs(s.b(v), s.broadcast(i), s.sum(i, v))
+			} else {
+				VFMADD231PS(s.b(v), s.broadcast(i), s.sum(i, v))
+			}
 		}
 	}
 	ADDQ(col, aAt)
