@@ -220,6 +220,7 @@ func begin(ctx context.Context, f Finetuning, kinds []Kind, dry bool, run func(b
 		return err
 	}
 	s.Pool = op.NewPool(r.Threads)
+	s.Pool.UseBF16(r.ComputeDtype == train.BF16)
 	defer s.Pool.Close()
 	if b.subject, err = p.Open(s); err != nil {
 		return err

@@ -76,6 +76,7 @@ type Run struct {
 	NoShuffle                 bool     // take the rows in the file's order
 	GroupByLength             bool     // put rows of similar length together
 	Threads                   int      // processors to use; 0: all. Results do not depend on it
+	ComputeDtype              string   // float32, or bf16 for products with frozen weights; "": float32
 	Optimizer                 string   // adamw or lora-fa; "": adamw
 	LearningRate              *float64 // peak learning rate
 	LoRAPlusLRRatio           float64  // LoRA+: learning rate of B relative to that of A; 0: LoRA+ is off
@@ -200,6 +201,9 @@ func (r *Run) training(c train.Config) (train.Config, error) {
 		}
 	}
 	set(&c.KeepCheckpoints, r.KeepCheckpoints)
+	if !slices.Contains([]string{"", train.Float32, train.BF16}, r.ComputeDtype) {
+		errs = append(errs, fmt.Errorf("`compute_dtype` is %q; want %s or %s", r.ComputeDtype, train.Float32, train.BF16))
+	}
 	if r.Threads < 0 {
 		errs = append(errs, fmt.Errorf("`threads` is %d; want 1 or more, or 0 for all processors", r.Threads))
 	}

@@ -61,7 +61,14 @@ type Report struct {
 	PeakActivations int          `json:"peak_activation_bytes"` // largest size of the tape of a micro-batch
 	Optimizer       Optimizer    `json:"optimizer,omitempty"`   // "" for AdamW
 	LoRAPlusRatio   float64      `json:"loraplus_lr_ratio,omitempty"`
+	ComputeDtype    string       `json:"compute_dtype,omitempty"` // "" for Float32
 }
+
+// Types in which frozen weights are multiplied (see [op.Pool]).
+const (
+	Float32 = "float32"
+	BF16    = "bf16"
+)
 
 func (r *run) report(reason StopReason) Report {
 	s := &r.state
@@ -74,6 +81,9 @@ func (r *run) report(reason StopReason) Report {
 		rep.Optimizer = r.cfg.Optimizer
 	}
 	rep.LoRAPlusRatio = r.cfg.LoRAPlusRatio
+	if r.cfg.Pool.BF16() {
+		rep.ComputeDtype = BF16
+	}
 	if s.Step > 0 {
 		rep.TrainLoss = s.LossSum / float64(s.Step)
 	}

@@ -113,6 +113,9 @@ func (r *run) settings() map[string]string {
 	if c.Optimizer != AdamW { // checkpoints of earlier versions have no such settings
 		list["optimizer"] = string(c.Optimizer)
 	}
+	if c.Pool.BF16() {
+		list["compute_dtype"] = BF16
+	}
 	if c.LoRAPlusRatio != 0 {
 		list["loraplus_lr_ratio"], list["loraplus_lr_embedding"] = f(c.LoRAPlusRatio), f(c.LoRAPlusEmbedding)
 	}

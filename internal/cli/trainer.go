@@ -93,7 +93,7 @@ var trainer = map[string]trainerOption{
 	"packing":                            {"block-size", ""},
 	"completion-only-loss":               {"train-on-prompt", "turns the loss of prompts on; it is off by default"},
 	"assistant-only-loss":                {"train-on-prompt", "turns the loss of prompts on; it is off by default"},
-	"bf16":                               {"", onCPU},
+	"bf16":                               {"compute-dtype", "bf16"},
 	"fp16":                               {"", onCPU},
 	"bf16-full-eval":                     {"", onCPU},
 	"fp16-full-eval":                     {"", onCPU},

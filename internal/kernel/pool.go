@@ -31,6 +31,7 @@ type Pool struct {
 	closed  atomic.Bool
 	running sync.WaitGroup
 
+	bf16    bool      // see UseBF16
 	scratch []scratch // one for each worker, for the call that owns the workers
 }
 
@@ -81,6 +82,13 @@ func NewPool(workers int) *Pool {
 // be closed. Code that allocates outside of tasks and reads no result then allocates as it does with a real pool of as
 // many workers, which shows how much memory it takes.
 func NewSkippingPool(workers int) *Pool { return &Pool{workers: max(workers, 1), skips: true} }
+
+// UseBF16 sets what BF16 returns. It must not be called while the pool computes.
+func (p *Pool) UseBF16(yes bool) { p.bf16 = yes }
+
+// BF16 reports whether callers that multiply by frozen weights should set [Term].BF16. The pool itself makes no
+// difference.
+func (p *Pool) BF16() bool { return p != nil && p.bf16 }
 
 // Skips reports whether the pool is one of [NewSkippingPool].
 func (p *Pool) Skips() bool { return p != nil && p.skips }

@@ -216,7 +216,9 @@ func (q *product) shared(y []float32, ldy int, x []float32, parts []Part, starts
 			}
 		}
 	}
-	q.t.pool.MatMul(y, ldy, rows, w.Rows, []kernel.Term{{A: matrix(x, q.in), B: w.transposed(), K: q.in}}, e)
+	bf16 := q.t.pool.BF16() && !w.Trains()
+	terms := []kernel.Term{{A: matrix(x, q.in), B: w.transposed(), K: q.in, BF16: bf16}}
+	q.t.pool.MatMul(y, ldy, rows, w.Rows, terms, e)
 }
 
 // correct adds the corrections of a part to its rows y, one after the other, and the rows of its weight that train. A

@@ -75,8 +75,16 @@ func (q *product) frozen(y []float32, ldy int, x, xd []float32) {
 
 // base returns the term x·Wᵀ.
 func (q *product) base(x []float32) kernel.Term {
-	return kernel.Term{A: matrix(x, q.in), B: q.Weight.transposed(), K: q.in}
+	return kernel.Term{A: matrix(x, q.in), B: q.Weight.transposed(), K: q.in, BF16: q.bf16()}
 }
+
+// baseGradient returns the term d·W of the gradient of x.
+func (q *product) baseGradient(d kernel.Mat) kernel.Term {
+	return kernel.Term{A: d, B: q.Weight.mat(), K: q.Weight.Rows, BF16: q.bf16()}
+}
+
+// bf16 reports whether the weight is multiplied in BF16: if it is frozen and the pool asks for that.
+func (q *product) bf16() bool { return q.t.pool.BF16() && !q.Weight.Trains() }
 
 // magnify is the part of forward for a correction with a magnitude.
 func (q *product) magnify(y []float32, ldy int, x, xd []float32, terms [2]kernel.Term, e kernel.Epilogue) {
@@ -138,7 +146,7 @@ func (q *product) frozenBackward(dy []float32, ldd int, x, xd []float32, give re
 	if c == nil {
 		q.biasGradients(dy, ldd, give)
 		q.weightGradient(weight, give)
-		return []kernel.Term{{A: d, B: q.Weight.mat(), K: out}}, nil
+		return []kernel.Term{q.baseGradient(d)}, nil
 	}
 	scaled := d
 	if q.m != nil {
@@ -154,14 +162,14 @@ func (q *product) frozenBackward(dy []float32, ldd int, x, xd []float32, give re
 		terms := []kernel.Term{{A: transposed(q.v, r), B: matrix(xd, q.in), K: q.rows}}
 		t.pool.MatMul(dst, q.in, r, q.in, terms, kernel.Epilogue{Accumulate: add})
 	})
-	through = []kernel.Term{{A: d, B: q.Weight.mat(), K: out}}
+	through = []kernel.Term{q.baseGradient(d)}
 	if q.m != nil && q.dropped {
 		t.eachRows(q.rows, out, func(lo, hi int) {
 			for i := lo; i < hi; i++ {
 				kernel.AddScaled(q.m.z[i*out:][:out], dy[i*ldd:][:out], -1)
 			}
 		})
-		low = append(low, kernel.Term{A: scaled, B: q.Weight.mat(), K: out})
+		low = append(low, q.baseGradient(scaled))
 		weight = append(weight, kernel.Term{A: scaled, B: matrix(xd, q.in), K: q.rows})
 	}
 	q.biasGradients(dy, ldd, give)

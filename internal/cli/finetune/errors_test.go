@@ -45,6 +45,8 @@ func TestWrongFlags(t *testing.T) {
 		{"--resume-fallback", []string{"--resume-fallback needs"}},
 		{"--allow-changed seed", []string{"--allow-changed (seed) has no effect on a new run"}},
 		{"--threads -1", []string{"--threads is -1"}},
+		{"--compute-dtype fp16", []string{`--compute-dtype is "fp16"; want float32 or bf16`}},
+		{"--bf16", []string{"--compute-dtype", "bf16"}},
 		{"--eval-steps 2", []string{"--eval-steps needs an evaluation set"}},
 		{"--early-stopping-patience 2", []string{"--early-stopping-patience needs an evaluation set"}},
 		{"--validation-split 0.3 --metric-for-best-model bleu", []string{"--metric-for-best-model is \"bleu\"", "accuracy"}},

@@ -72,6 +72,7 @@ var spellings = []struct {
 	{"lora-bias", "true", nil},
 	{"bias", "lora_only", nil},
 	{"optimizer", "lora-fa", nil},
+	{"compute-dtype", "bf16", nil},
 	{"exclude-modules", "pooler", nil},
 	{"layers-to-transform", "0,2", nil},
 	{"layers-pattern", "layer", nil},
@@ -337,7 +338,8 @@ func TestTrainerOptions(t *testing.T) {
 	for text, want := range map[string]string{
 		"evaluation_strategy: epoch": `"evaluation_strategy" is not a setting; it is an option of Hugging Face's Trainer: ` +
 			"use --eval-steps (0 evaluates after each epoch)",
-		"bf16: true": `"bf16" is not a setting; it is an option of Hugging Face's Trainer: leave it out, everything is ` +
+		"bf16: true": `"bf16" is not a setting; it is an option of Hugging Face's Trainer: use --compute-dtype (bf16)`,
+		"tf32: true": `"tf32" is not a setting; it is an option of Hugging Face's Trainer: leave it out, everything is ` +
 			"computed in float32 on the CPU",
 		"per_gpu_train_batch_size: 8": "Trainer: use --batch-size",
 		"do_eval: yes":                "Trainer: use --eval-file or --validation-split (either evaluates)",

@@ -198,7 +198,7 @@ func TestResume(t *testing.T) {
 			{"--learning-rate=0.5", "learning"}, {"--seed=3", "seed"}, {"--lora-alpha=3", "lora_alpha"},
 			{"--max-length=9", "max_length"},
 			{"--batch-size=5", "batch"}, {"--max-train-samples=11", "training data"}, {"--dropout=0.3", "dropout"},
-			{"--label-smoothing-factor=0.1", "label_smoothing_factor"},
+			{"--label-smoothing-factor=0.1", "label_smoothing_factor"}, {"--compute-dtype=bf16", "compute_dtype"},
 		} {
 			before := clitest.Tree(t, whole)
 			r := clitest.Run(t, finetune.Command, append(args, "--resume-from-checkpoint", whole, change.flag)...)

@@ -109,6 +109,8 @@ func addLoop(fs *pflag.FlagSet, r *tasks.Run, c train.Config) {
 	fs.BoolVar(&r.NoShuffle, "no-shuffle", false, "take the rows in the file's order")
 	fs.BoolVar(&r.GroupByLength, "group-by-length", false, "put rows of similar length together")
 	fs.IntVar(&r.Threads, "threads", 0, "processors to use; 0: all. Results do not depend on it")
+	cli.Default(fs, &r.ComputeDtype, "compute-dtype", train.Float32,
+		"type in which frozen weights and their inputs are multiplied: float32, or bf16, which some processors do faster")
 }
 
 func addOptimizer(fs *pflag.FlagSet, r *tasks.Run, c train.Config) {
