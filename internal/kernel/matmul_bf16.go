@@ -13,7 +13,7 @@ type pairKernels struct {
 // use makes the block compute its present term with the version that the term asks for.
 func (b *block) use() {
 	b.kernel, b.paired = b.product.kernel, false
-	if b.term.BF16 && pairTiles != nil && !b.term.A.Trans && b.term.A.Type == F32 {
+	if b.term.BF16 && pairTiles != nil && b.term.A.Type == F32 {
 		b.kernel, b.paired = &pairTiles.tile, true
 	}
 }
@@ -26,27 +26,37 @@ func (b *block) packPairs(s *scratch, j int) {
 		b.widenPanel(s, j)
 		m, row, j = &s.wide.mat, s.wide.row, j-s.wide.col
 	}
-	if !m.Trans && !m.Type.Quantised() && t.n == b.kernel.cols && k%2 == 0 {
-		pairTiles.pack(t.b, m, row, t.k, j)
+	if !m.Trans {
+		s.packRows(t.b, m, row, k, j, t.n)
 		return
 	}
-	// Rows of 2·pairs values: columns of B that are stored as rows. What is missing is 0.
+	// Columns of B are stored as rows.
 	s.halves = growHalves(s.halves, 2*t.k*t.n)
-	rows := s.halves[:2*t.k*t.n]
-	clear(rows)
 	for c := range t.n {
-		to := rows[2*t.k*c:][:k]
-		if m.Trans {
-			m.narrowRow(s, to, j+c, row)
-			continue
-		}
-		for i := range to { // the last columns only
-			one := [1]float32{m.at((row+i)*m.Stride + j + c)}
-			Narrow(to[i:i+1], one[:], BF16)
+		to := s.halves[2*t.k*c:][:2*t.k]
+		m.narrowRow(s, to[:k], j+c, row)
+		if k%2 == 1 {
+			to[k] = 0
 		}
 	}
-	view := Mat{F32: pairsIn(rows), Stride: t.k}
-	b.kernel.transpose(t.b, b.kernel.cols, &view, 0, t.n, 0, t.k)
+	s.view = Mat{F32: pairsIn(s.halves), Stride: t.k}
+	b.kernel.transpose(t.b, b.kernel.cols, &s.view, 0, t.n, 0, t.k)
+}
+
+// packRows packs stored rows [k0, k0+k), columns [j0, j0+n), as pairs. A row that is missing for the last pair, and
+// columns after n, count as 0.
+func (s *scratch) packRows(dst []float32, m *Mat, k0, k, j0, n int) {
+	cols, pairs := pairTiles.tile.cols, ceilDiv(k, 2)
+	if n == cols && k%2 == 0 {
+		pairTiles.pack(dst, m, k0, pairs, j0)
+		return
+	}
+	s.row = grow(s.row, 2*pairs*cols)
+	whole := s.row[:2*pairs*cols]
+	clear(whole)
+	packPanel(whole, cols, m, k0, k, j0, n)
+	s.view = Mat{F32: whole, Stride: cols}
+	pairTiles.pack(dst, &s.view, 0, pairs, 0)
 }
 
 // narrowRow rounds stored values of row i from column j on to BF16.
@@ -69,6 +79,17 @@ func (b *block) loadPairs(s *scratch, i, rows int) []float32 {
 	t, m, k := &s.tile, &b.term.A, b.k1-b.k0
 	t.aRow, t.aCol = t.k, 1
 	s.a = grow(s.a, rows*t.k)
+	if m.Trans { // rows of A are stored as columns
+		cols := b.kernel.cols
+		s.pairs = grow(s.pairs, t.k*cols)
+		for r := 0; r < rows; r += cols {
+			n := min(cols, rows-r)
+			s.packRows(s.pairs, m, b.k0, k, i+r, n)
+			s.view = Mat{F32: s.pairs, Stride: cols}
+			b.kernel.transpose(s.a[r*t.k:], t.k, &s.view, 0, t.k, 0, n)
+		}
+		return s.a
+	}
 	halves := halvesIn(s.a)
 	for r := range rows {
 		to := halves[2*t.k*r:][:2*t.k]

@@ -26,7 +26,9 @@ type scratch struct {
 	a      []float32 // widened block of A
 	wide   window    // widened part of a quantised B
 	halves []uint16  // rows of a B that become pairs of BF16
-	row    []float32 // a widened row of it
+	row    []float32 // widened rows of it
+	pairs  []float32 // pairs of a transposed A
+	view   Mat       // of one of these; kept here because it is passed by reference
 	turned []float32 // part of the transpose of a result
 	tile   tile
 }

@@ -201,11 +201,12 @@ func blockRows(keys int) int {
 type scratch struct {
 	p, pd, dp []float32
 	term      [1]kernel.Term
+	bf16      bool
 }
 
 // product computes dst = a·b, or adds a·b to dst, on the calling goroutine with the worker's own term.
 func (s *scratch) product(dst []float32, ldd, m, n int, a, b kernel.Mat, k int, add bool) {
-	s.term[0] = kernel.Term{A: a, B: b, K: k}
+	s.term[0] = kernel.Term{A: a, B: b, K: k, BF16: s.bf16}
 	var alone *kernel.Pool
 	alone.MatMul(dst, ldd, m, n, s.term[:], kernel.Epilogue{Accumulate: add})
 }
@@ -223,7 +224,7 @@ func (f *attention) eachHead(buffers int, body func(s *scratch, segment, kv int)
 	ss := make([]scratch, workers)
 	for w := range ss {
 		m := mem[w*buffers*size:]
-		ss[w].p = m[:size]
+		ss[w].p, ss[w].bf16 = m[:size], f.t.pool.BF16()
 		if buffers > 1 {
 			ss[w].pd, ss[w].dp = m[size:2*size], m[2*size:3*size]
 		}
