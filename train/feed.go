@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime/debug"
 
 	"github.com/spalora/spalora/batch"
@@ -46,11 +47,20 @@ func (s *sampler) feed(ctx context.Context, from position) *feed {
 	return f
 }
 
+// epochKey returns what sets draw from in an epoch. It is never the zero key, which asks for examples as they are: the
+// first epoch of seed 0 has the key of the last one that could be.
+func epochKey(seed uint64, epoch int) op.Key {
+	if seed == 0 && epoch == 0 {
+		return op.Key{Step: math.MaxUint64}
+	}
+	return op.Key{Seed: seed, Step: uint64(epoch)}
+}
+
 // sendEpoch sends the batches of an epoch from number first on and reports whether more are wanted. What a set draws
 // for an example depends on the seed, the epoch and the example, so that neither the division into batches nor resuming
 // a run changes it.
 func (f *feed) sendEpoch(ctx context.Context, s *sampler, number, first int) bool {
-	key := op.Key{Seed: s.seed, Step: uint64(number)}
+	key := epochKey(s.seed, number)
 	e := s.epoch(number)
 	count := len(e.ends)
 	for i := first; i < count; i++ {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/spalora/spalora/batch"
-	"github.com/spalora/spalora/nn/op"
 )
 
 // FirstEpoch returns the number of micro-batches of the first epoch of a run with the settings c, which must be valid,
@@ -14,6 +13,6 @@ func FirstEpoch(ctx context.Context, set batch.Set, c Config) (n int, make func(
 	s := newSampler(set, c)
 	e := s.epoch(0)
 	return len(e.ends), func(i int) (*batch.Batch, error) {
-		return makeBatch(ctx, set, e.rows(i), op.Key{Seed: c.Seed})
+		return makeBatch(ctx, set, e.rows(i), epochKey(c.Seed, 0))
 	}
 }

@@ -164,7 +164,7 @@ func (r *run) largest() []share {
 
 // batch makes the micro-batch of a share.
 func (r *run) batch(ctx context.Context, s share) (*batch.Batch, error) {
-	return makeBatch(ctx, r.set, s.rows, op.Key{Seed: r.cfg.Seed, Step: uint64(s.epoch)})
+	return makeBatch(ctx, r.set, s.rows, epochKey(r.cfg.Seed, s.epoch))
 }
 
 // Memory is what a run allocates beside the weights, the adapter and the data, in bytes.

@@ -274,3 +274,28 @@ func ExampleSchedule_Factor() {
 	}
 	// Output: 0 0.5 1 0.75 0.5 0.25
 }
+
+// TestEpochKey: no epoch of any seed has the key of evaluations, and none that of another epoch.
+func TestEpochKey(t *testing.T) {
+	known := map[op.Key]bool{{}: true}
+	for seed := range uint64(3) {
+		for epoch := range 5 {
+			k := epochKey(seed, epoch)
+			if known[k] {
+				t.Errorf("seed %d, epoch %d: %+v is zero or that of another epoch", seed, epoch, k)
+			}
+			known[k] = true
+		}
+	}
+	m, cfg, keys := newToy(9, 2), Defaults(), map[op.Key]int{}
+	m.onBatch = func(_ context.Context, _ []int, key op.Key) error {
+		keys[key]++
+		return nil
+	}
+	cfg.Seed, cfg.BatchSize, cfg.NumTrainEpochs = 0, 4, 2
+	cfg.OutputDir, cfg.Save = t.TempDir(), func(string) error { return nil }
+	m.train(t, cfg)
+	if keys[epochKey(0, 0)] != 2 || keys[op.Key{Step: 1}] != 2 { // of two batches each
+		t.Errorf("batches were made with the keys %v", keys)
+	}
+}
