@@ -15,11 +15,12 @@
 // Every family of functions has a version in plain Go and, for some processors, versions in assembly. The generator in
 // asm/ writes the assembly; it is a module of its own, so that this module does not depend on it. When the program
 // starts, the package chooses a version once, by the features of the processor; the build tag purego leaves the
-// assembly out. SPALORA_KERNEL in the environment holds the program to a version: avx512, avx2 or go; a family that
-// lacks it takes the next one in this order. The tests run every version that the machine can run.
+// assembly out. SPALORA_KERNEL in the environment holds the program to a version: avx512, avx2 or go. The tests run
+// every version that the machine can run.
 //
-// The bits of a result depend on the version, never on the number of workers: work is split by rows and columns of the
-// result, and every element is summed in one fixed order.
+// AVX2 and AVX-512 give the same bits, plain Go gives others, and so do terms in BF16 on processors with instructions
+// for it. The number of workers never changes a bit: work is split by rows and columns of the result, and every element
+// is summed in one fixed order.
 //
 // The functions panic if a slice is too short, because a wrong length is always a mistake of the caller.
 package kernel
