@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -288,7 +289,10 @@ func TestEpochKey(t *testing.T) {
 		}
 	}
 	m, cfg, keys := newToy(9, 2), Defaults(), map[op.Key]int{}
+	var mu sync.Mutex // batches are made ahead of the steps, beside evaluations
 	m.onBatch = func(_ context.Context, _ []int, key op.Key) error {
+		mu.Lock()
+		defer mu.Unlock()
 		keys[key]++
 		return nil
 	}
