@@ -96,9 +96,13 @@ func (l *Linear) projection(p *Pass, x mat.Tensor) op.Projection {
 }
 
 // constant reports whether nothing that trains reaches the layer's result for x: x needs no gradient, as in the lowest
-// block under frozen embeddings, and the layer has neither weights that train nor a correction.
+// block under frozen embeddings, and the layer has neither weights that train nor a correction. On a tape that does not
+// record, where nobody asks for gradients, it is false.
 func (l *Linear) constant(p *Pass, x mat.Tensor) bool {
-	if x.RequiresGrad() || p.Served != nil || p.correction(l.Key()) != nil || p.known(l.Key(), l.Weight).Trains() {
+	if !p.Tape.Recording() || x.RequiresGrad() || p.Served != nil {
+		return false
+	}
+	if p.correction(l.Key()) != nil || p.known(l.Key(), l.Weight).Trains() {
 		return false
 	}
 	b := l.added()

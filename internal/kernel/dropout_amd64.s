@@ -585,6 +585,8 @@ done:
 // func dropoutAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dropoutAVX512(SB), NOSPLIT, $640-56
+	MOVL         $0x0000aaaa, AX
+	KMOVW        AX, K1
 	VMOVUPS      philoxM0<>+0(SB), Z0
 	VMOVUPS      philoxM1<>+0(SB), Z1
 	MOVL         quad+24(FP), AX
@@ -697,24 +699,20 @@ turn:
 	VPXORD      512(SP), Z14, Z14
 	VPXORD      576(SP), Z13, Z13
 	VPSLLQ      $0x20, Z11, Z11
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z11, Z14, K1, Z14
 	VPSLLQ      $0x20, Z9, Z9
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z9, Z13, K1, Z13
 	VPUNPCKLQDQ Z13, Z14, Z11
 	VPUNPCKHQDQ Z13, Z14, Z9
-	VPCMPUD     $0x05, Z6, Z11, K1
+	VPCMPUD     $0x05, Z6, Z11, K2
 	VMOVUPS     (CX), Z10
 	VMULPS      Z7, Z10, Z10
-	VMOVAPS.Z   Z10, K1, Z10
+	VMOVAPS.Z   Z10, K2, Z10
 	VMOVUPS     Z10, (AX)
-	VPCMPUD     $0x05, Z6, Z9, K1
+	VPCMPUD     $0x05, Z6, Z9, K2
 	VMOVUPS     64(CX), Z9
 	VMULPS      Z7, Z9, Z9
-	VMOVAPS.Z   Z9, K1, Z9
+	VMOVAPS.Z   Z9, K2, Z9
 	VMOVUPS     Z9, 64(AX)
 	ADDQ        $0x80, AX
 	ADDQ        $0x80, CX
@@ -773,12 +771,8 @@ rest:
 	VPXORD      512(SP), Z3, Z3
 	VPXORD      576(SP), Z2, Z2
 	VPSLLQ      $0x20, Z1, Z1
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z1, Z3, K1, Z3
 	VPSLLQ      $0x20, Z0, Z0
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z0, Z2, K1, Z2
 	VPUNPCKLQDQ Z2, Z3, Z1
 	VPUNPCKHQDQ Z2, Z3, Z0
@@ -847,6 +841,8 @@ GLOBL eight<>(SB), RODATA|NOPTR, $64
 // func dropoutAddAVX512(dst *float32, x *float32, n int, quad uint32, row uint32, example uint32, op uint32, key0 uint32, key1 uint32, threshold uint32, scale float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dropoutAddAVX512(SB), NOSPLIT, $640-56
+	MOVL         $0x0000aaaa, AX
+	KMOVW        AX, K1
 	VMOVUPS      philoxM0<>+0(SB), Z0
 	VMOVUPS      philoxM1<>+0(SB), Z1
 	MOVL         quad+24(FP), AX
@@ -959,26 +955,22 @@ turn:
 	VPXORD      512(SP), Z14, Z14
 	VPXORD      576(SP), Z13, Z13
 	VPSLLQ      $0x20, Z11, Z11
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z11, Z14, K1, Z14
 	VPSLLQ      $0x20, Z9, Z9
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z9, Z13, K1, Z13
 	VPUNPCKLQDQ Z13, Z14, Z11
 	VPUNPCKHQDQ Z13, Z14, Z9
-	VPCMPUD     $0x05, Z6, Z11, K1
+	VPCMPUD     $0x05, Z6, Z11, K2
 	VMOVUPS     (CX), Z10
 	VMULPS      Z7, Z10, Z10
-	VMOVAPS.Z   Z10, K1, Z10
+	VMOVAPS.Z   Z10, K2, Z10
 	VMOVUPS     (AX), Z11
 	VADDPS      Z11, Z10, Z10
 	VMOVUPS     Z10, (AX)
-	VPCMPUD     $0x05, Z6, Z9, K1
+	VPCMPUD     $0x05, Z6, Z9, K2
 	VMOVUPS     64(CX), Z9
 	VMULPS      Z7, Z9, Z9
-	VMOVAPS.Z   Z9, K1, Z9
+	VMOVAPS.Z   Z9, K2, Z9
 	VMOVUPS     64(AX), Z10
 	VADDPS      Z10, Z9, Z9
 	VMOVUPS     Z9, 64(AX)
@@ -1039,12 +1031,8 @@ rest:
 	VPXORD      512(SP), Z3, Z3
 	VPXORD      576(SP), Z2, Z2
 	VPSLLQ      $0x20, Z1, Z1
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z1, Z3, K1, Z3
 	VPSLLQ      $0x20, Z0, Z0
-	MOVL        $0x0000aaaa, BX
-	KMOVW       BX, K1
 	VPBLENDMD   Z0, Z2, K1, Z2
 	VPUNPCKLQDQ Z2, Z3, Z1
 	VPUNPCKHQDQ Z2, Z3, Z0

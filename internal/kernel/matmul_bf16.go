@@ -31,15 +31,11 @@ func (b *block) packPairs(s *scratch, j int) {
 		return
 	}
 	// Columns of B are stored as rows.
-	s.halves = growHalves(s.halves, 2*t.k*t.n)
+	s.pairs = grow(s.pairs, t.k*t.n)
 	for c := range t.n {
-		to := s.halves[2*t.k*c:][:2*t.k]
-		m.narrowRow(s, to[:k], j+c, row)
-		if k%2 == 1 {
-			to[k] = 0
-		}
+		s.pairRow(s.pairs[t.k*c:][:t.k], m, j+c, row, k)
 	}
-	s.view = Mat{F32: pairsIn(s.halves), Stride: t.k}
+	s.view = Mat{F32: s.pairs, Stride: t.k}
 	b.kernel.transpose(t.b, b.kernel.cols, &s.view, 0, t.n, 0, t.k)
 }
 
@@ -59,19 +55,21 @@ func (s *scratch) packRows(dst []float32, m *Mat, k0, k, j0, n int) {
 	pairTiles.pack(dst, &s.view, 0, pairs, 0)
 }
 
-// narrowRow rounds stored values of row i from column j on to BF16.
-func (a *Mat) narrowRow(s *scratch, dst []uint16, i, j int) {
-	from := i*a.Stride + j
-	switch a.Type {
+// pairRow rounds k stored values of row i from column j on to pairs. A value that is missing for the last one is 0.
+func (s *scratch) pairRow(dst []float32, m *Mat, i, j, k int) {
+	halves := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(dst))), 2*len(dst))
+	from := i*m.Stride + j
+	switch m.Type {
 	case BF16:
-		copy(dst, a.U16[from:])
+		copy(halves[:k], m.U16[from:])
 	case F16:
-		s.row = grow(s.row, len(dst))
-		Widen(s.row[:len(dst)], a.U16[from:][:len(dst)], F16)
-		Narrow(dst, s.row[:len(dst)], BF16)
+		s.row = grow(s.row, k)
+		Widen(s.row[:k], m.U16[from:][:k], F16)
+		Narrow(halves[:k], s.row[:k], BF16)
 	default:
-		Narrow(dst, a.F32[from:][:len(dst)], BF16)
+		Narrow(halves[:k], m.F32[from:][:k], BF16)
 	}
+	clear(halves[k:])
 }
 
 // loadPairs is loadA for pairs.
@@ -90,13 +88,8 @@ func (b *block) loadPairs(s *scratch, i, rows int) []float32 {
 		}
 		return s.a
 	}
-	halves := halvesIn(s.a)
 	for r := range rows {
-		to := halves[2*t.k*r:][:2*t.k]
-		Narrow(to[:k], m.F32[(i+r)*m.Stride+b.k0:][:k], BF16)
-		if k%2 == 1 {
-			to[k] = 0
-		}
+		s.pairRow(s.a[t.k*r:][:t.k], m, i+r, b.k0, k)
 	}
 	return s.a
 }
@@ -110,21 +103,4 @@ func roundBF16(x []float32) {
 		Widen(x[:n], halves[:n], BF16)
 		x = x[n:]
 	}
-}
-
-// halvesIn and pairsIn show the memory of a slice as halves of its elements, and as pairs of them.
-func halvesIn(x []float32) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
-}
-
-func pairsIn(x []uint16) []float32 {
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/2)
-}
-
-// growHalves is grow for halves, with the alignment of float32.
-func growHalves(s []uint16, length int) []uint16 {
-	if len(s) < length {
-		return halvesIn(make([]float32, ceilDiv(length, 2)))
-	}
-	return s
 }

@@ -25,9 +25,8 @@ type scratch struct {
 	b      []float32 // packed block of B: panels of blockK×panelCols
 	a      []float32 // widened block of A
 	wide   window    // widened part of a quantised B
-	halves []uint16  // rows of a B that become pairs of BF16
-	row    []float32 // widened rows of it
-	pairs  []float32 // pairs of a transposed A
+	row    []float32 // widened rows of an operand that becomes pairs of BF16
+	pairs  []float32 // pairs of it that are still to be transposed
 	view   Mat       // of one of these; kept here because it is passed by reference
 	turned []float32 // part of the transpose of a result
 	tile   tile

@@ -70,9 +70,9 @@ func TestWideProductsSameBits(t *testing.T) {
 					var want []float32
 					forEachVectors(t, func(t *testing.T) {
 						rng := rand.New(rand.NewPCG(uint64(kind), uint64(blocks)))
-						w := matrixOf(rng, kind, n, k, trans)
-						x, got := randomSlice(rng, 2*k), make([]float32, 2*n)
-						p.MatVec(got, n, x, k, 2, w, n, k, nil)
+						c := newVecCase(rng, 2, n, k, kind, trans, false)
+						c.x = randomSlice(rng, len(c.x))
+						got := c.run(t, p, 0, 2)
 						if kind.Quantised() {
 							values := make([]float32, k)
 							Dequantize(values, randomBlocks(rng, kind, k), kind)
@@ -87,25 +87,6 @@ func TestWideProductsSameBits(t *testing.T) {
 			}
 		}
 	}
-}
-
-// matrixOf returns an n×k matrix of normal numbers, or random blocks, stored k×n if trans is set.
-func matrixOf(rng *rand.Rand, kind Type, n, k int, trans bool) Mat {
-	rows, cols := n, k
-	if trans {
-		rows, cols = k, (n+kind.BlockValues()-1)/kind.BlockValues()*kind.BlockValues()
-	}
-	m := Mat{Type: kind, Stride: cols, Trans: trans}
-	switch {
-	case kind.Quantised():
-		m.Bytes = randomBlocks(rng, kind, rows*cols)
-	case kind == F32:
-		m.F32 = normalSlice(rng, rows*cols)
-	default:
-		m.U16 = make([]uint16, rows*cols)
-		Narrow(m.U16, normalSlice(rng, rows*cols), kind)
-	}
-	return m
 }
 
 // resultsOf returns what the functions on slices make of random slices of n elements, one after the other.

@@ -7,8 +7,8 @@ import (
 	"github.com/spalora/spalora/internal/kernel"
 )
 
-// TestBF16 says where a pool with BF16 rounds: a frozen weight and its input, forward and backward, and the operands of
-// attention; not a weight that trains, nor a correction.
+// TestBF16 says where a pool with BF16 rounds: a frozen weight and its input, forward and backward; not a weight that
+// trains, nor a correction.
 func TestBF16(t *testing.T) {
 	const rows, in, out, r = 19, 32, 24, 4
 	rng := seedOf("bf16")
@@ -69,5 +69,35 @@ func TestBF16(t *testing.T) {
 	got, want = run(true, false, true, x, none, dy), run(false, false, true, x, none, dy)
 	for i, what := range []string{"y", "dx", "dA", "dB"} {
 		closeNorm(t, "a correction: "+what, got[i], want[i])
+	}
+}
+
+// TestBF16Attention: attention rounds queries, keys and values, and probabilities between its two products.
+func TestBF16Attention(t *testing.T) {
+	const n, dim = 70, 8
+	rng := seedOf("bf16 attention")
+	values := random(rng, 3*n*dim, 1)
+	seqs := Seqs{Starts: []int{0, n}}
+	run := func(bf16 bool) []float32 {
+		pool := NewPool(2)
+		defer pool.Close()
+		pool.UseBF16(bf16)
+		tape := NewTape(pool)
+		defer tape.Close()
+		x := NewParam(n, 3*dim, slices.Clone(values))
+		return slices.Clone(Values(Attention(tape, Columns{X: x}, Columns{X: x, From: dim}, Columns{X: x, From: 2 * dim},
+			seqs, seqs, Heads{Q: 1, KV: 1, Dim: dim}, Drop{})))
+	}
+	got, want := run(true), run(false)
+	same := 0
+	for i, v := range want {
+		if d := got[i] - v; d > 0.02 || d < -0.02 {
+			t.Errorf("element %d is %v in BF16, %v in float32", i, got[i], v)
+		} else if d == 0 {
+			same++
+		}
+	}
+	if same > len(want)/2 {
+		t.Errorf("%d of %d elements are the same as in float32", same, len(want))
 	}
 }

@@ -216,8 +216,7 @@ func (q *product) shared(y []float32, ldy int, x []float32, parts []Part, starts
 			}
 		}
 	}
-	bf16 := q.t.pool.BF16() && !w.Trains()
-	terms := []kernel.Term{{A: matrix(x, q.in), B: w.transposed(), K: q.in, BF16: bf16}}
+	terms := []kernel.Term{{A: matrix(x, q.in), B: w.transposed(), K: q.in, BF16: q.t.bf16(w)}}
 	q.t.pool.MatMul(y, ldy, rows, w.Rows, terms, e)
 }
 

@@ -75,16 +75,16 @@ func (q *product) frozen(y []float32, ldy int, x, xd []float32) {
 
 // base returns the term x·Wᵀ.
 func (q *product) base(x []float32) kernel.Term {
-	return kernel.Term{A: matrix(x, q.in), B: q.Weight.transposed(), K: q.in, BF16: q.bf16()}
+	return kernel.Term{A: matrix(x, q.in), B: q.Weight.transposed(), K: q.in, BF16: q.t.bf16(q.Weight)}
 }
 
 // baseGradient returns the term d·W of the gradient of x.
 func (q *product) baseGradient(d kernel.Mat) kernel.Term {
-	return kernel.Term{A: d, B: q.Weight.mat(), K: q.Weight.Rows, BF16: q.bf16()}
+	return kernel.Term{A: d, B: q.Weight.mat(), K: q.Weight.Rows, BF16: q.t.bf16(q.Weight)}
 }
 
-// bf16 reports whether the weight is multiplied in BF16: if it is frozen and the pool asks for that.
-func (q *product) bf16() bool { return q.t.pool.BF16() && !q.Weight.Trains() }
+// bf16 reports whether w is multiplied in BF16: if it is frozen and the pool asks for that.
+func (t *Tape) bf16(w *Weight) bool { return t.pool.BF16() && !w.Trains() }
 
 // magnify is the part of forward for a correction with a magnitude.
 func (q *product) magnify(y []float32, ldy int, x, xd []float32, terms [2]kernel.Term, e kernel.Epilogue) {

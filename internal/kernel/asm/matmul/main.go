@@ -13,7 +13,6 @@ func main() {
 	tile15(table)
 	tile8(table)
 	wideTiles()
-	pairTiles()
 	packRows()
 	packWideRows()
 	packPairs()

@@ -155,29 +155,22 @@ func tile8(table Mem) {
 	finish()
 }
 
-// wideTiles writes the tiles in AVX-512: for 17 to 32 columns, and for 1 to 16. Their masks may have all bits set.
+// wideTiles writes the tiles in AVX-512: for 17 to 32 columns, and for 1 to 16; first of float32, then of pairs of BF16,
+// which are added up in float32. Their masks may have all bits set.
 func wideTiles() {
-	for _, s := range []shape{
-		{height: 14, vectors: 2, masked: true, wide: true}, {height: 14, vectors: 1, masked: true, wide: true},
-	} {
-		most := 16 * s.vectors
-		name := "multiply" + strconv.Itoa(most) + "AVX512"
-		begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns.", name, most-15, most))
-		loadMaskK(most - 16)
-		s.rowsOfWide()
-		finish()
-	}
-}
-
-// pairTiles writes the tiles that multiply pairs of BF16 and add them up in float32.
-func pairTiles() {
-	for vectors := 2; vectors > 0; vectors-- {
-		most := 16 * vectors
-		name := "multiply" + strconv.Itoa(most) + "BF16"
-		begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns from pairs of BF16.", name, most-15, most))
-		loadMaskK(most - 16)
-		shape{height: 14, vectors: vectors, masked: true, wide: true, pairs: true}.rowsOfWide()
-		finish()
+	for _, pairs := range []bool{false, true} {
+		suffix, of := "AVX512", ""
+		if pairs {
+			suffix, of = "BF16", " from pairs of BF16"
+		}
+		for vectors := 2; vectors > 0; vectors-- {
+			most := 16 * vectors
+			name := "multiply" + strconv.Itoa(most) + suffix
+			begin(name, fmt.Sprintf("%s computes a tile of %d to %d columns%s.", name, most-15, most, of))
+			loadMaskK(most - 16)
+			shape{height: 14, vectors: vectors, masked: true, wide: true, pairs: pairs}.rowsOfWide()
+			finish()
+		}
 	}
 }
 

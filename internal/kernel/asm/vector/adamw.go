@@ -9,17 +9,18 @@ import (
 // adamW writes the optimiser's step with the roundings of PyTorch.
 func adamW() {
 	var f []VecVirtual
+	var fromGradient Op
 	routine{
 		name: "adamW", doc: "does a step of AdamW on n elements; the numbers are the fields of adamWFactors.",
 		streams: []stream{inout("p"), in("grad"), inout("m"), inout("v")},
 		scalars: []string{"decay", "weight", "from", "beta2", "oneBeta2", "correction", "eps", "size"}, unroll: 1,
-		prepare: func(scalars []VecVirtual) { f = scalars },
+		prepare: func(scalars []VecVirtual) { f, fromGradient = scalars, negative(scalars[2]) },
 		body: func(_ int, x []VecVirtual, _ Op) []VecVirtual {
-			decay, weight, from, beta2, oneBeta2, correction, eps, size := f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]
+			decay, weight, beta2, oneBeta2, correction, eps, size := f[0], f[1], f[3], f[4], f[5], f[6], f[7]
 			p, g, m, v := x[0], x[1], x[2], x[3]
 			change, square := vec(), vec()
 			VSUBPS(m, g, change)
-			choose(negative(from), g, m, m)
+			choose(fromGradient, g, m, m)
 			VFMADD231PS(change, weight, m)
 			VMULPS(oneBeta2, g, square)
 			VMULPS(beta2, v, v)

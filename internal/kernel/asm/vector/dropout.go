@@ -35,6 +35,7 @@ type generator struct {
 	one VecVirtual
 	// Round 2: c0 = high(m1·c2) ^ two0, c1 = m1·c2, c2 = c3 ^ two2, c3 = two3.
 	two0, two2, two3 VecVirtual
+	odd              Op  // wide: the high halves of the 64-bit lanes
 	keys             Mem // of rounds 3 to 7: for each round the two words in all lanes
 }
 
@@ -50,6 +51,12 @@ func broadcast(param string) VecVirtual {
 
 func newGenerator() *generator {
 	g := &generator{keys: AllocLocal(2 * width * (philoxRounds - 2))}
+	if wide() {
+		bits, odd := GP32(), K()
+		MOVL(U32(oddLanes<<8|oddLanes), bits)
+		KMOVW(bits, odd)
+		g.odd = odd
+	}
 	g.m0, g.m1 = register(dwords("philoxM0", philoxM0)), register(dwords("philoxM1", philoxM1))
 	g.quad = broadcast("quad")
 	counters := dwords("counters", 0, 0, 2, 0, 1, 0, 3, 0)
@@ -119,26 +126,25 @@ func (g *generator) words() (first, second VecVirtual) {
 		xor(g.keys.Offset(2*width*round+width), h0, h0)
 		c0, c1, c2, c3 = h1, p1, h0, p0
 	}
-	pair(c0, c1)
-	pair(c2, c3)
+	g.pair(c0, c1)
+	g.pair(c2, c3)
 	first, second = c1, c3
 	VPUNPCKLQDQ(c2, c0, first)
 	VPUNPCKHQDQ(c2, c0, second)
 	return first, second
 }
 
+// oddLanes has a bit for each high half of the 64-bit lanes of eight 32-bit ones.
+const oddLanes = 0xaa
+
 // pair puts the low halves of the 64-bit lanes of high into the high halves of those of low. high is overwritten.
-func pair(low, high VecVirtual) {
-	const odd = 0xaa
+func (g *generator) pair(low, high VecVirtual) {
 	VPSLLQ(Imm(32), high, high)
-	if !wide() {
-		VPBLENDD(Imm(odd), high, low, low)
-		return
+	if wide() {
+		VPBLENDMD(high, low, g.odd, low)
+	} else {
+		VPBLENDD(Imm(oddLanes), high, low, low)
 	}
-	bits, mask := GP32(), K()
-	MOVL(U32(odd<<8|odd), bits)
-	KMOVW(bits, mask)
-	VPBLENDMD(high, low, mask, low)
 }
 
 // atLeast returns a mask of the lanes of words that are at least those of bound, as unsigned numbers. words is

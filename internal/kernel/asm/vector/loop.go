@@ -232,13 +232,7 @@ func fold(vs []VecVirtual, combine func(a, b, dst Op)) VecVirtual {
 // foldLanes combines the float32 lanes of v to one in lane 0, in the order ((0+4)+(2+6))+((1+5)+(3+7)), after the upper
 // half of a wide vector was combined with its lower half.
 func foldLanes(v VecVirtual, combine func(a, b, dst Op)) VecVirtual {
-	if wide() {
-		low, high := parts(v)
-		combine(high, low, low)
-	}
-	low, high := v.AsX(), XMM()
-	upper128(v, high)
-	combine(high, low, low)
+	low, high := fold128(v, combine)
 	VMOVHLPS(low, low, high)
 	combine(high, low, low)
 	VMOVSHDUP(low, high)
@@ -246,11 +240,17 @@ func foldLanes(v VecVirtual, combine func(a, b, dst Op)) VecVirtual {
 	return v
 }
 
-// upper128 returns the second 128 bits of v.
-func upper128(v, high VecVirtual) {
+// fold128 combines the upper half of v with its lower half until 128 bits are left, which it returns with a register
+// that is free.
+func fold128(v VecVirtual, combine func(a, b, dst Op)) (low, free Register) {
+	low, free = v.AsX(), XMM()
 	if wide() {
-		VEXTRACTF32X4(Imm(1), v.AsY(), high)
+		half, upper := parts(v)
+		combine(upper, half, half)
+		VEXTRACTF32X4(Imm(1), v.AsY(), free)
 	} else {
-		VEXTRACTF128(Imm(1), v, high)
+		VEXTRACTF128(Imm(1), v, free)
 	}
+	combine(free, low, low)
+	return low, free
 }

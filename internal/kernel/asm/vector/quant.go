@@ -98,7 +98,7 @@ type block32 struct {
 
 func (l layout32) begin(src Register) block32 {
 	b := block32{layout32: l, src: src}
-	b.d, b.m = l.factors(src)
+	b.d, b.m = l.header(src)
 	if wide() && !l.eight {
 		for i := range 1 + min(1, l.high+1) {
 			b.tables[i] = register(levels(16*i - int(l.around)))
@@ -113,8 +113,8 @@ func (l layout32) begin(src Register) block32 {
 	return b
 }
 
-// factors reads the scale and the minimum of a block, if it has one, into all lanes.
-func (l layout32) factors(src Register) (scale, minimum VecVirtual) {
+// header reads the scale and the minimum of a block, if it has one, into all lanes.
+func (l layout32) header(src Register) (scale, minimum VecVirtual) {
 	if !wide() {
 		scale = f16(src, 0)
 		if l.minimum {

@@ -115,14 +115,8 @@ func float64s(v VecVirtual) (lower, upper VecVirtual) {
 
 // returnFloat64 adds the float64 lanes of some vectors and returns the sum.
 func returnFloat64(sums []VecVirtual) {
-	total := fold(sums, func(a, b, dst Op) { VADDPD(a, b, dst) })
-	if wide() {
-		low, high := parts(total)
-		VADDPD(high, low, low)
-	}
-	low, high := total.AsX(), XMM()
-	upper128(total, high)
-	VADDPD(high, low, low)
+	add := func(a, b, dst Op) { VADDPD(a, b, dst) }
+	low, high := fold128(fold(sums, add), add)
 	VUNPCKHPD(low, low, high)
 	VADDSD(high, low, low)
 	VMOVSD(low, address(ReturnIndex(0)))
